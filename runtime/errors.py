@@ -1,0 +1,242 @@
+"""Every fault that scalezero tells a caller, one class each.
+
+An error takes facts and builds its own sentence: what came, where, and what would be right. It carries a neutral
+`code`; the frontends hold the one table from code to HTTP status, gRPC status and event outcome.
+
+    ScalezeroError
+     |-- RequestError                      the caller can mend it
+     |    |-- InvalidInput                 invalid_input
+     |    |-- RejectedByModel              rejected_by_model
+     |    |-- UnknownModel                 model_not_found
+     |    |-- UnknownPath                  path_not_found
+     |    |-- MethodNotAllowed             method_not_allowed
+     |    `-- PayloadTooLarge              payload_too_large
+     |-- QueueFull                         queue_full             try again after a while
+     |-- DeadlineExceeded                  deadline_exceeded
+     |-- ShuttingDown                      shutting_down
+     |-- FunctionFailed                    function_failed        the author's function could not be loaded
+     |-- ModelFailed                       model_failed           the session broke, whatever the input
+     |-- ModelUnavailable                  the model cannot be loaded now; its `code` tells why
+     |    |-- ArtifactMissing              artifact_missing
+     |    |-- ArtifactChanged              artifact_changed
+     |    |-- DigestMismatch               digest_mismatch
+     |    |-- AccessDenied                 access_denied
+     |    |-- CredentialsMissing           credentials_missing
+     |    |-- StoreUnreachable             store_unreachable
+     |    |-- StoreStalled                 store_stalled
+     |    |-- DiskFull                     disk_full
+     |    `-- InvalidModel                 invalid_model
+     `-- BadSetting                        bad_setting            stops the start
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+
+class ScalezeroError(Exception):
+    """What went wrong, as a sentence (`str(error)`), a stable `code` and machine-readable `details`."""
+
+    code: ClassVar[str]
+
+    def __init__(self, message: str, **details: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details: Mapping[str, object] = {name: value for name, value in details.items() if value is not None}
+
+
+class RequestError(ScalezeroError):
+    """The caller's fault: the same request fails again until it is mended."""
+
+
+class InvalidInput(RequestError):
+    """A field of the request is not what the model or the protocol takes."""
+
+    code = "invalid_input"
+
+    def __init__(self, field: str, *, got: str, expected: str) -> None:
+        super().__init__(f"{field}: got {got}; expected {expected}", field=field, got=got, expected=expected)
+
+
+class RejectedByModel(RequestError):
+    """The input fits the signature, yet the model cannot compute on it."""
+
+    code = "rejected_by_model"
+
+    def __init__(self, model: str, reason: str) -> None:
+        super().__init__(
+            f"model {model!r} cannot compute on this input: {reason}; it does compute on others",
+            model=model,
+            reason=reason,
+        )
+
+
+class UnknownModel(RequestError):
+    """No model of that name is served here."""
+
+    code = "model_not_found"
+
+    def __init__(self, model: str, served: Sequence[str]) -> None:
+        super().__init__(f"no model {model!r} here; served: {', '.join(served)}", model=model, served=list(served))
+
+
+class UnknownPath(RequestError):
+    """No route answers this path."""
+
+    code = "path_not_found"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"nothing answers {path!r} here; /openapi.json lists what does", path=path)
+
+
+class MethodNotAllowed(RequestError):
+    """The path is right, the method is not."""
+
+    code = "method_not_allowed"
+
+    def __init__(self, method: str, path: str, allowed: Sequence[str]) -> None:
+        self.allowed = tuple(allowed)
+        super().__init__(
+            f"{path} does not take {method}; it takes {', '.join(allowed)}",
+            method=method,
+            path=path,
+            allowed=list(allowed),
+        )
+
+
+class PayloadTooLarge(RequestError):
+    """The request is larger than this server takes."""
+
+    code = "payload_too_large"
+
+    def __init__(self, what: str, *, limit: int, unit: str, got: int | None = None) -> None:
+        came = f"{got} {unit}" if got is not None else f"more than {limit} {unit}"
+        super().__init__(f"{what}: got {came}; expected at most {limit} {unit}", limit=limit, unit=unit, got=got)
+
+
+class QueueFull(ScalezeroError):
+    """Too many requests wait already; `retry_after` is in seconds."""
+
+    code = "queue_full"
+
+    def __init__(self, *, limit: int, retry_after: int) -> None:
+        self.retry_after = retry_after
+        super().__init__(
+            f"{limit} requests wait already, which is the limit; try again in {retry_after} s",
+            limit=limit,
+            retry_after=retry_after,
+        )
+
+
+class DeadlineExceeded(ScalezeroError):
+    """The request waited in the queue for longer than its timeout, in seconds."""
+
+    code = "deadline_exceeded"
+
+    def __init__(self, *, waited: float, timeout: float) -> None:
+        super().__init__(
+            f"waited {waited:.3f} s in the queue, past the timeout of {timeout:g} s; the model never saw it",
+            waited_seconds=round(waited, 6),
+            timeout_seconds=timeout,
+        )
+
+
+class ShuttingDown(ScalezeroError):
+    """The process is ending and takes no more work."""
+
+    code = "shutting_down"
+
+    def __init__(self) -> None:
+        super().__init__("this process is shutting down; another one will answer")
+
+
+class FunctionFailed(ScalezeroError):
+    """The author's function could not be loaded."""
+
+    code = "function_failed"
+
+    def __init__(self, source: str, reason: str) -> None:
+        super().__init__(f"the function in {source} cannot be loaded: {reason}", source=source, reason=reason)
+
+
+class ModelFailed(ScalezeroError):
+    """The session fails whatever the input is."""
+
+    code = "model_failed"
+
+    def __init__(self, model: str, reason: str) -> None:
+        super().__init__(f"model {model!r} failed: {reason}", model=model, reason=reason)
+
+
+class ModelUnavailable(ScalezeroError):
+    """The model cannot be loaded now. The next request tries again."""
+
+    code = "model_unavailable"
+
+    def __init__(self, uri: str, reason: str, **details: object) -> None:
+        super().__init__(f"{uri}: {reason}", uri=uri, reason=reason, **details)
+
+
+class ArtifactMissing(ModelUnavailable):
+    """No object or file at that place."""
+
+    code = "artifact_missing"
+
+
+class ArtifactChanged(ModelUnavailable):
+    """The object was replaced while it was being read."""
+
+    code = "artifact_changed"
+
+
+class DigestMismatch(ModelUnavailable):
+    """What was read is not what was published."""
+
+    code = "digest_mismatch"
+
+    def __init__(self, uri: str, *, expected: str, got: str) -> None:
+        super().__init__(uri, f"its SHA-256 is {got}, expected {expected}", expected=expected, got=got)
+
+
+class AccessDenied(ModelUnavailable):
+    """The store knows us and says no."""
+
+    code = "access_denied"
+
+
+class CredentialsMissing(ModelUnavailable):
+    """No credentials were found, or they do not work any more."""
+
+    code = "credentials_missing"
+
+
+class StoreUnreachable(ModelUnavailable):
+    """The store does not answer, or answers with its own fault."""
+
+    code = "store_unreachable"
+
+
+class StoreStalled(ModelUnavailable):
+    """The store stopped sending in the middle."""
+
+    code = "store_stalled"
+
+
+class DiskFull(ModelUnavailable):
+    """The cache has no room for the artifact."""
+
+    code = "disk_full"
+
+
+class InvalidModel(ModelUnavailable):
+    """The artifact is not a model that ONNX Runtime can open here."""
+
+    code = "invalid_model"
+
+
+class BadSetting(ScalezeroError):
+    """A setting or a manifest field has a value that is not allowed."""
+
+    code = "bad_setting"
+
+    def __init__(self, name: str, *, value: object, allowed: str) -> None:
+        super().__init__(f"{name}={value!r}: expected {allowed}", name=name, value=value, allowed=allowed)
