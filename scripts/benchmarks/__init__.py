@@ -1,0 +1,13 @@
+"""Ours beside the floors, measured in one run on one machine.
+
+A floor is the least that could do the same work: what it takes is the machine's, what ours takes on top is ours. Only
+the ratio of the two, measured in turns within one run, holds from one machine to the next.
+
+    cli        which figures, with which patience
+    lab        the place of one run: its cores, its models, its S3, its noise guard
+    measures/  one module per figure: what is started, what is asked, what is compared
+    contest    ours and floor in turns, as pairs
+    servers, client, load, noise, s3, subjects   the effects: processes, requests, wrk, the machine's other users
+    figures, report   pure: pairs -> ratio -> target met or not -> table, JSON
+    floors/    the floors themselves, started as processes of their own
+"""

@@ -1,0 +1,102 @@
+"""Pure: what is promised, and whether a run of pairs keeps it."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A bound on ours / floor. `higher_is_better` tells on which side of it a ratio keeps it."""
+
+    unit: str
+    ratio: float
+    higher_is_better: bool
+    digits: int  # after the decimal point, in the table
+
+    def met(self, ratio: float) -> bool:
+        """Whether a ratio keeps the promise."""
+        return ratio >= self.ratio if self.higher_is_better else ratio <= self.ratio
+
+    def __str__(self) -> str:
+        return f"{'>=' if self.higher_is_better else '<='} {self.ratio:.2f}"
+
+
+def _at_least(ratio: float, unit: str, digits: int = 0) -> Target:
+    return Target(unit=unit, ratio=ratio, higher_is_better=True, digits=digits)
+
+
+def _at_most(ratio: float, unit: str, digits: int = 0) -> Target:
+    return Target(unit=unit, ratio=ratio, higher_is_better=False, digits=digits)
+
+
+TARGETS: Final[Mapping[str, Target]] = MappingProxyType(
+    {
+        "cold_start": _at_most(1.3, "ms"),
+        "throughput_c1": _at_least(0.7, "req/s"),
+        "throughput_c8": _at_least(0.7, "req/s"),
+        "throughput_c32": _at_least(0.7, "req/s"),
+        "lone_latency": _at_most(1.2, "us"),
+        "heavy_model": _at_least(0.95, "rows/s", digits=2),
+        "memory": _at_most(1.25, "MiB", digits=1),
+    }
+)
+
+LIVE_LIMIT_MS: Final = 20.0  # how soon /healthz/live answers while a heavy model runs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Ours and the floor, measured one right after the other."""
+
+    ours: float
+    floor: float
+    disturbed: bool = False  # somebody else used the cores meanwhile
+
+    @property
+    def ratio(self) -> float:
+        """Ours / floor."""
+        return self.ours / self.floor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """What one name came to: medians of ours and of the floor, and the median of the pairs' ratios.
+
+    The ratio is not ours / floor: a pair shares its moment, so slow moments cancel in it.
+    """
+
+    name: str
+    ours: float
+    floor: float
+    ratio: float
+    disturbed: int  # pairs, of `pairs`
+    pairs: int
+    extra: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def target(self) -> Target:
+        """The promise of this name."""
+        return TARGETS[self.name]
+
+    @property
+    def met(self) -> bool:
+        """Whether the ratio and, for the heavy model, the slowest liveness answer keep their promises."""
+        return self.target.met(self.ratio) and self.extra.get("live_max_ms", 0.0) <= LIVE_LIMIT_MS
+
+
+def figure(name: str, pairs: Sequence[Pair], extra: Mapping[str, float] | None = None) -> Figure:
+    """Sum up the pairs of one name. Raises ValueError where there is none."""
+    if not pairs:
+        raise ValueError(f"{name}: no pair was measured")
+    return Figure(
+        name=name,
+        ours=statistics.median(pair.ours for pair in pairs),
+        floor=statistics.median(pair.floor for pair in pairs),
+        ratio=statistics.median(pair.ratio for pair in pairs),
+        disturbed=sum(pair.disturbed for pair in pairs),
+        pairs=len(pairs),
+        extra=dict(extra or {}),
+    )

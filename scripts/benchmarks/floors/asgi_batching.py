@@ -1,0 +1,70 @@
+"""The least that batches: whatever arrived within one turn of the event loop runs as one batch of at most 32 rows.
+
+usage: MODEL=model.onnx uvicorn --app-dir <this folder> asgi_batching:app --http zttp --http2 --loop uvloop
+
+No validation, no deadline, no metrics, no queue limit. `{"inputs": row}` is answered by `{"outputs": [...]}`, flat.
+The floor of throughput.
+"""
+
+import asyncio
+import os
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+import orjson
+
+LARGEST_BATCH = 32
+
+options = ort.SessionOptions()
+options.intra_op_num_threads = 1
+options.inter_op_num_threads = 1
+session = ort.InferenceSession(os.environ["MODEL"], options, providers=["CPUExecutionProvider"])
+input_name = session.get_inputs()[0].name
+
+
+class Batcher:
+    """Rows wait for the end of the loop's turn, and no longer."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[list[float], asyncio.Future[list[float]]]] = []
+        self.armed = False
+
+    def submit(self, row: list[float]) -> asyncio.Future[list[float]]:
+        """The outputs of this row, later."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[list[float]] = loop.create_future()
+        self.waiting.append((row, future))
+        if not self.armed:
+            self.armed = True
+            loop.call_soon(self.flush, loop)
+        return future
+
+    def flush(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Run one batch; what is left over runs in the next turn."""
+        batch, self.waiting = self.waiting[:LARGEST_BATCH], self.waiting[LARGEST_BATCH:]
+        self.armed = bool(self.waiting)
+        if self.armed:
+            loop.call_soon(self.flush, loop)
+        rows = np.array([row for row, _ in batch], dtype=np.float32)
+        outputs = session.run(None, {input_name: rows})[0].tolist()
+        for (_, future), output in zip(batch, outputs, strict=True):
+            if not future.done():
+                future.set_result(output)
+
+
+batcher = Batcher()
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    """ASGI: the body is one row."""
+    message = await receive()
+    body = message["body"]
+    while message.get("more_body"):
+        message = await receive()
+        body += message["body"]
+    outputs = await batcher.submit(orjson.loads(body)["inputs"])
+    text = orjson.dumps({"outputs": outputs})
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(text))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": text})

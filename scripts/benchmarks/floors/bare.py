@@ -1,0 +1,62 @@
+"""The least that serves a model: one import of each, one session, one answer per request.
+
+usage: bare.py MODEL PORT
+
+No batching, no validation, no metrics; the model is read from disk while nothing else happens. `{"inputs": [row]}` or
+`{"inputs": row}` is answered by `{"outputs": [...]}`, flat. The floor of cold_start, memory and lone_latency.
+"""
+
+import sys
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+import orjson
+import uvicorn
+
+
+def open_session(model: str) -> ort.InferenceSession:
+    """One thread, as one core gives."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def application(session: ort.InferenceSession) -> Any:
+    """ASGI: the body is one row."""
+    name = session.get_inputs()[0].name
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        message = await receive()
+        body = message["body"]
+        while message.get("more_body"):
+            message = await receive()
+            body += message["body"]
+        row = np.array(orjson.loads(body)["inputs"], dtype=np.float32).reshape(1, -1)
+        scores = session.run(None, {name: row})[0]
+        text = orjson.dumps({"outputs": scores.ravel().tolist()})
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(text))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": text})
+
+    return answer
+
+
+def main() -> None:
+    """Serve until killed."""
+    model, port = sys.argv[1], int(sys.argv[2])
+    uvicorn.run(
+        application(open_session(model)),
+        port=port,
+        http="zttp",
+        http2=True,
+        loop="uvloop",
+        lifespan="off",
+        access_log=False,
+        log_level="error",
+    )
+
+
+if __name__ == "__main__":
+    main()

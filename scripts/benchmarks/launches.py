@@ -1,0 +1,47 @@
+"""Pure: how ours and the floors are started. Every one gets one thread for its model, as a pod of one core has."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from scripts.benchmarks.servers import PORT, Launch
+from scripts.benchmarks.subjects import Subject
+
+BIN: Final = Path(sys.executable).parent  # not resolved: a venv's interpreter is a link
+FLOORS: Final = Path(__file__).with_name("floors")
+BATCHING: Final = {"SCALEZERO_BATCH_SIZE": "32", "SCALEZERO_MAX_WAIT_TIME": "100ms"}
+UNBATCHED: Final = {"SCALEZERO_BATCH_SIZE": "1"}
+
+
+def ours(subject: Subject, uri: str, cache: str, environment: Mapping[str, str]) -> Launch:
+    """`scalezero serve URI`, as a pod runs it, with everything switched on and a cache folder of its own."""
+    return Launch(
+        label="scalezero",
+        command=[str(BIN / "scalezero"), "serve", uri, "--port", PORT],
+        path=f"/api/v1/models/{subject.name}/predict",
+        environment={"SCALEZERO_CACHE_DIR": cache, "SCALEZERO_THREADS": "1", **environment},
+    )
+
+
+def bare(subject: Subject) -> Launch:
+    """The least that serves a model, from disk."""
+    return Launch(
+        label="floors/bare.py",
+        command=[sys.executable, str(FLOORS / "bare.py"), str(subject.path), PORT],
+        path="/",
+    )
+
+
+def batching(subject: Subject) -> Launch:
+    """The least that batches, from disk."""
+    options = ["--http", "zttp", "--http2", "--loop", "uvloop", "--lifespan", "off", "--no-access-log"]
+    return Launch(
+        label="floors/asgi_batching.py",
+        command=[
+            *[str(BIN / "uvicorn"), "--app-dir", str(FLOORS), "asgi_batching:app", "--port", PORT],
+            *[*options, "--log-level", "warning"],
+        ],
+        path="/",
+        environment={"MODEL": str(subject.path)},
+    )

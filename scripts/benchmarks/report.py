@@ -1,0 +1,74 @@
+"""Figures as a table for people and as JSON for programs."""
+
+import datetime
+import os
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.box import MARKDOWN
+from rich.console import Console
+from rich.table import Table
+
+from scripts.benchmarks.figures import Figure
+
+WIDTH = 120
+
+
+def document(figures: Sequence[Figure]) -> dict[str, dict[str, object]]:
+    """{name: {ours, floor, ratio, unit, target, met, ...}}; numbers have four significant digits at least."""
+    return {each.name: _entry(each) for each in figures}
+
+
+def _entry(each: Figure) -> dict[str, object]:
+    return {
+        "ours": round(each.ours, 3),
+        "floor": round(each.floor, 3),
+        "ratio": round(each.ratio, 4),
+        "unit": each.target.unit,
+        "target": str(each.target),
+        "met": each.met,
+        "pairs": each.pairs,
+        "disturbed": each.disturbed,
+        **{name: round(value, 3) for name, value in each.extra.items()},
+    }
+
+
+def table(figures: Sequence[Figure]) -> str:
+    """A Markdown table, one line a figure."""
+    shown = Table("figure", "ours", "floor", "unit", "ours / floor", "target", "met", "beside", box=MARKDOWN)
+    for each in figures:
+        digits = each.target.digits
+        shown.add_row(
+            each.name,
+            f"{each.ours:,.{digits}f}",
+            f"{each.floor:,.{digits}f}",
+            each.target.unit,
+            f"{each.ratio:.2f}",
+            str(each.target),
+            "yes" if each.met else "NO",
+            _beside(each),
+        )
+    console = Console(width=WIDTH, color_system=None)
+    with console.capture() as captured:
+        console.print(shown)
+    return captured.get().strip()
+
+
+def _beside(each: Figure) -> str:
+    extra = [f"{name} {value:.3g}" for name, value in each.extra.items()]
+    noise = [f"{each.disturbed} of {each.pairs} pairs disturbed"] if each.disturbed else []
+    return ", ".join(extra + noise)
+
+
+def machine() -> str:
+    """What the figures were measured on, in one line."""
+    cpu = cpu_model(Path("/proc/cpuinfo").read_text())
+    today = datetime.datetime.now(tz=datetime.UTC).date()
+    return f"{os.cpu_count()} x {cpu}, Linux {platform.release()}, Python {platform.python_version()}, {today}"
+
+
+def cpu_model(cpuinfo: str) -> str:
+    """The processor's name; its architecture where Linux knows no name."""
+    names = (line.partition(":")[2].strip() for line in cpuinfo.splitlines() if line.startswith("model name"))
+    return next(names, platform.machine())

@@ -1,0 +1,120 @@
+"""Start a server on one core, watch it, stop it with all that it started."""
+
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from scripts.benchmarks.faults import CannotMeasure
+
+PORT: Final = "{port}"  # stands for the port in a launch's command
+PATIENCE_SECONDS: Final = 10.0  # from SIGTERM to SIGKILL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """How a server is started, and where it takes predictions."""
+
+    label: str
+    command: Sequence[str]
+    path: str
+    environment: Mapping[str, str] = field(default_factory=dict)  # on top of this process's own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """A server that was started, and when (seconds of the monotonic clock)."""
+
+    launch: Launch
+    process: subprocess.Popen[bytes]
+    port: int
+    started: float
+    log: Path
+
+    def must_run(self) -> None:
+        """Raise CannotMeasure, with the end of its log, where it has ended."""
+        if self.process.poll() is not None:
+            raise CannotMeasure(f"{self.launch.label} exited with {self.process.returncode}: {self.last_words()}")
+
+    def last_words(self) -> str:
+        """The end of its log."""
+        return self.log.read_text(errors="replace").strip()[-600:] or "it logged nothing"
+
+    def memory(self) -> float:
+        """Proportional set size of all its processes, in bytes: what two of them share counts once."""
+        return float(sum(process.memory_full_info().pss for process in self._tree()))
+
+    def pause(self) -> None:
+        """Give the core to another server, background work included."""
+        os.killpg(self.process.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Undo `pause`."""
+        os.killpg(self.process.pid, signal.SIGCONT)
+
+    def stop(self) -> None:
+        """End it and all that it started."""
+        tree = self._tree()
+        _signal_group(self.process.pid, signal.SIGCONT, signal.SIGTERM)
+        _, left = psutil.wait_procs(tree, timeout=PATIENCE_SECONDS)
+        for process in left:
+            process.kill()
+        self.process.wait()
+
+    def _tree(self) -> list[psutil.Process]:
+        try:
+            root = psutil.Process(self.process.pid)
+            return [root, *root.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+
+def _signal_group(group: int, *signals: signal.Signals) -> None:
+    for each in signals:
+        try:
+            os.killpg(group, each)
+        except ProcessLookupError:
+            return
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def pinned(cpu: int, command: Sequence[str]) -> list[str]:
+    """The command, on one core from its first instruction on."""
+    return ["taskset", "-c", str(cpu), *command]
+
+
+@contextmanager
+def running(launch: Launch, *, cpu: int) -> Iterator[Server]:
+    """A server on one core, in a process group of its own, stopped at the end. It may not listen yet."""
+    port = free_port()
+    command = [str(port) if word == PORT else word for word in launch.command]
+    with tempfile.NamedTemporaryFile(prefix="bench-", suffix=".log") as log:
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            pinned(cpu, command),
+            env={**os.environ, **launch.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        server = Server(launch=launch, process=process, port=port, started=started, log=Path(log.name))
+        try:
+            yield server
+        finally:
+            server.stop()
