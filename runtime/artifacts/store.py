@@ -17,11 +17,27 @@ class ObjectInfo:
     metadata: Mapping[str, str] = field(default_factory=dict)  # the publisher's own words, keys in lower case
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """An object together with its first bytes, which came in the same answer."""
+
+    info: ObjectInfo
+    end: int  # `pieces` hold the bytes [0, end)
+    pieces: Iterator[bytes]
+
+
 class Store(Protocol):
     """A place that holds artifacts under URIs."""
 
-    def stat(self, uri: str) -> ObjectInfo:
-        """Describe the object that the URI names now. Raises `ModelUnavailable` errors."""
+    @property
+    def scope(self) -> str:
+        """Name the place itself, so that one URI in two places is not one artifact."""
+
+    def open(self, uri: str, *, first: int, unless: str | None = None) -> Opened | None:
+        """Describe the object and begin to read its first `first` bytes, in one round trip.
+
+        Returns None where the object's ETag is still `unless`. Raises `ModelUnavailable` errors.
+        """
 
     def read(self, info: ObjectInfo, start: int, end: int) -> Iterator[bytes]:
         """Yield the bytes [start, end) of exactly this version, in pieces.

@@ -1,0 +1,195 @@
+"""The content-addressed cache of one folder, shared by threads and processes, on disk only.
+
+    blobs/<sha256>.onnx         one verified file; the name says what is in it
+    trees/<sha256>/...          a model beside its external data: hard links to blobs
+    refs/<place>.json           what a URI was last seen to be: ETag, digest, metadata
+    partial/<place>             a pull that is going on; belongs to who holds the lock
+    locks/<place>               one pull per place at a time; the kernel frees it however its holder dies
+
+An entry appears by a rename, whole, and is hashed again before each use. That is why nothing is synced to disk: what
+a power cut tore fails its hash and is pulled again, and the cold start never waits for a disk.
+"""
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from runtime.artifacts.download import read_back
+from runtime.artifacts.policy import Part
+from runtime.errors import BadSetting, DiskFull
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR})
+FIRST_LOOK, LAST_LOOK = 0.002, 0.05  # seconds between two looks at a lock that another holds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ref:
+    """What a URI was when it was last pulled."""
+
+    uri: str
+    etag: str | None
+    version_id: str | None
+    sha256: str
+    size: int
+    metadata: Mapping[str, str]
+
+
+def place_name(scope: str, uri: str) -> str:
+    """Return the file name that stands for a URI at a store."""
+    return sha256(f"{scope}\n{uri}".encode()).hexdigest()
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file in lower-case hex."""
+    digest = sha256()
+    with path.open("rb", buffering=0) as file:
+        for piece in read_back(file.fileno(), Part(0, os.fstat(file.fileno()).st_size)):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """One cache folder."""
+
+    root: Path
+
+    def prepare(self) -> None:
+        """Make the folders. Raises `BadSetting` where they cannot be made or written."""
+        with self.faults(str(self.root)):
+            for name in ("blobs", "trees", "refs", "partial", "locks"):
+                (self.root / name).mkdir(parents=True, exist_ok=True)
+
+    def blob(self, digest: str, suffix: str) -> Path:
+        """Return where the file of that content is, or would be."""
+        return self.root / "blobs" / f"{digest}{suffix}"
+
+    def verified(self, digest: str, suffix: str) -> Path | None:
+        """Return the blob if it is here and whole; what is not whole is removed."""
+        path = self.blob(digest, suffix)
+        try:
+            if hash_file(path) == digest:
+                return path
+            path.unlink()
+        except FileNotFoundError:
+            pass
+        return None
+
+    def recall(self, place: str) -> Ref | None:
+        """Return what is remembered of a place; a torn or foreign note is as good as none."""
+        try:
+            return Ref(**json.loads((self.root / "refs" / f"{place}.json").read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def remember(self, place: str, ref: Ref) -> None:
+        """Note what the place was. Call it with the place's lock held."""
+        note = self.root / "partial" / f"{place}.json"
+        note.write_text(json.dumps(asdict(ref)))
+        note.replace(self.root / "refs" / f"{place}.json")
+
+    @contextlib.contextmanager
+    def partial(self, place: str) -> Iterator[Path]:
+        """Give a fresh path to pull into; whatever is left there at the end is removed. Call it with the lock held."""
+        path = self.root / "partial" / place
+        path.unlink(missing_ok=True)
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def adopt(self, path: Path, digest: str, suffix: str) -> Path:
+        """Make a verified file an entry, at once and whole."""
+        return path.replace(self.blob(digest, suffix))
+
+    def plant(self, files: Mapping[str, Path]) -> Path:
+        """Return a folder in which each relative name is a hard link to its blob; the same files give the same folder."""
+        listing = "\n".join(f"{name}\0{blob.name}" for name, blob in sorted(files.items()))
+        tree = self.root / "trees" / sha256(listing.encode()).hexdigest()
+        if not _is_planted(tree, files):
+            seedling = self.root / "partial" / f"{tree.name}.{os.getpid()}.{time.monotonic_ns()}"
+            try:
+                for name, blob in files.items():
+                    (seedling / name).parent.mkdir(parents=True, exist_ok=True)
+                    os.link(blob, seedling / name)
+                _replace_tree(seedling, tree)
+            finally:
+                shutil.rmtree(seedling, ignore_errors=True)
+        return tree
+
+    @contextlib.contextmanager
+    def lock(self, place: str, *, timeout: float) -> Iterator[None]:
+        """Hold the place alone, across threads and processes. Raises TimeoutError after `timeout` seconds.
+
+        `flock` of the kernel, not a lock library: one costs 11 ms of a cold start to import, this is the whole of it.
+        """
+        file = os.open(self.root / "locks" / place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            _acquire(file, until=time.monotonic() + timeout)
+            yield
+        finally:
+            os.close(file)
+
+    def sweep(self, *, keep: str) -> None:
+        """Remove what pulls left that died: a partial file whose lock is free has no owner. `keep` is our own."""
+        for path in (self.root / "partial").iterdir():
+            place = path.name.partition(".")[0]
+            if place == keep:
+                continue
+            with contextlib.suppress(OSError), self.lock(place, timeout=0):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    @contextlib.contextmanager
+    def faults(self, uri: str) -> Iterator[None]:
+        """Translate what the file system says. Raises `DiskFull` and `BadSetting`."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno in NO_ROOM:
+                raise DiskFull(uri, f"no room in {self.root}: {error.strerror}", cache_dir=str(self.root)) from error
+            if error.errno in FORBIDDEN:
+                allowed = f"a folder that this process may write ({error.strerror})"
+                raise BadSetting("cache_dir", value=str(self.root), allowed=allowed) from error
+            raise
+
+
+def _acquire(file: int, *, until: float, sleep: Callable[[float], None] = time.sleep) -> None:
+    pause = FIRST_LOOK
+    while True:
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise TimeoutError from None
+        sleep(pause)
+        pause = min(2 * pause, LAST_LOOK)
+
+
+def _is_planted(tree: Path, files: Mapping[str, Path]) -> bool:
+    """Whether each name is still a link to its (just verified) blob."""
+    try:
+        return all((tree / name).samefile(blob) for name, blob in files.items())
+    except OSError:
+        return False
+
+
+def _replace_tree(seedling: Path, tree: Path) -> None:
+    """Rename a folder into place; a folder that is there but not whole gives way."""
+    try:
+        seedling.rename(tree)
+    except OSError as error:
+        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+            raise
+        # Whoever still reads the old files keeps them open; only the names go.
+        tree.rename(seedling.with_name(seedling.name + ".old"))
+        seedling.rename(tree)
+        shutil.rmtree(seedling.with_name(seedling.name + ".old"), ignore_errors=True)

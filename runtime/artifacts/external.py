@@ -1,0 +1,156 @@
+"""The external data of an ONNX model: which files beside it hold its weights, and that they stay beside it.
+
+A TensorProto may say that its bytes lie in another file (`external_data`, key `location`), relative to the model's
+folder: https://github.com/onnx/onnx/blob/main/docs/ExternalData.md. A location is text in a file that somebody gave us, so
+it must not lead anywhere else. The pod has no onnx package; this walks the protobuf wire format
+(https://protobuf.dev/programming-guides/encoding/) along the few fields that lead to tensors and skips all else.
+Field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
+"""
+
+import mmap
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from runtime.artifacts.policy import MIB
+from runtime.errors import ArtifactMissing, InvalidModel
+
+KEY = b"location"
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+LOWEST_BITS, MORE = 0x7F, 0x80
+LONGEST_VARINT = 70  # bits: ten groups of seven
+ORT_MAGIC = b"ORTM"  # ONNX Runtime's own flatbuffer format, at byte 4; it holds its weights itself
+
+# Message -> field number -> the message in that field. Whatever is not here cannot lead to a tensor.
+FIELDS: dict[str, dict[int, str]] = {
+    "Model": {7: "Graph", 20: "TrainingInfo", 25: "Function"},
+    "TrainingInfo": {1: "Graph", 2: "Graph"},
+    "Function": {7: "Node", 11: "Attribute"},
+    "Graph": {1: "Node", 5: "Tensor", 15: "SparseTensor"},
+    "Node": {5: "Attribute"},
+    "Attribute": {5: "Tensor", 6: "Graph", 10: "Tensor", 11: "Graph", 22: "SparseTensor", 23: "SparseTensor"},
+    "SparseTensor": {1: "Tensor", 2: "Tensor"},
+    "Tensor": {13: "Entry"},
+}
+
+Buffer = bytes | mmap.mmap
+
+
+class Field(NamedTuple):
+    """A length-delimited field: its number and the span of its content."""
+
+    number: int
+    start: int
+    end: int
+
+
+def model_locations(path: Path, *, uri: str) -> frozenset[str]:
+    """Return the confined locations of a model file's external data; the file is mapped, not read into memory.
+
+    Raises `InvalidModel` where the file is empty or cut off, or where a location leads out of the model's folder.
+    """
+    with path.open("rb") as file:
+        try:
+            buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except ValueError as error:  # an empty file cannot be mapped
+            raise InvalidModel(uri, "the file is empty") from error
+        with buffer:
+            try:
+                locations = external_locations(buffer)
+            except ValueError as error:
+                raise InvalidModel(uri, f"not an ONNX model: {error}") from error
+    for location in locations:
+        check_location(location, uri=uri)
+    return locations
+
+
+def external_locations(buffer: Buffer) -> frozenset[str]:
+    """Return every location that the model's tensors name. Raises ValueError where the bytes are no protobuf message."""
+    if not contains(buffer, KEY) or buffer[4:8] == ORT_MAGIC:
+        return frozenset()
+    return frozenset(_walk(buffer, "Model", 0, len(buffer)))
+
+
+def contains(buffer: Buffer, word: bytes) -> bool:
+    """Whether the word is anywhere. Most models have no external data: this answers at memory speed and ends it there."""
+    overlap = len(word) - 1
+    return any(word in buffer[max(0, at - overlap) : at + MIB] for at in range(0, len(buffer), MIB))
+
+
+def check_location(location: str, *, uri: str) -> None:
+    """Raise `InvalidModel` for a location that could name anything but a file in the model's folder or below."""
+    parts = location.split("/")
+    escapes = location.startswith("/") or ".." in parts or "\\" in location or "\0" in location or ":" in parts[0]
+    if escapes or PurePosixPath(location) == PurePosixPath():
+        raise InvalidModel(
+            uri,
+            f"its external data is at {location!r}; expected a relative path inside the model's folder",
+            location=location,
+        )
+
+
+def check_local(model: Path, locations: frozenset[str], *, uri: str) -> None:
+    """Check the files beside a local model. Raises `ArtifactMissing`, and `InvalidModel` where a link leads outside."""
+    folder = model.parent.resolve()
+    for location in sorted(locations):
+        target = (folder / location).resolve()
+        if not target.is_relative_to(folder):
+            reason = f"its external data {location!r} is a link to {target}; expected a file inside {folder}"
+            raise InvalidModel(uri, reason, location=location)
+        if not target.is_file():
+            raise ArtifactMissing(uri, f"its external data {location!r} is not beside it", location=location)
+
+
+def _walk(buffer: Buffer, message: str, start: int, end: int) -> Iterator[str]:
+    """Yield the locations in the message at [start, end), with a stack of its own: nesting is the file's choice."""
+    pending = [(message, start, end)]
+    while pending:
+        message, start, end = pending.pop()
+        inner = FIELDS[message]
+        for field in length_delimited(buffer, start, end):
+            kind = inner.get(field.number)
+            if kind == "Entry":
+                yield from _location(buffer, field)
+            elif kind is not None:
+                pending.append((kind, field.start, field.end))
+
+
+def _location(buffer: Buffer, entry: Field) -> Iterator[str]:
+    # As protobuf has it, the last value of a field that is given twice is the one that counts.
+    values = {field.number: buffer[field.start : field.end] for field in length_delimited(buffer, entry.start, entry.end)}
+    if values.get(1) == KEY:
+        yield values.get(2, b"").decode()
+
+
+def length_delimited(buffer: Buffer, start: int, end: int) -> Iterator[Field]:
+    """Yield the length-delimited fields of the message at [start, end). Raises ValueError where it is malformed."""
+    at = start
+    while at < end:
+        tag, at = _varint(buffer, at, end)
+        kind = tag & 7
+        if kind == VARINT:
+            _, at = _varint(buffer, at, end)
+        elif kind in {FIXED64, FIXED32}:
+            at += 8 if kind == FIXED64 else 4
+        elif kind == BYTES:
+            length, at = _varint(buffer, at, end)
+            if at + length > end:
+                raise ValueError(f"a field of {length} bytes does not fit at byte {at}")
+            yield Field(tag >> 3, at, at + length)
+            at += length
+        else:
+            raise ValueError(f"wire type {kind} at byte {at}")
+    if at != end:
+        raise ValueError(f"a message ends at byte {at} instead of {end}")
+
+
+def _varint(buffer: Buffer, at: int, end: int) -> tuple[int, int]:
+    value = shift = 0
+    while at < end and shift < LONGEST_VARINT:
+        byte = buffer[at]
+        at += 1
+        value |= (byte & LOWEST_BITS) << shift
+        if byte < MORE:
+            return value, at
+        shift += 7
+    raise ValueError(f"an unfinished number at byte {at}")

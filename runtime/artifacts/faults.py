@@ -1,0 +1,114 @@
+"""From what an S3 answered to the error that a caller is told. Pure: the fast client hands its errors over as text.
+
+Its message holds the request, the HTTP status and the XML of S3's own error, or else the kind of the broken connection.
+Codes: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+"""
+
+import re
+from dataclasses import dataclass
+
+from runtime.errors import (
+    AccessDenied,
+    ArtifactChanged,
+    ArtifactMissing,
+    CredentialsMissing,
+    InvalidModel,
+    ModelUnavailable,
+    StoreStalled,
+    StoreUnreachable,
+)
+
+BAD_CREDENTIALS = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidIdentityToken",
+        "InvalidToken",
+        "SignatureDoesNotMatch",
+        "TokenRefreshRequired",
+    }
+)
+WRONG_REGION = frozenset({"AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"})
+NOT_FOUND = {
+    "NoSuchBucket": "there is no such bucket",
+    "NoSuchVersion": "there is no such version of the object",
+}
+ANONYMOUS = (
+    "it may not be read without credentials, and none were found: "
+    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a web identity"
+)
+
+_STATUS = re.compile(r"status code: (\d{3})")
+_CODE = re.compile(r"<Code>([^<]+)</Code>")
+_MESSAGE = re.compile(r"<Message>([^<]+)</Message>")
+_REQUEST = re.compile(r"Error performing ([A-Z]+) (\S+)")
+_DETAIL = "\n\nDebug source"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The facts of a failed request, as far as the client told them."""
+
+    status: int | None = None
+    code: str = ""
+    message: str = ""
+    timed_out: bool = False
+    about_credentials: bool = False  # it was not S3 that was asked but who hands out the credentials
+
+    @property
+    def summary(self) -> str:
+        """Say in a few words what came."""
+        if self.status is None:
+            return self.message
+        return " ".join(word for word in (str(self.status), self.code, f"({self.message})" if self.message else "") if word)
+
+
+def read_answer(text: str) -> Answer:
+    """Find the facts in the fast client's message."""
+    head, _, detail = text.partition(_DETAIL)
+    status, code, message = (pattern.search(head) for pattern in (_STATUS, _CODE, _MESSAGE))
+    request = _REQUEST.search(head)
+    return Answer(
+        status=int(status[1]) if status else None,
+        code=code[1] if code else "",
+        message=message[1] if message else _cause(head, detail) if not status else "",
+        timed_out=not status and ("kind: Timeout" in detail or "TimedOut" in detail) and "Connect," not in detail,
+        # A pull itself only ever asks GET of S3; tokens are fetched with POST and PUT.
+        about_credentials=request is not None and request[1] != "GET",
+    )
+
+
+def translate(uri: str, answer: Answer, *, anonymous: bool = False) -> ModelUnavailable:
+    """Choose the error for a failed request about the object at `uri`."""
+    said = f"the store answered {answer.summary}"
+    if answer.about_credentials:
+        return CredentialsMissing(uri, f"no credentials could be had: {answer.summary}")
+    if answer.code in BAD_CREDENTIALS or answer.status == 401:  # noqa: PLR2004 (the number is the HTTP status)
+        return CredentialsMissing(uri, f"the credentials do not work: {said}")
+    if answer.code in WRONG_REGION or answer.status in {301, 307}:
+        return AccessDenied(uri, f"the bucket is in another region than AWS_REGION says: {said}")
+    if answer.code == "RequestTimeout" or answer.timed_out:
+        return StoreStalled(uri, "the store sent nothing for too long" if answer.timed_out else said)
+    match answer.status:
+        case 403 if anonymous:
+            return CredentialsMissing(uri, ANONYMOUS)
+        case 403:
+            return AccessDenied(uri, f"{said}; without the right to list, a missing object looks like this too")
+        case 404:
+            return ArtifactMissing(uri, NOT_FOUND.get(answer.code, "there is no such object"))
+        case 412:
+            return ArtifactChanged(uri, "the object was replaced while it was being read")
+        case 416:
+            return InvalidModel(uri, "the object is empty")
+        case None:
+            return StoreUnreachable(uri, f"the store cannot be reached: {answer.message}")
+    return StoreUnreachable(uri, said)
+
+
+def _cause(head: str, detail: str) -> str:
+    """Return the innermost cause of a broken connection: the quoted words nearest to the end, else the first line."""
+    quoted = re.findall(r'"([^"\n]{4,200})"', detail)
+    first_line = head.splitlines()[0] if head else "no reason given"
+    return f"{first_line} ({quoted[-1]})" if quoted else first_line

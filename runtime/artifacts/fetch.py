@@ -1,0 +1,156 @@
+"""From a model's URI to a verified file: the one use case of this package.
+
+    fetch -> a file of this machine: served where it lies, hashed where a digest is expected
+          -> S3: the digest is known and cached        no request at all
+                 seen before                           one request: unchanged? (304)
+                 else                                  under the place's lock: open, download, compare, adopt
+          -> the files that an ONNX model keeps its weights in are brought beside it the same way
+"""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+
+from runtime.artifacts.access import Credentials, S3Access, s3_access
+from runtime.artifacts.cache import Cache, hash_file
+from runtime.artifacts.external import check_local, model_locations
+from runtime.artifacts.objects import Blob, CachedObjects, Wanted
+from runtime.artifacts.policy import PullPolicy
+from runtime.artifacts.store import Store
+from runtime.artifacts.uris import S3Place, parse_uri, suffix_of
+from runtime.errors import ArtifactMissing, BadSetting, DigestMismatch, InvalidModel
+
+HEX = frozenset("0123456789abcdef")
+HEX_DIGITS = 64  # of a SHA-256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """A model file that may be opened: whole, and verified where a digest was known."""
+
+    uri: str
+    path: Path
+    sha256: str | None  # lower-case hex; None: a local file of which no digest was expected
+    size: int  # bytes of the model file; its external data not counted
+    metadata: Mapping[str, str] = field(default_factory=dict)  # the publisher's words, keys in lower case
+    etag: str | None = None
+    version_id: str | None = None
+    from_cache: bool = False  # no byte of it was pulled now
+    pull_seconds: float = 0.0  # all of the fetch but the hashing
+    verify_seconds: float = 0.0  # hashing that nothing else hid
+
+
+def fetch(
+    uri: str,
+    *,
+    cache_dir: Path,
+    sha256: str | None = None,
+    policy: PullPolicy = PullPolicy(),  # noqa: B008 (frozen)
+) -> Artifact:
+    """Return the model at the URI as a local file; the S3 one from the cache, or pulled into it.
+
+    `sha256` is the digest that the file must have; without it, the one in the object's metadata (`sha256`) counts.
+    Threads and processes that ask for the same URI share one pull. After any error the cache is as it was.
+
+    Raises `BadSetting` for a URI, digest, folder or environment that cannot work, and the `ModelUnavailable` errors:
+    ArtifactMissing, AccessDenied, CredentialsMissing, StoreUnreachable, StoreStalled, ArtifactChanged, DigestMismatch,
+    DiskFull and InvalidModel.
+    """
+    began = time.perf_counter()
+    place = parse_uri(uri)
+    expected = _digest(sha256)
+    if isinstance(place, Path):
+        artifact = _local(uri, place, expected)
+    else:
+        cache = Cache(cache_dir.absolute())
+        cache.prepare()
+        with cache.faults(uri):
+            artifact = _from_s3(uri, place, expected, objects=_objects(place, cache, policy))
+    return replace(artifact, pull_seconds=time.perf_counter() - began - artifact.verify_seconds)
+
+
+def _digest(sha256: str | None) -> str | None:
+    if sha256 is None:
+        return None
+    digest = sha256.lower().removeprefix("sha256:")
+    if len(digest) != HEX_DIGITS or not HEX.issuperset(digest):
+        raise BadSetting("sha256", value=sha256, allowed="64 hexadecimal digits")
+    return digest
+
+
+def _local(uri: str, path: Path, expected: str | None) -> Artifact:
+    """Serve a file of this machine where it lies."""
+    path = path.absolute()
+    if not path.is_file():
+        raise ArtifactMissing(uri, "it is a folder; expected a file" if path.is_dir() else "there is no such file")
+    try:
+        check_local(path, model_locations(path, uri=uri), uri=uri)
+        began = time.perf_counter()
+        got = hash_file(path) if expected is not None else None
+        spent = time.perf_counter() - began
+    except PermissionError as error:
+        raise InvalidModel(uri, f"this process may not read it: {error.strerror}") from error
+    if got != expected:
+        raise DigestMismatch(uri, expected=str(expected), got=str(got))
+    return Artifact(uri=uri, path=path, sha256=got, size=path.stat().st_size, verify_seconds=spent)
+
+
+def _objects(place: S3Place, cache: Cache, policy: PullPolicy) -> CachedObjects:
+    access = s3_access(os.environ, home=Path(os.environ.get("HOME", "/")))
+    return CachedObjects(
+        cache=cache,
+        scope=access.endpoint or "aws",
+        open_store=_opener(place, access, policy),
+        policy=policy,
+    )
+
+
+def _opener(place: S3Place, access: S3Access, policy: PullPolicy) -> Callable[[], Store]:
+    """Return what makes the client when it is first needed, and the same one from then on."""
+    made: list[Store] = []
+
+    def open_store() -> Store:
+        if not made:
+            from runtime.artifacts.s3 import open_source
+
+            provider = None
+            if access.credentials is Credentials.BOTO3:
+                from runtime.artifacts.registry import credential_provider
+
+                provider = credential_provider(f"s3://{place.bucket}")
+            made.append(open_source(place, access=access, policy=policy, provider=provider))
+        return made[0]
+
+    return open_store
+
+
+def _from_s3(uri: str, place: S3Place, expected: str | None, *, objects: CachedObjects) -> Artifact:
+    blob = objects.get(Wanted(uri=uri, suffix=suffix_of(place), sha256=expected))
+    locations = model_locations(blob.path, uri=uri)
+    beside = {location: objects.get(_sibling(place, location)) for location in sorted(locations)}
+    return Artifact(
+        uri=uri,
+        path=_together(objects.cache, place, blob, beside) if beside else blob.path,
+        sha256=blob.ref.sha256,
+        size=blob.path.stat().st_size,
+        metadata=blob.ref.metadata,
+        etag=blob.ref.etag,
+        version_id=blob.ref.version_id,
+        from_cache=all(part.from_cache for part in (blob, *beside.values())),
+        verify_seconds=sum(part.verify_seconds for part in (blob, *beside.values())),
+    )
+
+
+def _sibling(place: S3Place, location: str) -> Wanted:
+    key = PurePosixPath(place.key).parent / location
+    return Wanted(uri=f"s3://{place.bucket}/{key}", suffix="", sha256=None)
+
+
+def _together(cache: Cache, place: S3Place, model: Blob, beside: Mapping[str, Blob]) -> Path:
+    """Put the model and its external data into one folder, under the names that the model knows."""
+    name = PurePosixPath(place.key).name
+    if name in beside:
+        raise InvalidModel(model.ref.uri, f"its external data is at {name!r}, which is the model itself")
+    return cache.plant({name: model.path, **{location: blob.path for location, blob in beside.items()}}) / name

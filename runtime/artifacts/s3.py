@@ -1,0 +1,178 @@
+"""S3 for the pod: the only importer of obstore, a client that loads in about ten milliseconds.
+
+It is told to try nothing twice. Retries, deadline and resumption are decided in one place, `download`, which knows how
+many bytes are already safe; a second loop of retries below it would multiply the waiting.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from runtime.artifacts.access import Credentials, S3Access
+from runtime.artifacts.faults import read_answer, translate
+from runtime.artifacts.policy import PullPolicy
+from runtime.artifacts.store import ObjectInfo, Opened
+from runtime.artifacts.uris import S3Place, parse_uri
+from runtime.errors import ArtifactChanged, ArtifactMissing, BadSetting, CredentialsMissing, ModelUnavailable
+
+if TYPE_CHECKING:
+    from obstore import GetOptions, GetResult
+    from obstore.store import ClientConfig, S3Config, S3Store
+
+CONNECT_TIMEOUT = 5.0  # seconds; a handshake that takes longer is an outage, not a slow store
+PIECE = 64 * 1024  # bytes at least per piece: what a broken connection may cost again, and how often a limit is looked at
+
+
+class Keys(TypedDict):
+    """Credentials as obstore takes them from a provider."""
+
+    access_key_id: str
+    secret_access_key: str
+    token: str | None
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3Source:
+    """One bucket, read through obstore. Implements `Store`."""
+
+    client: "S3Store"
+    bucket: str
+    scope: str  # the endpoint: the same bucket name elsewhere is another bucket
+    anonymous: bool
+
+    def open(self, uri: str, *, first: int, unless: str | None = None) -> Opened | None:
+        """See `Store.open`. One GET of the range [0, first): its answer tells the whole size, the ETag and the metadata."""
+        options = _options(0, first, version_id=self._place(uri).version_id)
+        if unless is not None:
+            options["if_none_match"] = unless
+        result = self._get(uri, options)
+        if result is None:
+            return None
+        info = _describe(uri, result)
+        return Opened(info=info, end=min(first, info.size), pieces=self._pieces(uri, result))
+
+    def read(self, info: ObjectInfo, start: int, end: int) -> Iterator[bytes]:
+        """See `Store.read`."""
+        options = _options(start, end, version_id=info.version_id)
+        if info.etag is not None:
+            options["if_match"] = info.etag
+        result = self._get(info.uri, options)
+        # A store that does not know If-Match answers all the same; the ETag in its answer tells.
+        if result is None or result.meta["e_tag"] != info.etag or result.meta["size"] != info.size:
+            raise ArtifactChanged(info.uri, "the object was replaced while it was being read")
+        yield from self._pieces(info.uri, result)
+
+    def _place(self, uri: str) -> S3Place:
+        place = parse_uri(uri)
+        if not isinstance(place, S3Place) or place.bucket != self.bucket:
+            raise BadSetting("model URI", value=uri, allowed=f"an object of the bucket s3://{self.bucket}")
+        return place
+
+    def _get(self, uri: str, options: "GetOptions") -> "GetResult | None":
+        """Ask once; None means 304, not modified."""
+        import obstore
+        from obstore.exceptions import BaseError, NotModifiedError
+
+        try:
+            return obstore.get(self.client, self._place(uri).key, options=options)
+        except NotModifiedError:
+            return None
+        except (BaseError, OSError, ValueError) as error:
+            raise self._told(uri, error) from error
+
+    def _pieces(self, uri: str, result: "GetResult") -> Iterator[bytes]:
+        from obstore.exceptions import BaseError
+
+        try:
+            yield from result.stream(min_chunk_size=PIECE)
+        except (BaseError, OSError) as error:
+            raise self._told(uri, error) from error
+
+    def _told(self, uri: str, error: Exception) -> ModelUnavailable:
+        """Translate by what the answer says; the client's exception classes only tell some answers apart."""
+        answer = read_answer(str(error))
+        if isinstance(error, FileNotFoundError) and answer.status is None:
+            # Only a web identity's token file is looked for on this machine.
+            return CredentialsMissing(uri, f"no credentials could be had: {answer.message}")
+        if type(error).__name__ == "InvalidPathError":
+            return ArtifactMissing(uri, f"no object can have this key: {answer.message}")
+        return translate(uri, answer, anonymous=self.anonymous)
+
+
+def open_source(
+    place: S3Place,
+    *,
+    access: S3Access,
+    policy: PullPolicy,
+    provider: Callable[[], Keys] | None = None,
+) -> S3Source:
+    """Make a client for the bucket; nothing is sent yet. `provider` finds credentials that obstore cannot.
+
+    Raises `BadSetting` where the CA bundle cannot be read or the client refuses the configuration.
+    """
+    from obstore.exceptions import BaseError
+    from obstore.store import S3Store
+
+    anonymous = access.credentials is Credentials.ANONYMOUS or (
+        access.credentials is Credentials.BOTO3 and provider is None
+    )
+    optional: dict[str, Any] = {"credential_provider": provider} if provider is not None else {}
+    try:
+        client = S3Store(
+            place.bucket,
+            config=_config(access, anonymous=anonymous),
+            client_options=_client_options(access, policy),
+            retry_config={"max_retries": 0, "retry_timeout": timedelta(seconds=policy.deadline)},
+            **optional,
+        )
+    except (BaseError, ValueError) as error:
+        raise BadSetting("AWS_* environment", value=place.bucket, allowed=f"what S3 takes: {error}") from error
+    return S3Source(client=client, bucket=place.bucket, scope=access.endpoint or "aws", anonymous=anonymous)
+
+
+def _config(access: S3Access, *, anonymous: bool) -> "S3Config":
+    config: S3Config = {"skip_signature": anonymous, "region": access.region or "us-east-1"}
+    if access.endpoint is not None:
+        # Under both names: obstore looks at AWS_ENDPOINT_URL_S3 itself and prefers it.
+        config["endpoint"] = access.endpoint
+        config["aws_endpoint_url_s3"] = access.endpoint
+        config["virtual_hosted_style_request"] = False
+    if access.sts_endpoint is not None:
+        config["sts_endpoint"] = access.sts_endpoint
+    return config
+
+
+def _client_options(access: S3Access, policy: PullPolicy) -> "ClientConfig":
+    options: ClientConfig = {
+        "allow_http": access.plain_http,
+        "connect_timeout": timedelta(seconds=min(CONNECT_TIMEOUT, policy.stall_timeout)),
+        "read_timeout": timedelta(seconds=policy.stall_timeout),
+        "timeout": timedelta(seconds=policy.deadline),
+    }
+    if access.ca_bundle is not None:
+        try:
+            options["root_certificate"] = access.ca_bundle.read_bytes()
+        except OSError as error:
+            raise BadSetting("AWS_CA_BUNDLE", value=str(access.ca_bundle), allowed="a readable PEM file") from error
+    return options
+
+
+def _options(start: int, end: int, *, version_id: str | None) -> "GetOptions":
+    options: GetOptions = {"range": (start, end)}
+    if version_id is not None:  # obstore takes no None here
+        options["version"] = version_id
+    return options
+
+
+def _describe(uri: str, result: "GetResult") -> ObjectInfo:
+    metadata = {str(key).lower(): str(value) for key, value in result.attributes.items() if str(key)[:1].islower()}
+    return ObjectInfo(
+        uri=uri,
+        size=result.meta["size"],
+        etag=result.meta["e_tag"],
+        version_id=result.meta["version"],
+        sha256=metadata.get("sha256", "").lower() or None,
+        metadata=metadata,
+    )

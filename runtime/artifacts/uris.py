@@ -1,0 +1,69 @@
+"""What a model's URI may be. Pure.
+
+    s3://bucket/key             the object as it is now
+    s3://bucket/key?versionId=v one version of it
+    file:///path, a plain path  a file of this machine, served where it lies
+
+An S3 key is taken as it is written, as the aws command line does: `%20` means these three characters. A file URI is
+percent-decoded (RFC 8089).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+from runtime.errors import BadSetting
+
+ALLOWED = "s3://bucket/key, file:///absolute/path or a path"
+VERSION = "?versionId="
+MODEL_SUFFIXES = frozenset({".onnx", ".ort"})
+
+
+@dataclass(frozen=True, slots=True)
+class S3Place:
+    """An object of an S3 bucket, at one version where `version_id` is given."""
+
+    bucket: str
+    key: str
+    version_id: str | None = None
+
+
+def parse_uri(uri: str) -> S3Place | Path:
+    """Return the place that the URI names. Raises `BadSetting` where no such place can be."""
+    scheme, separator, rest = uri.partition("://")
+    if not separator:
+        return _path(uri, uri=uri)
+    match scheme.lower():
+        case "s3":
+            return _s3(rest, uri=uri)
+        case "file":
+            host, slash, path = rest.partition("/")
+            if host not in {"", "localhost"}:
+                raise _bad(uri)
+            return _path(unquote(slash + path), uri=uri)
+    raise _bad(uri)
+
+
+def suffix_of(place: S3Place) -> str:
+    """Return the key's suffix where it means something: ONNX Runtime knows its `.ort` format by the name."""
+    name = place.key.rpartition("/")[2]
+    suffix = name[name.rfind(".") :] if "." in name[1:] else ""
+    return suffix if suffix in MODEL_SUFFIXES else ""
+
+
+def _path(text: str, *, uri: str) -> Path:
+    if not text or "\0" in text:
+        raise _bad(uri)
+    return Path(text)
+
+
+def _s3(rest: str, *, uri: str) -> S3Place:
+    rest, _, version_id = rest.partition(VERSION)
+    bucket, _, key = rest.partition("/")
+    if not bucket or not key or key.endswith("/") or "\0" in rest:
+        raise _bad(uri)
+    return S3Place(bucket, key, version_id or None)
+
+
+def _bad(uri: str) -> BadSetting:
+    return BadSetting("model URI", value=uri, allowed=ALLOWED)

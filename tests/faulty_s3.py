@@ -1,0 +1,211 @@
+"""A real HTTP server in front of a real S3, which breaks the answers that a test tells it to break.
+
+It forwards each request byte for byte (the Host header too, as SigV4 signs it), keeps a record of what passed, and
+applies the first fault that matches. A fault with `times` is used up; one without lasts until `heal()`.
+
+    with FaultyS3(s3.endpoint_url) as faulty:
+        faulty.add(Fault(reset_after=1000, times=2))
+        ...
+        assert len(faulty.downloads("models/m.onnx")) == 3
+"""
+
+import contextlib
+import http.client
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+PIECE = 16 * 1024  # bytes copied at once: small, so that a fault cuts where it was asked to
+HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """What goes wrong with a request whose path ends in `path`. The first set field of the lower group decides."""
+
+    path: str = ""  # the end of the path; "" matches every request
+    times: int | None = None  # None: until heal()
+    skip: int = 0  # requests of that path let through first
+    before: Callable[[], None] | None = None  # done before the request is forwarded, such as replacing the object
+
+    status: int | None = None  # answer this instead of forwarding
+    code: str = "InternalError"  # the S3 error code in the body of that answer
+    reset_after: int | None = None  # bytes of the body, then a TCP reset
+    close_after: int | None = None  # bytes of the body, then an orderly close
+    stall_after: int | None = None  # bytes of the body, then silence for as long as the server lives; -1: no headers
+    bytes_per_second: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """One request that came, and what it was answered."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]  # lower-case names
+    status: int  # 0 where no answer began
+    sent: int  # bytes of the body
+
+
+@dataclass(slots=True)
+class _Armed:
+    fault: Fault
+    seen: int = 0
+
+
+@dataclass(slots=True)
+class _State:
+    upstream: str
+    armed: list[_Armed] = field(default_factory=list)
+    seen: list[Seen] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    closing: threading.Event = field(default_factory=threading.Event)
+
+    def fault_for(self, path: str) -> Fault | None:
+        """Return the fault that strikes this request, and use it up."""
+        with self.lock:
+            for armed in self.armed:
+                if not path.endswith(armed.fault.path):
+                    continue
+                armed.seen += 1
+                past = armed.seen - armed.fault.skip
+                if past > 0 and (armed.fault.times is None or past <= armed.fault.times):
+                    return armed.fault
+        return None
+
+
+class FaultyS3:
+    """The server, on a port of its own of the loopback interface."""
+
+    def __init__(self, upstream: str) -> None:
+        self._state = _State(urlsplit(upstream).netloc)
+        handler = type("Handler", (_Handler,), {"state": self._state})
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where clients reach it."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def add(self, fault: Fault) -> None:
+        """Arm a fault, behind those that are armed already."""
+        with self._state.lock:
+            self._state.armed.append(_Armed(fault))
+
+    def heal(self) -> None:
+        """Forget every fault."""
+        with self._state.lock:
+            self._state.armed.clear()
+
+    @property
+    def seen(self) -> list[Seen]:
+        """Every request so far, in the order in which they ended."""
+        with self._state.lock:
+            return list(self._state.seen)
+
+    def downloads(self, path: str) -> list[Seen]:
+        """Return the requests whose answer carried bytes of the object at this path."""
+        return [seen for seen in self.seen if seen.path.endswith(path) and seen.status in {200, 206} and seen.sent]
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._state.closing.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    state: _State
+
+    def log_message(self, *_: object) -> None:
+        """Keep the test's output clean."""
+
+    def do_GET(self) -> None:
+        fault = self.state.fault_for(self.path.partition("?")[0])
+        status, sent = 0, [0]
+        # Faults end in broken pipes on our side too; what passed until then is what counts.
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            if fault is not None and fault.before is not None:
+                fault.before()
+            if fault is not None and fault.stall_after == -1:
+                self._silence()
+            elif fault is not None and fault.status is not None:
+                status = fault.status
+                self._refuse(fault.status, fault.code)
+            else:
+                status = self._forward(fault or Fault(), sent)
+        self._record(status, sent[0])
+
+    do_HEAD = do_PUT = do_POST = do_DELETE = do_GET
+
+    def _record(self, status: int, sent: int) -> None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        with self.state.lock:
+            self.state.seen.append(
+                Seen(method=self.command, path=self.path.partition("?")[0], headers=headers, status=status, sent=sent)
+            )
+
+    def _refuse(self, status: int, code: str) -> None:
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        body = f"<Error><Code>{code}</Code><Message>as the test asked</Message></Error>".encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/xml")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(b"" if self.command == "HEAD" else body)
+
+    def _forward(self, fault: Fault, sent: list[int]) -> int:
+        with contextlib.closing(http.client.HTTPConnection(self.state.upstream, timeout=30)) as upstream:
+            upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            for name, value in self.headers.items():
+                upstream.putheader(name, value)
+            upstream.endheaders(self.rfile.read(int(self.headers.get("content-length", 0))) or None)
+            response = upstream.getresponse()
+            self._answer_head(response)
+            self._answer_body(response, fault, sent)
+            return response.status
+
+    def _answer_head(self, response: http.client.HTTPResponse) -> None:
+        self.send_response_only(response.status, response.reason)
+        for name, value in response.getheaders():
+            if name.lower() not in HOP_BY_HOP:
+                self.send_header(name, value)
+        if response.status not in {204, 304}:
+            self.send_header("content-length", response.headers.get("content-length", "0"))
+        self.end_headers()
+
+    def _answer_body(self, response: http.client.HTTPResponse, fault: Fault, sent: list[int]) -> None:
+        limits = (fault.reset_after, fault.close_after, fault.stall_after)
+        limit = next((limit for limit in limits if limit is not None), None)
+        while limit is None or sent[0] < limit:
+            piece = response.read(PIECE if limit is None else min(PIECE, limit - sent[0]))
+            if not piece:
+                return
+            self.wfile.write(piece)
+            sent[0] += len(piece)
+            if fault.bytes_per_second:
+                time.sleep(len(piece) / fault.bytes_per_second)
+        if fault.stall_after is not None:
+            self._silence()
+        if fault.reset_after is not None:
+            # Linger of zero seconds turns the close into a reset, as a dying node or load balancer sends it.
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close_connection = True
+
+    def _silence(self) -> None:
+        self.state.closing.wait()
+        self.close_connection = True
