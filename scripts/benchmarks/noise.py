@@ -73,13 +73,17 @@ def read_usage() -> Usage:
     )
 
 
-def _share_of(cpu: int) -> float:
-    """How much of a core a busy loop gets."""
+def share_of(cpu: int) -> float:
+    """How much of a core a busy loop gets, from 0 to 1."""
+    mine = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {cpu})
-    start, used = time.perf_counter(), time.thread_time()
-    while time.perf_counter() - start < PROBE_SECONDS:
-        pass
-    return (time.thread_time() - used) / (time.perf_counter() - start)
+    try:
+        start, used = time.perf_counter(), time.thread_time()
+        while time.perf_counter() - start < PROBE_SECONDS:
+            pass
+        return (time.thread_time() - used) / (time.perf_counter() - start)
+    finally:
+        os.sched_setaffinity(0, mine)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -88,18 +92,15 @@ class Guard:
 
     cpus: Iterable[int]
     patience: float
+    share: Callable[[int], float] = field(default=share_of)
     read: Callable[[], Usage] = field(default=read_usage)
     sleep: Callable[[float], None] = field(default=time.sleep)
 
     def wait_for_quiet(self) -> None:
         """Return when each core is ours, or when patience is gone."""
-        mine = os.sched_getaffinity(0)
-        try:
-            while min([_share_of(cpu) for cpu in self.cpus]) < QUIET_SHARE and self.patience > 0:
-                self.sleep(1)
-                self.patience -= 1
-        finally:
-            os.sched_setaffinity(0, mine)
+        while min([self.share(cpu) for cpu in self.cpus]) < QUIET_SHARE and self.patience > 0:
+            self.sleep(1)
+            self.patience -= 1
 
     def calmly(self, measure: Callable[[], T]) -> tuple[T, Disturbance]:
         """The least disturbed of up to three tries."""
