@@ -139,7 +139,11 @@ class Payment:
         a slip of the pen in an optional one, which a default would hide.
         """
         if not isinstance(raw, Mapping):
-            raise InvalidInput(at.rstrip(".") or "body", got=_shown(raw), expected=_PAYMENTS if not at else "a payment, as a JSON object")
+            raise InvalidInput(
+                at.rstrip(".") or "body",
+                got=_shown(raw),
+                expected=_PAYMENTS if not at else "a payment, as a JSON object",
+            )
         if not raw.keys() <= _RULES.keys():
             raise _unknown(next(name for name in raw if name not in _RULES), at)
         for name, rule in _RULES.items():

@@ -1,0 +1,51 @@
+"""The A/B split: a Knative Service that holds nothing but traffic between revisions.
+
+Knative itself refuses it as written (a Service needs a template, and routes to no other owner's revisions). It is kept
+here as its owner meant it.
+"""
+
+from collections import Counter
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from knative.resources.errors import FieldFault, told
+from knative.resources.fields import Metadata, Name, Part
+
+_WHOLE = 100  # percent
+
+
+class TrafficTarget(Part, frozen=True, kw_only=True):
+    """One revision and its share."""
+
+    revision_name: Name
+    percent: Annotated[int, Meta(ge=0, le=_WHOLE, description="a whole number from 0 to 100")]
+
+
+class TrafficSpec(Part, frozen=True, kw_only=True):
+    """The shares of all revisions."""
+
+    traffic: Annotated[
+        tuple[TrafficTarget, ...],
+        Meta(min_length=1, description="a list of at least one revisionName with its percent"),
+    ]
+
+    def __post_init__(self) -> None:
+        """Raise `FieldFault` where a revision comes twice or the shares are not the whole."""
+        counts = Counter(target.revision_name for target in self.traffic)
+        for index, target in enumerate(self.traffic):
+            if counts[target.revision_name] > 1:
+                allowed = "each revision once"
+                raise FieldFault("traffic", index, "revisionName", value=told(target.revision_name), allowed=allowed)
+        total = sum(target.percent for target in self.traffic)
+        if total != _WHOLE:
+            raise FieldFault("traffic", value=f"percents that sum to {total}", allowed=f"a sum of {_WHOLE}")
+
+
+class ABService(Part, frozen=True, kw_only=True):
+    """The Service of an A/B test, as its owner writes it."""
+
+    api_version: Annotated[Literal["serving.knative.dev/v1"], Meta(description="serving.knative.dev/v1")]
+    kind: Annotated[Literal["Service"], Meta(description="Service")]
+    metadata: Metadata
+    spec: TrafficSpec

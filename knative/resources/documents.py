@@ -1,0 +1,95 @@
+"""YAML text in, documents out, each knowing the line of every field. The only importer of PyYAML."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import yaml
+
+from knative.resources.errors import BadManifest
+
+FieldPath = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """One document of a file: its data as plain values, and its nodes for the lines."""
+
+    file: str
+    data: object
+    root: yaml.Node
+
+    def line(self, path: Sequence[str | int]) -> int:
+        """Find the line of a field, or of the nearest thing above it where there is no such field; from 1."""
+        node, line = self.root, _line(self.root)
+        for step in path:
+            key, below = next(((key, below) for name, key, below in _children(node) if name == step), (None, None))
+            if key is None or below is None:
+                break
+            node, line = below, _line(key)
+        return line
+
+
+def documents(text: str, *, file: str) -> list[Document]:
+    """Parse a file of YAML documents; empty ones are left out. Raises `BadManifest`."""
+    try:
+        return [document for document in _parsed(yaml.SafeLoader(text), file) if document.data is not None]
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise _not_yaml(file, line, error.problem or error) from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise _not_yaml(file, line, f"the character #x{error.character:04x}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # 2024-13-45, nested beyond reason
+        raise _not_yaml(file, None, error) from error
+
+
+def _parsed(loader: yaml.SafeLoader, file: str) -> Iterator[Document]:
+    while loader.check_node():
+        root = loader.get_node()
+        if root is not None:  # always, after check_node; the stubs cannot say so
+            _refuse_repeated(root, file)
+            yield Document(file=file, root=root, data=loader.construct_document(root))
+
+
+def text_of(values: Iterable[object]) -> str:
+    """Write plain values as YAML documents, in the order of their fields."""
+    return yaml.safe_dump_all(values, sort_keys=False)
+
+
+def shown(path: Sequence[str | int]) -> str:
+    """Write a field's path as a person would: spec.traffic[0].percent."""
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return "".join(steps).removeprefix(".") or "document"
+
+
+def _children(node: yaml.Node) -> Iterator[tuple[str | int, yaml.Node, yaml.Node]]:
+    """Yield name, the node that carries its line, and the value's node, of each thing in a mapping or a list."""
+    if isinstance(node, yaml.MappingNode):
+        yield from ((key.value, key, below) for key, below in node.value if isinstance(key, yaml.ScalarNode))
+    elif isinstance(node, yaml.SequenceNode):
+        yield from ((index, below, below) for index, below in enumerate(node.value))
+
+
+def _refuse_repeated(root: yaml.Node, file: str) -> None:
+    """Refuse a key that comes twice in one mapping: YAML forbids it, yet PyYAML silently takes the last."""
+    waiting: list[tuple[yaml.Node, FieldPath]] = [(root, ())]
+    seen: set[int] = set()  # an alias leads to a node again, or round in a circle
+    while waiting:
+        node, path = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        names: set[str | int] = set()
+        for name, key, below in _children(node):
+            if name in names:
+                raise BadManifest(file, _line(key), shown((*path, name)), value="this field again", allowed="it once")
+            names.add(name)
+            waiting.append((below, (*path, name)))
+
+
+def _not_yaml(file: str, line: int | None, reason: object) -> BadManifest:
+    return BadManifest(file, line, "document", value=f"no YAML ({reason})", allowed="YAML")
+
+
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1

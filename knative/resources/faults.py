@@ -1,0 +1,55 @@
+"""A fault that msgspec found, told with its place in the file, what stands there and what may."""
+
+import re
+from typing import Any
+
+from msgspec import Struct, ValidationError
+
+from knative.resources.documents import Document, FieldPath, shown
+from knative.resources.errors import BadManifest, FieldFault, told
+from knative.resources.expectations import expected_at, nearest
+
+# msgspec tells it as text alone: what it is, then where, as a path from $.
+_FAULT = re.compile(r"(?P<what>.*?)(?: - at (?P<key>`key` in )?`\$(?P<path>.*)`)?", re.DOTALL)
+_STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
+_ANY_KEY = "[...]"  # of a mapping of texts, which msgspec does not name
+_MISSING = re.compile(r"Object missing required field `(.*)`", re.DOTALL)
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+
+
+def fault(error: ValidationError, document: Document, kind: type[Struct]) -> BadManifest:
+    """Tell msgspec's fault with its place, what stands there and what may."""
+    parts = _FAULT.fullmatch(str(error))
+    what, path = (parts["what"], _path(parts["path"] or "", document.data)) if parts else (str(error), ())
+    if parts and parts["key"]:
+        return bad_field(document, path, value="a key that is no text", allowed="texts for keys, in quotes")
+    if isinstance(error.__cause__, FieldFault):
+        cause = error.__cause__
+        return bad_field(document, (*path, *cause.field), value=cause.value, allowed=cause.allowed)
+    if missing := _MISSING.fullmatch(what):
+        at = (*path, missing[1])
+        return bad_field(document, at, value="nothing", allowed=expected_at(kind, at))
+    if unknown := _UNKNOWN.fullmatch(what):
+        allowed = nearest(kind, path, unknown[1])
+        return bad_field(document, (*path, unknown[1]), value="a field that is not known here", allowed=allowed)
+    return bad_field(document, path, value=told(_value(document.data, path)), allowed=expected_at(kind, path))
+
+
+def _path(text: str, data: object) -> FieldPath:
+    above, any_key, _ = text.partition(_ANY_KEY)
+    path = tuple(int(index) if index else name for name, index in _STEP.findall(above))
+    if not any_key:
+        return path
+    entries = _value(data, path).items()
+    return (*path, next(key for key, value in entries if not isinstance(value, str)))
+
+
+def _value(data: Any, path: FieldPath) -> Any:  # noqa: ANN401 - YAML gives anything
+    for step in path:
+        data = data[step]
+    return data
+
+
+def bad_field(document: Document, path: FieldPath, *, value: str, allowed: str) -> BadManifest:
+    """Tell a fault of the field at a path of the document."""
+    return BadManifest(document.file, document.line(path), shown(path), value=value, allowed=allowed)

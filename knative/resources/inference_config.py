@@ -1,0 +1,46 @@
+"""InferenceConfig: how requests to a model are batched, and how long one may wait."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from knative.resources.durations import LONGEST, Duration, seconds
+from knative.resources.errors import FieldFault, told
+from knative.resources.fields import Metadata, Part
+
+
+class InferenceConfigSpec(Part, frozen=True, kw_only=True):
+    """The batching settings."""
+
+    batch_size: Annotated[int, Meta(ge=1, le=4096, description="a whole number of rows from 1 to 4096")]
+    max_wait_time: Duration
+    timeout: Duration
+
+    def __post_init__(self) -> None:
+        """Raise `FieldFault` where a duration is out of range, or a request would expire before its batch is full."""
+        if not 0 <= self.max_wait_seconds <= LONGEST:
+            raise FieldFault("maxWaitTime", value=told(self.max_wait_time), allowed='a duration from "0s" to "24h"')
+        if not 0 < self.timeout_seconds <= LONGEST:
+            raise FieldFault("timeout", value=told(self.timeout), allowed='a duration from "1us" to "24h"')
+        if self.timeout_seconds <= self.max_wait_seconds:
+            allowed = f"longer than maxWaitTime ({self.max_wait_time}), or requests expire while a batch fills"
+            raise FieldFault("timeout", value=told(self.timeout), allowed=allowed)
+
+    @property
+    def max_wait_seconds(self) -> float:
+        """The ceiling on waiting for company, in seconds."""
+        return seconds(self.max_wait_time)
+
+    @property
+    def timeout_seconds(self) -> float:
+        """The longest that one request may wait in the queue, in seconds."""
+        return seconds(self.timeout)
+
+
+class InferenceConfig(Part, frozen=True, kw_only=True):
+    """An InferenceConfig, as its owner writes it. links.py says which model it belongs to."""
+
+    api_version: Annotated[Literal["ml.example.com/v1"], Meta(description="ml.example.com/v1")]
+    kind: Annotated[Literal["InferenceConfig"], Meta(description="InferenceConfig")]
+    metadata: Metadata
+    spec: InferenceConfigSpec

@@ -1,0 +1,30 @@
+"""ModelOptimization: whether a smaller variant of a model may serve."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from knative.resources.fields import Metadata, Part
+
+
+class Quantization(Part, frozen=True, kw_only=True):
+    """The variant wished for. It serves only where it is measured faster and as good."""
+
+    enabled: Annotated[bool, Meta(description="true or false")]
+    precision: Annotated[Literal["int8"], Meta(description="int8")]
+    target: Annotated[Literal["cpu"], Meta(description="cpu")]
+
+
+class ModelOptimizationSpec(Part, frozen=True, kw_only=True):
+    """What may be done to the model."""
+
+    quantization: Quantization
+
+
+class ModelOptimization(Part, frozen=True, kw_only=True):
+    """A ModelOptimization, as its owner writes it. links.py says which model it belongs to."""
+
+    api_version: Annotated[Literal["ml.example.com/v1"], Meta(description="ml.example.com/v1")]
+    kind: Annotated[Literal["ModelOptimization"], Meta(description="ModelOptimization")]
+    metadata: Metadata
+    spec: ModelOptimizationSpec

@@ -1,0 +1,68 @@
+"""ModelVersion: one published version of a model and where its artifact lies."""
+
+import re
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from knative.resources.errors import FieldFault, told
+from knative.resources.fields import Metadata, Name, Part
+
+_PATHS = {
+    "s3": (
+        re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^\s/][^\s]*"),
+        "s3://bucket/key, as storage.type is s3",
+    ),
+    "file": (
+        re.compile(r"file:///[^\s].*|(?![a-z][a-z0-9+.-]*://).+", re.IGNORECASE),
+        "file:///path or a path, as storage.type is file",
+    ),
+}
+
+
+class Storage(Part, frozen=True, kw_only=True):
+    """Where the artifact lies."""
+
+    type: Annotated[Literal["s3", "file"], Meta(description="s3 or file")]
+    path: Annotated[str, Meta(min_length=1, description="s3://bucket/key, file:///path or a path")]
+
+    def __post_init__(self) -> None:
+        """Raise `FieldFault` where the path is not one of its type."""
+        pattern, allowed = _PATHS[self.type]
+        if not pattern.fullmatch(self.path):
+            raise FieldFault("path", value=told(self.path), allowed=allowed)
+
+
+class ModelVersionSpec(Part, frozen=True, kw_only=True):
+    """What the version is."""
+
+    model_name: Name
+    version: Annotated[
+        str,
+        Meta(
+            pattern=r"^[0-9A-Za-z][0-9A-Za-z.+_-]{0,62}\Z",
+            description='at most 63 letters, digits, and . + _ -, in quotes, such as "1.0.0"',
+        ),
+    ]
+    format: Annotated[Literal["onnx"], Meta(description="onnx, the one format served here")]
+    storage: Storage
+
+
+class ModelVersion(Part, frozen=True, kw_only=True):
+    """A ModelVersion, as its owner writes it."""
+
+    api_version: Annotated[Literal["ml.example.com/v1"], Meta(description="ml.example.com/v1")]
+    kind: Annotated[Literal["ModelVersion"], Meta(description="ModelVersion")]
+    metadata: Metadata
+    spec: ModelVersionSpec
+
+    def __post_init__(self) -> None:
+        """Raise `FieldFault` where the name cannot become a revision of the model.
+
+        Knative takes a revision only under a name that starts with its Service's and a dash; the Service has the
+        model's name and the revision the version's.
+        """
+        prefix = f"{self.spec.model_name}-"
+        if not self.metadata.name.startswith(prefix):
+            allowed = f"a name that starts with {prefix} (spec.modelName and a dash), as Knative asks of a revision"
+            raise FieldFault("metadata", "name", value=told(self.metadata.name), allowed=allowed)

@@ -1,0 +1,152 @@
+"""Manifests in, resources out, and back again.
+
+Each document is parsed (documents.py), converted to the kind it names, and then looked at beside the others. The first
+fault stops the reading with its file, line and field.
+"""
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from knative.resources.ab_service import ABService
+from knative.resources.documents import Document, FieldPath, documents, text_of
+from knative.resources.errors import BadManifest, told
+from knative.resources.expectations import nearest_of
+from knative.resources.faults import bad_field, fault
+from knative.resources.inference_config import InferenceConfig
+from knative.resources.links import owner
+from knative.resources.model_optimization import ModelOptimization
+from knative.resources.model_version import ModelVersion
+
+Resource = ModelVersion | InferenceConfig | ModelOptimization | ABService
+
+KINDS: dict[str, type[Resource]] = {
+    "ModelVersion": ModelVersion,
+    "InferenceConfig": InferenceConfig,
+    "ModelOptimization": ModelOptimization,
+    "Service": ABService,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """All that was read, each kind in the order of the files and documents."""
+
+    model_versions: tuple[ModelVersion, ...] = ()
+    inference_configs: tuple[InferenceConfig, ...] = ()
+    model_optimizations: tuple[ModelOptimization, ...] = ()
+    ab_services: tuple[ABService, ...] = ()
+
+    def __iter__(self) -> Iterator[Resource]:
+        """Yield every resource."""
+        yield from self.model_versions
+        yield from self.inference_configs
+        yield from self.model_optimizations
+        yield from self.ab_services
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The names of the models, each once."""
+        return tuple(dict.fromkeys(version.spec.model_name for version in self.model_versions))
+
+    def config_of(self, model: str) -> InferenceConfig | None:
+        """Find the InferenceConfig that belongs to the model, by the rule of links.py."""
+        return next((each for each in self.inference_configs if owner(each.metadata.name, self.models) == model), None)
+
+    def optimization_of(self, model: str) -> ModelOptimization | None:
+        """Find the ModelOptimization that belongs to the model, by the rule of links.py."""
+        return next(
+            (each for each in self.model_optimizations if owner(each.metadata.name, self.models) == model), None
+        )
+
+
+def read_resources(path: Path) -> Resources:
+    """Read a manifest, or every *.yaml and *.yml right in a folder. Raises `BadManifest`."""
+    files = sorted(each for each in path.iterdir() if each.suffix in {".yaml", ".yml"}) if path.is_dir() else [path]
+    if not files:
+        raise BadManifest(str(path), None, "folder", value="no *.yaml in it", allowed="at least one manifest")
+    return _collected([document for file in files for document in documents(_content(file), file=str(file))])
+
+
+def parse_resources(text: str, *, file: str) -> Resources:
+    """Read manifests from text; `file` is what errors call it. Raises `BadManifest`."""
+    return _collected(documents(text, file=file))
+
+
+def render_resources(resources: Resources) -> str:
+    """Write the resources as manifests, which `parse_resources` reads back as the same."""
+    return text_of([msgspec.to_builtins(each) for each in resources])
+
+
+def _content(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise BadManifest(str(file), None, "file", value=reason, allowed="a manifest that can be read") from error
+    except UnicodeDecodeError as error:
+        raise BadManifest(str(file), None, "file", value=f"no UTF-8 ({error.reason})", allowed="UTF-8 text") from error
+
+
+def _collected(found: Sequence[Document]) -> Resources:
+    read = [_resource(document) for document in found]
+    resources = Resources(
+        model_versions=tuple(each for each in read if isinstance(each, ModelVersion)),
+        inference_configs=tuple(each for each in read if isinstance(each, InferenceConfig)),
+        model_optimizations=tuple(each for each in read if isinstance(each, ModelOptimization)),
+        ab_services=tuple(each for each in read if isinstance(each, ABService)),
+    )
+    _refuse_rivals(list(zip(read, found, strict=True)), resources.models)
+    return resources
+
+
+def _resource(document: Document) -> Resource:
+    data = document.data
+    if not isinstance(data, dict):
+        allowed = "a mapping with apiVersion, kind, metadata, spec"
+        raise bad_field(document, (), value=told(data), allowed=allowed)
+    kind = data.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        value = told(kind) if "kind" in data else "nothing"
+        raise bad_field(document, ("kind",), value=value, allowed=nearest_of(str(kind), list(KINDS)))
+    try:
+        return msgspec.convert(data, KINDS[kind])
+    except msgspec.ValidationError as error:
+        raise fault(error, document, KINDS[kind]) from error
+
+
+def _refuse_rivals(read: Sequence[tuple[Resource, Document]], models: Sequence[str]) -> None:
+    """Refuse a second resource where only one can hold: of one name, of one version, for one model."""
+    first: dict[Hashable, Document] = {}
+    for resource, document in read:
+        for claim in _claims(resource, models):
+            holder = first.setdefault(claim.key, document)
+            if holder is not document:
+                place = f"{holder.file}:{holder.line(claim.path)}"
+                allowed = f"{claim.rule}; the first is at {place}"
+                raise bad_field(document, claim.path, value=told(claim.value), allowed=allowed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Claim:
+    """What one resource alone may hold, the field that says so, and the rule."""
+
+    key: Hashable
+    path: FieldPath
+    value: str
+    rule: str
+
+
+def _claims(resource: Resource, models: Sequence[str]) -> Iterator[_Claim]:
+    kind, name = resource.kind, resource.metadata.name
+    scope = (kind, resource.metadata.namespace)
+    at = ("metadata", "name")
+    yield _Claim(key=(scope, name), path=at, value=name, rule=f"each {kind} under its own name")
+    if isinstance(resource, ModelVersion):
+        model, version = resource.spec.model_name, resource.spec.version
+        rule = f"each version of {model} once"
+        yield _Claim(key=(scope, model, version), path=("spec", "version"), value=version, rule=rule)
+    elif not isinstance(resource, ABService) and (model := owner(name, models) or ""):
+        yield _Claim(key=(scope, "of", model), path=at, value=name, rule=f"one {kind} for {model}")
