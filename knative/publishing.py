@@ -1,0 +1,114 @@
+"""From a function's folder to the registry: for each ModelVersion of its model.yaml, train and publish.
+
+The folder's train.py holds `train(version: str, out: Path)`, which writes one version as ONNX somewhere under `out` and
+returns its `path` and its `metrics` on held-out data.
+"""
+
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Protocol
+
+from knative.resources import ModelVersion, read_resources
+from runtime.errors import ScalezeroError
+from runtime.registry import Published, publish, published_digest
+
+MANIFEST, TRAINER = "model.yaml", "train.py"
+
+
+class TrainingFailed(ScalezeroError):
+    """The folder's train.py did not give the model."""
+
+    code = "training_failed"
+
+    def __init__(self, source: Path, reason: str) -> None:
+        super().__init__(f"{source}: {reason}", source=str(source), reason=reason)
+
+
+class Trained(Protocol):
+    """What a trainer returns."""
+
+    @property
+    def path(self) -> Path:
+        """The ONNX file."""
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """How good it is, by the metric's name, such as auc or average_precision."""
+
+
+Train = Callable[[str, Path], Trained]
+
+
+def publish_function(
+    folder: Path, *, only_missing: bool = False, overwrite: bool = False, say: Callable[[str], None] = print
+) -> tuple[Published, ...]:
+    """Train and publish each ModelVersion of the folder; `only_missing` passes over what is in the registry already.
+
+    Says one line for each step. Raises `BadManifest`, `TrainingFailed`, `AlreadyPublished`, and what `publish` raises.
+    """
+    return tuple(
+        _publish_version(folder, version, only_missing=only_missing, overwrite=overwrite, say=say)
+        for version in read_resources(folder / MANIFEST).model_versions
+    )
+
+
+def _publish_version(
+    folder: Path, version: ModelVersion, *, only_missing: bool, overwrite: bool, say: Callable[[str], None]
+) -> Published:
+    title, uri = f"{version.spec.model_name} {version.spec.version}", version.spec.storage.path
+    if only_missing and (digest := published_digest(uri)):
+        say(f"{title}: is at {uri}")
+        return Published(uri=uri, sha256=digest, uploaded=False)
+    say(f"{title}: training")
+    with TemporaryDirectory(prefix="scalezero-") as out:
+        trained = _trained(folder / TRAINER, version.spec.version, Path(out))
+        published = publish(trained.path, uri, metadata=_words(version, trained.metrics), overwrite=overwrite)
+    measured = "".join(f", {name} {value:g}" for name, value in trained.metrics.items())
+    say(f"{title}: {'published to' if published.uploaded else 'is at'} {uri}{measured}")
+    return published
+
+
+def _words(version: ModelVersion, metrics: Mapping[str, float]) -> dict[str, str]:
+    """Write the object's metadata. S3 carries it as HTTP headers, where a name takes no underscore safely."""
+    measured = {f"metric-{name.replace('_', '-')}": f"{value:g}" for name, value in metrics.items()}
+    return {"model": version.spec.model_name, "version": version.spec.version, **measured}
+
+
+def _trained(source: Path, version: str, out: Path) -> Trained:
+    with _told(source):
+        return _load(source)(version, out)
+
+
+def _load(source: Path) -> Train:
+    """Import a folder's train.py by its path, as functions-framework imports its main.py."""
+    name = f"scalezero_train_{source.parent.name}"
+    spec = importlib.util.spec_from_file_location(name, source)
+    if not source.is_file() or spec is None or spec.loader is None:
+        raise TrainingFailed(source, "there is no such file; expected one with train(version, out)")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up
+    sys.path.append(str(source.parent.resolve()))
+    spec.loader.exec_module(module)
+    train: Train | None = getattr(module, "train", None)
+    if train is None:
+        raise TrainingFailed(source, "it has no function train(version, out)")
+    return train
+
+
+@contextmanager
+def _told(source: Path) -> Iterator[None]:
+    """Tell whatever the author's code raises as one sentence; the cause stays chained."""
+    try:
+        yield
+    except ScalezeroError:
+        raise
+    except ModuleNotFoundError as error:
+        raise TrainingFailed(
+            source, f"{error}; pip install 'scalezero[train]' brings what the shipped ones need"
+        ) from error
+    except Exception as error:
+        raise TrainingFailed(source, f"{type(error).__name__}: {error}") from error

@@ -1,0 +1,128 @@
+"""The second arrow of the pipeline: a trained model goes to the registry, an S3 bucket or a folder, and stays as it is.
+
+A published version is immutable: publishing the same bytes again does nothing, publishing others under the same URI is
+refused unless that is asked for. The digest is the object's metadata `sha256`, which the pod's pull compares.
+"""
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.artifacts.access import Credentials, s3_access
+from runtime.artifacts.cache import hash_file
+from runtime.artifacts.external import check_local, model_locations
+from runtime.artifacts.policy import PullPolicy
+from runtime.artifacts.uris import S3Place, parse_uri
+from runtime.errors import ArtifactMissing, ScalezeroError
+
+_NOBODY_KNOWS = "of a digest that nobody recorded"
+
+
+class AlreadyPublished(ScalezeroError):
+    """Another model is there under the same URI."""
+
+    code = "already_published"
+
+    def __init__(self, uri: str, *, there: str, offered: str) -> None:
+        super().__init__(
+            f"{uri}: holds another model ({there}) than the one offered ({offered}); a published version is immutable:"
+            " publish under a new version, or ask to overwrite",
+            uri=uri,
+            there=there,
+            offered=offered,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A model in the registry. `uploaded` is False where the same bytes were there already."""
+
+    uri: str
+    sha256: str  # lower-case hex
+    uploaded: bool
+
+
+def publish(path: Path, uri: str, *, metadata: Mapping[str, str], overwrite: bool = False) -> Published:
+    """Put the model file, and the files with its external data, under the URI: `s3://bucket/key`, `file://` or a path.
+
+    `metadata` are words about the model, such as its name, version and metrics, in ASCII; a folder keeps none.
+    Raises `AlreadyPublished`, `BadSetting` for a URI or metadata that cannot be, and `ModelUnavailable` errors.
+    """
+    parts = _parts(path, uri)
+    digests = {part_uri: hash_file(part) for part_uri, part in parts.items()}
+    there = {part_uri: published_digest(part_uri) for part_uri in parts}
+    if there != digests:
+        if not overwrite:
+            _refuse_others(there, digests)
+        _put(parts, uri, metadata)
+    return Published(uri=uri, sha256=digests[uri], uploaded=there != digests)
+
+
+def published_digest(uri: str) -> str | None:
+    """Look up the SHA-256 of what is published under the URI, in lower-case hex; None where nothing is.
+
+    Raises `BadSetting` for a URI that cannot be, and `ModelUnavailable` errors other than `ArtifactMissing`.
+    """
+    place = parse_uri(uri)
+    if isinstance(place, Path):
+        return hash_file(place) if place.is_file() else None
+    try:
+        return _recorded(place, uri)
+    except ArtifactMissing:
+        return None
+
+
+def _parts(path: Path, uri: str) -> dict[str, Path]:
+    """List what the model consists of: each file and its URI, the external data first and the model last."""
+    if not path.is_file():
+        raise ArtifactMissing(uri, f"nothing to publish: there is no file {path}")
+    locations = model_locations(path, uri=str(path))
+    check_local(path, locations, uri=str(path))
+    base = uri.rpartition("/")[0]
+    beside = {f"{base}/{location}" if base else location: path.parent / location for location in sorted(locations)}
+    return {**beside, uri: path}
+
+
+def _refuse_others(there: Mapping[str, str | None], offered: Mapping[str, str]) -> None:
+    for uri, digest in there.items():
+        if digest not in {None, offered[uri]}:
+            raise AlreadyPublished(uri, there=str(digest), offered=offered[uri])
+
+
+def _recorded(place: S3Place, uri: str) -> str:
+    """Ask S3 through the fast client: to find a model already there needs no boto3."""
+    from runtime.artifacts.s3 import open_source
+
+    access = s3_access(os.environ, home=Path(os.environ.get("HOME", "/")))
+    provider = None
+    if access.credentials is Credentials.BOTO3:
+        from runtime.artifacts.registry import credential_provider
+
+        provider = credential_provider(uri)
+    opened = open_source(place, access=access, policy=PullPolicy(), provider=provider).open(uri, first=1)
+    return opened.info.sha256 or _NOBODY_KNOWS if opened else _NOBODY_KNOWS
+
+
+def _put(parts: Mapping[str, Path], uri: str, metadata: Mapping[str, str]) -> None:
+    if isinstance(parse_uri(uri), S3Place):
+        from runtime.artifacts import registry
+
+        registry.publish(parts[uri], uri, metadata=metadata)
+        return
+    for part_uri, part in parts.items():
+        destination = parse_uri(part_uri)
+        if isinstance(destination, Path):
+            _copy(part, destination)
+
+
+def _copy(source: Path, destination: Path) -> None:
+    """Copy whole or not at all: a reader never sees a half."""
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    partial = destination.with_name(f"{destination.name}.partial-{os.getpid()}")
+    try:
+        shutil.copyfile(source, partial)
+        partial.replace(destination)
+    finally:
+        partial.unlink(missing_ok=True)
