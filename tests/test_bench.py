@@ -88,7 +88,15 @@ class TestReport:
 
     def test_the_table_shows_a_missed_target_and_the_noise(self) -> None:
         kept, missed = report.table(self.figures).splitlines()[2:]
-        assert [cell.strip() for cell in kept.split("|")[1:8]] == ["cold_start", "200", "160", "ms", "1.25", "<= 1.30", "yes"]
+        assert [cell.strip() for cell in kept.split("|")[1:8]] == [
+            "cold_start",
+            "200",
+            "160",
+            "ms",
+            "1.25",
+            "<= 1.30",
+            "yes",
+        ]
         assert "NO" in missed
         assert "1 of 1 pairs disturbed" in missed
 
@@ -99,7 +107,9 @@ class TestReport:
 
 class TestLoad:
     def test_wrks_line_is_found_among_its_other_words(self) -> None:
-        printed = 'Running 2s test\nRESULT {"requests": 30, "microseconds": 1500000, "bad_status": 0, "socket_errors": 0}\n'
+        printed = (
+            'Running 2s test\nRESULT {"requests": 30, "microseconds": 1500000, "bad_status": 0, "socket_errors": 0}\n'
+        )
         assert load.parse(printed).rate == pytest.approx(20)
 
     def test_no_line_is_a_fault_that_shows_what_wrk_said(self) -> None:
@@ -158,7 +168,11 @@ def test_ours_and_the_floor_take_turns_in_going_first() -> None:
     order: list[str] = []
 
     def note(name: str, value: float) -> Callable[[], float]:
-        return lambda: order.append(name) or value
+        def measure() -> float:
+            order.append(name)
+            return value
+
+        return measure
 
     guard = Guard(cpus=(0,), patience=0, share=lambda _: 1.0)
     pairs = in_turns(guard, 3, ours=note("ours", 3), floor=note("floor", 4))
@@ -185,7 +199,9 @@ class TestSubjects:
         assert not close([1.0], [1.0, 0.0])
 
 
-@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\nContent-Length: 12", b"HTTP/1.1 200 OK\r\ncontent-length:12\r\na: b"])
+@pytest.mark.parametrize(
+    "head", [b"HTTP/1.1 200 OK\r\nContent-Length: 12", b"HTTP/1.1 200 OK\r\ncontent-length:12\r\na: b"]
+)
 def test_a_responses_length_is_read_from_its_head(head: bytes) -> None:
     assert content_length(head) == 12
     with pytest.raises(CannotMeasure):
@@ -252,7 +268,10 @@ class TestServers:
     def test_a_server_that_ends_is_quoted(self, linear: Subject) -> None:
         words = "import sys; sys.exit('no such model')"
         launch = Launch(label="broken", command=[sys.executable, "-c", words, PORT], path="/")
-        with running(launch, cpu=CPU) as server, pytest.raises(CannotMeasure, match="broken exited with 1: no such model"):
+        with (
+            running(launch, cpu=CPU) as server,
+            pytest.raises(CannotMeasure, match="broken exited with 1: no such model"),
+        ):
             first_right_answer(server, linear)
 
 

@@ -1,5 +1,6 @@
 """A real S3 server of the run's own, and the models in it."""
 
+import hashlib
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -31,11 +32,12 @@ def running_s3() -> Iterator[Mapping[str, str]]:
 
 
 def upload(path: Path, environment: Mapping[str, str]) -> str:
-    """Put a file into the bucket; return its URI."""
+    """Put a file into the bucket with its digest beside it, as a published model has it; return its URI."""
     import obstore
     from obstore.store import S3Store
 
     options = {name.lower(): value for name, value in environment.items()}
     store = S3Store(BUCKET, client_options={"allow_http": True}, **options)  # type: ignore[arg-type]
-    obstore.put(store, path.name, path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    obstore.put(store, path.name, path, attributes={"sha256": digest})
     return f"s3://{BUCKET}/{path.name}"

@@ -9,7 +9,8 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from statistics import quantiles
+from dataclasses import replace
+from statistics import median, quantiles
 from threading import Event
 from typing import Final
 
@@ -35,36 +36,61 @@ def measure(lab: Lab) -> Figure:
         with running(launch, cpu=lab.server_cpu) as server:
             first_right_answer(server, lab.heavy)
             check(server, lab.heavy)
-            waits: list[float] = []
-            figures = [_against_floor(lab, server, callers, waits) for callers in CALLERS]
+            contest = Contest(lab, server)
+            figures = {callers: contest.figure(callers) for callers in CALLERS}
             check(server, lab.heavy)
-    worst = min(figures, key=lambda each: each.ratio)
-    ratios = {f"ratio_c{callers}": each.ratio for callers, each in zip(CALLERS, figures, strict=True)}
-    live = {"live_max_ms": max(waits) * 1e3, "live_p99_ms": quantiles(waits, n=100)[-1] * 1e3, "live_asked": len(waits)}
-    return Figure(
-        name=worst.name,
-        ours=worst.ours,
-        floor=worst.floor,
-        ratio=worst.ratio,
-        disturbed=sum(each.disturbed for each in figures),
-        pairs=sum(each.pairs for each in figures),
-        extra={**ratios, **live},
+    worst = min(figures.values(), key=lambda each: each.ratio)
+    ratios = {f"ratio_c{callers}": each.ratio for callers, each in figures.items()}
+    return replace(
+        worst,
+        disturbed=sum(each.disturbed for each in figures.values()),
+        pairs=sum(each.pairs for each in figures.values()),
+        extra={**ratios, **contest.beside()},
     )
 
 
-def _against_floor(lab: Lab, server: Server, callers: int, waits: list[float]) -> Figure:
-    def ours() -> float:
-        with asking_live(server, waits):
-            return rate(server, lab, callers)
+class Contest:
+    """One server against the model without a server, and what is learnt beside the ratio."""
 
-    def floor() -> float:
-        server.pause()
+    def __init__(self, lab: Lab, server: Server) -> None:
+        self._lab = lab
+        self._server = server
+        self._live_seconds: list[float] = []
+        self._floors: dict[int, list[float]] = {batch: [] for batch in BATCHES}
+
+    def figure(self, callers: int) -> Figure:
+        """Measure one number of callers."""
+        return figure(
+            "heavy_model",
+            in_turns(self._lab.guard, self._lab.rounds, ours=lambda: self._ours(callers), floor=self._floor),
+        )
+
+    def beside(self) -> dict[str, float]:
+        """Liveness while the model ran, and the floor at each batch size: where more rows cost more, batching must stop."""
+        waits = self._live_seconds
+        live = {
+            "live_max_ms": max(waits) * 1e3,
+            "live_p99_ms": quantiles(waits, n=100)[-1] * 1e3,
+            "live_asked": len(waits),
+        }
+        return {**live, **{f"floor_batch{batch}": median(rates) for batch, rates in self._floors.items()}}
+
+    def _ours(self, callers: int) -> float:
+        with asking_live(self._server, self._live_seconds):
+            return rate(self._server, self._lab, callers)
+
+    def _floor(self) -> float:
+        self._server.pause()
         try:
-            return max(float(lab.in_process("rate", lab.heavy.path, lab.heavy.rows, batch, ROWS)) for batch in BATCHES)
+            rates = [self._in_process(batch) for batch in BATCHES]
         finally:
-            server.resume()
+            self._server.resume()
+        for batch, each in zip(BATCHES, rates, strict=True):
+            self._floors[batch].append(each)
+        return max(rates)
 
-    return figure("heavy_model", in_turns(lab.guard, lab.rounds, ours=ours, floor=floor))
+    def _in_process(self, batch: int) -> float:
+        return float(self._lab.in_process("rate", self._lab.heavy.path, self._lab.heavy.rows, batch, ROWS))
 
 
 def rate(server: Server, lab: Lab, callers: int) -> float:
