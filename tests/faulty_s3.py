@@ -23,6 +23,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 PIECE = 16 * 1024  # bytes copied at once: small, so that a fault cuts where it was asked to
+SETTLING = 5.0  # seconds at most until requests under way are answered
 HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length"})
 
 
@@ -33,6 +34,7 @@ class Fault:
     path: str = ""  # the end of the path; "" matches every request
     times: int | None = None  # None: until heal()
     skip: int = 0  # requests of that path let through first
+    etag: str | None = None  # answer with this ETag instead of the real one
     before: Callable[[], None] | None = None  # done before the request is forwarded, such as replacing the object
 
     status: int | None = None  # answer this instead of forwarding
@@ -65,7 +67,8 @@ class _State:
     upstream: str
     armed: list[_Armed] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    active: int = 0  # requests that are being answered; one that is stalled on purpose is not
+    lock: threading.Condition = field(default_factory=threading.Condition)
     closing: threading.Event = field(default_factory=threading.Event)
 
     def fault_for(self, path: str) -> Fault | None:
@@ -108,8 +111,12 @@ class FaultyS3:
 
     @property
     def seen(self) -> list[Seen]:
-        """Every request so far, in the order in which they ended."""
+        """Every request so far, in the order in which they ended.
+
+        A client may hold the last byte before we have noted that we sent it, so this waits for what is being answered.
+        """
         with self._state.lock:
+            self._state.lock.wait_for(lambda: self._state.active == 0, timeout=SETTLING)
             return list(self._state.seen)
 
     def downloads(self, path: str) -> list[Seen]:
@@ -135,6 +142,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Keep the test's output clean."""
 
     def do_GET(self) -> None:
+        with self.state.lock:
+            self.state.active += 1
+        self._recorded = False
         fault = self.state.fault_for(self.path.partition("?")[0])
         status, sent = 0, [0]
         # Faults end in broken pipes on our side too; what passed until then is what counts.
@@ -142,7 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
             if fault is not None and fault.before is not None:
                 fault.before()
             if fault is not None and fault.stall_after == -1:
-                self._silence()
+                self._silence(0, 0)
             elif fault is not None and fault.status is not None:
                 status = fault.status
                 self._refuse(fault.status, fault.code)
@@ -153,11 +163,16 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_PUT = do_POST = do_DELETE = do_GET
 
     def _record(self, status: int, sent: int) -> None:
+        if self._recorded:
+            return
+        self._recorded = True
         headers = {name.lower(): value for name, value in self.headers.items()}
         with self.state.lock:
             self.state.seen.append(
                 Seen(method=self.command, path=self.path.partition("?")[0], headers=headers, status=status, sent=sent)
             )
+            self.state.active -= 1
+            self.state.lock.notify_all()
 
     def _refuse(self, status: int, code: str) -> None:
         self.rfile.read(int(self.headers.get("content-length", 0)))
@@ -175,15 +190,17 @@ class _Handler(BaseHTTPRequestHandler):
                 upstream.putheader(name, value)
             upstream.endheaders(self.rfile.read(int(self.headers.get("content-length", 0))) or None)
             response = upstream.getresponse()
-            self._answer_head(response)
+            self._answer_head(response, fault)
             self._answer_body(response, fault, sent)
+            if fault.stall_after is not None:
+                self._silence(response.status, sent[0])
             return response.status
 
-    def _answer_head(self, response: http.client.HTTPResponse) -> None:
+    def _answer_head(self, response: http.client.HTTPResponse, fault: Fault) -> None:
         self.send_response_only(response.status, response.reason)
         for name, value in response.getheaders():
             if name.lower() not in HOP_BY_HOP:
-                self.send_header(name, value)
+                self.send_header(name, fault.etag if fault.etag and name.lower() == "etag" else value)
         if response.status not in {204, 304}:
             self.send_header("content-length", response.headers.get("content-length", "0"))
         self.end_headers()
@@ -199,13 +216,12 @@ class _Handler(BaseHTTPRequestHandler):
             sent[0] += len(piece)
             if fault.bytes_per_second:
                 time.sleep(len(piece) / fault.bytes_per_second)
-        if fault.stall_after is not None:
-            self._silence()
         if fault.reset_after is not None:
             # Linger of zero seconds turns the close into a reset, as a dying node or load balancer sends it.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close_connection = True
 
-    def _silence(self) -> None:
+    def _silence(self, status: int, sent: int) -> None:
+        self._record(status, sent)
         self.state.closing.wait()
         self.close_connection = True

@@ -15,7 +15,6 @@ import errno
 import fcntl
 import json
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -123,7 +122,7 @@ class Cache:
                     os.link(blob, seedling / name)
                 _replace_tree(seedling, tree)
             finally:
-                shutil.rmtree(seedling, ignore_errors=True)
+                _remove(seedling)
         return tree
 
     @contextlib.contextmanager
@@ -146,7 +145,7 @@ class Cache:
             if place == keep:
                 continue
             with contextlib.suppress(OSError), self.lock(place, timeout=0):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                _remove(path)
 
     @contextlib.contextmanager
     def faults(self, uri: str) -> Iterator[None]:
@@ -192,4 +191,14 @@ def _replace_tree(seedling: Path, tree: Path) -> None:
         # Whoever still reads the old files keeps them open; only the names go.
         tree.rename(seedling.with_name(seedling.name + ".old"))
         seedling.rename(tree)
-        shutil.rmtree(seedling.with_name(seedling.name + ".old"), ignore_errors=True)
+        _remove(seedling.with_name(seedling.name + ".old"))
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or a folder, or as much of it as can be."""
+    if path.is_dir():
+        import shutil  # trees are rare, and its import would be paid by every cold start
+
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

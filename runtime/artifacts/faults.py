@@ -68,6 +68,8 @@ class Answer:
 def read_answer(text: str) -> Answer:
     """Find the facts in the fast client's message."""
     head, _, detail = text.partition(_DETAIL)
+    if "BareRedirect" in detail:  # the client keeps the status of a redirect that leads nowhere to itself
+        return Answer(status=301, code="PermanentRedirect")
     status, code, message = (pattern.search(head) for pattern in (_STATUS, _CODE, _MESSAGE))
     request = _REQUEST.search(head)
     return Answer(
