@@ -38,10 +38,9 @@ def test_every_port_is_on_loopback(s3: s3_server.S3Server) -> None:
 
 
 def test_it_ends_with_its_starter_even_by_kill_9() -> None:
-    starter = "import subprocess, sys; subprocess.run([sys.executable, sys.argv[1], '--ephemeral', '--port=0'], check=True)"
-    with subprocess.Popen(
-        [sys.executable, "-c", starter, s3_server.SCRIPT], stdout=subprocess.PIPE, text=True
-    ) as process:
+    starter = "import subprocess, sys; subprocess.run([sys.executable, *sys.argv[1:]], check=True)"
+    argv = [sys.executable, "-c", starter, str(s3_server.SCRIPT), "--ephemeral", "--port=0"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("AWS_ENDPOINT_URL=")
         family = psutil.Process(process.pid).children(recursive=True)
@@ -64,7 +63,8 @@ def test_a_taken_port_is_told_in_one_line(s3: s3_server.S3Server, tmp_path: Path
 
 
 def test_objects_outlive_a_restart_and_a_signal_ends_it_cleanly(tmp_path: Path) -> None:
-    argv = [sys.executable, s3_server.SCRIPT, "--dir", tmp_path / "data", "--log", tmp_path / "log", "--port=0"]
+    places = [f"--dir={tmp_path / 'data'}", f"--log={tmp_path / 'log'}"]
+    argv = [sys.executable, str(s3_server.SCRIPT), *places, "--port=0"]
     for turn in range(2):
         with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
             server = s3_server.announced(process)
