@@ -148,17 +148,23 @@ class _Pull:
 
         def attempt() -> None:
             nonlocal offset, arriving
-            source = arriving or self.store.read(self.info, offset, part.end)
+            began, source = offset, arriving or self.store.read(self.info, offset, part.end)
             arriving = None
-            for piece in source:
-                self.effort.progress(self.info.uri)
-                _write(self.file, piece, offset)
-                offset += len(piece)
-            if offset != part.end:
-                raise StoreUnreachable(self.info.uri, f"the answer ended at byte {offset} of {part.end}")
+            try:
+                for piece in source:
+                    self.effort.progress(self.info.uri)
+                    _write(self.file, piece, offset)
+                    offset += len(piece)
+                if offset != part.end:
+                    raise StoreUnreachable(self.info.uri, f"the answer ended at byte {offset} of {part.end}")
+            except OUTAGE:
+                # A connection that brought something is no outage yet: go on at once, with all the patience.
+                if offset == began or self.effort.exhausted():
+                    raise
 
         try:
-            persist(attempt, self.effort)
+            while offset != part.end:
+                persist(attempt, self.effort)
         except BaseException as error:
             self.effort.fail(error)
             raise

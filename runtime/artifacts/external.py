@@ -8,11 +8,13 @@ Field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
 """
 
 import mmap
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from runtime.artifacts.policy import MIB
+from runtime.artifacts.download import read_back
+from runtime.artifacts.policy import Part
 from runtime.errors import ArtifactMissing, InvalidModel
 
 KEY = b"location"
@@ -45,36 +47,43 @@ class Field(NamedTuple):
 
 
 def model_locations(path: Path, *, uri: str) -> frozenset[str]:
-    """Return the confined locations of a model file's external data; the file is mapped, not read into memory.
+    """Return the confined locations of a model file's external data.
 
+    Most models have none: whether the key is anywhere in the file is answered at memory speed, and ends it. Else the
+    file is mapped, of which the walk touches little; never is it read into memory.
     Raises `InvalidModel` where the file is empty or cut off, or where a location leads out of the model's folder.
     """
-    with path.open("rb") as file:
+    with path.open("rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size == 0:
+            raise InvalidModel(uri, "the file is empty")
+        if not mentions(read_back(file.fileno(), Part(0, size)), KEY):
+            return frozenset()
         try:
-            buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except ValueError as error:  # an empty file cannot be mapped
-            raise InvalidModel(uri, "the file is empty") from error
-        with buffer:
-            try:
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as buffer:
                 locations = external_locations(buffer)
-            except ValueError as error:
-                raise InvalidModel(uri, f"not an ONNX model: {error}") from error
+        except ValueError as error:
+            raise InvalidModel(uri, f"not an ONNX model: {error}") from error
     for location in locations:
         check_location(location, uri=uri)
     return locations
 
 
+def mentions(pieces: Iterable[bytes], word: bytes) -> bool:
+    """Whether the word is anywhere in the pieces put together, across their seams too."""
+    tail = b""
+    for piece in pieces:
+        if word in piece or word in tail + piece[: len(word)]:
+            return True
+        tail = (tail + piece)[1 - len(word) :] if len(piece) < len(word) else piece[1 - len(word) :]
+    return False
+
+
 def external_locations(buffer: Buffer) -> frozenset[str]:
     """Return every location that the model's tensors name. Raises ValueError where the bytes are no protobuf message."""
-    if not contains(buffer, KEY) or buffer[4:8] == ORT_MAGIC:
+    if buffer[4:8] == ORT_MAGIC:
         return frozenset()
     return frozenset(_walk(buffer, "Model", 0, len(buffer)))
-
-
-def contains(buffer: Buffer, word: bytes) -> bool:
-    """Whether the word is anywhere. Most models have no external data: this answers at memory speed and ends it there."""
-    overlap = len(word) - 1
-    return any(word in buffer[max(0, at - overlap) : at + MIB] for at in range(0, len(buffer), MIB))
 
 
 def check_location(location: str, *, uri: str) -> None:
