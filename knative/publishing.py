@@ -14,7 +14,7 @@ from typing import Protocol
 
 from knative.resources import ModelVersion, read_resources
 from runtime.errors import ScalezeroError
-from runtime.registry import Published, publish, published_digest
+from runtime.registry import Published, find, publish
 
 MANIFEST, TRAINER = "model.yaml", "train.py"
 
@@ -59,10 +59,10 @@ def publish_function(
 def _publish_version(
     folder: Path, version: ModelVersion, *, only_missing: bool, overwrite: bool, say: Callable[[str], None]
 ) -> Published:
-    title, uri = f"{version.spec.model_name} {version.spec.version}", version.spec.storage.path
-    if only_missing and (digest := published_digest(uri)):
+    title, uri = f"{version.spec.model_name} {version.spec.version}", version.spec.storage.uri(folder)
+    if only_missing and (held := find(uri)):
         say(f"{title}: is at {uri}")
-        return Published(uri=uri, sha256=digest, uploaded=False)
+        return held
     say(f"{title}: training")
     with TemporaryDirectory(prefix="scalezero-") as out:
         trained = _trained(folder / TRAINER, version.spec.version, Path(out))
@@ -91,7 +91,8 @@ def _load(source: Path) -> Train:
         raise TrainingFailed(source, "there is no such file; expected one with train(version, out)")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up
-    sys.path.append(str(source.parent.resolve()))
+    if (folder := str(source.parent.resolve())) not in sys.path:
+        sys.path.append(folder)
     spec.loader.exec_module(module)
     train: Train | None = getattr(module, "train", None)
     if train is None:

@@ -17,17 +17,16 @@ from runtime.artifacts.policy import PullPolicy
 from runtime.artifacts.uris import S3Place, parse_uri
 from runtime.errors import ArtifactMissing, ScalezeroError
 
-_NOBODY_KNOWS = "of a digest that nobody recorded"
-
 
 class AlreadyPublished(ScalezeroError):
     """Another model is there under the same URI."""
 
     code = "already_published"
 
-    def __init__(self, uri: str, *, there: str, offered: str) -> None:
+    def __init__(self, uri: str, *, there: str | None, offered: str) -> None:
+        digest = f"SHA-256 {there}" if there else "of a SHA-256 that nobody recorded"
         super().__init__(
-            f"{uri}: holds another model ({there}) than the one offered ({offered}); a published version is immutable:"
+            f"{uri}: holds another file ({digest}) than the one offered ({offered}); a published version is immutable:"
             " publish under a new version, or ask to overwrite",
             uri=uri,
             there=there,
@@ -37,11 +36,11 @@ class AlreadyPublished(ScalezeroError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """A model in the registry. `uploaded` is False where the same bytes were there already."""
+    """A file in the registry."""
 
     uri: str
-    sha256: str  # lower-case hex
-    uploaded: bool
+    sha256: str | None  # lower-case hex; None: somebody put it there and recorded no digest
+    uploaded: bool = False  # now, and not before
 
 
 def publish(path: Path, uri: str, *, metadata: Mapping[str, str], overwrite: bool = False) -> Published:
@@ -51,25 +50,26 @@ def publish(path: Path, uri: str, *, metadata: Mapping[str, str], overwrite: boo
     Raises `AlreadyPublished`, `BadSetting` for a URI or metadata that cannot be, and `ModelUnavailable` errors.
     """
     parts = _parts(path, uri)
-    digests = {part_uri: hash_file(part) for part_uri, part in parts.items()}
-    there = {part_uri: published_digest(part_uri) for part_uri in parts}
-    if there != digests:
+    offered = {part_uri: hash_file(part) for part_uri, part in parts.items()}
+    there = {part_uri: find(part_uri) for part_uri in parts}
+    same = all(held and held.sha256 == offered[part_uri] for part_uri, held in there.items())
+    if not same:
         if not overwrite:
-            _refuse_others(there, digests)
+            _refuse_others(there, offered)
         _put(parts, uri, metadata)
-    return Published(uri=uri, sha256=digests[uri], uploaded=there != digests)
+    return Published(uri=uri, sha256=offered[uri], uploaded=not same)
 
 
-def published_digest(uri: str) -> str | None:
-    """Look up the SHA-256 of what is published under the URI, in lower-case hex; None where nothing is.
+def find(uri: str) -> Published | None:
+    """Look up what is published under the URI; None where nothing is.
 
     Raises `BadSetting` for a URI that cannot be, and `ModelUnavailable` errors other than `ArtifactMissing`.
     """
     place = parse_uri(uri)
     if isinstance(place, Path):
-        return hash_file(place) if place.is_file() else None
+        return Published(uri=uri, sha256=hash_file(place)) if place.is_file() else None
     try:
-        return _recorded(place, uri)
+        return Published(uri=uri, sha256=_recorded(place, uri))
     except ArtifactMissing:
         return None
 
@@ -85,13 +85,13 @@ def _parts(path: Path, uri: str) -> dict[str, Path]:
     return {**beside, uri: path}
 
 
-def _refuse_others(there: Mapping[str, str | None], offered: Mapping[str, str]) -> None:
-    for uri, digest in there.items():
-        if digest not in {None, offered[uri]}:
-            raise AlreadyPublished(uri, there=str(digest), offered=offered[uri])
+def _refuse_others(there: Mapping[str, Published | None], offered: Mapping[str, str]) -> None:
+    for uri, held in there.items():
+        if held and held.sha256 != offered[uri]:
+            raise AlreadyPublished(uri, there=held.sha256, offered=offered[uri])
 
 
-def _recorded(place: S3Place, uri: str) -> str:
+def _recorded(place: S3Place, uri: str) -> str | None:
     """Ask S3 through the fast client: to find a model already there needs no boto3."""
     from runtime.artifacts.s3 import open_source
 
@@ -102,7 +102,7 @@ def _recorded(place: S3Place, uri: str) -> str:
 
         provider = credential_provider(uri)
     opened = open_source(place, access=access, policy=PullPolicy(), provider=provider).open(uri, first=1)
-    return opened.info.sha256 or _NOBODY_KNOWS if opened else _NOBODY_KNOWS
+    return opened.info.sha256 if opened else None
 
 
 def _put(parts: Mapping[str, Path], uri: str, metadata: Mapping[str, str]) -> None:

@@ -101,7 +101,7 @@ class Choice:
         return isinstance(value, str) and value in self.words
 
 
-def _takes(rule: Number | Flag | Choice, **default: Any) -> Any:
+def _takes(rule: Number | Flag | Choice, **default: Any) -> Any:  # noqa: ANN401 - stands where a default stands
     return field(metadata={"rule": rule}, **default)
 
 
@@ -175,8 +175,8 @@ def row(payment: Payment) -> list[float]:
         cos(hour),
         sin(day),
         cos(day),
-        float(payment.hour < 6),  # noqa: PLR2004 - the night ends at six
-        float(payment.weekday >= 5),  # noqa: PLR2004 - Saturday and Sunday
+        float(payment.hour < 6),  # the night ends at six
+        float(payment.weekday >= 5),  # Saturday and Sunday
         *_ONE_HOT[payment.merchant_category],
         log1p(payment.distance_from_home_km),
         log1p(payment.count_1h),
@@ -230,4 +230,4 @@ def _unknown(name: object, at: str) -> InvalidInput:
 
 def _shown(value: object) -> str:
     text = json.dumps(value, default=repr)
-    return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004 - enough to know it again
+    return text if len(text) <= 60 else f"{text[:57]}..."  # enough to know it again

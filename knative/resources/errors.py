@@ -25,7 +25,8 @@ class BadManifest(ScalezeroError):
 class FieldFault(ValueError):
     """What a resource says of itself when two of its fields do not fit: a field under it, what came, what may.
 
-    `value` is what came as an error shows it. The resource knows no file; reading adds the place and raises `BadManifest` from it.
+    `value` is what came, as an error shows it. The resource knows no file; reading adds the place and raises
+    `BadManifest` from it.
     """
 
     def __init__(self, *field: str | int, value: str, allowed: str) -> None:

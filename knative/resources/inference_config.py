@@ -23,7 +23,7 @@ class InferenceConfigSpec(Part, frozen=True, kw_only=True):
         if not 0 < self.timeout_seconds <= LONGEST:
             raise FieldFault("timeout", value=told(self.timeout), allowed='a duration from "1us" to "24h"')
         if self.timeout_seconds <= self.max_wait_seconds:
-            allowed = f"longer than maxWaitTime ({self.max_wait_time}), or requests expire while a batch fills"
+            allowed = f"longer than maxWaitTime ({told(self.max_wait_time)}), or requests expire while a batch fills"
             raise FieldFault("timeout", value=told(self.timeout), allowed=allowed)
 
     @property

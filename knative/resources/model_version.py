@@ -1,6 +1,7 @@
 """ModelVersion: one published version of a model and where its artifact lies."""
 
 import re
+from pathlib import Path
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -31,6 +32,10 @@ class Storage(Part, frozen=True, kw_only=True):
         pattern, allowed = _PATHS[self.type]
         if not pattern.fullmatch(self.path):
             raise FieldFault("path", value=told(self.path), allowed=allowed)
+
+    def uri(self, folder: Path) -> str:
+        """Name the artifact's place; a bare path starts at the manifest's folder."""
+        return self.path if "://" in self.path else str(folder / self.path)
 
 
 class ModelVersionSpec(Part, frozen=True, kw_only=True):

@@ -1,0 +1,17 @@
+"""Durations are Go's, as everywhere in Kubernetes."""
+
+import pytest
+
+from knative.resources.durations import seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("100ms", 0.1), ("1s", 1), ("1m30s", 90), ("1.5h", 5400), ("0", 0), ("250us", 0.00025), ("250µs", 0.00025)],
+)
+def test_a_duration_is_read_in_seconds(text: str, expected: float) -> None:
+    assert seconds(text) == pytest.approx(expected)
+
+
+def test_what_is_beyond_counting_is_infinite() -> None:
+    assert seconds("99999999999999999h") == float("inf")

@@ -1,0 +1,132 @@
+"""A published version is immutable, and its digest is recorded, on a real S3 and in a folder."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from runtime.errors import ArtifactMissing, BadSetting, StoreUnreachable
+from runtime.registry import AlreadyPublished, Published, find, publish
+from tests.s3_server import S3Server
+
+Place = Callable[[str], str]
+
+
+@pytest.fixture(params=["s3", "file", "path"])
+def place(request: pytest.FixtureRequest, s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """Each kind of registry: gives the URI of a name in it."""
+    for name, value in s3.environment().items():
+        monkeypatch.setenv(name, value)
+    s3.make_bucket("registry")
+    roots = {
+        "s3": f"s3://registry/{tmp_path.name}",
+        "file": f"file://{tmp_path}/registry",
+        "path": f"{tmp_path}/registry",
+    }
+    return lambda name: f"{roots[request.param]}/{name}"
+
+
+def model(folder: Path, name: str = "model.onnx", *, value: float = 1.0, external: bool = False) -> Path:
+    """Write a model that adds a constant, its weights in a file beside it where asked."""
+    graph = helper.make_graph(
+        [helper.make_node("Add", ["x", "w"], ["y"])],
+        "add",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 1])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 1])],
+        [numpy_helper.from_array(np.full((1, 1), value, np.float32), "w")],
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    opsets = [helper.make_opsetid("", 17)]
+    made = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    onnx.save(made, folder / name, save_as_external_data=external, location="weights.bin", size_threshold=0)
+    return folder / name
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_what_is_published_is_found_with_its_digest(place: Place, tmp_path: Path) -> None:
+    path, uri = model(tmp_path), place("a.onnx")
+    assert find(uri) is None
+    assert publish(path, uri, metadata={}) == Published(uri=uri, sha256=digest(path), uploaded=True)
+    assert find(uri) == Published(uri=uri, sha256=digest(path))
+
+
+def test_the_same_bytes_are_not_sent_again(place: Place, tmp_path: Path) -> None:
+    path, uri = model(tmp_path), place("a.onnx")
+    publish(path, uri, metadata={})
+    assert publish(path, uri, metadata={}).uploaded is False
+
+
+def test_other_bytes_are_refused_and_change_nothing(place: Place, tmp_path: Path) -> None:
+    path, other, uri = model(tmp_path), model(tmp_path, "other.onnx", value=2.0), place("a.onnx")
+    publish(path, uri, metadata={})
+    with pytest.raises(AlreadyPublished) as caught:
+        publish(other, uri, metadata={})
+    assert caught.value.details == {"uri": uri, "there": digest(path), "offered": digest(other)}
+    assert "a published version is immutable" in str(caught.value)
+    assert find(uri) == Published(uri=uri, sha256=digest(path))
+
+
+def test_overwriting_is_done_where_it_is_asked_for(place: Place, tmp_path: Path) -> None:
+    path, other, uri = model(tmp_path), model(tmp_path, "other.onnx", value=2.0), place("a.onnx")
+    publish(path, uri, metadata={})
+    assert publish(other, uri, metadata={}, overwrite=True).uploaded is True
+    assert find(uri) == Published(uri=uri, sha256=digest(other))
+
+
+def test_other_weights_beside_the_same_graph_are_another_model(place: Place, tmp_path: Path) -> None:
+    first = model(tmp_path / "one", external=True)
+    other = model(tmp_path / "two", external=True, value=2.0)
+    assert digest(first) == digest(other)
+    publish(first, place("a.onnx"), metadata={})
+    assert publish(first, place("a.onnx"), metadata={}).uploaded is False
+    with pytest.raises(AlreadyPublished, match=r"weights\.bin: holds another file"):
+        publish(other, place("a.onnx"), metadata={})
+
+
+def test_a_missing_file_is_told(place: Place, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactMissing, match=r"nothing to publish: there is no file .*none\.onnx"):
+        publish(tmp_path / "none.onnx", place("a.onnx"), metadata={})
+
+
+def test_a_place_of_no_known_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadSetting, match="s3://bucket/key"):
+        publish(model(tmp_path), "ftp://models/a.onnx", metadata={})
+
+
+@pytest.mark.parametrize("place", ["s3"], indirect=True)
+def test_the_object_carries_the_words_about_the_model(place: Place, s3: S3Server, tmp_path: Path) -> None:
+    path, uri = model(tmp_path), place("a.onnx")
+    publish(path, uri, metadata={"model": "add", "version": "1.0.0"})
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    recorded = s3.client().head_object(Bucket=bucket, Key=key)["Metadata"]
+    assert recorded == {"model": "add", "version": "1.0.0", "sha256": digest(path)}
+
+
+@pytest.mark.parametrize("place", ["s3"], indirect=True)
+def test_an_object_without_a_digest_is_never_taken_for_the_same(place: Place, s3: S3Server, tmp_path: Path) -> None:
+    path, uri = model(tmp_path), place("a.onnx")
+    s3.put(uri, path.read_bytes())
+    assert find(uri) == Published(uri=uri, sha256=None)
+    with pytest.raises(AlreadyPublished, match="of a SHA-256 that nobody recorded"):
+        publish(path, uri, metadata={})
+
+
+def test_a_registry_that_does_not_answer_is_not_an_empty_one(monkeypatch: pytest.MonkeyPatch, s3: S3Server) -> None:
+    for name, value in (s3.environment() | {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(StoreUnreachable):
+        find("s3://registry/a.onnx")
+
+
+@pytest.mark.parametrize("place", ["path"], indirect=True)
+def test_a_copy_leaves_no_partial_file(place: Place, tmp_path: Path) -> None:
+    publish(model(tmp_path), place("a.onnx"), metadata={})
+    assert [each.name for each in Path(place("")).iterdir()] == ["a.onnx"]
