@@ -2,8 +2,9 @@
 
 import json
 import os
+import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import onnx
@@ -19,10 +20,10 @@ from scripts.benchmarks.cli import main
 from scripts.benchmarks.client import check, content_length, first_right_answer, line
 from scripts.benchmarks.contest import in_turns
 from scripts.benchmarks.faults import CannotMeasure
-from scripts.benchmarks.figures import TARGETS, Figure, Pair, figure
+from scripts.benchmarks.figures import TARGETS, Pair, figure
 from scripts.benchmarks.measures.every import EVERY
 from scripts.benchmarks.noise import Disturbance, Guard, Usage, disturbance
-from scripts.benchmarks.servers import PORT, Launch, running
+from scripts.benchmarks.servers import PORT, Launch, neutral, running
 from scripts.benchmarks.subjects import Subject, close, flat
 from scripts.benchmarks.transformer import flops_per_row
 
@@ -62,7 +63,7 @@ class TestFigures:
         assert not TARGETS[name].met(missed)
 
     @pytest.mark.parametrize(("live", "met"), [(20.0, True), (20.1, False)])
-    def test_the_heavy_model_also_owes_a_quick_liveness_answer(self, live: float, met: bool) -> None:
+    def test_the_heavy_model_also_owes_a_quick_liveness_answer(self, live: float, *, met: bool) -> None:
         assert figure("heavy_model", [Pair(ours=1, floor=1)], {"live_max_ms": live}).met is met
 
     def test_every_measure_has_a_target_and_every_target_a_measure(self) -> None:
@@ -227,6 +228,11 @@ class TestCommand:
         assert "expected two different ones of" in result.output
 
 
+def test_the_persons_settings_do_not_reach_a_server_that_is_measured() -> None:
+    shell = {"PATH": "/bin", "SCALEZERO_BATCH_SIZE": "1", "AWS_PROFILE": "mine", "PORT": "1", "K_REVISION": "r"}
+    assert neutral(shell) == {"PATH": "/bin"}
+
+
 CPU = min(os.sched_getaffinity(0))
 
 
@@ -234,8 +240,8 @@ class TestServers:
     """On real processes: the bare floor serves a small model."""
 
     @pytest.fixture
-    def bare(self, linear: Subject) -> Iterator[Launch]:
-        yield launches.bare(linear)
+    def bare(self, linear: Subject) -> Launch:
+        return launches.bare(linear)
 
     def test_a_server_is_pinned_measured_and_gone_afterwards(self, bare: Launch, linear: Subject) -> None:
         with running(bare, cpu=CPU) as server:
@@ -249,12 +255,15 @@ class TestServers:
                 assert all(linear.accepts(1, caller.ask()) for _ in range(20))
         assert not psutil.pid_exists(server.process.pid)
 
-    def test_a_paused_server_takes_no_time_from_another(self, bare: Launch, linear: Subject) -> None:
+    def test_a_paused_server_stands_still_until_it_is_resumed(self, bare: Launch, linear: Subject) -> None:
         with running(bare, cpu=CPU) as server:
             first_right_answer(server, linear)
             server.pause()
-            process = psutil.Process(server.process.pid)
-            assert process.status() == psutil.STATUS_STOPPED
+            with socket.create_connection(("127.0.0.1", server.port)) as caller:
+                caller.settimeout(0.3)
+                caller.sendall(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+                with pytest.raises(TimeoutError):
+                    caller.recv(1)
             server.resume()
             check(server, linear)
 

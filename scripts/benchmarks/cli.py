@@ -60,7 +60,7 @@ def measured(lab: Lab, names: Sequence[str]) -> tuple[list[Figure], list[str]]:
 @click.option("--server-cpu", type=int, default=0, show_default=True, help="The core of what is measured.")
 @click.option("--load-cpu", type=int, default=1, show_default=True, help="The core of everything else.")
 @click.option("--patience", type=float, default=180, show_default=True, help="Seconds to spend on waiting out noise.")
-def main(  # noqa: PLR0913 - one per option
+def main(
     names: tuple[str, ...],
     *,
     file: Path | None,

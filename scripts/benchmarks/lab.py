@@ -9,17 +9,16 @@ from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Final, Self
 
 from scripts.benchmarks.faults import CannotMeasure
+from scripts.benchmarks.launches import ROOT
 from scripts.benchmarks.making import NAMES
 from scripts.benchmarks.noise import Guard
-from scripts.benchmarks.s3 import running_s3, upload
+from scripts.benchmarks.s3 import publish, running_s3
 from scripts.benchmarks.servers import pinned
 from scripts.benchmarks.subjects import Subject
 
-ROOT: Final = Path(__file__).resolve().parents[2]
-FLOORS: Final = Path(__file__).with_name("floors")
 KEPT: Final = ROOT / ".local" / "bench"  # models stay here until their sources change
 
 
@@ -42,7 +41,7 @@ class Lab:
         self.rounds, self.seconds, self.version = rounds, seconds, version
         self._stack = ExitStack()
 
-    def __enter__(self) -> "Lab":
+    def __enter__(self) -> Self:
         self._stack.callback(os.sched_setaffinity, 0, os.sched_getaffinity(0))
         os.sched_setaffinity(0, {self.load_cpu})
         return self
@@ -71,11 +70,12 @@ class Lab:
     @cached_property
     def payment_uri(self) -> str:
         """The payment model's place in S3."""
-        return upload(self.payment.path, self.s3)
+        return publish(self.payment.path, self.s3)
 
     def in_process(self, verb: str, subject_path: Path, rows: Sequence[Sequence[float]], *arguments: object) -> str:
         """Run the floor without a server on the server's core; return what it prints."""
-        program = [sys.executable, str(FLOORS / "in_process.py"), verb, str(subject_path), *map(str, arguments)]
+        module = "scripts.benchmarks.floors.in_process"
+        program = [sys.executable, "-m", module, verb, str(subject_path), *map(str, arguments)]
         return _output(pinned(self.server_cpu, program), json.dumps(rows))
 
     def _subject(self, kind: str, sources: Sequence[Path]) -> Subject:

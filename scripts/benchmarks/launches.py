@@ -8,8 +8,9 @@ from typing import Final
 from scripts.benchmarks.servers import PORT, Launch
 from scripts.benchmarks.subjects import Subject
 
+ROOT: Final = Path(__file__).resolve().parents[2]
 BIN: Final = Path(sys.executable).parent  # not resolved: a venv's interpreter is a link
-FLOORS: Final = Path(__file__).with_name("floors")
+FLOORS: Final = "scripts.benchmarks.floors"
 BATCHING: Final = {"SCALEZERO_BATCH_SIZE": "32", "SCALEZERO_MAX_WAIT_TIME": "100ms"}
 UNBATCHED: Final = {"SCALEZERO_BATCH_SIZE": "1"}
 
@@ -28,7 +29,7 @@ def bare(subject: Subject) -> Launch:
     """The least that serves a model, from disk."""
     return Launch(
         label="floors/bare.py",
-        command=[sys.executable, str(FLOORS / "bare.py"), str(subject.path), PORT],
+        command=[sys.executable, "-P", "-m", f"{FLOORS}.bare", str(subject.path), PORT],
         path="/",
     )
 
@@ -39,7 +40,17 @@ def batching(subject: Subject) -> Launch:
     return Launch(
         label="floors/asgi_batching.py",
         command=[
-            *[str(BIN / "uvicorn"), "--app-dir", str(FLOORS), "asgi_batching:app", "--port", PORT],
+            *[
+                sys.executable,
+                "-P",
+                "-m",
+                "uvicorn",
+                f"{FLOORS}.asgi_batching:app",
+                "--app-dir",
+                str(ROOT),
+                "--port",
+                PORT,
+            ],
             *[*options, "--log-level", "warning"],
         ],
         path="/",

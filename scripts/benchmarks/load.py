@@ -27,9 +27,8 @@ class Load:
     def rate(self) -> float:
         """Requests per second. Raises CannotMeasure where not every one was answered with success."""
         if self.bad_status or self.socket_errors or not self.requests:
-            raise CannotMeasure(
-                f"{self.bad_status} bad statuses and {self.socket_errors} broken connections in {self.requests} requests"
-            )
+            faults = f"{self.bad_status} bad statuses and {self.socket_errors} broken connections"
+            raise CannotMeasure(f"{faults} in {self.requests} requests")
         return self.requests * 1e6 / self.microseconds
 
 

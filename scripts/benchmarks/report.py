@@ -1,6 +1,6 @@
 """Figures as a table for people and as JSON for programs."""
 
-import datetime
+import datetime as dt
 import os
 import platform
 from collections.abc import Sequence
@@ -64,7 +64,7 @@ def _beside(each: Figure) -> str:
 def machine() -> str:
     """What the figures were measured on, in one line."""
     cpu = cpu_model(Path("/proc/cpuinfo").read_text())
-    today = datetime.datetime.now(tz=datetime.UTC).date()
+    today = dt.datetime.now(tz=dt.UTC).date()
     return f"{os.cpu_count()} x {cpu}, Linux {platform.release()}, Python {platform.python_version()}, {today}"
 
 

@@ -1,6 +1,6 @@
 """A real S3 server of the run's own, and the models in it."""
 
-import hashlib
+import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Final
 
 from scripts.benchmarks.faults import CannotMeasure
+from scripts.benchmarks.launches import BIN, ROOT
 
 BUCKET: Final = "models"
-PROGRAM: Final = Path(__file__).resolve().parents[1] / "s3"
+PROGRAM: Final = ROOT / "scripts" / "s3"
 
 
 @contextmanager
 def running_s3() -> Iterator[Mapping[str, str]]:
-    """Start scripts/s3 on free ports; yield the AWS_* variables that reach it. Raises CannotMeasure where it does not run.
+    """Start scripts/s3 on free ports; yield the AWS_* variables that reach it, or raise CannotMeasure.
 
     It inherits this process's core, so that it never takes time from the server that is measured.
     """
@@ -31,13 +32,11 @@ def running_s3() -> Iterator[Mapping[str, str]]:
             process.terminate()
 
 
-def upload(path: Path, environment: Mapping[str, str]) -> str:
-    """Put a file into the bucket with its digest beside it, as a published model has it; return its URI."""
-    import obstore
-    from obstore.store import S3Store
-
-    options = {name.lower(): value for name, value in environment.items()}
-    store = S3Store(BUCKET, client_options={"allow_http": True}, **options)  # type: ignore[arg-type]
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    obstore.put(store, path.name, path, attributes={"sha256": digest})
-    return f"s3://{BUCKET}/{path.name}"
+def publish(path: Path, environment: Mapping[str, str]) -> str:
+    """Publish a model as a person does, with its digest beside it; return its URI, or raise CannotMeasure."""
+    uri = f"s3://{BUCKET}/{path.name}"
+    command = [str(BIN / "scalezero"), "publish", str(path), uri]
+    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise CannotMeasure(f"scalezero publish {uri} exited with {done.returncode}: {done.stderr.strip()[-600:]}")
+    return uri

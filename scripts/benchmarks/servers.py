@@ -17,6 +17,9 @@ import psutil
 from scripts.benchmarks.faults import CannotMeasure
 
 PORT: Final = "{port}"  # stands for the port in a launch's command
+# What a person's shell may hold and a fresh pod does not: settings, Knative's own variables, and what keeps bytecode away.
+FOREIGN_PREFIXES: Final = ("SCALEZERO_", "FUNCTION_", "K_", "AWS_")
+FOREIGN: Final = frozenset({"PORT", "PYTHONDONTWRITEBYTECODE"})
 PATIENCE_SECONDS: Final = 10.0  # from SIGTERM to SIGKILL
 
 
@@ -93,6 +96,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def neutral(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment without what would change how a server behaves."""
+    return {
+        name: value for name, value in environ.items() if name not in FOREIGN and not name.startswith(FOREIGN_PREFIXES)
+    }
+
+
 def pinned(cpu: int, command: Sequence[str]) -> list[str]:
     """The command, on one core from its first instruction on."""
     return ["taskset", "-c", str(cpu), *command]
@@ -107,7 +117,7 @@ def running(launch: Launch, *, cpu: int) -> Iterator[Server]:
         started = time.perf_counter()
         process = subprocess.Popen(
             pinned(cpu, command),
-            env={**os.environ, **launch.environment},
+            env={**neutral(os.environ), **launch.environment},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -1,6 +1,6 @@
 """The least that batches: whatever arrived within one turn of the event loop runs as one batch of at most 32 rows.
 
-usage: MODEL=model.onnx uvicorn --app-dir <this folder> asgi_batching:app --http zttp --http2 --loop uvloop
+usage: MODEL=model.onnx uvicorn scripts.benchmarks.floors.asgi_batching:app --http zttp --http2 --loop uvloop
 
 No validation, no deadline, no metrics, no queue limit. `{"inputs": row}` is answered by `{"outputs": [...]}`, flat.
 The floor of throughput.
@@ -8,18 +8,15 @@ The floor of throughput.
 
 import asyncio
 import os
-from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 import orjson
+
+from scripts.benchmarks.floors.foundation import Message, Receive, Send, open_session
 
 LARGEST_BATCH = 32
 
-options = ort.SessionOptions()
-options.intra_op_num_threads = 1
-options.inter_op_num_threads = 1
-session = ort.InferenceSession(os.environ["MODEL"], options, providers=["CPUExecutionProvider"])
+session = open_session(os.environ["MODEL"])
 input_name = session.get_inputs()[0].name
 
 
@@ -56,8 +53,8 @@ class Batcher:
 batcher = Batcher()
 
 
-async def app(scope: Any, receive: Any, send: Any) -> None:
-    """ASGI: the body is one row."""
+async def app(_scope: Message, receive: Receive, send: Send) -> None:
+    """Answer one request; the body is one row."""
     message = await receive()
     body = message["body"]
     while message.get("more_body"):

@@ -1,33 +1,26 @@
 """The least that serves a model: one import of each, one session, one answer per request.
 
-usage: bare.py MODEL PORT
+usage: python -m scripts.benchmarks.floors.bare MODEL PORT
 
 No batching, no validation, no metrics; the model is read from disk while nothing else happens. `{"inputs": [row]}` or
 `{"inputs": row}` is answered by `{"outputs": [...]}`, flat. The floor of cold_start, memory and lone_latency.
 """
 
 import sys
-from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 import orjson
 import uvicorn
 
-
-def open_session(model: str) -> ort.InferenceSession:
-    """One thread, as one core gives."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+from scripts.benchmarks.floors.foundation import Application, Message, Receive, Send, open_session
 
 
-def application(session: ort.InferenceSession) -> Any:
-    """ASGI: the body is one row."""
+def application(session: ort.InferenceSession) -> Application:
+    """Make the ASGI application: the body is one row."""
     name = session.get_inputs()[0].name
 
-    async def answer(scope: Any, receive: Any, send: Any) -> None:
+    async def answer(_scope: Message, receive: Receive, send: Send) -> None:
         message = await receive()
         body = message["body"]
         while message.get("more_body"):

@@ -1,7 +1,8 @@
 """The model without any server: what it answers, and how fast it is.
 
-usage: in_process.py answers MODEL          reads rows (JSON) from stdin, prints the flat output of each (JSON)
-       in_process.py rate MODEL BATCH ROWS  reads rows (JSON) from stdin, prints rows per second over ROWS rows
+usage: python -m scripts.benchmarks.floors.in_process answers MODEL | rate MODEL BATCH ROWS
+
+Both read rows (JSON) from stdin. `answers` prints the flat output of each (JSON), `rate` the rows per second over ROWS.
 
 A process of its own, so that the libraries that it maps are not counted half in a server's proportional set size.
 """
@@ -15,15 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
+from scripts.benchmarks.floors.foundation import open_session
+
 DTYPES = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
-
-
-def open_session(model: str) -> ort.InferenceSession:
-    """One thread, as one core gives."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def answers(session: ort.InferenceSession, rows: npt.NDArray[Any]) -> list[list[float]]:

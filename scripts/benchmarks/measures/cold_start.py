@@ -11,7 +11,7 @@ from scripts.benchmarks.servers import Launch, running
 
 
 def measure(lab: Lab) -> Figure:
-    """Milliseconds. Every start of ours finds an empty cache; compiled bytecode and the page cache are warm for both."""
+    """Milliseconds. Each start of ours finds an empty cache; compiled bytecode and the page cache are warm for both."""
 
     def start(launch: Launch) -> float:
         with running(launch, cpu=lab.server_cpu) as server:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from http import HTTPStatus
 from statistics import median, quantiles
 from threading import Event
 from typing import Final
@@ -66,7 +67,7 @@ class Contest:
         )
 
     def beside(self) -> dict[str, float]:
-        """Liveness while the model ran, and the floor at each batch size: where more rows cost more, batching must stop."""
+        """Tell liveness meanwhile, and the floor by batch: where a row costs more in a larger one, batching hurts."""
         waits = self._live_seconds
         live = {
             "live_max_ms": max(waits) * 1e3,
@@ -117,7 +118,7 @@ def asking_live(server: Server, waits: list[float]) -> Iterator[None]:
             start = time.perf_counter()
             reply = ask(server, "GET", LIVE)
             waits.append(time.perf_counter() - start)
-            if reply.status != 200:
+            if reply.status != HTTPStatus.OK:
                 raise CannotMeasure(f"{LIVE} answered {reply.status} {reply.text[:200]!r}")
 
     with ThreadPoolExecutor(1) as pool:
