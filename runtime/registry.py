@@ -106,15 +106,14 @@ def _recorded(place: S3Place, uri: str) -> str | None:
 
 
 def _put(parts: Mapping[str, Path], uri: str, metadata: Mapping[str, str]) -> None:
-    if isinstance(parse_uri(uri), S3Place):
+    place, model = parse_uri(uri), parts[uri]
+    if isinstance(place, S3Place):
         from runtime.artifacts import registry
 
-        registry.publish(parts[uri], uri, metadata=metadata)
+        registry.publish(model, uri, metadata=metadata)
         return
-    for part_uri, part in parts.items():
-        destination = parse_uri(part_uri)
-        if isinstance(destination, Path):
-            _copy(part, destination)
+    for part in parts.values():
+        _copy(part, place if part == model else place.parent / part.relative_to(model.parent))
 
 
 def _copy(source: Path, destination: Path) -> None:

@@ -126,6 +126,20 @@ def test_a_registry_that_does_not_answer_is_not_an_empty_one(monkeypatch: pytest
         find("s3://registry/a.onnx")
 
 
+@pytest.mark.parametrize("place", ["s3"], indirect=True)
+def test_credentials_come_from_a_profile_too(
+    place: Place, s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = f"aws_access_key_id = {s3.access_key}\naws_secret_access_key = {s3.secret_key}\n"
+    (tmp_path / "credentials").write_text(f"[publisher]\n{keys}")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_PROFILE", "publisher")
+    assert publish(model(tmp_path), place("a.onnx"), metadata={}).uploaded is True
+    assert find(place("a.onnx")) is not None
+
+
 @pytest.mark.parametrize("place", ["path"], indirect=True)
 def test_a_copy_leaves_no_partial_file(place: Place, tmp_path: Path) -> None:
     publish(model(tmp_path), place("a.onnx"), metadata={})

@@ -44,11 +44,9 @@ def documents(text: str, *, file: str) -> list[Document]:
 
 
 def _parsed(loader: yaml.SafeLoader, file: str) -> Iterator[Document]:
-    while loader.check_node():
-        root = loader.get_node()
-        if root is not None:  # always, after check_node; the stubs cannot say so
-            _refuse_repeated(root, file)
-            yield Document(file=file, root=root, data=loader.construct_document(root))
+    while loader.check_node() and (root := loader.get_node()) is not None:
+        _refuse_repeated(root, file)
+        yield Document(file=file, root=root, data=loader.construct_document(root))
 
 
 def text_of(values: Iterable[object]) -> str:
