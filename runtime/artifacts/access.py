@@ -6,7 +6,7 @@ Credentials, first match, in the order of the AWS SDKs:
     AWS_ACCESS_KEY_ID + AWS_SECRET_ACCESS_KEY    ENVIRONMENT: the fast client signs with them (and AWS_SESSION_TOKEN)
     AWS_WEB_IDENTITY_TOKEN_FILE + AWS_ROLE_ARN   ENVIRONMENT: the fast client asks STS
     AWS_CONTAINER_CREDENTIALS_*                  ENVIRONMENT: the fast client asks the agent
-    AWS_PROFILE, a shared file, or AWS itself    BOTO3: profiles, SSO, processes, instance roles; nothing found: anonymous
+    AWS_PROFILE, a shared file, or AWS itself    BOTO3: profiles, SSO, processes, roles; nothing found: anonymous
     none of these, at an endpoint of your own    anonymous: no instance role means anything there
 
 Anonymous reads a public bucket; where that is refused, the error says that no credentials were found.

@@ -111,7 +111,7 @@ class Cache:
         return path.replace(self.blob(digest, suffix))
 
     def plant(self, files: Mapping[str, Path]) -> Path:
-        """Return a folder in which each relative name is a hard link to its blob; the same files give the same folder."""
+        """Return a folder where each relative name is a hard link to its blob: the same folder for the same files."""
         listing = "\n".join(f"{name}\0{blob.name}" for name, blob in sorted(files.items()))
         tree = self.root / "trees" / sha256(listing.encode()).hexdigest()
         if not _is_planted(tree, files):

@@ -1,8 +1,8 @@
 """The external data of an ONNX model: which files beside it hold its weights, and that they stay beside it.
 
 A TensorProto may say that its bytes lie in another file (`external_data`, key `location`), relative to the model's
-folder: https://github.com/onnx/onnx/blob/main/docs/ExternalData.md. A location is text in a file that somebody gave us, so
-it must not lead anywhere else. The pod has no onnx package; this walks the protobuf wire format
+folder: https://github.com/onnx/onnx/blob/main/docs/ExternalData.md. A location is text in a file that somebody gave
+us, so it must not lead anywhere else. The pod has no onnx package; this walks the protobuf wire format
 (https://protobuf.dev/programming-guides/encoding/) along the few fields that lead to tensors and skips all else.
 Field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
 """
@@ -80,7 +80,7 @@ def mentions(pieces: Iterable[bytes], word: bytes) -> bool:
 
 
 def external_locations(buffer: Buffer) -> frozenset[str]:
-    """Return every location that the model's tensors name. Raises ValueError where the bytes are no protobuf message."""
+    """Return every location that the model's tensors name. Raises ValueError for bytes that are no message."""
     if buffer[4:8] == ORT_MAGIC:
         return frozenset()
     return frozenset(_walk(buffer, "Model", 0, len(buffer)))
@@ -126,7 +126,9 @@ def _walk(buffer: Buffer, message: str, start: int, end: int) -> Iterator[str]:
 
 def _location(buffer: Buffer, entry: Field) -> Iterator[str]:
     # As protobuf has it, the last value of a field that is given twice is the one that counts.
-    values = {field.number: buffer[field.start : field.end] for field in length_delimited(buffer, entry.start, entry.end)}
+    values = {
+        field.number: buffer[field.start : field.end] for field in length_delimited(buffer, entry.start, entry.end)
+    }
     if values.get(1) == KEY:
         yield values.get(2, b"").decode()
 

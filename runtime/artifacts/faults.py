@@ -35,6 +35,14 @@ NOT_FOUND = {
     "NoSuchBucket": "there is no such bucket",
     "NoSuchVersion": "there is no such version of the object",
 }
+Judgement = tuple[type[ModelUnavailable], str]  # the error and its reason
+BY_STATUS: dict[int, Judgement] = {
+    301: (AccessDenied, "the bucket is in another region than AWS_REGION says"),
+    307: (AccessDenied, "the bucket is in another region than AWS_REGION says"),
+    404: (ArtifactMissing, "there is no such object"),
+    412: (ArtifactChanged, "the object was replaced while it was being read"),
+    416: (InvalidModel, "the object is empty"),
+}
 ANONYMOUS = (
     "it may not be read without credentials, and none were found: "
     "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a web identity"
@@ -62,7 +70,9 @@ class Answer:
         """Say in a few words what came."""
         if self.status is None:
             return self.message
-        return " ".join(word for word in (str(self.status), self.code, f"({self.message})" if self.message else "") if word)
+        return " ".join(
+            word for word in (str(self.status), self.code, f"({self.message})" if self.message else "") if word
+        )
 
 
 def read_answer(text: str) -> Answer:
@@ -77,36 +87,51 @@ def read_answer(text: str) -> Answer:
         code=code[1] if code else "",
         message=message[1] if message else _cause(head, detail) if not status else "",
         timed_out=not status and ("kind: Timeout" in detail or "TimedOut" in detail) and "Connect," not in detail,
-        # A pull itself only ever asks GET of S3; tokens are fetched with POST and PUT.
-        about_credentials=request is not None and request[1] != "GET",
+        # A pull itself only ever asks GET of S3; tokens come from files, or are fetched with POST and PUT.
+        about_credentials=request[1] != "GET" if request else "token file" in head,
     )
 
 
 def translate(uri: str, answer: Answer, *, anonymous: bool = False) -> ModelUnavailable:
-    """Choose the error for a failed request about the object at `uri`."""
+    """Choose the error for a failed request about the object at `uri`; the code says more than the status."""
+    error, reason = _by_code(answer) or _by_status(answer, anonymous=anonymous)
+    return error(uri, reason)
+
+
+def _by_code(answer: Answer) -> Judgement | None:
     said = f"the store answered {answer.summary}"
     if answer.about_credentials:
-        return CredentialsMissing(uri, f"no credentials could be had: {answer.summary}")
-    if answer.code in BAD_CREDENTIALS or answer.status == 401:  # noqa: PLR2004 (the number is the HTTP status)
-        return CredentialsMissing(uri, f"the credentials do not work: {said}")
-    if answer.code in WRONG_REGION or answer.status in {301, 307}:
-        return AccessDenied(uri, f"the bucket is in another region than AWS_REGION says: {said}")
-    if answer.code == "RequestTimeout" or answer.timed_out:
-        return StoreStalled(uri, "the store sent nothing for too long" if answer.timed_out else said)
+        return CredentialsMissing, f"no credentials could be had: {answer.summary}"
+    if answer.code in BAD_CREDENTIALS:
+        return CredentialsMissing, f"the credentials do not work: {said}"
+    if answer.code in WRONG_REGION:
+        return AccessDenied, f"the bucket is in another region than AWS_REGION says: {said}"
+    if answer.code in NOT_FOUND:
+        return ArtifactMissing, NOT_FOUND[answer.code]
+    return (StoreStalled, said) if answer.code == "RequestTimeout" else None
+
+
+def _by_status(answer: Answer, *, anonymous: bool) -> Judgement:
+    said = f"the store answered {answer.summary}"
     match answer.status:
-        case 403 if anonymous:
-            return CredentialsMissing(uri, ANONYMOUS)
-        case 403:
-            return AccessDenied(uri, f"{said}; without the right to list, a missing object looks like this too")
-        case 404:
-            return ArtifactMissing(uri, NOT_FOUND.get(answer.code, "there is no such object"))
-        case 412:
-            return ArtifactChanged(uri, "the object was replaced while it was being read")
-        case 416:
-            return InvalidModel(uri, "the object is empty")
+        case 401 | 403:
+            return _refused(answer, said, anonymous=anonymous)
+        case None if answer.timed_out:
+            return StoreStalled, "the store sent nothing for too long"
         case None:
-            return StoreUnreachable(uri, f"the store cannot be reached: {answer.message}")
-    return StoreUnreachable(uri, said)
+            return StoreUnreachable, f"the store cannot be reached: {answer.message}"
+        case status:
+            return BY_STATUS.get(status, (StoreUnreachable, said))
+
+
+def _refused(answer: Answer, said: str, *, anonymous: bool) -> Judgement:
+    if anonymous:
+        return CredentialsMissing, ANONYMOUS
+    if answer.status == 401:  # noqa: PLR2004 - the number is the HTTP status
+        return CredentialsMissing, f"the credentials do not work: {said}"
+    # S3 does not tell who may not list whether there is an object at all.
+    hint = "; without the right to list, a missing object looks like this too" if answer.code == "AccessDenied" else ""
+    return AccessDenied, said + hint
 
 
 def _cause(head: str, detail: str) -> str:

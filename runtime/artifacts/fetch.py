@@ -1,10 +1,10 @@
 """From a model's URI to a verified file: the one use case of this package.
 
-    fetch -> a file of this machine: served where it lies, hashed where a digest is expected
-          -> S3: the digest is known and cached        no request at all
-                 seen before                           one request: unchanged? (304)
-                 else                                  under the place's lock: open, download, compare, adopt
-          -> the files that an ONNX model keeps its weights in are brought beside it the same way
+fetch -> a file of this machine: served where it lies, hashed where a digest is expected
+      -> S3: the digest is known and cached        no request at all
+             seen before                           one request: unchanged? (304)
+             else                                  under the place's lock: open, download, compare, adopt
+      -> the files that an ONNX model keeps its weights in are brought beside it the same way
 """
 
 import os

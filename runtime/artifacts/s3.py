@@ -14,7 +14,7 @@ from runtime.artifacts.faults import read_answer, translate
 from runtime.artifacts.policy import PullPolicy
 from runtime.artifacts.store import ObjectInfo, Opened
 from runtime.artifacts.uris import S3Place, parse_uri
-from runtime.errors import ArtifactChanged, ArtifactMissing, BadSetting, CredentialsMissing, ModelUnavailable
+from runtime.errors import ArtifactChanged, ArtifactMissing, BadSetting, ModelUnavailable
 
 if TYPE_CHECKING:
     from obstore import GetOptions, GetResult
@@ -45,7 +45,7 @@ class S3Source:
     anonymous: bool
 
     def open(self, uri: str, *, first: int, unless: str | None = None) -> Opened | None:
-        """See `Store.open`. One GET of the range [0, first): its answer tells the whole size, the ETag and the metadata."""
+        """See `Store.open`. The answer to a ranged GET tells the whole size, the ETag and the metadata."""
         options = _options(0, first, version_id=self._place(uri).version_id)
         if unless is not None:
             options["if_none_match"] = unless
@@ -95,9 +95,6 @@ class S3Source:
     def _told(self, uri: str, error: Exception) -> ModelUnavailable:
         """Translate by what the answer says; the client's exception classes only tell some answers apart."""
         answer = read_answer(str(error))
-        if isinstance(error, FileNotFoundError) and answer.status is None:
-            # Only a web identity's token file is looked for on this machine.
-            return CredentialsMissing(uri, f"no credentials could be had: {answer.message}")
         if type(error).__name__ == "InvalidPathError":
             return ArtifactMissing(uri, f"no object can have this key: {answer.message}")
         return translate(uri, answer, anonymous=self.anonymous)

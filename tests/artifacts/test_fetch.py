@@ -3,13 +3,14 @@
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from runtime.artifacts.fetch import Artifact, fetch
-from runtime.artifacts.policy import PullPolicy
 from runtime.errors import ArtifactMissing, BadSetting, DigestMismatch, InvalidModel, StoreUnreachable
 from tests.artifacts.conftest import IMPATIENT, KIB, Bench
 from tests.faulty_s3 import Fault
@@ -18,7 +19,9 @@ Bytes = Callable[[int], bytes]
 
 
 def test_a_small_object_takes_one_request(bench: Bench, random_bytes: Bytes) -> None:
-    stored = bench.put(random_bytes(50 * KIB), metadata={"sha256": sha256(random_bytes(50 * KIB)).hexdigest(), "Version": "1.0.0"})
+    stored = bench.put(
+        random_bytes(50 * KIB), metadata={"sha256": sha256(random_bytes(50 * KIB)).hexdigest(), "Version": "1.0.0"}
+    )
     artifact = bench.fetch(stored.uri)
     assert [(seen.method, seen.status) for seen in bench.faulty.seen] == [("GET", 206)]
     assert artifact.path.read_bytes() == stored.body
@@ -29,11 +32,15 @@ def test_a_small_object_takes_one_request(bench: Bench, random_bytes: Bytes) -> 
 
 
 @pytest.mark.parametrize("size", [1, 64 * KIB - 1, 64 * KIB, 64 * KIB + 1, 300 * KIB])
-def test_every_part_is_pinned_to_the_first_etag_and_lands_at_its_place(bench: Bench, random_bytes: Bytes, size: int) -> None:
+def test_every_part_is_pinned_to_the_first_etag_and_lands_at_its_place(
+    bench: Bench, random_bytes: Bytes, size: int
+) -> None:
     stored = bench.put(random_bytes(size))
     artifact = bench.fetch(stored.uri)
     assert artifact.path.read_bytes() == stored.body
-    first, *rest = sorted(bench.faulty.seen, key=lambda seen: int(seen.headers["range"].removeprefix("bytes=").split("-")[0]))
+    first, *rest = sorted(
+        bench.faulty.seen, key=lambda seen: int(seen.headers["range"].removeprefix("bytes=").split("-")[0])
+    )
     assert "if-match" not in first.headers
     assert [seen.headers["if-match"] for seen in rest] == [artifact.etag] * (-(-size // (64 * KIB)) - 1)
     assert sum(seen.sent for seen in bench.faulty.seen) == size
@@ -152,7 +159,12 @@ def test_a_local_file_is_served_where_it_lies(tmp_path: Path, monkeypatch: pytes
     model = tmp_path / "a model.onnx"
     model.write_bytes(b"content")
     monkeypatch.chdir(tmp_path)
-    for uri in (str(model), f"file://{tmp_path}/a%20model.onnx", f"file://localhost{tmp_path}/a%20model.onnx", "a model.onnx"):
+    for uri in (
+        str(model),
+        f"file://{tmp_path}/a%20model.onnx",
+        f"file://localhost{tmp_path}/a%20model.onnx",
+        "a model.onnx",
+    ):
         artifact = fetch(uri, cache_dir=tmp_path / "unused")
         assert (artifact.path, artifact.size, artifact.sha256) == (model, 7, None)
     assert not (tmp_path / "unused").exists()
@@ -187,7 +199,12 @@ def test_a_cache_folder_that_cannot_be_is_a_setting_to_mend(tmp_path: Path) -> N
 
 
 def test_a_policy_that_cannot_work_is_refused() -> None:
-    for name, value in (("part_bytes", 0), ("concurrency", 0), ("deadline", float("nan")), ("stall_timeout", 0)):
-        with pytest.raises(BadSetting, match=name):
-            PullPolicy(**{name: value})
-    assert IMPATIENT.part_bytes == 64 * KIB
+    wrong: tuple[dict[str, Any], ...] = (
+        {"part_bytes": 0},
+        {"concurrency": 0},
+        {"deadline": float("nan")},
+        {"patience": 0},
+    )
+    for field in wrong:
+        with pytest.raises(BadSetting, match=next(iter(field))):
+            replace(IMPATIENT, **field)

@@ -130,7 +130,9 @@ def test_an_object_replaced_during_the_pull_is_pulled_again_as_the_new_one(bench
 def test_an_object_that_never_rests_is_told(bench: Bench, random_bytes: Bytes) -> None:
     stored = bench.put(random_bytes(SIZE))
     versions = iter(range(1000))
-    bench.faulty.add(Fault(before=lambda: bench.overwrite(stored, random_bytes(SIZE) + str(next(versions)).encode()), skip=1))
+    bench.faulty.add(
+        Fault(before=lambda: bench.overwrite(stored, random_bytes(SIZE) + str(next(versions)).encode()), skip=1)
+    )
     with pytest.raises(ArtifactChanged, match="replaced"):
         bench.fetch(stored.uri)
     bench.faulty.heal()
@@ -166,7 +168,8 @@ def test_a_missing_bucket_is_told_from_a_missing_object(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("AWS_SECRET_ACCESS_KEY", "wrong"), ("AWS_ACCESS_KEY_ID", "nobody"), ("AWS_SKIP_SIGNATURE", "true")]
+    ("name", "value"),
+    [("AWS_SECRET_ACCESS_KEY", "wrong"), ("AWS_ACCESS_KEY_ID", "nobody"), ("AWS_SKIP_SIGNATURE", "true")],
 )
 def test_credentials_that_do_not_open_the_bucket_are_told(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, name: str, value: str

@@ -1,4 +1,4 @@
-"""What only real processes show: one download for all of them, a kill -9, a full disk, memory, and the weight of imports."""
+"""What only real processes show: one download for all, a kill -9, a full disk, memory, and what imports load."""
 
 import os
 import resource
@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 
@@ -38,8 +38,10 @@ print(artifact.sha256, peak() - before)
 """
 
 
-def start(bench: Bench, program: str, uri: str) -> subprocess.Popen[str]:
-    environment = dict(os.environ) | bench.environment()
+def start(
+    bench: Bench, program: str, uri: str, *, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[str]:
+    environment = dict(os.environ) | dict(environment or bench.environment())
     command = [sys.executable, "-c", program, uri, str(bench.cache_dir)]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
@@ -90,7 +92,7 @@ def test_the_sweep_leaves_a_pull_alone_that_is_going_on(bench: Bench, random_byt
 def test_memory_does_not_grow_with_the_object(bench: Bench) -> None:
     block = os.urandom(MIB)
     stored = bench.put(block * 256)
-    digest, grown = result(start(bench, PEAK, stored.uri))
+    digest, grown = result(start(bench, PEAK, stored.uri, environment=bench.s3.environment()))
     assert digest == stored.sha256
     assert int(grown) < 64 * 1024, "KiB"
 
@@ -146,10 +148,12 @@ print(sorted(heavy & set(sys.modules)))
     printed, _ = start(bench, program, stored.uri).communicate(timeout=60)
     assert printed.splitlines() == ["[]", "['obstore']"]
 
-    again = "import hashlib, sys, pathlib; from runtime.artifacts.fetch import fetch\n" + (
-        "fetch(sys.argv[1], cache_dir=pathlib.Path(sys.argv[2]), sha256=hashlib.sha256(b'content').hexdigest())\n"
-        "print('obstore' in sys.modules)"
-    )
+    again = """
+import hashlib, sys, pathlib
+from runtime.artifacts.fetch import fetch
+fetch(sys.argv[1], cache_dir=pathlib.Path(sys.argv[2]), sha256=hashlib.sha256(b"content").hexdigest())
+print("obstore" in sys.modules)
+"""
     printed, _ = start(bench, again, stored.uri).communicate(timeout=60)
     assert printed.strip() == "False"
     assert sha256(b"content").hexdigest() in {path.stem for path in bench.cache_dir.glob("blobs/*")}

@@ -1,0 +1,120 @@
+"""The cache folder by itself."""
+
+import threading
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from runtime.artifacts.cache import Cache, Ref, hash_file, place_name
+from runtime.errors import BadSetting, DiskFull
+
+REF = Ref(uri="s3://b/k", etag='"e"', version_id=None, sha256="0" * 64, size=1, metadata={"version": "1"})
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Cache:
+    """An empty cache."""
+    made = Cache(tmp_path / "cache")
+    made.prepare()
+    return made
+
+
+def test_what_is_remembered_is_recalled(cache: Cache) -> None:
+    cache.remember("p", REF)
+    assert cache.recall("p") == REF
+    assert not list(cache.root.glob("partial/*"))
+
+
+@pytest.mark.parametrize("note", [b"", b"{", b"[]", b"null", b'{"uri": "s3://b/k"}', b"\xff"])
+def test_a_torn_note_is_as_good_as_none(cache: Cache, note: bytes) -> None:
+    (cache.root / "refs" / "p.json").write_bytes(note)
+    assert cache.recall("p") is None
+
+
+def test_a_blob_is_what_its_name_says_or_is_gone(cache: Cache) -> None:
+    digest = sha256(b"content").hexdigest()
+    assert cache.verified(digest, ".onnx") is None
+    path = cache.blob(digest, ".onnx")
+    path.write_bytes(b"content")
+    assert cache.verified(digest, ".onnx") == path
+    path.write_bytes(b"contenT")
+    assert cache.verified(digest, ".onnx") is None
+    assert not path.exists()
+
+
+def test_a_lock_is_held_by_one_thread_at_a_time_and_waited_for(cache: Cache) -> None:
+    inside: list[int] = []
+    most: list[int] = []
+
+    def work() -> None:
+        with cache.lock("p", timeout=10):
+            inside.append(1)
+            most.append(len(inside))
+            inside.pop()
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1] * 8
+
+
+def test_a_lock_that_does_not_come_free_in_time_is_told(cache: Cache) -> None:
+    with cache.lock("p", timeout=0), pytest.raises(TimeoutError), cache.lock("p", timeout=0.01):
+        pass
+    with cache.lock("p", timeout=0):
+        pass
+
+
+def test_the_sweep_takes_what_nobody_holds(cache: Cache) -> None:
+    for name in ("dead", "held", "mine", "dead.json"):
+        (cache.root / "partial" / name).touch()
+    (cache.root / "partial" / "seedling.1.2").mkdir()
+    with cache.lock("held", timeout=0):
+        cache.sweep(keep="mine")
+    assert sorted(path.name for path in cache.root.glob("partial/*")) == ["held", "mine"]
+
+
+def test_a_partial_file_is_gone_after_the_pull_whatever_happened(cache: Cache) -> None:
+    def break_off() -> None:
+        with cache.partial("p") as path:
+            path.write_bytes(b"half")
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        break_off()
+    assert not list(cache.root.glob("partial/*"))
+
+
+def test_the_same_files_give_the_same_folder(cache: Cache) -> None:
+    blob = cache.root / "blobs" / "b"
+    blob.write_bytes(b"content")
+    tree = cache.plant({"m.onnx": blob, "weights/w.bin": blob})
+    assert cache.plant({"weights/w.bin": blob, "m.onnx": blob}) == tree
+    assert (tree / "weights" / "w.bin").read_bytes() == b"content"
+    assert cache.plant({"m.onnx": blob}) != tree
+
+
+def test_the_file_system_s_words_are_translated(cache: Cache) -> None:
+    import errno
+
+    for number, error in (
+        (errno.ENOSPC, DiskFull),
+        (errno.EDQUOT, DiskFull),
+        (errno.EROFS, BadSetting),
+        (errno.EIO, OSError),
+    ):
+        with pytest.raises(error), cache.faults("uri"):
+            raise OSError(number, "as the test asked")
+
+
+def test_a_place_is_its_store_and_its_uri() -> None:
+    assert len({place_name("a", "bc"), place_name("ab", "c"), place_name("a", "b\nc")}) == 3
+
+
+def test_a_file_is_hashed_whole(tmp_path: Path) -> None:
+    body = bytes(range(256)) * 10_000
+    (tmp_path / "f").write_bytes(body)
+    assert hash_file(tmp_path / "f") == sha256(body).hexdigest()
