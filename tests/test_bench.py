@@ -4,7 +4,7 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import onnx
@@ -21,6 +21,7 @@ from scripts.benchmarks.client import check, content_length, first_right_answer,
 from scripts.benchmarks.contest import in_turns
 from scripts.benchmarks.faults import CannotMeasure
 from scripts.benchmarks.figures import TARGETS, Pair, figure
+from scripts.benchmarks.lab import Lab
 from scripts.benchmarks.measures.every import EVERY
 from scripts.benchmarks.noise import Disturbance, Guard, Usage, disturbance
 from scripts.benchmarks.servers import PORT, Launch, neutral, running
@@ -282,6 +283,39 @@ class TestServers:
             pytest.raises(CannotMeasure, match="broken exited with 1: no such model"),
         ):
             first_right_answer(server, linear)
+
+
+class TestLab:
+    """On the real thing: a model is published to a real S3, pulled by a real `scalezero serve`, and measured."""
+
+    @pytest.fixture
+    def lab(self, linear: Subject) -> Iterator[Lab]:
+        guard = Guard(cpus=(CPU,), patience=0)
+        with Lab(guard=guard, say=lambda _: None, server_cpu=CPU, load_cpu=CPU, rounds=1) as lab:
+            lab.payment = linear
+            yield lab
+
+    def test_a_figure_is_measured_from_end_to_end(self, lab: Lab) -> None:
+        got = EVERY["memory"](lab)
+        assert got.pairs == 1
+        assert 20 < got.floor < 500
+        assert 0.5 < got.ratio < 5
+
+    def test_right_is_what_the_model_itself_answers(self, lab: Lab, linear: Subject) -> None:
+        assert json.loads(lab.in_process("answers", linear.path, linear.rows)) == linear.answers
+
+    def test_the_models_own_rate_needs_no_server(self, lab: Lab, linear: Subject) -> None:
+        assert float(lab.in_process("rate", linear.path, linear.rows, 8, 800)) > 800
+
+    def test_what_a_program_says_when_it_fails_is_told(self, lab: Lab, linear: Subject) -> None:
+        with pytest.raises(CannotMeasure, match=r"in_process .* exited with 1"):
+            lab.in_process("answers", linear.path.with_name("none.onnx"), linear.rows)
+
+    def test_leaving_the_lab_gives_the_cores_back(self) -> None:
+        before = os.sched_getaffinity(0)
+        with Lab(guard=Guard(cpus=(CPU,), patience=0), say=lambda _: None, load_cpu=CPU):
+            assert os.sched_getaffinity(0) == {CPU}
+        assert os.sched_getaffinity(0) == before
 
 
 @pytest.fixture

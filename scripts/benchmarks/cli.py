@@ -71,7 +71,7 @@ def main(
     load_cpu: int,
     patience: float,
 ) -> None:
-    """Measure ours beside the floors on one core, and print what share of them it reaches.
+    """Measure ours beside the floors on one core, and print what share of them it reaches; some six minutes for all.
 
     A missed target is a result, not a failure: the exit code is 1 only where a figure could not be measured.
     """

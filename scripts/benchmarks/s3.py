@@ -9,6 +9,7 @@ from typing import Final
 
 from scripts.benchmarks.faults import CannotMeasure
 from scripts.benchmarks.launches import BIN, ROOT
+from scripts.benchmarks.servers import neutral
 
 BUCKET: Final = "models"
 PROGRAM: Final = ROOT / "scripts" / "s3"
@@ -36,7 +37,9 @@ def publish(path: Path, environment: Mapping[str, str]) -> str:
     """Publish a model as a person does, with its digest beside it; return its URI, or raise CannotMeasure."""
     uri = f"s3://{BUCKET}/{path.name}"
     command = [str(BIN / "scalezero"), "publish", str(path), uri]
-    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env={**neutral(os.environ), **environment}, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise CannotMeasure(f"scalezero publish {uri} exited with {done.returncode}: {done.stderr.strip()[-600:]}")
     return uri

@@ -17,7 +17,7 @@ import psutil
 from scripts.benchmarks.faults import CannotMeasure
 
 PORT: Final = "{port}"  # stands for the port in a launch's command
-# What a person's shell may hold and a fresh pod does not: settings, Knative's own variables, and what keeps bytecode away.
+# What a person's shell may hold and a fresh pod does not: settings, Knative's variables, and what forbids bytecode.
 FOREIGN_PREFIXES: Final = ("SCALEZERO_", "FUNCTION_", "K_", "AWS_")
 FOREIGN: Final = frozenset({"PORT", "PYTHONDONTWRITEBYTECODE"})
 PATIENCE_SECONDS: Final = 10.0  # from SIGTERM to SIGKILL
