@@ -12,6 +12,7 @@ applies the first fault that matches. A fault with `times` is used up; one witho
 import contextlib
 import http.client
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -24,6 +25,7 @@ from urllib.parse import urlsplit
 
 PIECE = 16 * 1024  # bytes copied at once: small, so that a fault cuts where it was asked to
 SETTLING = 5.0  # seconds at most until requests under way are answered
+ERROR = "<Error><Code>{}</Code><Message>as the test asked</Message></Error>"
 HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length"})
 
 
@@ -39,6 +41,7 @@ class Fault:
 
     status: int | None = None  # answer this instead of forwarding
     code: str = "InternalError"  # the S3 error code in the body of that answer
+    body: str | None = None  # the whole body of that answer
     reset_after: int | None = None  # bytes of the body, then a TCP reset
     close_after: int | None = None  # bytes of the body, then an orderly close
     stall_after: int | None = None  # bytes of the body, then silence for as long as the server lives; -1: no headers
@@ -87,17 +90,20 @@ class _State:
 class FaultyS3:
     """The server, on a port of its own of the loopback interface."""
 
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstream: str, *, tls: ssl.SSLContext | None = None) -> None:
+        self._scheme = "http" if tls is None else "https"
         self._state = _State(urlsplit(upstream).netloc)
         handler = type("Handler", (_Handler,), {"state": self._state})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server = _Server(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
 
     @property
     def endpoint_url(self) -> str:
         """Where clients reach it."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_address[1]}"
 
     def add(self, fault: Fault) -> None:
         """Arm a fault, behind those that are armed already."""
@@ -136,6 +142,11 @@ class FaultyS3:
         self._thread.join()
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """Keep the test's output clean: a client that hangs up is what many of the tests are about."""
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     state: _State
@@ -157,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._silence(0, 0)
             elif fault is not None and fault.status is not None:
                 status = fault.status
-                self._refuse(fault.status, fault.code)
+                self._answer(fault.status, fault.body or ERROR.format(fault.code))
             else:
                 status = self._forward(fault or Fault(), sent)
         self._record(status, sent[0])
@@ -176,21 +187,35 @@ class _Handler(BaseHTTPRequestHandler):
             self.state.active -= 1
             self.state.lock.notify_all()
 
-    def _refuse(self, status: int, code: str) -> None:
-        self.rfile.read(int(self.headers.get("content-length", 0)))
-        body = f"<Error><Code>{code}</Code><Message>as the test asked</Message></Error>".encode()
+    def _answer(self, status: int, text: str) -> None:
+        self._body()
+        body = text.encode()
         self.send_response(status)
         self.send_header("content-type", "application/xml")
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(b"" if self.command == "HEAD" else body)
 
+    def _body(self) -> bytes:
+        """Read what the client sends: boto3 uploads over TLS in HTTP chunks."""
+        if self.headers.get("transfer-encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("content-length", 0)))
+        chunks = []
+        while size := int(self.rfile.readline(), 16):
+            chunks.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(chunks)
+
     def _forward(self, fault: Fault, sent: list[int]) -> int:
         with contextlib.closing(http.client.HTTPConnection(self.state.upstream, timeout=30)) as upstream:
             upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
             for name, value in self.headers.items():
-                upstream.putheader(name, value)
-            upstream.endheaders(self.rfile.read(int(self.headers.get("content-length", 0))) or None)
+                if name.lower() not in {"transfer-encoding", "content-length"}:
+                    upstream.putheader(name, value)
+            body = self._body()
+            upstream.putheader("content-length", str(len(body)))
+            upstream.endheaders(body or None)
             response = upstream.getresponse()
             self._answer_head(response, fault)
             self._answer_body(response, fault, sent)

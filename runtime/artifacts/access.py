@@ -4,7 +4,8 @@ Credentials, first match, in the order of the AWS SDKs:
 
     AWS_SKIP_SIGNATURE=true                      anonymous, by wish
     AWS_ACCESS_KEY_ID + AWS_SECRET_ACCESS_KEY    ENVIRONMENT: the fast client signs with them (and AWS_SESSION_TOKEN)
-    AWS_WEB_IDENTITY_TOKEN_FILE + AWS_ROLE_ARN   ENVIRONMENT: the fast client asks STS
+    AWS_WEB_IDENTITY_TOKEN_FILE + AWS_ROLE_ARN   ENVIRONMENT: the fast client asks the STS of AWS; one of your own,
+                                                 as it may be plain HTTP, is BOTO3's to ask
     AWS_CONTAINER_CREDENTIALS_*                  ENVIRONMENT: the fast client asks the agent
     AWS_PROFILE, a shared file, or AWS itself    BOTO3: profiles, SSO, processes, roles; nothing found: anonymous
     none of these, at an endpoint of your own    anonymous: no instance role means anything there
@@ -38,7 +39,6 @@ class S3Access:
     endpoint: str | None  # None: AWS
     region: str | None
     credentials: Credentials
-    sts_endpoint: str | None = None
     ca_bundle: Path | None = None  # PEM file
 
     @property
@@ -55,7 +55,6 @@ def s3_access(environ: Mapping[str, str], *, home: Path) -> S3Access:
         endpoint=endpoint,
         region=environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or None,
         credentials=_credentials(environ, endpoint=endpoint, home=home),
-        sts_endpoint=environ.get("AWS_ENDPOINT_URL_STS") or environ.get("AWS_STS_ENDPOINT") or None,
         ca_bundle=Path(bundle) if bundle else None,
     )
 
@@ -73,16 +72,23 @@ def _credentials(environ: Mapping[str, str], *, endpoint: str | None, home: Path
     def all_set(*names: str) -> bool:
         return all(environ.get(name) for name in names)
 
+    web_identity = all_set("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN")
+    own_sts = all_set("AWS_ENDPOINT_URL_STS") or all_set("AWS_ENDPOINT_URL")  # the latter means every service
     if environ.get("AWS_SKIP_SIGNATURE", "").lower() in TRUE:
         return Credentials.ANONYMOUS
     if (
         all_set("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-        or all_set("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN")
+        or (web_identity and not own_sts)
         or all_set("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
         or all_set("AWS_CONTAINER_CREDENTIALS_FULL_URI")
     ):
         return Credentials.ENVIRONMENT
-    if endpoint is None or all_set("AWS_PROFILE") or any(path.is_file() for path in _shared_files(environ, home)):
+    if (
+        endpoint is None
+        or web_identity
+        or all_set("AWS_PROFILE")
+        or any(path.is_file() for path in _shared_files(environ, home))
+    ):
         return Credentials.BOTO3
     return Credentials.ANONYMOUS
 

@@ -52,6 +52,8 @@ _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>([^<]+)</Code>")
 _MESSAGE = re.compile(r"<Message>([^<]+)</Message>")
 _REQUEST = re.compile(r"Error performing ([A-Z]+) (\S+)")
+_CERTIFICATE = re.compile(r"InvalidCertificate\(\s*(\w+)")
+_CAUSE = re.compile(r'(?:message|error): "?([^"{(,\n]+)"?,')
 _DETAIL = "\n\nDebug source"
 
 
@@ -135,7 +137,10 @@ def _refused(answer: Answer, said: str, *, anonymous: bool) -> Judgement:
 
 
 def _cause(head: str, detail: str) -> str:
-    """Return the innermost cause of a broken connection: the quoted words nearest to the end, else the first line."""
-    quoted = re.findall(r'"([^"\n]{4,200})"', detail)
+    """Say why a connection broke: the innermost cause that the client names, after what it was doing."""
     first_line = head.splitlines()[0] if head else "no reason given"
-    return f"{first_line} ({quoted[-1]})" if quoted else first_line
+    doing = first_line.rpartition(" - ")[2].removeprefix("Generic S3 error: ")
+    if certificate := _CERTIFICATE.search(detail):
+        return f"its certificate is not trusted ({certificate[1]}); AWS_CA_BUNDLE may name a file with the right ones"
+    causes = _CAUSE.findall(detail)
+    return f"{doing} ({causes[-1]})" if causes else doing

@@ -7,6 +7,7 @@ the AWS command line would, and its uploads of large files are in parts.
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -54,11 +55,14 @@ def credential_provider(uri: str) -> "Callable[[], Keys] | None":
     """
     import boto3
 
-    with _told(uri):
-        credentials = boto3.Session().get_credentials()
-        if credentials is None:
-            return None
-        credentials.get_frozen_credentials()
+    with _told(uri, about_credentials=True):
+        try:
+            credentials = boto3.Session().get_credentials()
+            if credentials is None:
+                return None
+            credentials.get_frozen_credentials()
+        except OSError as error:  # the token file of a web identity
+            raise CredentialsMissing(uri, f"no credentials could be had: {error}") from error
 
     def provide() -> "Keys":
         frozen = credentials.get_frozen_credentials()
@@ -155,7 +159,7 @@ def _client(access: S3Access) -> Any:  # noqa: ANN401 (boto3 makes its classes a
 
 
 @contextmanager
-def _told(uri: str, *, anonymous: bool = False) -> Iterator[None]:
+def _told(uri: str, *, anonymous: bool = False, about_credentials: bool = False) -> Iterator[None]:
     """Translate what boto3 raises."""
     from boto3.exceptions import S3UploadFailedError
     from botocore import exceptions
@@ -163,7 +167,8 @@ def _told(uri: str, *, anonymous: bool = False) -> Iterator[None]:
     try:
         yield
     except exceptions.ClientError as error:
-        raise translate(uri, _answer(error), anonymous=anonymous) from error
+        answer = replace(_answer(error), about_credentials=about_credentials)
+        raise translate(uri, answer, anonymous=anonymous) from error
     except S3UploadFailedError as error:
         cause = error.__context__
         answer = _answer(cause) if isinstance(cause, exceptions.ClientError) else Answer(message=str(error))

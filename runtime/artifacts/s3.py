@@ -14,7 +14,7 @@ from runtime.artifacts.faults import read_answer, translate
 from runtime.artifacts.policy import PullPolicy
 from runtime.artifacts.store import ObjectInfo, Opened
 from runtime.artifacts.uris import S3Place, parse_uri
-from runtime.errors import ArtifactChanged, ArtifactMissing, BadSetting, ModelUnavailable
+from runtime.errors import ArtifactChanged, BadSetting, ModelUnavailable
 
 if TYPE_CHECKING:
     from obstore import GetOptions, GetResult
@@ -94,10 +94,7 @@ class S3Source:
 
     def _told(self, uri: str, error: Exception) -> ModelUnavailable:
         """Translate by what the answer says; the client's exception classes only tell some answers apart."""
-        answer = read_answer(str(error))
-        if type(error).__name__ == "InvalidPathError":
-            return ArtifactMissing(uri, f"no object can have this key: {answer.message}")
-        return translate(uri, answer, anonymous=self.anonymous)
+        return translate(uri, read_answer(str(error)), anonymous=self.anonymous)
 
 
 def open_source(
@@ -127,7 +124,11 @@ def open_source(
             **optional,
         )
     except (BaseError, ValueError) as error:
-        raise BadSetting("AWS_* environment", value=place.bucket, allowed=f"what S3 takes: {error}") from error
+        said = str(error).splitlines()[0]
+        if access.ca_bundle is not None:
+            allowed = f"a PEM file with certificates ({said})"
+            raise BadSetting("AWS_CA_BUNDLE", value=str(access.ca_bundle), allowed=allowed) from error
+        raise BadSetting("AWS_* environment", value=access, allowed=f"what S3 takes ({said})") from error
     return S3Source(client=client, bucket=place.bucket, scope=access.endpoint or "aws", anonymous=anonymous)
 
 
@@ -138,8 +139,6 @@ def _config(access: S3Access, *, anonymous: bool) -> "S3Config":
         config["endpoint"] = access.endpoint
         config["aws_endpoint_url_s3"] = access.endpoint
         config["virtual_hosted_style_request"] = False
-    if access.sts_endpoint is not None:
-        config["sts_endpoint"] = access.sts_endpoint
     return config
 
 

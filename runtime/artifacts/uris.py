@@ -8,6 +8,7 @@ An S3 key is taken as it is written, as the aws command line does: `%20` means t
 percent-decoded (RFC 8089).
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -15,6 +16,11 @@ from urllib.parse import unquote
 from runtime.errors import BadSetting
 
 ALLOWED = "s3://bucket/key, file:///absolute/path or a path"
+S3_ALLOWED = "s3://bucket/key, with no part of the key empty, '.' or '..'"
+# What clients disagree about: some of them drop a leading slash or resolve the dots, and read another object.
+UNCLEAR = frozenset({"", ".", ".."})
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,62}")
 VERSION = "?versionId="
 MODEL_SUFFIXES = frozenset({".onnx", ".ort"})
 
@@ -60,8 +66,8 @@ def _path(text: str, *, uri: str) -> Path:
 def _s3(rest: str, *, uri: str) -> S3Place:
     rest, _, version_id = rest.partition(VERSION)
     bucket, _, key = rest.partition("/")
-    if not bucket or not key or key.endswith("/") or "\0" in rest:
-        raise _bad(uri)
+    if not BUCKET.fullmatch(bucket) or CONTROL.search(key) or not UNCLEAR.isdisjoint(key.split("/")):
+        raise BadSetting("model URI", value=uri, allowed=S3_ALLOWED)
     return S3Place(bucket, key, version_id or None)
 
 

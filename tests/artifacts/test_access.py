@@ -19,6 +19,9 @@ AGENT = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.23/v1/credent
         (KEYS | HERE, Credentials.ENVIRONMENT),
         (KEYS | {"AWS_PROFILE": "p"}, Credentials.ENVIRONMENT),
         (WEB, Credentials.ENVIRONMENT),
+        (WEB | {"AWS_ENDPOINT_URL_S3": "https://s3.example"}, Credentials.ENVIRONMENT),
+        (WEB | {"AWS_ENDPOINT_URL_STS": "http://sts.example"}, Credentials.BOTO3),
+        (WEB | HERE, Credentials.BOTO3),
         (AGENT, Credentials.ENVIRONMENT),
         (KEYS | HERE | {"AWS_SKIP_SIGNATURE": "True"}, Credentials.ANONYMOUS),
         (HERE, Credentials.ANONYMOUS),
@@ -55,15 +58,14 @@ def test_an_endpoint_without_http_is_a_setting_to_mend(tmp_path: Path, value: st
         s3_access({"AWS_ENDPOINT_URL": value}, home=tmp_path)
 
 
-def test_region_certificates_and_sts_are_taken(tmp_path: Path) -> None:
+def test_region_and_certificates_are_taken(tmp_path: Path) -> None:
     access = s3_access(
         {
             "AWS_REGION": "eu-west-1",
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_CA_BUNDLE": "/ca.pem",
-            "AWS_ENDPOINT_URL_STS": "http://sts",
         },
         home=tmp_path,
     )
-    assert (access.region, access.ca_bundle, access.sts_endpoint) == ("eu-west-1", Path("/ca.pem"), "http://sts")
+    assert (access.region, access.ca_bundle) == ("eu-west-1", Path("/ca.pem"))
     assert s3_access({"AWS_DEFAULT_REGION": "us-east-1"}, home=tmp_path).region == "us-east-1"

@@ -213,6 +213,16 @@ def test_a_model_in_s3_whose_weights_are_elsewhere_is_refused_before_they_are_as
     assert {seen.path for seen in bench.faulty.seen} == {stored.path}
 
 
+def test_a_model_cannot_be_its_own_weights(bench: Bench) -> None:
+    stored = bench.put(save("m.onnx"))
+    with pytest.raises(InvalidModel, match="the model itself"):
+        bench.fetch(stored.uri)
+
+
+def test_a_model_in_the_format_of_onnx_runtime_holds_its_weights_itself() -> None:
+    assert external_locations(b"\0\0\0\0ORTM" + save("w.bin")) == frozenset()
+
+
 def test_weights_that_s3_does_not_have_are_named(bench: Bench) -> None:
     stored = bench.put(save("w.bin"))
     with pytest.raises(ArtifactMissing, match=r"w\.bin"):

@@ -48,4 +48,8 @@ def test_the_facts_are_read_from_the_clients_message() -> None:
         "\n\nDebug source:\n..."
     )
     assert read_answer(text) == Answer(status=403, code="AccessDenied", message="No.", about_credentials=True)
+    refused = 'Os {\n code: 111,\n kind: ConnectionRefused,\n message: "Connection refused",\n}'
+    assert read_answer(f"Generic S3 error: x - error sending request\n\nDebug source:\n{refused}") == Answer(
+        message="error sending request (Connection refused)"
+    )
     assert read_answer("") == Answer(message="no reason given")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.artifacts.registry import publish
+from runtime.artifacts.registry import credential_provider, publish
 from runtime.errors import (
     ArtifactMissing,
     BadSetting,
@@ -19,6 +19,7 @@ from tests.artifacts.conftest import BUCKET, Bench
 from tests.artifacts.test_external import WEIGHTS, run, save
 from tests.faulty_s3 import Fault
 
+BROKEN_PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 ENVIRONMENT = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION")
 
 
@@ -147,14 +148,59 @@ def test_a_public_bucket_is_read_without_credentials(
     assert "authorization" not in bench.faulty.seen[-1].headers
 
 
-def test_a_web_identity_without_its_token_is_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    stored = bench.put(b"content")
+@pytest.fixture
+def web_identity(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """The bench, whose only credential is a token to take to STS; the faulty server is the STS too."""
     for name in ENVIRONMENT:
         monkeypatch.delenv(name, raising=False)
+    (tmp_path / "token").write_text("web-token")
     monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/models")
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
+    monkeypatch.setenv("AWS_REGION", bench.s3.region)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", bench.s3.region)
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    return bench
+
+
+@pytest.mark.parametrize("endpoint", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
+def test_a_web_identity_without_its_token_is_told(
+    web_identity: Bench, monkeypatch: pytest.MonkeyPatch, endpoint: str
+) -> None:
+    """With an endpoint for S3 alone the fast client looks for the token, else boto3."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    monkeypatch.setenv(endpoint, web_identity.faulty.endpoint_url)
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/no/such/token")
     with pytest.raises(CredentialsMissing, match="no credentials could be had"):
-        bench.fetch(stored.uri)
+        web_identity.fetch(f"s3://{BUCKET}/m.onnx")
+
+
+def test_a_web_identity_that_sts_refuses_is_told(web_identity: Bench) -> None:
+    web_identity.faulty.add(Fault(status=403, code="AccessDenied"))
+    with pytest.raises(CredentialsMissing, match="no credentials could be had"):
+        web_identity.fetch(f"s3://{BUCKET}/m.onnx")
+    assert [(seen.method, seen.path) for seen in web_identity.faulty.seen] == [("POST", "/")]
+
+
+def test_what_sts_gives_for_a_web_identity_signs_the_pull(web_identity: Bench) -> None:
+    grant = f"""<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials>
+        <AccessKeyId>{web_identity.s3.access_key}</AccessKeyId><SecretAccessKey>wrong</SecretAccessKey>
+        <SessionToken>granted</SessionToken><Expiration>2999-01-01T00:00:00Z</Expiration>
+        </Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"""
+    web_identity.faulty.add(Fault(status=200, body=grant, times=1))
+    # The loopback S3 did not grant it, so it refuses; that it was asked with it is what counts.
+    with pytest.raises(CredentialsMissing, match="do not work"):
+        web_identity.fetch(f"s3://{BUCKET}/m.onnx")
+    asked = web_identity.faulty.seen[-1]
+    assert asked.headers["x-amz-security-token"] == "granted"
+    assert f"Credential={web_identity.s3.access_key}/" in asked.headers["authorization"]
+
+
+def test_where_nothing_gives_credentials_there_is_no_provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*ENVIRONMENT, "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    assert credential_provider("s3://b/k") is None
 
 
 def test_a_session_token_is_sent(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +211,12 @@ def test_a_session_token_is_sent(bench: Bench, monkeypatch: pytest.MonkeyPatch) 
     assert bench.faulty.seen[0].headers["x-amz-security-token"] == "temporary"
 
 
-def test_certificates_that_cannot_be_read_are_a_setting_to_mend(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_CA_BUNDLE", "/no/such/file.pem")
+@pytest.mark.parametrize("content", [None, "no certificate\n", BROKEN_PEM])
+def test_certificates_that_cannot_be_read_are_a_setting_to_mend(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None
+) -> None:
+    if content is not None:
+        (tmp_path / "ca.pem").write_text(content)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "ca.pem"))
     with pytest.raises(BadSetting, match="AWS_CA_BUNDLE"):
         bench.fetch(f"s3://{BUCKET}/m.onnx")
