@@ -113,17 +113,22 @@ def _opener(place: S3Place, access: S3Access, policy: PullPolicy) -> Callable[[]
 
     def open_store() -> Store:
         if not made:
-            from runtime.artifacts.s3 import open_source
-
-            provider = None
-            if access.credentials is Credentials.BOTO3:
-                from runtime.artifacts.registry import credential_provider
-
-                provider = credential_provider(f"s3://{place.bucket}")
-            made.append(open_source(place, access=access, policy=policy, provider=provider))
+            made.append(_connect(place, access, policy))
         return made[0]
 
     return open_store
+
+
+def _connect(place: S3Place, access: S3Access, policy: PullPolicy) -> Store:
+    from runtime.artifacts.s3 import open_source
+
+    if access.credentials is not Credentials.BOTO3:
+        return open_source(place, access=access, policy=policy)
+    from runtime.artifacts.registry import find_session
+
+    session = find_session(f"s3://{place.bucket}")
+    access = replace(access, region=access.region or session.region)
+    return open_source(place, access=access, policy=policy, provider=session.provider)
 
 
 def _from_s3(uri: str, place: S3Place, expected: str | None, *, objects: CachedObjects) -> Artifact:

@@ -7,7 +7,7 @@ the AWS command line would, and its uploads of large files are in parts.
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -48,8 +48,16 @@ def publish(
     return bucket.upload(path, place.key, words)
 
 
-def credential_provider(uri: str) -> "Callable[[], Keys] | None":
-    """Return what finds credentials for the fast client: profiles, SSO, processes, roles. None: there are none.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """What boto3 found for the fast client."""
+
+    provider: "Callable[[], Keys] | None"  # None: there are no credentials
+    region: str | None  # of the profile
+
+
+def find_session(uri: str) -> Session:
+    """Look for credentials where the AWS command line would: profiles, SSO, processes, roles.
 
     Raises `CredentialsMissing` where there are some and they cannot be used, such as an expired SSO session.
     """
@@ -57,9 +65,10 @@ def credential_provider(uri: str) -> "Callable[[], Keys] | None":
 
     with _told(uri, about_credentials=True):
         try:
-            credentials = boto3.Session().get_credentials()
+            session = boto3.Session()
+            credentials = session.get_credentials()
             if credentials is None:
-                return None
+                return Session(provider=None, region=session.region_name)
             credentials.get_frozen_credentials()
         except OSError as error:  # the token file of a web identity
             raise CredentialsMissing(uri, f"no credentials could be had: {error}") from error
@@ -73,7 +82,7 @@ def credential_provider(uri: str) -> "Callable[[], Keys] | None":
             "expires_at": datetime.now(UTC) + LIFETIME,
         }
 
-    return provide
+    return Session(provider=provide, region=session.region_name)
 
 
 def _destination(uri: str) -> S3Place:

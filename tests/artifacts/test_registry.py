@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.artifacts.registry import credential_provider, publish
+from runtime.artifacts.registry import find_session, publish
 from runtime.errors import (
     ArtifactMissing,
     BadSetting,
@@ -124,6 +124,17 @@ def test_the_pull_finds_the_credentials_of_a_profile(profile: Bench, monkeypatch
     assert profile.fetch(stored.uri).path.read_bytes() == b"content"
 
 
+def test_the_region_of_the_profile_signs_the_pull(
+    profile: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config").write_text("[profile payments]\nregion=eu-central-1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    monkeypatch.setenv("AWS_PROFILE", "payments")
+    assert profile.fetch(profile.put(b"content").uri).path.read_bytes() == b"content"
+    assert "/eu-central-1/s3/" in profile.faulty.seen[-1].headers["authorization"]
+
+
 @pytest.mark.parametrize("name", ["expired", "missing", ""])
 def test_a_profile_that_does_not_open_the_bucket_is_told(
     profile: Bench, monkeypatch: pytest.MonkeyPatch, name: str
@@ -200,7 +211,7 @@ def test_where_nothing_gives_credentials_there_is_no_provider(tmp_path: Path, mo
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    assert credential_provider("s3://b/k") is None
+    assert find_session("s3://b/k").provider is None
 
 
 def test_a_session_token_is_sent(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
