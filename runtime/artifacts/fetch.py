@@ -124,11 +124,10 @@ def _connect(place: S3Place, access: S3Access, policy: PullPolicy) -> Store:
 
     if access.credentials is not Credentials.BOTO3:
         return open_source(place, access=access, policy=policy)
-    from runtime.artifacts.registry import find_session
+    from runtime.artifacts.registry import credential_provider
 
-    session = find_session(f"s3://{place.bucket}")
-    access = replace(access, region=access.region or session.region)
-    return open_source(place, access=access, policy=policy, provider=session.provider)
+    provider = credential_provider(f"s3://{place.bucket}")
+    return open_source(place, access=access, policy=policy, provider=provider)
 
 
 def _from_s3(uri: str, place: S3Place, expected: str | None, *, objects: CachedObjects) -> Artifact:

@@ -5,9 +5,9 @@ the AWS command line would, and its uploads of large files are in parts.
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,8 @@ from runtime.artifacts.uris import S3Place, parse_uri
 from runtime.errors import ArtifactMissing, BadSetting, CredentialsMissing, StoreUnreachable
 
 if TYPE_CHECKING:
+    from obstore.store import S3Config
+
     from runtime.artifacts.s3 import Keys
 
 LIFETIME = timedelta(minutes=10)  # after that the session is asked again; it renews what has expired by itself
@@ -48,33 +50,16 @@ def publish(
     return bucket.upload(path, place.key, words)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
-    """What boto3 found for the fast client."""
+class SessionCredentials:
+    """What boto3 found, as obstore takes it: called for the keys, `config` read for what else the profile says."""
 
-    provider: "Callable[[], Keys] | None"  # None: there are no credentials
-    region: str | None  # of the profile
+    def __init__(self, credentials: Any, *, region: str | None) -> None:  # noqa: ANN401 - botocore's, without types
+        self._credentials = credentials
+        self.config: S3Config = {"region": region} if region else {}
 
-
-def find_session(uri: str) -> Session:
-    """Look for credentials where the AWS command line would: profiles, SSO, processes, roles.
-
-    Raises `CredentialsMissing` where there are some and they cannot be used, such as an expired SSO session.
-    """
-    import boto3
-
-    with _told(uri, about_credentials=True):
-        try:
-            session = boto3.Session()
-            credentials = session.get_credentials()
-            if credentials is None:
-                return Session(provider=None, region=session.region_name)
-            credentials.get_frozen_credentials()
-        except OSError as error:  # the token file of a web identity
-            raise CredentialsMissing(uri, f"no credentials could be had: {error}") from error
-
-    def provide() -> "Keys":
-        frozen = credentials.get_frozen_credentials()
+    def __call__(self) -> "Keys":
+        """Return keys that work now."""
+        frozen = self._credentials.get_frozen_credentials()
         return {
             "access_key_id": frozen.access_key or "",
             "secret_access_key": frozen.secret_key or "",
@@ -82,7 +67,25 @@ def find_session(uri: str) -> Session:
             "expires_at": datetime.now(UTC) + LIFETIME,
         }
 
-    return Session(provider=provide, region=session.region_name)
+
+def credential_provider(uri: str) -> SessionCredentials | None:
+    """Look for credentials where the AWS command line would: profiles, SSO, processes, roles. None: there are none.
+
+    Raises `CredentialsMissing` where there are some and they cannot be used, such as an expired SSO session.
+    """
+    import boto3
+
+    with _told(uri, about_credentials=True):
+        session = boto3.Session()
+        credentials = session.get_credentials()
+        if credentials is None:
+            return None
+        provider = SessionCredentials(credentials, region=session.region_name)
+        try:
+            provider()
+        except OSError as error:  # the token file of a web identity
+            raise CredentialsMissing(uri, f"no credentials could be had: {error}") from error
+        return provider
 
 
 def _destination(uri: str) -> S3Place:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from obstore import GetOptions, GetResult
     from obstore.store import ClientConfig, S3Config, S3Store
 
+DEFAULT_REGION = "us-east-1"  # as obstore has it
 CONNECT_TIMEOUT = 5.0  # seconds; a handshake that takes longer is an outage, not a slow store
 # Every read of the socket is a piece of its own: gathered ones would be lost with the connection. It costs nothing
 # measurable, as the reads grow to some 300 KB on a fast network.
@@ -118,7 +119,7 @@ def open_source(
     try:
         client = S3Store(
             place.bucket,
-            config=_config(access, anonymous=anonymous),
+            config=_config(access, anonymous=anonymous, provider=provider),
             client_options=_client_options(access, policy),
             retry_config={"max_retries": 0, "retry_timeout": timedelta(seconds=policy.deadline)},
             **optional,
@@ -132,8 +133,10 @@ def open_source(
     return S3Source(client=client, bucket=place.bucket, scope=access.endpoint or "aws", anonymous=anonymous)
 
 
-def _config(access: S3Access, *, anonymous: bool) -> "S3Config":
-    config: S3Config = {"skip_signature": anonymous, "region": access.region or "us-east-1"}
+def _config(access: S3Access, *, anonymous: bool, provider: Callable[[], Keys] | None) -> "S3Config":
+    config: S3Config = {"skip_signature": anonymous}
+    if access.region is not None or provider is None:  # else the provider's own `config` may know the region
+        config["region"] = access.region or DEFAULT_REGION
     if access.endpoint is not None:
         # Under both names: obstore looks at AWS_ENDPOINT_URL_S3 itself and prefers it.
         config["endpoint"] = access.endpoint

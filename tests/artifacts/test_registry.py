@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.artifacts.registry import find_session, publish
+from runtime.artifacts.registry import credential_provider, publish
 from runtime.errors import (
     ArtifactMissing,
     BadSetting,
@@ -211,7 +211,7 @@ def test_where_nothing_gives_credentials_there_is_no_provider(tmp_path: Path, mo
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    assert find_session("s3://b/k").provider is None
+    assert credential_provider("s3://b/k") is None
 
 
 def test_a_session_token_is_sent(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
