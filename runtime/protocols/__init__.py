@@ -1,0 +1,1 @@
+"""Translators between wire formats and tensors: pure, and unaware of each other."""

@@ -1,0 +1,127 @@
+"""What an author's function uses: `model("payment-model").predict(rows)`, an ordinary blocking call.
+
+Under scalezero's own server the call joins the batches of every other request. Under a plain `functions-framework` the
+same code opens a service of its own in the background, once per process and at the first call, that is after any fork.
+"""
+
+import asyncio
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import numpy as np
+
+from runtime.errors import InvalidInput, UnknownModel
+
+if TYPE_CHECKING:
+    from runtime.model.signature import TensorSpec
+    from runtime.service import Service
+
+Rows: TypeAlias = np.ndarray | Sequence[object]
+_lock: Final = threading.Lock()
+_attached: "list[Attached]" = []  # at most one
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """The service that this process' functions use, and the event loop that it lives on."""
+
+    service: "Service"
+    loop: asyncio.AbstractEventLoop
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """A prediction: one array per output by its name, rows along the first axis, and the version that made it."""
+
+    outputs: Mapping[str, np.ndarray]
+    model_name: str
+    model_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model by its name. It is loaded when it is first needed."""
+
+    name: str
+    beside: Path | None = None  # where model.yaml lies, for a process that is not told by its environment
+
+    def predict(self, rows: Rows | Mapping[str, Rows]) -> Outputs:
+        """Predict a list or array of rows, or such for each input by its name; blocks until the answer is there.
+
+        Raises what the HTTP API would answer with: `InvalidInput`, `QueueFull`, `DeadlineExceeded`, `ModelUnavailable`.
+        """
+        attached = _attached[0] if _attached else _open_own(self)
+        answer: Future[Outputs] = asyncio.run_coroutine_threadsafe(
+            _predict(attached.service, self.name, rows), attached.loop
+        )
+        return answer.result()
+
+
+def model(name: str) -> Model:
+    """The model of that name, for the module that calls this.
+
+    Outside of a scalezero process, and where no environment variable says which model to serve, the resources in the
+    `model.yaml` beside the calling module do.
+    """
+    caller = sys._getframe(1).f_globals.get("__file__")  # noqa: SLF001 - the author should not have to pass __file__
+    return Model(name, Path(caller).resolve().parent if caller else None)
+
+
+def attach(service: "Service", loop: asyncio.AbstractEventLoop) -> None:
+    """Make the functions of this process use that service."""
+    _attached[:] = [Attached(service, loop)]
+
+
+def detach() -> None:
+    """Forget the service."""
+    _attached.clear()
+
+
+async def _predict(service: "Service", name: str, rows: Rows | Mapping[str, Rows]) -> Outputs:
+    from runtime.predictor import predict
+
+    ready = await service.model(name).load()
+    by_name = rows if isinstance(rows, Mapping) else {ready.signature.inputs[0].name: rows}
+    tensors = []
+    for spec in ready.signature.inputs:
+        if spec.name not in by_name:
+            raise InvalidInput(f"rows.{spec.name}", got="nothing", expected=spec.describe())
+        tensors.append(_tensor(f"rows.{spec.name}", by_name[spec.name], spec))
+    answer = await predict(ready, tensors)
+    named = zip([spec.name for spec in ready.signature.outputs], answer.outputs, strict=True)
+    return Outputs(dict(named), ready.name, ready.version)
+
+
+def _tensor(field: str, rows: Rows, spec: "TensorSpec") -> np.ndarray:
+    from runtime.protocols import json_tensors
+
+    if not isinstance(rows, np.ndarray):
+        return json_tensors.tensor(field, list(rows), spec)
+    if not np.can_cast(rows.dtype, spec.dtype, "same_kind"):
+        raise InvalidInput(field, got=f"element type {rows.dtype.name}", expected=spec.describe())
+    return rows.astype(spec.dtype, copy=False)
+
+
+def _open_own(wanted: Model) -> Attached:
+    """Open a service for a process that is not ours, on an event loop in a thread of its own."""
+    from runtime.declared import settings_for
+    from runtime.service import Service, begin
+    from runtime.telemetry.process import process_started
+
+    with _lock:
+        if _attached:
+            return _attached[0]
+        settings = settings_for(wanted.beside)
+        if settings.name is None:
+            raise UnknownModel(wanted.name, [])
+        loop = asyncio.new_event_loop()
+        threading.Thread(target=loop.run_forever, name="scalezero", daemon=True).start()
+        service = Service(settings, process_started=process_started(), pull=begin(settings))
+        asyncio.run_coroutine_threadsafe(service.open(), loop).result()
+        attach(service, loop)
+        return _attached[0]

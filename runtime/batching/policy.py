@@ -1,0 +1,59 @@
+"""When a batch goes: pure decisions over the queue's state. Nothing here reads a clock or holds a thread.
+
+Batch while busy: a run in progress lets the queue fill by itself, and the next run takes what is there. An idle session
+therefore runs at once, except where waiting for one more request makes the *sum* of all waits smaller:
+
+    run now      q waiting requests answer after T(q); the next one, a gap g later, waits T(q) - g and runs alone, T(1)
+    wait for it  all q + 1 answer after g + T(q + 1)
+
+With T(n) = a*n + b, waiting is better while  g < (b - a*q) / (q + 1).  For a lone caller g is at least a round trip,
+its own run included, so it never waits.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from runtime.batching.cost import CostModel, Line
+
+INLINE_SECONDS: Final = 0.001  # a longer run leaves the event loop and goes to the worker thread
+TIMER_RESOLUTION: Final = 0.001  # uvloop's timers count milliseconds: a shorter wait cannot be kept
+
+WORTH_A_THOUGHT: Final = 2 * TIMER_RESOLUTION  # of quicker runs not even half could be saved by a wait that can be kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The bounds of one model's queue, as InferenceConfig sets them. Durations in seconds."""
+
+    batch_size: int  # most rows of one run
+    max_wait: float  # ceiling on waiting for company
+    timeout: float  # longest wait of a request in the queue
+    queue_size: int  # most requests that wait
+
+
+def patience(*, waiting: int, gap: float, line: Line) -> float:
+    """Seconds worth waiting for one more request, 0 where running at once is better.
+
+    `waiting` is the rows at hand, `gap` the expected seconds between arrivals.
+    """
+    worthwhile = (line.fixed - line.per_row * waiting) / (waiting + 1)
+    return worthwhile if worthwhile >= TIMER_RESOLUTION and gap < worthwhile else 0.0
+
+
+def linger(limits: Limits, *, waiting: int, oldest: float, gap: float, line: Line, now: float) -> float:
+    """Seconds to leave an idle session waiting; 0 means run now. `oldest` and `now` are readings of one clock."""
+    worthwhile = patience(waiting=waiting, gap=gap, line=line)
+    if not worthwhile or waiting >= limits.batch_size:
+        return 0.0
+    left = min(worthwhile, limits.max_wait, limits.timeout) - (now - oldest)
+    return left if left >= TIMER_RESOLUTION else 0.0
+
+
+def runs_inline(cost: CostModel, rows: int) -> bool:
+    """Whether a run of so many rows is too short to be worth a thread, or to be noticed by others on the loop."""
+    return cost.at_most(rows) <= INLINE_SECONDS or cost.line().predict(rows) <= INLINE_SECONDS
+
+
+def retry_after(*, waiting: int, batch_size: int, seconds_per_run: float) -> int:
+    """Whole seconds until a full queue has been worked off, at least 1."""
+    return max(1, round(seconds_per_run * waiting / batch_size))

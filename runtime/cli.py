@@ -1,0 +1,114 @@
+"""The command `scalezero`. Each verb imports what it needs, so that `serve` starts as fast as a pod must."""
+
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from runtime.errors import BadSetting, ScalezeroError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="scalezero")
+def scalezero() -> None:
+    """Each ONNX model is a scale-to-zero Python function on Knative."""
+
+
+@scalezero.command()
+@click.argument("target", required=False)
+@click.option("--port", type=int, help="Port to listen on; 0 takes a free one.  [default: $PORT or 8080]")
+@click.option("--host", help="Address to listen on.  [default: 0.0.0.0]")
+@click.option("--model-version", help="Which ModelVersion of a function's folder to serve, by name or version.")
+@click.option("--lazy", is_flag=True, help="Pull the model at the first request instead of at the start.")
+def serve(target: str | None, port: int | None, host: str | None, model_version: str | None, *, lazy: bool) -> None:
+    """Serve TARGET: an ONNX file (s3://bucket/key, file:// or a path) or a function's folder.
+
+    Without TARGET the environment says what to serve, as it does in a pod.
+    """
+    chosen = {
+        "PORT": port,
+        "SCALEZERO_HOST": host,
+        "SCALEZERO_MODEL_VERSION": model_version,
+        "SCALEZERO_LOAD": "lazy" if lazy else None,
+    }
+    with _told():
+        _serve(target, {name: str(value) for name, value in chosen.items() if value is not None})
+
+
+@scalezero.command()
+@click.argument("target", type=click.Path(exists=True, path_type=Path))
+@click.argument("uri", required=False)
+def publish(target: Path, uri: str | None) -> None:
+    """Publish TARGET to the registry: an ONNX file to URI, or what a function's folder declares and S3 lacks."""
+    with _told():
+        _publish(target, uri)
+
+
+def main() -> None:
+    """Run the command; the entry point that pyproject.toml names."""
+    scalezero.main(prog_name="scalezero")
+
+
+class _told:  # noqa: N801 - reads as a word in `with _told():`
+    """A fault that the person can mend is one line on standard error, and exit code 2."""
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Tell the error and end, where there is one."""
+        if isinstance(error, ScalezeroError):
+            _stop(error)
+
+
+def _stop(error: ScalezeroError) -> NoReturn:
+    click.echo(f"scalezero: {error}", err=True)
+    sys.exit(2)
+
+
+def _serve(target: str | None, chosen: dict[str, str]) -> None:
+    """Start in the order that a cold start wants: the port, the pull, the heavy imports, the server."""
+    from runtime.declared import settings_for
+    from runtime.frontends.listener import listen
+    from runtime.service import Service, begin
+    from runtime.telemetry.process import process_started
+
+    started = process_started()
+    folder = Path(target) if target and Path(target).is_dir() else None
+    if target and not folder:
+        chosen["SCALEZERO_MODEL_URI"] = target
+    settings = settings_for(folder, environ={**os.environ, **chosen})
+    listening = listen(settings.host, settings.port)
+    pull = begin(settings)
+
+    from runtime.telemetry import logs
+
+    logs.set_up(settings.log_level, revision=settings.revision)
+    if settings.model_uri:
+        pass
+    from runtime.frontends.asgi import Application
+    from runtime.frontends.server import run
+
+    run(Application(Service(settings, process_started=started, pull=pull)), listening, settings)
+
+
+def _publish(target: Path, uri: str | None) -> None:
+    if target.is_dir():
+        if uri:
+            raise BadSetting(
+                "URI", value=uri, allowed="none for a folder: its ModelVersions say where they are published"
+            )
+        from knative.publishing import publish_function
+
+        publish_function(target, only_missing=True, say=click.echo)
+        return
+    if not uri:
+        raise BadSetting("URI", value="", allowed="where to publish the file, such as s3://models/model-v1.onnx")
+    from runtime.registry import publish
+
+    published = publish(target, uri, metadata={})
+    click.echo(
+        f"{published.uri} {'published' if published.uploaded else 'was there already'}, sha256 {published.sha256}"
+    )

@@ -1,0 +1,66 @@
+"""Settings from the resources in a function's folder: what `scalezero serve FOLDER` serves without a cluster.
+
+In a pod the same values come rendered as environment variables, and no resource is read.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from runtime.errors import BadSetting
+from runtime.settings import Settings, settings_from
+
+if TYPE_CHECKING:
+    from knative.resources.model_version import ModelVersion
+    from knative.resources.read import Resources
+
+MANIFEST: Final = "model.yaml"
+SOURCE: Final = "main.py"
+
+
+def settings_for(folder: Path | None, *, environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of the function in `folder`; the environment wins over its resources.
+
+    Of several ModelVersions the one that `SCALEZERO_MODEL_VERSION` names serves, by its name or its version, else the
+    first. Raises `BadSetting` and `BadManifest`.
+    """
+    if folder is None or "SCALEZERO_MODEL_URI" in environ or not (folder / MANIFEST).is_file():
+        return settings_from(environ)
+    from knative.resources.read import read_resources
+
+    declared = _declared(read_resources(folder / MANIFEST), folder, environ.get("SCALEZERO_MODEL_VERSION"))
+    rest = {name: value for name, value in environ.items() if name != "SCALEZERO_MODEL_VERSION"}
+    return settings_from(rest, **declared)
+
+
+def _declared(resources: "Resources", folder: Path, wanted: str | None) -> dict[str, object]:
+    version = _chosen(resources, folder, wanted)
+    spec = version.spec
+    settings: dict[str, object] = {
+        "model_uri": spec.storage.uri(folder),
+        "model_name": spec.model_name,
+        "model_version": spec.version,
+    }
+    config = resources.config_of(spec.model_name)
+    if config:
+        settings |= {
+            "batch_size": config.spec.batch_size,
+            "max_wait": config.spec.max_wait_seconds,
+            "timeout": config.spec.timeout_seconds,
+        }
+    if (folder / SOURCE).is_file():
+        settings["function_source"] = folder / SOURCE
+    return settings
+
+
+def _chosen(resources: "Resources", folder: Path, wanted: str | None) -> "ModelVersion":
+    versions = resources.model_versions
+    for version in versions:
+        if wanted in (None, version.metadata.name, version.spec.version):
+            return version
+    names = (
+        ", ".join(f"{each.metadata.name} ({each.spec.version})" for each in versions)
+        or "a ModelVersion, of which there is none"
+    )
+    raise BadSetting("model version", value=wanted, allowed=f"one that {folder / MANIFEST} declares: {names}")

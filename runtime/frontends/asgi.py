@@ -1,0 +1,137 @@
+"""The one ASGI application: HTTP requests to endpoints by the route table, all else to the author's function.
+
+lifespan      opens the service on the server's own event loop, closes it when everything is answered
+http          route -> endpoint -> response; errors become answers here, and nowhere else
+"""
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+from runtime import author
+from runtime.errors import ScalezeroError, UnknownPath
+from runtime.frontends import status
+from runtime.frontends.endpoints import Endpoints
+from runtime.frontends.functions import FunctionHost, with_headers
+from runtime.frontends.http import Disconnected, Receive, Request, Response, Scope, Send
+from runtime.frontends.routes import Endpoint, Match, Routes
+from runtime.predictor import CallerGone
+
+if TYPE_CHECKING:
+    from runtime.service import Service
+
+_log = logging.getLogger("scalezero.request")
+_SERVER_FAULT: Final = 500
+
+
+class Application:
+    """What uvicorn serves."""
+
+    def __init__(self, service: "Service") -> None:
+        settings = service.settings
+        self._service = service
+        self._function: FunctionHost | None = None
+        if settings.function_source:
+            self._function = FunctionHost(
+                settings.function_source,
+                settings.function_target,
+                threads=settings.function_threads,
+                waiting=settings.queue_size,
+            )
+        endpoints = Endpoints(service, self._function)
+        self._routes = Routes(
+            {
+                "/api/v1/models/{model}/predict": {"POST": endpoints.predict},
+                "/api/v1/models/{model}": {"GET": endpoints.model},
+                "/api/v1/models": {"GET": endpoints.models},
+                "/healthz/live": {"GET": endpoints.live},
+                "/healthz/ready": {"GET": endpoints.ready},
+                "/metrics": {"GET": endpoints.metrics},
+                "/openapi.json": {"GET": endpoints.openapi},
+            }
+        )
+        self._access_log = settings.access_log
+        self._revision = [(b"x-revision", settings.revision.encode())] if settings.revision else []
+        self._preloading: asyncio.Task[None] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection scope."""
+        if scope["type"] != "http":
+            await self._lifespan(receive, send)
+            return
+        request = Request(scope, receive)
+        try:
+            match = self._routes.match(scope["path"])
+            if match is None and self._function:
+                await self._function(scope, receive, with_headers(send, self._identity()))
+                return
+            response = await _endpoint(request, match)(request)
+        except ScalezeroError as error:
+            response = _refuse(request, error)
+        except (CallerGone, Disconnected):
+            return
+        except Exception:  # noqa: BLE001 - the last line of defence: logged, and told as a fault of ours
+            _log.exception("internal error", extra=_facts(request))
+            response = status.internal_error()
+        headers = response.headers
+        headers.append((b"content-length", b"%d" % len(response.body)))
+        headers += self._revision
+        request_id = request.header(b"x-request-id")
+        if request_id:
+            headers.append((b"x-request-id", request_id))
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await send({"type": "http.response.body", "body": response.body})
+        if self._access_log:
+            _log.info("request", extra={**_facts(request), "status": response.status})
+
+    def _identity(self) -> list[tuple[bytes, bytes]]:
+        """Who answers, for an answer that is the author's own and may not say so."""
+        version = self._service.version
+        return [*self._revision, *([(b"x-model-version", version.encode())] if version else [])]
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await self._service.open()
+        author.attach(self._service, asyncio.get_running_loop())
+        if self._function:
+            self._preloading = asyncio.create_task(self._preload(self._function))
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        if self._preloading:
+            self._preloading.cancel()
+        await self._service.close()
+        author.detach()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _preload(self, function: FunctionHost) -> None:
+        """Import the function once the model is there: the first answer must not wait for both."""
+        for served in self._service.unready():
+            await served.tried.wait()
+        await function.preload()
+
+
+def _endpoint(request: Request, match: Match | None) -> Endpoint:
+    path = request.scope["path"]
+    if match is None:
+        raise UnknownPath(path)
+    request.parameters = match.parameters
+    return match.endpoint(request.scope["method"], path)
+
+
+def _refuse(request: Request, error: ScalezeroError) -> Response:
+    response = status.error_response(error)
+    level = logging.WARNING if response.status >= _SERVER_FAULT else logging.DEBUG
+    if _log.isEnabledFor(level):
+        facts = {"status": response.status, "code": error.code, "reason": error.message}
+        _log.log(level, "request refused", extra={**_facts(request), **facts})
+    return response
+
+
+def _facts(request: Request) -> dict[str, object]:
+    """What a log line says of a request, with what joins it to the caller's own logs and traces."""
+    facts: dict[str, object] = {"method": request.scope["method"], "path": request.scope["path"]}
+    for name in (b"x-request-id", b"traceparent"):
+        value = request.header(name)
+        if value:
+            facts["request_id" if name == b"x-request-id" else "traceparent"] = value.decode("latin-1")
+    return facts

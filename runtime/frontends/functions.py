@@ -1,0 +1,89 @@
+"""Hosts the author's function: functions-framework loads it, a bounded thread pool runs it, beside the protocols.
+
+The only module that imports functions_framework, flask and a2wsgi, and it does so behind the model's start: a function
+is imported while nothing better waits for the CPU. Source of the contract: functions-framework, docs/function-signatures.
+"""
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runtime.errors import FunctionFailed, QueueFull, ScalezeroError
+from runtime.frontends import status
+from runtime.frontends.http import Message, Receive, Scope, Send
+
+if TYPE_CHECKING:
+    from a2wsgi import WSGIMiddleware
+
+_log = logging.getLogger("scalezero.function")
+_RETRY_AFTER = 1  # seconds
+
+
+class FunctionHost:
+    """One HTTP function in the functions-framework sense, as an ASGI application."""
+
+    def __init__(self, source: Path, target: str, *, threads: int, waiting: int) -> None:
+        """At most `threads` calls run at once and `waiting` more wait; the rest are refused with `QueueFull`."""
+        self.error: FunctionFailed | None = None
+        self._source = source
+        self._target = target
+        self._threads = threads
+        self._most = threads + waiting
+        self._calls = 0
+        self._application: asyncio.Task[WSGIMiddleware] | None = None
+
+    async def load(self) -> "WSGIMiddleware":
+        """Import the function, once. Raises `FunctionFailed`, now and at every later call."""
+        if self._application is None:
+            self._application = asyncio.create_task(asyncio.to_thread(self._import))
+        return await asyncio.shield(self._application)
+
+    async def preload(self) -> None:
+        """Load without being asked; a failure is logged, and told by readiness and to every caller."""
+        try:
+            await self.load()
+        except FunctionFailed as error:
+            _log.error("function not loaded", extra={"code": error.code, "reason": str(error)})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request by the author's function."""
+        if self._calls >= self._most:
+            raise QueueFull(limit=self._most - self._threads, retry_after=_RETRY_AFTER)
+        self._calls += 1
+        try:
+            application: Any = await self.load()
+            await application(scope, receive, send)
+        finally:
+            self._calls -= 1
+
+    def _import(self) -> "WSGIMiddleware":
+        import functions_framework
+        from a2wsgi import WSGIMiddleware
+
+        try:
+            flask_application = functions_framework.create_app(  # type: ignore[no-untyped-call]
+                self._target, str(self._source)
+            )
+        except (Exception, SystemExit) as error:
+            self.error = FunctionFailed(str(self._source), f"{type(error).__name__}: {error}")
+            raise self.error from error
+        flask_application.register_error_handler(ScalezeroError, _tell)
+        return WSGIMiddleware(flask_application, workers=self._threads)
+
+
+def _tell(error: ScalezeroError) -> tuple[bytes, int, dict[str, str]]:
+    """What the model said of the author's input, in the form that the predict API tells it."""
+    response = status.error_response(error)
+    return response.body, response.status, {name.decode(): value.decode() for name, value in response.headers}
+
+
+def with_headers(send: Send, headers: "list[tuple[bytes, bytes]]") -> Send:
+    """Add headers to whatever answer passes through."""
+
+    async def send_with(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), *headers]}
+        await send(message)
+
+    return send_with

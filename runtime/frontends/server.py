@@ -1,0 +1,39 @@
+"""uvicorn around the application: HTTP/1.1 and prior-knowledge HTTP/2 on one port.
+
+The only module that imports uvicorn.
+"""
+
+import signal
+import socket
+from typing import TYPE_CHECKING, Final
+
+import uvicorn
+
+if TYPE_CHECKING:
+    from runtime.frontends.asgi import Application
+    from runtime.settings import Settings
+
+# Longer than Knative's and Go's proxies keep an idle connection (90 s), so that they close first and never write into
+# one that is being closed here.
+_KEEP_ALIVE: Final = 120
+
+
+def run(application: "Application", listening: socket.socket, settings: "Settings") -> None:
+    """Serve until SIGTERM or SIGINT; then accept nothing more, finish what is in flight, and return."""
+    config = uvicorn.Config(
+        application,
+        http="zttp",
+        http2=True,
+        loop="uvloop",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE,
+        timeout_graceful_shutdown=max(1, int(settings.grace_period)),
+    )
+    # uvicorn raises the signal again after its shutdown; with these in place that ends nothing, and the exit code is 0.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    uvicorn.Server(config).run(sockets=[listening])

@@ -1,0 +1,112 @@
+"""What a model takes and gives: pure values, read by the translators, checked before anything can reach a batch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from runtime.errors import InvalidInput
+
+Dimension = int | str | None  # a fixed size, a named dynamic axis, an unnamed one
+Shape = tuple[Dimension, ...]
+STRING = np.dtype(object)  # ONNX Runtime takes and gives strings as object arrays
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """One input or output. `shape` is None where the model does not say its rank."""
+
+    name: str
+    dtype: np.dtype[np.generic]
+    shape: Shape | None
+
+    @property
+    def datatype(self) -> str:
+        """The element type's name, as in NumPy ("float32", "int64", "bool"), or "string"."""
+        return "string" if self.dtype == STRING else self.dtype.name
+
+    @property
+    def row_shape(self) -> tuple[int, ...] | None:
+        """The shape of one row behind the first axis, or None where an axis of it is dynamic."""
+        if not self.shape:
+            return None
+        row = self.shape[1:]
+        return row if all(isinstance(size, int) for size in row) else None  # type: ignore[return-value]
+
+    def describe(self) -> str:
+        """The type and shape in words, such as `float32[batch, 30]`."""
+        axes = "?" if self.shape is None else ", ".join("dynamic" if size is None else str(size) for size in self.shape)
+        return f"{self.datatype}[{axes}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """The inputs and outputs of a model, in its own order."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    batchable: bool = field(init=False)  # rows of several callers may share a run
+    uniform: bool = field(init=False)  # every row has one shape, so that any two requests fit together
+    plain: tuple[np.dtype[np.generic], tuple[int, ...]] | None = field(
+        init=False
+    )  # the one input's type and row, where that says it all
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "batchable", _has_batch_axis(self.inputs, self.outputs))
+        object.__setattr__(self, "uniform", all(spec.row_shape is not None for spec in self.inputs))
+        simple = self.batchable and self.uniform and len(self.inputs) == 1
+        object.__setattr__(self, "plain", (self.inputs[0].dtype, self.inputs[0].row_shape) if simple else None)
+
+    def validate(self, tensors: Sequence[np.ndarray]) -> int:
+        """Check one array per input, in order; return how many rows they hold (1 where there is no batch axis).
+
+        Raises `InvalidInput`, naming the input, what came and what it takes.
+        """
+        if self.plain is not None and len(tensors) == 1:
+            tensor = tensors[0]
+            if tensor.dtype == self.plain[0] and tensor.shape[1:] == self.plain[1]:
+                return len(tensor)
+        sizes: dict[str, int] = {}
+        for spec, tensor in zip(self.inputs, tensors, strict=True):
+            _check(spec, tensor, sizes)
+        if not self.batchable:
+            return 1
+        rows = {len(tensor) for tensor in tensors}
+        if len(rows) > 1:
+            counts = ", ".join(f"{spec.name}: {len(tensor)}" for spec, tensor in zip(self.inputs, tensors, strict=True))
+            raise InvalidInput(
+                "inputs", got=f"different numbers of rows ({counts})", expected="as many rows in each input"
+            )
+        return rows.pop()
+
+
+def _check(spec: TensorSpec, tensor: np.ndarray, sizes: dict[str, int]) -> None:
+    if tensor.dtype != spec.dtype:
+        raise InvalidInput(f"inputs.{spec.name}", got=f"element type {tensor.dtype.name}", expected=spec.describe())
+    if spec.shape is None:
+        return
+    if tensor.ndim != len(spec.shape):
+        raise InvalidInput(f"inputs.{spec.name}", got=f"shape {list(tensor.shape)}", expected=spec.describe())
+    for size, expected in zip(tensor.shape, spec.shape, strict=True):
+        wanted = sizes.setdefault(expected, size) if isinstance(expected, str) else expected
+        if wanted is not None and size != wanted:
+            same = f", where {expected} is {wanted}" if isinstance(expected, str) else ""
+            raise InvalidInput(
+                f"inputs.{spec.name}", got=f"shape {list(tensor.shape)}", expected=spec.describe() + same
+            )
+
+
+def _has_batch_axis(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> bool:
+    """Whether the first axis of every tensor is dynamic and, as far as names tell, the same one.
+
+    ONNX marks no axis as the batch, so this is a guess; the batcher checks it against what the first batch gives.
+    """
+    leading = {spec.shape[0] if spec.shape else 0 for spec in inputs}
+    if not inputs or len(leading) != 1 or isinstance(leading.copy().pop(), int):
+        return False
+    other_axes = {size for spec in inputs for size in (spec.shape or ())[1:] if isinstance(size, str)}
+    if leading & other_axes:
+        return False
+    firsts = [spec.shape[0] for spec in outputs if spec.shape]
+    scalars = any(spec.shape == () for spec in outputs)
+    return not scalars and not any(isinstance(size, int) or size in other_axes for size in firsts)

@@ -1,0 +1,96 @@
+"""The one use case: validate, batch, run, name the outputs. Knows no wire format and no transport."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+
+from runtime.batching.batcher import Batcher, Run, Ticket
+from runtime.errors import PayloadTooLarge
+from runtime.model.signature import Signature
+
+T = TypeVar("T")
+Gone: TypeAlias = Callable[[], Awaitable[None]]  # returns when the caller has left
+
+
+class CallerGone(Exception):
+    """The caller left before its request reached the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyModel:
+    """A model that answers: its identity, what it takes, and the queue in front of it."""
+
+    name: str
+    version: str
+    sha256: str | None
+    size: int  # bytes
+    signature: Signature
+    batcher: Batcher
+
+
+def predict(
+    model: ReadyModel, tensors: Sequence[np.ndarray], *, gone: Gone | None = None, timeout: float | None = None
+) -> Awaitable[Ticket]:
+    """Submit one request: `tensors` holds one array per input, in the signature's order, rows along the first axis.
+
+    Raises `InvalidInput`, `PayloadTooLarge`, `QueueFull` or `ShuttingDown` at once. What is returned gives the outputs,
+    one array per output in the signature's order, or raises `DeadlineExceeded`, what the model says of this input, or
+    `CallerGone` where `gone` returned first; the request is then taken out of the queue. (Not a coroutine itself: a
+    layer less on the path of every request.)
+    """
+    rows = model.signature.validate(tensors)
+    batcher = model.batcher
+    if rows > batcher.limits.batch_size:
+        return _in_parts(model, tensors, rows, gone, timeout)
+    completed = batcher.submit(tensors, rows, timeout=timeout)
+    return unless_gone(completed, gone) if batcher.busy and gone else completed
+
+
+async def unless_gone(answer: "asyncio.Future[T]", gone: Gone) -> T:
+    """Wait for the answer or for the caller to leave; in the latter case cancel it and raise `CallerGone`."""
+    leaving = asyncio.ensure_future(gone())
+    either: set[asyncio.Future[Any]] = {answer, leaving}
+    try:
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            answer.cancel()
+            raise CallerGone
+        return answer.result()
+    finally:
+        leaving.cancel()
+
+
+async def _in_parts(
+    model: ReadyModel, tensors: Sequence[np.ndarray], rows: int, gone: Gone | None, lasts: float | None
+) -> Ticket:
+    """Run a request that is larger than a batch as several, so that it cannot hold up all others."""
+    batcher = model.batcher
+    size = batcher.limits.batch_size
+    most = size * batcher.limits.queue_size
+    if rows > most:
+        raise PayloadTooLarge("inputs", limit=most, unit="rows", got=rows)
+    parts: list[asyncio.Future[Ticket]] = []
+    try:
+        for start in range(0, rows, size):
+            some = [tensor[start : start + size] for tensor in tensors]
+            parts.append(batcher.submit(some, len(some[0]), timeout=lasts))
+        done = [await (unless_gone(part, gone) if gone else part) for part in parts]
+    finally:
+        for part in parts:
+            part.cancel()
+            if part.done() and not part.cancelled():
+                part.exception()  # seen: what the first failure made moot needs no warning
+    return _joined(done)
+
+
+def _joined(parts: Sequence[Ticket]) -> Ticket:
+    """One answer from those of the parts: their outputs in order, their times added up."""
+    whole = Ticket((), sum(each.rows for each in parts), parts[0].arrived, parts[0].deadline)
+    whole.outputs = [np.concatenate(column) for column in zip(*(each.outputs for each in parts), strict=True)]
+    whole.run = Run(list(parts), whole.rows, parts[0].run.started, lambda _: ())
+    whole.run.ran = sum(each.run.ran for each in parts)
+    whole.run.batched = sum(each.run.batched for each in parts)
+    return whole

@@ -1,0 +1,225 @@
+"""One model's life in this process: not loaded, loading, ready, or failed and ready to be tried again.
+
+    pull (fetch) -> open the session -> warm up -> a batcher in front of it
+
+Loading is single-flight: whoever needs the model first starts it, and all who come meanwhile wait for the same attempt.
+A failed attempt is told to all of them, and the next request starts another.
+"""
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from enum import Enum
+from threading import Thread
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from runtime.artifacts.fetch import Artifact
+from runtime.batching.batcher import Batcher, Run
+from runtime.batching.policy import Limits
+from runtime.errors import ModelUnavailable, ScalezeroError
+from runtime.model.cpu import usable_cpus
+from runtime.predictor import ReadyModel
+from runtime.settings import Settings
+from runtime.telemetry.measurements import ColdStart, ModelMeasurements, RunFacts
+
+if TYPE_CHECKING:
+    from runtime.model.session import Session
+
+_log = logging.getLogger("scalezero.model")
+_RETRY_FIRST, _RETRY_MOST = 1.0, 30.0  # seconds between attempts that nobody asked for
+
+
+class State(Enum):
+    """Where a model is in its life."""
+
+    NOT_LOADED = "not_loaded"
+    LOADING = "loading"
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessStart:
+    """When the process began and when its imports were done, on `perf_counter`'s clock."""
+
+    started: float
+    imported: float
+
+
+@dataclass(slots=True)
+class _Marks:
+    """Readings of the clock at the ends of the phases."""
+
+    begun: float
+    pulled: float = 0.0
+    opened: float = 0.0
+    warm: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """A pull under way on a thread of its own, begun before the heavy imports."""
+
+    artifact: "Future[Artifact]" = field(default_factory=Future)
+
+    @classmethod
+    def begin(cls, fetch: Callable[[], Artifact]) -> "Pull":
+        """Start `fetch` now."""
+        pull = cls()
+        Thread(target=pull.run, args=(fetch,), name="pull", daemon=True).start()
+        return pull
+
+    def run(self, fetch: Callable[[], Artifact]) -> None:
+        """Fetch and hand over the artifact, or why there is none."""
+        try:
+            self.artifact.set_result(fetch())
+        except BaseException as error:  # noqa: BLE001 - it travels to whoever waits
+            self.artifact.set_exception(error)
+
+
+class ServedModel:
+    """A model by its name, loaded when it is first needed."""
+
+    def __init__(self, name: str, settings: Settings, fetch: Callable[[], Artifact], process: ProcessStart) -> None:
+        """`fetch` pulls the artifact."""
+        self.name = name
+        self.uri = settings.model_uri
+        self.error: ScalezeroError | None = None
+        self.ready: ReadyModel | None = None
+        self.measurements = ModelMeasurements(self.name, settings.model_version or "")
+        self.tried = asyncio.Event()  # set once a first attempt has ended, well or not
+        self._settings = settings
+        self._fetch = fetch
+        self._process = process
+        self.first_answer = math.inf  # when; requests that arrived before it saw the cold start
+        self._loading: asyncio.Task[ReadyModel] | None = None
+        self._retrying: asyncio.Task[None] | None = None
+
+    @property
+    def state(self) -> State:
+        """Where this model is in its life now."""
+        if self.ready:
+            return State.READY
+        if self._loading:
+            return State.LOADING
+        return State.FAILED if self.error else State.NOT_LOADED
+
+    @property
+    def version(self) -> str | None:
+        """The version, as far as it is known before the model is loaded."""
+        return self.ready.version if self.ready else self._settings.model_version
+
+    async def load(self, pull: Pull | None = None, *, begun: float | None = None) -> ReadyModel:
+        """The ready model, loaded if need be. Raises `ModelUnavailable` errors; the next call tries again."""
+        if self.ready:
+            return self.ready
+        if self._loading is None:
+            self._loading = asyncio.create_task(self._attempt(pull, perf_counter() if begun is None else begun))
+        return await asyncio.shield(self._loading)
+
+    def prefetch(self, pull: Pull) -> None:
+        """Load without being asked, from a pull begun with the process, and keep trying while that fails."""
+        self._retrying = asyncio.create_task(self._keep_trying(pull))
+
+    async def close(self) -> None:
+        """Finish what is queued; load nothing more."""
+        for task in (self._retrying, self._loading):
+            if task:
+                task.cancel()
+        if self.ready:
+            await self.ready.batcher.close()
+
+    async def _keep_trying(self, pull: Pull | None) -> None:
+        pause = _RETRY_FIRST
+        begun: float | None = self._process.started
+        while True:
+            try:
+                await self.load(pull, begun=begun)
+            except ScalezeroError:
+                pull, begun = None, None
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _RETRY_MOST)
+            else:
+                return
+
+    async def _attempt(self, pull: Pull | None, begun: float) -> ReadyModel:
+        marks = _Marks(begun)
+        try:
+            artifact = await asyncio.wrap_future((pull or Pull.begin(self._fetch)).artifact)
+            marks.pulled = perf_counter()
+            self.ready = await self._open(artifact, marks)
+        except ScalezeroError as error:
+            self._failed(error)
+            raise
+        except Exception as error:
+            unexpected = ModelUnavailable(str(self.uri), f"{type(error).__name__}: {error}")
+            self._failed(unexpected)
+            raise unexpected from error
+        finally:
+            self._loading = None
+            self.tried.set()
+        self.error = None
+        self._loaded(self.ready, artifact, marks)
+        return self.ready
+
+    async def _open(self, artifact: Artifact, marks: _Marks) -> ReadyModel:
+        threads = self._settings.threads or usable_cpus()
+        session, warm_ups = await asyncio.to_thread(_open_session, artifact, self.name, threads, marks)
+        settings, signature = self._settings, session.signature
+        limits = Limits(
+            batch_size=settings.batch_size,
+            max_wait=settings.max_wait,
+            timeout=settings.timeout,
+            queue_size=settings.queue_size,
+        )
+        batcher = Batcher(
+            session.run, limits, batchable=signature.batchable, uniform=signature.uniform, report=self._ran
+        )
+        for seconds in warm_ups:
+            batcher.cost.learn(1, seconds)
+        version = settings.model_version or artifact.metadata.get("version") or session.version
+        return ReadyModel(self.name, version, artifact.sha256, artifact.size, signature, batcher)
+
+    def _loaded(self, ready: ReadyModel, artifact: Artifact, marks: _Marks) -> None:
+        cold_start = ColdStart(
+            process_started=self._process.started,
+            imported=self._process.imported,
+            begun=marks.begun,
+            pulled=marks.pulled - artifact.verify_seconds,
+            verified=marks.pulled,
+            opened=marks.opened,
+            ready=marks.warm,
+            pull_seconds=artifact.pull_seconds,
+        )
+        self.measurements.version = ready.version
+        self.measurements.cold_start = cold_start
+        facts = {f"{phase}_ms": round(seconds * 1e3, 3) for phase, seconds in cold_start.phases(0.0).items()}
+        _log.info(
+            "model ready",
+            extra={"model": self.name, "version": ready.version, "sha256": ready.sha256, "uri": self.uri, **facts},
+        )
+
+    def _failed(self, error: ScalezeroError) -> None:
+        self.error = error
+        self.measurements.load_failures[error.code] += 1
+        _log.error("model not loaded", extra={"model": self.name, "code": error.code, "reason": str(error)})
+
+    def _ran(self, run: Run) -> None:
+        started = run.started
+        queued = [started - ticket.arrived for ticket in run.tickets]
+        self.measurements.ran(RunFacts(run.rows, queued, run.batched, run.ran))
+
+
+def _open_session(artifact: Artifact, name: str, threads: int, marks: _Marks) -> "tuple[Session, list[float]]":
+    """Open and warm up, on a thread of its own: the event loop goes on answering probes meanwhile."""
+    from runtime.model.session import Session
+
+    session = Session(artifact.path, uri=artifact.uri, name=name, threads=threads)
+    marks.opened = perf_counter()
+    warm_ups = session.warm_up()
+    marks.warm = perf_counter()
+    return session, warm_ups

@@ -1,0 +1,73 @@
+"""The composition root: settings -> pull -> session -> batcher -> predictor, opened once per process, after any fork.
+
+begin(settings)     on the main thread, first of all: the pull starts beside the imports
+Service.open()      on the event loop: the model is prefetched, or waits for its first request
+Service.close()     what is queued is finished
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from time import perf_counter
+
+from runtime.artifacts.fetch import Artifact, fetch
+from runtime.artifacts.policy import PullPolicy
+from runtime.errors import UnknownModel
+from runtime.served_model import ProcessStart, Pull, ServedModel
+from runtime.settings import Settings
+
+
+def fetcher(uri: str, settings: Settings) -> Callable[[], Artifact]:
+    """What pulls the model at that URI, as the settings say."""
+    policy = PullPolicy(stall_timeout=settings.stall_timeout, deadline=settings.load_timeout)
+    return partial(fetch, uri, cache_dir=settings.cache_dir, sha256=settings.model_sha256, policy=policy)
+
+
+def begin(settings: Settings) -> Pull | None:
+    """Start the pull, where it is not to wait for the first request."""
+    if settings.model_uri and settings.load == "prefetch":
+        return Pull.begin(fetcher(settings.model_uri, settings))
+    return None
+
+
+class Service:
+    """The models of one process. Everything in it lives on one event loop."""
+
+    def __init__(self, settings: Settings, *, process_started: float, pull: Pull | None = None) -> None:
+        """`process_started` is on `perf_counter`'s clock; `pull` is what `begin` started."""
+        self.settings = settings
+        self.models: dict[str, ServedModel] = {}
+        if settings.model_uri and settings.name:
+            process = ProcessStart(process_started, imported=perf_counter())
+            fetch_it = fetcher(settings.model_uri, settings)
+            self.models[settings.name] = ServedModel(settings.name, settings, fetch_it, process)
+        self._pull = pull
+
+    async def open(self) -> None:
+        """Begin to load what is to be loaded without being asked."""
+        if self._pull:
+            for served in self.models.values():
+                served.prefetch(self._pull)
+
+    async def close(self) -> None:
+        """Finish what is queued and in flight, then let go of everything."""
+        for served in self.models.values():
+            await served.close()
+
+    def model(self, name: str) -> ServedModel:
+        """The model of that name. Raises `UnknownModel`, listing those that are served."""
+        served = self.models.get(name)
+        if served is None:
+            raise UnknownModel(name, list(self.models))
+        return served
+
+    @property
+    def version(self) -> str | None:
+        """The model version that this process serves, once it is known."""
+        return next((served.version for served in self.models.values()), None)
+
+    def unready(self) -> Sequence[ServedModel]:
+        """The models that keep this process from taking traffic: those prefetched that do not answer yet.
+
+        A lazy one waits for its first request, which could never come if it kept the traffic away.
+        """
+        return [served for served in self.models.values() if self._pull and not served.ready]

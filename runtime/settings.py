@@ -1,0 +1,209 @@
+"""Every setting of the runtime: read once from the environment, frozen, checked before anything opens.
+
+A pod gets these as environment variables. `scalezero serve FOLDER` derives them from the user's resources instead, and
+a variable that is set wins over a resource.
+"""
+
+import difflib
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from runtime.errors import BadSetting
+
+PREFIX = "SCALEZERO_"
+
+
+@dataclass(frozen=True, slots=True)
+class _Parser:
+    """How a setting is read from text; `parse` raises ValueError, `allowed` says what it would take."""
+
+    parse: Callable[[str], object]
+    allowed: str
+
+
+def _seconds(text: str) -> float:
+    import durationpy
+
+    try:
+        seconds = durationpy.from_str(text).total_seconds()
+    except (durationpy.DurationError, OverflowError) as error:
+        raise ValueError(text) from error
+    if not 0 <= seconds <= _LONGEST:
+        raise ValueError(text)
+    return float(seconds)
+
+
+def _whole(low: int, high: int) -> _Parser:
+    def parse(text: str) -> int:
+        number = int(text)
+        if not low <= number <= high:
+            raise ValueError(text)
+        return number
+
+    return _Parser(parse, f"a whole number from {low} to {high}")
+
+
+def _choice(*words: str) -> _Parser:
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError(text)
+        return text
+
+    return _Parser(parse, " or ".join(words))
+
+
+def _hex_digest(text: str) -> str:
+    if len(text) != _SHA256_DIGITS or set(text.lower()) - set("0123456789abcdef"):
+        raise ValueError(text)
+    return text.lower()
+
+
+_LONGEST = 24 * 3600.0
+_SHA256_DIGITS = 64
+_TEXT = _Parser(str, "text")
+_PATH = _Parser(Path, "a path")
+_DIGEST = _Parser(_hex_digest, "64 hexadecimal digits")
+_SWITCH = _Parser(lambda text: {"true": True, "false": False}[text.lower()], "true or false")
+_DURATION = _Parser(_seconds, "a duration from 0s to 24h, such as 100ms, 1s or 1m30s")
+
+
+def _default_cache() -> Path:
+    """The user's cache folder, or a temporary one where there is no home (a pod with a read-only root)."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")  # noqa: PTH111, PTH118 - pathlib raises without a home
+    usable = os.access(base, os.W_OK) or (not os.path.exists(base) and os.access(os.path.dirname(base), os.W_OK))  # noqa: PTH110, PTH120 - as above
+    return Path(base if usable else tempfile.gettempdir()) / "scalezero"
+
+
+def _setting(env: str, parser: _Parser, doc: str, **default: Any) -> Any:  # noqa: ANN401 - stands where a default stands
+    return field(metadata={"env": env, "parser": parser, "doc": doc}, **default)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What one process serves, and how. Durations are in seconds; None means what the field's text says."""
+
+    model_uri: str | None = _setting(
+        "SCALEZERO_MODEL_URI",
+        _TEXT,
+        "s3://bucket/key, file:// URI or path of the ONNX file; none: no model",
+        default=None,
+    )
+    model_name: str | None = _setting(
+        "SCALEZERO_MODEL_NAME", _TEXT, "name in the URLs; none: the file's name without .onnx", default=None
+    )
+    model_version: str | None = _setting(
+        "SCALEZERO_MODEL_VERSION", _TEXT, "version named in answers; none: what the artifact says, else 1", default=None
+    )
+    model_sha256: str | None = _setting(
+        "SCALEZERO_MODEL_SHA256",
+        _DIGEST,
+        "digest the artifact must have; none: what the publisher recorded",
+        default=None,
+    )
+    load: str = _setting(
+        "SCALEZERO_LOAD",
+        _choice("prefetch", "lazy"),
+        "prefetch pulls while the process starts, as a cold start wants; lazy pulls at the first request",
+        default="prefetch",
+    )
+    load_timeout: float = _setting(
+        "SCALEZERO_LOAD_TIMEOUT", _DURATION, "bound on one attempt to pull the model", default=300.0
+    )
+    stall_timeout: float = _setting(
+        "SCALEZERO_STALL_TIMEOUT", _DURATION, "a pull that gets no byte for this long is broken off", default=10.0
+    )
+    cache_dir: Path = _setting(
+        "SCALEZERO_CACHE_DIR", _PATH, "verified artifacts are kept here", default_factory=_default_cache
+    )
+    batch_size: int = _setting("SCALEZERO_BATCH_SIZE", _whole(1, 4096), "most rows of one run", default=32)
+    max_wait: float = _setting(
+        "SCALEZERO_MAX_WAIT_TIME",
+        _DURATION,
+        "ceiling on waiting for company; the wait is 0 unless it pays",
+        default=0.1,
+    )
+    timeout: float = _setting(
+        "SCALEZERO_TIMEOUT",
+        _DURATION,
+        "longest wait of one request in the queue, once the model is loaded",
+        default=30.0,
+    )
+    queue_size: int = _setting(
+        "SCALEZERO_QUEUE_SIZE",
+        _whole(1, 1_000_000),
+        "requests that may wait; beyond it the answer is 429 at once",
+        default=1024,
+    )
+    max_body_bytes: int = _setting(
+        "SCALEZERO_MAX_BODY_BYTES", _whole(1, 2**31), "largest request body", default=32 * 2**20
+    )
+    threads: int | None = _setting(
+        "SCALEZERO_THREADS",
+        _whole(1, 1024),
+        "ONNX Runtime's pool; none: the cgroup's CPU quota, rounded up",
+        default=None,
+    )
+    function_source: Path | None = _setting(
+        "FUNCTION_SOURCE", _PATH, "the author's main.py; none: no function, only the protocols", default=None
+    )
+    function_target: str = _setting(
+        "FUNCTION_TARGET", _TEXT, "name of the function in it (functions-framework's contract)", default="handle"
+    )
+    function_threads: int = _setting(
+        "SCALEZERO_FUNCTION_THREADS", _whole(1, 256), "calls of the author's function that run at once", default=8
+    )
+    host: str = _setting("SCALEZERO_HOST", _TEXT, "address to listen on", default="0.0.0.0")  # noqa: S104 - a pod is reached from outside
+    port: int = _setting("PORT", _whole(0, 65535), "the one port (Knative sets it); 0: any free one", default=8080)
+    grace_period: float = _setting(
+        "SCALEZERO_GRACE_PERIOD", _DURATION, "longest time to finish what is in flight after SIGTERM", default=30.0
+    )
+    log_level: str = _setting(
+        "SCALEZERO_LOG_LEVEL",
+        _choice("debug", "info", "warning", "error"),
+        "least level that is logged",
+        default="info",
+    )
+    access_log: bool = _setting(
+        "SCALEZERO_ACCESS_LOG",
+        _SWITCH,
+        "a line per request; off, as Knative's queue-proxy can write them",
+        default=False,
+    )
+    service: str | None = _setting("K_SERVICE", _TEXT, "the Knative Service (Knative sets it)", default=None)
+    revision: str | None = _setting("K_REVISION", _TEXT, "the Knative revision (Knative sets it)", default=None)
+
+    @property
+    def name(self) -> str | None:
+        """The name in the URLs, or None where no model is served."""
+        if self.model_name or not self.model_uri:
+            return self.model_name
+        return self.model_uri.rstrip("/").rpartition("/")[2].removesuffix(".onnx")
+
+
+def settings_from(environ: Mapping[str, str], **declared: object) -> Settings:
+    """Read the settings: a variable wins over what a resource declared, which wins over the default.
+
+    Raises `BadSetting` for a value that is not allowed, and for an unknown `SCALEZERO_` variable.
+    """
+    known: dict[str, Field[Any]] = {each.metadata["env"]: each for each in fields(Settings)}
+    for variable in environ:
+        if variable.startswith(PREFIX) and variable not in known:
+            nearest = difflib.get_close_matches(variable, known, 1)
+            hint = f", perhaps {nearest[0]}" if nearest else ""
+            raise BadSetting(variable, value=environ[variable], allowed=f"one of the settings that README lists{hint}")
+    read = {
+        each.name: _read(variable, each, environ[variable]) for variable, each in known.items() if environ.get(variable)
+    }
+    return Settings(**{**declared, **read})  # type: ignore[arg-type]
+
+
+def _read(variable: str, each: "Field[Any]", text: str) -> object:
+    parser: _Parser = each.metadata["parser"]
+    try:
+        return parser.parse(text)
+    except (ValueError, KeyError) as error:
+        raise BadSetting(variable, value=text, allowed=parser.allowed) from error
