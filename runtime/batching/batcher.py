@@ -219,7 +219,12 @@ class Batcher:
 
     def _start(self, run: Run) -> None:
         if policy.runs_inline(self.cost, run.rows):
-            self._finish(run, self._execute(run))
+            try:
+                outcomes = self._execute(run)
+            except Exception as error:  # noqa: BLE001 - it travels to whoever waits
+                self._break(run, error)
+            else:
+                self._finish(run, outcomes)
             return
         self.busy = True
         running = self._loop.run_in_executor(self._worker, self._execute, run)
@@ -243,8 +248,12 @@ class Batcher:
         error = done.exception()
         if error is None:
             self._finish(run, done.result())
-            return
-        for ticket in run.tickets:  # a bug of ours, not of a request: each caller's frontend logs it
+        else:
+            self._break(run, error)
+
+    def _break(self, run: Run, error: BaseException) -> None:
+        """Tell a bug of ours, not of a request, to all who wait for the run: each caller's frontend logs it."""
+        for ticket in run.tickets:
             if not ticket.future.done():
                 ticket.future.set_exception(error)
         self._next()
