@@ -1,0 +1,38 @@
+"""Rows of many requests into one array and back: nobody gets another's rows, and nothing is lost."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from runtime.batching.stacking import NotABatchAxis, Tensors, join, shapes_of, split
+from tests import strategies
+
+
+@given(made=strategies.requests())
+def test_split_after_join_gives_each_request_its_own_rows(made: tuple[list[list[np.ndarray]], list[int]]) -> None:
+    requests, rows = made
+    answers = split(join(requests), rows)
+    assert len(answers) == len(requests)
+    for answer, request in zip(answers, requests, strict=True):
+        for got, sent in zip(answer, request, strict=True):
+            assert got.dtype == sent.dtype
+            np.testing.assert_array_equal(got, sent)
+
+
+@given(made=strategies.requests())
+def test_what_fits_together_has_equal_shapes(made: tuple[list[list[np.ndarray]], list[int]]) -> None:
+    assert len({shapes_of(request) for request in made[0]}) == 1
+
+
+def test_a_lone_request_is_not_copied() -> None:
+    rows = np.zeros((2, 3), np.float32)
+    assert join([[rows]])[0] is rows
+    assert split([rows], [2])[0][0] is rows
+
+
+@pytest.mark.parametrize("output", [np.zeros((2, 1)), np.zeros((4, 1)), np.float32([7.0]), np.array(7.0)])
+@pytest.mark.parametrize("rows", [[3], [1, 2]])
+def test_an_output_with_another_number_of_rows_is_found_out(output: np.ndarray, rows: list[int]) -> None:
+    outputs: Tensors = [np.zeros((3, 1)), output]
+    with pytest.raises(NotABatchAxis, match="3 rows went in"):
+        split(outputs, rows)

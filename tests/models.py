@@ -1,0 +1,125 @@
+"""Small ONNX models, each made for one rule: what they compute can be told from their name."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+FLOAT, INT64, STRING = TensorProto.FLOAT, TensorProto.INT64, TensorProto.STRING
+Axes = Sequence[int | str | None]
+
+
+def value(name: str, element: int, shape: Axes | None) -> onnx.ValueInfoProto:
+    """An input or output; a shape of None leaves even the rank open."""
+    return helper.make_tensor_value_info(name, element, shape)
+
+
+def save(
+    path: Path,
+    nodes: Sequence[onnx.NodeProto],
+    inputs: Sequence[onnx.ValueInfoProto],
+    outputs: Sequence[onnx.ValueInfoProto],
+    **constants: np.ndarray,
+) -> Path:
+    """Write the graph, its `constants` being initializers; return the path."""
+    initializers = [numpy_helper.from_array(array, name) for name, array in constants.items()]
+    graph = helper.make_graph(nodes, path.stem, inputs, outputs, initializers)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def identity(path: Path, *, element: int = FLOAT, shape: Axes | None = ("batch", 3)) -> Path:
+    """`x` in, the same as `y` out."""
+    node = helper.make_node("Identity", ["x"], ["y"])
+    return save(path, [node], [value("x", element, shape)], [value("y", element, shape)])
+
+
+def doubling(path: Path, *, width: int | str | None = 2) -> Path:
+    """`y` = 2 `x`, float32 [batch, width]."""
+    node = helper.make_node("Add", ["x", "x"], ["y"])
+    shape = ("batch", width)
+    return save(path, [node], [value("x", FLOAT, shape)], [value("y", FLOAT, shape)])
+
+
+def two_in_two_out(path: Path) -> Path:
+    """`total` = `a` + `b` and `rest` = `a` - `b`, both float32 [batch, 2]."""
+    shape = ("batch", 2)
+    nodes = [helper.make_node("Add", ["a", "b"], ["total"]), helper.make_node("Sub", ["a", "b"], ["rest"])]
+    inputs = [value("a", FLOAT, shape), value("b", FLOAT, shape)]
+    return save(path, nodes, inputs, [value("total", FLOAT, shape), value("rest", FLOAT, shape)])
+
+
+def lookup(path: Path, *, entries: int = 10) -> Path:
+    """`y` = `index` * 10, by a table: an index outside of [-entries, entries) cannot be computed. [batch] -> [batch]."""
+    node = helper.make_node("Gather", ["table", "index"], ["y"], axis=0)
+    table = np.arange(entries, dtype=np.float32) * 10
+    return save(path, [node], [value("index", INT64, ["batch"])], [value("y", FLOAT, ["batch"])], table=table)
+
+
+def pairs(path: Path) -> Path:
+    """`y` = `x` in rows of two: what has an odd number of columns cannot be computed, and a row may become several."""
+    node = helper.make_node("Reshape", ["x", "shape"], ["y"])
+    shape = np.array([-1, 2], dtype=np.int64)
+    return save(path, [node], [value("x", FLOAT, ["n", "m"])], [value("y", FLOAT, ["rows", 2])], shape=shape)
+
+
+def column_sums(path: Path) -> Path:
+    """`y` = the sums over the first axis, [time, 2] -> [1, 2]: an axis that is dynamic, yet no batch axis.
+
+    The output's first axis goes by a name, so that nothing but a run can tell.
+    """
+    node = helper.make_node("ReduceSum", ["x", "axes"], ["y"], keepdims=1)
+    axes = np.array([0], dtype=np.int64)
+    return save(path, [node], [value("x", FLOAT, ["time", 2])], [value("y", FLOAT, ["out", 2])], axes=axes)
+
+
+def total(path: Path) -> Path:
+    """`y` = the sum of all elements, a scalar."""
+    node = helper.make_node("ReduceSum", ["x"], ["y"], keepdims=0)
+    return save(path, [node], [value("x", FLOAT, ["n", 2])], [value("y", FLOAT, [])])
+
+
+def fixed_rows(path: Path, *, rows: int = 2) -> Path:
+    """`y` = 2 `x`, float32 [rows, 2] and nothing else."""
+    node = helper.make_node("Add", ["x", "x"], ["y"])
+    return save(path, [node], [value("x", FLOAT, [rows, 2])], [value("y", FLOAT, [rows, 2])])
+
+
+def split_rows(path: Path) -> Path:
+    """The rows of `x` as a sequence of tensors."""
+    node = helper.make_node("SplitToSequence", ["x"], ["y"], axis=0, keepdims=0)
+    output = helper.make_tensor_sequence_value_info("y", FLOAT, None)
+    return save(path, [node], [value("x", FLOAT, ["batch", 2])], [output])
+
+
+def constant(path: Path) -> Path:
+    """No input at all; `y` is always [1, 2, 3]."""
+    node = helper.make_node("Identity", ["three"], ["y"])
+    return save(path, [node], [], [value("y", FLOAT, [3])], three=np.array([1, 2, 3], np.float32))
+
+
+def heavy(path: Path, *, size: int = 1400) -> Path:
+    """`y` = `x` times a large matrix to and fro, `x` float32 [batch, 4]: a run takes a while, whatever it is asked."""
+    nodes = [
+        helper.make_node("MatMul", ["a", "b"], ["ab"]),
+        helper.make_node("ReduceMax", ["ab"], ["peak"], keepdims=0),
+        helper.make_node("ReduceSum", ["x"], ["some"], keepdims=0),
+        helper.make_node("Mul", ["some", "zero"], ["nothing"]),
+        helper.make_node("Add", ["a_", "nothing"], ["a"]),
+        helper.make_node("Mul", ["peak", "zero"], ["naught"]),
+        helper.make_node("Add", ["x", "naught"], ["y"]),
+    ]
+    ordered = [nodes[index] for index in (2, 3, 4, 0, 1, 5, 6)]
+    square = np.full((size, size), 0.5, np.float32)
+    shape = ("batch", 4)
+    return save(
+        path,
+        ordered,
+        [value("x", FLOAT, shape)],
+        [value("y", FLOAT, shape)],
+        a_=square,
+        b=square,
+        zero=np.array(0, np.float32),
+    )
