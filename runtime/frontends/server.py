@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
+from runtime.frontends.http11 import Http
+
 if TYPE_CHECKING:
     from runtime.frontends.asgi import Application
     from runtime.settings import Settings
@@ -22,8 +24,7 @@ def run(application: "Application", listening: socket.socket, settings: "Setting
     """Serve until SIGTERM or SIGINT; then accept nothing more, finish what is in flight, and return."""
     config = uvicorn.Config(
         application,
-        http="zttp",
-        http2=True,
+        http=Http,
         loop="uvloop",
         ws="none",
         lifespan="on",
