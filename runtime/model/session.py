@@ -124,7 +124,8 @@ def _spec(node: "ort.NodeArg", uri: str, *, output: bool = False) -> TensorSpec:
 
 def _objects(rows: Sequence[object]) -> np.ndarray:
     array = np.empty(len(rows), dtype=object)
-    array[:] = rows
+    for index, row in enumerate(rows):  # assigned at once, arrays of one shape would be taken for further axes
+        array[index] = row
     return array
 
 
