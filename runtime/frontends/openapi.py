@@ -103,7 +103,7 @@ def _inputs(signature: Signature | None) -> dict[str, Any]:
         "properties": {spec.name: _tensor(spec, batchable=signature.batchable) for spec in signature.inputs},
         "additionalProperties": False,
     }
-    if len(signature.inputs) > 1:
+    if len(signature.inputs) != 1:
         return by_name
     return {"anyOf": [*_tensor(signature.inputs[0], batchable=signature.batchable)["anyOf"], by_name]}
 
