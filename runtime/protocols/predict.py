@@ -97,7 +97,7 @@ def _named(inputs: dict[str, object], signature: Signature) -> Query:
         forms.append(one_row)
     if len(set(forms)) > 1:
         raise InvalidInput("inputs", got="one row in some inputs, rows in others", expected="the same form in each")
-    return Query(tensors, one_row=forms[0], by_name=True)
+    return Query(tensors, one_row=any(forms), by_name=True)
 
 
 def _shaped(field: str, value: object, spec: TensorSpec, *, batchable: bool) -> tuple[np.ndarray, bool]:
