@@ -54,7 +54,8 @@ class Signature:
     def __post_init__(self) -> None:
         object.__setattr__(self, "batchable", _has_batch_axis(self.inputs, self.outputs))
         object.__setattr__(self, "uniform", all(spec.row_shape is not None for spec in self.inputs))
-        simple = self.batchable and self.uniform and len(self.inputs) == 1
+        # (A scalar has the same no axes behind the first as a row of a rank-1 input: these are looked at in full.)
+        simple = self.batchable and self.uniform and len(self.inputs) == 1 and self.inputs[0].row_shape != ()
         object.__setattr__(self, "plain", (self.inputs[0].dtype, self.inputs[0].row_shape) if simple else None)
 
     def validate(self, tensors: Sequence[np.ndarray]) -> int:
@@ -64,20 +65,23 @@ class Signature:
         """
         if self.plain is not None and len(tensors) == 1:
             tensor = tensors[0]
-            if tensor.dtype == self.plain[0] and tensor.shape[1:] == self.plain[1]:
-                return len(tensor)
+            if tensor.dtype == self.plain[0] and tensor.shape[1:] == self.plain[1] and (rows := len(tensor)):
+                return rows
         sizes: dict[str, int] = {}
         for spec, tensor in zip(self.inputs, tensors, strict=True):
             _check(spec, tensor, sizes)
         if not self.batchable:
             return 1
-        rows = {len(tensor) for tensor in tensors}
-        if len(rows) > 1:
+        found = {len(tensor) for tensor in tensors}
+        if len(found) > 1:
             counts = ", ".join(f"{spec.name}: {len(tensor)}" for spec, tensor in zip(self.inputs, tensors, strict=True))
             raise InvalidInput(
                 "inputs", got=f"different numbers of rows ({counts})", expected="as many rows in each input"
             )
-        return rows.pop()
+        rows = found.pop()
+        if not rows:
+            raise InvalidInput("inputs", got="no rows", expected="at least one row")
+        return rows
 
 
 def _check(spec: TensorSpec, tensor: np.ndarray, sizes: dict[str, int]) -> None:
