@@ -130,6 +130,11 @@ class Batcher:
         """How many requests are in the queue."""
         return len(self._queue)
 
+    @property
+    def batchable(self) -> bool:
+        """Whether rows may share a run and be parted, as far as the runs have shown."""
+        return self._batchable
+
     def submit(self, tensors: Tensors, rows: int, *, timeout: float | None = None) -> "asyncio.Future[Ticket]":
         """Queue one request of at most `batch_size` rows; cancelling the future takes it out again.
 
