@@ -43,7 +43,7 @@ def predict(
     """
     rows = model.signature.validate(tensors)
     batcher = model.batcher
-    if rows > batcher.limits.batch_size:
+    if rows > batcher.limits.batch_size and batcher.batchable:
         return _in_parts(model, tensors, rows, gone, timeout)
     completed = batcher.submit(tensors, rows, timeout=timeout)
     return unless_gone(completed, gone) if batcher.busy and gone else completed
@@ -83,6 +83,9 @@ async def _in_parts(
             part.cancel()
             if part.done() and not part.cancelled():
                 part.exception()  # seen: what the first failure made moot needs no warning
+    if not batcher.batchable:  # as the parts have shown: what they answer is not what the whole does
+        whole = batcher.submit(tensors, rows, timeout=lasts)
+        return await (unless_gone(whole, gone) if gone else whole)
     return _joined(done)
 
 
