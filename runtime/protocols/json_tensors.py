@@ -15,6 +15,7 @@ from runtime.errors import InvalidInput
 from runtime.model.signature import STRING, TensorSpec
 
 _SHOWN: Final = 60  # characters of a value that an error repeats
+_DEEPEST: Final = 64  # NumPy's own limit
 _KINDS: Final = {
     "f": "a number or null",
     "i": "a whole number",
@@ -130,18 +131,25 @@ _CONVERT: Final[dict[str, Callable[[np.ndarray, object, np.dtype[Any]], _Convert
 def _explain(field: str, value: object, spec: TensorSpec) -> InvalidInput:
     """Find the first element that does not fit; slow and exact, on the way to an error only."""
     expected = f"{_KINDS[spec.dtype.kind]} ({spec.describe()})"
-    found = _first_misfit(field, value, _depth(value), _fits(spec.dtype))
-    path, got = found or (field, "values that do not fit together")
+    depth = _depth(value)
+    if depth > _DEEPEST:
+        return InvalidInput(field, got=f"lists {depth} deep", expected=expected)
+    found = _first_misfit(field, value, depth, _fits(spec.dtype))
+    path, got = found or (field, "no elements")
     return InvalidInput(path, got=got, expected=expected)
 
 
 def _depth(value: object) -> int:
-    return 1 + _depth(value[0]) if isinstance(value, list) and value else int(isinstance(value, list))
+    depth = 0
+    while isinstance(value, list):
+        depth += 1
+        value = value[0] if value else None
+    return depth
 
 
 def _first_misfit(path: str, value: object, depth: int, fits: Callable[[object], bool]) -> tuple[str, str] | None:
     if not isinstance(value, list):
-        return None if depth == 0 and fits(value) else (path, _show(value))
+        return None if depth == 0 and fits(value) else (path, show(value))
     if depth == 0:
         return path, "a list"
     lengths = {len(each) for each in value if isinstance(each, list)}
@@ -167,6 +175,12 @@ def _fits(dtype: np.dtype[Any]) -> Callable[[object], bool]:
     return lambda each: isinstance(each, int) and not isinstance(each, bool) and limits.min <= each <= limits.max
 
 
-def _show(value: object) -> str:
-    text = orjson.dumps(value).decode()
+def show(value: object) -> str:
+    """The value as JSON, short enough for an error; what has no JSON form as Python has it."""
+    if isinstance(value, (list, dict)):
+        return "a list" if isinstance(value, list) else "an object"
+    try:
+        text = orjson.dumps(value, default=repr).decode()
+    except TypeError:  # beyond what JSON holds, from Python: a huge number, half a surrogate pair
+        text = ascii(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
