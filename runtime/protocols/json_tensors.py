@@ -96,12 +96,18 @@ def _with_missing(value: object) -> np.ndarray:
     numbers = all(
         each is None or (isinstance(each, (int, float)) and not isinstance(each, bool)) for each in array.flat
     )
-    return array.astype(np.float64) if numbers else _REFUSED
+    try:
+        return array.astype(np.float64) if numbers else _REFUSED
+    except OverflowError:  # a whole number beyond every float
+        return _REFUSED
 
 
-def _integers(array: np.ndarray, _: object, dtype: np.dtype[Any]) -> _Converted:
+def _integers(array: np.ndarray, value: object, dtype: np.dtype[Any]) -> _Converted:
     if array.dtype.kind not in "iu":
-        return None
+        # Of numbers on both sides of 2**63 NumPy makes floats.
+        array = np.array(value, dtype=object) if array.dtype.kind == "f" and array.size else _REFUSED
+        if not all(type(each) is int for each in array.flat):
+            return None
     limits = np.iinfo(dtype)
     if array.size and (int(array.min()) < limits.min or int(array.max()) > limits.max):
         return None
