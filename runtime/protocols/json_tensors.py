@@ -53,10 +53,10 @@ def tensor(field: str, value: object, spec: TensorSpec) -> np.ndarray:
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 - an array, or an element of one
-    """What orjson takes for it: itself, or lists where it is an array of objects."""
+    """What orjson takes for it: itself, or lists where it is an array of objects, or a number where it has no axis."""
     if not isinstance(value, np.ndarray):
         return value
-    return value.tolist() if value.dtype.kind == "O" else value
+    return value.tolist() if value.dtype.kind == "O" or not value.ndim else value
 
 
 def dump(document: object) -> bytes:
