@@ -40,7 +40,7 @@ def parse(body: bytes, signature: Signature) -> Query:
     if isinstance(inputs, dict):
         return _named(inputs, signature)
     if not isinstance(inputs, list):
-        raise InvalidInput("inputs", got=f"{inputs!r:.60}", expected="a list, or an object of named tensors")
+        raise InvalidInput("inputs", got=json_tensors.show(inputs), expected="a list, or an object of named tensors")
     if len(signature.inputs) != 1:
         names = ", ".join(spec.name for spec in signature.inputs)
         raise InvalidInput("inputs", got="a list", expected=f"an object, as this model has several inputs: {names}")
@@ -74,11 +74,12 @@ def _inputs_of(document: object) -> object:
     if isinstance(document, dict) and "inputs" in document and len(document) == 1:
         return document["inputs"]
     if not isinstance(document, dict):
-        raise InvalidInput("body", got=f"a {type(document).__name__}", expected='an object with "inputs"')
+        raise InvalidInput("body", got=json_tensors.show(document), expected='an object with "inputs"')
+    other = next((name for name in document if name != "inputs"), None)
     if "inputs" not in document:
-        raise InvalidInput("inputs", got=f"an object with {sorted(document)}", expected='an object with "inputs"')
-    extra = next(name for name in document if name != "inputs")
-    raise InvalidInput(extra, got="an unknown field", expected='"inputs" alone')
+        came = "an empty object" if other is None else f"an object with {json_tensors.show(other)}"
+        raise InvalidInput("inputs", got=came, expected='an object with "inputs"')
+    raise InvalidInput(f"{other:.60}", got="an unknown field", expected='"inputs" alone')
 
 
 def _named(inputs: dict[str, object], signature: Signature) -> Query:
@@ -87,7 +88,7 @@ def _named(inputs: dict[str, object], signature: Signature) -> Query:
         if name not in known:
             nearest = difflib.get_close_matches(name, known, 1)
             hint = f", perhaps {nearest[0]}" if nearest else ""
-            raise InvalidInput(f"inputs.{name}", got="an unknown input", expected=f"one of {', '.join(known)}{hint}")
+            raise InvalidInput(f"inputs.{name:.60}", got="an unknown input", expected=f"one of {', '.join(known)}{hint}")
     tensors, forms = [], []
     for spec in signature.inputs:
         if spec.name not in inputs:
