@@ -103,11 +103,12 @@ def _with_missing(value: object) -> np.ndarray:
 
 
 def _integers(array: np.ndarray, value: object, dtype: np.dtype[Any]) -> _Converted:
-    if array.dtype.kind not in "iu":
-        # Of numbers on both sides of 2**63 NumPy makes floats.
-        array = np.array(value, dtype=object) if array.dtype.kind == "f" and array.size else _REFUSED
+    if array.dtype.kind == "f" and array.size:  # NumPy makes floats of whole numbers on both sides of 2**63
+        array = np.array(value, dtype=object)
         if not all(type(each) is int for each in array.flat):
             return None
+    elif array.dtype.kind not in "iu":
+        return None
     limits = np.iinfo(dtype)
     if array.size and (int(array.min()) < limits.min or int(array.max()) > limits.max):
         return None
