@@ -9,9 +9,8 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -26,16 +25,14 @@ _lock: Final = threading.Lock()
 _attached: "list[Attached]" = []  # at most one
 
 
-@dataclass(frozen=True, slots=True)
-class Attached:
+class Attached(NamedTuple):
     """The service that this process' functions use, and the event loop that it lives on."""
 
     service: "Service"
     loop: asyncio.AbstractEventLoop
 
 
-@dataclass(frozen=True, slots=True)
-class Outputs:
+class Outputs(NamedTuple):
     """A prediction: one array per output by its name, rows along the first axis, and the version that made it."""
 
     outputs: Mapping[str, np.ndarray]
@@ -43,8 +40,7 @@ class Outputs:
     model_version: str
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
+class Model(NamedTuple):
     """A model by its name. It is loaded when it is first needed."""
 
     name: str

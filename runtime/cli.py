@@ -2,6 +2,7 @@
 
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
@@ -87,7 +88,7 @@ def _serve(target: str | None, chosen: dict[str, str]) -> None:
 
     logs.set_up(settings.log_level, revision=settings.revision)
     if settings.model_uri:
-        pass
+        import_module("runtime.model.session")  # the heaviest import, while the pull is under way
     from runtime.frontends.asgi import Application
     from runtime.frontends.server import run
 

@@ -2,8 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -19,8 +18,7 @@ class CallerGone(Exception):
     """The caller left before its request reached the model."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReadyModel:
+class ReadyModel(NamedTuple):
     """A model that answers: its identity, what it takes, and the queue in front of it."""
 
     name: str

@@ -11,11 +11,10 @@ import logging
 import math
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from enum import Enum
 from threading import Thread
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.artifacts.fetch import Artifact
 from runtime.batching.batcher import Batcher, Run
@@ -42,39 +41,32 @@ class State(Enum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessStart:
+class ProcessStart(NamedTuple):
     """When the process began and when its imports were done, on `perf_counter`'s clock."""
 
     started: float
     imported: float
 
 
-@dataclass(slots=True)
 class _Marks:
     """Readings of the clock at the ends of the phases."""
 
-    begun: float
-    pulled: float = 0.0
-    opened: float = 0.0
-    warm: float = 0.0
+    __slots__ = ("begun", "opened", "pulled", "warm")
+
+    def __init__(self, begun: float) -> None:
+        self.begun = begun
+        self.pulled = self.opened = self.warm = 0.0
 
 
-@dataclass(frozen=True, slots=True)
 class Pull:
     """A pull under way on a thread of its own, begun before the heavy imports."""
 
-    artifact: "Future[Artifact]" = field(default_factory=Future)
-
-    @classmethod
-    def begin(cls, fetch: Callable[[], Artifact]) -> "Pull":
+    def __init__(self, fetch: Callable[[], Artifact]) -> None:
         """Start `fetch` now."""
-        pull = cls()
-        Thread(target=pull.run, args=(fetch,), name="pull", daemon=True).start()
-        return pull
+        self.artifact: Future[Artifact] = Future()
+        Thread(target=self._run, args=(fetch,), name="pull", daemon=True).start()
 
-    def run(self, fetch: Callable[[], Artifact]) -> None:
-        """Fetch and hand over the artifact, or why there is none."""
+    def _run(self, fetch: Callable[[], Artifact]) -> None:
         try:
             self.artifact.set_result(fetch())
         except BaseException as error:  # noqa: BLE001 - it travels to whoever waits
@@ -149,7 +141,7 @@ class ServedModel:
     async def _attempt(self, pull: Pull | None, begun: float) -> ReadyModel:
         marks = _Marks(begun)
         try:
-            artifact = await asyncio.wrap_future((pull or Pull.begin(self._fetch)).artifact)
+            artifact = await asyncio.wrap_future((pull or Pull(self._fetch)).artifact)
             marks.pulled = perf_counter()
             self.ready = await self._open(artifact, marks)
         except ScalezeroError as error:

@@ -25,7 +25,7 @@ def fetcher(uri: str, settings: Settings) -> Callable[[], Artifact]:
 def begin(settings: Settings) -> Pull | None:
     """Start the pull, where it is not to wait for the first request."""
     if settings.model_uri and settings.load == "prefetch":
-        return Pull.begin(fetcher(settings.model_uri, settings))
+        return Pull(fetcher(settings.model_uri, settings))
     return None
 
 
@@ -36,17 +36,19 @@ class Service:
         """`process_started` is on `perf_counter`'s clock; `pull` is what `begin` started."""
         self.settings = settings
         self.models: dict[str, ServedModel] = {}
-        if settings.model_uri and settings.name:
-            process = ProcessStart(process_started, imported=perf_counter())
-            fetch_it = fetcher(settings.model_uri, settings)
-            self.models[settings.name] = ServedModel(settings.name, settings, fetch_it, process)
+        self._process_started = process_started
         self._pull = pull
 
     async def open(self) -> None:
-        """Begin to load what is to be loaded without being asked."""
+        """Take up the models, and begin to load what is to be loaded without being asked."""
+        settings = self.settings
+        if not settings.model_uri or not settings.name:
+            return
+        process = ProcessStart(self._process_started, imported=perf_counter())
+        served = ServedModel(settings.name, settings, fetcher(settings.model_uri, settings), process)
+        self.models[served.name] = served
         if self._pull:
-            for served in self.models.values():
-                served.prefetch(self._pull)
+            served.prefetch(self._pull)
 
     async def close(self) -> None:
         """Finish what is queued and in flight, then let go of everything."""

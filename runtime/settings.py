@@ -10,15 +10,14 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from runtime.errors import BadSetting
 
 PREFIX = "SCALEZERO_"
 
 
-@dataclass(frozen=True, slots=True)
-class _Parser:
+class _Parser(NamedTuple):
     """How a setting is read from text; `parse` raises ValueError, `allowed` says what it would take."""
 
     parse: Callable[[str], object]

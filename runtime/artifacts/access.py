@@ -15,8 +15,8 @@ Anonymous reads a public bucket; where that is refused, the error says that no c
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from runtime.errors import BadSetting
 
@@ -32,8 +32,7 @@ class Credentials(enum.Enum):
     BOTO3 = "boto3"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class S3Access:
+class S3Access(NamedTuple):
     """Where the S3 is and who we are there."""
 
     endpoint: str | None  # None: AWS

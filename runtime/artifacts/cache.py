@@ -17,9 +17,9 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 from runtime.artifacts.download import read_back
 from runtime.artifacts.policy import Part
@@ -30,8 +30,7 @@ FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR})
 FIRST_LOOK, LAST_LOOK = 0.002, 0.05  # seconds between two looks at a lock that another holds
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ref:
+class Ref(NamedTuple):
     """What a URI was when it was last pulled."""
 
     uri: str
@@ -56,8 +55,7 @@ def hash_file(path: Path) -> str:
     return digest.hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Cache:
+class Cache(NamedTuple):
     """One cache folder."""
 
     root: Path
@@ -93,7 +91,7 @@ class Cache:
     def remember(self, place: str, ref: Ref) -> None:
         """Note what the place was. Call it with the place's lock held."""
         note = self.root / "partial" / f"{place}.json"
-        note.write_text(json.dumps(asdict(ref)))
+        note.write_text(json.dumps(ref._asdict() | {"metadata": dict(ref.metadata)}))
         note.replace(self.root / "refs" / f"{place}.json")
 
     @contextlib.contextmanager

@@ -9,9 +9,8 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from runtime.artifacts.policy import MIB, Part, PullPolicy, remaining_parts
 from runtime.artifacts.store import ObjectInfo, Opened, Store
@@ -32,19 +31,15 @@ class GivenUpError(Exception):
     """Another part failed for good: this one need not go on."""
 
 
-@dataclass(slots=True)
 class Effort:
     """How long one pull has tried, shared by the threads of its parts."""
 
-    policy: PullPolicy
-    clock: Callable[[], float] = time.monotonic
-    began: float = field(init=False)
-    progressed: float = field(init=False)  # when the last new byte came
-    failure: BaseException | None = field(default=None, init=False)
-    _over: threading.Event = field(default_factory=threading.Event, init=False)
-
-    def __post_init__(self) -> None:
-        self.began = self.progressed = self.clock()
+    def __init__(self, policy: PullPolicy, clock: Callable[[], float] = time.monotonic) -> None:
+        self.policy = policy
+        self.clock = clock
+        self.began = self.progressed = clock()  # when the pull began, and when the last new byte came
+        self.failure: BaseException | None = None
+        self._over = threading.Event()
 
     def progress(self, uri: str) -> None:
         """Note new bytes. Raises `StoreStalled` past the deadline and `GivenUpError` where the pull has failed."""
@@ -99,8 +94,7 @@ def persist(attempt: Callable[[], T], effort: Effort) -> T:
     )(attempt)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Download:
+class Download(NamedTuple):
     """A finished pull of `info` into a file."""
 
     info: ObjectInfo
@@ -134,8 +128,7 @@ def download(store: Store, opened: Opened, file: int, effort: Effort) -> Downloa
             raise
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Pull:
+class _Pull(NamedTuple):
     store: Store
     info: ObjectInfo
     file: int

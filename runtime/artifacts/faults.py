@@ -5,7 +5,7 @@ Codes: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 """
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from runtime.errors import (
     AccessDenied,
@@ -57,8 +57,7 @@ _CAUSE = re.compile(r'(?:message|error): "?([^"{(,\n]+)"?,')
 _DETAIL = "\n\nDebug source"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(NamedTuple):
     """The facts of a failed request, as far as the client told them."""
 
     status: int | None = None

@@ -10,8 +10,9 @@ fetch -> a file of this machine: served where it lies, hashed where a digest is 
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+from typing import NamedTuple
 
 from runtime.artifacts.access import Credentials, S3Access, s3_access
 from runtime.artifacts.cache import Cache, hash_file
@@ -26,15 +27,14 @@ HEX = frozenset("0123456789abcdef")
 HEX_DIGITS = 64  # of a SHA-256
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Artifact:
+class Artifact(NamedTuple):
     """A model file that may be opened: whole, and verified where a digest was known."""
 
     uri: str
     path: Path
     sha256: str | None  # lower-case hex; None: a local file of which no digest was expected
     size: int  # bytes of the model file; its external data not counted
-    metadata: Mapping[str, str] = field(default_factory=dict)  # the publisher's words, keys in lower case
+    metadata: Mapping[str, str] = MappingProxyType({})  # the publisher's words, keys in lower case
     etag: str | None = None
     version_id: str | None = None
     from_cache: bool = False  # no byte of it was pulled now
@@ -68,7 +68,7 @@ def fetch(
         cache.prepare()
         with cache.faults(uri):
             artifact = _from_s3(uri, place, expected, objects=_objects(place, cache, policy))
-    return replace(artifact, pull_seconds=time.perf_counter() - began - artifact.verify_seconds)
+    return artifact._replace(pull_seconds=time.perf_counter() - began - artifact.verify_seconds)
 
 
 def _digest(sha256: str | None) -> str | None:

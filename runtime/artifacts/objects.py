@@ -7,8 +7,8 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from runtime.artifacts.cache import Cache, Ref, place_name
 from runtime.artifacts.download import OUTAGE, Download, Effort, download, persist
@@ -19,8 +19,7 @@ from runtime.errors import ArtifactChanged, DigestMismatch, InvalidModel, StoreS
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Wanted(NamedTuple):
     """An object to bring: where it is, what it must be, and the file name suffix that it keeps."""
 
     uri: str
@@ -28,8 +27,7 @@ class Wanted:
     sha256: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Blob:
+class Blob(NamedTuple):
     """A verified file of the cache, and what it was when it was pulled."""
 
     path: Path
@@ -38,8 +36,7 @@ class Blob:
     verify_seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CachedObjects:
+class CachedObjects(NamedTuple):
     """The objects of one store, through the cache."""
 
     cache: Cache

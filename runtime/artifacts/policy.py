@@ -1,6 +1,7 @@
 """How hard a pull tries, and what it may use: values only."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from runtime.errors import BadSetting
 
@@ -30,8 +31,7 @@ class PullPolicy:
                 raise BadSetting(name, value=getattr(self, name), allowed="more than 0 seconds")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Part:
+class Part(NamedTuple):
     """The bytes [start, end) of an object."""
 
     start: int

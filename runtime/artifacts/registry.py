@@ -7,7 +7,6 @@ the AWS command line would, and its uploads of large files are in parts.
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -179,7 +178,7 @@ def _told(uri: str, *, anonymous: bool = False, about_credentials: bool = False)
     try:
         yield
     except exceptions.ClientError as error:
-        answer = replace(_answer(error), about_credentials=about_credentials)
+        answer = _answer(error)._replace(about_credentials=about_credentials)
         raise translate(uri, answer, anonymous=anonymous) from error
     except S3UploadFailedError as error:
         cause = error.__context__

@@ -5,9 +5,8 @@ many bytes are already safe; a second loop of retries below it would multiply th
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 from runtime.artifacts.access import Credentials, S3Access
 from runtime.artifacts.faults import read_answer, translate
@@ -36,8 +35,7 @@ class Keys(TypedDict):
     expires_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class S3Source:
+class S3Source(NamedTuple):
     """One bucket, read through obstore. Implements `Store`."""
 
     client: "S3Store"

@@ -1,12 +1,11 @@
 """What the cache asks of a place that holds artifacts. Each store translates its own faults into `runtime.errors`."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ObjectInfo:
+class ObjectInfo(NamedTuple):
     """One immutable version of an object, as the store described it."""
 
     uri: str
@@ -14,11 +13,10 @@ class ObjectInfo:
     etag: str | None = None  # pins every ranged read (If-Match)
     version_id: str | None = None  # pins them where the bucket is versioned
     sha256: str | None = None  # what the publisher recorded, in lower-case hex
-    metadata: Mapping[str, str] = field(default_factory=dict)  # the publisher's own words, keys in lower case
+    metadata: Mapping[str, str] = MappingProxyType({})  # the publisher's own words, keys in lower case
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
+class Opened(NamedTuple):
     """An object together with its first bytes, which came in the same answer."""
 
     info: ObjectInfo

@@ -9,8 +9,8 @@ percent-decoded (RFC 8089).
 """
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from runtime.errors import BadSetting
@@ -25,8 +25,7 @@ VERSION = "?versionId="
 MODEL_SUFFIXES = frozenset({".onnx", ".ort"})
 
 
-@dataclass(frozen=True, slots=True)
-class S3Place:
+class S3Place(NamedTuple):
     """An object of an S3 bucket, at one version where `version_id` is given."""
 
     bucket: str

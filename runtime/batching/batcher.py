@@ -16,6 +16,7 @@ import numpy as np
 
 from runtime.batching import policy
 from runtime.batching.cost import CostModel
+from runtime.batching.economy import Economy
 from runtime.batching.isolation import Outcome, run_isolating
 from runtime.batching.policy import Limits
 from runtime.batching.stacking import NotABatchAxis, Tensors, shapes_of
@@ -109,6 +110,7 @@ class Batcher:
         """`run` maps one array per input to one per output; `uniform` says that any two requests' rows fit together."""
         self.limits = limits
         self.cost = CostModel()
+        self._economy = Economy()
         self.busy = False  # a run is on the worker: what is submitted now waits for its end
         self._run = run
         self._batchable = batchable
@@ -199,8 +201,20 @@ class Batcher:
         """Seconds to wait for more requests, where that is better than to run now."""
         if not self._batchable or not self._queue or self._closed:
             return 0.0
+        waiting = len(self._queue)
+        if self._economy.most(waiting + 1) <= waiting:
+            return 0.0
         oldest, line = self._queue[0].arrived, self.cost.line()
-        return policy.linger(self.limits, waiting=len(self._queue), oldest=oldest, gap=self._gap, line=line, now=now)
+        return policy.linger(self.limits, waiting=waiting, oldest=oldest, gap=self._gap, line=line, now=now)
+
+    def _most_rows(self) -> int:
+        """Rows that the next run may take."""
+        if not self._batchable:
+            return 1
+        most = self.limits.batch_size
+        if self.cost.typical < policy.WORTH_A_THOUGHT:
+            return most
+        return self._economy.most(min(most, sum(ticket.rows for ticket in self._queue)))
 
     def _take(self, now: float) -> Run:
         """The first request that still wants an answer and what may share its run, in order."""
@@ -208,7 +222,7 @@ class Batcher:
         tickets: list[Ticket] = []
         passed: list[Ticket] = []
         rows = 0
-        most = self.limits.batch_size if self._batchable else 1
+        most = self._most_rows()
         while queue and rows < most:
             ticket = queue.popleft()
             if ticket.deadline <= now or ticket.future.done():
@@ -267,6 +281,8 @@ class Batcher:
         run.batched = perf_counter() - run.started - run.ran
         if run.attempts == 1:
             self.cost.learn(run.rows, run.ran)
+            if run.ran >= policy.WORTH_A_THOUGHT:
+                self._economy.learn(run.rows, run.ran)
         for ticket, outcome in zip(run.tickets, outcomes, strict=True):
             future = ticket.future
             if future.done():

@@ -10,8 +10,7 @@ With T(n) = a*n + b, waiting is better while  g < (b - a*q) / (q + 1).  For a lo
 its own run included, so it never waits.
 """
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from runtime.batching.cost import CostModel, Line
 
@@ -21,8 +20,7 @@ TIMER_RESOLUTION: Final = 0.001  # uvloop's timers count milliseconds: a shorter
 WORTH_A_THOUGHT: Final = 2 * TIMER_RESOLUTION  # of quicker runs not even half could be saved by a wait that can be kept
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(NamedTuple):
     """The bounds of one model's queue, as InferenceConfig sets them. Durations in seconds."""
 
     batch_size: int  # most rows of one run

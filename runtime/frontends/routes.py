@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from runtime.errors import MethodNotAllowed
 from runtime.frontends.http import Request, Response
@@ -12,8 +11,7 @@ Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 _REMEMBERED = 256  # paths; they come from callers, so their number must be bounded
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """What answers a path, by method, and the path's parameters."""
 
     methods: Mapping[str, Endpoint]

@@ -4,12 +4,15 @@ The only module that imports onnxruntime.
 """
 
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Final
 
 import numpy as np
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before the import: it would write a device id and call home
 import onnxruntime as ort
 
 from runtime.errors import InvalidModel, ModelFailed, RejectedByModel, ScalezeroError

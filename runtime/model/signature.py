@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,8 +13,7 @@ Shape = tuple[Dimension, ...]
 STRING = np.dtype(object)  # ONNX Runtime takes and gives strings as object arrays
 
 
-@dataclass(frozen=True, slots=True)
-class TensorSpec:
+class TensorSpec(NamedTuple):
     """One input or output. `shape` is None where the model does not say its rank."""
 
     name: str

@@ -11,7 +11,6 @@ image or the like may be flat as well as nested.
 import difflib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -25,13 +24,15 @@ from runtime.protocols import json_tensors
 NAME: Final = "predict"
 
 
-@dataclass(slots=True)  # not frozen: made for every request
 class Query:
     """A parsed request: one array per input, in the signature's order, and the form in which to answer."""
 
-    tensors: list[np.ndarray]
-    one_row: bool  # the first axis was left out
-    by_name: bool
+    __slots__ = ("by_name", "one_row", "tensors")
+
+    def __init__(self, tensors: list[np.ndarray], *, one_row: bool, by_name: bool) -> None:
+        self.tensors = tensors
+        self.one_row = one_row  # the first axis was left out
+        self.by_name = by_name
 
 
 def parse(body: bytes, signature: Signature) -> Query:

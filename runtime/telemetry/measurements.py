@@ -5,7 +5,6 @@ Everything is written from the event loop's thread.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from runtime.telemetry.histogram import Histogram
@@ -16,8 +15,7 @@ _BULK: Final = 512  # facts that may wait to be counted
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ColdStart:
+class ColdStart(NamedTuple):
     """The way from nothing to a model that answers: the ends of its phases, on `perf_counter`'s clock.
 
     The pull runs beside the imports; the phase `pull` is what was left of it after them.

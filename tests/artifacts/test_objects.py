@@ -21,7 +21,7 @@ def objects(root: Path, store: ScriptedStore) -> CachedObjects:
 
 
 def test_whoever_waits_for_another_pull_waits_no_longer_than_the_deadline(tmp_path: Path) -> None:
-    stuck = replace(objects(tmp_path, ScriptedStore(b"content", [], 1)), policy=replace(IMPATIENT, deadline=0.05))
+    stuck = objects(tmp_path, ScriptedStore(b"content", [], 1))._replace(policy=replace(IMPATIENT, deadline=0.05))
     with stuck.cache.lock(place_name("here", WANTED.uri), timeout=0), pytest.raises(StoreStalled, match=r"0\.05 s"):
         stuck.get(WANTED)
     assert stuck.get(WANTED).path.read_bytes() == b"content"
