@@ -86,7 +86,7 @@ def _serve(target: str | None, chosen: dict[str, str]) -> None:
 
     from runtime.telemetry import logs
 
-    logs.set_up(settings.log_level, revision=settings.revision)
+    logs.set_up(settings.log_level, service=settings.service, revision=settings.revision)
     if settings.model_uri:
         import_module("runtime.model.session")  # the heaviest import, while the pull is under way
     from runtime.frontends.asgi import Application

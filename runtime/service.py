@@ -67,6 +67,11 @@ class Service:
         """The model version that this process serves, once it is known."""
         return next((served.version for served in self.models.values()), None)
 
+    @property
+    def loaded(self) -> bool:
+        """Whether every model answers."""
+        return all(served.ready for served in self.models.values())
+
     def unready(self) -> Sequence[ServedModel]:
         """The models that keep this process from taking traffic: those prefetched that do not answer yet.
 

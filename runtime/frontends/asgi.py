@@ -51,7 +51,7 @@ class Application:
             }
         )
         self._access_log = settings.access_log
-        self._revision = [(b"x-revision", settings.revision.encode())] if settings.revision else []
+        self._settled: list[tuple[bytes, bytes]] | None = None
         self._preloading: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,7 +75,7 @@ class Application:
             response = status.internal_error()
         headers = response.headers
         headers.append((b"content-length", b"%d" % len(response.body)))
-        headers += self._revision
+        headers += self._identity()
         request_id = request.header(b"x-request-id")
         if request_id:
             headers.append((b"x-request-id", request_id))
@@ -85,9 +85,17 @@ class Application:
             _log.info("request", extra={**_facts(request), "status": response.status})
 
     def _identity(self) -> list[tuple[bytes, bytes]]:
-        """Who answers, for an answer that is the author's own and may not say so."""
-        version = self._service.version
-        return [*self._revision, *([(b"x-model-version", version.encode())] if version else [])]
+        """Who answers: the revision and, as soon as it is known, the model version. Settled once a model is loaded."""
+        if self._settled is not None:
+            return self._settled
+        service = self._service
+        revision, version = service.settings.revision, service.version
+        headers = [(b"x-revision", revision.encode())] if revision else []
+        if version:
+            headers.append((b"x-model-version", version.encode()))
+        if service.loaded:
+            self._settled = headers
+        return headers
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
