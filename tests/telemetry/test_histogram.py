@@ -1,0 +1,21 @@
+"""A histogram fed in bulk counts what a naive one counts."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.telemetry.histogram import Histogram
+
+values = st.floats(-10, 10)
+
+
+@given(bounds=st.lists(values, min_size=1, max_size=8, unique=True).map(sorted), parts=st.lists(st.lists(values)))
+def test_counts_are_those_of_a_naive_histogram(bounds: list[float], parts: list[list[float]]) -> None:
+    histogram = Histogram(bounds)
+    for part in parts:
+        histogram.add(part)
+    seen = [value for part in parts for value in part]
+    naive = [*(sum(value <= bound for value in seen) for bound in bounds), len(seen)]
+    assert [count for _, count in histogram.cumulative()] == naive
+    assert [text for text, _ in histogram.cumulative()] == [*map(str, bounds), "+Inf"]
+    assert histogram.total == pytest.approx(sum(seen), abs=1e-9)

@@ -1,0 +1,112 @@
+"""What is measured adds up: phases to the span that they part, appended facts to what the histograms count."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.telemetry.histogram import Histogram
+from runtime.telemetry.measurements import ColdStart, ModelMeasurements, RunFacts
+
+steps = st.floats(0, 5)
+
+
+@st.composite
+def cold_starts(draw: st.DrawFn) -> ColdStart:
+    """A start whose load was asked for with the process (prefetch), or some time after the imports (lazy)."""
+    started = draw(st.floats(0, 1000))
+    imported = started + draw(steps)
+    lazy = draw(st.booleans())
+    begun = imported + draw(steps) if lazy else started
+    pulled = begun + draw(steps)
+    verified = pulled + draw(steps)
+    opened = max(imported, verified) + draw(steps)
+    return ColdStart(
+        process_started=started,
+        imported=imported,
+        begun=begun,
+        pulled=pulled,
+        verified=verified,
+        opened=opened,
+        ready=opened + draw(steps),
+        pull_seconds=pulled - begun,
+    )
+
+
+@given(start=cold_starts())
+def test_phases_fill_the_time_until_ready(start: ColdStart) -> None:
+    phases = start.phases(0.0)
+    assert list(phases) == ["import", "idle", "pull", "verify", "session", "warmup"]
+    assert min(phases.values()) >= 0
+    assert sum(phases.values()) == pytest.approx(start.ready - start.process_started, abs=1e-6)
+
+
+@given(start=cold_starts(), later=st.floats(0, 20))
+def test_phases_since_a_moment_fill_what_was_left_of_it(start: ColdStart, later: float) -> None:
+    since = start.process_started + later
+    assert sum(start.phases(since).values()) == pytest.approx(max(0.0, start.ready - since), abs=1e-6)
+
+
+@given(start=cold_starts(), later=st.floats(0, 20))
+def test_what_a_caller_saw_begins_with_its_arrival_or_with_the_process(start: ColdStart, later: float) -> None:
+    """A caller that came as soon as the process could take it has waited since the process began."""
+    arrived = start.imported + later
+    seen = sum(start.seen(arrived).values())
+    until_ready = max(0.0, start.ready - arrived)
+    since_birth = max(arrived, start.ready) - start.process_started
+    assert seen == pytest.approx(until_ready, abs=1e-6) or seen == pytest.approx(since_birth, abs=1e-6)
+
+
+def test_a_lazy_caller_sees_only_the_load() -> None:
+    start = ColdStart(
+        process_started=0.0,
+        imported=0.5,
+        begun=10.0,
+        pulled=10.2,
+        verified=10.3,
+        opened=10.4,
+        ready=10.5,
+        pull_seconds=0.2,
+    )
+    assert sum(start.seen(10.0).values()) == pytest.approx(0.5)
+    assert start.seen(10.0)["pull"] == pytest.approx(0.2)
+
+
+def counts(histogram: Histogram) -> int:
+    return histogram.cumulative()[-1][1]
+
+
+@given(answers=st.lists(st.tuples(st.sampled_from([200, 400]), st.floats(0, 50)), max_size=40))
+def test_every_answer_is_counted_once_by_its_status(answers: list[tuple[int, float]]) -> None:
+    measured = ModelMeasurements("m", "1")
+    for status, seconds in answers:
+        measured.answered("predict", status, seconds)
+    measured.count()
+    measured.count()
+    for status in (200, 400):
+        expected = [seconds for each, seconds in answers if each == status]
+        histogram = measured.requests.get(("predict", status))
+        assert (counts(histogram) if histogram else 0) == len(expected)
+        assert math.isclose(histogram.total if histogram else 0.0, sum(expected), abs_tol=1e-9)
+
+
+def test_runs_are_counted_by_request_and_by_run() -> None:
+    measured = ModelMeasurements("m", "1")
+    measured.ran(RunFacts(rows=5, queued=[0.1, 0.2, 0.3], batched=0.01, ran=0.5))
+    measured.ran(RunFacts(rows=1, queued=[0.0], batched=0.0, ran=0.25))
+    measured.count()
+    assert (counts(measured.queue), counts(measured.batch), counts(measured.run)) == (4, 2, 2)
+    assert measured.queue.total == pytest.approx(0.6)
+    assert measured.run.total == pytest.approx(0.75)
+    assert measured.batch_rows.total == 6
+
+
+def test_what_waits_to_be_counted_is_bounded() -> None:
+    measured = ModelMeasurements("m", "1")
+    for _ in range(5000):
+        measured.answered("predict", 200, 0.001)
+        measured.ran(RunFacts(rows=1, queued=[0.0], batched=0.0, ran=0.001))
+    assert len(measured._answers) < 1000
+    assert len(measured._runs) < 1000
+    assert counts(measured.run) > 4000
