@@ -188,6 +188,6 @@ def show(value: object) -> str:
         return "a list" if isinstance(value, list) else "an object"
     try:
         text = orjson.dumps(value, default=repr).decode()
-    except TypeError:  # beyond what JSON holds, from Python: a huge number, half a surrogate pair
-        text = ascii(value)
+    except TypeError:  # beyond what JSON holds, from an author's own code: a huge number, half a surrogate pair
+        text = f"a Python {type(value).__name__}"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
