@@ -1,0 +1,58 @@
+"""Every error that a caller can get has its status, and one JSON form."""
+
+from collections.abc import Iterator
+
+import orjson
+import pytest
+
+from runtime import errors
+from runtime.errors import InvalidInput, MethodNotAllowed, QueueFull, RequestError, ScalezeroError
+from runtime.frontends import status
+
+
+def every(kind: type[ScalezeroError]) -> Iterator[type[ScalezeroError]]:
+    """The class and all below it that `runtime.errors` itself declares."""
+    for each in kind.__subclasses__():
+        if each.__module__ == errors.__name__:
+            yield each
+            yield from every(each)
+
+
+KINDS = sorted((each for each in every(ScalezeroError) if "code" in each.__dict__), key=lambda each: each.code)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda each: each.code)
+def test_every_error_has_a_status_of_its_side(kind: type[ScalezeroError]) -> None:
+    code = status.HTTP[kind.code]
+    assert (400 <= code < 500) is (issubclass(kind, RequestError | QueueFull))
+
+
+def test_the_table_has_no_code_that_nothing_raises() -> None:
+    assert set(status.HTTP) - {kind.code for kind in KINDS} == {"internal"}
+
+
+def test_an_error_is_told_with_code_message_and_details() -> None:
+    response = status.error_response(InvalidInput("inputs[1]", got="true", expected="a number"))
+    assert response.status == 400
+    assert (b"content-type", b"application/json") in response.headers
+    assert orjson.loads(response.body) == {
+        "error": {
+            "code": "invalid_input",
+            "message": "inputs[1]: got true; expected a number",
+            "details": {"field": "inputs[1]", "got": "true", "expected": "a number"},
+        }
+    }
+
+
+def test_some_statuses_ask_for_a_header() -> None:
+    full = status.error_response(QueueFull(limit=4, retry_after=7))
+    assert (full.status, full.headers[-1]) == (429, (b"retry-after", b"7"))
+    wrong = status.error_response(MethodNotAllowed("PUT", "/x", ["GET", "HEAD"]))
+    assert (wrong.status, wrong.headers[-1]) == (405, (b"allow", b"GET, HEAD"))
+
+
+def test_a_bug_of_ours_says_no_more_than_that() -> None:
+    response = status.internal_error()
+    assert response.status == 500
+    assert orjson.loads(response.body)["error"]["code"] == "internal"
+    assert (b"content-type", b"application/json") in response.headers
