@@ -6,10 +6,11 @@ is imported while nothing better waits for the CPU. Source of the contract: func
 
 import asyncio
 import logging
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runtime.errors import FunctionFailed, QueueFull, ScalezeroError
+from runtime.errors import FunctionFailed, PayloadTooLarge, QueueFull, ScalezeroError
 from runtime.frontends import status
 from runtime.frontends.http import Message, Receive, Scope, Send
 
@@ -23,13 +24,17 @@ _RETRY_AFTER = 1  # seconds
 class FunctionHost:
     """One HTTP function in the functions-framework sense, as an ASGI application."""
 
-    def __init__(self, source: Path, target: str, *, threads: int, waiting: int) -> None:
-        """At most `threads` calls run at once and `waiting` more wait; the rest are refused with `QueueFull`."""
+    def __init__(self, source: Path, target: str, *, threads: int, waiting: int, max_body: int) -> None:
+        """At most `threads` calls run at once and `waiting` more wait; the rest are refused with `QueueFull`.
+
+        A body of more than `max_body` bytes is told to the caller as `PayloadTooLarge` when the function reads it.
+        """
         self.error: FunctionFailed | None = None
         self._source = source
         self._target = target
         self._threads = threads
         self._most = threads + waiting
+        self._max_body = max_body
         self._calls = 0
         self._application: asyncio.Task[WSGIMiddleware] | None = None
 
@@ -68,8 +73,13 @@ class FunctionHost:
         except (Exception, SystemExit) as error:
             self.error = FunctionFailed(str(self._source), f"{type(error).__name__}: {error}")
             raise self.error from error
+        flask_application.config["MAX_CONTENT_LENGTH"] = self._max_body
+        flask_application.register_error_handler(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, self._tell_too_large)
         flask_application.register_error_handler(ScalezeroError, _tell)
         return WSGIMiddleware(flask_application, workers=self._threads)
+
+    def _tell_too_large(self, _: Exception) -> "tuple[bytes, int, dict[str, str]]":
+        return _tell(PayloadTooLarge("body", limit=self._max_body, unit="bytes"))
 
 
 def _tell(error: ScalezeroError) -> tuple[bytes, int, dict[str, str]]:
