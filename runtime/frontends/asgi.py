@@ -37,6 +37,7 @@ class Application:
                 settings.function_target,
                 threads=settings.function_threads,
                 waiting=settings.queue_size,
+                max_body=settings.max_body_bytes,
             )
         endpoints = Endpoints(service, self._function)
         self._routes = Routes(
