@@ -6,13 +6,12 @@ is imported while nothing better waits for the CPU. Source of the contract: func
 
 import asyncio
 import logging
-from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runtime.errors import FunctionFailed, PayloadTooLarge, QueueFull, ScalezeroError
+from runtime.errors import FunctionFailed, QueueFull, ScalezeroError
 from runtime.frontends import status
-from runtime.frontends.http import Message, Receive, Scope, Send
+from runtime.frontends.http import Message, Receive, Request, Scope, Send
 
 if TYPE_CHECKING:
     from a2wsgi import WSGIMiddleware
@@ -27,7 +26,7 @@ class FunctionHost:
     def __init__(self, source: Path, target: str, *, threads: int, waiting: int, max_body: int) -> None:
         """At most `threads` calls run at once and `waiting` more wait; the rest are refused with `QueueFull`.
 
-        A body of more than `max_body` bytes is told to the caller as `PayloadTooLarge` when the function reads it.
+        A body of more than `max_body` bytes is refused with `PayloadTooLarge`.
         """
         self.error: FunctionFailed | None = None
         self._source = source
@@ -52,13 +51,14 @@ class FunctionHost:
             _log.error("function not loaded", extra={"code": error.code, "reason": str(error)})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request by the author's function."""
+        """Answer one request by the author's function, once its body is there: a slow upload must not hold a thread."""
+        body = await Request(scope, receive).rest(await receive(), self._max_body)
         if self._calls >= self._most:
             raise QueueFull(limit=self._most - self._threads, retry_after=_RETRY_AFTER)
         self._calls += 1
         try:
             application: Any = await self.load()
-            await application(scope, receive, send)
+            await application(*_whole(scope, body, receive), send)
         finally:
             self._calls -= 1
 
@@ -73,13 +73,19 @@ class FunctionHost:
         except (Exception, SystemExit) as error:
             self.error = FunctionFailed(str(self._source), f"{type(error).__name__}: {error}")
             raise self.error from error
-        flask_application.config["MAX_CONTENT_LENGTH"] = self._max_body
-        flask_application.register_error_handler(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, self._tell_too_large)
         flask_application.register_error_handler(ScalezeroError, _tell)
         return WSGIMiddleware(flask_application, workers=self._threads)
 
-    def _tell_too_large(self, _: Exception) -> "tuple[bytes, int, dict[str, str]]":
-        return _tell(PayloadTooLarge("body", limit=self._max_body, unit="bytes"))
+
+def _whole(scope: Scope, body: bytes, receive: Receive) -> tuple[Scope, Receive]:
+    """The request as if its body had come at once: WSGI knows no other end of it than its announced length."""
+    headers = [each for each in scope["headers"] if each[0] not in {b"content-length", b"transfer-encoding"}]
+    messages: list[Message] = [{"type": "http.request", "body": body}]
+
+    async def receive_whole() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return {**scope, "headers": [*headers, (b"content-length", b"%d" % len(body))]}, receive_whole
 
 
 def _tell(error: ScalezeroError) -> tuple[bytes, int, dict[str, str]]:
