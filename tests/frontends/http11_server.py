@@ -58,6 +58,12 @@ class Application:
         await asyncio.sleep(0.6)
         await answer(send, b"slow")
 
+    async def slow_stream(self, _: Scope, __: Receive, send: Send) -> None:
+        await asyncio.sleep(0.6)
+        await send(head(("content-length", "4")))
+        await send({"type": "http.response.body", "body": b"sl", "more_body": True})
+        await send({"type": "http.response.body", "body": b"ow"})
+
     async def stream(self, _: Scope, receive: Receive, send: Send) -> None:
         """The body is read only after the answer has begun."""
         await send(head())
@@ -162,6 +168,10 @@ class Application:
         while (await receive())["type"] != "http.disconnect":
             pass
         self.told_of_leaving.set()
+
+    async def fails_when_left(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.until_left(scope, receive, send)
+        raise ValueError
 
 
 def head(*headers: tuple[str, str], status: int = 200) -> dict[str, Any]:

@@ -72,7 +72,7 @@ class Recorder(asyncio.Transport):
 
 
 def said_to(
-    pieces: list[bytes], *, limit: int | None = None, fresh_context: bool = False
+    pieces: list[bytes], *, limit: int | None = None, fresh_context: bool = False, leaves: bool = False
 ) -> tuple[list[bytes], Http11]:
     """What one connection writes when it reads just these pieces, and the connection."""
 
@@ -91,9 +91,12 @@ def said_to(
         for piece in pieces:
             protocol.data_received(piece)
             await asyncio.sleep(0)
+        if leaves:
+            protocol.connection_lost(None)
         while protocol.tasks:
             await asyncio.gather(*protocol.tasks)
-        protocol.connection_lost(None)
+        if not leaves:
+            protocol.connection_lost(None)
         return transport.written, protocol
 
     return asyncio.run(serve())
@@ -107,6 +110,12 @@ def test_answers_do_not_depend_on_how_the_requests_were_cut(requests: list[bytes
     cuts = sorted(data.draw(st.sets(st.integers(1, len(raw) - 1), max_size=8))) if raw else []
     pieces = [raw[start:end] for start, end in zip([0, *cuts], [*cuts, len(raw)], strict=True) if end > start]
     assert b"".join(said_to(pieces)[0]) == b"".join(said_to([raw])[0] if raw else [])
+
+
+def test_an_application_that_fails_once_its_caller_has_left_answers_nobody() -> None:
+    written, protocol = said_to([request("/fails_when_left")], leaves=True)
+    assert not written
+    assert protocol.server_state.total_requests == 0
 
 
 @pytest.mark.parametrize("raw", [ONE, CHUNKED, request(method="GET"), request("/empty")])
@@ -224,12 +233,13 @@ server.run(Application(), listening, types.SimpleNamespace(grace_period=10))
 """
 
 
-def test_a_request_in_flight_at_sigterm_is_answered_and_the_process_exits_with_0() -> None:
+@pytest.mark.parametrize("path", ["/slow", "/slow_stream"])
+def test_a_request_in_flight_at_sigterm_is_answered_and_the_process_exits_with_0(path: str) -> None:
     with subprocess.Popen([sys.executable, "-c", SERVE], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         port = int(process.stdout.readline())
         with closing(socket.create_connection(("127.0.0.1", port), timeout=10)) as connection:
-            connection.sendall(request("/empty") + request("/slow"))
+            connection.sendall(request("/empty") + request(path))
             with connection.makefile("rb") as answers:
                 assert body_of(answers) == b""  # it serves, and the slow one has begun
                 process.send_signal(signal.SIGTERM)
