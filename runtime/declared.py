@@ -25,13 +25,17 @@ def settings_for(folder: Path | None, *, environ: Mapping[str, str] = os.environ
     Of several ModelVersions the one that `SCALEZERO_MODEL_VERSION` names serves, by its name or its version, else the
     first. Raises `BadSetting` and `BadManifest`.
     """
-    if folder is None or "SCALEZERO_MODEL_URI" in environ or not (folder / MANIFEST).is_file():
+    if folder is None:
         return settings_from(environ)
-    from knative.resources.read import read_resources
+    declared: dict[str, object] = {}
+    if (folder / SOURCE).is_file():
+        declared["function_source"] = folder / SOURCE
+    if (folder / MANIFEST).is_file() and "SCALEZERO_MODEL_URI" not in environ:
+        from knative.resources.read import read_resources
 
-    declared = _declared(read_resources(folder / MANIFEST), folder, environ.get("SCALEZERO_MODEL_VERSION"))
-    rest = {name: value for name, value in environ.items() if name != "SCALEZERO_MODEL_VERSION"}
-    return settings_from(rest, **declared)
+        declared |= _declared(read_resources(folder / MANIFEST), folder, environ.get("SCALEZERO_MODEL_VERSION"))
+        environ = {name: value for name, value in environ.items() if name != "SCALEZERO_MODEL_VERSION"}
+    return settings_from(environ, **declared)
 
 
 def _declared(resources: "Resources", folder: Path, wanted: str | None) -> dict[str, object]:
@@ -49,8 +53,6 @@ def _declared(resources: "Resources", folder: Path, wanted: str | None) -> dict[
             "max_wait": config.spec.max_wait_seconds,
             "timeout": config.spec.timeout_seconds,
         }
-    if (folder / SOURCE).is_file():
-        settings["function_source"] = folder / SOURCE
     return settings
 
 

@@ -64,7 +64,7 @@ class RejectedByModel(RequestError):
 
     def __init__(self, model: str, reason: str) -> None:
         super().__init__(
-            f"model {model!r} cannot compute on this input: {reason}; it does compute on others",
+            f"model {model!r} cannot compute on this input: {reason}",
             model=model,
             reason=reason,
         )

@@ -7,11 +7,13 @@ Service.close()     what is queued is finished
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from time import perf_counter
 
 from runtime.artifacts.fetch import Artifact, fetch
 from runtime.artifacts.policy import PullPolicy
-from runtime.errors import UnknownModel
+from runtime.artifacts.uris import parse_uri
+from runtime.errors import BadSetting, UnknownModel
 from runtime.served_model import ProcessStart, Pull, ServedModel
 from runtime.settings import Settings
 
@@ -23,10 +25,25 @@ def fetcher(uri: str, settings: Settings) -> Callable[[], Artifact]:
 
 
 def begin(settings: Settings) -> Pull | None:
-    """Start the pull, where it is not to wait for the first request."""
+    """Start the pull, where it is not to wait for the first request.
+
+    Raises `BadSetting` where what is to be served cannot be there: a start that can never serve must not look like one.
+    """
+    _check_places(settings)
     if settings.model_uri and settings.load == "prefetch":
         return Pull(fetcher(settings.model_uri, settings))
     return None
+
+
+def _check_places(settings: Settings) -> None:
+    source, uri = settings.function_source, settings.model_uri
+    if source and not source.is_file():
+        raise BadSetting("FUNCTION_SOURCE", value=str(source), allowed="a Python file that is there")
+    place = parse_uri(uri) if uri else None
+    if isinstance(place, Path) and not place.is_file():
+        raise BadSetting("SCALEZERO_MODEL_URI", value=uri, allowed="an ONNX file or a function's folder that is there")
+    if not uri and not source:
+        raise BadSetting("SCALEZERO_MODEL_URI", value="", allowed="a model to serve, or a function in FUNCTION_SOURCE")
 
 
 class Service:

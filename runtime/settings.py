@@ -36,6 +36,13 @@ def _seconds(text: str) -> float:
     return float(seconds)
 
 
+def _positive_seconds(text: str) -> float:
+    seconds = _seconds(text)
+    if seconds < _SHORTEST:
+        raise ValueError(text)
+    return seconds
+
+
 def _whole(low: int, high: int) -> _Parser:
     def parse(text: str) -> int:
         number = int(text)
@@ -62,11 +69,13 @@ def _hex_digest(text: str) -> str:
 
 
 _LONGEST = 24 * 3600.0
+_SHORTEST = 0.001
 _SHA256_DIGITS = 64
 _TEXT = _Parser(str, "text")
 _PATH = _Parser(Path, "a path")
 _DIGEST = _Parser(_hex_digest, "64 hexadecimal digits")
 _SWITCH = _Parser(lambda text: {"true": True, "false": False}[text.lower()], "true or false")
+_TIMEOUT = _Parser(_positive_seconds, "a duration from 1ms to 24h, such as 100ms, 1s or 1m30s")
 _DURATION = _Parser(_seconds, "a duration from 0s to 24h, such as 100ms, 1s or 1m30s")
 
 
@@ -110,10 +119,10 @@ class Settings:
         default="prefetch",
     )
     load_timeout: float = _setting(
-        "SCALEZERO_LOAD_TIMEOUT", _DURATION, "bound on one attempt to pull the model", default=300.0
+        "SCALEZERO_LOAD_TIMEOUT", _TIMEOUT, "bound on one attempt to pull the model", default=300.0
     )
     stall_timeout: float = _setting(
-        "SCALEZERO_STALL_TIMEOUT", _DURATION, "a pull that gets no byte for this long is broken off", default=10.0
+        "SCALEZERO_STALL_TIMEOUT", _TIMEOUT, "a pull that gets no byte for this long is broken off", default=10.0
     )
     cache_dir: Path = _setting(
         "SCALEZERO_CACHE_DIR", _PATH, "verified artifacts are kept here", default_factory=_default_cache
@@ -127,7 +136,7 @@ class Settings:
     )
     timeout: float = _setting(
         "SCALEZERO_TIMEOUT",
-        _DURATION,
+        _TIMEOUT,
         "longest wait of one request in the queue, once the model is loaded",
         default=30.0,
     )

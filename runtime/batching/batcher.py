@@ -1,6 +1,6 @@
 """The thin effects around the policy: a queue on the event loop, one run at a time, answers as futures.
 
-    submit -> queue -> turn: wait, or take a batch of what still wants an answer -> run (inline or on the worker) -> answer
+    submit -> queue -> turn: wait, or take a batch of what wants an answer yet -> run, inline or on the worker -> answer
 
 All but the run itself happens on the event loop's thread, so nothing here needs a lock. A turn is scheduled with
 `call_soon`, behind the requests that arrived in the same pass of the loop, so that these share a run.

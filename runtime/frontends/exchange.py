@@ -111,14 +111,13 @@ class Exchange:
         headers = [*protocol.server_state.default_headers, *start.get("headers", ())]
         if status not in _WITH_BODY or self._scope["method"] == "HEAD":
             return False
-        fields = dict(headers)
-        if fields.get(b"content-length") != b"%d" % len(body) or b"transfer-encoding" in fields:
+        if (b"content-length", b"%d" % len(body)) not in headers:
             return False
         conn = protocol.conn
         try:
             conn.send_response(status, headers)
         except zttp.LocalProtocolError:
-            return False  # uvicorn mends it, or tells the application
+            return False  # two framings, say: uvicorn mends it, or tells the application
         if body:  # zttp takes no empty piece
             conn.send_data(body)
         conn.end_message()

@@ -1,7 +1,7 @@
 """Hosts the author's function: functions-framework loads it, a bounded thread pool runs it, beside the protocols.
 
 The only module that imports functions_framework, flask and a2wsgi, and it does so behind the model's start: a function
-is imported while nothing better waits for the CPU. Source of the contract: functions-framework, docs/function-signatures.
+is imported while nothing better waits for the CPU. Source of the contract: functions-framework, function signatures.
 """
 
 import asyncio

@@ -89,7 +89,8 @@ def _named(inputs: dict[str, object], signature: Signature) -> Query:
         if name not in known:
             nearest = difflib.get_close_matches(name, known, 1)
             hint = f", perhaps {nearest[0]}" if nearest else ""
-            raise InvalidInput(f"inputs.{name:.60}", got="an unknown input", expected=f"one of {', '.join(known)}{hint}")
+            expected = f"one of {', '.join(known)}{hint}"
+            raise InvalidInput(f"inputs.{name:.60}", got="an unknown input", expected=expected)
     tensors, forms = [], []
     for spec in signature.inputs:
         if spec.name not in inputs:
