@@ -1,0 +1,257 @@
+"""The author's function: hosted beside the protocols, and under the plain functions-framework."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+import functions.payment_model
+from functions.payment_model.train import train
+from tests import models
+from tests.frontends.conftest import Served, environment, error_of, free_port, serving, until
+from tests.s3_server import S3Server
+
+MAIN = Path(functions.payment_model.__file__).with_name("main.py")
+HONEST = {"amount": 21.5, "merchant_category": "grocery", "hour": 17, "weekday": 2}
+ECHO = """
+import flask
+from runtime.author import model
+
+def handle(request):
+    body = request.get_json()
+    answer = model("m").predict(body["rows"])
+    return {"outputs": answer.outputs["y"].tolist(), "version": answer.model_version}
+
+def broken(request):
+    raise RuntimeError("the author's own fault")
+
+def slow(request):
+    import time
+    time.sleep(0.3)
+    return "done"
+
+def large(request):
+    return str(len(request.get_data()))
+"""
+
+
+@pytest.fixture(scope="module")
+def payment_model(s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URI of payment-model 2.0.0 on the real S3."""
+    trained = train("2.0.0", tmp_path_factory.mktemp("trained"), payments=4_000)
+    uri = "s3://hosted/payment-model-v2.onnx"
+    s3.put(uri, trained.path.read_bytes(), {"version": "2.0.0"})
+    return uri
+
+
+@pytest.fixture(scope="module")
+def payments(s3: S3Server, payment_model: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """payment-model and its function, as a pod runs them."""
+    settings = {"SCALEZERO_MODEL_URI": payment_model, "SCALEZERO_MODEL_NAME": "payment-model", "K_REVISION": "p-2"}
+    folder = tmp_path_factory.mktemp("payments")
+    with serving(folder, env=s3.environment(), FUNCTION_SOURCE=str(MAIN), **settings) as served:
+        yield served
+
+
+@pytest.fixture
+def main(tmp_path: Path) -> Path:
+    """A function's folder with a quick model beside it."""
+    (tmp_path / "main.py").write_text(ECHO)
+    models.doubling(tmp_path / "m.onnx")
+    return tmp_path / "main.py"
+
+
+def post(served: Served, content: Any, path: str = "/") -> httpx.Response:  # noqa: ANN401 - any JSON value
+    with served.client() as client:
+        return client.post(path, json=content)
+
+
+def test_a_payment_is_decided(payments: Served) -> None:
+    response = post(payments, HONEST)
+    assert response.status_code == 200
+    document = response.json()
+    assert document["decision"] == "approve"
+    assert 0 <= document["fraud_score"] < 0.2
+    assert document["model_version"] == "2.0.0"
+    assert (response.headers["x-revision"], response.headers["x-model-version"]) == ("p-2", "2.0.0")
+
+
+def test_the_function_and_the_api_agree(payments: Served) -> None:
+    from functions.payment_model.features import Asked
+
+    features = Asked.read(httpx.Request("POST", "http://x", json=HONEST).read()).rows[0]
+    score = payments.predict(features, model="payment-model").json()["outputs"][0]
+    assert post(payments, HONEST).json()["fraud_score"] == pytest.approx(score, rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "amount"),
+        ({**HONEST, "hour": 24}, "hour"),
+        ({**HONEST, "ammount": 3}, "ammount"),
+        ([], "body"),
+        ([HONEST, {**HONEST, "amount": -1}], "[1].amount"),
+        ("text", "body"),
+    ],
+)
+def test_a_bad_payment_is_400_and_names_the_field(payments: Served, body: object, field: str) -> None:
+    assert error_of(post(payments, body), 400)["details"]["field"] == field
+
+
+def test_many_payments_at_once_get_their_own_answers(payments: Served) -> None:
+    amounts = [1.0 + 40 * number for number in range(24)]
+    alone = [post(payments, {**HONEST, "amount": amount}).json()["fraud_score"] for amount in amounts]
+    with ThreadPoolExecutor(12) as callers:
+        together = list(callers.map(lambda amount: post(payments, {**HONEST, "amount": amount}).json(), amounts))
+    assert [each["fraud_score"] for each in together] == pytest.approx(alone, rel=1e-4)
+    assert len(set(alone)) > 12
+
+
+def test_the_models_own_refusal_is_told_as_the_api_tells_it(tmp_path: Path, main: Path) -> None:
+    with serving(tmp_path, tmp_path / "m.onnx", FUNCTION_SOURCE=str(main)) as served:
+        assert post(served, {"rows": [[1, 2]]}).json() == {"outputs": [[2, 4]], "version": "1"}
+        assert post(served, {"rows": [[1, 2]]}, "/any/path").json()["outputs"] == [[2, 4]]
+        for rows, field in (([["a", 1]], "rows.x[0][0]"), ([[1, 2, 3]], "inputs.x"), ([], "rows.x")):
+            error = error_of(post(served, {"rows": rows}), 400)
+            assert error["code"] == "invalid_input"
+            assert error["details"]["field"] in (field, "inputs.x")
+        assert post(served, {"rows": [[index, 1] for index in range(100)]}).json()["outputs"][99] == [198, 2]
+
+
+def test_a_model_that_cannot_be_loaded_is_503_through_the_function_too(tmp_path: Path, main: Path) -> None:
+    missing = tmp_path / "none" / "m.onnx"
+    with serving(tmp_path, missing, "--lazy", FUNCTION_SOURCE=str(main)) as served:
+        assert error_of(post(served, {"rows": [[1, 2]]}), 503)["code"] == "artifact_missing"
+        models.doubling(tmp_path / "there.onnx")
+        missing.parent.mkdir()
+        (tmp_path / "there.onnx").rename(missing)
+        assert post(served, {"rows": [[1, 2]]}).json()["outputs"] == [[2, 4]]
+
+
+def test_an_authors_own_fault_is_500_and_ends_nothing(tmp_path: Path, main: Path) -> None:
+    with serving(tmp_path, tmp_path / "m.onnx", FUNCTION_SOURCE=str(main), FUNCTION_TARGET="broken") as served:
+        assert post(served, {}).status_code == 500
+        assert served.predict([1, 2]).status_code == 200
+        assert "the author's own fault" in served.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("code", "target", "told"),
+    [
+        ("def handle(request:\n", "handle", "SyntaxError"),
+        ("import a_module_that_is_not_there\n", "handle", "a_module_that_is_not_there"),
+        ("raise SystemExit(3)\n", "handle", "SystemExit"),
+        (ECHO, "handel", "handel"),
+    ],
+)
+def test_a_function_that_cannot_be_loaded_keeps_traffic_away_and_says_why(
+    tmp_path: Path, code: str, target: str, told: str
+) -> None:
+    source = tmp_path / "main.py"
+    source.write_text(code)
+    models.doubling(tmp_path / "m.onnx")
+    settings = {"FUNCTION_SOURCE": str(source), "FUNCTION_TARGET": target}
+    with serving(tmp_path, tmp_path / "m.onnx", ready=False, **settings) as served:
+        error = error_of(post(served, {}), 503)
+        assert error["code"] == "function_failed"
+        assert told in error["message"]
+        assert str(source) in error["message"]
+        until(served, "/healthz/ready", status=503)
+        assert served.get("/healthz/ready").json()["function"]["code"] == "function_failed"
+        assert served.get("/healthz/live").status_code == 200
+        assert error_of(post(served, {}), 503)["code"] == "function_failed"
+
+
+def test_no_more_calls_run_or_wait_than_are_allowed(tmp_path: Path, main: Path) -> None:
+    settings = {"SCALEZERO_FUNCTION_THREADS": "2", "SCALEZERO_QUEUE_SIZE": "1", "FUNCTION_TARGET": "slow"}
+    with (
+        serving(tmp_path, tmp_path / "m.onnx", FUNCTION_SOURCE=str(main), **settings) as served,
+        ThreadPoolExecutor(8) as callers,
+    ):
+        assert post(served, {}).text == "done"
+        began = time.perf_counter()
+        answers = list(callers.map(lambda _: post(served, {}), range(8)))
+        assert time.perf_counter() - began < 2
+        refused = [each for each in answers if each.status_code != 200]
+        assert len(refused) == 5
+        for each in refused:
+            assert error_of(each, 429)["code"] == "queue_full"
+            assert each.headers["retry-after"] == "1"
+
+
+def test_a_body_above_the_limit_is_413_for_a_function_too(tmp_path: Path, main: Path) -> None:
+    settings = {"SCALEZERO_MAX_BODY_BYTES": "1000", "FUNCTION_TARGET": "large"}
+    with serving(tmp_path, tmp_path / "m.onnx", FUNCTION_SOURCE=str(main), **settings) as served:
+        with served.client() as client:
+            assert client.post("/", content=b"x" * 1000).text == "1000"
+            assert error_of(client.post("/", content=b"x" * 1001), 413)["code"] == "payload_too_large"
+            pieces = (b"x" * 100 for _ in range(11))
+            assert error_of(client.post("/", content=pieces), 413)["code"] == "payload_too_large"
+
+
+def test_a_chunked_body_reaches_the_function(tmp_path: Path, main: Path) -> None:
+    with serving(tmp_path, tmp_path / "m.onnx", FUNCTION_SOURCE=str(main), FUNCTION_TARGET="large") as served:
+        for http2 in (False, True):
+            with served.client(http1=not http2, http2=http2) as client:
+                assert client.post("/", content=(b"x" * 100 for _ in range(30))).text == "3000"
+
+
+def test_the_same_function_runs_under_the_plain_functions_framework(
+    s3: S3Server, payment_model: str, tmp_path: Path
+) -> None:
+    port = free_port()
+    command = [Path(sys.executable).with_name("functions-framework"), "--source", MAIN, "--target", "handle"]
+    settings = {"SCALEZERO_MODEL_URI": payment_model, "SCALEZERO_MODEL_NAME": "payment-model"}
+    env = {**environment(tmp_path, **settings), **s3.environment(), "PORT": str(port), "HOST": "127.0.0.1"}
+    log = tmp_path / "framework.log"
+    with log.open("wb") as sink:
+        process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, cwd=MAIN.parents[2])
+    served = Served(url=f"http://127.0.0.1:{port}", port=port, process=process, log=log)
+    try:
+        for _ in range(500):
+            assert process.poll() is None, log.read_text()
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.02)
+        with ThreadPoolExecutor(4) as callers:
+            answers = list(callers.map(lambda hour: post(served, {**HONEST, "hour": hour}), range(10, 18)))
+        assert {each.json()["decision"] for each in answers} == {"approve"}
+        assert answers[0].json()["model_version"] == "2.0.0"
+        assert error_of(post(served, {}), 400)["details"]["field"] == "amount"
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def test_a_function_finds_the_resources_beside_it(tmp_path: Path) -> None:
+    """Without an environment, `model.yaml` in its own folder says which model it is."""
+    folder = tmp_path / "echo"
+    folder.mkdir()
+    (folder / "main.py").write_text(ECHO)
+    models.doubling(folder / "m.onnx")
+    (folder / "model.yaml").write_text(
+        "apiVersion: ml.example.com/v1\nkind: ModelVersion\nmetadata:\n  name: m-v7\nspec:\n  modelName: m\n"
+        '  version: "7.0"\n  format: onnx\n  storage:\n    type: file\n    path: m.onnx\n'
+    )
+    code = (
+        "import sys; sys.path.insert(0, '.')\nimport flask, main\n"
+        "app = flask.Flask('x')\n"
+        "with app.test_request_context(json={'rows': [[1, 2]]}):\n    print(main.handle(flask.request))\n"
+    )
+    env = {**environment(tmp_path), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=env, capture_output=True, text=True, check=True)
+    assert re.search(r"\[\[2\.0, 4\.0\]\].*'7\.0'", done.stdout)
+    with serving(tmp_path, folder) as served:
+        assert post(served, {"rows": [[1, 2]]}).json() == {"outputs": [[2, 4]], "version": "7.0"}
+        assert served.get("/api/v1/models").json()["models"][0]["version"] == "7.0"
