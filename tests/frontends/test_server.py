@@ -1,0 +1,159 @@
+"""The process: one port for HTTP/1.1 and HTTP/2, a start that says what is wrong, an end that leaves nobody without."""
+
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests import models
+from tests.frontends.conftest import COMMAND, Served, environment, serving
+
+PATH = "/api/v1/models/m/predict"
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("served")
+    with serving(folder, models.doubling(folder / "m.onnx")) as served:
+        yield served
+
+
+@pytest.mark.parametrize("http2", [False, True])
+def test_both_versions_of_http_are_answered_on_one_port(served: Served, http2: bool) -> None:  # noqa: FBT001 - a parameter of the table
+    with served.client(http1=not http2, http2=http2) as client:
+        for number in range(5):
+            response = client.post(PATH, json={"inputs": [number, 1]})
+            assert response.http_version == ("HTTP/2" if http2 else "HTTP/1.1")
+            assert response.json()["outputs"] == [2 * number, 2]
+        assert client.post(PATH, content=b"{").status_code == 400
+        assert client.get("/nothing").status_code == 404
+        assert client.post(PATH, content=iter([b'{"inputs":', b"[1,2]}"])).json()["outputs"] == [2, 4]
+
+
+def test_a_connection_is_kept_for_the_next_request(served: Served) -> None:
+    request = b"GET /healthz/live HTTP/1.1\r\nhost: x\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", served.port), 5) as raw:
+        for _ in range(3):
+            raw.sendall(request)
+            answer = b""
+            while b'"live"}' not in answer:
+                answer += raw.recv(4096)
+            assert answer.startswith(b"HTTP/1.1 200")
+
+
+def test_a_large_body_refused_early_leaves_the_server_well(served: Served) -> None:
+    with served.client() as client:
+        for _ in range(2):
+            try:
+                assert client.post(PATH, content=b" " * (33 * 2**20)).status_code == 413
+            except httpx.TransportError:  # the connection may be closed while the body is on its way
+                pass
+    assert served.predict([1, 2]).status_code == 200
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_is_in_flight_is_answered_before_the_end(tmp_path: Path, number: signal.Signals) -> None:
+    heavy = models.heavy(tmp_path / "m.onnx", size=1600)
+    with serving(tmp_path, heavy, SCALEZERO_BATCH_SIZE="1") as served, ThreadPoolExecutor(8) as callers:
+        asked = [callers.submit(served.predict, [index, 0]) for index in range(8)]
+        time.sleep(0.25)
+        assert not all(each.done() for each in asked)
+        served.process.send_signal(number)
+        assert served.process.wait(20) == 0, served.log.read_text()
+        for index, each in enumerate(asked):
+            response = each.result()
+            assert response.status_code == 200, response.text
+            assert response.json()["outputs"] == [index, 0]
+        with pytest.raises(httpx.ConnectError):
+            served.get("/healthz/live")
+
+
+def test_a_call_of_the_function_is_answered_before_the_end(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text("import time\ndef handle(request):\n    time.sleep(0.6)\n    return 'done'\n")
+    models.doubling(tmp_path / "m.onnx")
+    with (
+        serving(tmp_path, tmp_path / "m.onnx", FUNCTION_SOURCE=str(tmp_path / "main.py")) as served,
+        ThreadPoolExecutor(1) as callers,
+    ):
+        assert served.get("/").text == "done"
+        asked = callers.submit(served.get, "/")
+        time.sleep(0.2)
+        served.process.terminate()
+        assert asked.result().text == "done"
+        assert served.process.wait(20) == 0
+
+
+def test_an_idle_process_ends_at_once(tmp_path: Path) -> None:
+    with serving(tmp_path, models.doubling(tmp_path / "m.onnx")) as served:
+        began = time.perf_counter()
+        served.process.terminate()
+        assert served.process.wait(20) == 0
+        assert time.perf_counter() - began < 2
+
+
+def test_a_kept_connection_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    with serving(tmp_path, models.doubling(tmp_path / "m.onnx")) as served, served.client() as client:
+        assert client.get("/healthz/live").status_code == 200
+        began = time.perf_counter()
+        served.process.terminate()
+        assert served.process.wait(20) == 0
+        assert time.perf_counter() - began < 2
+
+
+def refused(tmp_path: Path, *arguments: str, **settings: str) -> str:
+    """The one line with which a start ends that cannot be."""
+    done = subprocess.run(
+        [COMMAND, "serve", *arguments],
+        env={**environment(tmp_path, **settings)},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("scalezero: ")
+    return line
+
+
+def test_a_taken_port_is_one_line(tmp_path: Path, served: Served) -> None:
+    line = refused(tmp_path, "m.onnx", "--host", "127.0.0.1", "--port", str(served.port))
+    assert f"PORT='127.0.0.1:{served.port}'" in line
+    assert "Address already in use" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "told"),
+    [
+        (["m.onnx"], {"SCALEZERO_BATCH_SIZE": "0"}, "SCALEZERO_BATCH_SIZE='0': expected a whole number from 1 to 4096"),
+        (["m.onnx"], {"SCALEZERO_TIMEOUT": "1 h"}, "SCALEZERO_TIMEOUT='1 h': expected a duration"),
+        (["m.onnx"], {"SCALEZERO_BATCHSIZE": "8"}, "perhaps SCALEZERO_BATCH_SIZE"),
+        (["m.onnx", "--port", "70000"], {}, "PORT='70000': expected a whole number from 0 to 65535"),
+        (["m.onnx", "--host", "256.1.1.1", "--port", "0"], {}, "256.1.1.1:0"),
+        (["m.onnx", "--port", "0"], {"FUNCTION_SOURCE": "none/main.py"}, "FUNCTION_SOURCE="),
+    ],
+)
+def test_a_bad_setting_is_one_line(tmp_path: Path, arguments: list[str], settings: dict[str, str], told: str) -> None:
+    assert told in refused(tmp_path, *arguments, **settings)
+
+
+def test_a_bad_manifest_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "model.yaml").write_text("kind: ModelVersion\napiVersion: ml.example.com/v1\nspec: {formt: onnx}\n")
+    assert "model.yaml" in refused(tmp_path, str(tmp_path))
+
+
+def test_a_version_that_the_folder_lacks_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "model.yaml").write_text(
+        "apiVersion: ml.example.com/v1\nkind: ModelVersion\nmetadata:\n  name: m-v1\nspec:\n  modelName: m\n"
+        '  version: "1.0"\n  format: onnx\n  storage:\n    type: file\n    path: m.onnx\n'
+    )
+    line = refused(tmp_path, str(tmp_path), "--model-version", "2.0")
+    assert "m-v1 (1.0)" in line
+    assert "'2.0'" in line
