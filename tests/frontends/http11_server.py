@@ -59,9 +59,10 @@ class Application:
         await answer(send, b"slow")
 
     async def slow_stream(self, _: Scope, __: Receive, send: Send) -> None:
-        await asyncio.sleep(0.6)
         await send(head(("content-length", "4")))
+        await asyncio.sleep(0.4)
         await send({"type": "http.response.body", "body": b"sl", "more_body": True})
+        await asyncio.sleep(0.4)
         await send({"type": "http.response.body", "body": b"ow"})
 
     async def stream(self, _: Scope, receive: Receive, send: Send) -> None:
@@ -100,6 +101,10 @@ class Application:
 
     async def closing(self, _: Scope, __: Receive, send: Send) -> None:
         await send(head(("content-length", "2"), ("connection", "close")))
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    async def two_lengths(self, _: Scope, __: Receive, send: Send) -> None:
+        await send(head(("content-length", "2"), ("content-length", "3")))
         await send({"type": "http.response.body", "body": b"ok"})
 
     async def bytearrays(self, _: Scope, __: Receive, send: Send) -> None:
@@ -172,6 +177,20 @@ class Application:
     async def fails_when_left(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.until_left(scope, receive, send)
         raise ValueError
+
+    async def answers_when_left(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.until_left(scope, receive, send)
+        await answer(send, b"nobody hears")
+
+    async def streams_until_left(self, _: Scope, receive: Receive, send: Send) -> None:
+        """Waits for its caller to leave from before the answer begins."""
+        await receive()
+        leaving = asyncio.ensure_future(receive())
+        await asyncio.sleep(0)
+        await send(head())
+        await send({"type": "http.response.body", "body": b"one", "more_body": True})
+        if (await leaving)["type"] == "http.disconnect":
+            self.told_of_leaving.set()
 
 
 def head(*headers: tuple[str, str], status: int = 200) -> dict[str, Any]:

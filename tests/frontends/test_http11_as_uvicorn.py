@@ -30,8 +30,10 @@ CONVERSATIONS: dict[str, list[bytes]] = {
     "chunked in pieces": [CHUNKED[:-20], CHUNKED[-20:-12], CHUNKED[-12:]],
     "chunks for others than echo": [CHUNKED.replace(b"/echo", b"/unread"), ONE],
     "expect": [request(body=b"one", extra="expect: 100-continue\r\n")[:-3], b"one"],
+    "expect, but not waited for": [request(body=b"one", extra="expect: 100-continue\r\n"), ONE],
     "expect, not read": [request("/unread", b"one", extra="expect: 100-continue\r\n")[:-3], b"one", ONE],
     "early answer": [request("/unread", PIECE)[:-9], PIECE[-9:], ONE],
+    "so large that reading pauses": [request("/slow", PIECE * 32), ONE],
     "upgrade": [request(extra="connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n")],
     "upgrade to h2c": [request(body=b"one", extra="connection: upgrade, http2-settings\r\nupgrade: h2c\r\n")],
     "head": [request(method="HEAD"), ONE],
@@ -64,7 +66,7 @@ CONVERSATIONS: dict[str, list[bytes]] = {
     **{
         f"the application: {way}": [request(f"/{way}", b"one"), ONE]
         for way in vars(Application)
-        if not way.startswith("_") and way not in {"until_left", "fails_when_left", "status"}
+        if not way.startswith("_") and not way.endswith("left") and way != "status"
     },
     **{f"head of {way}": [request(f"/{way}", method="HEAD"), ONE] for way in ("empty", "stream", "uncounted", "fails")},
     **{f"status {code}": [request(f"/status/{code}"), ONE] for code in (200, 204, 205, 304, 404, 500, 599, 600, 999)},
