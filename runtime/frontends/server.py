@@ -1,6 +1,6 @@
 """uvicorn around the application: HTTP/1.1 and prior-knowledge HTTP/2 on one port.
 
-The only module that imports uvicorn.
+With http11.py and exchange.py, which are parts of the protocol it runs, the only module that imports uvicorn.
 """
 
 import signal
