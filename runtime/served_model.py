@@ -64,6 +64,7 @@ class Pull:
     def __init__(self, fetch: Callable[[], Artifact]) -> None:
         """Start `fetch` now."""
         self.artifact: Future[Artifact] = Future()
+        self.artifact.set_running_or_notify_cancel()  # who waits may leave; the outcome still has its place
         Thread(target=self._run, args=(fetch,), name="pull", daemon=True).start()
 
     def _run(self, fetch: Callable[[], Artifact]) -> None:
