@@ -3,40 +3,48 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
+
+from scripts.benchmarks.dialects import PLAIN, Dialect
 
 RELATIVE_TOLERANCE: Final = 1e-4  # float32 sums depend on the batch's size
-ABSOLUTE_SHARE: Final = 1e-5  # of the row's largest output
+ABSOLUTE_SHARE: Final = 1e-5  # of the model's largest output: a small score is 1 less a rounded one, in a batch
 
 Row = Sequence[float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """A model file, rows for it, and what the model itself makes of each row."""
+    """A model file, rows for it, what the model itself makes of each row, and the JSON in which it is asked."""
 
     path: Path
     rows: Sequence[Row]
     answers: Sequence[Sequence[float]]
+    dialect: Dialect = PLAIN
 
     @property
     def name(self) -> str:
         """The name under which a bare file is served."""
         return self.path.stem
 
+    def in_dialect(self, dialect: Dialect) -> Self:
+        """The same, asked otherwise."""
+        return replace(self, dialect=dialect)
+
     def body(self, index: int) -> bytes:
         """The request for one row."""
-        return json.dumps({"inputs": list(self.rows[index])}).encode()
+        return json.dumps(self.dialect.request(self.rows[index])).encode()
 
     def accepts(self, index: int, text: bytes) -> bool:
         """Whether an answer holds the outputs of this row."""
         try:
-            got = flat(json.loads(text)["outputs"])
-        except (ValueError, KeyError, TypeError):
+            got = flat(self.dialect.outputs(json.loads(text)))
+        except (ValueError, LookupError, TypeError):
             return False
-        return close(got, self.answers[index])
+        largest = max((abs(number) for answer in self.answers for number in answer), default=0.0)
+        return close(got, self.answers[index], within=ABSOLUTE_SHARE * largest)
 
 
 def flat(value: object) -> list[float]:
@@ -50,10 +58,9 @@ def flat(value: object) -> list[float]:
     raise TypeError(f"outputs hold {type(value).__name__}; expected numbers")
 
 
-def close(got: Sequence[float], expected: Sequence[float]) -> bool:
-    """Whether two rows of outputs are the same but for float32 rounding."""
-    floor = ABSOLUTE_SHARE * max((abs(number) for number in expected), default=0.0)
+def close(got: Sequence[float], expected: Sequence[float], *, within: float) -> bool:
+    """Whether two rows of outputs are the same but for float32 rounding, or differ by no more than `within`."""
     return len(got) == len(expected) and all(
-        math.isclose(one, other, rel_tol=RELATIVE_TOLERANCE, abs_tol=floor)
+        math.isclose(one, other, rel_tol=RELATIVE_TOLERANCE, abs_tol=within)
         for one, other in zip(got, expected, strict=True)
     )
