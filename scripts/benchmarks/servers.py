@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -16,11 +16,12 @@ import psutil
 
 from scripts.benchmarks.faults import CannotMeasure
 
-PORT: Final = "{port}"  # stands for the port in a launch's command
+PORT: Final = "{port}"  # a word of a launch's command, or a variable's value, that stands for the port
 # What a person's shell may hold and a fresh pod does not: settings, Knative's variables, and what forbids bytecode.
-FOREIGN_PREFIXES: Final = ("SCALEZERO_", "FUNCTION_", "K_", "AWS_")
-FOREIGN: Final = frozenset({"PORT", "PYTHONDONTWRITEBYTECODE"})
+FOREIGN_PREFIXES: Final = ("SCALEZERO_", "FUNCTION_", "K_", "AWS_", "MOSEC_", "BENTOML_", "MLSERVER_")
+FOREIGN: Final = frozenset({"PORT", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"})
 PATIENCE_SECONDS: Final = 10.0  # from SIGTERM to SIGKILL
+ORPHANS_SECONDS: Final = 1.0  # for what outlives the server that started it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,24 +54,35 @@ class Server:
         return self.log.read_text(errors="replace").strip()[-600:] or "it logged nothing"
 
     def memory(self) -> float:
-        """Proportional set size of all its processes, in bytes: what two of them share counts once."""
-        return float(sum(process.memory_full_info().pss for process in self._tree()))
+        """Proportional set size of all its processes, in bytes: what two of them share counts once.
+
+        Raises CannotMeasure where one of them ends meanwhile.
+        """
+        try:
+            return float(sum(process.memory_full_info().pss for process in self._tree()))
+        except psutil.Error as error:
+            raise CannotMeasure(f"{self.launch.label} cannot be weighed: {error}") from error
 
     def pause(self) -> None:
         """Give the core to another server, background work included."""
-        os.killpg(self.process.pid, signal.SIGSTOP)
+        for process in self._tree():  # not the group: a server may give its workers groups of their own
+            _signal(process, signal.SIGSTOP)
 
     def resume(self) -> None:
         """Undo `pause`."""
-        os.killpg(self.process.pid, signal.SIGCONT)
+        for process in reversed(self._tree()):  # who watches over others must not find them standing still
+            _signal(process, signal.SIGCONT)
 
     def stop(self) -> None:
         """End it and all that it started."""
         tree = self._tree()
-        _signal_group(self.process.pid, signal.SIGCONT, signal.SIGTERM)
-        _, left = psutil.wait_procs(tree, timeout=PATIENCE_SECONDS)
+        self.resume()
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGTERM)
+        psutil.wait_procs(tree[:1], timeout=PATIENCE_SECONDS)
+        _, left = psutil.wait_procs(tree, timeout=ORPHANS_SECONDS)
         for process in left:
-            process.kill()
+            _signal(process, signal.SIGKILL)
         self.process.wait()
 
     def _tree(self) -> list[psutil.Process]:
@@ -81,12 +93,9 @@ class Server:
             return []
 
 
-def _signal_group(group: int, *signals: signal.Signals) -> None:
-    for each in signals:
-        try:
-            os.killpg(group, each)
-        except ProcessLookupError:
-            return
+def _signal(process: psutil.Process, which: signal.Signals) -> None:
+    with suppress(psutil.NoSuchProcess):
+        process.send_signal(which)
 
 
 def free_port() -> int:
@@ -110,14 +119,19 @@ def pinned(cpu: int, command: Sequence[str]) -> list[str]:
 
 @contextmanager
 def running(launch: Launch, *, cpu: int) -> Iterator[Server]:
-    """A server on one core, in a process group of its own, stopped at the end. It may not listen yet."""
+    """A server on one core, in a process group and a working folder of its own, stopped at the end.
+
+    It may not listen yet.
+    """
     port = free_port()
     command = [str(port) if word == PORT else word for word in launch.command]
-    with tempfile.NamedTemporaryFile(prefix="bench-", suffix=".log") as log:
+    environment = {name: str(port) if value == PORT else value for name, value in launch.environment.items()}
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder, (Path(folder) / "server.log").open("wb") as log:
         started = time.perf_counter()
         process = subprocess.Popen(
             pinned(cpu, command),
-            env={**neutral(os.environ), **launch.environment},
+            cwd=folder,
+            env={**neutral(os.environ), **environment},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
