@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,14 @@ BIN: Final = Path(sys.executable).parent  # not resolved: a venv's interpreter i
 FLOORS: Final = "scripts.benchmarks.floors"
 BATCHING: Final = {"SCALEZERO_BATCH_SIZE": "32", "SCALEZERO_MAX_WAIT_TIME": "100ms"}
 UNBATCHED: Final = {"SCALEZERO_BATCH_SIZE": "1"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contender:
+    """A server to start, and the model as it is asked for."""
+
+    launch: Launch
+    subject: Subject
 
 
 def ours(subject: Subject, uri: str, cache: str, environment: Mapping[str, str]) -> Launch:

@@ -1,9 +1,8 @@
 """What a lone caller waits for: batching must cost it nothing.
 
-"Unbatched" can mean two things: our own server with batches of one, which shares all that ours does but the company
-(and may share a fault with it), or a server that has no batcher at all. The second is the stricter, as the ratio then
-holds our validation, deadlines and metrics too; it is the floor of the figure. The first stands beside it as
-`same_server_ratio`, which shows batching alone.
+The floor is our own server with batches of one, on an idle core: it shares all that ours does but the company, so the
+ratio holds batching alone. What it cannot show is a fault that both have; for that the bare floor, which has neither
+batcher nor validation, deadlines and metrics, stands beside as `bare_us` and `bare_ratio` (ours / bare).
 """
 
 import statistics
@@ -30,7 +29,7 @@ def measure(lab: Lab) -> Figure:
 
         def start(launch: Launch) -> Server:
             server = stack.enter_context(running(launch, cpu=lab.server_cpu))
-            prepare(server, lab)
+            prepare(server, lab.payment)
             return server
 
         def start_ours(**batching: str) -> Server:
@@ -42,13 +41,12 @@ def measure(lab: Lab) -> Figure:
             start_ours(**launches.UNBATCHED),
             start(launches.bare(lab.payment)),
         )
-        against_bare = turns(lab, batched, bare)
-        against_itself = figure("lone_latency", turns(lab, batched, alone))
+        against_itself = turns(lab, batched, alone)
+        against_bare = figure("lone_latency", turns(lab, batched, bare))
         for server in (batched, alone, bare):
             server.resume()
             check(server, lab.payment)
-    extra = {"same_server_us": against_itself.floor, "same_server_ratio": against_itself.ratio}
-    return figure("lone_latency", against_bare, extra)
+    return figure("lone_latency", against_itself, {"bare_us": against_bare.floor, "bare_ratio": against_bare.ratio})
 
 
 def turns(lab: Lab, ours: Server, floor: Server) -> list[Pair]:

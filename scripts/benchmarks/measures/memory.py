@@ -6,27 +6,31 @@ from typing import Final
 from scripts.benchmarks import launches
 from scripts.benchmarks.client import first_right_answer
 from scripts.benchmarks.contest import in_turns
-from scripts.benchmarks.figures import Figure, figure
+from scripts.benchmarks.figures import Figure, Pair, figure
 from scripts.benchmarks.lab import Lab
-from scripts.benchmarks.servers import Launch, running
+from scripts.benchmarks.launches import Contender
+from scripts.benchmarks.servers import running
 
 MIB: Final = 2**20
 ROUNDS: Final = 3  # it hardly varies
 
 
 def measure(lab: Lab) -> Figure:
+    """MiB, beside the least that could be done."""
+    return figure("memory", pairs(lab, Contender(launch=launches.bare(lab.payment), subject=lab.payment)))
+
+
+def pairs(lab: Lab, other: Contender) -> list[Pair]:
     """Proportional set size in MiB. One server runs at a time: two that map the same library count half of it each."""
 
-    def after_first_answer(launch: Launch) -> float:
-        with running(launch, cpu=lab.server_cpu) as server:
-            first_right_answer(server, lab.payment)
+    def after_first_answer(contender: Contender) -> float:
+        with running(contender.launch, cpu=lab.server_cpu) as server:
+            first_right_answer(server, contender.subject)
             return server.memory() / MIB
 
     def ours() -> float:
         with tempfile.TemporaryDirectory() as cache:
-            return after_first_answer(launches.ours(lab.payment, lab.payment_uri, cache, lab.s3))
+            launch = launches.ours(lab.payment, lab.payment_uri, cache, {**lab.s3, **launches.BATCHING})
+            return after_first_answer(Contender(launch=launch, subject=lab.payment))
 
-    def floor() -> float:
-        return after_first_answer(launches.bare(lab.payment))
-
-    return figure("memory", in_turns(lab.guard, min(ROUNDS, lab.rounds), ours=ours, floor=floor))
+    return in_turns(lab.guard, min(ROUNDS, lab.rounds), ours=ours, floor=lambda: after_first_answer(other))

@@ -7,53 +7,57 @@ from typing import Final
 from scripts.benchmarks import launches
 from scripts.benchmarks.client import check, first_right_answer
 from scripts.benchmarks.contest import in_turns
-from scripts.benchmarks.figures import Figure, figure
+from scripts.benchmarks.figures import Figure, Pair, figure
 from scripts.benchmarks.lab import Lab
+from scripts.benchmarks.launches import Contender
 from scripts.benchmarks.load import wrk
 from scripts.benchmarks.servers import Server, running
+from scripts.benchmarks.subjects import Subject
 
 WARM_SECONDS: Final = 1.0
 
 
 def measure(connections: int) -> Callable[[Lab], Figure]:
-    """The measure of one number of connections. Both servers are up; the one that is not measured stands still."""
+    """The measure of one number of connections, beside the least that batches."""
 
     def throughput(lab: Lab) -> Figure:
-        with (
-            tempfile.TemporaryDirectory() as cache,
-            running(
-                launches.ours(lab.payment, lab.payment_uri, cache, {**lab.s3, **launches.BATCHING}), cpu=lab.server_cpu
-            ) as ours,
-            running(launches.batching(lab.payment), cpu=lab.server_cpu) as floor,
-        ):
-            both = (ours, floor)
-            for server in both:
-                prepare(server, lab)
-            pairs = in_turns(
-                lab.guard,
-                lab.rounds,
-                ours=lambda: rate(ours, lab, connections),
-                floor=lambda: rate(floor, lab, connections),
-            )
-            for server in both:
-                server.resume()
-                check(server, lab.payment)
-            return figure(f"throughput_c{connections}", pairs)
+        floor = Contender(launch=launches.batching(lab.payment), subject=lab.payment)
+        return figure(f"throughput_c{connections}", pairs(lab, floor, connections=connections))
 
     return throughput
 
 
-def prepare(server: Server, lab: Lab) -> None:
+def pairs(lab: Lab, other: Contender, *, connections: int) -> list[Pair]:
+    """Requests per second. Both servers are up; the one that is not measured stands still."""
+    with tempfile.TemporaryDirectory() as cache:
+        launch = launches.ours(lab.payment, lab.payment_uri, cache, {**lab.s3, **launches.BATCHING})
+        with running(launch, cpu=lab.server_cpu) as ours, running(other.launch, cpu=lab.server_cpu) as floor:
+            both = ((ours, lab.payment), (floor, other.subject))
+            for server, subject in both:
+                prepare(server, subject)
+            measured = in_turns(
+                lab.guard,
+                lab.rounds,
+                ours=lambda: rate(ours, lab.payment, lab, connections=connections),
+                floor=lambda: rate(floor, other.subject, lab, connections=connections),
+            )
+            for server, subject in both:
+                server.resume()
+                check(server, subject)
+            return measured
+
+
+def prepare(server: Server, subject: Subject) -> None:
     """Wait for the first answer, check all, and make it stand still."""
-    first_right_answer(server, lab.payment)
-    check(server, lab.payment)
+    first_right_answer(server, subject)
+    check(server, subject)
     server.pause()
 
 
-def rate(server: Server, lab: Lab, connections: int) -> float:
+def rate(server: Server, subject: Subject, lab: Lab, *, connections: int) -> float:
     """Requests per second of a server that stood still, and does so again afterwards."""
     server.resume()
-    body = lab.payment.body(0)
+    body = subject.body(0)
     wrk(server, body, connections=connections, seconds=WARM_SECONDS, cpu=lab.load_cpu)
     load = wrk(server, body, connections=connections, seconds=lab.seconds, cpu=lab.load_cpu)
     server.pause()
