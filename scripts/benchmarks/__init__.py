@@ -7,7 +7,10 @@ the ratio of the two, measured in turns within one run, holds from one machine t
     lab        the place of one run: its cores, its models, its S3, its noise guard
     measures/  one module per figure: what is started, what is asked, what is compared
     contest    ours and floor in turns, as pairs
-    servers, client, load, noise, s3, subjects   the effects: processes, requests, wrk, the machine's other users
-    figures, report   pure: pairs -> ratio -> target met or not -> table, JSON
+    servers, client, load, noise, s3, venvs   the effects: processes, requests, wrk, the machine's other users
+    subjects, dialects   pure: a model's rows and right answers, and the JSON in which a server is asked for them
+    launches, rivals     pure: how ours, the floors and the peers are started
+    figures, report      pure: pairs -> ratio -> target met or not -> table, JSON
     floors/    the floors themselves, started as processes of their own
+    peers/     other servers in the floors' place, one folder each, for `scripts/bench peers`
 """

@@ -3,19 +3,88 @@
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
+from typing import Any, Final
 
 import click
 
-from scripts.benchmarks import report
+from scripts.benchmarks import report, venvs
 from scripts.benchmarks.faults import CannotMeasure
-from scripts.benchmarks.figures import Figure
+from scripts.benchmarks.figures import Figure, Versus, figure
 from scripts.benchmarks.lab import Lab
+from scripts.benchmarks.measures import peers as against
 from scripts.benchmarks.measures.every import EVERY
 from scripts.benchmarks.noise import Guard
+from scripts.benchmarks.rivals import PEERS, Peer
 
-PACKAGES = {"taskset": "util-linux", "wrk": "wrk"}
+PACKAGES: Final = {"taskset": "util-linux", "wrk": "wrk"}
+FAULTS: Final = (CannotMeasure, OSError, HTTPException)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What every command takes."""
+
+    file: Path | None
+    rounds: int
+    seconds: int
+    model: str
+    server_cpu: int
+    load_cpu: int
+    patience: float
+
+    def lab(self, *, patience: float) -> Lab:
+        """The place of this run. Raises ClickException where its cores are not ours to use."""
+        need_cpus(self.server_cpu, self.load_cpu)
+        return Lab(
+            guard=Guard(cpus=(self.server_cpu, self.load_cpu), patience=patience),
+            say=_say,
+            server_cpu=self.server_cpu,
+            load_cpu=self.load_cpu,
+            rounds=self.rounds,
+            seconds=self.seconds,
+            version=self.model,
+        )
+
+    def hand_over(self, text: str, document: object, failed: Sequence[str]) -> None:
+        """Print and write the result. Raises ClickException that names what is missing from it."""
+        click.echo(f"payment-model {self.model}; {report.machine()}\n\n{text}")
+        if self.file:
+            self.file.write_text(json.dumps(document, indent=2) + "\n")
+        if failed:
+            raise click.ClickException(f"not measured: {'; '.join(failed)}")
+
+
+def with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Declare `Options` on a command, which gets them as keywords."""
+    number = click.IntRange(min=1)
+    path = click.Path(dir_okay=False, writable=True, path_type=Path)
+    options = (
+        click.option("--json", "file", type=path, help="Write the figures here."),
+        click.option("--rounds", type=number, default=7, show_default=True, help="Pairs per figure."),
+        click.option("--seconds", type=number, default=3, show_default=True, help="Length of one load."),
+        click.option(
+            "--model",
+            type=click.Choice(["v1", "v2"]),
+            default="v1",
+            show_default=True,
+            help="Version of the payment model.",
+        ),
+        click.option("--server-cpu", default=0, show_default=True, help="The core of what is measured."),
+        click.option("--load-cpu", default=1, show_default=True, help="The core of everything else."),
+        click.option(
+            "--patience",
+            default=180.0,
+            show_default=True,
+            help="Seconds to spend on waiting out noise; for each peer, where it is about peers.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def need_tools(names: Sequence[str]) -> None:
@@ -41,7 +110,7 @@ def measured(lab: Lab, names: Sequence[str]) -> tuple[list[Figure], list[str]]:
         lab.say(f"{name} ...")
         try:
             figures.append(EVERY[name](lab))
-        except (CannotMeasure, OSError) as error:
+        except FAULTS as error:
             failed.append(name)
             lab.say(f"{name} cannot be measured: {error}")
         else:
@@ -49,47 +118,62 @@ def measured(lab: Lab, names: Sequence[str]) -> tuple[list[Figure], list[str]]:
     return figures, failed
 
 
-@click.command(epilog=f"NAMES: {', '.join(EVERY)}; all of them where none is given.")
+def compared(lab: Lab, peer: Peer) -> tuple[list[Versus], list[str]]:
+    """Ours beside one peer, and what could not be measured, with the reason."""
+    lab.say(f"{peer.label} ...")
+    try:
+        venvs.make(peer.venv, peer.requirements)
+    except FAULTS as error:
+        return [], [f"{peer.label} cannot be installed: {error}"]
+    figures, failed = [], []
+    for name in against.names(peer):
+        try:
+            pairs = against.AGAINST[name](lab, peer.contender(lab.payment))
+            figures.append(Versus(peer=peer.label, figure=figure(name, pairs)))
+        except FAULTS as error:
+            failed.append(f"{peer.label} {name}: {error}")
+            lab.say(failed[-1])
+        else:
+            lab.say(f"{peer.label} {name} {figures[-1].figure.ratio:.3f}")
+    return figures, failed
+
+
+@click.command(epilog=f"NAMES: {', '.join(EVERY)}; all of them where none is given. scripts/bench peers --help: peers.")
 @click.argument("names", nargs=-1, type=click.Choice(list(EVERY)), metavar="[NAMES]...")
-@click.option(
-    "--json", "file", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Write the figures here."
-)
-@click.option("--rounds", type=click.IntRange(min=1), default=7, show_default=True, help="Pairs per figure.")
-@click.option("--seconds", type=click.IntRange(min=1), default=3, show_default=True, help="Length of one load.")
-@click.option("--model", type=click.Choice(["v1", "v2"]), default="v1", show_default=True, help="Of the payment model.")
-@click.option("--server-cpu", type=int, default=0, show_default=True, help="The core of what is measured.")
-@click.option("--load-cpu", type=int, default=1, show_default=True, help="The core of everything else.")
-@click.option("--patience", type=float, default=180, show_default=True, help="Seconds to spend on waiting out noise.")
-def main(
-    names: tuple[str, ...],
-    *,
-    file: Path | None,
-    rounds: int,
-    seconds: int,
-    model: str,
-    server_cpu: int,
-    load_cpu: int,
-    patience: float,
-) -> None:
+@with_options
+def main(names: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401 - each option has its own type
     """Measure ours beside the floors on one core, and print what share of them it reaches; some six minutes for all.
 
     A missed target is a result, not a failure: the exit code is 1 only where a figure could not be measured.
     """
+    options = Options(**given)
     chosen = list(dict.fromkeys(names)) or list(EVERY)
     need_tools(chosen)
-    need_cpus(server_cpu, load_cpu)
-    with Lab(
-        guard=Guard(cpus=(server_cpu, load_cpu), patience=patience),
-        say=lambda text: click.echo(text, err=True),
-        server_cpu=server_cpu,
-        load_cpu=load_cpu,
-        rounds=rounds,
-        seconds=seconds,
-        version=model,
-    ) as lab:
+    with options.lab(patience=options.patience) as lab:
         figures, failed = measured(lab, chosen)
-    click.echo(f"payment-model {model}; {report.machine()}\n\n{report.table(figures)}")
-    if file:
-        file.write_text(json.dumps(report.document(figures), indent=2) + "\n")
-    if failed:
-        raise click.ClickException(f"not measured: {', '.join(failed)}")
+    options.hand_over(report.table(figures), report.document(figures), failed)
+
+
+@click.command()
+@click.option("--peer", "names", multiple=True, type=click.Choice(list(PEERS)), help="Only this one; may be repeated.")
+@with_options
+def peers(names: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401 - as above
+    """Measure ours beside other Python model servers on one core; some four minutes for each.
+
+    Each is installed from its pins when first asked for, into .local/peers. The exit code is 1 where one could not be
+    measured; the others are, and it is named with the reason.
+    """
+    options = Options(**given)
+    need_tools(list(against.AGAINST))
+    results: list[Versus] = []
+    failed: list[str] = []
+    for name in dict.fromkeys(names) or PEERS:
+        with options.lab(patience=options.patience) as lab:  # one for each: no peer pays for the noise of another
+            got, missing = compared(lab, PEERS[name])
+        results += got
+        failed += missing
+    options.hand_over(report.versus_tables(results), report.versus_document(results), failed)
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)

@@ -87,6 +87,14 @@ class Figure:
         return self.target.met(self.ratio) and self.extra.get("live_max_ms", 0.0) <= LIVE_LIMIT_MS
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Versus:
+    """A figure whose floor is another server."""
+
+    peer: str
+    figure: Figure
+
+
 def figure(name: str, pairs: Sequence[Pair], extra: Mapping[str, float] | None = None) -> Figure:
     """Sum up the pairs of one name. Raises ValueError where there is none."""
     if not pairs:

@@ -10,9 +10,9 @@ from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 
-from scripts.benchmarks.figures import Figure
+from scripts.benchmarks.figures import Figure, Versus
 
-WIDTH = 120
+WIDTH = 1000  # as wide as it needs: a row of Markdown is one line
 
 
 def document(figures: Sequence[Figure]) -> dict[str, dict[str, object]]:
@@ -49,6 +49,47 @@ def table(figures: Sequence[Figure]) -> str:
             "yes" if each.met else "NO",
             _beside(each),
         )
+    return _markdown(shown)
+
+
+def versus_document(results: Sequence[Versus]) -> dict[str, dict[str, dict[str, object]]]:
+    """{figure: {peer: {ours, peer, ratio, unit, pairs, disturbed}}}."""
+    document: dict[str, dict[str, dict[str, object]]] = {}
+    for each in results:
+        document.setdefault(each.figure.name, {})[each.peer] = {
+            "ours": round(each.figure.ours, 3),
+            "peer": round(each.figure.floor, 3),
+            "ratio": round(each.figure.ratio, 4),
+            "unit": each.figure.target.unit,
+            "pairs": each.figure.pairs,
+            "disturbed": each.figure.disturbed,
+        }
+    return document
+
+
+def versus_tables(results: Sequence[Versus]) -> str:
+    """A Markdown table for each figure, one line a peer."""
+    names = dict.fromkeys(each.figure.name for each in results)
+    return "\n\n".join(_versus_table([each for each in results if each.figure.name == name]) for name in names)
+
+
+def _versus_table(results: Sequence[Versus]) -> str:
+    """The table of one figure, of which there is one result at least."""
+    name, target = results[0].figure.name, results[0].figure.target
+    shown = Table("peer", "ours", "peer's", "ours / peer", "beside", box=MARKDOWN)
+    for each in results:
+        shown.add_row(
+            each.peer,
+            f"{each.figure.ours:,.{target.digits}f}",
+            f"{each.figure.floor:,.{target.digits}f}",
+            f"{each.figure.ratio:.2f}",
+            _beside(each.figure),
+        )
+    better = "more is better" if target.higher_is_better else "less is better"
+    return f"**{name}**, {target.unit}, {better}\n\n{_markdown(shown)}"
+
+
+def _markdown(shown: Table) -> str:
     console = Console(width=WIDTH, color_system=None)
     with console.capture() as captured:
         console.print(shown)
