@@ -1,0 +1,118 @@
+"""What a ratio is, and how figures are shown."""
+
+import json
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scripts.benchmarks import report
+from scripts.benchmarks.figures import TARGETS, Pair, Versus, figure
+from scripts.benchmarks.measures.every import EVERY
+from scripts.benchmarks.transformer import flops_per_row
+
+RATES = st.floats(min_value=1e-3, max_value=1e6)
+PAIRS = st.lists(st.builds(Pair, ours=RATES, floor=RATES), min_size=1, max_size=9)
+
+
+class TestFigures:
+    def test_the_ratio_is_the_median_of_the_pairs_ratios(self) -> None:
+        """A moment that slows both halves of a pair changes the medians, and must not change the ratio."""
+        pairs = [Pair(ours=90, floor=100), Pair(ours=9, floor=10), Pair(ours=80, floor=100)]
+        assert figure("throughput_c1", pairs).ratio == pytest.approx(0.9)
+        assert figure("throughput_c1", pairs).ours == 80
+
+    @given(pairs=PAIRS)
+    def test_the_ratio_lies_among_the_pairs_ratios(self, pairs: list[Pair]) -> None:
+        ratios = [pair.ratio for pair in pairs]
+        got = figure("memory", pairs).ratio
+        assert min(ratios) <= got or got == pytest.approx(min(ratios))
+        assert got <= max(ratios) or got == pytest.approx(max(ratios))
+
+    @given(pairs=PAIRS, slower=st.floats(min_value=0.1, max_value=10))
+    def test_a_slower_machine_gives_the_same_ratio(self, pairs: list[Pair], slower: float) -> None:
+        there = [Pair(ours=pair.ours * slower, floor=pair.floor * slower) for pair in pairs]
+        assert figure("cold_start", there).ratio == pytest.approx(figure("cold_start", pairs).ratio)
+
+    def test_no_pair_is_no_figure(self) -> None:
+        with pytest.raises(ValueError, match="memory: no pair was measured"):
+            figure("memory", [])
+
+    @pytest.mark.parametrize(
+        ("name", "kept", "missed"),
+        [("cold_start", 1.3, 1.31), ("throughput_c8", 0.7, 0.69), ("heavy_model", 0.95, 0.94), ("memory", 1.25, 1.26)],
+    )
+    def test_a_target_is_kept_at_its_bound_and_on_the_better_side(self, name: str, kept: float, missed: float) -> None:
+        assert TARGETS[name].met(kept)
+        assert not TARGETS[name].met(missed)
+
+    @pytest.mark.parametrize(("live", "met"), [(20.0, True), (20.1, False)])
+    def test_the_heavy_model_also_owes_a_quick_liveness_answer(self, live: float, *, met: bool) -> None:
+        assert figure("heavy_model", [Pair(ours=1, floor=1)], {"live_max_ms": live}).met is met
+
+    def test_every_measure_has_a_target_and_every_target_a_measure(self) -> None:
+        assert list(EVERY) == list(TARGETS)
+
+    def test_the_heavy_model_costs_what_resnet_50_costs(self) -> None:
+        """8.2 GFLOP for one image of 224 x 224."""
+        assert flops_per_row() == pytest.approx(8.2e9, rel=0.02)
+
+
+class TestReport:
+    figures = (
+        figure("cold_start", [Pair(ours=200, floor=160)]),
+        figure("throughput_c1", [Pair(ours=6000, floor=10000, disturbed=True)], {"steal": 0.25}),
+    )
+
+    def test_json_has_ours_floor_ratio_and_unit_of_each_name(self) -> None:
+        written = json.loads(json.dumps(report.document(self.figures)))
+        assert list(written) == ["cold_start", "throughput_c1"]
+        expected = {"ours": 200, "floor": 160, "ratio": 1.25, "unit": "ms", "target": "<= 1.30", "met": True}
+        assert written["cold_start"].items() >= expected.items()
+        assert written["throughput_c1"].items() >= {"met": False, "disturbed": 1, "steal": 0.25}.items()
+
+    def test_the_table_shows_a_missed_target_and_the_noise(self) -> None:
+        kept, missed = report.table(self.figures).splitlines()[2:]
+        assert [cell.strip() for cell in kept.split("|")[1:8]] == [
+            "cold_start",
+            "200",
+            "160",
+            "ms",
+            "1.25",
+            "<= 1.30",
+            "yes",
+        ]
+        assert "NO" in missed
+        assert "1 of 1 pairs disturbed" in missed
+
+    peers = (
+        Versus(peer="mosec 1.0", figure=figure("throughput_c8", [Pair(ours=9000, floor=1200)])),
+        Versus(peer="litserve 2.0", figure=figure("throughput_c8", [Pair(ours=9000, floor=500, disturbed=True)])),
+        Versus(peer="mosec 1.0", figure=figure("memory", [Pair(ours=61.5, floor=123)])),
+    )
+
+    def test_peers_stand_in_a_table_for_each_figure(self) -> None:
+        first, second = report.versus_tables(self.peers).split("\n\n**memory**")
+        assert first.startswith("**throughput_c8**, req/s, more is better\n\n| peer")
+        mosec, litserve = (cells(line) for line in first.splitlines()[-2:])
+        assert mosec == ["mosec 1.0", "9,000", "1,200", "7.50", ""]
+        assert litserve == ["litserve 2.0", "9,000", "500", "18.00", "1 of 1 pairs disturbed"]
+        assert cells(second.splitlines()[-1]) == ["mosec 1.0", "61.5", "123.0", "0.50", ""]
+
+    def test_peers_in_json_go_by_figure_and_name(self) -> None:
+        written = json.loads(json.dumps(report.versus_document(self.peers)))
+        assert {name: list(each) for name, each in written.items()} == {
+            "throughput_c8": ["mosec 1.0", "litserve 2.0"],
+            "memory": ["mosec 1.0"],
+        }
+        expected = {"ours": 61.5, "peer": 123, "ratio": 0.5, "unit": "MiB", "pairs": 1, "disturbed": 0}
+        assert written["memory"]["mosec 1.0"] == expected
+
+    def test_the_processor_is_named_where_linux_names_it(self) -> None:
+        assert report.cpu_model("processor\t: 0\nmodel name\t: Fast One\nmodel name\t: Fast One\n") == "Fast One"
+        assert report.cpu_model("processor\t: 0\n") == os.uname().machine
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.split("|")[1:-1]]
