@@ -9,7 +9,7 @@ the ratio of the two, measured in turns within one run, holds from one machine t
     contest    ours and floor in turns, as pairs
     servers, client, load, noise, s3, venvs   the effects: processes, requests, wrk, the machine's other users
     subjects, dialects   pure: a model's rows and right answers, and the JSON in which a server is asked for them
-    launches, rivals     pure: how ours, the floors and the peers are started
+    launches, rivals     data: how ours, the floors and the peers are started
     figures, report      pure: pairs -> ratio -> target met or not -> table, JSON
     floors/    the floors themselves, started as processes of their own
     peers/     other servers in the floors' place, one folder each, for `scripts/bench peers`
