@@ -5,6 +5,8 @@ tensor is NaN (a missing value), both ways; an infinite output is `null` too. A 
 element type is refused, and so is a fraction for an integer input: nothing is rounded or wrapped silently.
 """
 
+import math
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -36,20 +38,23 @@ def load(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
         raise InvalidInput("body", got=where, expected="a JSON object in UTF-8") from None
 
 
-def tensor(field: str, value: object, spec: TensorSpec) -> np.ndarray:
-    """The (nested) list as an array of the input's element type. Raises `InvalidInput` naming the first bad element."""
-    try:
-        array = np.array(value)
-    except (ValueError, OverflowError):  # lists of unequal length
-        array = _REFUSED
-    if array.dtype is _FLOAT64 and spec.dtype is _FLOAT32:  # by far the most frequent case, without a further call
-        flat = array if array.ndim == 1 else array.ravel()
-        if flat.dot(flat) <= _FLOAT32_SQUARED:
-            return array.astype(_FLOAT32)
-    converted = _CONVERT[spec.dtype.kind](array, value, spec.dtype)
-    if converted is None:
+def numbers_only(body: bytes) -> bool:
+    """Whether all values of this JSON are numbers, in lists and objects: no string, true, false or null among them."""
+    return _KEYS.fullmatch(body.translate(None, _NUMERIC)) is not None
+
+
+def tensor(field: str, value: object, spec: TensorSpec, *, numbers_only: bool = False) -> np.ndarray:
+    """The (nested) list as an array of the input's element type. Raises `InvalidInput` naming the first bad element.
+
+    `numbers_only` says that `value` is known to hold nothing else. NumPy may then look at it directly; of other values it
+    makes what they are not: a float of true, and of a thousand strings the room of the longest a thousand times.
+    """
+    array = _quick(value, spec.dtype) if numbers_only else None
+    if array is None:
+        array = _exact(value, spec.dtype)
+    if array is None:
         raise _explain(field, value, spec)
-    return converted
+    return array
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 - an array, or an element of one
@@ -64,75 +69,43 @@ def dump(document: object) -> bytes:
     return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
 
 
-_LARGEST: Final = {  # of an element type's size: its largest number, and that squared
-    np.dtype(each).itemsize: (float(np.finfo(each).max), float(np.finfo(each).max) * float(np.finfo(each).max))
-    for each in (np.float16, np.float32, np.float64)
-}
+_NUMERIC: Final = b"0123456789+-.eE,[] \t\r\n"
+_KEYS: Final = re.compile(rb'(?:[{}]|"[^"\\]*":)*')
 _FLOAT64: Final = np.dtype(np.float64)
 _FLOAT32: Final = np.dtype(np.float32)
-_FLOAT32_SQUARED: Final = _LARGEST[4][1]
-_REFUSED: Final = np.empty(0, dtype="V1")
-_Converted = np.ndarray | None
+_WIDER_THAN_INT64: Final = (_FLOAT32, _FLOAT64)
+_SQUARED: Final = {  # of an element type: its largest number, squared
+    np.dtype(each): float(np.finfo(each).max) ** 2 for each in (np.float16, np.float32)
+} | {_FLOAT64: math.inf}
 
 
-def _floats(array: np.ndarray, value: object, dtype: np.dtype[Any]) -> _Converted:
-    kind = array.dtype.kind
-    if kind != "f":
-        array = _with_missing(value) if kind == "O" else array
-        if array.dtype.kind not in "fiu":
-            return None
-        array = array.astype(np.float64)
-    largest, squared = _LARGEST[dtype.itemsize]
-    flat = array if array.ndim == 1 else array.ravel()
-    # One dot product is the cheapest bound on all elements; only where it says nothing does the exact look follow.
-    if not flat.dot(flat) <= squared and (np.abs(array) > largest).any():
-        return None
-    return array.astype(dtype)
-
-
-def _with_missing(value: object) -> np.ndarray:
-    """The list with null as NaN, where all else is a number."""
-    array = np.array(value, dtype=object)
-    numbers = all(
-        each is None or (isinstance(each, (int, float)) and not isinstance(each, bool)) for each in array.flat
-    )
+def _quick(value: object, dtype: np.dtype[Any]) -> np.ndarray | None:
+    """What NumPy makes of a list of numbers, or None where only the exact look can tell."""
     try:
-        return array.astype(np.float64) if numbers else _REFUSED
-    except OverflowError:  # a whole number beyond every float
-        return _REFUSED
-
-
-def _integers(array: np.ndarray, value: object, dtype: np.dtype[Any]) -> _Converted:
-    if array.dtype.kind == "f" and array.size:  # NumPy makes floats of whole numbers on both sides of 2**63
-        array = np.array(value, dtype=object)
-        if not all(type(each) is int for each in array.flat):
-            return None
-    elif array.dtype.kind not in "iu":
+        array = np.array(value)
+    except (ValueError, OverflowError):  # lists of unequal length
         return None
-    limits = np.iinfo(dtype)
-    if array.size and (int(array.min()) < limits.min or int(array.max()) > limits.max):
+    if array.dtype is _FLOAT64 and dtype.kind == "f":
+        # The cheapest bound on all elements. np.dot would report the overflow that it is asked to find.
+        return array.astype(dtype) if np.vdot(array, array) <= _SQUARED[dtype] else None
+    if array.dtype.kind == "i" and dtype in _WIDER_THAN_INT64:
+        return array.astype(dtype)
+    if array.dtype.kind == "i" and dtype.kind in "iu" and array.size:
+        limits = np.iinfo(dtype)
+        return array.astype(dtype) if array.min() >= limits.min and array.max() <= limits.max else None
+    return None
+
+
+def _exact(value: object, dtype: np.dtype[Any]) -> np.ndarray | None:
+    """Look at every element; None where one does not fit."""
+    try:
+        objects = np.array(value, dtype=object)
+    except ValueError:  # lists that NumPy cannot bring into one shape
         return None
-    return array.astype(dtype)
-
-
-def _booleans(array: np.ndarray, _: object, __: np.dtype[Any]) -> _Converted:
-    return array if array.dtype.kind == "b" else None
-
-
-def _strings(array: np.ndarray, value: object, _: np.dtype[Any]) -> _Converted:
-    if array.dtype.kind != "U":
+    fits = _fits(dtype)
+    if not all(fits(each) for each in objects.ravel().tolist()):
         return None
-    objects = np.array(value, dtype=object)
-    return objects if all(isinstance(each, str) for each in objects.flat) else None
-
-
-_CONVERT: Final[dict[str, Callable[[np.ndarray, object, np.dtype[Any]], _Converted]]] = {
-    "f": _floats,
-    "i": _integers,
-    "u": _integers,
-    "b": _booleans,
-    "O": _strings,
-}
+    return objects if dtype == STRING else objects.astype(dtype)
 
 
 def _explain(field: str, value: object, spec: TensorSpec) -> InvalidInput:
@@ -174,12 +147,19 @@ def _fits(dtype: np.dtype[Any]) -> Callable[[object], bool]:
     if dtype.kind == "b":
         return lambda each: isinstance(each, bool)
     if dtype.kind == "f":
-        largest = float(np.finfo(dtype).max)
+        beyond = _beyond(dtype)
         return lambda each: (
-            each is None or (isinstance(each, (int, float)) and not isinstance(each, bool) and abs(each) <= largest)
+            each is None or (isinstance(each, (int, float)) and not isinstance(each, bool) and abs(each) < beyond)
         )
     limits = np.iinfo(dtype)
     return lambda each: isinstance(each, int) and not isinstance(each, bool) and limits.min <= each <= limits.max
+
+
+def _beyond(dtype: np.dtype[Any]) -> float | int:
+    """The least number that is rounded to infinity: half a step above the largest of the element type."""
+    largest = np.finfo(dtype).max
+    step = int(largest) - int(np.nextafter(largest, dtype.type(0)))
+    return int(largest) + step // 2
 
 
 def show(value: object) -> str:

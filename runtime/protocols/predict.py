@@ -38,14 +38,17 @@ class Query:
 def parse(body: bytes, signature: Signature) -> Query:
     """Read a request body. Raises `InvalidInput` naming the field, what came and what would be right."""
     inputs = _inputs_of(json_tensors.load(body))
+    numbers_only = json_tensors.numbers_only(body)
     if isinstance(inputs, dict):
-        return _named(inputs, signature)
+        return _named(inputs, signature, numbers_only=numbers_only)
     if not isinstance(inputs, list):
         raise InvalidInput("inputs", got=json_tensors.show(inputs), expected="a list, or an object of named tensors")
     if len(signature.inputs) != 1:
         names = ", ".join(spec.name for spec in signature.inputs)
         raise InvalidInput("inputs", got="a list", expected=f"an object, as this model has several inputs: {names}")
-    tensor, one_row = _shaped("inputs", inputs, signature.inputs[0], batchable=signature.batchable)
+    spec = signature.inputs[0]
+    array = json_tensors.tensor("inputs", inputs, spec, numbers_only=numbers_only)
+    tensor, one_row = _shaped("inputs", array, spec, batchable=signature.batchable)
     return Query([tensor], one_row=one_row, by_name=False)
 
 
@@ -83,7 +86,7 @@ def _inputs_of(document: object) -> object:
     raise InvalidInput(f"{other:.60}", got="an unknown field", expected='"inputs" alone')
 
 
-def _named(inputs: dict[str, object], signature: Signature) -> Query:
+def _named(inputs: dict[str, object], signature: Signature, *, numbers_only: bool) -> Query:
     known = [spec.name for spec in signature.inputs]
     for name in inputs:
         if name not in known:
@@ -95,7 +98,9 @@ def _named(inputs: dict[str, object], signature: Signature) -> Query:
     for spec in signature.inputs:
         if spec.name not in inputs:
             raise InvalidInput(f"inputs.{spec.name}", got="nothing", expected=spec.describe())
-        tensor, one_row = _shaped(f"inputs.{spec.name}", inputs[spec.name], spec, batchable=signature.batchable)
+        field = f"inputs.{spec.name}"
+        array = json_tensors.tensor(field, inputs[spec.name], spec, numbers_only=numbers_only)
+        tensor, one_row = _shaped(field, array, spec, batchable=signature.batchable)
         tensors.append(tensor)
         forms.append(one_row)
     if len(set(forms)) > 1:
@@ -103,9 +108,8 @@ def _named(inputs: dict[str, object], signature: Signature) -> Query:
     return Query(tensors, one_row=any(forms), by_name=True)
 
 
-def _shaped(field: str, value: object, spec: TensorSpec, *, batchable: bool) -> tuple[np.ndarray, bool]:
+def _shaped(field: str, array: np.ndarray, spec: TensorSpec, *, batchable: bool) -> tuple[np.ndarray, bool]:
     """The tensor with its first axis, and whether the caller left that out."""
-    array = json_tensors.tensor(field, value, spec)
     if spec.shape is None:
         return array, False
     rank = len(spec.shape)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 import pytest
 from hypothesis import given
@@ -19,15 +20,17 @@ from runtime.protocols import predict
 from tests import strategies
 
 
-def spec(name: str, shape: Shape | None, dtype: object = "f4") -> TensorSpec:
-    return TensorSpec(name, np.dtype(dtype), shape)  # type: ignore[arg-type] # as NumPy takes it
+def spec(name: str, shape: Shape | None, dtype: npt.DTypeLike = "f4") -> TensorSpec:
+    return TensorSpec(name, np.dtype(dtype), shape)
 
 
 FLAT = Signature((spec("x", ("batch", 3)),), (spec("y", ("batch", 1)),))
 SCALARS = Signature((spec("x", ("batch",)),), (spec("y", ("batch",)),))
 IMAGE = Signature((spec("image", ("batch", 3, 2, 2)),), (spec("y", ("batch", 2)),))
 DYNAMIC = Signature((spec("tokens", ("batch", "length"), "i8"),), (spec("y", ("batch", 2)),))
-TWO = Signature((spec("a", ("batch", 2)), spec("b", ("batch",), "i8")), (spec("y", ("batch",)), spec("z", ("batch", 2))))
+TWO = Signature(
+    (spec("a", ("batch", 2)), spec("b", ("batch",), "i8")), (spec("y", ("batch",)), spec("z", ("batch", 2)))
+)
 FIXED = Signature((spec("x", (2, 2)),), (spec("y", (2, 2)),))
 OPEN = Signature((spec("x", None),), (spec("y", None),))
 TEXT = Signature((spec("text", ("batch",), STRING),), (spec("label", ("batch",), STRING),))
@@ -92,7 +95,8 @@ def test_each_form_is_read_as_what_it_means(
     assert (query.one_row, query.by_name) == (one_row, by_name)
 
 
-F = np.float32
+def F(values: object) -> np.ndarray:  # noqa: N802 - it reads as a type
+    return np.array(values, np.float32)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +112,7 @@ F = np.float32
         (TWO, {"a": [1, 2], "b": 1}, [F([7]), F([[1, 2]])], {"y": 7, "z": [1, 2]}),
         (TWO, {"a": [[1, 2]], "b": [1]}, [F([7]), F([[1, 2]])], {"y": [7], "z": [[1, 2]]}),
         (FIXED, [[1, 2], [3, 4]], [F([[1, 2], [3, 4]])], [[1, 2], [3, 4]]),
-        (OPEN, [1, 2], [np.array(3, F)], 3),
+        (OPEN, [1, 2], [F(3)], 3),
         (TEXT, ["a"], [np.array(["b"], dtype=object)], ["b"]),
         (TEXT, {"text": "a"}, [np.array(["b"], dtype=object)], {"label": "b"}),
         (NOTHING, {}, [F([1, 2, 3])], {"y": [1, 2, 3]}),
@@ -162,8 +166,8 @@ def test_what_is_sent_comes_back_through_a_model_that_changes_nothing(
         (FLAT, body("a,b"), 'inputs: got "a,b"; expected a list, or an object of named tensors'),
         (FLAT, body([]), "inputs: got no elements; expected float32[batch, 3]"),
         (FLAT, body([[]]), "inputs: got no elements; expected float32[batch, 3]"),
-        (TEXT, body({"text": [[]]}), "inputs.text: got no elements; expected a string (string[batch])"),
-        (DYNAMIC, body([[]]), "inputs: got no elements; expected a whole number (int64[batch, length])"),
+        (TEXT, body({"text": [[]]}), "inputs.text: got no elements; expected string[batch]"),
+        (DYNAMIC, body([[]]), "inputs: got no elements; expected int64[batch, length]"),
         (FLAT, body([[[1]]]), "inputs: got shape [1, 1, 1]; expected one row [3] or rows float32[batch, 3]"),
         (IMAGE, body([1, 2]), "inputs: got shape [2]; expected one row [3, 2, 2] or rows float32[batch, 3, 2, 2]"),
         (DYNAMIC, body([[[1]]]), "inputs: got shape [1, 1, 1]; expected one row or rows int64[batch, length]"),
@@ -178,7 +182,11 @@ def test_what_is_sent_comes_back_through_a_model_that_changes_nothing(
             "inputs: got one row in some inputs, rows in others; expected the same form in each",
         ),
         (FLAT, body([1, "2", 3]), 'inputs[1]: got "2"; expected a number or null (float32[batch, 3])'),
-        (FLAT, body({"x": [[1, 2, 3], [1, 2]]}), "inputs.x[1]: got 2 elements where inputs.x[0] has 3; expected a number"),
+        (
+            FLAT,
+            body({"x": [[1, 2, 3], [1, 2]]}),
+            "inputs.x[1]: got 2 elements where inputs.x[0] has 3; expected a number",
+        ),
     ],
 )
 def test_a_refusal_names_the_field_what_came_and_what_would_be_right(
