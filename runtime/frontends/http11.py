@@ -63,7 +63,7 @@ class Http11(ZttpProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self.exchange: Exchange | None = None
         self._quiet_since: float | None = None  # on the loop's clock; None while something is being read or answered
-        self._all_by_uvicorn = self.access_log or self.limit_concurrency is not None or self.config.reset_contextvars
+        self._all_by_uvicorn = config.access_log or config.limit_concurrency is not None or config.reset_contextvars
 
     def data_received(self, data: bytes) -> None:
         """Read what came."""

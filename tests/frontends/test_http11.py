@@ -156,9 +156,11 @@ def test_a_connection_is_kept_for_the_next_request_and_counted_once(ours: Runnin
         client.connect()
         mine = client.sock.getsockname()
         for number in range(10):
-            client.request("POST", "/echo", body=str(number))
-            assert json.loads(client.getresponse().read())[1] == str(number)
+            client.request("GET", f"/echo/{number}")
+            assert f"'/echo/{number}'" in json.loads(client.getresponse().read())[0]
             assert client.sock.getsockname() == mine
+        [connection] = (each for each in ours.server.server_state.connections if getattr(each, "client", None) == mine)
+        assert not cast("Http11", connection).cycle  # no request was left to uvicorn
     assert ours.server.server_state.total_requests == before + 10
     eventually(lambda: not ours.server.server_state.tasks)
 
