@@ -52,7 +52,7 @@ def two_in_two_out(path: Path) -> Path:
 
 
 def lookup(path: Path, *, entries: int = 10) -> Path:
-    """`y` = `index` * 10, by a table: an index outside of [-entries, entries) cannot be computed. [batch] -> [batch]."""
+    """`y` = 10 `index`, by a table: an index outside of [-entries, entries) cannot be computed. [batch] -> [batch]."""
     node = helper.make_node("Gather", ["table", "index"], ["y"], axis=0)
     table = np.arange(entries, dtype=np.float32) * 10
     return save(path, [node], [value("index", INT64, ["batch"])], [value("y", FLOAT, ["batch"])], table=table)

@@ -27,14 +27,14 @@ class Model:
         self.seconds = seconds
         self.batches: list[list[float]] = []  # the first number of each row
         self.threads: set[int] = set()
-        self.gate: Event | None = None  # a run waits for it
+        self.gate = Event()  # a run waits for it
+        self.gate.set()
         self.broken: Exception | None = None
 
     def __call__(self, tensors: Tensors) -> Tensors:
         self.batches.append([float(row.flat[0]) for row in tensors[0]])
         self.threads.add(get_ident())
-        if self.gate:
-            assert self.gate.wait(10)
+        assert self.gate.wait(10)
         if self.broken:
             raise self.broken
         time.sleep(self.seconds)
@@ -123,7 +123,7 @@ def test_what_arrives_in_one_pass_of_the_loop_shares_a_run_in_order() -> None:
 
 def test_what_arrives_during_a_run_shares_the_next() -> None:
     model = Model()
-    model.gate = Event()
+    model.gate.clear()
 
     async def scenario(batcher: Batcher) -> None:
         first = batcher.submit(row(0), 1)
@@ -131,7 +131,7 @@ def test_what_arrives_during_a_run_shares_the_next() -> None:
         assert batcher.busy
         rest = [batcher.submit(row(number), 1) for number in range(1, 6)]
         assert batcher.waiting == 5
-        model.gate and model.gate.set()
+        model.gate.set()
         assert [answer(each) for each in await asyncio.gather(first, *rest)] == [0, 2, 4, 6, 8, 10]
 
     batching(scenario, model, cost=SLOW, max_wait=0.0)
@@ -221,7 +221,7 @@ def test_a_poisoned_row_fails_alone() -> None:
 
 def test_an_expired_request_is_told_at_its_deadline_and_never_run() -> None:
     model = Model()
-    model.gate = Event()
+    model.gate.clear()
 
     async def scenario(batcher: Batcher) -> None:
         first = batcher.submit(row(0), 1)
@@ -232,7 +232,7 @@ def test_an_expired_request_is_told_at_its_deadline_and_never_run() -> None:
         with pytest.raises(DeadlineExceeded, match=r"past the timeout of 0\.05 s; the model never saw it"):
             await late
         assert 0.04 < time.perf_counter() - began < 0.5
-        model.gate and model.gate.set()
+        model.gate.set()
         assert [answer(each) for each in await asyncio.gather(first, patient)] == [0, 4]
 
     batching(scenario, model, cost=SLOW)
@@ -241,14 +241,14 @@ def test_an_expired_request_is_told_at_its_deadline_and_never_run() -> None:
 
 def test_a_caller_cannot_wait_longer_than_the_model_allows() -> None:
     model = Model()
-    model.gate = Event()
+    model.gate.clear()
 
     async def scenario(batcher: Batcher) -> None:
         first = batcher.submit(row(0), 1)
         await settled(model)
         with pytest.raises(DeadlineExceeded, match=r"timeout of 0\.03 s"):
             await batcher.submit(row(1), 1, timeout=60)
-        model.gate and model.gate.set()
+        model.gate.set()
         await first
 
     batching(scenario, model, cost=SLOW, timeout=0.03)
@@ -259,7 +259,7 @@ def test_a_deadline_that_passed_unseen_is_found_before_the_run() -> None:
 
     async def scenario(batcher: Batcher) -> None:
         late = batcher.submit(row(1), 1, timeout=0.005)
-        time.sleep(0.02)  # the loop is held up: no timer could tell
+        time.sleep(0.02)  # noqa: ASYNC251 - the loop is held up: no timer could tell
         with pytest.raises(DeadlineExceeded):
             await late
 
@@ -269,14 +269,14 @@ def test_a_deadline_that_passed_unseen_is_found_before_the_run() -> None:
 
 def test_a_cancelled_request_is_never_run() -> None:
     model = Model()
-    model.gate = Event()
+    model.gate.clear()
 
     async def scenario(batcher: Batcher) -> None:
         first = batcher.submit(row(0), 1)
         await settled(model)
         gone, stays = batcher.submit(row(1), 1), batcher.submit(row(2), 1)
         gone.cancel()
-        model.gate and model.gate.set()
+        model.gate.set()
         assert answer(await stays) == 4
         assert answer(await first) == 0
 
@@ -286,13 +286,13 @@ def test_a_cancelled_request_is_never_run() -> None:
 
 def test_who_leaves_during_the_run_spoils_nothing() -> None:
     model = Model()
-    model.gate = Event()
+    model.gate.clear()
 
     async def scenario(batcher: Batcher) -> None:
         futures = [batcher.submit(row(number), 1) for number in range(3)]
         await settled(model)
         futures[1].cancel()
-        model.gate and model.gate.set()
+        model.gate.set()
         assert answer(await futures[0]) == 0
         assert answer(await futures[2]) == 4
 
@@ -302,7 +302,7 @@ def test_who_leaves_during_the_run_spoils_nothing() -> None:
 
 def test_a_full_queue_refuses_at_once_and_says_when_to_come_again() -> None:
     model = Model()
-    model.gate = Event()
+    model.gate.clear()
 
     async def scenario(batcher: Batcher) -> None:
         first = batcher.submit(row(0), 1)
@@ -312,7 +312,7 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_come_again() -> None:
             batcher.submit(row(9), 1)
         assert refused.value.retry_after == 4  # four requests, one row a run, a second each
         assert refused.value.details == {"limit": 4, "retry_after": 4}
-        model.gate and model.gate.set()
+        model.gate.set()
         await asyncio.gather(first, *waiting)
         assert answer(await batcher.submit(row(5), 1)) == 10
 
@@ -439,9 +439,7 @@ def test_a_false_batch_axis_is_found_out_and_answered_right(tmp_path: Path) -> N
 @pytest.mark.parametrize("batchable", [True, False])
 def test_a_model_that_fails_alone_tells_its_own_caller(batchable: bool) -> None:  # noqa: FBT001 - a parameter of the table
     async def scenario(batcher: Batcher) -> None:
-        told = await asyncio.gather(
-            *(batcher.submit(row(number), 1) for number in (1, -1, 2)), return_exceptions=True
-        )
+        told = await asyncio.gather(*(batcher.submit(row(number), 1) for number in (1, -1, 2)), return_exceptions=True)
         assert [isinstance(each, RejectedByModel) for each in told] == [False, True, False]
 
     batching(scenario, Model(), batchable=batchable)

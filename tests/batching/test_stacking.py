@@ -30,7 +30,7 @@ def test_a_lone_request_is_not_copied() -> None:
     assert split([rows], [2])[0][0] is rows
 
 
-@pytest.mark.parametrize("output", [np.zeros((2, 1)), np.zeros((4, 1)), np.float32([7.0]), np.array(7.0)])
+@pytest.mark.parametrize("output", [np.zeros((2, 1)), np.zeros((4, 1)), np.array([7.0]), np.array(7.0)])
 @pytest.mark.parametrize("rows", [[3], [1, 2]])
 def test_an_output_with_another_number_of_rows_is_found_out(output: np.ndarray, rows: list[int]) -> None:
     outputs: Tensors = [np.zeros((3, 1)), output]

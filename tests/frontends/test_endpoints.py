@@ -154,7 +154,9 @@ def test_more_rows_than_the_queue_holds_are_413(tmp_path: Path) -> None:
 async def raw(served: Served, inputs: object, model: str = "m") -> tuple[int, Any]:
     """One request over a connection of its own, without a client's own costs: status and document."""
     body = json.dumps({"inputs": inputs}).encode()
-    head = f"POST /api/v1/models/{model}/predict HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {len(body)}"
+    head = (
+        f"POST /api/v1/models/{model}/predict HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {len(body)}"
+    )
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
     writer.write(head.encode() + b"\r\n\r\n" + body)
     answer = await reader.read()
@@ -239,7 +241,13 @@ def test_metrics_count_what_was_answered(served: Served) -> None:
 
 
 def test_garbage_on_the_wire_ends_nothing(served: Served) -> None:
-    for garbage in (b"\x00\xff" * 100, b"GET\r\n\r\n", b"POST / HTTP/9.9\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nxx", b"\x16\x03\x01"):
+    for garbage in (
+        b"\x00\xff" * 100,
+        b"GET\r\n\r\n",
+        b"POST / HTTP/9.9\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nxx",
+        b"\x16\x03\x01",
+    ):
         with socket.create_connection(("127.0.0.1", served.port), 5) as raw:
             raw.sendall(garbage)
             raw.shutdown(socket.SHUT_WR)
@@ -314,7 +322,9 @@ def test_callers_that_leave_are_taken_out_of_the_queue(tmp_path: Path, heavy: Pa
         body = b'{"inputs":[2,0]}'
         for _ in range(20):
             with socket.create_connection(("127.0.0.1", served.port), 5) as leaving:
-                leaving.sendall(f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body)
+                leaving.sendall(
+                    f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
+                )
                 time.sleep(0.001)
         assert first.result().status_code == 200
         assert served.predict([3, 0]).json()["outputs"] == [3, 0]

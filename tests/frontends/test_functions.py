@@ -58,7 +58,7 @@ def payments(s3: S3Server, payment_model: str, tmp_path_factory: pytest.TempPath
     """payment-model and its function, as a pod runs them."""
     settings = {"SCALEZERO_MODEL_URI": payment_model, "SCALEZERO_MODEL_NAME": "payment-model", "K_REVISION": "p-2"}
     folder = tmp_path_factory.mktemp("payments")
-    with serving(folder, env=s3.environment(), FUNCTION_SOURCE=str(MAIN), **settings) as served:
+    with serving(folder, env={**s3.environment(), **settings}, FUNCTION_SOURCE=str(MAIN)) as served:
         yield served
 
 
@@ -128,13 +128,14 @@ def test_the_models_own_refusal_is_told_as_the_api_tells_it(tmp_path: Path, main
         assert post(served, {"rows": [[index, 1] for index in range(100)]}).json()["outputs"][99] == [198, 2]
 
 
-def test_a_model_that_cannot_be_loaded_is_503_through_the_function_too(tmp_path: Path, main: Path) -> None:
-    missing = tmp_path / "none" / "m.onnx"
-    with serving(tmp_path, missing, "--lazy", FUNCTION_SOURCE=str(main)) as served:
+def test_a_model_that_cannot_be_loaded_is_503_through_the_function_too(
+    s3: S3Server, tmp_path: Path, main: Path
+) -> None:
+    s3.make_bucket("hosted")
+    uri = "s3://hosted/late/m.onnx"
+    with serving(tmp_path, uri, "--lazy", env=s3.environment(), FUNCTION_SOURCE=str(main)) as served:
         assert error_of(post(served, {"rows": [[1, 2]]}), 503)["code"] == "artifact_missing"
-        models.doubling(tmp_path / "there.onnx")
-        missing.parent.mkdir()
-        (tmp_path / "there.onnx").rename(missing)
+        s3.put(uri, (tmp_path / "m.onnx").read_bytes())
         assert post(served, {"rows": [[1, 2]]}).json()["outputs"] == [[2, 4]]
 
 
@@ -161,7 +162,7 @@ def test_a_function_that_cannot_be_loaded_keeps_traffic_away_and_says_why(
     source.write_text(code)
     models.doubling(tmp_path / "m.onnx")
     settings = {"FUNCTION_SOURCE": str(source), "FUNCTION_TARGET": target}
-    with serving(tmp_path, tmp_path / "m.onnx", ready=False, **settings) as served:
+    with serving(tmp_path, tmp_path / "m.onnx", ready=False, env=settings) as served:
         error = error_of(post(served, {}), 503)
         assert error["code"] == "function_failed"
         assert told in error["message"]
@@ -175,7 +176,7 @@ def test_a_function_that_cannot_be_loaded_keeps_traffic_away_and_says_why(
 def test_no_more_calls_run_or_wait_than_are_allowed(tmp_path: Path, main: Path) -> None:
     settings = {"SCALEZERO_FUNCTION_THREADS": "2", "SCALEZERO_QUEUE_SIZE": "1", "FUNCTION_TARGET": "slow"}
     with (
-        serving(tmp_path, tmp_path / "m.onnx", FUNCTION_SOURCE=str(main), **settings) as served,
+        serving(tmp_path, tmp_path / "m.onnx", FUNCTION_SOURCE=str(main), env=settings) as served,
         ThreadPoolExecutor(8) as callers,
     ):
         assert post(served, {}).text == "done"
@@ -191,12 +192,14 @@ def test_no_more_calls_run_or_wait_than_are_allowed(tmp_path: Path, main: Path) 
 
 def test_a_body_above_the_limit_is_413_for_a_function_too(tmp_path: Path, main: Path) -> None:
     settings = {"SCALEZERO_MAX_BODY_BYTES": "1000", "FUNCTION_TARGET": "large"}
-    with serving(tmp_path, tmp_path / "m.onnx", FUNCTION_SOURCE=str(main), **settings) as served:
-        with served.client() as client:
-            assert client.post("/", content=b"x" * 1000).text == "1000"
-            assert error_of(client.post("/", content=b"x" * 1001), 413)["code"] == "payload_too_large"
-            pieces = (b"x" * 100 for _ in range(11))
-            assert error_of(client.post("/", content=pieces), 413)["code"] == "payload_too_large"
+    with (
+        serving(tmp_path, tmp_path / "m.onnx", FUNCTION_SOURCE=str(main), env=settings) as served,
+        served.client() as client,
+    ):
+        assert client.post("/", content=b"x" * 1000).text == "1000"
+        assert error_of(client.post("/", content=b"x" * 1001), 413)["code"] == "payload_too_large"
+        pieces = (b"x" * 100 for _ in range(11))
+        assert error_of(client.post("/", content=pieces), 413)["code"] == "payload_too_large"
 
 
 def test_a_chunked_body_reaches_the_function(tmp_path: Path, main: Path) -> None:
@@ -210,12 +213,20 @@ def test_the_same_function_runs_under_the_plain_functions_framework(
     s3: S3Server, payment_model: str, tmp_path: Path
 ) -> None:
     port = free_port()
-    command = [Path(sys.executable).with_name("functions-framework"), "--source", MAIN, "--target", "handle"]
+    command: list[str | Path] = [
+        Path(sys.executable).with_name("functions-framework"),
+        "--source",
+        MAIN,
+        "--target",
+        "handle",
+    ]
     settings = {"SCALEZERO_MODEL_URI": payment_model, "SCALEZERO_MODEL_NAME": "payment-model"}
     env = {**environment(tmp_path, **settings), **s3.environment(), "PORT": str(port), "HOST": "127.0.0.1"}
     log = tmp_path / "framework.log"
     with log.open("wb") as sink:
-        process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, cwd=MAIN.parents[2])
+        process = subprocess.Popen(
+            command, env=env, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, cwd=MAIN.parents[2]
+        )
     served = Served(url=f"http://127.0.0.1:{port}", port=port, process=process, log=log)
     try:
         for _ in range(500):

@@ -40,7 +40,9 @@ def test_a_path_that_fits_gives_its_parameters_however_often_it_is_asked(path: s
         assert match.parameters == parameters
 
 
-@pytest.mark.parametrize("path", ["/", "", "/models", "/models/", "/models/m/n/predict", "/models/m/predict/", "/aXb", "/a.b\n"])
+@pytest.mark.parametrize(
+    "path", ["/", "", "/models", "/models/", "/models/m/n/predict", "/models/m/predict/", "/aXb", "/a.b\n"]
+)
 def test_a_path_that_fits_no_pattern_has_no_match(path: str) -> None:
     assert Routes(ROUTES).match(path) is None
 

@@ -42,7 +42,7 @@ def test_every_element_type_goes_in_and_out(tmp_path: Path, element: int, dtype:
     session = opened(models.identity(tmp_path / "m.onnx", element=element))
     spec = session.signature.inputs[0]
     assert (spec.name, spec.dtype, spec.shape) == ("x", np.dtype(dtype), ("batch", 3))
-    sent = np.array([["a", "ä", ""]] if dtype is object else [[0, 1, 1]], dtype=dtype)
+    sent: np.ndarray = np.array([["a", "ä", ""]] if dtype is object else [[0, 1, 1]], dtype=dtype)
     assert session.signature.validate([sent]) == 1
     (got,) = session.run([sent])
     assert got.dtype == sent.dtype
@@ -98,7 +98,7 @@ def test_scikit_learns_zipmap_is_one_mapping_a_row(tmp_path: Path) -> None:
 def test_an_input_that_the_graph_cannot_compute_on_is_the_callers_fault(tmp_path: Path) -> None:
     lookup = opened(models.lookup(tmp_path / "m.onnx"))
     np.testing.assert_array_equal(lookup.run([np.array([3, 9])])[0], [30, 90])
-    with pytest.raises(RejectedByModel, match="model 'm' cannot compute on this input: .*out of data bounds"):
+    with pytest.raises(RejectedByModel, match=r"model 'm' cannot compute on this input: .*out of data bounds"):
         lookup.run([np.array([3, 10])])
     pairs = opened(models.pairs(tmp_path / "p.onnx"))
     with pytest.raises(RejectedByModel, match="cannot be reshaped") as rejected:
@@ -124,7 +124,7 @@ def test_a_truncated_file_is_refused(tmp_path: Path, part: float) -> None:
 
 
 def test_a_graph_with_an_operator_that_does_not_exist_is_refused(tmp_path: Path) -> None:
-    shape = ["batch", 1]
+    shape: list[int | str | None] = ["batch", 1]
     node = helper.make_node("Frobnicate", ["x"], ["y"])
     models.save(
         tmp_path / "m.onnx", [node], [models.value("x", models.FLOAT, shape)], [models.value("y", models.FLOAT, shape)]

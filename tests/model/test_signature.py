@@ -51,7 +51,13 @@ def test_whether_rows_may_share_a_run(
 
 @pytest.mark.parametrize(
     ("inputs", "uniform"),
-    [([("N", 3, 4)], True), ([("N",)], True), ([("N", "length")], False), ([None], False), ([("N", 3), ("N", None)], False)],
+    [
+        ([("N", 3, 4)], True),
+        ([("N",)], True),
+        ([("N", "length")], False),
+        ([None], False),
+        ([("N", 3), ("N", None)], False),
+    ],
 )
 def test_whether_any_two_rows_fit_together(inputs: list[Shape | None], uniform: bool) -> None:  # noqa: FBT001 - a parameter of the table
     assert signature(inputs, [("N",)]).uniform is uniform

@@ -125,7 +125,7 @@ def test_the_largest_number_of_a_type_is_taken(dtype: str, sign: int) -> None:
 )
 def test_the_shortest_form_of_the_largest_number_is_read_back(text: bytes, dtype: str) -> None:
     """As we write it, 3.4028235e38 is a little more than the largest float32, and rounds to it."""
-    assert abs(read(json_tensors.load(text), dtype)) == np.finfo(dtype).max  # type: ignore[arg-type] # a float's
+    assert abs(read(json_tensors.load(text), dtype)) == np.finfo(dtype).max
 
 
 @given(numbers=st.lists(st.floats(-3e38, 3e38), min_size=1, max_size=40))
