@@ -98,9 +98,16 @@ class Guard:
 
     def wait_for_quiet(self) -> None:
         """Return when each core is ours, or when patience is gone."""
-        while min([self.share(cpu) for cpu in self.cpus]) < QUIET_SHARE and self.patience > 0:
+        self.wait_while(lambda: min([self.share(cpu) for cpu in self.cpus]) < QUIET_SHARE)
+
+    def wait_while(self, busy: Callable[[], bool]) -> bool:
+        """Return when it no longer holds, or when patience is gone; tell which: True if it ended."""
+        while still := busy():
+            if self.patience <= 0:
+                break
             self.sleep(1)
             self.patience -= 1
+        return not still
 
     def calmly(self, measure: Callable[[], T]) -> tuple[T, Disturbance]:
         """The least disturbed of up to three tries."""

@@ -1,4 +1,4 @@
-"""The other servers as data: how each is started and asked. Batches of 32 and a wait of 5 ms, as each one calls them."""
+"""The other servers as data: how each is started and asked. Batches of 32, a wait of 5 ms, as each one calls them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace

@@ -105,6 +105,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def mapped_by(library: str, folder: Path) -> list[int]:
+    """The ids of the processes that map a file below a folder whose path names a library."""
+    found = []
+    for maps in Path("/proc").glob("[0-9]*/maps"):
+        with suppress(OSError):  # it ended meanwhile, or is not ours to look into
+            if any(str(folder) in line and library in line for line in maps.read_text(errors="replace").splitlines()):
+                found.append(int(maps.parent.name))
+    return found
+
+
 def neutral(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment without what would change how a server behaves."""
     return {

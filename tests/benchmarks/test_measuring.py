@@ -20,7 +20,7 @@ from scripts.benchmarks.faults import CannotMeasure
 from scripts.benchmarks.lab import Lab
 from scripts.benchmarks.measures.every import EVERY
 from scripts.benchmarks.noise import Guard
-from scripts.benchmarks.servers import PORT, Launch, neutral, running
+from scripts.benchmarks.servers import PORT, Launch, mapped_by, neutral, running
 from scripts.benchmarks.subjects import Subject, close, flat
 
 CPU = min(os.sched_getaffinity(0))
@@ -121,6 +121,13 @@ class TestServers:
             with line(server, linear, 1) as caller:
                 assert all(linear.accepts(1, caller.ask()) for _ in range(20))
         assert not psutil.pid_exists(server.process.pid)
+
+    def test_who_else_maps_a_servers_libraries_is_seen(self, bare: Launch, linear: Subject) -> None:
+        with running(bare, cpu=CPU) as server:
+            first_right_answer(server, linear)
+            assert server.process.pid in mapped_by("onnxruntime", launches.ROOT)
+            assert server.process.pid not in mapped_by("onnxruntime", launches.ROOT / "nowhere")
+        assert server.process.pid not in mapped_by("onnxruntime", launches.ROOT)
 
     def test_a_paused_server_stands_still_until_it_is_resumed(self, bare: Launch, linear: Subject) -> None:
         with running(bare, cpu=CPU) as server:

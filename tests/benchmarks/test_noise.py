@@ -60,6 +60,14 @@ class TestNoise:
         guard.wait_for_quiet()
         assert slept == [1, 1, 1]
 
+    def test_waiting_tells_whether_it_was_worth_it(self) -> None:
+        held = iter([True, True, False])
+        guard = Guard(cpus=(), patience=3, sleep=lambda _: None)
+        assert guard.wait_while(lambda: next(held))
+        assert guard.patience == 1
+        assert not guard.wait_while(lambda: True)
+        assert guard.patience == 0
+
     def test_a_busy_loop_is_pinned_only_while_it_runs(self) -> None:
         before = os.sched_getaffinity(0)
         assert 0 < noise.share_of(min(before)) <= 1.01

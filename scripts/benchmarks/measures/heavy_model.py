@@ -71,7 +71,7 @@ class Contest:
         waits = self._live_seconds
         live = {
             "live_max_ms": max(waits) * 1e3,
-            "live_p99_ms": quantiles(waits, n=100)[-1] * 1e3,
+            "live_p99_ms": quantiles(waits, n=100, method="inclusive")[-1] * 1e3,
             "live_asked": len(waits),
         }
         return {**live, **{f"floor_batch{batch}": median(rates) for batch, rates in self._floors.items()}}
