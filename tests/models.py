@@ -99,6 +99,12 @@ def split_rows(path: Path) -> Path:
     return save(path, [node], [value("x", FLOAT, ["batch", 2])], [output])
 
 
+def zeros(path: Path) -> Path:
+    """`y` = `count` zeros for the one number given, [1] -> [rows]: what it takes of memory is for the caller to say."""
+    node = helper.make_node("ConstantOfShape", ["count"], ["y"])
+    return save(path, [node], [value("count", INT64, [1])], [value("y", FLOAT, ["rows"])])
+
+
 def constant(path: Path) -> Path:
     """No input at all; `y` is always [1, 2, 3]."""
     node = helper.make_node("Identity", ["three"], ["y"])

@@ -118,6 +118,7 @@ def test_an_empty_variable_counts_as_none() -> None:
         ("SCALEZERO_MAX_WAIT_TIME", "100"),
         ("SCALEZERO_MAX_WAIT_TIME", "-1s"),
         ("SCALEZERO_TIMEOUT", "25h"),
+        ("SCALEZERO_TIMEOUT", "0s"),
         ("SCALEZERO_TIMEOUT", "soon"),
         ("SCALEZERO_QUEUE_SIZE", "0"),
         ("SCALEZERO_MAX_BODY_BYTES", "32MiB"),

@@ -44,6 +44,25 @@ def test_an_error_is_told_with_code_message_and_details() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (errors.UnknownModel("n", ["m", "o"]), "no model 'n' here; served: m, o"),
+        (errors.UnknownPath("/x"), "nothing answers '/x' here; /openapi.json lists what does"),
+        (errors.FunctionFailed("main.py", "SyntaxError"), "the function in main.py cannot be loaded: SyntaxError"),
+        (errors.ModelFailed("m", "out of memory"), "model 'm' failed: out of memory"),
+        (errors.ShuttingDown(), "this process is shutting down; another one will answer"),
+        (
+            errors.DigestMismatch("s3://b/m", expected="aa", got="bb"),
+            "s3://b/m: its SHA-256 is bb, expected aa",
+        ),
+    ],
+    ids=lambda each: getattr(each, "code", ""),
+)
+def test_an_error_is_a_sentence_with_what_came_and_what_would_be_right(error: ScalezeroError, sentence: str) -> None:
+    assert orjson.loads(status.error_response(error).body)["error"]["message"] == sentence
+
+
 def test_some_statuses_ask_for_a_header() -> None:
     full = status.error_response(QueueFull(limit=4, retry_after=7))
     assert (full.status, full.headers[-1]) == (429, (b"retry-after", b"7"))

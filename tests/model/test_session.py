@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 from skl2onnx import to_onnx
 from sklearn.linear_model import LogisticRegression
 
-from runtime.errors import InvalidModel, RejectedByModel
+from runtime.errors import InvalidModel, ModelFailed, RejectedByModel
 from runtime.model.session import Session
 from runtime.model.signature import STRING
 from tests import models
@@ -105,6 +105,14 @@ def test_an_input_that_the_graph_cannot_compute_on_is_the_callers_fault(tmp_path
         pairs.run([np.zeros((1, 3), np.float32)])
     assert "[ONNXRuntimeError]" not in str(rejected.value)
     assert "\n" not in str(rejected.value)
+
+
+def test_memory_that_is_not_to_be_had_is_no_fault_of_the_input(tmp_path: Path) -> None:
+    zeros = opened(models.zeros(tmp_path / "m.onnx"))
+    assert zeros.run([np.array([3])])[0].tolist() == [0, 0, 0]
+    with pytest.raises(ModelFailed, match="model 'm' failed: out of memory"):
+        zeros.run([np.array([2**50])])
+    assert zeros.run([np.array([1])])[0].tolist() == [0]
 
 
 @pytest.mark.parametrize("content", [b"", b"not onnx at all", b"\x00" * 1000, b"<html>403</html>"])

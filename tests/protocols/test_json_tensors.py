@@ -202,7 +202,16 @@ def _has_huge(value: object) -> bool:
 
 @pytest.mark.parametrize(
     "value",
-    [[object()], [np.array([1.0]), np.array(["a"])], [{1, 2}], [b"bytes"], [1j], ["\ud800"], [10**5000]],
+    [
+        [object()],
+        [np.array([1.0]), np.array(["a"])],
+        [np.zeros((2, 1)), np.zeros((2, 2))],
+        [{1, 2}],
+        [b"bytes"],
+        [1j],
+        ["\ud800"],
+        [10**5000],
+    ],
 )
 def test_what_an_authors_python_sends_is_refused_as_clearly(value: Any) -> None:  # noqa: ANN401 - anything
     with pytest.raises(InvalidInput) as refused:
