@@ -122,6 +122,7 @@ class Batcher:
         self._turn_due: asyncio.Handle | None = None
         self._lingering = False  # the turn that is due is a wait for company
         self._expiry_due: asyncio.TimerHandle | None = None
+        self._expiry_at = 0.0  # on the loop's clock; the handle cannot tell: of what is due at once uvloop makes no timer
         self._gap = _LONG_GAP
         self._last_arrival = -_LONG_GAP
         self._idle = asyncio.Event()
@@ -307,9 +308,10 @@ class Batcher:
     def _watch(self, ticket: Ticket) -> None:
         """While a run keeps the queue waiting, see to it that the ticket is answered at its deadline."""
         due = self._loop.time() + max(0.0, ticket.deadline - perf_counter())
-        if self._expiry_due is None or due < self._expiry_due.when():
+        if self._expiry_due is None or due < self._expiry_at:
             if self._expiry_due is not None:
                 self._expiry_due.cancel()
+            self._expiry_at = due
             self._expiry_due = self._loop.call_at(due, self._sweep)
 
     def _sweep(self) -> None:
