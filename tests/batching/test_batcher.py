@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import uvloop
 
-from runtime.batching.batcher import Batcher, Run, Ticket
+from runtime.batching.batcher import Batcher
 from runtime.batching.policy import Limits
+from runtime.batching.run import Run, Ticket
 from runtime.batching.stacking import Tensors
 from runtime.errors import DeadlineExceeded, QueueFull, RejectedByModel, ShuttingDown
 from runtime.model.session import Session
@@ -252,6 +254,27 @@ def test_a_caller_cannot_wait_longer_than_the_model_allows() -> None:
         await first
 
     batching(scenario, model, cost=SLOW, timeout=0.03)
+
+
+def test_requests_that_are_late_already_are_told_on_the_servers_own_loop() -> None:
+    """uvloop makes no timer of what is due at once, so that its handle cannot tell when it is due."""
+    model = Model()
+    model.gate.clear()
+
+    async def scenario() -> None:
+        batcher = Batcher(model, limits(), batchable=True, uniform=True)
+        batcher.cost.learn(1, SLOW)
+        first = batcher.submit(row(0), 1)
+        await settled(model)
+        late = [batcher.submit(row(number), 1, timeout=0.0) for number in range(3)]
+        told = await asyncio.gather(*late, return_exceptions=True)
+        assert all(isinstance(each, DeadlineExceeded) for each in told)
+        model.gate.set()
+        await first
+        await batcher.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(scenario())
 
 
 def test_a_deadline_that_passed_unseen_is_found_before_the_run() -> None:

@@ -422,11 +422,12 @@ def test_on_a_cold_start_server_timing_adds_up_to_what_the_caller_saw(
     uri = f"{bucket}/cold/m.onnx"
     s3.put(uri, onnx)
     spawned = time.perf_counter()
-    with serving(tmp_path, uri, *(["--lazy"] if lazy else []), ready=False, env=s3.environment()) as served:
+    options = ["--lazy"] if lazy else []
+    with serving(tmp_path, uri, *options, ready=False, env=s3.environment()) as served, served.client() as client:
         if lazy:
             time.sleep(1.5)  # long after the start: this caller waits for the load alone
         asked = time.perf_counter() if lazy else spawned
-        response = served.predict([1, 2])
+        response = client.post(PATH, json={"inputs": [1, 2]})
         saw = (time.perf_counter() - asked) * 1e3
         assert response.status_code == 200, response.text
         timing = timings(response)
