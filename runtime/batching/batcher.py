@@ -122,7 +122,7 @@ class Batcher:
         self._turn_due: asyncio.Handle | None = None
         self._lingering = False  # the turn that is due is a wait for company
         self._expiry_due: asyncio.TimerHandle | None = None
-        self._expiry_at = 0.0  # on the loop's clock; the handle cannot tell: of what is due at once uvloop makes no timer
+        self._expiry_at = 0.0  # on the loop's clock; uvloop's handle cannot tell where it is due at once
         self._gap = _LONG_GAP
         self._last_arrival = -_LONG_GAP
         self._idle = asyncio.Event()
