@@ -257,7 +257,7 @@ def test_a_caller_cannot_wait_longer_than_the_model_allows() -> None:
 
 
 def test_requests_that_are_late_already_are_told_on_the_servers_own_loop() -> None:
-    """uvloop makes no timer of what is due at once, so that its handle cannot tell when it is due."""
+    """Of what is due at once uvloop makes no timer, and its handle cannot tell when it is due."""
     model = Model()
     model.gate.clear()
 
