@@ -6,7 +6,8 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
-from runtime.batching.batcher import Batcher, Run, Ticket
+from runtime.batching.batcher import Batcher
+from runtime.batching.run import Run, Ticket
 from runtime.errors import PayloadTooLarge
 from runtime.model.signature import Signature
 

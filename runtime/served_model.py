@@ -17,8 +17,9 @@ from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.artifacts.fetch import Artifact
-from runtime.batching.batcher import Batcher, Run
+from runtime.batching.batcher import Batcher
 from runtime.batching.policy import Limits
+from runtime.batching.run import Run
 from runtime.errors import ModelUnavailable, ScalezeroError
 from runtime.model.cpu import usable_cpus
 from runtime.predictor import ReadyModel

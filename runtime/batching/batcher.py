@@ -8,91 +8,21 @@ All but the run itself happens on the event loop's thread, so nothing here needs
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
-
-import numpy as np
 
 from runtime.batching import policy
 from runtime.batching.cost import CostModel
 from runtime.batching.economy import Economy
-from runtime.batching.isolation import Outcome, run_isolating
+from runtime.batching.isolation import Outcome
 from runtime.batching.policy import Limits
+from runtime.batching.run import Run, Ticket
 from runtime.batching.stacking import NotABatchAxis, Tensors, shapes_of
-from runtime.errors import DeadlineExceeded, QueueFull, ScalezeroError, ShuttingDown
+from runtime.errors import QueueFull, ScalezeroError, ShuttingDown
 
 _GAP_NEWS = 0.1  # weight of the newest gap in the expected one
 _LONG_GAP = 3600.0  # before the second arrival nobody else is expected
-
-
-class Ticket:
-    """One request's way through the queue, and its answer once `future` is done.
-
-    (Plain slots, here and below: these are made for every request, and a frozen dataclass takes four times as long.)
-    """
-
-    __slots__ = ("arrived", "deadline", "future", "outputs", "rows", "run", "shapes", "tensors")
-
-    tensors: Tensors
-    rows: int
-    arrived: float  # this and `deadline` are on `perf_counter`'s clock
-    deadline: float
-    shapes: object  # what must be equal to share a run
-    future: "asyncio.Future[Ticket]"  # gone once it is answered
-    outputs: Sequence[np.ndarray]  # one array per output, in the signature's order
-    run: "Run"
-
-    def __init__(self, tensors: Tensors, rows: int, arrived: float, deadline: float) -> None:
-        self.tensors = tensors
-        self.rows = rows
-        self.arrived = arrived
-        self.deadline = deadline
-        self.shapes = None
-
-    @property
-    def queued(self) -> float:
-        """Seconds from its arrival until its run began."""
-        return self.run.started - self.arrived
-
-
-class Run:
-    """Requests that share a run of the session, counted and timed from the decision to the answers."""
-
-    __slots__ = ("_session_run", "attempts", "batched", "ran", "rows", "started", "tickets")
-
-    def __init__(
-        self, tickets: list[Ticket], rows: int, started: float, session_run: Callable[[Tensors], Tensors]
-    ) -> None:
-        self.tickets = tickets
-        self.rows = rows
-        self.started = started
-        self.attempts = 0
-        self.ran = 0.0  # seconds in the session
-        self.batched = 0.0  # seconds of stacking and splitting
-        self._session_run = session_run
-
-    def together(self) -> list[Outcome]:
-        """Run all in one; every ticket gets its outcome. Raises `NotABatchAxis`."""
-        return run_isolating(self._timed, [each.tensors for each in self.tickets], [each.rows for each in self.tickets])
-
-    def one_by_one(self) -> list[Outcome]:
-        """Run each ticket alone, for a model whose first axis is no batch axis."""
-        return [self._alone(each.tensors) for each in self.tickets]
-
-    def _alone(self, tensors: Tensors) -> Outcome:
-        try:
-            return list(self._timed(tensors))
-        except ScalezeroError as error:
-            return error
-
-    def _timed(self, tensors: Tensors) -> Tensors:
-        begun = perf_counter()
-        try:
-            return self._session_run(tensors)
-        finally:
-            self.ran += perf_counter() - begun
-            self.attempts += 1
 
 
 class Batcher:
@@ -227,7 +157,7 @@ class Batcher:
         while queue and rows < most:
             ticket = queue.popleft()
             if ticket.deadline <= now or ticket.future.done():
-                _expire(ticket, now)
+                ticket.expire(now)
             elif tickets and (ticket.shapes != tickets[0].shapes or rows + ticket.rows > most):
                 passed.append(ticket)
             else:
@@ -319,14 +249,7 @@ class Batcher:
         self._expiry_due = None
         now = perf_counter()
         for ticket in self._queue:
-            _expire(ticket, now)
+            ticket.expire(now)
         self._queue = deque(ticket for ticket in self._queue if not ticket.future.done())
         if self._queue:
             self._watch(min(self._queue, key=lambda ticket: ticket.deadline))
-
-
-def _expire(ticket: Ticket, now: float) -> None:
-    """Answer a request that waited for too long; the model never sees it."""
-    if ticket.deadline <= now and not ticket.future.done():
-        timeout = round(ticket.deadline - ticket.arrived, 6)
-        ticket.future.set_exception(DeadlineExceeded(waited=now - ticket.arrived, timeout=timeout))

@@ -49,7 +49,7 @@ class CostModel:
             return Line(0.0, seconds)
         slope = (self._rows_seconds / self._weight - rows * seconds) / spread
         per_row = min(max(slope, 0.0), seconds / rows)
-        return Line(per_row, seconds - per_row * rows)
+        return Line(per_row, max(0.0, seconds - per_row * rows))
 
 
 class Line(NamedTuple):

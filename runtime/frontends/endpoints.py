@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from runtime.batching.batcher import Ticket
+from runtime.batching.run import Ticket
 from runtime.errors import ScalezeroError
 from runtime.frontends import openapi, status
 from runtime.frontends.http import Request, Response

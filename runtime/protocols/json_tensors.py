@@ -46,8 +46,8 @@ def numbers_only(body: bytes) -> bool:
 def tensor(field: str, value: object, spec: TensorSpec, *, numbers_only: bool = False) -> np.ndarray:
     """The (nested) list as an array of the input's element type. Raises `InvalidInput` naming the first bad element.
 
-    `numbers_only` says that `value` is known to hold nothing else. NumPy may then look at it directly; of other values it
-    makes what they are not: a float of true, and of a thousand strings the room of the longest a thousand times.
+    `numbers_only` says that `value` is known to hold nothing else. NumPy may then look at it directly; of other values
+    it makes what they are not: a float of true, and of a thousand strings the room of the longest a thousand times.
     """
     array = _quick(value, spec.dtype) if numbers_only else None
     if array is None:

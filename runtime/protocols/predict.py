@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from runtime.batching.batcher import Ticket
+from runtime.batching.run import Ticket
 from runtime.errors import InvalidInput
 from runtime.model.signature import Signature, TensorSpec
 from runtime.predictor import ReadyModel

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.batching.batcher import Batcher, Ticket
+from runtime.batching.batcher import Batcher
 from runtime.batching.policy import Limits
+from runtime.batching.run import Ticket
 from runtime.errors import InvalidInput
 from runtime.model.signature import STRING, Shape, Signature, TensorSpec
 from runtime.predictor import ReadyModel
