@@ -45,7 +45,7 @@ def predict(
     if rows > batcher.limits.batch_size and batcher.batchable:
         return _in_parts(model, tensors, rows, gone, timeout)
     completed = batcher.submit(tensors, rows, timeout=timeout)
-    return unless_gone(completed, gone) if batcher.busy and gone else completed
+    return unless_gone(completed, gone) if batcher.slow and gone else completed
 
 
 async def unless_gone(answer: "asyncio.Future[T]", gone: Gone) -> T:

@@ -113,6 +113,7 @@ class ServedModel:
             return self.ready
         if self._loading is None:
             self._loading = asyncio.create_task(self._attempt(pull, perf_counter() if begun is None else begun))
+            self._loading.add_done_callback(_seen)
         return await asyncio.shield(self._loading)
 
     def prefetch(self, pull: Pull) -> None:
@@ -171,7 +172,12 @@ class ServedModel:
             queue_size=settings.queue_size,
         )
         batcher = Batcher(
-            session.run, limits, batchable=signature.batchable, uniform=signature.uniform, report=self._ran
+            session.run,
+            limits,
+            batchable=signature.batchable,
+            uniform=signature.uniform,
+            prove=session.rows_are_independent,
+            report=self._ran,
         )
         for seconds in warm_ups:
             batcher.cost.learn(1, seconds)
@@ -206,6 +212,12 @@ class ServedModel:
         started = run.started
         queued = [started - ticket.arrived for ticket in run.tickets]
         self.measurements.ran(RunFacts(run.rows, queued, run.batched, run.ran))
+
+
+def _seen(attempt: "asyncio.Task[ReadyModel]") -> None:
+    """A failure is told by `error` and to those who wait, if any still do: asyncio need not warn of it."""
+    if not attempt.cancelled():
+        attempt.exception()
 
 
 def _open_session(artifact: Artifact, name: str, threads: int, marks: _Marks) -> "tuple[Session, list[float]]":

@@ -134,3 +134,17 @@ def heavy(path: Path, *, size: int = 1400) -> Path:
         b=square,
         zero=np.array(0, np.float32),
     )
+
+
+def running_sum(path: Path) -> Path:
+    """`y` = the sum of this row of `x` and all before it: a dynamic first axis, yet no batch. float32 [batch, 2]."""
+    node = helper.make_node("CumSum", ["x", "axis"], ["y"])
+    shape = ("batch", 2)
+    return save(path, [node], [value("x", FLOAT, shape)], [value("y", FLOAT, shape)], axis=np.array(0, np.int64))
+
+
+def share(path: Path) -> Path:
+    """`y` = the softmax of `x` along the first axis. float32 [batch, 2]."""
+    node = helper.make_node("Softmax", ["x"], ["y"], axis=0)
+    shape = ("batch", 2)
+    return save(path, [node], [value("x", FLOAT, shape)], [value("y", FLOAT, shape)])

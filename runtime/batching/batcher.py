@@ -35,15 +35,21 @@ class Batcher:
         *,
         batchable: bool,
         uniform: bool,
+        prove: Callable[[], bool] = lambda: True,
         report: Callable[[Run], None] = lambda _: None,
     ) -> None:
-        """`run` maps one array per input to one per output; `uniform` says that any two requests' rows fit together."""
+        """`run` maps one array per input to one per output; `uniform` says that any two requests' rows fit together.
+
+        `batchable` is what names and shapes suggest; `prove` is asked once, before the first run of several rows.
+        """
         self.limits = limits
         self.cost = CostModel()
         self._economy = Economy()
-        self.busy = False  # a run is on the worker: what is submitted now waits for its end
+        self.busy = False  # a run is on the worker
         self._run = run
-        self._batchable = batchable
+        self._batchable = batchable  # a guess from names and shapes, until it is proven
+        self._unproven = True
+        self._prove = prove
         self._uniform = uniform
         self._report = report
         self._queue: deque[Ticket] = deque()
@@ -62,6 +68,11 @@ class Batcher:
     def waiting(self) -> int:
         """How many requests are in the queue."""
         return len(self._queue)
+
+    @property
+    def slow(self) -> bool:
+        """Whether what is submitted now waits long enough for its caller to leave meanwhile."""
+        return self.busy or self.cost.typical > policy.INLINE_SECONDS
 
     @property
     def batchable(self) -> bool:
@@ -183,6 +194,9 @@ class Batcher:
             self._watch(self._queue[0])
 
     def _execute(self, run: Run) -> list[Outcome]:
+        if self._batchable and self._unproven and run.rows > 1:
+            self._unproven = False
+            self._batchable = self._prove()
         if self._batchable:
             try:
                 return run.together()

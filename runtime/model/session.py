@@ -20,6 +20,7 @@ from runtime.model.signature import STRING, Signature, TensorSpec
 
 _log = logging.getLogger("scalezero.model")
 _QUICK: Final = 0.005  # seconds
+_GROSS: Final = 0.1  # of the largest output: a difference that no rounding makes
 _UNSET_VERSION: Final = 2**63 - 1  # what ONNX Runtime gives where the file has none
 _ELEMENTS: Final = {
     "float": np.float32,
@@ -93,6 +94,38 @@ class Session:
             _log.warning("no warm-up", extra={"model": self.name, "reason": str(error)})
         return seconds[-1:]
 
+    def rows_are_independent(self) -> bool:
+        """Whether two made-up rows give together what each gives alone: then the first axis is a batch axis.
+
+        Names and shapes only suggest it; a softmax or a running sum along that axis would mix the rows of callers. What
+        a batch changes in the last digits, and an int8 model in the second, is not meant; a model that refuses the rows
+        is taken at its word.
+        """
+        rows = [self._made_up(seed) for seed in (1, 2)]
+        try:
+            alone = [self.run(row) for row in rows]
+            both = self.run([np.concatenate(column) for column in zip(*rows, strict=True)])
+        except ScalezeroError:
+            return True
+        apart = [np.concatenate(column) if column[0].ndim else column[0] for column in zip(*alone, strict=True)]
+        same = all(_alike(one, other) for one, other in zip(both, apart, strict=True))
+        if not same:
+            _log.warning("no batching: the rows of a run change each other's outputs", extra={"model": self.name})
+        return same
+
+    def _made_up(self, seed: int) -> list[np.ndarray]:
+        """One row of random small values that fits the signature."""
+        random = np.random.default_rng(seed)
+        tensors = []
+        for spec, zeros in zip(self.signature.inputs, self._example(), strict=True):
+            if spec.dtype == STRING:
+                tensors.append(np.full_like(zeros, f"{seed}"))
+            elif spec.dtype.kind == "f":
+                tensors.append(random.standard_normal(zeros.shape).astype(spec.dtype))
+            else:
+                tensors.append(random.integers(0, 2, zeros.shape).astype(spec.dtype))
+        return tensors
+
     def _example(self) -> list[np.ndarray]:
         """Zeros (or empty strings) that fit the signature; dynamic axes have size 1."""
         tensors = []
@@ -100,6 +133,13 @@ class Session:
             shape = [size if isinstance(size, int) else 1 for size in spec.shape or ()]
             tensors.append(np.full(shape, "" if spec.dtype == STRING else 0, dtype=spec.dtype))
         return tensors
+
+
+def _alike(one: np.ndarray, other: np.ndarray) -> bool:
+    if one.shape != other.shape or one.dtype.kind not in "fiu":
+        return one.shape == other.shape
+    scale = float(np.abs(other[np.isfinite(other)]).max(initial=0.0))
+    return np.allclose(one, other, rtol=0.0, atol=_GROSS * scale, equal_nan=True)
 
 
 def _options(threads: int) -> ort.SessionOptions:
