@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
-from runtime.errors import InvalidInput, UnknownModel
+from runtime.errors import InvalidInput, ShuttingDown, UnknownModel
 
 if TYPE_CHECKING:
     from runtime.model.signature import TensorSpec
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Rows: TypeAlias = np.ndarray | Sequence[object]
 _lock: Final = threading.Lock()
+_ended: Final = threading.Event()
 _attached: "list[Attached]" = []  # at most one
 
 
@@ -70,12 +71,14 @@ def model(name: str) -> Model:
 
 def attach(service: "Service", loop: asyncio.AbstractEventLoop) -> None:
     """Make the functions of this process use that service."""
+    _ended.clear()
     _attached[:] = [Attached(service, loop)]
 
 
 def detach() -> None:
-    """Forget the service."""
+    """Forget the service: this process is ending, and opens no other."""
     _attached.clear()
+    _ended.set()
 
 
 async def _predict(service: "Service", name: str, rows: Rows | Mapping[str, Rows]) -> Outputs:
@@ -112,12 +115,15 @@ def _open_own(wanted: Model) -> Attached:
     with _lock:
         if _attached:
             return _attached[0]
+        if _ended.is_set():
+            raise ShuttingDown
         settings = settings_for(wanted.beside)
-        if settings.name is None:
+        if settings.model_uri is None:
             raise UnknownModel(wanted.name, [])
+        pull = begin(settings)
         loop = asyncio.new_event_loop()
         threading.Thread(target=loop.run_forever, name="scalezero", daemon=True).start()
-        service = Service(settings, process_started=process_started(), pull=begin(settings))
+        service = Service(settings, process_started=process_started(), pull=pull)
         asyncio.run_coroutine_threadsafe(service.open(), loop).result()
         attach(service, loop)
         return _attached[0]

@@ -1,6 +1,8 @@
 """The command `scalezero`. Each verb imports what it needs, so that `serve` starts as fast as a pod must."""
 
+import logging
 import os
+import signal
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -52,6 +54,13 @@ def main() -> None:
     scalezero.main(prog_name="scalezero")
 
 
+_EXTRAS = {  # what a verb may need, and the extra that brings it
+    **dict.fromkeys(("msgspec", "yaml"), "knative"),
+    **dict.fromkeys(("onnx", "skl2onnx", "sklearn"), "train"),
+    **dict.fromkeys(("boto3", "numpy", "obstore", "onnxruntime", "uvicorn"), "serve"),
+}
+
+
 class _told:  # noqa: N801 - reads as a word in `with _told():`
     """A fault that the person can mend is one line on standard error, and exit code 2."""
 
@@ -61,11 +70,13 @@ class _told:  # noqa: N801 - reads as a word in `with _told():`
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Tell the error and end, where there is one."""
         if isinstance(error, ScalezeroError):
-            _stop(error)
+            _stop(str(error))
+        if isinstance(error, ModuleNotFoundError) and error.name in _EXTRAS:
+            _stop(f"{error.name} is not installed: pip install 'scalezero[{_EXTRAS[error.name]}]'")
 
 
-def _stop(error: ScalezeroError) -> NoReturn:
-    click.echo(f"scalezero: {error}", err=True)
+def _stop(sentence: str) -> NoReturn:
+    click.echo(f"scalezero: {sentence}", err=True)
     sys.exit(2)
 
 
@@ -77,6 +88,8 @@ def _serve(target: str | None, chosen: dict[str, str]) -> None:
     from runtime.telemetry.process import process_started
 
     started = process_started()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: os._exit(0))  # until the server takes them over there is nothing to finish
     folder = Path(target) if target and Path(target).is_dir() else None
     if target and not folder:
         chosen["SCALEZERO_MODEL_URI"] = target
@@ -93,6 +106,10 @@ def _serve(target: str | None, chosen: dict[str, str]) -> None:
     from runtime.frontends.server import run
 
     run(Application(Service(settings, process_started=started, pull=pull)), listening, settings)
+    # All that could be finished within the grace period is. A handler or a pull that is still at it must not hold the
+    # process any longer, as the interpreter's own end would let it.
+    logging.shutdown()
+    os._exit(0)
 
 
 def _publish(target: Path, uri: str | None) -> None:

@@ -30,11 +30,15 @@ def settings_for(folder: Path | None, *, environ: Mapping[str, str] = os.environ
     declared: dict[str, object] = {}
     if (folder / SOURCE).is_file():
         declared["function_source"] = folder / SOURCE
-    if (folder / MANIFEST).is_file() and "SCALEZERO_MODEL_URI" not in environ:
+    if (folder / MANIFEST).is_file():
         from knative.resources.read import read_resources
 
-        declared |= _declared(read_resources(folder / MANIFEST), folder, environ.get("SCALEZERO_MODEL_VERSION"))
-        environ = {name: value for name, value in environ.items() if name != "SCALEZERO_MODEL_VERSION"}
+        resources = read_resources(folder / MANIFEST)
+        if environ.get("SCALEZERO_MODEL_URI"):  # another artifact: what it is called and batched like stays declared
+            declared |= {**_declared(resources, folder, None), "model_version": None}
+        else:
+            declared |= _declared(resources, folder, environ.get("SCALEZERO_MODEL_VERSION"))
+            environ = {name: value for name, value in environ.items() if name != "SCALEZERO_MODEL_VERSION"}
     return settings_from(environ, **declared)
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
+from runtime.artifacts.fetch import Artifact
 from runtime.batching.batcher import Batcher
 from runtime.batching.run import Run, Ticket
 from runtime.errors import PayloadTooLarge
@@ -24,8 +25,7 @@ class ReadyModel(NamedTuple):
 
     name: str
     version: str
-    sha256: str | None
-    size: int  # bytes
+    artifact: Artifact
     signature: Signature
     batcher: Batcher
 
@@ -65,23 +65,20 @@ async def unless_gone(answer: "asyncio.Future[T]", gone: Gone) -> T:
 async def _in_parts(
     model: ReadyModel, tensors: Sequence[np.ndarray], rows: int, gone: Gone | None, lasts: float | None
 ) -> Ticket:
-    """Run a request that is larger than a batch as several, so that it cannot hold up all others."""
+    """Run a request that is larger than a batch as several, one after the other: others get their turns in between.
+
+    The deadline is that of each part's own wait.
+    """
     batcher = model.batcher
     size = batcher.limits.batch_size
     most = size * batcher.limits.queue_size
     if rows > most:
         raise PayloadTooLarge("inputs", limit=most, unit="rows", got=rows)
-    parts: list[asyncio.Future[Ticket]] = []
-    try:
-        for start in range(0, rows, size):
-            some = [tensor[start : start + size] for tensor in tensors]
-            parts.append(batcher.submit(some, len(some[0]), timeout=lasts))
-        done = [await (unless_gone(part, gone) if gone else part) for part in parts]
-    finally:
-        for part in parts:
-            part.cancel()
-            if part.done() and not part.cancelled():
-                part.exception()  # seen: what the first failure made moot needs no warning
+    done: list[Ticket] = []
+    for start in range(0, rows, size):
+        some = [tensor[start : start + size] for tensor in tensors]
+        part = batcher.submit(some, len(some[0]), timeout=lasts)
+        done.append(await (unless_gone(part, gone) if gone else part))
     if not batcher.batchable:  # as the parts have shown: what they answer is not what the whole does
         whole = batcher.submit(tensors, rows, timeout=lasts)
         return await (unless_gone(whole, gone) if gone else whole)
@@ -92,7 +89,8 @@ def _joined(parts: Sequence[Ticket]) -> Ticket:
     """One answer from those of the parts: their outputs in order, their times added up."""
     whole = Ticket((), sum(each.rows for each in parts), parts[0].arrived, parts[0].deadline)
     whole.outputs = [np.concatenate(column) for column in zip(*(each.outputs for each in parts), strict=True)]
-    whole.run = Run(list(parts), whole.rows, parts[0].run.started, lambda _: ())
+    started = whole.arrived + sum(each.queued for each in parts)  # so that all of their waits count as this one's
+    whole.run = Run(list(parts), whole.rows, started, lambda _: ())
     whole.run.ran = sum(each.run.ran for each in parts)
     whole.run.batched = sum(each.run.batched for each in parts)
     return whole

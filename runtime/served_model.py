@@ -20,16 +20,17 @@ from runtime.artifacts.fetch import Artifact
 from runtime.batching.batcher import Batcher
 from runtime.batching.policy import Limits
 from runtime.batching.run import Run
-from runtime.errors import ModelUnavailable, ScalezeroError
+from runtime.errors import InvalidModel, ModelUnavailable, QueueFull, ScalezeroError
 from runtime.model.cpu import usable_cpus
 from runtime.predictor import ReadyModel
-from runtime.settings import Settings
+from runtime.settings import WORD, Settings, is_word
 from runtime.telemetry.measurements import ColdStart, ModelMeasurements, RunFacts
 
 if TYPE_CHECKING:
     from runtime.model.session import Session
 
 _log = logging.getLogger("scalezero.model")
+_RETRY_AFTER = 1  # seconds, told to callers beyond those that may wait for a load
 _RETRY_FIRST, _RETRY_MOST = 1.0, 30.0  # seconds between attempts that nobody asked for
 
 
@@ -90,6 +91,7 @@ class ServedModel:
         self._fetch = fetch
         self._process = process
         self.first_answer = math.inf  # when; requests that arrived before it saw the cold start
+        self._waiting = 0  # callers that wait for it to be loaded
         self._loading: asyncio.Task[ReadyModel] | None = None
         self._retrying: asyncio.Task[None] | None = None
 
@@ -114,7 +116,13 @@ class ServedModel:
         if self._loading is None:
             self._loading = asyncio.create_task(self._attempt(pull, perf_counter() if begun is None else begun))
             self._loading.add_done_callback(_seen)
-        return await asyncio.shield(self._loading)
+        if self._waiting >= self._settings.queue_size:
+            raise QueueFull(limit=self._settings.queue_size, retry_after=_RETRY_AFTER)
+        self._waiting += 1
+        try:
+            return await asyncio.shield(self._loading)
+        finally:
+            self._waiting -= 1
 
     def prefetch(self, pull: Pull) -> None:
         """Load without being asked, from a pull begun with the process, and keep trying while that fails."""
@@ -182,7 +190,9 @@ class ServedModel:
         for seconds in warm_ups:
             batcher.cost.learn(1, seconds)
         version = settings.model_version or artifact.metadata.get("version") or session.version
-        return ReadyModel(self.name, version, artifact.sha256, artifact.size, signature, batcher)
+        if not is_word(version):
+            raise InvalidModel(artifact.uri, f"its version {version!r} is none: expected {WORD}")
+        return ReadyModel(self.name, version, artifact, signature, batcher)
 
     def _loaded(self, ready: ReadyModel, artifact: Artifact, marks: _Marks) -> None:
         cold_start = ColdStart(
@@ -200,7 +210,13 @@ class ServedModel:
         facts = {f"{phase}_ms": round(seconds * 1e3, 3) for phase, seconds in cold_start.phases(0.0).items()}
         _log.info(
             "model ready",
-            extra={"model": self.name, "version": ready.version, "sha256": ready.sha256, "uri": self.uri, **facts},
+            extra={
+                "model": self.name,
+                "version": ready.version,
+                "sha256": ready.artifact.sha256,
+                "uri": self.uri,
+                **facts,
+            },
         )
 
     def _failed(self, error: ScalezeroError) -> None:
@@ -209,6 +225,8 @@ class ServedModel:
         _log.error("model not loaded", extra={"model": self.name, "code": error.code, "reason": str(error)})
 
     def _ran(self, run: Run) -> None:
+        if self.first_answer == math.inf:
+            self.first_answer = perf_counter()
         started = run.started
         queued = [started - ticket.arrived for ticket in run.tickets]
         self.measurements.ran(RunFacts(run.rows, queued, run.batched, run.ran))

@@ -12,7 +12,7 @@ from time import perf_counter
 
 from runtime.artifacts.fetch import Artifact, fetch
 from runtime.artifacts.policy import PullPolicy
-from runtime.artifacts.uris import parse_uri
+from runtime.artifacts.uris import MODEL_SUFFIXES, parse_uri
 from runtime.errors import BadSetting, UnknownModel
 from runtime.served_model import ProcessStart, Pull, ServedModel
 from runtime.settings import Settings
@@ -33,6 +33,14 @@ def begin(settings: Settings) -> Pull | None:
     if settings.model_uri and settings.load == "prefetch":
         return Pull(fetcher(settings.model_uri, settings))
     return None
+
+
+def name_of(uri: str) -> str:
+    """The model's name in the URLs, where no setting gives one: the file's name without its suffix."""
+    place = parse_uri(uri)
+    file = place.name if isinstance(place, Path) else place.key.rpartition("/")[2]
+    stem, dot, suffix = file.rpartition(".")
+    return stem if stem and dot + suffix in MODEL_SUFFIXES else file
 
 
 def _check_places(settings: Settings) -> None:
@@ -59,10 +67,11 @@ class Service:
     async def open(self) -> None:
         """Take up the models, and begin to load what is to be loaded without being asked."""
         settings = self.settings
-        if not settings.model_uri or not settings.name:
+        if not settings.model_uri:
             return
         process = ProcessStart(self._process_started, imported=perf_counter())
-        served = ServedModel(settings.name, settings, fetcher(settings.model_uri, settings), process)
+        name = settings.model_name or name_of(settings.model_uri)
+        served = ServedModel(name, settings, fetcher(settings.model_uri, settings), process)
         self.models[served.name] = served
         if self._pull:
             served.prefetch(self._pull)

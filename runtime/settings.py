@@ -6,6 +6,7 @@ a variable that is set wins over a resource.
 
 import difflib
 import os
+import re
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
@@ -62,6 +63,15 @@ def _choice(*words: str) -> _Parser:
     return _Parser(parse, " or ".join(words))
 
 
+def _matching(pattern: str, allowed: str) -> _Parser:
+    def parse(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(text)
+        return text
+
+    return _Parser(parse, allowed)
+
+
 def _hex_digest(text: str) -> str:
     if len(text) != _SHA256_DIGITS or set(text.lower()) - set("0123456789abcdef"):
         raise ValueError(text)
@@ -72,6 +82,12 @@ _LONGEST = 24 * 3600.0
 _SHORTEST = 0.001
 _SHA256_DIGITS = 64
 _TEXT = _Parser(str, "text")
+WORD = "at most 63 letters, digits and . + _ -, as it goes into a header"
+_WORD_PATTERN = r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,62}"
+_SEGMENT = _matching(
+    r"[^/\s]([^/\x00-\x1f\x7f]*[^/\s])?", "one segment of a URL's path, without / and control characters"
+)
+_WORD = _matching(_WORD_PATTERN, WORD)
 _PATH = _Parser(Path, "a path")
 _DIGEST = _Parser(_hex_digest, "64 hexadecimal digits")
 _SWITCH = _Parser(lambda text: {"true": True, "false": False}[text.lower()], "true or false")
@@ -101,10 +117,10 @@ class Settings:
         default=None,
     )
     model_name: str | None = _setting(
-        "SCALEZERO_MODEL_NAME", _TEXT, "name in the URLs; none: the file's name without .onnx", default=None
+        "SCALEZERO_MODEL_NAME", _SEGMENT, "name in the URLs; none: the file's name without .onnx", default=None
     )
     model_version: str | None = _setting(
-        "SCALEZERO_MODEL_VERSION", _TEXT, "version named in answers; none: what the artifact says, else 1", default=None
+        "SCALEZERO_MODEL_VERSION", _WORD, "version named in answers; none: what the artifact says, else 1", default=None
     )
     model_sha256: str | None = _setting(
         "SCALEZERO_MODEL_SHA256",
@@ -181,15 +197,8 @@ class Settings:
         "a line per request; off, as Knative's queue-proxy can write them",
         default=False,
     )
-    service: str | None = _setting("K_SERVICE", _TEXT, "the Knative Service (Knative sets it)", default=None)
-    revision: str | None = _setting("K_REVISION", _TEXT, "the Knative revision (Knative sets it)", default=None)
-
-    @property
-    def name(self) -> str | None:
-        """The name in the URLs, or None where no model is served."""
-        if self.model_name or not self.model_uri:
-            return self.model_name
-        return self.model_uri.rstrip("/").rpartition("/")[2].removesuffix(".onnx")
+    service: str | None = _setting("K_SERVICE", _WORD, "the Knative Service (Knative sets it)", default=None)
+    revision: str | None = _setting("K_REVISION", _WORD, "the Knative revision (Knative sets it)", default=None)
 
 
 def settings_from(environ: Mapping[str, str], **declared: object) -> Settings:
@@ -207,6 +216,11 @@ def settings_from(environ: Mapping[str, str], **declared: object) -> Settings:
         each.name: _read(variable, each, environ[variable]) for variable, each in known.items() if environ.get(variable)
     }
     return Settings(**{**declared, **read})  # type: ignore[arg-type]
+
+
+def is_word(text: str) -> bool:
+    """Whether the text may be a version or a revision: it goes into headers, labels and URLs."""
+    return re.fullmatch(_WORD_PATTERN, text) is not None
 
 
 def _read(variable: str, each: "Field[Any]", text: str) -> object:

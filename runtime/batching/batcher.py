@@ -191,7 +191,7 @@ class Batcher:
         running = self._loop.run_in_executor(self._worker, self._execute, run)
         running.add_done_callback(lambda done: self._come_back(run, done))
         if self._queue:
-            self._watch(self._queue[0])
+            self._watch(min(self._queue, key=lambda waiting: waiting.deadline))
 
     def _execute(self, run: Run) -> list[Outcome]:
         if self._batchable and self._unproven and run.rows > 1:

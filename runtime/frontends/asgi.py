@@ -6,6 +6,7 @@ http          route -> endpoint -> response; errors become answers here, and now
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from runtime import author
@@ -108,8 +109,9 @@ class Application:
         await receive()
         if self._preloading:
             self._preloading.cancel()
-        await self._service.close()
         author.detach()
+        with suppress(TimeoutError):  # what is in flight has had its time; what is left of it must not take another
+            await asyncio.wait_for(self._service.close(), self._service.settings.grace_period)
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _preload(self, function: FunctionHost) -> None:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
+from runtime.artifacts.cache import hash_file
 from runtime.batching.run import Ticket
-from runtime.errors import ScalezeroError
 from runtime.frontends import openapi, status
 from runtime.frontends.http import Request, Response
-from runtime.predictor import predict, unless_gone
+from runtime.predictor import ReadyModel, predict, unless_gone
 from runtime.protocols import predict as predict_api
 from runtime.served_model import ServedModel
 from runtime.telemetry import prometheus
@@ -31,6 +31,7 @@ class Endpoints:
         self._service = service
         self._function = function
         self._limit = service.settings.max_body_bytes
+        self._local_digest: str | None = None
 
     async def predict(self, request: Request) -> Response:
         """The predict API."""
@@ -45,8 +46,9 @@ class Endpoints:
                 ready = await unless_gone(asyncio.ensure_future(served.load()), request.gone)
             query = predict_api.parse(body, ready.signature)
             answer = await predict(ready, query.tensors, gone=request.gone)
-        except ScalezeroError as error:
-            served.measurements.answered(predict_api.NAME, status.HTTP[error.code], perf_counter() - request.started)
+        except (Exception, asyncio.CancelledError) as error:
+            code = status.of(error)
+            served.measurements.answered(predict_api.NAME, code, perf_counter() - request.started)
             raise
         latency = perf_counter() - request.started
         served.measurements.answered(predict_api.NAME, 200, latency)
@@ -62,7 +64,7 @@ class Endpoints:
 
     async def model(self, request: Request) -> Response:
         """One model: its state, and its signature and digest once it is loaded."""
-        return _json(self._describe(self._service.model(request.parameters["model"])))
+        return _json(await self._describe(self._service.model(request.parameters["model"])))
 
     async def live(self, _: Request) -> Response:
         """Whether the process answers at all."""
@@ -92,7 +94,15 @@ class Endpoints:
         }
         return _json(openapi.document(signatures, version=self._service.version or "1"))
 
-    def _describe(self, served: ServedModel) -> dict[str, object]:
+    async def _digest(self, ready: ReadyModel) -> str:
+        """The artifact's SHA-256; that of a local file, which no start waits for, is worked out when asked for."""
+        if ready.artifact.sha256:
+            return ready.artifact.sha256
+        if self._local_digest is None:
+            self._local_digest = await asyncio.to_thread(hash_file, ready.artifact.path)
+        return self._local_digest
+
+    async def _describe(self, served: ServedModel) -> dict[str, object]:
         document: dict[str, object] = {
             **_summary(served),
             "revision": self._service.settings.revision,
@@ -101,12 +111,12 @@ class Endpoints:
         if served.ready:
             ready = served.ready
             document |= {
-                "sha256": ready.sha256,
-                "size_bytes": ready.size,
+                "sha256": await self._digest(ready),
+                "size_bytes": ready.artifact.size,
                 "inputs": [_tensor(spec.name, spec.datatype, spec.shape) for spec in ready.signature.inputs],
                 "outputs": [_tensor(spec.name, spec.datatype, spec.shape) for spec in ready.signature.outputs],
                 "batching": {
-                    "batchable": ready.signature.batchable,
+                    "batchable": ready.batcher.batchable,
                     "batch_size": ready.batcher.limits.batch_size,
                     "max_wait_seconds": ready.batcher.limits.max_wait,
                     "timeout_seconds": ready.batcher.limits.timeout,
@@ -142,11 +152,12 @@ def _server_timing(served: ServedModel, request: Request, answer: Ticket) -> byt
     timing = b"queue;dur=%.3f, batch;dur=%.3f, run;dur=%.3f" % (waited * 1e3, run.batched * 1e3, run.ran * 1e3)
     if request.started > served.first_answer:
         return timing
-    served.first_answer = min(served.first_answer, perf_counter())
     cold_start = served.measurements.cold_start
     if cold_start is None:
         return timing
     phases = [
-        b"%b;dur=%.3f" % (name.encode(), seconds * 1e3) for name, seconds in cold_start.seen(request.started).items()
+        b"%b;dur=%.3f" % (name.encode(), seconds * 1e3)
+        for name, seconds in cold_start.seen(request.started).items()
+        if seconds
     ]
     return b", ".join([*phases, timing])

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from uvicorn.server import ServerState
 
 _NEED_DATA: Final = zttp.NEED_DATA
+_NOT_HTTP: Final = (zttp.RemoteProtocolError, UnicodeDecodeError)  # the latter for a path that is not ASCII
 
 
 class Http(AutoZttpProtocol):
@@ -70,7 +71,7 @@ class Http11(ZttpProtocol):
         self._quiet_since = None
         try:
             self.handle_events(self.conn.receive_event(data))
-        except zttp.RemoteProtocolError:
+        except _NOT_HTTP:
             self.handle_remote_protocol_error()
 
     def handle_events(self, event: zttp.Event) -> None:
@@ -151,7 +152,7 @@ class Http11(ZttpProtocol):
             if event is not _NEED_DATA:
                 self._quiet_since = None
                 self.handle_events(event)
-        except zttp.RemoteProtocolError:
+        except _NOT_HTTP:
             self.handle_remote_protocol_error()
 
     def timeout_keep_alive_handler(self) -> None:

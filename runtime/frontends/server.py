@@ -34,7 +34,9 @@ def run(application: "Application", listening: socket.socket, settings: "Setting
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=max(1, int(settings.grace_period)),
     )
-    # uvicorn raises the signal again after its shutdown; with these in place that ends nothing, and the exit code is 0.
+    server = uvicorn.Server(config)
+    # uvicorn takes the signals over once its loop runs, and raises them again after its shutdown: both before and after
+    # that they mean the same to us, and the exit code is 0.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
-    uvicorn.Server(config).run(sockets=[listening])
+        signal.signal(number, server.handle_exit)
+    server.run(sockets=[listening])

@@ -1,12 +1,14 @@
 """The one table from an error's code to its HTTP status."""
 
+from asyncio import CancelledError
 from http import HTTPStatus
 from typing import Final
 
 import orjson
 
 from runtime.errors import MethodNotAllowed, QueueFull, ScalezeroError
-from runtime.frontends.http import Headers, Response
+from runtime.frontends.http import Disconnected, Headers, Response
+from runtime.predictor import CallerGone
 
 JSON: Final = (b"content-type", b"application/json")
 HTTP: Final = {
@@ -31,9 +33,19 @@ HTTP: Final = {
     "store_stalled": HTTPStatus.SERVICE_UNAVAILABLE,
     "disk_full": HTTPStatus.SERVICE_UNAVAILABLE,
     "invalid_model": HTTPStatus.SERVICE_UNAVAILABLE,
-    "bad_setting": HTTPStatus.INTERNAL_SERVER_ERROR,
+    "bad_setting": HTTPStatus.SERVICE_UNAVAILABLE,
     "internal": HTTPStatus.INTERNAL_SERVER_ERROR,
 }
+
+
+_CALLER_LEFT: Final = 499  # as nginx counts them; never sent
+
+
+def of(error: BaseException) -> int:
+    """The status that an exception is counted under."""
+    if isinstance(error, ScalezeroError):
+        return HTTP[error.code]
+    return _CALLER_LEFT if isinstance(error, (CallerGone, Disconnected, CancelledError)) else HTTP["internal"]
 
 
 def error_document(code: str, message: str, details: object) -> dict[str, object]:

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from runtime.telemetry.histogram import Histogram
 
 SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-_HELD_BACK: Final = 1.0  # seconds
+_HELD_BACK: Final = 0.1  # seconds
 _BULK: Final = 512  # facts that may wait to be counted
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
@@ -50,8 +50,8 @@ class ColdStart(NamedTuple):
     def seen(self, arrived: float) -> dict[str, float]:
         """The phases that a caller waited through whose request arrived then, while nothing had been answered yet.
 
-        A request that comes within a second of the process being able to take it was held back until then, by a
-        gateway or by retries of its own: its caller has waited since the process began.
+        A request that comes within a tenth of a second of the process being able to take it was held back until then,
+        by a gateway or by retries of its own: its caller has waited since the process began.
         """
         held_back = arrived - max(self.imported, self.ready if self.begun < self.imported else 0.0) < _HELD_BACK
         phases = self.phases(self.process_started if held_back else arrived)

@@ -61,7 +61,7 @@ class _Models:
 
         family = HistogramMetricFamily(
             "scalezero_request_seconds",
-            "Time from a request's first byte to its answer",
+            "Time from a request's arrival to its answer",
             labels=(*_LABELS, "protocol", "code"),
         )
         for model in self._models:
