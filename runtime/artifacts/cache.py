@@ -3,8 +3,9 @@
     blobs/<sha256>.onnx         one verified file; the name says what is in it
     trees/<sha256>/...          a model beside its external data: hard links to blobs
     refs/<place>.json           what a URI was last seen to be: ETag, digest, metadata
-    partial/<place>             a pull that is going on; belongs to who holds the lock
-    locks/<place>               one pull per place at a time; the kernel frees it however its holder dies
+    partial/<place or tree>     a pull that is going on, or a link on its way; belongs to who holds the lock
+    locks/<place or tree>       one pull per place at a time, one planter per tree; the kernel frees it however its
+                                holder dies
 
 An entry appears by a rename, whole, and is hashed again before each use. That is why nothing is synced to disk: what
 a power cut tore fails its hash and is pulled again, and the cold start never waits for a disk.
@@ -108,19 +109,21 @@ class Cache(NamedTuple):
         """Make a verified file an entry, at once and whole."""
         return path.replace(self.blob(digest, suffix))
 
-    def plant(self, files: Mapping[str, Path]) -> Path:
-        """Return a folder where each relative name is a hard link to its blob: the same folder for the same files."""
+    def plant(self, files: Mapping[str, Path], *, timeout: float) -> Path:
+        """Return a folder where each relative name is a hard link to its blob: the same folder for the same files.
+
+        One planter at a time, and what is not right is mended in place, name by name: whoever was given the folder
+        before finds every file in it all the while. Raises TimeoutError after `timeout` seconds.
+        """
         listing = "\n".join(f"{name}\0{blob.name}" for name, blob in sorted(files.items()))
         tree = self.root / "trees" / sha256(listing.encode()).hexdigest()
-        if not _is_planted(tree, files):
-            seedling = self.root / "partial" / f"{tree.name}.{os.getpid()}.{time.monotonic_ns()}"
-            try:
-                for name, blob in files.items():
-                    (seedling / name).parent.mkdir(parents=True, exist_ok=True)
-                    os.link(blob, seedling / name)
-                _replace_tree(seedling, tree)
-            finally:
-                _remove(seedling)
+        with self.lock(tree.name, timeout=timeout):
+            for name, blob in files.items():
+                if not _is_link(tree / name, blob):
+                    (tree / name).parent.mkdir(parents=True, exist_ok=True)
+                    with self.partial(tree.name) as seedling:
+                        os.link(blob, seedling)
+                        seedling.replace(tree / name)
         return tree
 
     @contextlib.contextmanager
@@ -171,25 +174,12 @@ def _acquire(file: int, *, until: float, sleep: Callable[[float], None] = time.s
         pause = min(2 * pause, LAST_LOOK)
 
 
-def _is_planted(tree: Path, files: Mapping[str, Path]) -> bool:
-    """Whether each name is still a link to its (just verified) blob."""
+def _is_link(path: Path, blob: Path) -> bool:
+    """Whether the name is still a link to its (just verified) blob."""
     try:
-        return all((tree / name).samefile(blob) for name, blob in files.items())
+        return path.samefile(blob)
     except OSError:
         return False
-
-
-def _replace_tree(seedling: Path, tree: Path) -> None:
-    """Rename a folder into place; a folder that is there but not whole gives way."""
-    try:
-        seedling.rename(tree)
-    except OSError as error:
-        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
-            raise
-        # Whoever still reads the old files keeps them open; only the names go.
-        tree.rename(seedling.with_name(seedling.name + ".old"))
-        seedling.rename(tree)
-        _remove(seedling.with_name(seedling.name + ".old"))
 
 
 def _remove(path: Path) -> None:

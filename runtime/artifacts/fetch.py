@@ -21,7 +21,7 @@ from runtime.artifacts.objects import Blob, CachedObjects, Wanted
 from runtime.artifacts.policy import PullPolicy
 from runtime.artifacts.store import Store
 from runtime.artifacts.uris import S3Place, parse_uri, suffix_of
-from runtime.errors import ArtifactMissing, BadSetting, DigestMismatch, InvalidModel
+from runtime.errors import ArtifactMissing, BadSetting, DigestMismatch, InvalidModel, StoreStalled
 
 HEX = frozenset("0123456789abcdef")
 HEX_DIGITS = 64  # of a SHA-256
@@ -136,7 +136,7 @@ def _from_s3(uri: str, place: S3Place, expected: str | None, *, objects: CachedO
     beside = {location: objects.get(_sibling(place, location)) for location in sorted(locations)}
     return Artifact(
         uri=uri,
-        path=_together(objects.cache, place, blob, beside) if beside else blob.path,
+        path=_together(objects, place, blob, beside) if beside else blob.path,
         sha256=blob.ref.sha256,
         size=blob.path.stat().st_size,
         metadata=blob.ref.metadata,
@@ -152,9 +152,13 @@ def _sibling(place: S3Place, location: str) -> Wanted:
     return Wanted(uri=f"s3://{place.bucket}/{key}", suffix="", sha256=None)
 
 
-def _together(cache: Cache, place: S3Place, model: Blob, beside: Mapping[str, Blob]) -> Path:
+def _together(objects: CachedObjects, place: S3Place, model: Blob, beside: Mapping[str, Blob]) -> Path:
     """Put the model and its external data into one folder, under the names that the model knows."""
-    name = PurePosixPath(place.key).name
+    name, uri, patience = PurePosixPath(place.key).name, model.ref.uri, objects.policy.deadline
     if name in beside:
-        raise InvalidModel(model.ref.uri, f"its external data is at {name!r}, which is the model itself")
-    return cache.plant({name: model.path, **{location: blob.path for location, blob in beside.items()}}) / name
+        raise InvalidModel(uri, f"its external data is at {name!r}, which is the model itself")
+    files = {name: model.path, **{location: blob.path for location, blob in beside.items()}}
+    try:
+        return objects.cache.plant(files, timeout=patience) / name
+    except TimeoutError as error:
+        raise StoreStalled(uri, f"another pull of it has held the cache for {patience:g} s") from error

@@ -1,6 +1,7 @@
 """The cache folder by itself."""
 
 import threading
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 
@@ -91,10 +92,61 @@ def test_a_partial_file_is_gone_after_the_pull_whatever_happened(cache: Cache) -
 def test_the_same_files_give_the_same_folder(cache: Cache) -> None:
     blob = cache.root / "blobs" / "b"
     blob.write_bytes(b"content")
-    tree = cache.plant({"m.onnx": blob, "weights/w.bin": blob})
-    assert cache.plant({"weights/w.bin": blob, "m.onnx": blob}) == tree
+    tree = cache.plant({"m.onnx": blob, "weights/w.bin": blob}, timeout=0)
+    assert cache.plant({"weights/w.bin": blob, "m.onnx": blob}, timeout=0) == tree
     assert (tree / "weights" / "w.bin").read_bytes() == b"content"
-    assert cache.plant({"m.onnx": blob}) != tree
+    assert cache.plant({"m.onnx": blob}, timeout=0) != tree
+    assert not list(cache.root.glob("partial/*"))
+
+
+class Interrupted(Mapping[str, Path]):
+    """Files of a tree; whoever goes through them is interrupted after each."""
+
+    def __init__(self, files: Mapping[str, Path]) -> None:
+        self.files = files
+        self.interrupt: Callable[[], object] = list
+
+    def __getitem__(self, name: str) -> Path:
+        return self.files[name]
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __iter__(self) -> Iterator[str]:
+        for name in self.files:
+            yield name
+            self.interrupt()
+
+
+@pytest.fixture
+def files(cache: Cache) -> Interrupted:
+    """Two blobs under the names of a model and its weights."""
+    blobs = {name: cache.blob(sha256(name.encode()).hexdigest(), "") for name in ("m.onnx", "w.bin")}
+    for name, blob in blobs.items():
+        blob.write_text(name)
+    return Interrupted(blobs)
+
+
+def test_a_pull_that_ends_while_a_tree_is_planted_takes_nothing_of_it(cache: Cache, files: Interrupted) -> None:
+    files.interrupt = lambda: cache.sweep(keep="")
+    tree = cache.plant(files, timeout=0)
+    assert {path.name: path.read_text() for path in tree.iterdir()} == {"m.onnx": "m.onnx", "w.bin": "w.bin"}
+
+
+def test_a_tree_has_one_planter_at_a_time(cache: Cache, files: Interrupted) -> None:
+    place = cache.plant(files, timeout=0).name
+    with cache.lock(place, timeout=0), pytest.raises(TimeoutError):
+        cache.plant(files, timeout=0.01)
+
+
+def test_a_tree_is_mended_while_others_go_on_finding_it(cache: Cache, files: Interrupted) -> None:
+    tree = cache.plant(files, timeout=0)
+    folder = tree.stat().st_ino
+    (tree / "w.bin").unlink()
+    (tree / "w.bin").write_text("something else")
+    assert cache.plant(files, timeout=0) == tree
+    assert (tree / "w.bin").read_text() == "w.bin"
+    assert tree.stat().st_ino == folder, "a folder that is replaced is gone for a moment"
 
 
 def test_the_file_system_s_words_are_translated(cache: Cache) -> None:

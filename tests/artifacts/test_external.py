@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
+from runtime.artifacts.cache import Cache
 from runtime.artifacts.external import check_location, external_locations, mentions, model_locations
 from runtime.artifacts.fetch import fetch
-from runtime.errors import ArtifactMissing, InvalidModel
-from tests.artifacts.conftest import KIB, Bench
+from runtime.errors import ArtifactMissing, InvalidModel, StoreStalled
+from tests.artifacts.conftest import IMPATIENT, KIB, Bench
 
 names = st.text(min_size=1, max_size=20)
 
@@ -204,6 +206,14 @@ def test_a_folder_that_lost_a_file_is_made_again(bench: Bench) -> None:
     (bench.fetch(stored.uri).path.parent / "w.bin").unlink()
     assert run(bench.fetch(stored.uri).path) == [1, 2, 3, 4]
     assert bench.leftovers() == []
+
+
+def test_a_folder_that_another_fills_for_too_long_is_told(bench: Bench) -> None:
+    stored = bench.put(save("w.bin"))
+    beside(bench, stored.uri, "w.bin", WEIGHTS)
+    tree = bench.fetch(stored.uri).path.parent.name
+    with Cache(bench.cache_dir).lock(tree, timeout=0), pytest.raises(StoreStalled, match="held the cache"):
+        bench.fetch(stored.uri, policy=replace(IMPATIENT, deadline=0.3))
 
 
 def test_a_model_in_s3_whose_weights_are_elsewhere_is_refused_before_they_are_asked_for(bench: Bench) -> None:
