@@ -5,17 +5,15 @@ from flask.typing import ResponseReturnValue
 
 from functions.payment_model.features import Asked
 from runtime.author import model
-from runtime.errors import InvalidInput
+from runtime.frontends.functions import answer_errors
 
 DECLINE, REVIEW = 0.8, 0.2
 
 
+@answer_errors
 def handle(request: flask.Request) -> ResponseReturnValue:
     """Answer one payment (a JSON object) or several (a list)."""
-    try:
-        asked = Asked.read(request.get_data())
-    except InvalidInput as error:
-        return {"error": {"code": error.code, "message": error.message, "details": dict(error.details)}}, 400
+    asked = Asked.read(request.get_data())
     scored = model("payment-model").predict(asked.rows)
     answers = [
         {"decision": decide(score), "fraud_score": score, "model_version": scored.model_version}

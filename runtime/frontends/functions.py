@@ -6,16 +6,20 @@ is imported while nothing better waits for the CPU. Source of the contract: func
 
 import asyncio
 import logging
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from runtime.errors import FunctionFailed, QueueFull, ScalezeroError
 from runtime.frontends import status
 from runtime.frontends.http import Message, Receive, Request, Scope, Send
 
 if TYPE_CHECKING:
+    import flask
     from a2wsgi import WSGIMiddleware
 
+P, R = ParamSpec("P"), TypeVar("R")
 _log = logging.getLogger("scalezero.function")
 _RETRY_AFTER = 1  # seconds
 
@@ -73,7 +77,7 @@ class FunctionHost:
         except (Exception, SystemExit) as error:
             self.error = FunctionFailed(str(self._source), f"{type(error).__name__}: {error}")
             raise self.error from error
-        flask_application.register_error_handler(ScalezeroError, _tell)
+        flask_application.register_error_handler(ScalezeroError, answer)
         return WSGIMiddleware(flask_application, workers=self._threads)
 
 
@@ -88,12 +92,6 @@ def _whole(scope: Scope, body: bytes, receive: Receive) -> tuple[Scope, Receive]
     return {**scope, "headers": [*headers, (b"content-length", b"%d" % len(body))]}, receive_whole
 
 
-def _tell(error: ScalezeroError) -> tuple[bytes, int, dict[str, str]]:
-    """What the model said of the author's input, in the form that the predict API tells it."""
-    response = status.error_response(error)
-    return response.body, response.status, {name.decode(): value.decode() for name, value in response.headers}
-
-
 def with_headers(send: Send, headers: "list[tuple[bytes, bytes]]") -> Send:
     """Add headers to whatever answer passes through."""
 
@@ -103,3 +101,29 @@ def with_headers(send: Send, headers: "list[tuple[bytes, bytes]]") -> Send:
         await send(message)
 
     return send_with
+
+
+def answer(error: ScalezeroError) -> "flask.Response":
+    """What went wrong, in the form that the predict API tells it: for an author who catches an error himself."""
+    import flask
+
+    told = status.error_response(error)
+    headers = [(name.decode(), value.decode()) for name, value in told.headers]
+    return flask.Response(told.body, told.status, headers)
+
+
+def answer_errors(function: Callable[P, R]) -> "Callable[P, R | flask.Response]":
+    """Decorate an HTTP function so that its faults, and what the model says of its input, are answered by `answer`.
+
+    Our own server does so unasked. Under the plain functions-framework, which knows nothing of `ScalezeroError`, a
+    client's fault would be a page with 500.
+    """
+
+    @wraps(function)
+    def answering(*args: P.args, **kwargs: P.kwargs) -> "R | flask.Response":
+        try:
+            return function(*args, **kwargs)
+        except ScalezeroError as error:
+            return answer(error)
+
+    return answering

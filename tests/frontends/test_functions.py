@@ -6,8 +6,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,16 @@ HONEST = {"amount": 21.5, "merchant_category": "grocery", "hour": 17, "weekday":
 ECHO = """
 import flask
 from runtime.author import model
+from runtime.frontends.functions import answer_errors
 
 def handle(request):
     body = request.get_json()
     answer = model("m").predict(body["rows"])
     return {"outputs": answer.outputs["y"].tolist(), "version": answer.model_version}
+
+@answer_errors
+def plain(request):
+    return handle(request)
 
 def broken(request):
     raise RuntimeError("the author's own fault")
@@ -209,25 +215,20 @@ def test_a_chunked_body_reaches_the_function(tmp_path: Path, main: Path) -> None
                 assert client.post("/", content=(b"x" * 100 for _ in range(30))).text == "3000"
 
 
-def test_the_same_function_runs_under_the_plain_functions_framework(
-    s3: S3Server, payment_model: str, tmp_path: Path
-) -> None:
+@contextmanager
+def framework(folder: Path, source: Path, *, target: str = "handle", env: Mapping[str, str]) -> Iterator[Served]:
+    """The plain `functions-framework` with that function, until the block ends."""
     port = free_port()
-    command: list[str | Path] = [
-        Path(sys.executable).with_name("functions-framework"),
-        "--source",
-        MAIN,
-        "--target",
-        "handle",
-    ]
-    settings = {"SCALEZERO_MODEL_URI": payment_model, "SCALEZERO_MODEL_NAME": "payment-model"}
-    env = {**environment(tmp_path, **settings), **s3.environment(), "PORT": str(port), "HOST": "127.0.0.1"}
-    log = tmp_path / "framework.log"
+    log = folder / "framework.log"
     with log.open("wb") as sink:
         process = subprocess.Popen(
-            command, env=env, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, cwd=MAIN.parents[2]
+            [Path(sys.executable).with_name("functions-framework"), "--source", source, "--target", target],
+            env={**environment(folder), "PORT": str(port), "HOST": "127.0.0.1", **env},
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=sink,
+            cwd=MAIN.parents[2],
         )
-    served = Served(url=f"http://127.0.0.1:{port}", port=port, process=process, log=log)
     try:
         for _ in range(500):
             assert process.poll() is None, log.read_text()
@@ -235,14 +236,36 @@ def test_the_same_function_runs_under_the_plain_functions_framework(
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
             time.sleep(0.02)
+        yield Served(url=f"http://127.0.0.1:{port}", port=port, process=process, log=log)
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def test_the_same_function_runs_under_the_plain_functions_framework(
+    s3: S3Server, payment_model: str, tmp_path: Path
+) -> None:
+    settings = {"SCALEZERO_MODEL_URI": payment_model, "SCALEZERO_MODEL_NAME": "payment-model"}
+    with framework(tmp_path, MAIN, env={**s3.environment(), **settings}) as served:
         with ThreadPoolExecutor(4) as callers:
             answers = list(callers.map(lambda hour: post(served, {**HONEST, "hour": hour}), range(10, 18)))
         assert {each.json()["decision"] for each in answers} == {"approve"}
         assert answers[0].json()["model_version"] == "2.0.0"
         assert error_of(post(served, {}), 400)["details"]["field"] == "amount"
-    finally:
-        process.terminate()
-        process.wait(20)
+
+
+def test_under_the_plain_framework_what_the_model_refuses_has_its_status_too(
+    s3: S3Server, tmp_path: Path, main: Path
+) -> None:
+    s3.make_bucket("hosted")
+    uri = "s3://hosted/plain/m.onnx"
+    settings = {"SCALEZERO_MODEL_URI": uri, "SCALEZERO_LOAD": "lazy"}
+    with framework(tmp_path, main, target="plain", env={**s3.environment(), **settings}) as served:
+        assert error_of(post(served, {"rows": [[1, 2]]}), 503)["code"] == "artifact_missing"
+        s3.put(uri, (tmp_path / "m.onnx").read_bytes())
+        assert post(served, {"rows": [[1, 2]]}).json()["outputs"] == [[2, 4]]
+        error = error_of(post(served, {"rows": [["a", 1]]}), 400)
+        assert (error["code"], error["details"]["field"]) == ("invalid_input", "rows.x[0][0]")
 
 
 def test_a_function_finds_the_resources_beside_it(tmp_path: Path) -> None:

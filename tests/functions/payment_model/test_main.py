@@ -15,6 +15,7 @@ from werkzeug.test import TestResponse
 
 import functions.payment_model
 from functions.payment_model.train import TrainedModel
+from runtime.errors import QueueFull
 
 MAIN = Path(functions.payment_model.__file__).with_name("main.py")
 HONEST = {"amount": 21.5, "merchant_category": "grocery", "hour": 17, "weekday": 2}
@@ -99,6 +100,19 @@ def test_no_json_is_400(client: FlaskClient) -> None:
     answer = post(client, b"amount=3")
     assert answer.status_code == 400
     assert answer.get_json()["error"]["details"]["field"] == "body"
+
+
+def test_what_the_model_refuses_is_told_with_its_status_under_the_plain_framework(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: str, __: object) -> None:
+        raise QueueFull(limit=3, retry_after=1)
+
+    monkeypatch.setattr(sys.modules["runtime.author"], "predict", full)
+    answer = post(client, HONEST)
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
+    assert answer.content_type == "application/json"
+    assert answer.get_json()["error"]["details"] == {"limit": 3, "retry_after": 1}
 
 
 @pytest.mark.parametrize(("score", "decision"), [(0.0, "approve"), (0.2, "review"), (0.8, "decline"), (1.0, "decline")])
