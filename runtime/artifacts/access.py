@@ -1,4 +1,4 @@
-"""How to reach S3, decided from the standard AWS environment. Pure, but for a look whether the shared files exist.
+"""How to reach S3, decided from the standard AWS environment. It looks at no more than the files that this names.
 
 Credentials, first match, in the order of the AWS SDKs:
 
@@ -17,11 +17,13 @@ import enum
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from runtime.errors import BadSetting
 
 TRUE = frozenset({"1", "true", "yes", "on"})
-SCHEMES = ("http://", "https://")
+SCHEMES = frozenset({"http", "https"})
+CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 
 
 class Credentials(enum.Enum):
@@ -58,13 +60,35 @@ def s3_access(environ: Mapping[str, str], *, home: Path) -> S3Access:
     )
 
 
+def certificates(access: S3Access) -> bytes | None:
+    """Read the CA bundle; None where none is set. Raises `BadSetting` where it is no file with certificates."""
+    if access.ca_bundle is None:
+        return None
+    try:
+        content = access.ca_bundle.read_bytes()
+    except OSError as error:
+        allowed = f"a readable PEM file ({error.strerror})"
+        raise BadSetting("AWS_CA_BUNDLE", value=str(access.ca_bundle), allowed=allowed) from error
+    if CERTIFICATE not in content:
+        raise BadSetting("AWS_CA_BUNDLE", value=str(access.ca_bundle), allowed="a PEM file with certificates")
+    return content
+
+
 def _endpoint(environ: Mapping[str, str]) -> str | None:
     for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
         if value := environ.get(name):
-            if not value.startswith(SCHEMES):
-                raise BadSetting(name, value=value, allowed="a URL that begins with http:// or https://")
+            if not _is_web_address(value):
+                raise BadSetting(name, value=value, allowed="http://HOST[:PORT] or https://HOST[:PORT]")
             return value.rstrip("/")
     return None
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        return url.scheme in SCHEMES and bool(url.hostname) and url.port != 0 and text.isprintable() and " " not in text
+    except ValueError:  # a port that is no number, brackets that do not close
+        return False
 
 
 def _credentials(environ: Mapping[str, str], *, endpoint: str | None, home: Path) -> Credentials:

@@ -28,6 +28,7 @@ from runtime.errors import BadSetting, DiskFull
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR})
+FOLDERS = ("blobs", "trees", "refs", "partial", "locks")
 FIRST_LOOK, LAST_LOOK = 0.002, 0.05  # seconds between two looks at a lock that another holds
 
 
@@ -62,10 +63,13 @@ class Cache(NamedTuple):
     root: Path
 
     def prepare(self) -> None:
-        """Make the folders. Raises `BadSetting` where they cannot be made or written."""
-        with self.faults(str(self.root)):
-            for name in ("blobs", "trees", "refs", "partial", "locks"):
-                (self.root / name).mkdir(parents=True, exist_ok=True)
+        """Make the folders. Raises `BadSetting` where they cannot be made, and `DiskFull`."""
+        try:
+            with self.faults(str(self.root)):
+                for name in FOLDERS:
+                    (self.root / name).mkdir(parents=True, exist_ok=True)
+        except OSError as error:  # a file is there, the name is too long, /proc makes nothing: no such folder can be
+            raise self._unusable(error) from error
 
     def blob(self, digest: str, suffix: str) -> Path:
         """Return where the file of that content is, or would be."""
@@ -157,9 +161,12 @@ class Cache(NamedTuple):
             if error.errno in NO_ROOM:
                 raise DiskFull(uri, f"no room in {self.root}: {error.strerror}", cache_dir=str(self.root)) from error
             if error.errno in FORBIDDEN:
-                allowed = f"a folder that this process may write ({error.strerror})"
-                raise BadSetting("cache_dir", value=str(self.root), allowed=allowed) from error
+                raise self._unusable(error) from error
             raise
+
+    def _unusable(self, error: OSError) -> BadSetting:
+        allowed = f"a folder that this process may make and write ({error.strerror})"
+        return BadSetting("SCALEZERO_CACHE_DIR", value=str(self.root), allowed=allowed)
 
 
 def _acquire(file: int, *, until: float, sleep: Callable[[float], None] = time.sleep) -> None:

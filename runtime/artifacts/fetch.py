@@ -7,6 +7,7 @@ fetch -> a file of this machine: served where it lies, hashed where a digest is 
       -> the files that an ONNX model keeps its weights in are brought beside it the same way
 """
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -14,14 +15,14 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import NamedTuple
 
-from runtime.artifacts.access import Credentials, S3Access, s3_access
+from runtime.artifacts.access import Credentials, S3Access, certificates, s3_access
 from runtime.artifacts.cache import Cache, hash_file
 from runtime.artifacts.external import check_local, model_locations
 from runtime.artifacts.objects import Blob, CachedObjects, Wanted
 from runtime.artifacts.policy import PullPolicy
 from runtime.artifacts.store import Store
 from runtime.artifacts.uris import S3Place, parse_uri, suffix_of
-from runtime.errors import ArtifactMissing, BadSetting, DigestMismatch, InvalidModel, StoreStalled
+from runtime.errors import ArtifactMissing, BadSetting, DigestMismatch, DiskFull, InvalidModel, StoreStalled
 
 HEX = frozenset("0123456789abcdef")
 HEX_DIGITS = 64  # of a SHA-256
@@ -71,6 +72,21 @@ def fetch(
     return artifact._replace(pull_seconds=time.perf_counter() - began - artifact.verify_seconds)
 
 
+def check(uri: str, *, cache_dir: Path, sha256: str | None = None) -> None:
+    """Raise `BadSetting` where no `fetch` could ever work: URI, digest, AWS environment or cache folder cannot be.
+
+    Cheap enough for every start: no request, no client, a few calls to the file system. A disk that is full now may
+    have room when the pull is due, so that is left to `fetch` to tell.
+    """
+    place = parse_uri(uri)
+    _digest(sha256)
+    if isinstance(place, Path):
+        return
+    certificates(_access())
+    with contextlib.suppress(DiskFull):
+        Cache(cache_dir.absolute()).prepare()
+
+
 def _digest(sha256: str | None) -> str | None:
     if sha256 is None:
         return None
@@ -97,8 +113,12 @@ def _local(uri: str, path: Path, expected: str | None) -> Artifact:
     return Artifact(uri=uri, path=path, sha256=got, size=path.stat().st_size, verify_seconds=spent)
 
 
+def _access() -> S3Access:
+    return s3_access(os.environ, home=Path(os.environ.get("HOME", "/")))
+
+
 def _objects(place: S3Place, cache: Cache, policy: PullPolicy) -> CachedObjects:
-    access = s3_access(os.environ, home=Path(os.environ.get("HOME", "/")))
+    access = _access()
     return CachedObjects(
         cache=cache,
         scope=access.endpoint or "aws",

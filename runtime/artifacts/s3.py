@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
-from runtime.artifacts.access import Credentials, S3Access
+from runtime.artifacts.access import Credentials, S3Access, certificates
 from runtime.artifacts.faults import read_answer, translate
 from runtime.artifacts.policy import PullPolicy
 from runtime.artifacts.store import ObjectInfo, Opened
@@ -150,11 +150,8 @@ def _client_options(access: S3Access, policy: PullPolicy) -> "ClientConfig":
         "read_timeout": timedelta(seconds=policy.stall_timeout),
         "timeout": timedelta(seconds=policy.deadline),
     }
-    if access.ca_bundle is not None:
-        try:
-            options["root_certificate"] = access.ca_bundle.read_bytes()
-        except OSError as error:
-            raise BadSetting("AWS_CA_BUNDLE", value=str(access.ca_bundle), allowed="a readable PEM file") from error
+    if (bundle := certificates(access)) is not None:
+        options["root_certificate"] = bundle
     return options
 
 

@@ -4,12 +4,23 @@ from pathlib import Path
 
 import pytest
 
-from runtime.artifacts.access import Credentials, s3_access
+from runtime.artifacts.access import Credentials, certificates, s3_access
 from runtime.errors import BadSetting
 
 HERE = {"AWS_ENDPOINT_URL": "http://127.0.0.1:8333"}
 KEYS = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret"}
 WEB = {"AWS_WEB_IDENTITY_TOKEN_FILE": "/token", "AWS_ROLE_ARN": "arn"}
+BAD_ENDPOINTS = [
+    "127.0.0.1:8333",
+    "localhost:9000",
+    "s3://x",
+    "http://",
+    "http://:8333",
+    "http://x:port",
+    "http://x:0",
+    "http://[::1",
+    "http://x y",
+]
 AGENT = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.23/v1/credentials"}
 
 
@@ -52,9 +63,9 @@ def test_the_endpoint_of_s3_goes_before_the_one_of_all_services(tmp_path: Path) 
     assert s3_access({"AWS_ENDPOINT_URL": ""}, home=tmp_path).endpoint is None
 
 
-@pytest.mark.parametrize("value", ["127.0.0.1:8333", "s3://x", "ftp://x"])
-def test_an_endpoint_without_http_is_a_setting_to_mend(tmp_path: Path, value: str) -> None:
-    with pytest.raises(BadSetting, match="AWS_ENDPOINT_URL"):
+@pytest.mark.parametrize("value", BAD_ENDPOINTS)
+def test_an_endpoint_that_is_no_web_address_is_a_setting_to_mend(tmp_path: Path, value: str) -> None:
+    with pytest.raises(BadSetting, match=r"AWS_ENDPOINT_URL=.*: expected http://HOST\[:PORT\]"):
         s3_access({"AWS_ENDPOINT_URL": value}, home=tmp_path)
 
 
@@ -69,3 +80,16 @@ def test_region_and_certificates_are_taken(tmp_path: Path) -> None:
     )
     assert (access.region, access.ca_bundle) == ("eu-west-1", Path("/ca.pem"))
     assert s3_access({"AWS_DEFAULT_REGION": "us-east-1"}, home=tmp_path).region == "us-east-1"
+
+
+def test_a_bundle_is_read_where_it_has_certificates(tmp_path: Path) -> None:
+    bundle = tmp_path / "ca.pem"
+    access = s3_access({"AWS_CA_BUNDLE": str(bundle)}, home=tmp_path)
+    with pytest.raises(BadSetting, match=r"AWS_CA_BUNDLE=.*ca\.pem.*expected a readable PEM file \(No such file"):
+        certificates(access)
+    bundle.write_text("no certificate")
+    with pytest.raises(BadSetting, match="expected a PEM file with certificates"):
+        certificates(access)
+    bundle.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    assert certificates(access) == bundle.read_bytes()
+    assert certificates(s3_access({}, home=tmp_path)) is None

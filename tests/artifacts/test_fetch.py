@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from runtime.artifacts.fetch import Artifact, fetch
+from runtime.artifacts.fetch import Artifact, check, fetch
 from runtime.errors import ArtifactMissing, BadSetting, DigestMismatch, InvalidModel, StoreUnreachable
-from tests.artifacts.conftest import IMPATIENT, KIB, Bench
+from tests.artifacts.conftest import BUCKET, IMPATIENT, KIB, Bench
 from tests.faulty_s3 import Fault
 
 Bytes = Callable[[int], bytes]
@@ -194,8 +194,42 @@ def test_what_is_no_digest_is_refused(tmp_path: Path, digest: str) -> None:
 
 def test_a_cache_folder_that_cannot_be_is_a_setting_to_mend(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(BadSetting, match="cache_dir"):
-        fetch("s3://bucket/key", cache_dir=tmp_path / "file" / "cache")
+    for folder in (tmp_path / "file" / "cache", tmp_path / "file", Path("/proc/1/x"), tmp_path / ("long" * 100)):
+        with pytest.raises(BadSetting, match=r"SCALEZERO_CACHE_DIR=.*: expected a folder") as told:
+            fetch("s3://bucket/key", cache_dir=folder)
+        assert told.value.details["value"] == str(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AWS_ENDPOINT_URL", "localhost:9000"),
+        ("AWS_ENDPOINT_URL_S3", "s3.example"),
+        ("AWS_CA_BUNDLE", "/no/such/ca.pem"),
+        ("SCALEZERO_CACHE_DIR", "/proc/1/x"),
+        ("model URI", "s3://m"),
+        ("sha256", "abc"),
+    ],
+)
+def test_the_start_is_told_which_setting_can_never_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    given = {"model URI": "s3://bucket/key", "SCALEZERO_CACHE_DIR": str(tmp_path), "sha256": "0" * 64} | {name: value}
+    for variable in {"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_CA_BUNDLE"} & {name}:
+        monkeypatch.setenv(variable, value)
+    with pytest.raises(BadSetting, match=f"{name}='{value}': expected "):
+        check(given["model URI"], cache_dir=Path(given["SCALEZERO_CACHE_DIR"]), sha256=given["sha256"])
+
+
+def test_the_check_of_a_start_asks_nobody_and_costs_next_to_nothing(bench: Bench) -> None:
+    import time
+
+    began = time.perf_counter()
+    check(f"s3://{BUCKET}/none.onnx", cache_dir=bench.cache_dir)
+    assert time.perf_counter() - began < 0.01
+    assert bench.faulty.seen == []
+    check("/no/such/model.onnx", cache_dir=bench.cache_dir / "never made")
+    assert not (bench.cache_dir / "never made").exists()
 
 
 def test_a_policy_that_cannot_work_is_refused() -> None:
