@@ -7,14 +7,15 @@ http          route -> endpoint -> response; errors become answers here, and now
 import asyncio
 import logging
 from contextlib import suppress
+from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 from runtime import author
 from runtime.errors import ScalezeroError, UnknownPath
-from runtime.frontends import status
+from runtime.frontends import functions, status
 from runtime.frontends.endpoints import Endpoints
-from runtime.frontends.functions import FunctionHost, with_headers
-from runtime.frontends.http import Disconnected, Receive, Request, Response, Scope, Send
+from runtime.frontends.functions import FunctionHost, Passing
+from runtime.frontends.http import Disconnected, Headers, Receive, Request, Response, Scope, Send
 from runtime.frontends.routes import Endpoint, Match, Routes
 from runtime.predictor import CallerGone
 
@@ -65,7 +66,7 @@ class Application:
         try:
             match = self._routes.match(scope["path"])
             if match is None and self._function:
-                await self._function(scope, receive, with_headers(send, self._identity()))
+                await self._call(self._function, request, send)
                 return
             response = await _endpoint(request, match)(request)
         except ScalezeroError as error:
@@ -77,16 +78,32 @@ class Application:
             response = status.internal_error()
         headers = response.headers
         headers.append((b"content-length", b"%d" % len(response.body)))
-        headers += self._identity()
-        request_id = request.header(b"x-request-id")
-        if request_id:
-            headers.append((b"x-request-id", request_id))
+        headers += self._in_every_answer(request)
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await send({"type": "http.response.body", "body": response.body})
         if self._access_log:
             _log.info("request", extra={**_facts(request), "status": response.status})
 
-    def _identity(self) -> list[tuple[bytes, bytes]]:
+    async def _call(self, function: FunctionHost, request: Request, send: Send) -> None:
+        """Let the author's function answer, and measure and log that as any other answer."""
+        answer = Passing(send, lambda: self._in_every_answer(request))
+        try:
+            await function(request, answer)
+        except (Exception, asyncio.CancelledError) as error:
+            answer.status = status.of(error)
+            raise
+        finally:
+            for served in self._service.models.values():
+                served.measurements.answered(functions.NAME, answer.status, perf_counter() - request.started)
+        if self._access_log:
+            _log.info("request", extra={**_facts(request), "status": answer.status})
+
+    def _in_every_answer(self, request: Request) -> Headers:
+        identity = self._identity()
+        request_id = request.header(b"x-request-id")
+        return [*identity, (b"x-request-id", request_id)] if request_id else identity
+
+    def _identity(self) -> Headers:
         """Who answers: the revision and, as soon as it is known, the model version. Settled once a model is loaded."""
         if self._settled is not None:
             return self._settled

@@ -8,18 +8,21 @@ import asyncio
 import logging
 from collections.abc import Callable
 from functools import wraps
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from runtime.errors import FunctionFailed, QueueFull, ScalezeroError
 from runtime.frontends import status
-from runtime.frontends.http import Message, Receive, Request, Scope, Send
+from runtime.frontends.http import Headers, Message, Receive, Request, Scope, Send
 
 if TYPE_CHECKING:
     import flask
     from a2wsgi import WSGIMiddleware
 
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
+NAME = "function"  # as the measurements call it
 _log = logging.getLogger("scalezero.function")
 _RETRY_AFTER = 1  # seconds
 
@@ -54,15 +57,15 @@ class FunctionHost:
         except FunctionFailed as error:
             _log.error("function not loaded", extra={"code": error.code, "reason": str(error)})
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, request: Request, send: Send) -> None:
         """Answer one request by the author's function, once its body is there: a slow upload must not hold a thread."""
-        body = await Request(scope, receive).rest(await receive(), self._max_body)
+        body = await request.rest(await request.receive(), self._max_body)
         if self._calls >= self._most:
             raise QueueFull(limit=self._most - self._threads, retry_after=_RETRY_AFTER)
         self._calls += 1
         try:
             application: Any = await self.load()
-            await application(*_whole(scope, body, receive), send)
+            await application(*_whole(request, body), send)
         finally:
             self._calls -= 1
 
@@ -81,26 +84,33 @@ class FunctionHost:
         return WSGIMiddleware(flask_application, workers=self._threads)
 
 
-def _whole(scope: Scope, body: bytes, receive: Receive) -> tuple[Scope, Receive]:
+def _whole(request: Request, body: bytes) -> tuple[Scope, Receive]:
     """The request as if its body had come at once: WSGI knows no other end of it than its announced length."""
+    scope = request.scope
     headers = [each for each in scope["headers"] if each[0] not in {b"content-length", b"transfer-encoding"}]
     messages: list[Message] = [{"type": "http.request", "body": body}]
 
     async def receive_whole() -> Message:
-        return messages.pop() if messages else await receive()
+        return messages.pop() if messages else await request.receive()
 
     return {**scope, "headers": [*headers, (b"content-length", b"%d" % len(body))]}, receive_whole
 
 
-def with_headers(send: Send, headers: "list[tuple[bytes, bytes]]") -> Send:
-    """Add headers to whatever answer passes through."""
+class Passing:
+    """Lets an answer pass to the caller, adds headers at its start, and remembers its status."""
 
-    async def send_with(message: Message) -> None:
+    def __init__(self, send: Send, headers: Callable[[], Headers]) -> None:
+        """`headers` is asked when the answer starts: the call before may have loaded the model that they name."""
+        self.status: int = HTTPStatus.INTERNAL_SERVER_ERROR  # what the server makes of no answer
+        self._send = send
+        self._headers = headers
+
+    async def __call__(self, message: Message) -> None:
+        """Be what ASGI calls `send`."""
         if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message.get("headers", ()), *headers]}
-        await send(message)
-
-    return send_with
+            self.status = message["status"]
+            message = {**message, "headers": [*message.get("headers", ()), *self._headers()]}
+        await self._send(message)
 
 
 def answer(error: ScalezeroError) -> "flask.Response":

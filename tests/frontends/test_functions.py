@@ -1,5 +1,6 @@
 """The author's function: hosted beside the protocols, and under the plain functions-framework."""
 
+import json
 import os
 import re
 import socket
@@ -143,6 +144,39 @@ def test_a_model_that_cannot_be_loaded_is_503_through_the_function_too(
         assert error_of(post(served, {"rows": [[1, 2]]}), 503)["code"] == "artifact_missing"
         s3.put(uri, (tmp_path / "m.onnx").read_bytes())
         assert post(served, {"rows": [[1, 2]]}).json()["outputs"] == [[2, 4]]
+
+
+def test_a_functions_answer_is_named_counted_and_logged_as_every_other(tmp_path: Path, main: Path) -> None:
+    """The first call loads the model: its own answer names the version already."""
+    settings = {"FUNCTION_SOURCE": str(main), "SCALEZERO_ACCESS_LOG": "true", "K_REVISION": "m-1"}
+    with (
+        serving(tmp_path, tmp_path / "m.onnx", "--lazy", ready=False, env=settings) as served,
+        served.client(headers={"x-request-id": "r-7"}) as client,
+    ):
+        first = client.post("/", json={"rows": [[1, 2]]})
+        assert first.status_code == 200
+        names = ("x-model-version", "x-revision", "x-request-id")
+        assert [first.headers.get_list(name) for name in names] == [["1"], ["m-1"], ["r-7"]]
+        assert client.post("/", json={"rows": [["a", 2]]}).status_code == 400
+        counted = re.findall(r"scalezero_request_seconds_count{(.*)} (.*)", served.get("/metrics").text)
+        lines = [json.loads(line) for line in served.log.read_text().splitlines()]
+    assert {(name.partition("code=")[2], count) for name, count in counted if 'protocol="function"' in name} == {
+        ('"200",model="m",protocol="function",revision="m-1",version="1"', "1.0"),
+        ('"400",model="m",protocol="function",revision="m-1",version="1"', "1.0"),
+    }
+    logged = [line for line in lines if line["message"] == "request" and line["path"] == "/"]
+    assert [(line["status"], line["method"], line["request_id"]) for line in logged] == [
+        (200, "POST", "r-7"),
+        (400, "POST", "r-7"),
+    ]
+
+
+def test_a_refusal_before_the_function_is_counted_as_its_own(tmp_path: Path, main: Path) -> None:
+    settings = {"SCALEZERO_MAX_BODY_BYTES": "10", "FUNCTION_SOURCE": str(main)}
+    with serving(tmp_path, tmp_path / "m.onnx", env=settings) as served:
+        error_of(post(served, {"rows": [[1, 2]]}), 413)
+        metrics = served.get("/metrics").text
+    assert re.search(r'scalezero_request_seconds_count{code="413",.*protocol="function",.*} 1.0', metrics)
 
 
 def test_an_authors_own_fault_is_500_and_ends_nothing(tmp_path: Path, main: Path) -> None:
