@@ -9,7 +9,6 @@ import numpy as np
 from runtime.artifacts.fetch import Artifact
 from runtime.batching.batcher import Batcher
 from runtime.batching.run import Run, Ticket
-from runtime.errors import PayloadTooLarge
 from runtime.model.signature import Signature
 
 T = TypeVar("T")
@@ -35,7 +34,7 @@ def predict(
 ) -> Awaitable[Ticket]:
     """Submit one request: `tensors` holds one array per input, in the signature's order, rows along the first axis.
 
-    Raises `InvalidInput`, `PayloadTooLarge`, `QueueFull` or `ShuttingDown` at once. What is returned gives the outputs,
+    Raises `InvalidInput`, `QueueFull` or `ShuttingDown` at once. What is returned gives the outputs,
     one array per output in the signature's order, or raises `DeadlineExceeded`, what the model says of this input, or
     `CallerGone` where `gone` returned first; the request is then taken out of the queue. (Not a coroutine itself: a
     layer less on the path of every request.)
@@ -71,9 +70,6 @@ async def _in_parts(
     """
     batcher = model.batcher
     size = batcher.limits.batch_size
-    most = size * batcher.limits.queue_size
-    if rows > most:
-        raise PayloadTooLarge("inputs", limit=most, unit="rows", got=rows)
     done: list[Ticket] = []
     for start in range(0, rows, size):
         some = [tensor[start : start + size] for tensor in tensors]

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from time import perf_counter
 
-from runtime.artifacts.fetch import Artifact, fetch
+from runtime.artifacts.fetch import Artifact, check, fetch
 from runtime.artifacts.policy import PullPolicy
 from runtime.artifacts.uris import MODEL_SUFFIXES, parse_uri
 from runtime.errors import BadSetting, UnknownModel
@@ -47,8 +47,9 @@ def _check_places(settings: Settings) -> None:
     source, uri = settings.function_source, settings.model_uri
     if source and not source.is_file():
         raise BadSetting("FUNCTION_SOURCE", value=str(source), allowed="a Python file that is there")
-    place = parse_uri(uri) if uri else None
-    if isinstance(place, Path) and not place.is_file():
+    if uri:
+        check(uri, cache_dir=settings.cache_dir, sha256=settings.model_sha256)
+    if uri and isinstance(place := parse_uri(uri), Path) and not place.is_file():
         raise BadSetting("SCALEZERO_MODEL_URI", value=uri, allowed="an ONNX file or a function's folder that is there")
     if not uri and not source:
         raise BadSetting("SCALEZERO_MODEL_URI", value="", allowed="a model to serve, or a function in FUNCTION_SOURCE")

@@ -23,7 +23,7 @@ def environ(function: dict[str, dict[str, list[dict[str, str]]]]) -> dict[str, s
 
 def test_every_setting_is_known_and_allowed(environ: dict[str, str]) -> None:
     settings = settings_from(environ)
-    assert settings.name == "payment-model"
+    assert settings.model_name == "payment-model"
     assert settings.function_source is not None
     assert (ROOT / settings.function_source).is_file()
 

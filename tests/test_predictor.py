@@ -1,6 +1,7 @@
 """The one use case: what fits is answered in order, what does not is refused before it can reach a batch."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from runtime.artifacts.fetch import Artifact
 from runtime.batching.batcher import Batcher
 from runtime.batching.policy import Limits
-from runtime.errors import DeadlineExceeded, InvalidInput, PayloadTooLarge, QueueFull
+from runtime.batching.stacking import Tensors
+from runtime.errors import DeadlineExceeded, InvalidInput, QueueFull
 from runtime.model.session import Session
 from runtime.predictor import CallerGone, ReadyModel, predict
 from tests import models
@@ -26,7 +29,7 @@ async def ready(path: Path, *, batch_size: int = 4, queue_size: int = 16) -> Asy
     limits = Limits(batch_size=batch_size, max_wait=0.0, timeout=5.0, queue_size=queue_size)
     signature = session.signature
     batcher = Batcher(session.run, limits, batchable=signature.batchable, uniform=signature.uniform)
-    yield ReadyModel("m", "1", None, 0, signature, batcher)
+    yield ReadyModel("m", "1", Artifact(uri="m", path=path, sha256=None, size=0), signature, batcher)
     await batcher.close()
 
 
@@ -64,10 +67,24 @@ def test_long_and_short_requests_do_not_mix(tmp_path: Path) -> None:
     predicting(models.doubling(tmp_path / "m.onnx"), scenario, queue_size=200)
 
 
-def test_more_rows_than_the_queue_could_ever_hold_are_refused(tmp_path: Path) -> None:
+def test_a_long_request_lets_others_have_their_turns(tmp_path: Path) -> None:
+    """Its parts go one after the other, each with a deadline of its own: nobody runs out of time."""
+
     async def scenario(model: ReadyModel) -> None:
-        with pytest.raises(PayloadTooLarge, match="inputs: got 65 rows; expected at most 64 rows"):
-            await predict(model, counting(65))
+        model.batcher.cost.learn(1, 1.0)  # runs go to the worker
+        session_run = model.batcher._run
+
+        def slow(tensors: Tensors) -> Tensors:
+            time.sleep(0.02)
+            return session_run(tensors)
+
+        model.batcher._run = slow
+        long = asyncio.ensure_future(predict(model, counting(400), timeout=0.5))  # 100 runs, two seconds
+        await asyncio.sleep(0.01)
+        began = time.perf_counter()
+        await predict(model, counting(1), timeout=0.5)
+        assert time.perf_counter() - began < 0.4
+        np.testing.assert_array_equal((await long).outputs[0], counting(400)[0] * 2)
 
     predicting(models.doubling(tmp_path / "m.onnx"), scenario)
 
@@ -75,7 +92,7 @@ def test_more_rows_than_the_queue_could_ever_hold_are_refused(tmp_path: Path) ->
 def test_a_long_request_that_finds_no_room_leaves_nothing_in_the_queue(tmp_path: Path) -> None:
     async def scenario(model: ReadyModel) -> None:
         model.batcher.cost.learn(1, 1.0)  # runs go to the worker
-        before = [predict(model, counting(4)) for _ in range(14)]
+        before = [predict(model, counting(4)) for _ in range(16)]
         with pytest.raises(QueueFull):
             await predict(model, counting(16))
         await asyncio.gather(*before)

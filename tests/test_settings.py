@@ -2,7 +2,6 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -30,6 +29,8 @@ metadata: {name: m-config}
 spec: {batchSize: 16, maxWaitTime: "50ms", timeout: "2s"}
 """
 
+PAYMENT_MODEL = Path(__file__).resolve().parent.parent / "functions" / "payment_model"
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -42,7 +43,6 @@ def test_an_empty_environment_gives_the_defaults() -> None:
     settings = settings_from({})
     assert settings == Settings()
     assert (settings.batch_size, settings.max_wait, settings.port, settings.load) == (32, 0.1, 8080, "prefetch")
-    assert settings.name is None
 
 
 def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
@@ -172,21 +172,6 @@ def test_an_unknown_variable_unlike_any_is_refused_without_a_guess() -> None:
     assert "SCALEZERO_='8'" in str(refused.value)
 
 
-@pytest.mark.parametrize(
-    ("uri", "name"),
-    [
-        ("s3://models/payment-model-v1.onnx", "payment-model-v1"),
-        ("s3://models/deep/er/m.onnx", "m"),
-        ("/tmp/x.onnx", "x"),  # noqa: S108 - a name, nothing is written
-        ("file:///srv/model", "model"),
-        ("folder/", "folder"),
-    ],
-)
-def test_a_model_is_named_for_its_file_unless_it_has_a_name(uri: str, name: str) -> None:
-    assert Settings(model_uri=uri).name == name
-    assert Settings(model_uri=uri, model_name="other").name == "other"
-
-
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         settings_from({}).port = 1  # type: ignore[misc] # that is the rule
@@ -246,10 +231,20 @@ def test_a_variable_wins_over_a_resource_and_a_resource_over_the_default(folder:
     assert (settings.batch_size, settings.max_wait, settings.queue_size) == (4, 0.05, 1024)
 
 
-def test_a_model_named_by_the_environment_leaves_the_resources_unread(tmp_path: Path) -> None:
-    (tmp_path / "model.yaml").write_text("this: is: no: yaml")
-    environ: dict[str, Any] = {"SCALEZERO_MODEL_URI": "m.onnx"}
-    assert settings_for(tmp_path, environ=environ) == settings_from(environ)
+def test_another_artifact_is_served_as_the_resources_say_but_under_its_own_version() -> None:
+    declared = settings_for(PAYMENT_MODEL, environ={})
+    other = settings_for(PAYMENT_MODEL, environ={"SCALEZERO_MODEL_URI": "s3://models/v3.onnx"})
+    assert other == dataclasses.replace(declared, model_uri="s3://models/v3.onnx", model_version=None)
+    named = {"SCALEZERO_MODEL_URI": "s3://models/v3.onnx", "SCALEZERO_MODEL_VERSION": "3.0.0"}
+    assert settings_for(PAYMENT_MODEL, environ=named).model_version == "3.0.0"
+
+
+@pytest.mark.parametrize("variable", ["SCALEZERO_MODEL_VERSION", "K_REVISION", "K_SERVICE", "SCALEZERO_MODEL_NAME"])
+@pytest.mark.parametrize("value", ["1.0\n", "a/b", "", "\x00", " x"])
+def test_what_goes_into_headers_and_urls_is_fit_for_them(variable: str, value: str) -> None:
+    if value:
+        with pytest.raises(BadSetting, match=variable):
+            settings_from({variable: value})
 
 
 def test_a_folder_without_resources_leaves_all_to_the_environment(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ Source: OpenAPI Specification 3.1.
 """
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 from runtime.model.signature import Signature, TensorSpec
@@ -11,11 +12,14 @@ from runtime.model.signature import Signature, TensorSpec
 _ERRORS = {
     "400": "the request is not what the model takes",
     "404": "no such model",
+    "405": "another method than POST",
     "413": "the body is above the limit",
     "429": "the queue is full; Retry-After says when to try again",
+    "500": "a fault of the server",
     "503": "the model cannot be loaded now",
     "504": "the request waited in the queue for longer than its timeout",
 }
+_FLAT = 2  # axes of what is flat already
 _JSON_TYPES = {"b": "boolean", "i": "integer", "u": "integer", "O": "string"}
 
 
@@ -27,6 +31,8 @@ def document(signatures: Mapping[str, Signature | None], *, version: str) -> dic
     paths["/api/v1/models"] = {"get": _get("List the models", "models")}
     for name in signatures:
         paths[f"/api/v1/models/{name}"] = {"get": _get(f"State and signature of {name}", f"describe_{name}")}
+    text = {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus' text format"}
+    paths["/metrics"] = {"get": {"summary": "Measurements", "operationId": "metrics", "responses": {"200": text}}}
     paths["/healthz/live"] = {"get": _get("Whether the process answers", "live")}
     not_ready = {"503": _answer("not ready, with the reason", {"type": "object"})}
     paths["/healthz/ready"] = {"get": _get("Whether traffic may come", "ready", **not_ready)}
@@ -88,7 +94,7 @@ _RESPONSE = {
     "properties": {
         "model_name": {"type": "string"},
         "model_version": {"type": "string"},
-        "outputs": {"type": ["array", "object"]},
+        "outputs": {"type": ["array", "object", "number", "null"]},
         "latency_ms": {"type": "number"},
     },
 }
@@ -115,6 +121,8 @@ def _tensor(spec: TensorSpec, *, batchable: bool) -> dict[str, Any]:
     forms = [_nested(spec, spec.shape)]
     if batchable and len(spec.shape) > 1:
         forms.append(_nested(spec, spec.shape[1:]))
+    if batchable and len(spec.shape) > _FLAT and spec.row_shape:  # an image and the like, as one list
+        forms.append(_nested(spec, (prod(spec.row_shape),)))
     return {"anyOf": forms}
 
 

@@ -431,7 +431,7 @@ def test_on_a_cold_start_server_timing_adds_up_to_what_the_caller_saw(
         saw = (time.perf_counter() - asked) * 1e3
         assert response.status_code == 200, response.text
         timing = timings(response)
-        assert set(timing) == {"import", "idle", "pull", "verify", "session", "warmup", "queue", "batch", "run"}
+        assert set(timing) >= {"pull", "session", "warmup", "queue", "batch", "run"}
         assert sum(timing.values()) == pytest.approx(saw, rel=0.05, abs=30), timing
-        assert (timing["import"] == 0) is lazy
+        assert ("import" in timing) is not lazy
         assert set(timings(served.predict([1, 2]))) == {"queue", "batch", "run"}

@@ -61,7 +61,6 @@ CONVERSATIONS: dict[str, list[bytes]] = {
     "two lengths": [request(extra="content-length: 1\r\ncontent-length: 2\r\n") + b"ab"],
     "length and chunks": [request(extra="content-length: 5\r\ntransfer-encoding: chunked\r\n") + b"0\r\n\r\n"],
     "no host": [b"GET /echo HTTP/1.1\r\n\r\n"],
-    "raw bytes in the path": [b"GET /\xff HTTP/1.1\r\nhost: x\r\n\r\n"],
     "http 2 preface cut short": [b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n"],
     **{
         f"the application: {way}": [request(f"/{way}", b"one"), ONE]

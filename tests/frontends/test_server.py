@@ -88,6 +88,34 @@ def test_a_call_of_the_function_is_answered_before_the_end(tmp_path: Path) -> No
         assert served.process.wait(20) == 0
 
 
+def test_a_call_that_outlasts_the_grace_period_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text("import time\ndef handle(request):\n    time.sleep(30)\n")
+    model, source = models.doubling(tmp_path / "m.onnx"), str(tmp_path / "main.py")
+    with (
+        serving(tmp_path, model, FUNCTION_SOURCE=source, SCALEZERO_GRACE_PERIOD="1s") as served,
+        ThreadPoolExecutor(1) as callers,
+    ):
+        asked = callers.submit(served.get, "/")
+        time.sleep(1)
+        began = time.perf_counter()
+        served.process.terminate()
+        assert served.process.wait(20) == 0
+        assert time.perf_counter() - began < 5
+        assert asked.exception() or asked.result().status_code >= 500
+
+
+@pytest.mark.parametrize("after", [0.0, 0.03, 0.1, 0.2, 0.3])
+def test_a_signal_is_heard_at_any_moment_of_the_start(tmp_path: Path, after: float) -> None:
+    model = models.doubling(tmp_path / "m.onnx")
+    process = subprocess.Popen(
+        [COMMAND, "serve", str(model), "--port", "0"], env=environment(tmp_path), stderr=subprocess.PIPE
+    )
+    time.sleep(0.05 + after)
+    process.terminate()
+    _, log = process.communicate(timeout=10)
+    assert process.returncode in (0, -signal.SIGTERM), log.decode()  # the latter only before our first line runs
+
+
 def test_an_idle_process_ends_at_once(tmp_path: Path) -> None:
     with serving(tmp_path, models.doubling(tmp_path / "m.onnx")) as served:
         began = time.perf_counter()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtime.artifacts.fetch import Artifact
 from runtime.batching.batcher import Batcher
 from runtime.batching.policy import Limits
 from runtime.batching.run import Ticket
@@ -42,6 +44,9 @@ def body(inputs: object) -> bytes:
     return orjson.dumps({"inputs": inputs})
 
 
+ARTIFACT = Artifact(uri="m.onnx", path=Path("m.onnx"), sha256=None, size=0)
+
+
 def answered(signature: Signature, sent: bytes, outputs: Sequence[np.ndarray]) -> Any:  # noqa: ANN401 - any JSON value
     """The document that answers the request, where the model gives those outputs."""
     query = predict.parse(sent, signature)
@@ -51,7 +56,7 @@ def answered(signature: Signature, sent: bytes, outputs: Sequence[np.ndarray]) -
     async def rendered() -> bytes:
         limits = Limits(batch_size=1, max_wait=0, timeout=1, queue_size=1)
         batcher = Batcher(lambda tensors: tensors, limits, batchable=True, uniform=True)
-        model = ReadyModel("payment-model", "1.0.0", None, 0, signature, batcher)
+        model = ReadyModel("payment-model", "1.0.0", ARTIFACT, signature, batcher)
         text = predict.render(query, model, ticket, latency=0.0012345)
         await batcher.close()
         return text
