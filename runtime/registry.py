@@ -6,16 +6,22 @@ refused unless that is asked for. The digest is the object's metadata `sha256`, 
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from threading import get_ident
+from typing import cast
+from urllib.parse import quote
 
 from runtime.artifacts.access import Credentials, s3_access
 from runtime.artifacts.cache import hash_file
 from runtime.artifacts.external import check_local, model_locations
 from runtime.artifacts.policy import PullPolicy
+from runtime.artifacts.upload import Outgoing, credential_provider, open_bucket, s3_words
 from runtime.artifacts.uris import S3Place, parse_uri
-from runtime.errors import ArtifactMissing, ScalezeroError
+from runtime.errors import ArtifactMissing, BadSetting, ScalezeroError
 
 
 class AlreadyPublished(ScalezeroError):
@@ -27,7 +33,7 @@ class AlreadyPublished(ScalezeroError):
         digest = f"SHA-256 {there}" if there else "of a SHA-256 that nobody recorded"
         super().__init__(
             f"{uri}: holds another file ({digest}) than the one offered ({offered}); a published version is immutable:"
-            " publish under a new version, or ask to overwrite",
+            " publish under a new version",
             uri=uri,
             there=there,
             offered=offered,
@@ -47,17 +53,21 @@ def publish(path: Path, uri: str, *, metadata: Mapping[str, str], overwrite: boo
     """Put the model file, and the files with its external data, under the URI: `s3://bucket/key`, `file://` or a path.
 
     `metadata` are words about the model, such as its name, version and metrics, in ASCII; a folder keeps none.
+    Without `overwrite`, of several who publish different models at once one wins and the others are told, as far as the
+    place can see to it: a folder that knows hard links, an S3 that knows If-None-Match.
     Raises `AlreadyPublished`, `BadSetting` for a URI or metadata that cannot be, and `ModelUnavailable` errors.
     """
-    parts = _parts(path, uri)
-    offered = {part_uri: hash_file(part) for part_uri, part in parts.items()}
-    there = {part_uri: find(part_uri) for part_uri in parts}
-    same = all(held and held.sha256 == offered[part_uri] for part_uri, held in there.items())
-    if not same:
-        if not overwrite:
-            _refuse_others(there, offered)
-        _put(parts, uri, metadata)
-    return Published(uri=uri, sha256=offered[uri], uploaded=not same)
+    _check_destination(uri, metadata)
+    parts = _parts(path, uri, metadata)
+    there = {part.uri: find(part.uri) for part in parts}
+    new = [part for part in parts if (held := there[part.uri]) is None or held.sha256 != part.sha256]
+    if new and overwrite:
+        _put(parts, uri, overwrite=True)
+    elif new:
+        for part in new:
+            _refuse_other(there[part.uri], part)
+        _put(new, uri, overwrite=False)
+    return Published(uri=uri, sha256=parts[-1].sha256, uploaded=bool(new))
 
 
 def find(uri: str) -> Published | None:
@@ -74,21 +84,34 @@ def find(uri: str) -> Published | None:
         return None
 
 
-def _parts(path: Path, uri: str) -> dict[str, Path]:
-    """List what the model consists of: each file and its URI, the external data first and the model last."""
+def _check_destination(uri: str, metadata: Mapping[str, str]) -> None:
+    """Refuse what no upload could do, before anything is read, asked or sent."""
+    place = parse_uri(uri)
+    if isinstance(place, S3Place):
+        s3_words(metadata)
+        if place.version_id is not None:
+            raise BadSetting("destination", value=uri, allowed="s3://bucket/key, without a version")
+
+
+def _parts(path: Path, uri: str, metadata: Mapping[str, str]) -> list[Outgoing]:
+    """List what the model consists of, the external data first and the model last."""
     if not path.is_file():
         raise ArtifactMissing(uri, f"nothing to publish: there is no file {path}")
     locations = model_locations(path, uri=str(path))
     check_local(path, locations, uri=str(path))
-    base = uri.rpartition("/")[0]
-    beside = {f"{base}/{location}" if base else location: path.parent / location for location in sorted(locations)}
-    return {**beside, uri: path}
+    files = {_beside(uri, location): path.parent / location for location in sorted(locations)}
+    beside = [Outgoing(path=file, uri=place, sha256=hash_file(file)) for place, file in files.items()]
+    return [*beside, Outgoing(path=path, uri=uri, sha256=hash_file(path), metadata=metadata)]
 
 
-def _refuse_others(there: Mapping[str, Published | None], offered: Mapping[str, str]) -> None:
-    for uri, held in there.items():
-        if held and held.sha256 != offered[uri]:
-            raise AlreadyPublished(uri, there=held.sha256, offered=offered[uri])
+def _beside(uri: str, location: str) -> str:
+    base, slash, _ = uri.rpartition("/")
+    return base + slash + (quote(location) if uri.lower().startswith("file:") else location)
+
+
+def _refuse_other(held: Published | None, part: Outgoing) -> None:
+    if held and held.sha256 != part.sha256:
+        raise AlreadyPublished(part.uri, there=held.sha256, offered=part.sha256)
 
 
 def _recorded(place: S3Place, uri: str) -> str | None:
@@ -98,30 +121,48 @@ def _recorded(place: S3Place, uri: str) -> str | None:
     access = s3_access(os.environ, home=Path(os.environ.get("HOME", "/")))
     provider = None
     if access.credentials is Credentials.BOTO3:
-        from runtime.artifacts.registry import credential_provider
-
         provider = credential_provider(uri)
     opened = open_source(place, access=access, policy=PullPolicy(), provider=provider).open(uri, first=1)
     return opened.info.sha256 if opened else None
 
 
-def _put(parts: Mapping[str, Path], uri: str, metadata: Mapping[str, str]) -> None:
-    place, model = parse_uri(uri), parts[uri]
+def _put(parts: Sequence[Outgoing], uri: str, *, overwrite: bool) -> None:
+    place = parse_uri(uri)
+    send: Callable[[Outgoing], bool] = partial(_copy, overwrite=overwrite)
     if isinstance(place, S3Place):
-        from runtime.artifacts import registry
+        send = open_bucket(place.bucket, overwrite=overwrite).upload
+    for part in parts:
+        if not send(part):
+            # Somebody was quicker, or it was us: an upload whose answer was lost is tried again. The bytes tell.
+            _refuse_other(find(part.uri), part)
 
-        registry.publish(model, uri, metadata=metadata)
-        return
-    for part in parts.values():
-        _copy(part, place if part == model else place.parent / part.relative_to(model.parent))
 
-
-def _copy(source: Path, destination: Path) -> None:
-    """Copy whole or not at all: a reader never sees a half."""
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    partial = destination.with_name(f"{destination.name}.partial-{os.getpid()}")
+def _copy(part: Outgoing, *, overwrite: bool) -> bool:
+    """Copy whole or not at all: a reader never sees a half. False where a file is there that must stay."""
+    destination = cast("Path", parse_uri(part.uri))  # as the model's is, which it lies beside
+    unfinished = destination.with_name(f"{destination.name}.partial-{os.getpid()}-{get_ident()}")
     try:
-        shutil.copyfile(source, partial)
-        partial.replace(destination)
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(part.path, unfinished)
+        return _settle(unfinished, destination, overwrite=overwrite)
+    except OSError as error:
+        allowed = f"a place that this process may write ({error.strerror})"
+        raise BadSetting("destination", value=part.uri, allowed=allowed) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+
+
+def _settle(unfinished: Path, destination: Path, *, overwrite: bool) -> bool:
+    if not overwrite:
+        try:
+            destination.hardlink_to(unfinished)  # unlike a rename, it never replaces
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without hard links
+            if destination.exists():
+                return False
+        else:
+            return True
+    unfinished.replace(destination)
+    return True

@@ -144,7 +144,7 @@ def _connect(place: S3Place, access: S3Access, policy: PullPolicy) -> Store:
 
     if access.credentials is not Credentials.BOTO3:
         return open_source(place, access=access, policy=policy)
-    from runtime.artifacts.registry import credential_provider
+    from runtime.artifacts.upload import credential_provider
 
     provider = credential_provider(f"s3://{place.bucket}")
     return open_source(place, access=access, policy=policy, provider=provider)

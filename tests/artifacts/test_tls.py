@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from runtime.artifacts.fetch import fetch
-from runtime.artifacts.registry import publish
+from runtime.artifacts.upload import open_bucket
 from runtime.errors import StoreUnreachable
 from tests.artifacts.conftest import BUCKET, IMPATIENT, Bench
+from tests.artifacts.test_upload import outgoing
 from tests.faulty_s3 import FaultyS3
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
@@ -42,4 +43,4 @@ def test_the_bundle_decides_whom_to_trust(bench: Bench, authority: Path, monkeyp
         monkeypatch.setenv("AWS_CA_BUNDLE", str(authority / "ca.pem"))
         assert fetch(stored.uri, cache_dir=bench.cache_dir, policy=IMPATIENT).path.read_bytes() == b"content"
         (authority / "m.onnx").write_bytes(b"published")
-        assert publish(authority / "m.onnx", f"s3://{BUCKET}/tls/m.onnx").size == len(b"published")
+        assert open_bucket(BUCKET, overwrite=True).upload(outgoing(authority / "m.onnx", "tls/m.onnx"))

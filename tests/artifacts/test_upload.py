@@ -1,22 +1,15 @@
-"""Publishing to the real S3, and the credentials that only boto3 finds."""
+"""Uploads to the real S3, and the credentials that only boto3 finds."""
 
 import json
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from runtime.artifacts.registry import credential_provider, publish
-from runtime.errors import (
-    ArtifactMissing,
-    BadSetting,
-    CredentialsMissing,
-    InvalidModel,
-    ModelUnavailable,
-    StoreUnreachable,
-)
+from runtime.artifacts.upload import Outgoing, credential_provider, open_bucket
+from runtime.errors import ArtifactMissing, BadSetting, CredentialsMissing, ScalezeroError, StoreUnreachable
 from tests.artifacts.conftest import BUCKET, Bench
-from tests.artifacts.test_external import WEIGHTS, run, save
 from tests.faulty_s3 import Fault
 
 BROKEN_PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
@@ -24,58 +17,55 @@ ENVIRONMENT = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION")
 
 
 @pytest.fixture
-def model(tmp_path: Path) -> Path:
-    """A file to publish."""
+def path(tmp_path: Path) -> Path:
+    """A file to upload."""
     path = tmp_path / "m.onnx"
     path.write_bytes(b"content")
     return path
 
 
-def test_what_is_published_is_fetched_and_says_what_it_is(bench: Bench, model: Path) -> None:
-    published = publish(model, "s3://published/a/m.onnx", metadata={"Version": "1.0.0"}, create_bucket=True)
-    fetched = bench.fetch("s3://published/a/m.onnx")
+def outgoing(path: Path, key: str, **metadata: str) -> Outgoing:
+    """Address the file to a key of the bucket."""
+    digest = sha256(path.read_bytes()).hexdigest()
+    return Outgoing(path=path, uri=f"s3://{BUCKET}/{key}", sha256=digest, metadata=metadata)
+
+
+def test_what_is_uploaded_is_fetched_and_says_what_it_is(bench: Bench, path: Path) -> None:
+    file = outgoing(path, "a/m.onnx", Version="1.0.0")
+    assert open_bucket(BUCKET, overwrite=True).upload(file)
+    fetched = bench.fetch(file.uri)
     assert fetched.path.read_bytes() == b"content"
-    assert fetched.metadata == published.metadata == {"version": "1.0.0", "sha256": sha256(b"content").hexdigest()}
-    assert (fetched.etag, fetched.size) == (published.etag, published.size)
-    assert publish(model, "s3://published/a/m.onnx", create_bucket=True).etag == published.etag
+    assert fetched.metadata == {"version": "1.0.0", "sha256": sha256(b"content").hexdigest()}
 
 
-def test_the_external_data_goes_first(bench: Bench, tmp_path: Path) -> None:
-    (tmp_path / "m.onnx").write_bytes(save("weights/w.bin"))
-    (tmp_path / "weights").mkdir()
-    (tmp_path / "weights" / "w.bin").write_bytes(WEIGHTS)
-    publish(tmp_path / "m.onnx", f"s3://{BUCKET}/external/m.onnx")
-    puts = [seen.path for seen in bench.faulty.seen if seen.method == "PUT"]
-    assert puts == [f"/{BUCKET}/external/weights/w.bin", f"/{BUCKET}/external/m.onnx"]
-    assert run(bench.fetch(f"s3://{BUCKET}/external/m.onnx").path) == [1, 2, 3, 4]
+@pytest.mark.parametrize("size", [7, 10_000_000])  # boto3 uploads in parts from 8 MiB on
+def test_an_object_that_is_there_stays_unless_overwriting(
+    bench: Bench, path: Path, size: int, random_bytes: Callable[[int], bytes]
+) -> None:
+    body = random_bytes(size)
+    path.write_bytes(body)
+    file = outgoing(path, f"once/{size}.onnx")
+    assert open_bucket(BUCKET, overwrite=False).upload(file)
+    path.write_bytes(body[::-1])
+    other = outgoing(path, f"once/{size}.onnx")
+    assert not open_bucket(BUCKET, overwrite=False).upload(other)
+    assert bench.fetch(file.uri).sha256 == file.sha256
+    assert open_bucket(BUCKET, overwrite=True).upload(other)
+    assert bench.fetch(file.uri).sha256 == other.sha256
 
 
-def test_a_large_file_in_parts_has_its_digest_too(bench: Bench, tmp_path: Path) -> None:
-    body = bytes(range(256)) * 40_000  # beyond the 8 MiB from which boto3 uploads in parts
-    (tmp_path / "m.onnx").write_bytes(body)
-    published = publish(tmp_path / "m.onnx", f"s3://{BUCKET}/large/m.onnx")
-    assert published.etag is not None and "-" in published.etag  # noqa: PT018
-    assert bench.fetch(f"s3://{BUCKET}/large/m.onnx").sha256 == sha256(body).hexdigest()
-
-
-@pytest.mark.parametrize("uri", ["/srv/m.onnx", "file:///srv/m.onnx", "s3://bucket/m.onnx?versionId=1", "s3://bucket/"])
-def test_only_an_object_of_s3_can_be_published_to(model: Path, uri: str) -> None:
-    with pytest.raises(BadSetting, match="s3://bucket/key"):
-        publish(model, uri)
+@pytest.mark.parametrize("uri", ["/srv/m.onnx", f"s3://{BUCKET}/m.onnx?versionId=1", "s3://another/m.onnx"])
+def test_only_an_object_of_the_bucket_can_be_uploaded_to(bench: Bench, path: Path, uri: str) -> None:
+    with pytest.raises(BadSetting, match=f"s3://{BUCKET}/key"):
+        open_bucket(BUCKET, overwrite=True).upload(outgoing(path, "")._replace(uri=uri))
+    assert not bench.faulty.seen
 
 
 @pytest.mark.parametrize("metadata", [{"name": "größe"}, {"größe": "1"}, {"a b": "1"}, {"a": "1\n2"}, {"": "1"}])
-def test_metadata_that_http_cannot_carry_is_refused(model: Path, metadata: dict[str, str]) -> None:
+def test_metadata_that_http_cannot_carry_is_refused(bench: Bench, path: Path, metadata: dict[str, str]) -> None:
     with pytest.raises(BadSetting, match="metadata"):
-        publish(model, "s3://bucket/m.onnx", metadata=metadata)
-
-
-def test_what_is_no_file_or_no_model_is_not_published(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactMissing, match="nothing to publish"):
-        publish(tmp_path / "none.onnx", "s3://bucket/m.onnx")
-    (tmp_path / "m.onnx").write_bytes(save("../w.bin"))
-    with pytest.raises(InvalidModel):
-        publish(tmp_path / "m.onnx", "s3://bucket/m.onnx")
+        open_bucket(BUCKET, overwrite=True).upload(outgoing(path, "m.onnx", **metadata))
+    assert not bench.faulty.seen
 
 
 @pytest.mark.parametrize(
@@ -85,23 +75,24 @@ def test_what_is_no_file_or_no_model_is_not_published(tmp_path: Path) -> None:
         ("AWS_SKIP_SIGNATURE", "true", CredentialsMissing),
         ("AWS_ENDPOINT_URL", "http://127.0.0.1:1", StoreUnreachable),
         ("AWS_PROFILE", "no-such-profile", CredentialsMissing),
+        ("AWS_CA_BUNDLE", "/no/such/ca.pem", BadSetting),
     ],
 )
 def test_an_upload_that_cannot_be_is_told(
-    bench: Bench, model: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, error: type[ModelUnavailable]
+    bench: Bench, path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, error: type[ScalezeroError]
 ) -> None:
     monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with pytest.raises(error):
-        publish(model, f"s3://{BUCKET}/m.onnx")
+        open_bucket(BUCKET, overwrite=False).upload(outgoing(path, "m.onnx"))
     assert not [seen for seen in bench.faulty.seen if seen.status == 200]
 
 
-def test_a_missing_bucket_is_told(bench: Bench, model: Path) -> None:
+def test_a_missing_bucket_is_told(bench: Bench, path: Path) -> None:
     # The loopback S3 makes a missing bucket on the fly for its administrator; others, such as AWS, answer this.
     bench.faulty.add(Fault(status=404, code="NoSuchBucket"))
     with pytest.raises(ArtifactMissing, match="no such bucket"):
-        publish(model, "s3://no-such-bucket/m.onnx")
+        open_bucket(BUCKET, overwrite=False).upload(outgoing(path, "m.onnx"))
 
 
 @pytest.fixture

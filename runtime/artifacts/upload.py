@@ -1,4 +1,4 @@
-"""The registry side of S3: the only importer of boto3. The pod's pull never loads it, unless credentials need it.
+"""Uploads to S3, and credentials: the only importer of boto3. A pod's pull never loads it, unless credentials need it.
 
 boto3 costs about 0.28 s to import and to make a client, which a publisher does not feel; it finds credentials wherever
 the AWS command line would, and its uploads of large files are in parts.
@@ -8,16 +8,14 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from runtime.artifacts.access import Credentials, S3Access, s3_access
-from runtime.artifacts.cache import hash_file
-from runtime.artifacts.external import check_local, model_locations
+from runtime.artifacts.access import Credentials, S3Access, certificates, s3_access
 from runtime.artifacts.faults import Answer, translate
-from runtime.artifacts.store import ObjectInfo
 from runtime.artifacts.uris import S3Place, parse_uri
-from runtime.errors import ArtifactMissing, BadSetting, CredentialsMissing, StoreUnreachable
+from runtime.errors import ArtifactChanged, BadSetting, CredentialsMissing, StoreUnreachable
 
 if TYPE_CHECKING:
     from obstore.store import S3Config
@@ -27,26 +25,13 @@ if TYPE_CHECKING:
 LIFETIME = timedelta(minutes=10)  # after that the session is asked again; it renews what has expired by itself
 
 
-def publish(
-    path: Path,
-    uri: str,
-    *,
-    metadata: Mapping[str, str] | None = None,
-    create_bucket: bool = False,
-) -> ObjectInfo:
-    """Upload a model file, and the files with its external data before it, each with its SHA-256 as metadata `sha256`.
+class Outgoing(NamedTuple):
+    """A file on its way to a URI."""
 
-    `metadata` is added to the model's own; keys become lower case, values must be ASCII (they travel as HTTP headers).
-    Returns what was published. Raises `BadSetting` for a URI or metadata that cannot be, and `ModelUnavailable` errors.
-    """
-    place = _destination(uri)
-    words = _words(metadata or {})
-    locations = _own_files(path, uri)
-    bucket = _bucket(place, create=create_bucket)
-    for location in sorted(locations):
-        key = str(PurePosixPath(place.key).parent / location)
-        bucket.upload(path.parent / location, key, {})
-    return bucket.upload(path, place.key, words)
+    path: Path
+    uri: str
+    sha256: str  # of its bytes, in lower-case hex
+    metadata: Mapping[str, str] = MappingProxyType({})  # words of the publisher; values travel as HTTP headers
 
 
 class SessionCredentials:
@@ -87,14 +72,8 @@ def credential_provider(uri: str) -> SessionCredentials | None:
         return provider
 
 
-def _destination(uri: str) -> S3Place:
-    place = parse_uri(uri)
-    if not isinstance(place, S3Place) or place.version_id is not None:
-        raise BadSetting("destination", value=uri, allowed="s3://bucket/key")
-    return place
-
-
-def _words(metadata: Mapping[str, str]) -> dict[str, str]:
+def s3_words(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Return the metadata as S3 keeps it, keys in lower case. Raises `BadSetting` for what no HTTP header takes."""
     for key, value in metadata.items():
         if not (key.isascii() and value.isascii() and value.isprintable() and key.replace("-", "").isalnum()):
             allowed = "a name of letters, digits and '-', with printable ASCII as its value"
@@ -102,15 +81,7 @@ def _words(metadata: Mapping[str, str]) -> dict[str, str]:
     return {key.lower(): value for key, value in metadata.items()}
 
 
-def _own_files(path: Path, uri: str) -> frozenset[str]:
-    if not path.is_file():
-        raise ArtifactMissing(uri, f"nothing to publish: there is no file {path}")
-    locations = model_locations(path, uri=str(path))
-    check_local(path, locations, uri=str(path))
-    return locations
-
-
-class _Bucket:
+class Bucket:
     """A bucket to write to."""
 
     def __init__(self, client: Any, name: str, *, anonymous: bool) -> None:  # noqa: ANN401 (boto3 makes it at run time)
@@ -118,42 +89,42 @@ class _Bucket:
         self._name = name
         self._anonymous = anonymous
 
-    def create(self) -> None:
-        """Make the bucket unless it is there."""
-        exists = (self._client.exceptions.BucketAlreadyOwnedByYou, self._client.exceptions.BucketAlreadyExists)
-        with _told(f"s3://{self._name}", anonymous=self._anonymous):
-            try:
-                region = self._client.meta.region_name
-                # us-east-1 is the one region that S3 does not let a caller name here.
-                where = {"CreateBucketConfiguration": {"LocationConstraint": region}} if region != "us-east-1" else {}
-                self._client.create_bucket(Bucket=self._name, **where)
-            except exists:
-                pass
+    def upload(self, file: Outgoing) -> bool:
+        """Upload one file, its digest as metadata `sha256`; False where an object is there that must stay.
 
-    def upload(self, path: Path, key: str, metadata: Mapping[str, str]) -> ObjectInfo:
-        """Upload one file and read back what the store recorded."""
-        uri = f"s3://{self._name}/{key}"
-        words = {**metadata, "sha256": hash_file(path)}
-        with _told(uri, anonymous=self._anonymous):
-            self._client.upload_file(str(path), self._name, key, ExtraArgs={"Metadata": words})
-            head = self._client.head_object(Bucket=self._name, Key=key)
-        return ObjectInfo(
-            uri=uri,
-            size=head["ContentLength"],
-            etag=head["ETag"],
-            version_id=head.get("VersionId"),
-            sha256=words["sha256"],
-            metadata=words,
-        )
+        Raises `BadSetting` for metadata that cannot be, and `ModelUnavailable` errors.
+        """
+        place = parse_uri(file.uri)
+        if not isinstance(place, S3Place) or place.bucket != self._name or place.version_id is not None:
+            raise BadSetting("destination", value=file.uri, allowed=f"s3://{self._name}/key")
+        words = {**s3_words(file.metadata), "sha256": file.sha256}
+        try:
+            with _told(file.uri, anonymous=self._anonymous):
+                self._client.upload_file(str(file.path), self._name, place.key, ExtraArgs={"Metadata": words})
+        except ArtifactChanged:  # 412, and the only condition that an upload has is that nothing is there
+            return False
+        return True
 
 
-def _bucket(place: S3Place, *, create: bool) -> _Bucket:
+def open_bucket(name: str, *, overwrite: bool) -> Bucket:
+    """Make a client for the bucket; nothing is sent yet. Without `overwrite` no upload replaces an object.
+
+    The store itself sees to that, by If-None-Match, whoever else uploads at the moment; AWS and SeaweedFS do. One that
+    does not know the header replaces the object all the same.
+    """
     access = s3_access(os.environ, home=Path(os.environ.get("HOME", "/")))
-    with _told(f"s3://{place.bucket}"):
-        bucket = _Bucket(_client(access), place.bucket, anonymous=access.credentials is Credentials.ANONYMOUS)
-    if create:
-        bucket.create()
-    return bucket
+    certificates(access)
+    with _told(f"s3://{name}"):
+        client = _client(access)
+    if not overwrite:
+        # Not an argument of `upload_file`, which takes a list of its own choice and has no word for it.
+        for operation in ("PutObject", "CompleteMultipartUpload"):
+            client.meta.events.register(f"before-parameter-build.s3.{operation}", _only_new)
+    return Bucket(client, name, anonymous=access.credentials is Credentials.ANONYMOUS)
+
+
+def _only_new(params: dict[str, Any], **_: object) -> None:
+    params["IfNoneMatch"] = "*"
 
 
 def _client(access: S3Access) -> Any:  # noqa: ANN401 (boto3 makes its classes at run time)
