@@ -40,6 +40,7 @@ class Application:
                 threads=settings.function_threads,
                 waiting=settings.queue_size,
                 max_body=settings.max_body_bytes,
+                timeout=settings.timeout,
             )
         endpoints = Endpoints(service, self._function)
         self._routes = Routes(

@@ -10,13 +10,18 @@ from collections.abc import Callable
 from functools import wraps
 from http import HTTPStatus
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from runtime.errors import FunctionFailed, QueueFull, ScalezeroError
+from runtime.errors import DeadlineExceeded, FunctionFailed, QueueFull, ScalezeroError
 from runtime.frontends import status
 from runtime.frontends.http import Headers, Message, Receive, Request, Scope, Send
+from runtime.predictor import CallerGone
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
     import flask
     from a2wsgi import WSGIMiddleware
 
@@ -25,14 +30,16 @@ R = TypeVar("R")
 NAME = "function"  # as the measurements call it
 _log = logging.getLogger("scalezero.function")
 _RETRY_AFTER = 1  # seconds
+_LEFT = "scalezero.left"  # in a call's scope: the future that is done once its caller has left
 
 
 class FunctionHost:
     """One HTTP function in the functions-framework sense, as an ASGI application."""
 
-    def __init__(self, source: Path, target: str, *, threads: int, waiting: int, max_body: int) -> None:
+    def __init__(self, source: Path, target: str, *, threads: int, waiting: int, max_body: int, timeout: float) -> None:
         """At most `threads` calls run at once and `waiting` more wait; the rest are refused with `QueueFull`.
 
+        Who waited for a thread for `timeout` seconds gets `DeadlineExceeded`; the time of the import does not count.
         A body of more than `max_body` bytes is refused with `PayloadTooLarge`.
         """
         self.error: FunctionFailed | None = None
@@ -41,7 +48,9 @@ class FunctionHost:
         self._threads = threads
         self._most = threads + waiting
         self._max_body = max_body
+        self._timeout = timeout
         self._calls = 0
+        self._free = asyncio.Semaphore(threads)
         self._application: asyncio.Task[WSGIMiddleware] | None = None
 
     async def load(self) -> "WSGIMiddleware":
@@ -63,11 +72,37 @@ class FunctionHost:
         if self._calls >= self._most:
             raise QueueFull(limit=self._most - self._threads, retry_after=_RETRY_AFTER)
         self._calls += 1
+        left = asyncio.ensure_future(request.gone())
         try:
             application: Any = await self.load()
-            await application(*_whole(request, body), send)
+            await self._turn(left)
+            try:
+                await application(*_whole(request, body, left), send)
+            finally:
+                self._free.release()
         finally:
+            left.cancel()
             self._calls -= 1
+
+    async def _turn(self, left: "asyncio.Future[None]") -> None:
+        """Wait for a free thread; the pool never gets a call that nobody waits for any more.
+
+        Raises `CallerGone` and `DeadlineExceeded`.
+        """
+        began = perf_counter()
+        turn = asyncio.ensure_future(self._free.acquire())
+        either: set[asyncio.Future[Any]] = {turn, left}
+        taken = False
+        try:
+            await asyncio.wait(either, timeout=self._timeout, return_when=asyncio.FIRST_COMPLETED)
+            taken = turn.done() and not left.done()
+        finally:
+            if not taken and not turn.cancel():  # the turn came in the same moment: it is the next one's
+                self._free.release()
+        if left.done():
+            raise CallerGone
+        if not taken:
+            raise DeadlineExceeded(waited=perf_counter() - began, timeout=self._timeout)
 
     def _import(self) -> "WSGIMiddleware":
         import functions_framework
@@ -77,14 +112,33 @@ class FunctionHost:
             flask_application = functions_framework.create_app(  # type: ignore[no-untyped-call]
                 self._target, str(self._source)
             )
+            flask_application.register_error_handler(ScalezeroError, answer)
         except (Exception, SystemExit) as error:
             self.error = FunctionFailed(str(self._source), f"{type(error).__name__}: {error}")
             raise self.error from error
-        flask_application.register_error_handler(ScalezeroError, answer)
-        return WSGIMiddleware(flask_application, workers=self._threads)
+        return WSGIMiddleware(_until_left(flask_application), workers=self._threads)  # type: ignore[arg-type] # a2wsgi has its own names for wsgiref's types
 
 
-def _whole(request: Request, body: bytes) -> tuple[Scope, Receive]:
+def _until_left(application: "WSGIApplication") -> "WSGIApplication":
+    """Stop an answer that comes in pieces at the next piece once its caller has left, and close what makes it."""
+
+    def answering(environ: "WSGIEnvironment", start_response: "StartResponse") -> "Iterator[bytes]":
+        left: asyncio.Future[None] = environ["asgi.scope"][_LEFT]
+        pieces = application(environ, start_response)
+        try:
+            for piece in pieces:
+                if left.done():  # on the pool's thread, where a future may be looked at, if not waited for
+                    break
+                yield piece
+        finally:
+            close = getattr(pieces, "close", None)
+            if close:
+                close()
+
+    return answering
+
+
+def _whole(request: Request, body: bytes, left: "asyncio.Future[None]") -> tuple[Scope, Receive]:
     """The request as if its body had come at once: WSGI knows no other end of it than its announced length."""
     scope = request.scope
     headers = [each for each in scope["headers"] if each[0] not in {b"content-length", b"transfer-encoding"}]
@@ -93,7 +147,7 @@ def _whole(request: Request, body: bytes) -> tuple[Scope, Receive]:
     async def receive_whole() -> Message:
         return messages.pop() if messages else await request.receive()
 
-    return {**scope, "headers": [*headers, (b"content-length", b"%d" % len(body))]}, receive_whole
+    return {**scope, _LEFT: left, "headers": [*headers, (b"content-length", b"%d" % len(body))]}, receive_whole
 
 
 class Passing:

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,6 +46,24 @@ def slow(request):
     time.sleep(0.3)
     return "done"
 
+def noted(request):
+    import time
+    with open(__file__ + ".log", "a") as log:
+        log.write(request.path)
+    time.sleep(0.5)
+    return "done"
+
+def endless(request):
+    import time
+    def pieces():
+        try:
+            while True:
+                time.sleep(0.01)
+                yield b"x" * 100
+        finally:
+            open(__file__ + ".log", "w").write("closed")
+    return flask.Response(pieces()) if request.path == "/endless" else "short"
+
 def large(request):
     return str(len(request.get_data()))
 """
@@ -80,6 +98,15 @@ def main(tmp_path: Path) -> Path:
 def post(served: Served, content: Any, path: str = "/") -> httpx.Response:  # noqa: ANN401 - any JSON value
     with served.client() as client:
         return client.post(path, json=content)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until it holds, for ten seconds at most."""
+    for _ in range(500):
+        if condition():
+            return
+        time.sleep(0.02)
+    pytest.fail("it never held")
 
 
 def test_a_payment_is_decided(payments: Served) -> None:
@@ -228,6 +255,57 @@ def test_no_more_calls_run_or_wait_than_are_allowed(tmp_path: Path, main: Path) 
         for each in refused:
             assert error_of(each, 429)["code"] == "queue_full"
             assert each.headers["retry-after"] == "1"
+
+
+@contextmanager
+def asking(served: Served, path: str) -> Iterator[socket.socket]:
+    """A request that is sent, on a connection that the end of the block closes: its caller leaves."""
+    with socket.create_connection(("127.0.0.1", served.port), 10) as connection:
+        connection.sendall(b"GET %b HTTP/1.1\r\nhost: x\r\n\r\n" % path.encode())
+        yield connection
+
+
+def test_a_call_whose_caller_left_before_its_turn_never_runs(tmp_path: Path, main: Path) -> None:
+    settings = {"SCALEZERO_FUNCTION_THREADS": "1", "FUNCTION_TARGET": "noted", "FUNCTION_SOURCE": str(main)}
+    log = main.with_name("main.py.log")
+    with serving(tmp_path, tmp_path / "m.onnx", env=settings) as served:
+        assert served.get("/first").text == "done"
+        with asking(served, "/second"):
+            wait_for(lambda: log.read_text() == "/first/second")
+            with asking(served, "/left"):
+                time.sleep(0.1)  # it is read, and waits
+            assert served.get("/last").text == "done"
+    assert log.read_text() == "/first/second/last"
+
+
+def test_a_call_that_waited_past_the_timeout_is_504_and_never_runs(tmp_path: Path, main: Path) -> None:
+    settings = {"SCALEZERO_FUNCTION_THREADS": "1", "SCALEZERO_TIMEOUT": "100ms", "FUNCTION_TARGET": "noted"}
+    log = main.with_name("main.py.log")
+    with serving(tmp_path, tmp_path / "m.onnx", FUNCTION_SOURCE=str(main), env=settings) as served:
+        assert served.get("/first").text == "done"
+        with asking(served, "/second"):
+            wait_for(lambda: log.read_text() == "/first/second")
+            began = time.perf_counter()
+            error = error_of(served.get("/late"), 504)
+            assert time.perf_counter() - began < 0.4
+            assert (error["code"], error["details"]["timeout_seconds"]) == ("deadline_exceeded", 0.1)
+        time.sleep(0.6)
+        assert served.get("/last").text == "done"
+    assert log.read_text() == "/first/second/last"
+
+
+@pytest.mark.parametrize("http2", [False, True])
+def test_a_streamed_answer_ends_with_its_caller(tmp_path: Path, main: Path, http2: bool) -> None:  # noqa: FBT001 - a case
+    settings = {"SCALEZERO_FUNCTION_THREADS": "1", "FUNCTION_TARGET": "endless", "FUNCTION_SOURCE": str(main)}
+    log = main.with_name("main.py.log")
+    with serving(tmp_path, tmp_path / "m.onnx", env=settings) as served:
+        with (
+            served.client(http1=not http2, http2=http2) as client,
+            client.stream("POST", "/endless", content=b"x") as answer,
+        ):
+            assert len(next(answer.iter_raw(1000))) == 1000
+        wait_for(lambda: log.is_file() and log.read_text() == "closed")
+        assert served.get("/").text == "short"  # on the only thread
 
 
 def test_a_body_above_the_limit_is_413_for_a_function_too(tmp_path: Path, main: Path) -> None:
