@@ -13,7 +13,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from runtime.errors import DeadlineExceeded, FunctionFailed, QueueFull, ScalezeroError
+from runtime.errors import DeadlineExceeded, FunctionFailed, InvalidInput, QueueFull, ScalezeroError
 from runtime.frontends import status
 from runtime.frontends.http import Headers, Message, Receive, Request, Scope, Send
 from runtime.predictor import CallerGone
@@ -29,6 +29,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 NAME = "function"  # as the measurements call it
 _log = logging.getLogger("scalezero.function")
+_ASCII = 0x7F  # the last of it
 _RETRY_AFTER = 1  # seconds
 _LEFT = "scalezero.left"  # in a call's scope: the future that is done once its caller has left
 
@@ -68,6 +69,7 @@ class FunctionHost:
 
     async def __call__(self, request: Request, send: Send) -> None:
         """Answer one request by the author's function, once its body is there: a slow upload must not hold a thread."""
+        _check_query(request.scope["query_string"])
         body = await request.rest(await request.receive(), self._max_body)
         if self._calls >= self._most:
             raise QueueFull(limit=self._most - self._threads, retry_after=_RETRY_AFTER)
@@ -136,6 +138,13 @@ def _until_left(application: "WSGIApplication") -> "WSGIApplication":
                 close()
 
     return answering
+
+
+def _check_query(query: bytes) -> None:
+    """Refuse bytes that no URI may hold and WSGI's environment has no place for. Source: RFC 3986 section 2."""
+    if not query.isascii():
+        got = f"the byte 0x{next(byte for byte in query if byte > _ASCII):02x}"
+        raise InvalidInput("query", got=got, expected="ASCII, all else percent-encoded")
 
 
 def _whole(request: Request, body: bytes, left: "asyncio.Future[None]") -> tuple[Scope, Receive]:

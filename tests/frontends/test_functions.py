@@ -320,6 +320,19 @@ def test_a_body_above_the_limit_is_413_for_a_function_too(tmp_path: Path, main: 
         assert error_of(client.post("/", content=pieces), 413)["code"] == "payload_too_large"
 
 
+def test_a_query_that_is_not_ascii_is_400(tmp_path: Path, main: Path) -> None:
+    settings = {"FUNCTION_SOURCE": str(main), "FUNCTION_TARGET": "large"}
+    with serving(tmp_path, tmp_path / "m.onnx", env=settings) as served:
+        with socket.create_connection(("127.0.0.1", served.port), 10) as connection:
+            connection.sendall(b"GET /?q=\xff HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            head, _, body = connection.makefile("rb").read().partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400 ")
+        error = json.loads(body)["error"]
+        assert (error["code"], error["details"]["field"]) == ("invalid_input", "query")
+        assert error["details"]["got"] == "the byte 0xff"
+        assert served.get("/?q=%ff").text == "0"
+
+
 def test_a_chunked_body_reaches_the_function(tmp_path: Path, main: Path) -> None:
     with serving(tmp_path, tmp_path / "m.onnx", FUNCTION_SOURCE=str(main), FUNCTION_TARGET="large") as served:
         for http2 in (False, True):
