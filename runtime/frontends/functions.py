@@ -54,6 +54,11 @@ class FunctionHost:
         self._free = asyncio.Semaphore(threads)
         self._application: asyncio.Task[WSGIMiddleware] | None = None
 
+    @property
+    def ready(self) -> bool:
+        """Whether the function is imported, so that a call is answered by it; `error` says why it never will be."""
+        return self._application is not None and self._application.done() and self.error is None
+
     async def load(self) -> "WSGIMiddleware":
         """Import the function, once. Raises `FunctionFailed`, now and at every later call."""
         if self._application is None:
@@ -107,18 +112,27 @@ class FunctionHost:
             raise DeadlineExceeded(waited=perf_counter() - began, timeout=self._timeout)
 
     def _import(self) -> "WSGIMiddleware":
-        import functions_framework
         from a2wsgi import WSGIMiddleware
 
         try:
-            flask_application = functions_framework.create_app(  # type: ignore[no-untyped-call]
-                self._target, str(self._source)
-            )
-            flask_application.register_error_handler(ScalezeroError, answer)
+            flask_application = _flask_application(self._target, self._source)
         except (Exception, SystemExit) as error:
             self.error = FunctionFailed(str(self._source), f"{type(error).__name__}: {error}")
             raise self.error from error
         return WSGIMiddleware(_until_left(flask_application), workers=self._threads)  # type: ignore[arg-type] # a2wsgi has its own names for wsgiref's types
+
+
+def _flask_application(target: str, source: Path) -> "flask.Flask":
+    """What functions-framework makes of the function; raises whatever the author's module raises."""
+    import flask
+    import functions_framework
+
+    made = functions_framework.create_app(target, str(source))  # type: ignore[no-untyped-call]
+    if not isinstance(made, flask.Flask):
+        message = f"{target!r} is a function of functions_framework.aio; expected a plain one, not asynchronous"
+        raise TypeError(message)
+    made.register_error_handler(ScalezeroError, answer)
+    return made
 
 
 def _until_left(application: "WSGIApplication") -> "WSGIApplication":

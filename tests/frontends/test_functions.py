@@ -1,5 +1,6 @@
 """The author's function: hosted beside the protocols, and under the plain functions-framework."""
 
+import asyncio
 import json
 import os
 import re
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import httpx
@@ -18,6 +20,7 @@ import pytest
 
 import functions.payment_model
 from functions.payment_model.train import train
+from runtime.frontends.functions import FunctionHost
 from tests import models
 from tests.frontends.conftest import Served, environment, error_of, free_port, serving, until
 from tests.s3_server import S3Server
@@ -238,6 +241,51 @@ def test_a_function_that_cannot_be_loaded_keeps_traffic_away_and_says_why(
         assert served.get("/healthz/ready").json()["function"]["code"] == "function_failed"
         assert served.get("/healthz/live").status_code == 200
         assert error_of(post(served, {}), 503)["code"] == "function_failed"
+
+
+SLOW_IMPORT = """
+import pathlib, time
+while not pathlib.Path(__file__ + ".go").exists():
+    time.sleep(0.01)
+def handle(request):
+    return "done"
+"""
+
+
+@pytest.mark.parametrize(("code", "imported"), [(SLOW_IMPORT, True), (SLOW_IMPORT + "raise SystemExit", False)])
+def test_a_host_is_ready_once_its_function_is_imported_and_not_before(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    code: str,
+    imported: bool,  # noqa: FBT001 - a case
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])  # functions-framework appends the source's folder
+    monkeypatch.setitem(sys.modules, "once", ModuleType("once"))  # and its module, which is taken out again
+    source = tmp_path / "once.py"
+    source.write_text(code)
+
+    async def watch() -> tuple[list[bool], str | None]:
+        host = FunctionHost(source, "handle", threads=1, waiting=1, max_body=1, timeout=1)
+        seen = [host.ready]
+        loading = asyncio.create_task(host.preload())
+        await asyncio.sleep(0.1)
+        seen.append(host.ready)
+        source.with_name("once.py.go").touch()
+        await loading
+        return [*seen, host.ready], host.error.code if host.error else None
+
+    assert asyncio.run(watch()) == ([False, False, imported], None if imported else "function_failed")
+
+
+def test_an_asynchronous_function_is_told_to_be_none_of_ours(tmp_path: Path) -> None:
+    """functions-framework makes another kind of application of it, which a host of WSGI cannot call."""
+    source = tmp_path / "main.py"
+    source.write_text("import functions_framework.aio\n@functions_framework.aio.http\nasync def handle(request): ...\n")
+    models.doubling(tmp_path / "m.onnx")
+    with serving(tmp_path, tmp_path / "m.onnx", ready=False, FUNCTION_SOURCE=str(source)) as served:
+        error = error_of(post(served, {}), 503)
+    assert error["code"] == "function_failed"
+    assert "functions_framework.aio" in error["message"]
 
 
 def test_no_more_calls_run_or_wait_than_are_allowed(tmp_path: Path, main: Path) -> None:
