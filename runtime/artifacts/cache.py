@@ -7,6 +7,11 @@
     locks/<place or tree>       one pull per place at a time, one planter per tree; the kernel frees it however its
                                 holder dies
 
+What nothing leads to any more goes when the next pull ends: the blob of an object that was replaced under its URI, and
+the trees made of it, once no process is left that was given their path. What the URIs last led to stays, however long
+ago that was: the folder is as large as the models ever asked for, one version each. A digest pinned by a setting does
+not keep a blob whose URI has gone on to another; it is then pulled again, and told to be another.
+
 An entry appears by a rename, whole, and is hashed again before each use. That is why nothing is synced to disk: what
 a power cut tore fails its hash and is pulled again, and the cold start never waits for a disk.
 """
@@ -17,11 +22,12 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
+from runtime.artifacts import holds
 from runtime.artifacts.download import read_back
 from runtime.artifacts.policy import Part
 from runtime.errors import BadSetting, DiskFull
@@ -50,10 +56,14 @@ def place_name(scope: str, uri: str) -> str:
 
 def hash_file(path: Path) -> str:
     """Return the SHA-256 of a file in lower-case hex."""
-    digest = sha256()
     with path.open("rb", buffering=0) as file:
-        for piece in read_back(file.fileno(), Part(0, os.fstat(file.fileno()).st_size)):
-            digest.update(piece)
+        return _hash(file.fileno())
+
+
+def _hash(file: int) -> str:
+    digest = sha256()
+    for piece in read_back(file, Part(0, os.fstat(file).st_size)):
+        digest.update(piece)
     return digest.hexdigest()
 
 
@@ -76,14 +86,19 @@ class Cache(NamedTuple):
         return self.root / "blobs" / f"{digest}{suffix}"
 
     def verified(self, digest: str, suffix: str) -> Path | None:
-        """Return the blob if it is here and whole; what is not whole is removed."""
+        """Return the blob if it is here and whole, to stay while this process lives.
+
+        What is not whole is removed, unless a process holds it: the next pull then puts a whole one in its place.
+        """
         path = self.blob(digest, suffix)
         try:
-            if hash_file(path) == digest:
-                return path
-            path.unlink()
+            with holds.shared(path) as file:
+                if _hash(file) == digest:
+                    holds.keep(file)
+                    return path
         except FileNotFoundError:
-            pass
+            return None
+        holds.discard(path)
         return None
 
     def recall(self, place: str) -> Ref | None:
@@ -110,7 +125,9 @@ class Cache(NamedTuple):
             path.unlink(missing_ok=True)
 
     def adopt(self, path: Path, digest: str, suffix: str) -> Path:
-        """Make a verified file an entry, at once and whole."""
+        """Make a verified file an entry, at once and whole, to stay while this process lives."""
+        with holds.shared(path) as file:
+            holds.keep(file)
         return path.replace(self.blob(digest, suffix))
 
     def plant(self, files: Mapping[str, Path], *, timeout: float) -> Path:
@@ -144,13 +161,33 @@ class Cache(NamedTuple):
             os.close(file)
 
     def sweep(self, *, keep: str) -> None:
-        """Remove what pulls left that died: a partial file whose lock is free has no owner. `keep` is our own."""
+        """Remove what nobody needs any more: what pulls left that died, and what was replaced.
+
+        A partial file whose lock is free has no owner; `keep` is our own.
+        """
         for path in (self.root / "partial").iterdir():
             place = path.name.partition(".")[0]
             if place == keep:
                 continue
             with contextlib.suppress(OSError), self.lock(place, timeout=0):
                 _remove(path)
+        self._evict()
+
+    def _evict(self) -> None:
+        # The blobs are listed before the notes are read: what appears meanwhile is not looked at.
+        blobs = [*(self.root / "blobs").iterdir()]
+        refs = [self.recall(note.stem) for note in (self.root / "refs").iterdir()]
+        named = {ref.sha256 for ref in refs if ref is not None}
+        for blob in blobs:
+            if blob.stem not in named:
+                with contextlib.suppress(OSError):
+                    holds.discard(blob)
+        for tree in (self.root / "trees").iterdir():
+            # Who holds the lock may be about to link; whoever was given the folder holds its files.
+            with contextlib.suppress(OSError), self.lock(tree.name, timeout=0):
+                files = [path for path in tree.rglob("*") if path.is_file()]
+                if _is_dead(files) and not any(holds.is_held(path) for path in files):
+                    _remove(tree)
 
     @contextlib.contextmanager
     def faults(self, uri: str) -> Iterator[None]:
@@ -187,6 +224,11 @@ def _is_link(path: Path, blob: Path) -> bool:
         return path.samefile(blob)
     except OSError:
         return False
+
+
+def _is_dead(files: Sequence[Path]) -> bool:
+    """Whether the files of a tree are no model any more: one of them has no blob."""
+    return not files or any(path.stat().st_nlink == 1 for path in files)
 
 
 def _remove(path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime.artifacts import holds
 from runtime.artifacts.cache import Cache, Ref, hash_file, place_name
 from runtime.errors import BadSetting, DiskFull
 
@@ -37,11 +38,13 @@ def test_a_blob_is_what_its_name_says_or_is_gone(cache: Cache) -> None:
     digest = sha256(b"content").hexdigest()
     assert cache.verified(digest, ".onnx") is None
     path = cache.blob(digest, ".onnx")
-    path.write_bytes(b"content")
-    assert cache.verified(digest, ".onnx") == path
     path.write_bytes(b"contenT")
     assert cache.verified(digest, ".onnx") is None
     assert not path.exists()
+    path.write_bytes(b"content")
+    assert cache.verified(digest, ".onnx") == path
+    path.write_bytes(b"contenT")
+    assert cache.verified(digest, ".onnx") is None, "held or not"
 
 
 def test_a_lock_is_held_by_one_thread_at_a_time_and_waited_for(cache: Cache) -> None:
@@ -76,6 +79,63 @@ def test_the_sweep_takes_what_nobody_holds(cache: Cache) -> None:
     with cache.lock("held", timeout=0):
         cache.sweep(keep="mine")
     assert sorted(path.name for path in cache.root.glob("partial/*")) == ["held", "mine"]
+
+
+def blob(cache: Cache, content: str) -> Path:
+    """Lay a blob into the cache as a process did that is gone."""
+    path = cache.blob(sha256(content.encode()).hexdigest(), ".onnx")
+    path.write_text(content)
+    return path
+
+
+def test_the_sweep_takes_a_blob_that_nothing_names_and_nobody_holds(cache: Cache) -> None:
+    replaced, held, named = (blob(cache, content) for content in ("replaced", "held", "named"))
+    assert cache.verified(held.stem, ".onnx") == held
+    cache.remember("p", REF._replace(sha256=named.stem))
+    cache.sweep(keep="")
+    assert {path for path in (replaced, held, named) if path.exists()} == {held, named}
+
+
+def test_what_was_adopted_stays_although_nothing_names_it_yet(cache: Cache) -> None:
+    """Between the adoption and the note about it another process may sweep."""
+    partial = cache.root / "partial" / "p"
+    partial.write_text("content")
+    adopted = cache.adopt(partial, sha256(b"content").hexdigest(), ".onnx")
+    cache.sweep(keep="")
+    assert adopted.exists()
+
+
+def test_a_tree_goes_with_its_blobs_and_not_before(cache: Cache) -> None:
+    model, weights = blob(cache, "model"), blob(cache, "weights")
+    cache.remember("m", REF._replace(sha256=model.stem))
+    cache.remember("w", REF._replace(sha256=weights.stem))
+    tree = cache.plant({"m.onnx": model, "weights/w.bin": weights}, timeout=0)
+    cache.sweep(keep="")
+    assert (tree / "weights" / "w.bin").exists()
+    cache.remember("w", REF)
+    cache.sweep(keep="")
+    assert not weights.exists()
+    assert not tree.exists()
+    assert model.exists()
+
+
+def test_a_tree_whose_files_a_process_holds_stays(cache: Cache) -> None:
+    """Even when its blob went: another URI may have led to the same bytes, and put a file of its own in its place."""
+    model, weights = blob(cache, "model"), blob(cache, "weights")
+    assert cache.verified(weights.stem, ".onnx") == weights
+    tree = cache.plant({"m.onnx": model, "w.bin": weights}, timeout=0)
+    weights.unlink()
+    cache.sweep(keep="")
+    assert sorted(path.name for path in tree.iterdir()) == ["m.onnx", "w.bin"]
+
+
+def test_a_torn_blob_that_another_made_whole_meanwhile_is_left_to_it(cache: Cache) -> None:
+    """Whoever found it torn may be late to remove it, and it is not torn any more but somebody's."""
+    partial = cache.root / "partial" / "p"
+    partial.write_text("content")
+    adopted = cache.adopt(partial, sha256(b"content").hexdigest(), ".onnx")
+    holds.discard(adopted)
+    assert adopted.exists()
 
 
 def test_a_partial_file_is_gone_after_the_pull_whatever_happened(cache: Cache) -> None:
@@ -122,8 +182,9 @@ class Interrupted(Mapping[str, Path]):
 def files(cache: Cache) -> Interrupted:
     """Two blobs under the names of a model and its weights."""
     blobs = {name: cache.blob(sha256(name.encode()).hexdigest(), "") for name in ("m.onnx", "w.bin")}
-    for name, blob in blobs.items():
-        blob.write_text(name)
+    for name, path in blobs.items():
+        path.write_text(name)
+        assert cache.verified(path.name, "")
     return Interrupted(blobs)
 
 

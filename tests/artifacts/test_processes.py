@@ -43,7 +43,7 @@ def start(
 ) -> subprocess.Popen[str]:
     environment = dict(os.environ) | dict(environment or bench.environment())
     command = [sys.executable, "-c", program, uri, str(bench.cache_dir)]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def result(process: subprocess.Popen[str]) -> list[str]:
@@ -87,6 +87,24 @@ def test_the_sweep_leaves_a_pull_alone_that_is_going_on(bench: Bench, random_byt
     bench.fetch(quick.uri)
     assert len(list(bench.cache_dir.glob("partial/*"))) == 1
     assert result(process) == [slow.sha256, "False"]
+
+
+def test_an_object_that_was_replaced_goes_once_no_process_is_left_that_was_given_it(bench: Bench) -> None:
+    stored, other = bench.put(b"old"), bench.put(b"another model")
+
+    def cached() -> set[bytes]:
+        return {path.read_bytes() for path in bench.cache_dir.glob("blobs/*")}
+
+    with start(bench, FETCH + "sys.stdin.read()", stored.uri) as holder:
+        assert holder.stdout is not None
+        assert holder.stdin is not None
+        assert holder.stdout.readline()
+        bench.overwrite(stored, b"new")
+        result(start(bench, FETCH, stored.uri))
+        assert cached() == {b"old", b"new"}
+        holder.stdin.close()
+    result(start(bench, FETCH, other.uri))
+    assert cached() == {b"new", b"another model"}
 
 
 def test_memory_does_not_grow_with_the_object(bench: Bench) -> None:
