@@ -142,7 +142,10 @@ class Settings:
         "SCALEZERO_STALL_TIMEOUT", _TIMEOUT, "a pull that gets no byte for this long is broken off", default=10.0
     )
     cache_dir: Path = _setting(
-        "SCALEZERO_CACHE_DIR", _PATH, "verified artifacts are kept here", default_factory=_default_cache
+        "SCALEZERO_CACHE_DIR",
+        _PATH,
+        "verified artifacts are kept here, the newest of each URI; what it replaced goes when the next pull ends",
+        default_factory=_default_cache,
     )
     batch_size: int = _setting("SCALEZERO_BATCH_SIZE", _whole(1, 4096), "most rows of one run", default=32)
     max_wait: float = _setting(

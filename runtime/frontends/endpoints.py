@@ -9,6 +9,7 @@ import orjson
 
 from runtime.artifacts.cache import hash_file
 from runtime.batching.run import Ticket
+from runtime.errors import ScalezeroError
 from runtime.frontends import openapi, status
 from runtime.frontends.http import Request, Response
 from runtime.predictor import ReadyModel, predict, unless_gone
@@ -72,13 +73,13 @@ class Endpoints:
 
     async def ready(self, _: Request) -> Response:
         """Whether traffic may come: 503 with the reason until a prefetched model and the author's function answer."""
-        waiting = {served.name: _why_not(served) for served in self._service.unready()}
-        function = self._function.error if self._function else None
-        if not waiting and function is None:
+        models = {served.name: _why_not(served) for served in self._service.unready()}
+        function = self._function
+        if not models and (function is None or function.ready):
             return _json({"status": "ready"})
-        document: dict[str, object] = {"status": "not ready", "models": waiting}
-        if function is not None:
-            document["function"] = status.error_document(function.code, function.message, function.details)["error"]
+        document: dict[str, object] = {"status": "not ready", "models": models}
+        if function and not function.ready:
+            document["function"] = _told(function.error, "loading", "the function is being imported")
         return _json(document, HTTPStatus.SERVICE_UNAVAILABLE)
 
     async def metrics(self, _: Request) -> Response:
@@ -140,9 +141,14 @@ def _tensor(name: str, datatype: str, shape: object) -> dict[str, object]:
 
 
 def _why_not(served: ServedModel) -> object:
-    if served.error is None:
-        return {"code": served.state.value, "message": "the model is being loaded", "details": {}}
-    return status.error_document(served.error.code, served.error.message, served.error.details)["error"]
+    return _told(served.error, served.state.value, "the model is being loaded")
+
+
+def _told(error: ScalezeroError | None, code: str, message: str) -> object:
+    """The error, or in its form that it only takes a while."""
+    if error is None:
+        return status.error_document(code, message, {})["error"]
+    return status.error_document(error.code, error.message, error.details)["error"]
 
 
 def _server_timing(served: ServedModel, request: Request, answer: Ticket) -> bytes:

@@ -25,6 +25,7 @@ from urllib.parse import unquote
 
 import zttp
 from uvicorn.protocols.http.auto_zttp_impl import AutoZttpProtocol
+from uvicorn.protocols.http.zttp_h2_impl import ZttpH2Protocol
 from uvicorn.protocols.http.zttp_impl import ZttpProtocol
 
 from runtime.frontends.exchange import Exchange
@@ -38,17 +39,26 @@ _NOT_HTTP: Final = (zttp.RemoteProtocolError, UnicodeDecodeError)  # the latter 
 
 
 class Http(AutoZttpProtocol):
-    """uvicorn's choice by the first bytes: prior-knowledge HTTP/2 is uvicorn's own, HTTP/1.1 is `Http11`."""
+    """uvicorn's choice by the first bytes: prior-knowledge HTTP/2 is `Http2`, HTTP/1.1 is `Http11`."""
 
     def _switch(self, http2: bool, initial_data: bytes = b"") -> None:  # noqa: FBT001 - uvicorn's signature
-        if http2:
-            super()._switch(http2=True, initial_data=initial_data)
-            return
-        protocol = Http11(self.config, self.server_state, self.app_state, self.loop)
+        protocol = (Http2 if http2 else Http11)(self.config, self.server_state, self.app_state, self.loop)
         self.transport.set_protocol(protocol)
         protocol.connection_made(self.transport)
         if initial_data:
             protocol.data_received(initial_data)
+
+
+class Http2(ZttpH2Protocol):
+    """uvicorn's own, told when a request ends with its head: else the application waits for a body for ever."""
+
+    def handle_request(self, event: zttp.Request) -> None:
+        """Begin to answer the request."""
+        super().handle_request(event)
+        cycle = self.cycles.get(event.stream_id)
+        if cycle is not None and event.end_stream:
+            cycle.more_body = False
+            cycle.message_event.set()
 
 
 class Http11(ZttpProtocol):

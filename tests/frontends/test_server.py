@@ -37,6 +37,19 @@ def test_both_versions_of_http_are_answered_on_one_port(served: Served, http2: b
         assert client.post(PATH, content=iter([b'{"inputs":', b"[1,2]}"])).json()["outputs"] == [2, 4]
 
 
+def test_a_request_without_a_body_reaches_the_function_over_http_2(tmp_path: Path) -> None:
+    """On Knative every request comes this way, as the port is named h2c."""
+    (tmp_path / "main.py").write_text("def handle(request):\n    return request.method\n")
+    model, source = models.doubling(tmp_path / "m.onnx"), str(tmp_path / "main.py")
+    with (
+        serving(tmp_path, model, FUNCTION_SOURCE=source) as served,
+        httpx.Client(base_url=served.url, http1=False, http2=True, timeout=10) as client,
+    ):
+        assert client.get("/").text == "GET"
+        assert client.post(PATH).status_code == 400
+        assert client.post("/", content=b"x" * 200_000).text == "POST"
+
+
 def test_a_connection_is_kept_for_the_next_request(served: Served) -> None:
     request = b"GET /healthz/live HTTP/1.1\r\nhost: x\r\n\r\n"
     with socket.create_connection(("127.0.0.1", served.port), 5) as raw:
