@@ -146,8 +146,23 @@ def test_a_chunked_body_within_the_limit_is_answered(served: Served) -> None:
 def test_a_request_of_many_batches_is_answered_in_order(tmp_path: Path) -> None:
     settings = {"SCALEZERO_BATCH_SIZE": "2", "SCALEZERO_QUEUE_SIZE": "2"}
     with serving(tmp_path, models.doubling(tmp_path / "m.onnx"), env=settings) as served:
-        response = served.client().post(PATH, json={"inputs": [[row, 0] for row in range(101)]})
+        response = served.predict([[row, 0] for row in range(101)])
         assert response.json()["outputs"] == [[2.0 * row, 0.0] for row in range(101)]
+
+
+async def raw(served: Served, inputs: object, model: str = "m") -> tuple[int, Any]:
+    """One request over a connection of its own, without a client's own costs: status and document."""
+    body = json.dumps({"inputs": inputs}).encode()
+    head = (
+        f"POST /api/v1/models/{model}/predict HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {len(body)}"
+    )
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(head.encode() + b"\r\n\r\n" + body)
+    answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    start, _, document = answer.partition(b"\r\n\r\n")
+    return int(start.split()[1]), json.loads(document)
 
 
 def test_a_thousand_callers_at_once_get_their_own_rows(served: Served) -> None:
