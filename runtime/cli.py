@@ -124,8 +124,10 @@ def _publish(target: Path, uri: str | None) -> None:
         return
     if not uri:
         raise BadSetting("URI", value="", allowed="where to publish the file, such as s3://models/model-v1.onnx")
+    from runtime.model.session import Session
     from runtime.registry import publish
 
+    Session(target, uri=str(target), name=target.stem, threads=1)  # what cannot be opened would be there for good
     published = publish(target, uri, metadata={})
     click.echo(
         f"{published.uri} {'published' if published.uploaded else 'was there already'}, sha256 {published.sha256}"

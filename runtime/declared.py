@@ -27,6 +27,8 @@ def settings_for(folder: Path | None, *, environ: Mapping[str, str] = os.environ
     """
     if folder is None:
         return settings_from(environ)
+    if not (folder / SOURCE).is_file() and not (folder / MANIFEST).is_file():
+        raise BadSetting("TARGET", value=str(folder), allowed=f"a folder with a {SOURCE} or a {MANIFEST}")
     declared: dict[str, object] = {}
     if (folder / SOURCE).is_file():
         declared["function_source"] = folder / SOURCE

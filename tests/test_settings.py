@@ -247,6 +247,12 @@ def test_what_goes_into_headers_and_urls_is_fit_for_them(variable: str, value: s
             settings_from({variable: value})
 
 
+def test_a_folder_with_nothing_to_serve_is_told_by_its_name(tmp_path: Path) -> None:
+    with pytest.raises(BadSetting, match=str(tmp_path)):
+        settings_for(tmp_path, environ={})
+
+
 def test_a_folder_without_resources_leaves_all_to_the_environment(tmp_path: Path) -> None:
-    assert settings_for(tmp_path, environ={}) == settings_from({})
+    (tmp_path / "main.py").touch()
+    assert settings_for(tmp_path, environ={}) == settings_from({"FUNCTION_SOURCE": str(tmp_path / "main.py")})
     assert settings_for(None, environ={"PORT": "1"}) == settings_from({"PORT": "1"})

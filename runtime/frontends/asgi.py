@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("scalezero.request")
 _SERVER_FAULT: Final = 500
+_OURS: Final = "/api/v1/models"  # what is misspelt below it is not for the author's function
 
 
 class Application:
@@ -66,7 +67,7 @@ class Application:
         request = Request(scope, receive)
         try:
             match = self._routes.match(scope["path"])
-            if match is None and self._function:
+            if match is None and self._function and not scope["path"].startswith(_OURS):
                 await self._call(self._function, request, send)
                 return
             response = await _endpoint(request, match)(request)

@@ -21,7 +21,7 @@ uvicorn answers with what this answers.
 
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import zttp
 from uvicorn.protocols.http.auto_zttp_impl import AutoZttpProtocol
@@ -114,6 +114,8 @@ class Http11(ZttpProtocol):
 
     def _begin(self, request: zttp.Request, body: bytes) -> None:
         path = request.path.decode("ascii")
+        if not path.startswith("/") and "://" in path:  # RFC 9112, 3.2.2: as a proxy is asked
+            path = urlsplit(path).path or "/"
         root = self.root_path
         exchange = Exchange(
             self,

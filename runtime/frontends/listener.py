@@ -18,4 +18,6 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise BadSetting("PORT", value=f"{host}:{port}", allowed=f"an address to listen on ({reason})") from error
+        raise BadSetting(
+            "SCALEZERO_HOST:PORT", value=f"{host}:{port}", allowed=f"an address to listen on ({reason})"
+        ) from error

@@ -146,7 +146,7 @@ def _options(threads: int) -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors: its warnings are not in our log format, and none of them is ours to mend
+    options.log_severity_level = 4  # fatal: its lines are not in our log format, and its errors come as exceptions
     # A pool that spins between runs burns the quota that the next run needs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options

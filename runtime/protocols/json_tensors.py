@@ -35,7 +35,11 @@ def load(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
         where = (
             f"{error.msg} at byte {len(error.doc[: error.pos].encode(errors='replace'))}" if body else "an empty body"
         )
-        raise InvalidInput("body", got=where, expected="a JSON object in UTF-8") from None
+        if body.startswith(_GZIP):
+            where = "a gzip-compressed body"
+        unknown = b"NaN" in body or b"Infinity" in body
+        expected = "a JSON object in UTF-8" + (", with null for NaN and no infinity" if unknown else "")
+        raise InvalidInput("body", got=where, expected=expected) from None
 
 
 def numbers_only(body: bytes) -> bool:
@@ -59,6 +63,8 @@ def tensor(field: str, value: object, spec: TensorSpec, *, numbers_only: bool = 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 - an array, or an element of one
     """What orjson takes for it: itself, or lists where it is an array of objects, or a number where it has no axis."""
+    if isinstance(value, np.integer):  # orjson knows some of NumPy's whole numbers, and not ONNX Runtime's int64
+        return int(value)
     if not isinstance(value, np.ndarray):
         return value
     return value.tolist() if value.dtype.kind == "O" or not value.ndim else value
@@ -69,6 +75,7 @@ def dump(document: object) -> bytes:
     return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
 
 
+_GZIP: Final = b"\x1f\x8b"
 _NUMERIC: Final = b"0123456789+-.eE,[] \t\r\n"
 _KEYS: Final = re.compile(rb'(?:[{}]|"[^"\\]*":)*')
 _FLOAT64: Final = np.dtype(np.float64)
@@ -116,7 +123,17 @@ def _explain(field: str, value: object, spec: TensorSpec) -> InvalidInput:
         return InvalidInput(field, got=f"lists {depth} deep", expected=expected)
     found = _first_misfit(field, value, depth, _fits(spec.dtype))
     path, got = found or (field, "no elements")
+    if got[0] in "-0123456789":  # a number, so that its size or its fraction must be wrong
+        expected = f"{_KINDS[spec.dtype.kind]}{_range(spec.dtype)} ({spec.describe()})"
     return InvalidInput(path, got=got, expected=expected)
+
+
+def _range(dtype: np.dtype[Any]) -> str:
+    if dtype.kind == "f":
+        return f" within ±{np.finfo(dtype).max:.3g}"
+    if dtype.kind in "iu":
+        return f" from {np.iinfo(dtype).min} to {np.iinfo(dtype).max}"
+    return ""
 
 
 def _depth(value: object) -> int:

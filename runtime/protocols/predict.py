@@ -45,7 +45,8 @@ def parse(body: bytes, signature: Signature) -> Query:
         raise InvalidInput("inputs", got=json_tensors.show(inputs), expected="a list, or an object of named tensors")
     if len(signature.inputs) != 1:
         names = ", ".join(spec.name for spec in signature.inputs)
-        raise InvalidInput("inputs", got="a list", expected=f"an object, as this model has several inputs: {names}")
+        why = f"this model has several inputs: {names}" if names else "this model has no input"
+        raise InvalidInput("inputs", got="a list", expected=f"an object, as {why}")
     spec = signature.inputs[0]
     array = json_tensors.tensor("inputs", inputs, spec, numbers_only=numbers_only)
     tensor, one_row = _shaped("inputs", array, spec, batchable=signature.batchable)

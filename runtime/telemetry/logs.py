@@ -19,5 +19,5 @@ def set_up(level: str, **always: str | None) -> None:
         )
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for chatty in ("uvicorn", "uvicorn.error"):  # start and stop lines are ours; only what went wrong is theirs
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    for chatty in ("uvicorn", "uvicorn.error"):  # only what broke: it warns of each client that speaks no HTTP
+        logging.getLogger(chatty).setLevel(logging.ERROR)

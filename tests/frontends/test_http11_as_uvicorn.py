@@ -41,7 +41,6 @@ CONVERSATIONS: dict[str, list[bytes]] = {
     "http 1.0 kept alive": [request(method="GET", version="1.0", extra="connection: keep-alive\r\n"), ONE],
     "close": [request(body=b"one", extra="connection: close\r\n")],
     "close, with more behind": [request(body=b"one", extra="connection: close\r\n") + ONE],
-    "absolute target": [request("http://here/echo?x", method="GET")],
     "options": [request("*", method="OPTIONS")],
     "unknown method": [request(method="BREW")],
     "64 KiB - 1": [request(body=PIECE[1:])],

@@ -13,7 +13,9 @@ import httpx
 import pytest
 
 from tests import models
+from tests.faulty_s3 import Fault, FaultyS3
 from tests.frontends.conftest import COMMAND, Served, environment, serving
+from tests.s3_server import S3Server
 
 PATH = "/api/v1/models/m/predict"
 
@@ -48,6 +50,29 @@ def test_a_request_without_a_body_reaches_the_function_over_http_2(tmp_path: Pat
         assert client.get("/").text == "GET"
         assert client.post(PATH).status_code == 400
         assert client.post("/", content=b"x" * 200_000).text == "POST"
+
+
+@pytest.mark.parametrize("target", ["http://x/healthz/live", "http://x:80/healthz/live?a=b"])
+def test_a_target_in_absolute_form_is_understood(served: Served, target: str) -> None:
+    """RFC 9112, 3.2.2: a server must take what is meant for a proxy."""
+    with socket.create_connection(("127.0.0.1", served.port)) as connection:
+        connection.sendall(f"GET {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode())
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+def test_a_signal_ends_a_pull_that_is_under_way(tmp_path: Path, s3: S3Server) -> None:
+    s3.make_bucket("slow")
+    s3.put("s3://slow/m.onnx", bytes(40 * 2**20))
+    with FaultyS3(s3.endpoint_url) as crawling:
+        crawling.add(Fault(path="m.onnx", bytes_per_second=100_000))
+        process = subprocess.Popen(
+            [COMMAND, "serve", "s3://slow/m.onnx", "--port", "0"],
+            env={**environment(tmp_path), **s3.environment(), "AWS_ENDPOINT_URL": crawling.endpoint_url},
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(2)
+        process.terminate()
+        assert process.wait(10) == 0
 
 
 def test_a_connection_is_kept_for_the_next_request(served: Served) -> None:
