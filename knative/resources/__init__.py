@@ -1,6 +1,7 @@
 """The user's resources: one frozen model per kind, exactly as written, and the reading of manifests."""
 
 from knative.resources.ab_service import ABService
+from knative.resources.api_definition import APIDefinition
 from knative.resources.errors import BadManifest
 from knative.resources.inference_config import InferenceConfig
 from knative.resources.model_optimization import ModelOptimization
@@ -9,6 +10,7 @@ from knative.resources.read import Resource, Resources, parse_resources, read_re
 
 __all__ = [
     "ABService",
+    "APIDefinition",
     "BadManifest",
     "InferenceConfig",
     "ModelOptimization",

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from msgspec import Struct, ValidationError
+from msgspec import Struct, ValidationError, convert
 
 from knative.resources.documents import Document, FieldPath, shown
 from knative.resources.errors import BadManifest, FieldFault, told
@@ -11,8 +11,7 @@ from knative.resources.expectations import expected_at, nearest
 
 # msgspec tells it as text alone: what it is, then where, as a path from $.
 _FAULT = re.compile(r"(?P<what>.*?)(?: - at (?P<key>`key` in )?`\$(?P<path>.*)`)?", re.DOTALL)
-_STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
-_ANY_KEY = "[...]"  # of a mapping of texts, which msgspec does not name
+_STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]|\[\.\.\.\]")  # [...] is any key of a mapping: msgspec does not say which
 _MISSING = re.compile(r"Object missing required field `(.*)`", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 
@@ -20,7 +19,7 @@ _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 def fault(error: ValidationError, document: Document, kind: type[Struct]) -> BadManifest:
     """Tell msgspec's fault with its place, what stands there and what may."""
     parts = _FAULT.fullmatch(str(error))
-    what, path = (parts["what"], _path(parts["path"] or "", document.data)) if parts else (str(error), ())
+    what, path = (parts["what"], _path(parts["path"] or "", document.data, kind, error)) if parts else (str(error), ())
     if parts and parts["key"]:
         return bad_field(document, path, value="a key that is no text", allowed="texts for keys, in quotes")
     if isinstance(error.__cause__, FieldFault):
@@ -35,13 +34,39 @@ def fault(error: ValidationError, document: Document, kind: type[Struct]) -> Bad
     return bad_field(document, path, value=told(_value(document.data, path)), allowed=expected_at(kind, path))
 
 
-def _path(text: str, data: object) -> FieldPath:
-    above, any_key, _ = text.partition(_ANY_KEY)
-    path = tuple(int(index) if index else name for name, index in _STEP.findall(above))
-    if not any_key:
-        return path
-    entries = _value(data, path).items()
-    return (*path, next(key for key, value in entries if not isinstance(value, str)))
+def _path(text: str, data: object, kind: type[Struct], error: ValidationError) -> FieldPath:
+    path: FieldPath = ()
+    for step in _STEP.finditer(text):
+        name, index = step.groups()
+        if name is None and index is None:
+            name = _faulty_key(data, path, kind, error)
+            data = _with(data, path, {name: _value(data, path)[name]})  # what is beside it is another fault, if any
+        path = (*path, int(index) if index else name)
+    return path
+
+
+def _faulty_key(data: object, path: FieldPath, kind: type[Struct], error: ValidationError) -> str:
+    """Find the entry of the mapping at the path that makes the fault: the first with which alone it comes again."""
+    entries: dict[str, object] = _value(data, path)
+    return next(key for key, value in entries.items() if _fault_of(_with(data, path, {key: value}), kind) == str(error))
+
+
+def _fault_of(data: object, kind: type[Struct]) -> str | None:
+    try:
+        convert(data, kind)
+    except ValidationError as error:
+        return str(error)
+    return None
+
+
+def _with(data: Any, path: FieldPath, value: object) -> object:  # noqa: ANN401 - YAML gives anything
+    """Copy the data with another value at the path."""
+    if not path:
+        return value
+    step, *below = path
+    copy = data.copy()
+    copy[step] = _with(data[step], tuple(below), value)
+    return copy
 
 
 def _value(data: Any, path: FieldPath) -> Any:  # noqa: ANN401 - YAML gives anything

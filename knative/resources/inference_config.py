@@ -6,12 +6,13 @@ from msgspec import Meta
 
 from knative.resources.durations import LONGEST, Duration, seconds
 from knative.resources.errors import FieldFault, told
-from knative.resources.fields import Metadata, Part
+from knative.resources.fields import Metadata, Name, Part
 
 
 class InferenceConfigSpec(Part, frozen=True, kw_only=True):
     """The batching settings."""
 
+    model_name: Name | None = None  # links.py says what holds without it
     batch_size: Annotated[int, Meta(ge=1, le=4096, description="a whole number of rows from 1 to 4096")]
     max_wait_time: Duration
     timeout: Duration

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from knative.resources.fields import Metadata, Part
+from knative.resources.fields import Metadata, Name, Part
 
 
 class Quantization(Part, frozen=True, kw_only=True):
@@ -18,6 +18,7 @@ class Quantization(Part, frozen=True, kw_only=True):
 class ModelOptimizationSpec(Part, frozen=True, kw_only=True):
     """What may be done to the model."""
 
+    model_name: Name | None = None  # links.py says what holds without it
     quantization: Quantization
 
 

@@ -11,22 +11,24 @@ from pathlib import Path
 import msgspec
 
 from knative.resources.ab_service import ABService
+from knative.resources.api_definition import APIDefinition
 from knative.resources.documents import Document, FieldPath, documents, text_of
 from knative.resources.errors import BadManifest, told
 from knative.resources.expectations import nearest_of
 from knative.resources.faults import bad_field, fault
 from knative.resources.inference_config import InferenceConfig
-from knative.resources.links import owner
+from knative.resources.links import model_of, names_unknown
 from knative.resources.model_optimization import ModelOptimization
 from knative.resources.model_version import ModelVersion
 
-Resource = ModelVersion | InferenceConfig | ModelOptimization | ABService
+Resource = ModelVersion | InferenceConfig | ModelOptimization | ABService | APIDefinition
 
 KINDS: dict[str, type[Resource]] = {
     "ModelVersion": ModelVersion,
     "InferenceConfig": InferenceConfig,
     "ModelOptimization": ModelOptimization,
     "Service": ABService,
+    "APIDefinition": APIDefinition,
 }
 
 
@@ -38,6 +40,7 @@ class Resources:
     inference_configs: tuple[InferenceConfig, ...] = ()
     model_optimizations: tuple[ModelOptimization, ...] = ()
     ab_services: tuple[ABService, ...] = ()
+    api_definitions: tuple[APIDefinition, ...] = ()
 
     def __iter__(self) -> Iterator[Resource]:
         """Yield every resource."""
@@ -45,6 +48,7 @@ class Resources:
         yield from self.inference_configs
         yield from self.model_optimizations
         yield from self.ab_services
+        yield from self.api_definitions
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -53,13 +57,11 @@ class Resources:
 
     def config_of(self, model: str) -> InferenceConfig | None:
         """Find the InferenceConfig that belongs to the model, by the rule of links.py."""
-        return next((each for each in self.inference_configs if owner(each.metadata.name, self.models) == model), None)
+        return next((each for each in self.inference_configs if model_of(each, self.models) == model), None)
 
     def optimization_of(self, model: str) -> ModelOptimization | None:
         """Find the ModelOptimization that belongs to the model, by the rule of links.py."""
-        return next(
-            (each for each in self.model_optimizations if owner(each.metadata.name, self.models) == model), None
-        )
+        return next((each for each in self.model_optimizations if model_of(each, self.models) == model), None)
 
 
 def read_resources(path: Path) -> Resources:
@@ -97,8 +99,11 @@ def _collected(found: Sequence[Document]) -> Resources:
         inference_configs=tuple(each for each in read if isinstance(each, InferenceConfig)),
         model_optimizations=tuple(each for each in read if isinstance(each, ModelOptimization)),
         ab_services=tuple(each for each in read if isinstance(each, ABService)),
+        api_definitions=tuple(each for each in read if isinstance(each, APIDefinition)),
     )
-    _refuse_rivals(list(zip(read, found, strict=True)), resources.models)
+    placed = list(zip(read, found, strict=True))
+    _refuse_unknown_models(placed, resources.models)
+    _refuse_rivals(placed, resources.models)
     return resources
 
 
@@ -117,14 +122,22 @@ def _resource(document: Document) -> Resource:
         raise fault(error, document, KINDS[kind]) from error
 
 
+def _refuse_unknown_models(read: Sequence[tuple[Resource, Document]], models: Sequence[str]) -> None:
+    """Refuse a modelName that no ModelVersion read here has."""
+    for resource, document in read:
+        if isinstance(resource, InferenceConfig | ModelOptimization) and names_unknown(resource, models):
+            name = str(resource.spec.model_name)
+            raise bad_field(document, ("spec", "modelName"), value=told(name), allowed=nearest_of(name, models))
+
+
 def _refuse_rivals(read: Sequence[tuple[Resource, Document]], models: Sequence[str]) -> None:
     """Refuse a second resource where only one can hold: of one name, of one version, for one model."""
-    first: dict[Hashable, Document] = {}
+    first: dict[Hashable, tuple[Document, FieldPath]] = {}
     for resource, document in read:
         for claim in _claims(resource, models):
-            holder = first.setdefault(claim.key, document)
+            holder, path = first.setdefault(claim.key, (document, claim.path))
             if holder is not document:
-                place = f"{holder.file}:{holder.line(claim.path)}"
+                place = f"{holder.file}:{holder.line(path)}"
                 allowed = f"{claim.rule}; the first is at {place}"
                 raise bad_field(document, claim.path, value=told(claim.value), allowed=allowed)
 
@@ -148,5 +161,7 @@ def _claims(resource: Resource, models: Sequence[str]) -> Iterator[_Claim]:
         model, version = resource.spec.model_name, resource.spec.version
         rule = f"each version of {model} once"
         yield _Claim(key=(scope, model, version), path=("spec", "version"), value=version, rule=rule)
-    elif not isinstance(resource, ABService) and (model := owner(name, models) or ""):
-        yield _Claim(key=(scope, "of", model), path=at, value=name, rule=f"one {kind} for {model}")
+    elif isinstance(resource, InferenceConfig | ModelOptimization) and (model := model_of(resource, models) or ""):
+        named = resource.spec.model_name
+        path, value = (("spec", "modelName"), named) if named else (at, name)
+        yield _Claim(key=(scope, "of", model), path=path, value=value, rule=f"one {kind} for {model}")

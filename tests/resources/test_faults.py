@@ -11,7 +11,7 @@ from knative.resources import BadManifest, parse_resources, read_resources
 MANIFEST = Path(functions.payment_model.__file__).with_name("model.yaml").read_text()
 NAME = "a DNS-1123 label: at most 63 of a-z, 0-9 and -, with a letter or digit at both ends"
 DURATION = 'a duration in quotes, such as "100ms", "1s" or "1m30s"'
-KINDS = "one of ModelVersion, InferenceConfig, ModelOptimization, Service"
+KINDS = "one of ModelVersion, InferenceConfig, ModelOptimization, Service, APIDefinition"
 VERSION = 'at most 63 letters, digits, and . + _ -, in quotes, such as "1.0.0"'
 STORAGE = "  storage:\n    type: s3\n    path: s3://models/payment-model-v1.onnx\n"
 TRAFFIC = MANIFEST[MANIFEST.index("  traffic:") :]
@@ -155,7 +155,7 @@ def test_a_wrong_value_is_told_with_its_place(
             "batchsize",
             32,
             "spec.batchsize",
-            "one of batchSize, maxWaitTime, timeout; the nearest is batchSize",
+            "one of modelName, batchSize, maxWaitTime, timeout; the nearest is batchSize",
         ),
         (
             "precision",
@@ -244,6 +244,29 @@ def changed(text: str, changes: Mapping[str, str]) -> str:
 )
 def test_a_rival_is_refused_with_the_place_of_the_first(other: str, message: str) -> None:
     assert str(fault(f"{MANIFEST}---\n{other}")) == message
+
+
+def test_the_faulty_key_is_found_though_another_fault_follows() -> None:
+    text = CONFIG.replace("spec:", "  labels: {a: b, c: 1}\nspec:").replace("batchSize: 32", "batchSize: 0")
+    assert str(fault(text)).startswith("model.yaml:5: metadata.labels.c: got 1; expected a text")
+
+
+def linked(model: str) -> str:
+    """Write the config with an explicit link."""
+    return CONFIG.replace("spec:", f"spec:\n  modelName: {model}").replace("payment-model-config", "fast")
+
+
+def test_a_link_to_a_model_that_is_not_there_is_told() -> None:
+    error = fault(MANIFEST.replace(CONFIG, linked("payment-modle")))
+    assert str(error) == ('model.yaml:32: spec.modelName: got "payment-modle"; expected payment-model')
+
+
+def test_a_second_config_of_a_model_is_told_whichever_of_the_two_names_it() -> None:
+    rule = "expected one InferenceConfig for payment-model; the first is at model.yaml:"
+    error = fault(f"{MANIFEST}---\n{linked('payment-model')}")
+    assert str(error) == f'model.yaml:62: spec.modelName: got "payment-model"; {rule}30'
+    error = fault(f"{MANIFEST.replace(CONFIG, linked('payment-model'))}---\n{CONFIG}")
+    assert str(error) == f'model.yaml:61: metadata.name: got "payment-model-config"; {rule}32'
 
 
 def test_a_third_version_or_another_namespace_is_no_rival() -> None:

@@ -8,6 +8,7 @@ from hypothesis import given
 
 from knative.resources import (
     ABService,
+    APIDefinition,
     BadManifest,
     InferenceConfig,
     ModelOptimization,
@@ -34,6 +35,7 @@ def test_reading_what_was_rendered_gives_the_same(some: Resources) -> None:
         ("payment-model-config", InferenceConfig),
         ("payment-model-quantization", ModelOptimization),
         ("payment-model-ab", ABService),
+        ("ml-inference-api", APIDefinition),
     ],
 )
 def test_each_manifest_of_the_user_is_read_and_rendered_as_written(file: str, kind: type) -> None:
