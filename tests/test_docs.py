@@ -2,13 +2,16 @@
 
 import ast
 import re
+import typing
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 
 import click
+import msgspec
 import pytest
 
+from knative.resources.read import KINDS
 from runtime import errors
 from runtime.cli import scalezero
 from runtime.frontends.status import HTTP
@@ -53,6 +56,21 @@ def test_every_verb_and_option_of_the_command_stands_in_the_readme(verb: str) ->
     options = [each for each in scalezero.commands[verb].params if isinstance(each, click.Option)]
     assert f"`scalezero {verb} " in README
     assert [option.opts[0] for option in options if f"`{option.opts[0]}`" not in README] == []
+
+
+def field_names(kind: type[msgspec.Struct]) -> Iterator[str]:
+    for each in msgspec.structs.fields(kind):
+        yield each.encode_name
+        for inner in [each.type, *typing.get_args(each.type)]:
+            if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
+                yield from field_names(inner)
+
+
+@pytest.mark.parametrize("kind", sorted({*KINDS} - {"APIDefinition"}))
+def test_every_field_of_a_resource_stands_in_the_readme(kind: str) -> None:
+    line = next(line for line in README.splitlines() if line.startswith(f"| {kind} |"))
+    spec = next(each.type for each in msgspec.structs.fields(KINDS[kind]) if each.name == "spec")
+    assert [name for name in field_names(spec) if f"`{name}`" not in line] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda each: each.name)
