@@ -39,7 +39,7 @@ class InferenceConfigSpec(Part, frozen=True, kw_only=True):
 
 
 class InferenceConfig(Part, frozen=True, kw_only=True):
-    """An InferenceConfig, as its owner writes it. links.py says which model it belongs to."""
+    """How requests to one model are batched. It belongs to the model of its modelName, else to that of its own name."""
 
     api_version: Annotated[Literal["ml.example.com/v1"], Meta(description="ml.example.com/v1")]
     kind: Annotated[Literal["InferenceConfig"], Meta(description="InferenceConfig")]

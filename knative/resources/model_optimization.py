@@ -23,7 +23,7 @@ class ModelOptimizationSpec(Part, frozen=True, kw_only=True):
 
 
 class ModelOptimization(Part, frozen=True, kw_only=True):
-    """A ModelOptimization, as its owner writes it. links.py says which model it belongs to."""
+    """What may be done to one model. It belongs to the model of its modelName, else to that of its own name."""
 
     api_version: Annotated[Literal["ml.example.com/v1"], Meta(description="ml.example.com/v1")]
     kind: Annotated[Literal["ModelOptimization"], Meta(description="ModelOptimization")]

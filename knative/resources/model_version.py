@@ -25,7 +25,7 @@ class Storage(Part, frozen=True, kw_only=True):
     """Where the artifact lies."""
 
     type: Annotated[Literal["s3", "file"], Meta(description="s3 or file")]
-    path: Annotated[str, Meta(min_length=1, description="s3://bucket/key, file:///path or a path")]
+    path: Annotated[str, Meta(min_length=1, max_length=4096, description="s3://bucket/key, file:///path or a path")]
 
     def __post_init__(self) -> None:
         """Raise `FieldFault` where the path is not one of its type."""
