@@ -1,0 +1,59 @@
+"""The one container of a revision: the shared image, its settings, its probes, and no more rights than it needs."""
+
+from typing import Any
+
+from knative.manifests import names
+from knative.manifests.environment import environment
+from knative.manifests.options import Compute, Deployment
+from runtime.settings import Settings
+
+Manifest = dict[str, Any]  # as JSON has it
+
+
+def container(settings: Settings, options: Deployment) -> Manifest:
+    """Write the container."""
+    return {
+        "name": names.CONTAINER,
+        "image": options.image,
+        "ports": [{"name": names.PORT_NAME, "containerPort": names.PORT}],
+        "env": environment(settings, options.s3),
+        # No period: Knative then probes several times a second, and a cold start loses no time waiting for it. A pull
+        # takes as long as it takes: the revision's progress deadline bounds the start.
+        "readinessProbe": {"httpGet": {"path": "/healthz/ready"}},
+        # Answered while the model is pulled and while it computes; three misses are a process that hangs.
+        "livenessProbe": {
+            "httpGet": {"path": "/healthz/live"},
+            "periodSeconds": 10,
+            "timeoutSeconds": 5,
+            "failureThreshold": 3,
+        },
+        "resources": {"requests": _quantities(options.requests), "limits": _quantities(options.limits)},
+        "securityContext": _security(),
+        "volumeMounts": [
+            {"name": names.CACHE_VOLUME, "mountPath": names.CACHE_PATH},
+            {"name": names.SCRATCH_VOLUME, "mountPath": names.SCRATCH_PATH},
+        ],
+    }
+
+
+def volumes(options: Deployment) -> list[Manifest]:
+    """Write what may be written to: the cache, and /tmp, where Flask puts an upload. Both end with the pod."""
+    return [
+        {"name": names.CACHE_VOLUME, "emptyDir": {"sizeLimit": options.cache_size}},
+        {"name": names.SCRATCH_VOLUME, "emptyDir": {"sizeLimit": options.cache_size}},
+    ]
+
+
+def _quantities(compute: Compute) -> Manifest:
+    return {"cpu": compute.cpu, "memory": compute.memory}
+
+
+def _security() -> Manifest:
+    """Meet the `restricted` Pod Security Standard. On the container, as Knative takes none on the pod by default."""
+    return {
+        "runAsNonRoot": True,
+        "readOnlyRootFilesystem": True,
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }

@@ -1,0 +1,104 @@
+"""The runtime's settings, from the user's resources into the pod's environment.
+
+The names of the variables are those that `runtime.settings` reads, and what is rendered is read back by it before it
+leaves: a pod cannot be sent what its start would refuse.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Final
+
+from knative.manifests import names
+from knative.manifests.options import Deployment, S3Access
+from knative.resources import InferenceConfig, ModelVersion
+from knative.resources.model_version import Storage
+from runtime.errors import BadSetting
+from runtime.settings import Settings, settings_from
+
+_UNITS: Final = (("s", 10**6), ("ms", 10**3), ("us", 1))  # in microseconds, which settings are read to
+_KEYS: Final = (("AWS_ACCESS_KEY_ID", False), ("AWS_SECRET_ACCESS_KEY", False), ("AWS_SESSION_TOKEN", True))
+
+
+def settings_of(version: ModelVersion, config: InferenceConfig | None, options: Deployment) -> Settings:
+    """Put together what the pods of a version serve, and how. Raises `BadSetting` for an artifact that no pod sees."""
+    settings = replace(
+        options.runtime,
+        model_uri=_uri(version.spec.storage),
+        model_name=version.spec.model_name,
+        model_version=version.spec.version,
+        model_sha256=None,  # what the publisher recorded; an option for all versions could be right for one at most
+        cache_dir=Path(names.CACHE_PATH),
+    )
+    if config is None:
+        return settings
+    return replace(
+        settings,
+        batch_size=config.spec.batch_size,
+        max_wait=config.spec.max_wait_seconds,
+        timeout=config.spec.timeout_seconds,
+    )
+
+
+def variables(settings: Settings) -> dict[str, str]:
+    """Write settings as the variables that give the same settings back. Raises `BadSetting` where that cannot be.
+
+    All are written, defaults too: timeouts and concurrency of the revision are derived from them, and an
+    image with other defaults must not change that. What Knative sets is left to it.
+    """
+    written = {
+        each.metadata["env"]: _text(value)
+        for each in fields(Settings)
+        if (value := getattr(settings, each.name)) is not None and each.metadata["env"] not in names.GIVEN_BY_KNATIVE
+    }
+    settings_from(written)
+    return written
+
+
+def environment(settings: Settings, s3: S3Access) -> list[dict[str, object]]:
+    """Write the `env` of the container: the settings, then the way to the registry."""
+    plain = variables(settings)
+    if s3.endpoint_url is not None:
+        plain["AWS_ENDPOINT_URL"] = s3.endpoint_url
+    if s3.region is not None:
+        plain["AWS_REGION"] = s3.region
+    return [*_literal(plain), *_from_secret(s3.secret)]
+
+
+def _literal(plain: Mapping[str, str]) -> list[dict[str, object]]:
+    """Write the values so that they arrive as they are: the kubelet reads $(NAME) as a reference and $$ as a $."""
+    return [{"name": name, "value": value.replace("$", "$$")} for name, value in plain.items()]
+
+
+def _from_secret(secret: str | None) -> list[dict[str, object]]:
+    if secret is None:
+        return []
+    return [
+        {
+            "name": key,
+            "valueFrom": {"secretKeyRef": {"name": secret, "key": key, **({"optional": True} if optional else {})}},
+        }
+        for key, optional in _KEYS
+    ]
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return _duration(value)
+    return value.as_posix() if isinstance(value, Path) else str(value)
+
+
+def _duration(seconds: float) -> str:
+    """Write seconds to the microsecond, in the largest unit that needs no fraction."""
+    microseconds = round(seconds * 10**6)
+    unit, size = next(each for each in _UNITS if microseconds % each[1] == 0)
+    return f"{microseconds // size}{unit}"
+
+
+def _uri(storage: Storage) -> str:
+    if storage.type == "file" and not storage.path.lower().startswith(("/", "file:///")):
+        allowed = "s3://bucket/key, or an absolute path in the image: a pod knows nothing of the manifest's folder"
+        raise BadSetting("storage.path", value=storage.path, allowed=allowed)
+    return storage.path

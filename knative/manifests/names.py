@@ -1,0 +1,87 @@
+"""Every name, label and annotation that is derived from a resource, so that no two builders can spell one differently.
+
+Knative is stricter than the user's kinds: Services, Revisions, Routes and tags are DNS-1035 labels, which start with a
+letter.
+"""
+
+import re
+from typing import Final
+
+from knative.resources import ModelVersion
+from runtime.errors import BadSetting
+
+SERVING: Final = "serving.knative.dev/v1"
+MANAGER: Final = "scalezero"
+
+CONTAINER: Final = "model"
+PORT_NAME: Final = "h2c"  # gateway and queue-proxy then speak HTTP/2 to the pod, whatever the client speaks
+PORT: Final = 8080
+CACHE_VOLUME: Final = "cache"
+CACHE_PATH: Final = "/var/cache/scalezero"
+SCRATCH_VOLUME: Final = "tmp"
+SCRATCH_PATH: Final = "/tmp"  # noqa: S108 - the mount of a volume that is the pod's own
+
+MIN_SCALE: Final = "autoscaling.knative.dev/min-scale"
+MAX_SCALE: Final = "autoscaling.knative.dev/max-scale"
+METRIC: Final = "autoscaling.knative.dev/metric"
+TARGET: Final = "autoscaling.knative.dev/target"
+UTILIZATION: Final = "autoscaling.knative.dev/target-utilization-percentage"
+PROGRESS_DEADLINE: Final = "serving.knative.dev/progress-deadline"
+
+GIVEN_BY_KNATIVE: Final = frozenset({"PORT", "K_SERVICE", "K_CONFIGURATION", "K_REVISION"})  # refused in a template
+
+_LONGEST: Final = 63
+_DNS_1035: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+_ESCAPE: Final = "r-"
+
+
+def service(model: str) -> str:
+    """Name the Service of a model: its own name. Raises `BadSetting` where Knative would refuse it."""
+    return _dns_1035("modelName", model)
+
+
+def revision(version: ModelVersion) -> str:
+    """Name the revision of a version: the resource's own name, which starts with the model's and a dash."""
+    return _dns_1035("metadata.name", version.metadata.name)
+
+
+def route(split: str) -> str:
+    """Name the Route of an A/B split: the resource's own name. Raises `BadSetting`."""
+    return _dns_1035("metadata.name", split)
+
+
+def service_account(model: str) -> str:
+    """Name the ServiceAccount under which a model's pods run."""
+    return service(model)
+
+
+def tag(model: str, revision: str) -> str:
+    """Name the tag of a revision: payment-model-v1 is v1. Raises `BadSetting`.
+
+    What cannot be a tag gets a prefix, and so does what already has it: no two revisions share a tag. The tag
+    and the Service's name are one label of a host name, so both must fit into it.
+    """
+    rest = revision.removeprefix(f"{model}-")
+    short = rest if rest[0].isalpha() and not rest.startswith(_ESCAPE) else f"{_ESCAPE}{rest}"
+    host = f"{short}-{model}"
+    if len(host) > _LONGEST:
+        raise BadSetting("metadata.name", value=revision, allowed=f"a shorter name: {host} is a label of a host name")
+    return short
+
+
+def labels(model: str, version: str | None = None) -> dict[str, str]:
+    """Label what belongs to a model, and to one of its versions."""
+    known = {"app.kubernetes.io/name": model, "app.kubernetes.io/managed-by": MANAGER}
+    return known if version is None else {**known, "app.kubernetes.io/version": _label_value(version)}
+
+
+def _label_value(text: str) -> str:
+    """Fit a version into a label, which knows no + and ends with a letter or digit."""
+    return text.replace("+", "_").rstrip("._-")
+
+
+def _dns_1035(field: str, name: str) -> str:
+    if len(name) > _LONGEST or not _DNS_1035.fullmatch(name):
+        allowed = f"a name for Knative: at most {_LONGEST} of a-z, 0-9 and -, a letter first, a letter or digit last"
+        raise BadSetting(field, value=name, allowed=allowed)
+    return name

@@ -1,0 +1,25 @@
+"""The user's A/B Service, as the Route that it means.
+
+Knative refuses it as a Service: it has no template, and a Service routes to its own revisions only. A Route may name
+revisions of any Service, so the user's name and traffic list stand as they are written.
+"""
+
+from knative.manifests import names
+from knative.manifests.container import Manifest
+from knative.manifests.options import Deployment
+from knative.resources import ABService
+
+
+def route(split: ABService, options: Deployment) -> Manifest:
+    """Write the Route. Raises `BadSetting` for a name that Knative would refuse."""
+    name = names.route(split.metadata.name)
+    return {
+        "apiVersion": names.SERVING,
+        "kind": "Route",
+        "metadata": {"name": name, "namespace": options.namespace, "labels": names.labels(name)},
+        "spec": {
+            "traffic": [
+                {"revisionName": target.revision_name, "percent": target.percent} for target in split.spec.traffic
+            ]
+        },
+    }

@@ -1,0 +1,54 @@
+"""Which revisions share the traffic of a model's Service.
+
+A split that routes to revisions of one model alone is that model's: its shares become the traffic of the Service, so
+that `kn service update --traffic` and a rollout start from them. Without one, the first declared version takes
+everything, as it does under `scalezero serve`, and the others wait behind their tags.
+"""
+
+from collections.abc import Iterable
+
+from knative.manifests import names
+from knative.manifests.container import Manifest
+from knative.resources import ABService, Resources
+from knative.resources.ab_service import TrafficTarget
+from knative.resources.links import owner
+from runtime.errors import BadSetting
+
+_WHOLE = 100  # percent
+
+
+def split_of(model: str, resources: Resources) -> ABService | None:
+    """Find the split of a model. Raises `BadSetting` where there are two."""
+    splits = [each for each in resources.ab_services if models_of(each, resources) == {model}]
+    if len(splits) > 1:
+        first, second = (each.metadata.name for each in splits[:2])
+        raise BadSetting("traffic", value=second, allowed=f"one split of {model}, which is {first}")
+    return splits[0] if splits else None
+
+
+def models_of(split: ABService, resources: Resources) -> set[str | None]:
+    """Name the models whose revisions share the traffic; None stands for a revision of none of them."""
+    declared = {each.metadata.name: each.spec.model_name for each in resources.model_versions}
+    revisions = (target.revision_name for target in split.spec.traffic)
+    return {declared.get(each) or owner(each, resources.models) for each in revisions}
+
+
+def service_traffic(model: str, resources: Resources) -> list[Manifest]:
+    """Write the traffic of the model's Service: its split, or all to its first version; every version has a tag."""
+    revisions = [each.metadata.name for each in resources.model_versions if each.spec.model_name == model]
+    split = split_of(model, resources)
+    shares = _shares(split.spec.traffic) if split else {revisions[0]: _WHOLE}
+    without = {each: 0 for each in revisions if each not in shares}
+    return [
+        {"revisionName": each, "percent": percent, "tag": names.tag(model, each)}
+        for each, percent in {**shares, **without}.items()
+    ]
+
+
+def everything_to(model: str, revision: str) -> list[Manifest]:
+    """Write the traffic of a Service with one revision."""
+    return [{"revisionName": revision, "percent": _WHOLE, "tag": names.tag(model, revision)}]
+
+
+def _shares(targets: Iterable[TrafficTarget]) -> dict[str, int]:
+    return {target.revision_name: target.percent for target in targets}

@@ -1,0 +1,53 @@
+import pytest
+
+from knative.manifests import Compute, Deployment, S3Access
+from knative.manifests.capacity import timeout_seconds
+from runtime.errors import BadSetting
+from runtime.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"image": ""}, "image"),
+        ({"image": "two words"}, "image"),
+        ({"namespace": "Models"}, "namespace"),
+        ({"min_scale": -1}, "scale"),
+        ({"min_scale": 3, "max_scale": 2}, "scale"),
+        ({"max_scale": -1}, "scale"),
+        ({"cache_size": "much"}, "cache_size"),
+        ({"service_account": "a b"}, "service_account"),
+        ({"requests": Compute(cpu="2", memory="1Mi")}, "requests"),
+        ({"requests": Compute(cpu="100m", memory="1Gi")}, "requests"),
+    ],
+)
+def test_an_option_that_the_cluster_would_refuse_is_refused_by_name(options: dict[str, object], named: str) -> None:
+    with pytest.raises(BadSetting) as caught:
+        Deployment(**{"image": "scalezero:0.1", **options})  # type: ignore[arg-type]
+    assert caught.value.details["name"] == named
+
+
+@pytest.mark.parametrize(("cpu", "memory"), [("1x", "1Gi"), ("1", "1gb"), ("-1", "1Gi"), ("0", "1Gi"), ("1", "0")])
+def test_a_share_is_something_that_kubernetes_reads(cpu: str, memory: str) -> None:
+    with pytest.raises(BadSetting):
+        Compute(cpu=cpu, memory=memory)
+
+
+def test_no_bound_on_the_pods_goes_with_any_least() -> None:
+    assert Deployment(image="scalezero:0.1", min_scale=3, max_scale=0).min_scale == 3
+
+
+@pytest.mark.parametrize("access", [{"secret": "No Name"}, {"endpoint_url": "s3.registry:8333"}])
+def test_the_way_to_the_registry_is_checked(access: dict[str, str]) -> None:
+    with pytest.raises(BadSetting):
+        S3Access(**access)
+
+
+def test_a_timeout_covers_pull_wait_and_end_up_to_what_knative_takes() -> None:
+    assert timeout_seconds(Settings(load_timeout=60.0, timeout=1.5, grace_period=20.0)) == 60 + 2 + 30 + 20
+    assert timeout_seconds(Settings(load_timeout=3600.0)) == 600
+
+
+def test_an_end_that_knative_would_cut_short_is_refused() -> None:
+    with pytest.raises(BadSetting, match="grace_period"):
+        timeout_seconds(Settings(grace_period=571.0))
