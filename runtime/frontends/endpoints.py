@@ -11,7 +11,7 @@ from runtime.artifacts.cache import hash_file
 from runtime.batching.run import Ticket
 from runtime.errors import ScalezeroError
 from runtime.frontends import openapi, status
-from runtime.frontends.http import Request, Response
+from runtime.frontends.http import JSON, Request, Response
 from runtime.predictor import ReadyModel, predict, unless_gone
 from runtime.protocols import predict as predict_api
 from runtime.served_model import ServedModel
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from runtime.service import Service
 
 _TEXT: Final = (b"content-type", prometheus.CONTENT_TYPE.encode())
-_JSON: Final = (b"content-type", b"application/json")
 
 
 class Endpoints:
@@ -56,7 +55,7 @@ class Endpoints:
         return Response(
             200,
             predict_api.render(query, ready, answer, latency=latency),
-            [_JSON, (b"server-timing", _server_timing(served, request, answer))],
+            [JSON, (b"server-timing", _server_timing(served, request, answer))],
         )
 
     async def models(self, _: Request) -> Response:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from time import perf_counter
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from runtime.errors import PayloadTooLarge
 
@@ -11,6 +11,7 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Headers: TypeAlias = list[tuple[bytes, bytes]]
+JSON: Final = (b"content-type", b"application/json")
 
 
 class Disconnected(Exception):
@@ -69,4 +70,4 @@ class Response:
     def __init__(self, status: int, body: bytes, headers: Headers | None = None) -> None:
         self.status = status
         self.body = body
-        self.headers = [(b"content-type", b"application/json")] if headers is None else headers
+        self.headers = [JSON] if headers is None else headers

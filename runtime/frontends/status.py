@@ -7,10 +7,9 @@ from typing import Final
 import orjson
 
 from runtime.errors import MethodNotAllowed, QueueFull, ScalezeroError
-from runtime.frontends.http import Disconnected, Headers, Response
+from runtime.frontends.http import JSON, Disconnected, Headers, Response
 from runtime.predictor import CallerGone
 
-JSON: Final = (b"content-type", b"application/json")
 HTTP: Final = {
     "invalid_input": HTTPStatus.BAD_REQUEST,
     "rejected_by_model": HTTPStatus.BAD_REQUEST,
