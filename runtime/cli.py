@@ -12,8 +12,37 @@ import click
 
 from runtime.errors import BadSetting, ScalezeroError
 
+_CLUSTER_VERBS = {
+    **{
+        verb: f"knative.commands.{verb}"
+        for verb in ("apply", "check", "delete", "deploy", "plan", "render", "rollout", "status")
+    },
+    "import": "knative.commands.import_",  # the bare word is Python's
+}
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+class _Verbs(click.Group):
+    """The verbs that talk to a cluster are loaded when they are asked for: a pod only ever serves."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name all verbs."""
+        return sorted([*super().list_commands(ctx), *_CLUSTER_VERBS])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Find a verb, loading it where it is one of the cluster's."""
+        if cmd_name not in _CLUSTER_VERBS:
+            return super().get_command(ctx, cmd_name)
+        with _told():
+            command: click.Command = import_module(_CLUSTER_VERBS[cmd_name]).command
+            return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a verb; a fault that the person can mend is told in one line."""
+        with _told():
+            return super().invoke(ctx)
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="scalezero")
 def scalezero() -> None:
     """Each ONNX model is a scale-to-zero Python function on Knative."""
@@ -36,8 +65,7 @@ def serve(target: str | None, port: int | None, host: str | None, model_version:
         "SCALEZERO_MODEL_VERSION": model_version,
         "SCALEZERO_LOAD": "lazy" if lazy else None,
     }
-    with _told():
-        _serve(target, {name: str(value) for name, value in chosen.items() if value is not None})
+    _serve(target, {name: str(value) for name, value in chosen.items() if value is not None})
 
 
 @scalezero.command()
@@ -45,17 +73,16 @@ def serve(target: str | None, port: int | None, host: str | None, model_version:
 @click.argument("uri", required=False)
 def publish(target: Path, uri: str | None) -> None:
     """Publish TARGET to the registry: an ONNX file to URI, or what a function's folder declares and S3 lacks."""
-    with _told():
-        _publish(target, uri)
+    _publish(target, uri)
 
 
 def main() -> None:
-    """Run the command; the entry point that pyproject.toml names."""
-    scalezero.main(prog_name="scalezero")
+    """Run the command; the entry point that pyproject.toml names, also for `kn scalezero`."""
+    scalezero.main(prog_name="kn scalezero" if Path(sys.argv[0]).name.startswith("kn-") else "scalezero")
 
 
 _EXTRAS = {  # what a verb may need, and the extra that brings it
-    **dict.fromkeys(("msgspec", "yaml"), "knative"),
+    **dict.fromkeys(("kubernetes", "msgspec", "rich", "yaml"), "knative"),
     **dict.fromkeys(("onnx", "skl2onnx", "sklearn"), "train"),
     **dict.fromkeys(("boto3", "numpy", "obstore", "onnxruntime", "uvicorn"), "serve"),
 }
@@ -76,20 +103,23 @@ class _told:  # noqa: N801 - reads as a word in `with _told():`
 
 
 def _stop(sentence: str) -> NoReturn:
+    from runtime.telemetry.termination import leave
+
     click.echo(f"scalezero: {sentence}", err=True)
+    leave(sentence)
     sys.exit(2)
 
 
 def _serve(target: str | None, chosen: dict[str, str]) -> None:
     """Start in the order that a cold start wants: the port, the pull, the heavy imports, the server."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: os._exit(0))  # until the server takes them over there is nothing to finish
     from runtime.declared import settings_for
     from runtime.frontends.listener import listen
     from runtime.service import Service, begin
     from runtime.telemetry.process import process_started
 
     started = process_started()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: os._exit(0))  # until the server takes them over there is nothing to finish
     folder = Path(target) if target and Path(target).is_dir() else None
     if target and not folder:
         chosen["SCALEZERO_MODEL_URI"] = target
@@ -105,11 +135,16 @@ def _serve(target: str | None, chosen: dict[str, str]) -> None:
     from runtime.frontends.asgi import Application
     from runtime.frontends.server import run
 
-    run(Application(Service(settings, process_started=started, pull=pull)), listening, settings)
+    service = Service(settings, process_started=started, pull=pull)
+    run(Application(service), listening, service)
+    if service.hopeless:
+        from runtime.telemetry.termination import leave
+
+        leave(str(service.hopeless))
     # All that could be finished within the grace period is. A handler or a pull that is still at it must not hold the
     # process any longer, as the interpreter's own end would let it.
     logging.shutdown()
-    os._exit(0)
+    os._exit(1 if service.hopeless else 0)
 
 
 def _publish(target: Path, uri: str | None) -> None:

@@ -20,7 +20,7 @@ from knative.manifests.options import Deployment
 from knative.manifests.rbac import service_account
 from knative.manifests.route import route
 from knative.manifests.service import service
-from knative.manifests.traffic import everything_to, models_of, service_traffic
+from knative.manifests.traffic import everything_to, models_of, service_traffic, split_of
 from knative.resources import ABService, ModelVersion, Resources
 from runtime.errors import BadSetting
 
@@ -33,6 +33,7 @@ class Step:
     makes: str | None = None  # the revision that Knative makes of it
     needs: tuple[str, ...] = ()  # revisions in its traffic that no step makes: the cluster must have them
     final: bool = True  # whether the object shall stay like this; False: it is there for its revision
+    split: bool = False  # whether its traffic is what the user declared; False: traffic that is there is as good
 
 
 def desired(resources: Resources, options: Deployment) -> tuple[Step, ...]:
@@ -55,6 +56,7 @@ def _model_steps(model: str, resources: Resources, options: Deployment, made: se
         manifest=_service(versions[-1], resources, options, traffic),
         makes=names.revision(versions[-1]),
         needs=_missing(traffic, made),
+        split=split_of(model, resources) is not None,
     )
 
 
@@ -67,7 +69,7 @@ def _route_steps(resources: Resources, options: Deployment, made: set[str]) -> I
     for split in resources.ab_services:
         if not _is_service(split, resources):
             manifest = route(split, options)
-            yield Step(manifest=manifest, needs=_missing(manifest["spec"]["traffic"], made))
+            yield Step(manifest=manifest, needs=_missing(manifest["spec"]["traffic"], made), split=True)
 
 
 def _is_service(split: ABService, resources: Resources) -> bool:

@@ -64,11 +64,9 @@ class Resources:
         return next((each for each in self.model_optimizations if model_of(each, self.models) == model), None)
 
 
-def read_resources(path: Path) -> Resources:
-    """Read a manifest, or every *.yaml and *.yml right in a folder. Raises `BadManifest`."""
-    files = sorted(each for each in path.iterdir() if each.suffix in {".yaml", ".yml"}) if path.is_dir() else [path]
-    if not files:
-        raise BadManifest(str(path), None, "folder", value="no *.yaml in it", allowed="at least one manifest")
+def read_resources(*paths: Path) -> Resources:
+    """Read manifests, and of a folder every *.yaml and *.yml right in it, as one whole. Raises `BadManifest`."""
+    files = [file for path in paths for file in _files(path)]
     return _collected([document for file in files for document in documents(_content(file), file=str(file))])
 
 
@@ -80,6 +78,15 @@ def parse_resources(text: str, *, file: str) -> Resources:
 def render_resources(resources: Resources) -> str:
     """Write the resources as manifests, which `parse_resources` reads back as the same."""
     return text_of([msgspec.to_builtins(each) for each in resources])
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    found = sorted(each for each in path.iterdir() if each.suffix in {".yaml", ".yml"})
+    if not found:
+        raise BadManifest(str(path), None, "folder", value="no *.yaml in it", allowed="at least one manifest")
+    return found
 
 
 def _content(file: Path) -> str:
