@@ -37,6 +37,7 @@ class ScalezeroError(Exception):
     """What went wrong, as a sentence (`str(error)`), a stable `code` and machine-readable `details`."""
 
     code: ClassVar[str]
+    lasting: ClassVar[bool] = False  # of a load: whether trying again meets the same end until somebody mends it
 
     def __init__(self, message: str, **details: object) -> None:
         super().__init__(message)
@@ -153,6 +154,7 @@ class FunctionFailed(ScalezeroError):
     """The author's function could not be loaded."""
 
     code = "function_failed"
+    lasting = True
 
     def __init__(self, source: str, reason: str) -> None:
         super().__init__(f"the function in {source} cannot be loaded: {reason}", source=source, reason=reason)
@@ -180,6 +182,7 @@ class ArtifactMissing(ModelUnavailable):
     """No object or file at that place."""
 
     code = "artifact_missing"
+    lasting = True
 
 
 class ArtifactChanged(ModelUnavailable):
@@ -192,6 +195,7 @@ class DigestMismatch(ModelUnavailable):
     """What was read is not what was published."""
 
     code = "digest_mismatch"
+    lasting = True
 
     def __init__(self, uri: str, *, expected: str, got: str) -> None:
         super().__init__(uri, f"its SHA-256 is {got}, expected {expected}", expected=expected, got=got)
@@ -201,12 +205,14 @@ class AccessDenied(ModelUnavailable):
     """The store knows us and says no."""
 
     code = "access_denied"
+    lasting = True
 
 
 class CredentialsMissing(ModelUnavailable):
     """No credentials were found, or they do not work any more."""
 
     code = "credentials_missing"
+    lasting = True
 
 
 class StoreUnreachable(ModelUnavailable):
@@ -231,12 +237,14 @@ class InvalidModel(ModelUnavailable):
     """The artifact is not a model that ONNX Runtime can open here."""
 
     code = "invalid_model"
+    lasting = True
 
 
 class BadSetting(ScalezeroError):
     """A setting or a manifest field has a value that is not allowed."""
 
     code = "bad_setting"
+    lasting = True
 
     def __init__(self, name: str, *, value: object, allowed: str) -> None:
         super().__init__(f"{name}={value!r}: expected {allowed}", name=name, value=value, allowed=allowed)

@@ -94,6 +94,7 @@ class ServedModel:
         self._waiting = 0  # callers that wait for it to be loaded
         self._loading: asyncio.Task[ReadyModel] | None = None
         self._retrying: asyncio.Task[None] | None = None
+        self._given_up: ScalezeroError | None = None
 
     @property
     def state(self) -> State:
@@ -113,6 +114,8 @@ class ServedModel:
         """The ready model, loaded if need be. Raises `ModelUnavailable` errors; the next call tries again."""
         if self.ready:
             return self.ready
+        if self._given_up:
+            raise self._given_up
         if self._loading is None:
             self._loading = asyncio.create_task(self._attempt(pull, perf_counter() if begun is None else begun))
             self._loading.add_done_callback(_seen)
@@ -124,9 +127,12 @@ class ServedModel:
         finally:
             self._waiting -= 1
 
-    def prefetch(self, pull: Pull) -> None:
-        """Load without being asked, from a pull begun with the process, and keep trying while that fails."""
-        self._retrying = asyncio.create_task(self._keep_trying(pull))
+    def prefetch(self, pull: Pull, gives_up: Callable[[ScalezeroError], bool] = lambda _: False) -> None:
+        """Load without being asked, from a pull begun with the process, and keep trying while that fails.
+
+        `gives_up` is told each failure and says whether it was the last try: whoever asks later is told the same.
+        """
+        self._retrying = asyncio.create_task(self._keep_trying(pull, gives_up))
 
     async def close(self) -> None:
         """Finish what is queued; load nothing more."""
@@ -136,13 +142,16 @@ class ServedModel:
         if self.ready:
             await self.ready.batcher.close()
 
-    async def _keep_trying(self, pull: Pull | None) -> None:
+    async def _keep_trying(self, pull: Pull | None, gives_up: Callable[[ScalezeroError], bool]) -> None:
         pause = _RETRY_FIRST
         begun: float | None = self._process.started
         while True:
             try:
                 await self.load(pull, begun=begun)
-            except ScalezeroError:
+            except ScalezeroError as error:
+                if gives_up(error):
+                    self._given_up = error
+                    return
                 pull, begun = None, None
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _RETRY_MOST)

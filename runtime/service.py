@@ -13,7 +13,7 @@ from time import perf_counter
 from runtime.artifacts.fetch import Artifact, check, fetch
 from runtime.artifacts.policy import PullPolicy
 from runtime.artifacts.uris import MODEL_SUFFIXES, parse_uri
-from runtime.errors import BadSetting, UnknownModel
+from runtime.errors import BadSetting, ScalezeroError, UnknownModel
 from runtime.served_model import ProcessStart, Pull, ServedModel
 from runtime.settings import Settings
 
@@ -62,6 +62,8 @@ class Service:
         """`process_started` is on `perf_counter`'s clock; `pull` is what `begin` started."""
         self.settings = settings
         self.models: dict[str, ServedModel] = {}
+        self.hopeless: ScalezeroError | None = None  # why this process ends before it ever answered
+        self.end: Callable[[], None] | None = None  # ends the process in order; None: it is not ours to end
         self._process_started = process_started
         self._pull = pull
 
@@ -75,7 +77,18 @@ class Service:
         served = ServedModel(name, settings, fetcher(settings.model_uri, settings), process)
         self.models[served.name] = served
         if self._pull:
-            served.prefetch(self._pull)
+            served.prefetch(self._pull, self.gives_up)
+
+    def gives_up(self, error: ScalezeroError) -> bool:
+        """Whether this process ends because of what kept it from being ready, which then begins.
+
+        A revision whose pods stay is "deploying" until its deadline; of one whose process ends, Knative tells why.
+        """
+        if self.end is None or not error.lasting or self.settings.load_failure != "exit":
+            return False
+        self.hopeless = self.hopeless or error
+        self.end()
+        return True
 
     async def close(self) -> None:
         """Finish what is queued and in flight, then let go of everything."""

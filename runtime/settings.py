@@ -135,6 +135,12 @@ class Settings:
         "prefetch pulls while the process starts, as a cold start wants; lazy pulls at the first request",
         default="prefetch",
     )
+    load_failure: str = _setting(
+        "SCALEZERO_LOAD_FAILURE",
+        _choice("stay", "exit"),
+        "stay tells why and tries again; exit ends a process that no retry makes ready: its revision then shows why",
+        default="stay",
+    )
     load_timeout: float = _setting(
         "SCALEZERO_LOAD_TIMEOUT", _TIMEOUT, "bound on one attempt to pull the model", default=300.0
     )

@@ -138,6 +138,8 @@ class Application:
         for served in self._service.unready():
             await served.tried.wait()
         await function.preload()
+        if function.error:
+            self._service.gives_up(function.error)
 
 
 def _endpoint(request: Request, match: Match | None) -> Endpoint:
