@@ -12,6 +12,7 @@ import msgspec
 
 from knative.resources.ab_service import ABService
 from knative.resources.api_definition import APIDefinition
+from knative.resources.deployment import ForeignDeployment
 from knative.resources.documents import Document, FieldPath, documents, text_of
 from knative.resources.errors import BadManifest, told
 from knative.resources.expectations import nearest_of
@@ -21,7 +22,7 @@ from knative.resources.links import model_of, names_unknown
 from knative.resources.model_optimization import ModelOptimization
 from knative.resources.model_version import ModelVersion
 
-Resource = ModelVersion | InferenceConfig | ModelOptimization | ABService | APIDefinition
+Resource = ModelVersion | InferenceConfig | ModelOptimization | ABService | APIDefinition | ForeignDeployment
 
 KINDS: dict[str, type[Resource]] = {
     "ModelVersion": ModelVersion,
@@ -29,6 +30,7 @@ KINDS: dict[str, type[Resource]] = {
     "ModelOptimization": ModelOptimization,
     "Service": ABService,
     "APIDefinition": APIDefinition,
+    "Deployment": ForeignDeployment,
 }
 
 
@@ -41,6 +43,7 @@ class Resources:
     model_optimizations: tuple[ModelOptimization, ...] = ()
     ab_services: tuple[ABService, ...] = ()
     api_definitions: tuple[APIDefinition, ...] = ()
+    deployments: tuple[ForeignDeployment, ...] = ()  # of other servers
 
     def __iter__(self) -> Iterator[Resource]:
         """Yield every resource."""
@@ -49,6 +52,7 @@ class Resources:
         yield from self.model_optimizations
         yield from self.ab_services
         yield from self.api_definitions
+        yield from self.deployments
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -66,13 +70,13 @@ class Resources:
 
 def read_resources(*paths: Path) -> Resources:
     """Read manifests, and of a folder every *.yaml and *.yml right in it, as one whole. Raises `BadManifest`."""
-    files = [file for path in paths for file in _files(path)]
-    return _collected([document for file in files for document in documents(_content(file), file=str(file))])
+    files = [file for path in paths for file in files_of(path)]
+    return collect([document for file in files for document in documents(content(file), file=str(file))])
 
 
 def parse_resources(text: str, *, file: str) -> Resources:
     """Read manifests from text; `file` is what errors call it. Raises `BadManifest`."""
-    return _collected(documents(text, file=file))
+    return collect(documents(text, file=file))
 
 
 def render_resources(resources: Resources) -> str:
@@ -80,7 +84,8 @@ def render_resources(resources: Resources) -> str:
     return text_of([msgspec.to_builtins(each) for each in resources])
 
 
-def _files(path: Path) -> list[Path]:
+def files_of(path: Path) -> list[Path]:
+    """Find the manifests at a path: the file, or all right in a folder. Raises `BadManifest`."""
     if not path.is_dir():
         return [path]
     found = sorted(each for each in path.iterdir() if each.suffix in {".yaml", ".yml"})
@@ -89,7 +94,8 @@ def _files(path: Path) -> list[Path]:
     return found
 
 
-def _content(file: Path) -> str:
+def content(file: Path) -> str:
+    """Read a file's text. Raises `BadManifest`."""
     try:
         return file.read_text("utf-8")
     except OSError as error:
@@ -99,14 +105,16 @@ def _content(file: Path) -> str:
         raise BadManifest(str(file), None, "file", value=f"no UTF-8 ({error.reason})", allowed="UTF-8 text") from error
 
 
-def _collected(found: Sequence[Document]) -> Resources:
-    read = [_resource(document) for document in found]
+def collect(found: Sequence[Document]) -> Resources:
+    """Take documents for what they are, and look at them beside each other. Raises `BadManifest`."""
+    read = [resource_of(document) for document in found]
     resources = Resources(
         model_versions=tuple(each for each in read if isinstance(each, ModelVersion)),
         inference_configs=tuple(each for each in read if isinstance(each, InferenceConfig)),
         model_optimizations=tuple(each for each in read if isinstance(each, ModelOptimization)),
         ab_services=tuple(each for each in read if isinstance(each, ABService)),
         api_definitions=tuple(each for each in read if isinstance(each, APIDefinition)),
+        deployments=tuple(each for each in read if isinstance(each, ForeignDeployment)),
     )
     placed = list(zip(read, found, strict=True))
     _refuse_unknown_models(placed, resources.models)
@@ -114,7 +122,8 @@ def _collected(found: Sequence[Document]) -> Resources:
     return resources
 
 
-def _resource(document: Document) -> Resource:
+def resource_of(document: Document) -> Resource:
+    """Take a document for the resource that it is. Raises `BadManifest`."""
     data = document.data
     if not isinstance(data, dict):
         allowed = "a mapping with apiVersion, kind, metadata, spec"
