@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from threading import get_ident
@@ -47,6 +47,7 @@ class Published:
     uri: str
     sha256: str | None  # lower-case hex; None: somebody put it there and recorded no digest
     uploaded: bool = False  # now, and not before
+    size: int | None = field(default=None, compare=False)  # bytes, of the file alone; None: nobody looked
 
 
 def publish(path: Path, uri: str, *, metadata: Mapping[str, str], overwrite: bool = False) -> Published:
@@ -77,9 +78,9 @@ def find(uri: str) -> Published | None:
     """
     place = parse_uri(uri)
     if isinstance(place, Path):
-        return Published(uri=uri, sha256=hash_file(place)) if place.is_file() else None
+        return Published(uri=uri, sha256=hash_file(place), size=place.stat().st_size) if place.is_file() else None
     try:
-        return Published(uri=uri, sha256=_recorded(place, uri))
+        return _recorded(place, uri)
     except ArtifactMissing:
         return None
 
@@ -114,7 +115,7 @@ def _refuse_other(held: Published | None, part: Outgoing) -> None:
         raise AlreadyPublished(part.uri, there=held.sha256, offered=part.sha256)
 
 
-def _recorded(place: S3Place, uri: str) -> str | None:
+def _recorded(place: S3Place, uri: str) -> Published:
     """Ask S3 through the fast client: to find a model already there needs no boto3."""
     from runtime.artifacts.s3 import open_source
 
@@ -123,7 +124,9 @@ def _recorded(place: S3Place, uri: str) -> str | None:
     if access.credentials is Credentials.BOTO3:
         provider = credential_provider(uri)
     opened = open_source(place, access=access, policy=PullPolicy(), provider=provider).open(uri, first=1)
-    return opened.info.sha256 if opened else None
+    if opened is None:
+        return Published(uri=uri, sha256=None)
+    return Published(uri=uri, sha256=opened.info.sha256, size=opened.info.size)
 
 
 def _put(parts: Sequence[Outgoing], uri: str, *, overwrite: bool) -> None:

@@ -24,6 +24,8 @@ from knative.resources.model_version import ModelVersion
 
 Resource = ModelVersion | InferenceConfig | ModelOptimization | ABService | APIDefinition | ForeignDeployment
 
+FUNCTION = "func.yaml"  # beside the manifests, and none: func_yaml.py reads it
+
 KINDS: dict[str, type[Resource]] = {
     "ModelVersion": ModelVersion,
     "InferenceConfig": InferenceConfig,
@@ -85,10 +87,10 @@ def render_resources(resources: Resources) -> str:
 
 
 def files_of(path: Path) -> list[Path]:
-    """Find the manifests at a path: the file, or all right in a folder. Raises `BadManifest`."""
+    """Find the manifests at a path: the file, or all right in a folder, but for its func.yaml. Raises `BadManifest`."""
     if not path.is_dir():
         return [path]
-    found = sorted(each for each in path.iterdir() if each.suffix in {".yaml", ".yml"})
+    found = sorted(each for each in path.iterdir() if each.suffix in {".yaml", ".yml"} and each.name != FUNCTION)
     if not found:
         raise BadManifest(str(path), None, "folder", value="no *.yaml in it", allowed="at least one manifest")
     return found
