@@ -66,7 +66,7 @@ def field_names(kind: type[msgspec.Struct]) -> Iterator[str]:
                 yield from field_names(inner)
 
 
-@pytest.mark.parametrize("kind", sorted({*KINDS} - {"APIDefinition"}))
+@pytest.mark.parametrize("kind", sorted({*KINDS} - {"APIDefinition", "Deployment"}))
 def test_every_field_of_a_resource_stands_in_the_readme(kind: str) -> None:
     line = next(line for line in README.splitlines() if line.startswith(f"| {kind} |"))
     spec = next(each.type for each in msgspec.structs.fields(KINDS[kind]) if each.name == "spec")

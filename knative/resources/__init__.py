@@ -2,6 +2,7 @@
 
 from knative.resources.ab_service import ABService
 from knative.resources.api_definition import APIDefinition
+from knative.resources.deployment import ForeignDeployment
 from knative.resources.errors import BadManifest
 from knative.resources.inference_config import InferenceConfig
 from knative.resources.model_optimization import ModelOptimization
@@ -12,6 +13,7 @@ __all__ = [
     "ABService",
     "APIDefinition",
     "BadManifest",
+    "ForeignDeployment",
     "InferenceConfig",
     "ModelOptimization",
     "ModelVersion",

@@ -11,7 +11,7 @@ from knative.resources import BadManifest, parse_resources, read_resources
 MANIFEST = Path(functions.payment_model.__file__).with_name("model.yaml").read_text()
 NAME = "a DNS-1123 label: at most 63 of a-z, 0-9 and -, with a letter or digit at both ends"
 DURATION = 'a duration in quotes, such as "100ms", "1s" or "1m30s"'
-KINDS = "one of ModelVersion, InferenceConfig, ModelOptimization, Service, APIDefinition"
+KINDS = "one of ModelVersion, InferenceConfig, ModelOptimization, Service, APIDefinition, Deployment"
 VERSION = 'at most 63 letters, digits, and . + _ -, in quotes, such as "1.0.0"'
 STORAGE = "  storage:\n    type: s3\n    path: s3://models/payment-model-v1.onnx\n"
 TRAFFIC = MANIFEST[MANIFEST.index("  traffic:") :]
@@ -104,7 +104,7 @@ def fault(text: str) -> BadManifest:
         ("serving.knative.dev/v1", "v1", 46, "apiVersion", '"v1"', "serving.knative.dev/v1"),
         ("kind: ModelVersion\n", "", 3, "kind", "nothing", KINDS),
         ("kind: ModelVersion\n", "kind: [a]\n", 4, "kind", "a list", KINDS),
-        ("kind: ModelVersion\n", "kind: Deployment\n", 4, "kind", '"Deployment"', KINDS),
+        ("kind: ModelVersion\n", "kind: CronJob\n", 4, "kind", '"CronJob"', KINDS),
         (
             "kind: ModelVersion\n",
             "kind: ModelVersoin\n",
