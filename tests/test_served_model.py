@@ -11,7 +11,14 @@ import numpy as np
 import pytest
 
 from runtime.artifacts.fetch import Artifact
-from runtime.errors import ArtifactMissing, InvalidModel, ModelUnavailable, ShuttingDown
+from runtime.errors import (
+    ArtifactMissing,
+    InvalidModel,
+    ModelUnavailable,
+    ScalezeroError,
+    ShuttingDown,
+    StoreUnreachable,
+)
 from runtime.predictor import predict
 from runtime.served_model import ProcessStart, Pull, ServedModel, State
 from runtime.settings import Settings
@@ -163,6 +170,31 @@ def test_a_prefetched_model_is_tried_until_it_comes(good: Artifact) -> None:
         await doubled(served)
 
     living(registry, scenario)
+    assert registry.calls == 2
+
+
+def test_who_asks_after_the_last_try_is_told_its_failure_at_once(good: Artifact) -> None:
+    """The process is about to end: another pull would only keep its callers waiting for an end without an answer."""
+    registry = Registry(StoreUnreachable("s3://b/m.onnx", "no answer"), ArtifactMissing("s3://b/m.onnx", "no"), good)
+    told: list[str] = []
+    last = asyncio.Event()
+
+    def gives_up(error: ScalezeroError) -> bool:
+        told.append(error.code)
+        if error.lasting:
+            last.set()
+        return error.lasting
+
+    async def scenario(served: ServedModel) -> None:
+        served.prefetch(Pull(registry), gives_up)
+        await asyncio.wait_for(last.wait(), 5)
+        for _ in range(2):
+            with pytest.raises(ArtifactMissing):
+                await served.load()
+        assert served.state is State.FAILED
+
+    living(registry, scenario)
+    assert told == ["store_unreachable", "artifact_missing"]
     assert registry.calls == 2
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests import models
 from tests.faulty_s3 import Fault, FaultyS3
-from tests.frontends.conftest import COMMAND, Served, environment, serving
+from tests.frontends.conftest import COMMAND, Served, environment, error_of, serving, until
 from tests.s3_server import S3Server
 
 PATH = "/api/v1/models/m/predict"
@@ -176,6 +176,70 @@ def test_a_flag_wins_over_the_environment(tmp_path: Path) -> None:
         tmp_path, models.doubling(tmp_path / "m.onnx"), "--lazy", PORT="1", SCALEZERO_LOAD="prefetch"
     ) as served:
         assert served.get("/api/v1/models").json()["models"][0]["state"] == "not_loaded"
+
+
+def ended(tmp_path: Path, *arguments: str | Path, **settings: str) -> tuple[int, float]:
+    """The exit code of a start that is to end by itself, and after how many seconds."""
+    began = time.perf_counter()
+    done = subprocess.run(
+        [COMMAND, "serve", *arguments, "--host", "127.0.0.1", "--port", "0"],
+        env=environment(tmp_path, SCALEZERO_LOAD_FAILURE="exit", **settings),
+        stderr=subprocess.DEVNULL,
+        timeout=20,
+        check=False,
+    )
+    return done.returncode, time.perf_counter() - began
+
+
+def test_a_model_that_no_retry_mends_ends_a_process_that_shall_say_so(tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_bytes(b"no model")
+    code, seconds = ended(tmp_path, tmp_path / "m.onnx")
+    assert (code, seconds < 5) == (1, True)
+
+
+def test_a_function_that_cannot_be_imported_ends_a_process_that_shall_say_so(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text("import nowhere\n")
+    model, source = models.doubling(tmp_path / "m.onnx"), str(tmp_path / "main.py")
+    assert ended(tmp_path, model, FUNCTION_SOURCE=source)[0] == 1
+
+
+@pytest.mark.parametrize("failure", ["stay", "exit"])
+def test_a_store_that_may_come_back_is_waited_for(tmp_path: Path, failure: str) -> None:
+    away = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}
+    settings = {"SCALEZERO_LOAD_FAILURE": failure, "SCALEZERO_LOAD_TIMEOUT": "200ms"}
+    with serving(tmp_path, "s3://away/m.onnx", ready=False, env=away, **settings) as served:
+        until(served, "/healthz/ready", status=503)
+        time.sleep(1)
+        assert error_of(served.predict([1, 2]), 503)["code"] in {"store_unreachable", "store_stalled"}
+
+
+def test_a_process_that_may_stay_tells_why_its_model_does_not_answer(tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_bytes(b"no model")
+    with serving(tmp_path, tmp_path / "m.onnx", ready=False) as served:
+        time.sleep(1)
+        assert served.get("/healthz/ready").json()["models"]["m"]["code"] == "invalid_model"
+        assert error_of(served.predict([1, 2]), 503)["code"] == "invalid_model"
+
+
+@pytest.mark.parametrize("http2", [False, True])
+def test_who_waits_for_a_model_that_never_comes_is_answered_before_the_end(
+    tmp_path: Path,
+    s3: S3Server,
+    http2: bool,  # noqa: FBT001 - a parameter of the table
+) -> None:
+    s3.make_bucket("hopeless")
+    s3.put("s3://hopeless/m.onnx", bytes(300_000))
+    with FaultyS3(s3.endpoint_url) as slow:
+        slow.add(Fault(path="m.onnx", bytes_per_second=200_000))
+        env = {**s3.environment(), "AWS_ENDPOINT_URL": slow.endpoint_url}
+        with (
+            serving(tmp_path, "s3://hopeless/m.onnx", ready=False, env=env, SCALEZERO_LOAD_FAILURE="exit") as served,
+            served.client(http1=not http2, http2=http2) as client,
+            ThreadPoolExecutor(4) as callers,
+        ):
+            asked = [callers.submit(client.post, PATH, json={"inputs": [1, 2]}) for _ in range(4)]
+            assert [error_of(each.result(), 503)["code"] for each in asked] == ["invalid_model"] * 4
+            assert served.process.wait(5) == 1
 
 
 def refused(tmp_path: Path, *arguments: str, **settings: str) -> str:
