@@ -5,6 +5,7 @@ from typing import Any
 from knative.manifests import names
 from knative.manifests.environment import environment
 from knative.manifests.options import Compute, Deployment
+from knative.manifests.quantities import canonical_bytes, canonical_cpu
 from runtime.settings import Settings
 
 Manifest = dict[str, Any]  # as JSON has it
@@ -16,7 +17,7 @@ def container(settings: Settings, options: Deployment) -> Manifest:
         "name": names.CONTAINER,
         "image": options.image,
         "ports": [{"name": names.PORT_NAME, "containerPort": names.PORT}],
-        "env": environment(settings, options.s3),
+        "env": environment(settings, options),
         # No period: Knative then probes several times a second, and a cold start loses no time waiting for it. A pull
         # takes as long as it takes: the revision's progress deadline bounds the start.
         "readinessProbe": {"httpGet": {"path": "/healthz/ready"}},
@@ -39,13 +40,13 @@ def container(settings: Settings, options: Deployment) -> Manifest:
 def volumes(options: Deployment) -> list[Manifest]:
     """Write what may be written to: the cache, and /tmp, where Flask puts an upload. Both end with the pod."""
     return [
-        {"name": names.CACHE_VOLUME, "emptyDir": {"sizeLimit": options.cache_size}},
-        {"name": names.SCRATCH_VOLUME, "emptyDir": {"sizeLimit": options.cache_size}},
+        {"name": names.CACHE_VOLUME, "emptyDir": {"sizeLimit": canonical_bytes(options.cache_size)}},
+        {"name": names.SCRATCH_VOLUME, "emptyDir": {"sizeLimit": canonical_bytes(options.cache_size)}},
     ]
 
 
 def _quantities(compute: Compute) -> Manifest:
-    return {"cpu": compute.cpu, "memory": compute.memory}
+    return {"cpu": canonical_cpu(compute.cpu), "memory": canonical_bytes(compute.memory)}
 
 
 def _security() -> Manifest:

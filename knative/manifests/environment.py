@@ -4,7 +4,7 @@ The names of the variables are those that `runtime.settings` reads, and what is 
 leaves: a pod cannot be sent what its start would refuse.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,8 @@ from runtime.errors import BadSetting
 from runtime.settings import Settings, settings_from
 
 _UNITS: Final = (("s", 10**6), ("ms", 10**3), ("us", 1))  # in microseconds, which settings are read to
-_KEYS: Final = (("AWS_ACCESS_KEY_ID", False), ("AWS_SECRET_ACCESS_KEY", False), ("AWS_SESSION_TOKEN", True))
+_KEYS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+_MAYBE: Final = ("AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_REGION")  # so that a Secret can say all of its registry
 
 
 def settings_of(version: ModelVersion, config: InferenceConfig | None, options: Deployment) -> Settings:
@@ -55,14 +56,15 @@ def variables(settings: Settings) -> dict[str, str]:
     return written
 
 
-def environment(settings: Settings, s3: S3Access) -> list[dict[str, object]]:
-    """Write the `env` of the container: the settings, then the way to the registry."""
-    plain = variables(settings)
-    if s3.endpoint_url is not None:
-        plain["AWS_ENDPOINT_URL"] = s3.endpoint_url
-    if s3.region is not None:
-        plain["AWS_REGION"] = s3.region
-    return [*_literal(plain), *_from_secret(s3.secret)]
+def environment(settings: Settings, options: Deployment) -> list[dict[str, object]]:
+    """Write the `env` of the container: the author's own variables, the settings, then the way to the registry."""
+    plain = {**options.environment, **variables(settings), **_registry(options.s3)}
+    return [*_literal(plain), *_from_secret(options.s3.secret, said=plain)]
+
+
+def _registry(s3: S3Access) -> dict[str, str]:
+    said = {"AWS_ENDPOINT_URL": s3.endpoint_url, "AWS_REGION": s3.region}
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _literal(plain: Mapping[str, str]) -> list[dict[str, object]]:
@@ -70,16 +72,15 @@ def _literal(plain: Mapping[str, str]) -> list[dict[str, object]]:
     return [{"name": name, "value": value.replace("$", "$$")} for name, value in plain.items()]
 
 
-def _from_secret(secret: str | None) -> list[dict[str, object]]:
+def _from_secret(secret: str | None, *, said: Container[str]) -> list[dict[str, object]]:
     if secret is None:
         return []
-    return [
-        {
-            "name": key,
-            "valueFrom": {"secretKeyRef": {"name": secret, "key": key, **({"optional": True} if optional else {})}},
-        }
-        for key, optional in _KEYS
-    ]
+    needed = [_of_secret(secret, key) for key in _KEYS]
+    return [*needed, *(_of_secret(secret, key, optional=True) for key in _MAYBE if key not in said)]
+
+
+def _of_secret(secret: str, key: str, **more: bool) -> dict[str, object]:
+    return {"name": key, "valueFrom": {"secretKeyRef": {"name": secret, "key": key, **more}}}
 
 
 def _text(value: object) -> str:

@@ -1,12 +1,14 @@
 """How resources are deployed, as far as they do not say it themselves: the image, its scale, its share of a node."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-from knative.manifests.names import CACHE_PATH
+from knative.manifests.names import CACHE_PATH, GIVEN_BY_KNATIVE
+from knative.manifests.quantities import cores, in_bytes
 from runtime.errors import BadSetting
 from runtime.settings import Settings
 
@@ -14,19 +16,6 @@ _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SUBDOMAIN: Final = re.compile(rf"{_NAME.pattern}(\.{_NAME.pattern})*")
 _IMAGE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/@-]*")
 _ENDPOINT: Final = re.compile(r"https?://[^\s/]+\S*")
-_CPU: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(m?)")
-_MEMORY: Final = re.compile(r"([0-9]{1,15})(|[kMGT]|[KMGT]i)")
-_BYTES: Final = {
-    "": 1,
-    "k": 10**3,
-    "M": 10**6,
-    "G": 10**9,
-    "T": 10**12,
-    "Ki": 2**10,
-    "Mi": 2**20,
-    "Gi": 2**30,
-    "Ti": 2**40,
-}
 
 
 def _matching(name: str, value: str, pattern: re.Pattern[str], allowed: str) -> re.Match[str]:
@@ -44,22 +33,18 @@ class Compute:
 
     def __post_init__(self) -> None:
         """Raise `BadSetting` for what Kubernetes would not read, or would take as nothing."""
-        _matching("cpu", self.cpu, _CPU, 'CPUs such as "250m" or "1.5"')
-        _matching("memory", self.memory, _MEMORY, 'bytes such as "256Mi" or "1G"')
         if not (self.cores and self.bytes):
             raise BadSetting("resources", value=f"cpu {self.cpu}, memory {self.memory}", allowed="more than nothing")
 
     @property
     def cores(self) -> Decimal:
         """The CPU share in cores."""
-        number, milli = _matching("cpu", self.cpu, _CPU, "CPUs").groups()
-        return Decimal(number) / (1000 if milli else 1)
+        return cores(self.cpu)
 
     @property
     def bytes(self) -> int:
         """The memory in bytes."""
-        number, unit = _matching("memory", self.memory, _MEMORY, "bytes").groups()
-        return int(number) * _BYTES[unit]
+        return in_bytes("memory", self.memory)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +77,8 @@ class Deployment:
     cache_size: str = "1Gi"  # of the volume for artifacts; counts as the pod's local storage
     service_account: str | None = None  # one that is there already; none: one is made, with no rights at all
     s3: S3Access = S3Access()
+    # What the author's function reads, such as {"MODEL_NAME": "payment-model"}; no settings of the runtime.
+    environment: Mapping[str, str] = field(default_factory=dict)
     # The runtime's settings that no resource declares. Where the cache is belongs to the pod.
     runtime: Settings = field(default_factory=lambda: Settings(cache_dir=Path(CACHE_PATH)))
 
@@ -99,7 +86,9 @@ class Deployment:
         """Raise `BadSetting` for an option that the cluster would refuse."""
         _matching("image", self.image, _IMAGE, "the reference of an image, such as registry.example/scalezero:0.1")
         _matching("namespace", self.namespace, _NAME, "the name of a namespace")
-        _matching("cache_size", self.cache_size, _MEMORY, 'bytes such as "1Gi"')
+        in_bytes("cache_size", self.cache_size)
+        if given := self.environment.keys() & GIVEN_BY_KNATIVE:
+            raise BadSetting("environment", value=", ".join(sorted(given)), allowed="none that Knative sets itself")
         if self.service_account is not None:
             _matching("service_account", self.service_account, _SUBDOMAIN, "the name of a ServiceAccount")
         if self.min_scale < 0 or (self.max_scale and self.max_scale < self.min_scale) or self.max_scale < 0:

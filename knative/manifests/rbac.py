@@ -1,12 +1,17 @@
-"""The identity of a model's pods: one that may do nothing and carries no token."""
+"""Who may do what: the account that pods run under, and the rights that a deployment needs, no more."""
+
+from typing import Final
 
 from knative.manifests import names
 from knative.manifests.container import Manifest
 from knative.manifests.options import Deployment
 
+_READ: Final = ["get", "list", "watch"]
+_WRITE: Final = ["create", "patch", "delete"]  # a server-side apply of what is not there yet asks for both
+
 
 def service_account(model: str, options: Deployment) -> Manifest:
-    """Write the ServiceAccount. Nothing is bound to it."""
+    """Write the account: it may do nothing, and its token is mounted nowhere."""
     return {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
@@ -17,3 +22,29 @@ def service_account(model: str, options: Deployment) -> Manifest:
         },
         "automountServiceAccountToken": False,
     }
+
+
+def deployer(namespace: str, name: str = "scalezero-deployer") -> Manifest:
+    """Write the Role of who deploys: all that the verbs of `scalezero` ask of a namespace.
+
+    It reads a Secret only to tell that one is missing, and reaches pods through the API server for their metrics and
+    their own word on why they are not ready.
+    """
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": {"name": name, "namespace": namespace, "labels": {"app.kubernetes.io/managed-by": names.MANAGER}},
+        "rules": [
+            _rule("serving.knative.dev", ["services", "routes"], [*_READ, *_WRITE]),
+            _rule("serving.knative.dev", ["revisions"], _READ),
+            _rule("apps", ["deployments"], [*_READ, *_WRITE]),
+            _rule("", ["serviceaccounts"], [*_READ, *_WRITE]),
+            _rule("", ["pods", "events"], _READ),
+            _rule("", ["pods/log", "pods/proxy", "services/proxy"], ["get"]),
+            _rule("", ["secrets"], ["get"]),
+        ],
+    }
+
+
+def _rule(group: str, resources: list[str], verbs: list[str]) -> Manifest:
+    return {"apiGroups": [group], "resources": resources, "verbs": verbs}

@@ -3,11 +3,11 @@
 Knative makes one revision for each template that a Service is given, so a model of two versions is two applies of one
 Service:
 
-    ServiceAccount -> Service (template v1) -> Service (template v2, the declared traffic) -> Route
+    ServiceAccount -> Service (template v1) -> Service (template v2, the declared traffic) -> Route -> Deployment
 
 The last Service of a model is what shall stand; those before it are there for their revision alone. Who carries the
 steps out leaves out one whose revision is there already, and keeps the traffic of a Service that is there until its
-last step.
+last step. The Deployments of other servers have to do with none of it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,6 +16,7 @@ from itertools import chain
 
 from knative.manifests import names
 from knative.manifests.container import Manifest
+from knative.manifests.deployment import deployment
 from knative.manifests.options import Deployment
 from knative.manifests.rbac import service_account
 from knative.manifests.route import route
@@ -41,7 +42,8 @@ def desired(resources: Resources, options: Deployment) -> tuple[Step, ...]:
     _refuse_elsewhere(resources, options)
     made = {each.metadata.name for each in resources.model_versions}
     models = chain.from_iterable(_model_steps(model, resources, options, made) for model in resources.models)
-    return (*models, *_route_steps(resources, options, made))
+    foreign = (Step(manifest=deployment(each, options)) for each in resources.deployments)
+    return (*models, *_route_steps(resources, options, made), *foreign)
 
 
 def _model_steps(model: str, resources: Resources, options: Deployment, made: set[str]) -> Iterator[Step]:
