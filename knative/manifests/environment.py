@@ -30,6 +30,7 @@ def settings_of(version: ModelVersion, config: InferenceConfig | None, options: 
         model_version=version.spec.version,
         model_sha256=None,  # what the publisher recorded; an option for all versions could be right for one at most
         cache_dir=Path(names.CACHE_PATH),
+        load_failure="exit",  # the kubelet starts it again, later each time, and the revision's condition shows why
     )
     if config is None:
         return settings
