@@ -100,7 +100,15 @@ def _default_cache() -> Path:
     """The user's cache folder, or a temporary one where there is no home (a pod with a read-only root)."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")  # noqa: PTH111, PTH118 - pathlib raises without a home
     usable = os.access(base, os.W_OK) or (not os.path.exists(base) and os.access(os.path.dirname(base), os.W_OK))  # noqa: PTH110, PTH120 - as above
-    return Path(base if usable else tempfile.gettempdir()) / "scalezero"
+    return Path(base if usable else _temporary()) / "scalezero"
+
+
+def _temporary() -> str:
+    """The temporary folder, or its usual place where nothing may be written: only a pull needs it, and will say so."""
+    try:
+        return tempfile.gettempdir()
+    except FileNotFoundError:
+        return "/tmp"  # noqa: S108 - named in a refusal
 
 
 def _setting(env: str, parser: _Parser, doc: str, **default: Any) -> Any:  # noqa: ANN401 - stands where a default stands

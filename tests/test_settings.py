@@ -1,6 +1,7 @@
 """Settings are read once and checked: what is not allowed is named with its value and with what would be."""
 
 import dataclasses
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -197,6 +198,20 @@ def test_without_a_usable_home_the_cache_is_temporary(tmp_path: Path, monkeypatc
     monkeypatch.setenv("HOME", str(tmp_path / "none"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     assert settings_from({}).cache_dir == tmp_path / "temporary" / "scalezero"
+
+
+def test_where_nothing_may_be_written_the_settings_are_read_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read-only root without /tmp: a local model needs no cache, and a pull is refused by the folder's name."""
+
+    def none() -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(tempfile, "gettempdir", none)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "none"))
+    assert settings_from({}).cache_dir == Path("/tmp/scalezero")  # noqa: S108 - where it would be
 
 
 # What the resources in a function's folder declare.
