@@ -49,9 +49,16 @@ def _parsed(loader: yaml.SafeLoader, file: str) -> Iterator[Document]:
         yield Document(file=file, root=root, data=loader.construct_document(root))
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes a value that stands in two places twice, as a person would, and not as an alias of the first."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
 def text_of(values: Iterable[object]) -> str:
     """Write plain values as YAML documents, in the order of their fields."""
-    return yaml.safe_dump_all(values, sort_keys=False)
+    return yaml.dump_all(values, Dumper=_Dumper, sort_keys=False)
 
 
 def shown(path: Sequence[str | int]) -> str:
