@@ -52,7 +52,7 @@ def _parsed(loader: yaml.SafeLoader, file: str) -> Iterator[Document]:
 class _Dumper(yaml.SafeDumper):
     """Writes a value that stands in two places twice, as a person would, and not as an alias of the first."""
 
-    def ignore_aliases(self, data: object) -> bool:
+    def ignore_aliases(self, _data: object) -> bool:
         return True
 
 
