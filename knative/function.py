@@ -1,0 +1,243 @@
+"""func.yaml as the options of a deployment: what `func deploy` would be told, `scalezero deploy` is told too.
+
+    func.yaml -> FunctionFile -> Deployment      flags win over func.yaml, func.yaml wins over the defaults
+
+Which func.yaml is a folder's: its own, or else the nearest one above it within the repository, if that one's name is
+the name of a model in the folder. So one func.yaml at the root of a repository speaks for one of its functions.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from knative.manifests import Compute, Deployment, S3Access
+from knative.manifests.names import CACHE_PATH, GIVEN_BY_KNATIVE
+from knative.manifests.quantities import cores, in_bytes
+from knative.resources.documents import FieldPath
+from knative.resources.errors import BadManifest, told
+from knative.resources.expectations import nearest_of
+from knative.resources.faults import bad_field
+from knative.resources.func_values import Source, source_of
+from knative.resources.func_yaml import FunctionFile, read_function
+from knative.resources.read import FUNCTION
+from runtime.errors import BadSetting
+from runtime.settings import PREFIX, Settings, settings_from
+
+_KEYS: Final = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"})
+_PLACES: Final = frozenset({"AWS_ENDPOINT_URL", "AWS_REGION"})
+_SETTINGS: Final = frozenset(each.metadata["env"] for each in fields(Settings))
+_SHARES: Final[FieldPath] = ("deploy", "options", "resources")
+_OPTION: Final[Mapping[str, FieldPath]] = {  # where func.yaml has what an option is called
+    "image": ("image",),
+    "namespace": ("namespace",),
+    "service_account": ("deploy", "serviceAccountName"),
+    "scale": ("deploy", "options", "scale"),
+    "requests": _SHARES,
+    "cache_size": ("run", "volumes"),
+    "secret": ("run", "envs"),
+    "endpoint_url": ("run", "envs"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flags:
+    """What the call itself says; None says nothing."""
+
+    image: str | None = None
+    namespace: str | None = None
+    service_account: str | None = None
+    s3_secret: str | None = None
+    s3_endpoint: str | None = None
+
+
+def function_of(folder: Path, models: Collection[str]) -> FunctionFile | None:
+    """Find and read the func.yaml of a function's folder with these models, or None.
+
+    Raises `BadManifest`, also where the folder's own func.yaml is that of something else.
+    """
+    for each in _upwards(folder):
+        if (each / FUNCTION).is_file():
+            written = read_function(each)
+            if written.function.name in models:
+                return written
+            if each == folder:
+                name = told(written.function.name)
+                raise bad_field(written.document, ("name",), value=name, allowed=nearest_of(name, sorted(models)))
+            return None
+    return None
+
+
+def _upwards(folder: Path) -> Iterator[Path]:
+    """Yield the folder, and those above it up to the repository's root; outside of one, up to the file system's."""
+    yield folder
+    here, working = folder.resolve(), Path.cwd()
+    while not (here / ".git").exists() and here != here.parent:
+        here = here.parent
+        yield here.relative_to(working) if here.is_relative_to(working) else here
+
+
+def deployment(
+    written: FunctionFile | None, *, environ: Mapping[str, str], flags: Flags, namespace: str = "default"
+) -> Deployment:
+    """Work out the options. `environ` gives what `{{ env:NAME }}` names; `namespace` holds where nobody says another.
+
+    Raises `BadManifest` for what func.yaml says and no deployment of ours can do, `BadSetting` for the flags.
+    """
+    variables = _variables(written, environ) if written else _Variables(Settings(cache_dir=Path(CACHE_PATH)), {}, {})
+    function = written.function if written else None
+    image = flags.image or (function.image if function else None)
+    if not image:
+        raise BadSetting("image", value="nothing", allowed="the image of the runtime: --image, or `image` in func.yaml")
+    said = {
+        "image": image,
+        "namespace": flags.namespace or (function.namespace if function else None) or namespace,
+        "service_account": flags.service_account or (function.deploy.service_account_name if function else None),
+        **(_options(written) if written else {}),
+    }
+    with _placed(written, flags):
+        s3 = S3Access(
+            secret=flags.s3_secret or variables.registry.get("secret"),
+            endpoint_url=flags.s3_endpoint or variables.registry.get("AWS_ENDPOINT_URL"),
+            region=variables.registry.get("AWS_REGION"),
+        )
+        return Deployment(s3=s3, environment=variables.plain, runtime=variables.runtime, **said)
+
+
+def _options(written: FunctionFile) -> dict[str, Any]:
+    """Collect what func.yaml says of scale, shares and the cache; what it leaves open is left out."""
+    options = written.function.deploy.options
+    sizes = [
+        each.empty_dir.size_limit for each in written.function.run.volumes if each.empty_dir and _is_cache(each.path)
+    ]
+    said = {
+        "min_scale": options.scale.min,
+        "max_scale": options.scale.max,
+        "concurrency": options.resources.limits.concurrency,
+        "cache_size": next(iter(sizes), None),
+    }
+    return {**{name: value for name, value in said.items() if value is not None}, **_shares(written)}
+
+
+def _is_cache(path: str) -> bool:
+    return path.rstrip("/") == CACHE_PATH
+
+
+def _shares(written: FunctionFile) -> dict[str, Compute]:
+    """Read requests and limits. Where one of a pair is left open, its default gives way to the other."""
+    cpu = _pair(written, "cpu", cores)
+    memory = _pair(written, "memory", lambda text: in_bytes("memory", text))
+    shares = dict(zip(("requests", "limits"), zip(cpu, memory, strict=True), strict=True))
+    return {name: _placed_compute(written, name, *each) for name, each in shares.items()}
+
+
+def _pair(written: FunctionFile, name: str, amount: Callable[[str], Decimal | int]) -> tuple[str, str]:
+    resources = written.function.deploy.options.resources
+    request, limit = getattr(resources.requests, name), getattr(resources.limits, name)
+    for field, text in (("requests", request), ("limits", limit)):
+        if text is not None:
+            with _at(written, (*_SHARES, field, name)):
+                amount(text)
+    usual = {each.name: each.default for each in fields(Deployment)}
+    least, most = getattr(usual["requests"], name), getattr(usual["limits"], name)
+    return (
+        request or (min(least, limit, key=amount) if limit else least),
+        limit or (max(most, request, key=amount) if request else most),
+    )
+
+
+def _placed_compute(written: FunctionFile, name: str, cpu: str, memory: str) -> Compute:
+    with _at(written, (*_SHARES, name)):
+        return Compute(cpu=cpu, memory=memory)
+
+
+class _Variables(NamedTuple):
+    """What the variables of a func.yaml are for."""
+
+    runtime: Settings
+    registry: Mapping[str, str]  # by the variable's name; `secret` names the Secret
+    plain: Mapping[str, str]  # the author's own
+
+
+def _variables(written: FunctionFile, environ: Mapping[str, str]) -> _Variables:
+    settings: dict[str, str] = {}
+    registry: dict[str, str] = {}
+    plain: dict[str, str] = {}
+    for index, env in enumerate(written.function.run.envs):
+        at: FieldPath = ("run", "envs", index)
+        name, value = env.name, _resolved(written, at, env.value or "", environ)
+        if name in GIVEN_BY_KNATIVE:
+            allowed = "no variable that Knative sets itself"
+            raise bad_field(written.document, (*at, "name"), value=told(name), allowed=allowed)
+        if name in _KEYS | _PLACES:
+            _add_registry(written, at, name, value, registry)
+        elif name is None or not isinstance(value, str):
+            allowed = f'a text or "{{{{ env:NAME }}}}": only {", ".join(sorted(_KEYS | _PLACES))} come from a Secret'
+            raise bad_field(written.document, (*at, "value"), value=told(env.value), allowed=allowed)
+        elif name in _SETTINGS or name.startswith(PREFIX):
+            with _at(written, (*at, "value")):
+                settings_from({name: value})
+            settings[name] = value
+        else:
+            plain[name] = value
+    return _Variables(settings_from(settings, cache_dir=Path(CACHE_PATH)), registry, plain)
+
+
+def _resolved(written: FunctionFile, at: FieldPath, text: str, environ: Mapping[str, str]) -> str | Source:
+    """Take a value as it is, or from the deployer's environment; a Secret's or a ConfigMap's stays where it is."""
+    source = source_of(text)
+    if source is None or source.kind != "env":
+        return source or text
+    if source.name not in environ:
+        allowed = f"a variable that is set here; {source.name} is not"
+        raise bad_field(written.document, (*at, "value"), value=told(text), allowed=allowed)
+    return environ[source.name]
+
+
+def _add_registry(
+    written: FunctionFile, at: FieldPath, name: str, value: str | Source, registry: dict[str, str]
+) -> None:
+    """Note how pods reach the registry: all keys come from one Secret, under the names of their variables."""
+    if isinstance(value, str) and name in _PLACES:
+        registry[name] = value
+        return
+    secret = registry.get("secret", "NAME")
+    if (
+        not isinstance(value, Source)
+        or value.kind != "secret"
+        or value.key != name
+        or secret not in {"NAME", value.name}
+    ):
+        shown = told(written.function.run.envs[int(at[-1])].value) if isinstance(value, Source) else "the value itself"
+        allowed = f'"{{{{ secret:{secret}:{name} }}}}"{" or a text" if name in _PLACES else ""}'
+        raise bad_field(written.document, (*at, "value"), value=shown, allowed=allowed)
+    registry["secret"] = value.name
+
+
+@contextmanager
+def _at(written: FunctionFile, path: FieldPath) -> Iterator[None]:
+    """Tell what is wrong with a value at its place in func.yaml."""
+    try:
+        yield
+    except BadSetting as error:
+        raise _moved(written, path, error) from error
+
+
+@contextmanager
+def _placed(written: FunctionFile | None, flags: Flags) -> Iterator[None]:
+    """Tell what is wrong with an option at its place in func.yaml, unless a flag said it."""
+    try:
+        yield
+    except BadSetting as error:
+        option = str(error.details["name"])
+        flag = {"secret": "s3_secret", "endpoint_url": "s3_endpoint"}.get(option, option)
+        if written is None or getattr(flags, flag, None) is not None or option not in _OPTION:
+            raise
+        raise _moved(written, _OPTION[option], error) from error
+
+
+def _moved(written: FunctionFile, path: FieldPath, error: BadSetting) -> BadManifest:
+    value, allowed = error.details["value"], str(error.details["allowed"])
+    return bad_field(written.document, path, value=told(value), allowed=allowed)

@@ -1,0 +1,226 @@
+"""func.yaml: a function as Knative `func` has it, exactly as written.
+
+The fields are those of `schema/func_yaml-schema.json` of knative/func at specVersion 0.36.0; the rules beyond a field's
+type are those that `func` applies itself before it deploys (pkg/functions: ValidateEnvs, ValidateLabels,
+validateVolumes, validateOptions). One thing is asked for that the schema leaves open: a name.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from knative.resources.documents import Document, documents
+from knative.resources.errors import BadManifest, FieldFault, told
+from knative.resources.faults import bad_field, fault
+from knative.resources.fields import Name, Part, Text, Texts
+from knative.resources.func_values import Envs, Label, refuse_repeated, source_of
+from knative.resources.read import FUNCTION, content
+
+Whole = Annotated[int, Meta(ge=0, le=2**31 - 1, description="a whole number, 0 or more")]
+Quantity = Annotated[
+    str,
+    Meta(
+        pattern=r"^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)\Z",
+        description='a quantity in quotes, such as "250m" or "256Mi"',
+    ),
+]
+TextList = Annotated[tuple[Text, ...], Meta(description="a list of texts")]
+
+
+class Git(Part, frozen=True, kw_only=True):
+    """The repository that `func` builds from."""
+
+    url: Text | None = None
+    revision: Text | None = None
+    context_dir: Text | None = None
+
+
+class Build(Part, frozen=True, kw_only=True):
+    """How `func` builds an image. Ours is built with scripts/image, so nothing of this acts on what we deploy."""
+
+    git: Git | None = None
+    builder_images: Texts = msgspec.field(default_factory=dict)
+    buildpacks: TextList = ()
+    builder: Annotated[Literal["pack", "s2i"], Meta(description="pack or s2i")] | None = None
+    build_envs: Envs = ()
+    pvc_size: Quantity | None = None
+    remote_storage_class: Text | None = None
+
+    def __post_init__(self) -> None:
+        """Raise `FieldFault` for a variable that comes twice, or from where a build cannot look."""
+        refuse_repeated("buildEnvs", self.build_envs)
+        for index, each in enumerate(self.build_envs):
+            if each.name is None:
+                raise FieldFault("buildEnvs", index, "name", value="nothing", allowed="the name of a variable")
+            if (form := source_of(each.value or "")) and form.kind != "env":
+                raise FieldFault("buildEnvs", index, "value", value=told(each.value), allowed='"{{ env:NAME }}"')
+
+
+class EmptyDir(Part, frozen=True, kw_only=True):
+    """A volume that ends with the pod."""
+
+    medium: Annotated[Literal["", "Memory"], Meta(description='"" or Memory')] = ""
+    size_limit: Quantity | None = None
+
+
+class Claim(Part, frozen=True, kw_only=True):
+    """A volume that is there before the pod."""
+
+    claim_name: Name
+    read_only: Annotated[bool, Meta(description="true or false")] = False
+
+
+class Volume(Part, frozen=True, kw_only=True):
+    """One volume and where it is mounted."""
+
+    secret: Text | None = None
+    config_map: Text | None = None
+    persistent_volume_claim: Claim | None = None
+    empty_dir: EmptyDir | None = None
+    path: Annotated[str, Meta(pattern=r"^/", description="an absolute path")]
+
+    def __post_init__(self) -> None:
+        """Raise `FieldFault` where the volume is not of exactly one kind."""
+        kinds = (self.secret, self.config_map, self.persistent_volume_claim, self.empty_dir)
+        if (count := sum(each is not None for each in kinds)) != 1:
+            allowed = "one of secret, configMap, persistentVolumeClaim, emptyDir beside the path"
+            raise FieldFault(value=f"{count} kinds of volume", allowed=allowed)
+
+
+class Run(Part, frozen=True, kw_only=True):
+    """What the function runs with."""
+
+    volumes: Annotated[tuple[Volume, ...], Meta(description="a list of volumes")] = ()
+    envs: Envs = ()
+    start_timeout: Annotated[int, Meta(description="whole nanoseconds")] | None = None
+
+    def __post_init__(self) -> None:
+        """Raise `FieldFault` for a variable or a mount path that comes twice."""
+        refuse_repeated("envs", self.envs)
+        paths = [each.path.rstrip("/") for each in self.volumes]
+        for index, path in enumerate(paths):
+            if path in paths[:index]:
+                raise FieldFault("volumes", index, "path", value=f"{told(path)} again", allowed="each path once")
+
+
+class Scale(Part, frozen=True, kw_only=True):
+    """How many pods."""
+
+    min: Whole | None = None
+    max: Whole | None = None
+    metric: Annotated[Literal["concurrency", "rps"], Meta(description="concurrency or rps")] | None = None
+    target: Annotated[float, Meta(ge=0.01, description="a number from 0.01")] | None = None
+    utilization: Annotated[float, Meta(ge=1, le=100, description="a number from 1 to 100, in percent")] | None = None
+
+    def __post_init__(self) -> None:
+        """Raise `FieldFault` where the bounds cross."""
+        if self.min is not None and self.max is not None and self.max < self.min:
+            raise FieldFault("max", value=told(self.max), allowed=f"{self.min} or more, as min is {self.min}")
+
+
+class Requests(Part, frozen=True, kw_only=True):
+    """The share of a node that a pod is sure of."""
+
+    cpu: Quantity | None = None
+    memory: Quantity | None = None
+
+
+class Limits(Part, frozen=True, kw_only=True):
+    """The most that a pod gets."""
+
+    cpu: Quantity | None = None
+    memory: Quantity | None = None
+    concurrency: Whole | None = None
+
+
+class Resources(Part, frozen=True, kw_only=True):
+    """A pod's share of a node."""
+
+    requests: Requests = Requests()
+    limits: Limits = Limits()
+
+
+class Options(Part, frozen=True, kw_only=True):
+    """Scale and share."""
+
+    scale: Scale = Scale()
+    resources: Resources = Resources()
+
+
+class HealthEndpoints(Part, frozen=True, kw_only=True):
+    """The paths of the probes."""
+
+    liveness: Text | None = None
+    readiness: Text | None = None
+
+
+class Subscription(Part, frozen=True, kw_only=True):
+    """Events that the function is to get."""
+
+    source: Text
+    filters: Texts = msgspec.field(default_factory=dict)
+
+
+class Deploy(Part, frozen=True, kw_only=True):
+    """How the function is deployed."""
+
+    namespace: Name | None = None
+    image: Text | None = None
+    annotations: Texts = msgspec.field(default_factory=dict)
+    options: Options = Options()
+    labels: Annotated[tuple[Label, ...], Meta(description="a list of key and value")] = ()
+    health_endpoints: HealthEndpoints = HealthEndpoints()
+    service_account_name: Name | None = None
+    subscriptions: Annotated[tuple[Subscription, ...], Meta(description="a list of source and filters")] = ()
+
+
+class Function(Part, frozen=True, kw_only=True):
+    """A function, as its owner writes it."""
+
+    spec_version: Annotated[Literal["0.36.0"], Meta(description="0.36.0, the version of the schema that is read here")]
+    name: Name
+    domain: Text | None = None
+    runtime: Text | None = None
+    registry: Text | None = None
+    image: Text | None = None
+    namespace: Name | None = None
+    created: Annotated[datetime, Meta(description="a time such as 2026-11-23T00:00:00Z")]
+    invoke: Annotated[Literal["http", "cloudevent"], Meta(description="http or cloudevent")] = "http"
+    build: Build = Build()
+    run: Run = Run()
+    deploy: Deploy = Deploy()
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionFile:
+    """A func.yaml: what it says, and where."""
+
+    function: Function
+    document: Document
+
+    def place(self, *path: str | int) -> str:
+        """Name the place of a field as file:line."""
+        return f"{self.document.file}:{self.document.line(path)}"
+
+
+def read_function(folder: Path) -> FunctionFile:
+    """Read the func.yaml of a folder. Raises `BadManifest`."""
+    file = folder / FUNCTION
+    return parse_function(content(file), file=str(file))
+
+
+def parse_function(text: str, *, file: str) -> FunctionFile:
+    """Read a func.yaml from text; `file` is what errors call it. Raises `BadManifest`."""
+    found = documents(text, file=file)
+    if len(found) != 1:
+        raise BadManifest(file, None, "document", value=f"{len(found)} documents", allowed="one, the function")
+    if not isinstance(found[0].data, dict):
+        raise bad_field(found[0], (), value=told(found[0].data), allowed="a mapping with specVersion, name, created")
+    try:
+        return FunctionFile(msgspec.convert(found[0].data, Function), found[0])
+    except msgspec.ValidationError as error:
+        raise fault(error, found[0], Function) from error
