@@ -8,7 +8,7 @@ import json
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, field
 
 from knative.resources.errors import FieldFault, told
 from knative.resources.fields import Name, Part, Texts
@@ -27,8 +27,8 @@ class ObjectMetadata(Part, frozen=True, kw_only=True):
         ),
     ]
     namespace: Name | None = None
-    labels: Texts = {}
-    annotations: Texts = {}
+    labels: Texts = field(default_factory=dict)
+    annotations: Texts = field(default_factory=dict)
     finalizers: Kept | None = None
     owner_references: Kept | None = None
     creation_timestamp: Kept | None = None
@@ -44,7 +44,7 @@ class ObjectMetadata(Part, frozen=True, kw_only=True):
 class Selector(Part, frozen=True, kw_only=True):
     """Which pods the Deployment takes for its own."""
 
-    match_labels: Texts = {}
+    match_labels: Texts = field(default_factory=dict)
     match_expressions: Kept | None = None
 
 

@@ -88,8 +88,8 @@ class EnvFrom(Part, frozen=True, kw_only=True):
 class ComputeResources(Part, frozen=True, kw_only=True):
     """The share of a node that a container asks for, and the most it gets."""
 
-    requests: Quantities = {}
-    limits: Quantities = {}
+    requests: Quantities = field(default_factory=dict)
+    limits: Quantities = field(default_factory=dict)
     claims: Kept | None = None
 
 
@@ -154,7 +154,7 @@ class PodSpec(Part, frozen=True, kw_only=True):
     service_account_name: Text | None = None
     service_account: Text | None = None
     automount_service_account_token: Flag | None = None
-    node_selector: Texts = {}
+    node_selector: Texts = field(default_factory=dict)
     volumes: Kept | None = None
     image_pull_secrets: Kept | None = None
     termination_grace_period_seconds: Seconds | None = None
@@ -199,8 +199,8 @@ class PodMetadata(Part, frozen=True, kw_only=True):
 
     name: Text | None = None
     namespace: Text | None = None
-    labels: Texts = {}
-    annotations: Texts = {}
+    labels: Texts = field(default_factory=dict)
+    annotations: Texts = field(default_factory=dict)
     finalizers: Kept | None = None
     creation_timestamp: Kept | None = None  # null, where kubectl wrote the file
 
