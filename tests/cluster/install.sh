@@ -7,7 +7,7 @@ PYTHON=$ROOT/.venv/bin/python
 
 apply() { kubectl apply --server-side --force-conflicts -f - >/dev/null; }
 
-render() { "$PYTHON" "$HERE/manifests.py" "$BUILT/upstream" "$DOMAIN" "$IMAGE_TAG" "$1"; }
+render() { "$PYTHON" "$HERE/manifests.py" "$PROGRAMS/upstream" "$DOMAIN" "$IMAGE_TAG" "$1"; }
 
 until_done() { # seconds command...
   local deadline=$((SECONDS + $1))
@@ -20,7 +20,7 @@ until_done() { # seconds command...
 
 import_images() { # glob
   local archive
-  for archive in "$BUILT"/images/$1; do inside ctr -n k8s.io images import "$archive" >/dev/null; done
+  for archive in "$PROGRAMS"/images/$1; do inside ctr -n k8s.io images import "$archive" >/dev/null; done
 }
 
 available() { kubectl -n "$1" wait --for=condition=Available deploy --all --timeout=180s >/dev/null; }

@@ -20,8 +20,10 @@ build_key() {
   } | sha256sum | cut -c1-12
 }
 BUILT=$CACHE/$(build_key)
-BIN=$BUILT/bin             # for people: kubectl, kn
-LIBEXEC=$BUILT/libexec     # for the cluster
+# The programs that this cluster has been started with; those of a later checkout come with its next start.
+PROGRAMS=$STATE/programs
+BIN=$PROGRAMS/bin         # for people: kubectl, kn
+LIBEXEC=$PROGRAMS/libexec # for the cluster
 LOG=$STATE/log
 PKI=$STATE/pki
 

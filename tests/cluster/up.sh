@@ -26,6 +26,7 @@ gave_up() {
 begin() {
   rm -rf "$STATE"
   mkdir -p "$LOG" "$STATE/parts"
+  ln -s "$BUILT" "$PROGRAMS"
   "$HERE/certificates.sh"
   "$HERE/configuration.sh"
   make_cgroups
@@ -55,6 +56,7 @@ flock -n 9 || { say "waits for another start or stop of this cluster"; flock 9; 
 if ready; then
   with_eventing
   say "is up (scripts/cluster status says more)"
+  [ "$PROGRAMS" -ef "$BUILT" ] || say "with programs of another checkout; down and up renew it"
   exit
 fi
 "$HERE/requirements.sh"
