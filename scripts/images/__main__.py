@@ -1,0 +1,5 @@
+"""`python -m scripts.images`."""
+
+from scripts.images.cli import main
+
+main(prog_name="scripts/image")

@@ -1,0 +1,88 @@
+"""scripts/image: a base, the image on it, an archive of that, what fills it, and into the cluster."""
+
+import os
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Final
+
+import click
+
+from scripts.images import contents, debian
+from scripts.images.engines import Engine
+from scripts.images.faults import CannotBuild
+from scripts.images.fingerprint import key
+from scripts.images.outside import secrets
+
+ROOT: Final = Path(__file__).resolve().parent.parent.parent
+DEBIAN: Final = "debian"
+CLUSTER: Final = ROOT / "scripts" / "cluster"
+
+
+def default_tag() -> str:
+    """The name that manifests use: dev.local is what Knative never asks a registry about."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return f"dev.local/{project['name']}:{project['version']}"
+
+
+def cache() -> Path:
+    """Where archives are kept, outside the tree."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scalezero-image"
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--base", default=DEBIAN, show_default=True, help="debian: made here of Debian's packages. Or an image.")
+@click.option("--tag", default=default_tag, show_default="dev.local/scalezero:VERSION", help="The image's name.")
+@click.option("--archive", type=click.Path(dir_okay=False, path_type=Path), help="Write the image here, too.")
+@click.option("--load/--no-load", default=True, show_default=True, help="Load it into the cluster of scripts/cluster.")
+@click.option("--fresh", is_flag=True, help="Build even what has not changed here, for newer packages of others.")
+def main(*, base: str, tag: str, archive: Path | None, load: bool, fresh: bool) -> None:
+    """Build the one image of every function, print what fills it and load it into the cluster.
+
+    Quick where nothing changed. buildah builds it, or podman, or docker. The base of Debian's packages needs root and
+    mmdebstrap, and no registry; another base (python:3.12-slim) is pulled by the program that builds.
+    """
+    try:
+        made = build(base, tag, fresh=fresh)
+        click.echo(f"{tag}, {made.stat().st_size / contents.MIB:.0f} MiB: {made}\n")
+        click.echo(contents.tables(contents.layers(made)))
+        if archive:
+            shutil.copyfile(made, archive)
+        if load:
+            load_into_cluster(made)
+    except (CannotBuild, OSError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def build(base: str, tag: str, *, fresh: bool = False) -> Path:
+    """Build the image where its sources changed; return its archive. Raises CannotBuild."""
+    archive = cache() / f"{tag.rpartition('/')[2].replace(':', '-')}-{key(ROOT, base, tag, debian.key())}.tar"
+    if archive.exists() and not fresh:
+        return archive
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    engine = Engine.found()
+    bases = debian.bases(engine, fresh=fresh) if base == DEBIAN else {"BASE": base}
+    with secrets() as hidden:
+        containerfile = ROOT / "Containerfile"
+        engine.build(tag, ROOT, args=bases, secrets=hidden, containerfile=containerfile, fresh=fresh)
+    save(engine, tag, archive)
+    return archive
+
+
+def save(engine: Engine, tag: str, archive: Path) -> None:
+    """Keep an image as an archive, in the place of earlier ones of its name. Half of one is never found there."""
+    part = archive.with_suffix(".part")
+    part.unlink(missing_ok=True)
+    engine.save(tag, part)
+    for old in archive.parent.glob(f"{archive.name.rpartition('-')[0]}-*.tar"):
+        old.unlink()
+    part.rename(archive)
+
+
+def load_into_cluster(archive: Path) -> None:
+    """Hand the archive to the cluster. Raises CannotBuild."""
+    if not CLUSTER.exists() or subprocess.run([CLUSTER, "load", archive], check=False).returncode:
+        raise CannotBuild(
+            "the image is built, but not in a cluster: scripts/cluster up starts one; --no-load leaves it"
+        )

@@ -1,0 +1,82 @@
+"""What builds images: buildah, podman or docker. The Containerfile is the same for all, and so are most options."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, Self
+
+from scripts.images.faults import CannotBuild
+
+# Without daemon and privileges of its own first. Isolation chroot: no container is started for a step of the build, so
+# that it works inside a container too.
+BUILD: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "buildah": ("build", "--isolation", "chroot", "--layers"),
+        "podman": ("build", "--isolation", "chroot", "--layers"),
+        "docker": ("build",),
+    }
+)
+SAVE: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "buildah": ("push", "--quiet", "{tag}", "docker-archive:{archive}:{tag}"),
+        "podman": ("save", "--quiet", "--format", "docker-archive", "--output", "{archive}", "{tag}"),
+        "docker": ("save", "--output", "{archive}", "{tag}"),
+    }
+)
+INSPECT: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "buildah": ("inspect", "--type", "image"),
+        "podman": ("image", "inspect"),
+        "docker": ("image", "inspect"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """One of the programs, by its name."""
+
+    name: str
+
+    @classmethod
+    def found(cls) -> Self:
+        """The first that is installed. Raises CannotBuild where none is."""
+        name = next(filter(shutil.which, BUILD), None)
+        if name is None:
+            raise CannotBuild(f"none of {', '.join(BUILD)} is there; on Debian: apt-get install buildah")
+        return cls(name)
+
+    def build(
+        self,
+        tag: str,
+        context: Path,
+        *,
+        args: Mapping[str, str],
+        secrets: Mapping[str, Path],
+        containerfile: Path,
+        fresh: bool,
+    ) -> None:
+        """Build an image, telling what it does on standard error; `fresh` takes no step as done. Raises CannotBuild."""
+        given = [f"--build-arg={name}={value}" for name, value in args.items()]
+        hidden = [f"--secret=id={name},src={path}" for name, path in secrets.items()]
+        anew = ["--no-cache"] if fresh else []
+        named = ["--tag", tag, "--file", str(containerfile), str(context)]
+        self._run([*BUILD[self.name], *anew, *given, *hidden, *named])
+
+    def has(self, tag: str) -> bool:
+        """Whether an image of that tag is on this machine."""
+        done = subprocess.run([self.name, *INSPECT[self.name], tag], capture_output=True, check=False)
+        return done.returncode == 0
+
+    def save(self, tag: str, archive: Path) -> None:
+        """Write an image into an archive, as `docker save` has it: what every program reads. Raises CannotBuild."""
+        self._run([each.format(tag=tag, archive=archive) for each in SAVE[self.name]])
+
+    def _run(self, arguments: Sequence[str]) -> None:
+        done = subprocess.run([self.name, *arguments], stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False)
+        if done.returncode:
+            raise CannotBuild(f"{self.name} {arguments[0]} exited with {done.returncode}; what it said stands above")
