@@ -20,6 +20,8 @@ Manifests = list[Manifest]  # a name of its own, as the class has a method `list
 
 _WATCH_MARGIN: Final = 10.0  # s that a watch's end may be late
 _PAUSE: Final = 0.5  # s between two attempts to follow
+# The Service of a revision leads there too, but an API server proxies to no pod of another namespace.
+_ACTIVATOR: Final = "/api/v1/namespaces/knative-serving/services/http:activator-service:http"
 
 
 class Answer(NamedTuple):
@@ -116,19 +118,13 @@ class Cluster:
         return self._proxied(f"{self._path('Pod', f'{pod}:{port}')}/proxy/{path.lstrip('/')}", timeout=timeout)
 
     def revision_get(self, revision: str, path: str, *, timeout: float) -> Answer:
-        """Ask a revision, which wakes it from zero: the API server asks its Kubernetes Service, that is the activator.
+        """Ask a revision, which wakes it from zero: the API server asks Knative's activator, which makes it a pod.
 
-        The headers name the revision for the activator, as no host name does here. `timeout` is in seconds. Raises
-        `Forbidden` without the right to get services/proxy, `ObjectMissing` where there is no such revision.
+        Headers name the revision, as no host name does here. `timeout` is in seconds, the cold start included. 404
+        where there is no such revision. Raises `Forbidden` without the right to get services/proxy of the activator.
         """
-        found = self.get(Ref("Revision", revision))
-        if found is None:
-            raise ObjectMissing("revisions.serving.knative.dev", revision)
-        ports = found["spec"]["containers"][0].get("ports") or [{}]
-        port = "http2" if ports[0].get("name") == "h2c" else "http"  # as Knative names them in that Service
-        service = f"/api/v1/namespaces/{self.namespace}/services/http:{quote(revision)}:{port}"
         headers = {"Knative-Serving-Namespace": self.namespace, "Knative-Serving-Revision": revision}
-        return self._proxied(f"{service}/proxy/{path.lstrip('/')}", timeout=timeout, headers=headers)
+        return self._proxied(f"{_ACTIVATOR}/proxy/{path.lstrip('/')}", timeout=timeout, headers=headers)
 
     def _path(self, kind: str, name: str | None = None) -> str:
         api = APIS[kind]
