@@ -5,7 +5,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
 PID_FILE=$STATE/parts/s3.pid
 
-alive() { [ -f "$PID_FILE" ] && kill -0 "$(cat "$PID_FILE")" 2>/dev/null; }
+alive() { [ -f "$PID_FILE" ] && grep -q scripts/s3 "/proc/$(cat "$PID_FILE")/cmdline" 2>/dev/null; }
 
 # It prints the variables that reach it once it answers, and closes its standard output; so cat ends.
 start() {
@@ -24,7 +24,7 @@ stop() {
   alive || return 0
   pid=$(cat "$PID_FILE")
   kill -TERM "$pid"
-  while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
+  while alive; do sleep 0.1; done
   rm "$PID_FILE"
 }
 

@@ -54,10 +54,17 @@ running() {
 # Whether it has been brought up to the end.
 ready() { running && [ -f "$STATE/ready" ]; }
 
-# Runs a command inside, as process 1 sees the world. The command ends when this process does; its directory stays.
+# The words before a command that runs inside, as process 1 sees the world, but in this directory. They stand for the
+# process `nsenter`, whose end, however it comes, is SIGTERM to the command.
+WAY_IN=()
+find_way_in() {
+  WAY_IN=(nsenter --target "$(cat "$STATE/init.pid")" --net --mount --pid --cgroup --uts --ipc --
+    setpriv --pdeathsig TERM -- env -C "$PWD")
+}
+
 inside() {
-  nsenter --target "$(cat "$STATE/init.pid")" --net --mount --pid --cgroup --uts --ipc -- \
-    setpriv --pdeathsig TERM -- env -C "$PWD" "$@"
+  find_way_in
+  "${WAY_IN[@]}" "$@"
 }
 
 kubectl() { inside KUBECONFIG="$ADMIN" "$BIN/kubectl" "$@"; }
