@@ -1,0 +1,46 @@
+"""The command: where an archive is kept, and what is said where an image is not to be had."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from scripts.images import cli
+from scripts.images.engines import Engine
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """A program that writes a small archive, or fails where a file says so."""
+    program = tmp_path / "docker"
+    program.write_text(f'#!/bin/sh\nprintf half >"$3"\n[ ! -e {tmp_path}/broken ]\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    return Engine("docker")
+
+
+def test_a_new_archive_takes_the_place_of_the_last_one_of_its_name(engine: Engine, tmp_path: Path) -> None:
+    old, other = tmp_path / "scalezero-1-aaaa.tar", tmp_path / "scalezero-2-aaaa.tar"
+    old.touch()
+    other.touch()
+    cli.save(engine, "dev.local/scalezero:1", tmp_path / "scalezero-1-bbbb.tar")
+    assert sorted(each.name for each in tmp_path.glob("*.tar")) == ["scalezero-1-bbbb.tar", "scalezero-2-aaaa.tar"]
+
+
+def test_half_an_archive_is_never_found(engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / "broken").touch()
+    with pytest.raises(cli.CannotBuild):
+        cli.save(engine, "dev.local/scalezero:1", tmp_path / "scalezero-1-bbbb.tar")
+    assert not list(tmp_path.glob("*.tar"))
+
+
+def test_the_tag_is_one_that_knative_asks_no_registry_about() -> None:
+    assert cli.default_tag().startswith("dev.local/scalezero:")
+
+
+def test_where_no_program_builds_the_command_says_so_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    done = CliRunner().invoke(cli.main, ["--no-load"])
+    assert done.exit_code == 1
+    assert done.output == "Error: none of buildah, podman, docker is there; on Debian: apt-get install buildah\n"
