@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from scripts.images import cli
 from scripts.images.engines import Engine
+from scripts.images.faults import CannotBuild
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def test_a_new_archive_takes_the_place_of_the_last_one_of_its_name(engine: Engin
 
 def test_half_an_archive_is_never_found(engine: Engine, tmp_path: Path) -> None:
     (tmp_path / "broken").touch()
-    with pytest.raises(cli.CannotBuild):
+    with pytest.raises(CannotBuild):
         cli.save(engine, "dev.local/scalezero:1", tmp_path / "scalezero-1-bbbb.tar")
     assert not list(tmp_path.glob("*.tar"))
 

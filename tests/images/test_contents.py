@@ -65,7 +65,7 @@ def test_the_small_ones_are_one_line() -> None:
     many = Counter({f"/p/{index}": contents.MIB for index in range(contents.SHOWN + 3)})
     shown = contents.tables([contents.Layer(made_by="COPY", parts=many)])
     assert "\n 3.0  3 more\n" in shown
-    assert shown.endswith(f" {contents.SHOWN + 3:.1f}  in all")
+    assert shown.endswith(f"\n{contents.SHOWN + 3:.1f}  in all")
 
 
 @pytest.mark.parametrize(
