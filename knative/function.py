@@ -6,7 +6,7 @@ Which func.yaml is a folder's: its own, or else the nearest one above it within 
 the name of a model in the folder. So one func.yaml at the root of a repository speaks for one of its functions.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from decimal import Decimal
@@ -68,6 +68,20 @@ def function_of(folder: Path, models: Collection[str]) -> FunctionFile | None:
                 raise bad_field(written.document, ("name",), value=name, allowed=nearest_of(name, sorted(models)))
             return None
     return None
+
+
+def function_for(paths: Iterable[Path], models: Collection[str]) -> FunctionFile | None:
+    """Find the one func.yaml that speaks for manifests and folders of manifests. Raises as `function_of` does.
+
+    Raises `BadSetting` where there are two: each has options of its own, so they are deployed one by one.
+    """
+    folders = dict.fromkeys(path if path.is_dir() else path.parent for path in paths)
+    found = [written for folder in folders if (written := function_of(folder, models))]
+    others = [each for each in found if each.document.file != found[0].document.file]
+    if others:
+        files = f"the manifests of {found[0].document.file} and {others[0].document.file}"
+        raise BadSetting("-f", value=files, allowed="those of one func.yaml at a time")
+    return found[0] if found else None
 
 
 def _upwards(folder: Path) -> Iterator[Path]:

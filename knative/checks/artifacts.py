@@ -1,0 +1,92 @@
+"""Whether pods can get their models, and whether they are the right ones."""
+
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import urlsplit
+
+from knative.checks.finding import Finding, advice, error, warning
+from knative.checks.subject import Served, Subject
+from knative.manifests.environment import settings_of
+from runtime.errors import BadSetting
+
+ARTIFACT_MISSING: Final = warning("artifact-missing", "A revision without its model never becomes Ready.")
+ARTIFACT_OUT_OF_REACH: Final = error("artifact-out-of-reach", "A pod sees its image and the registry, no other files.")
+ARTIFACT_SHARED: Final = warning("artifact-shared", "Two versions would be one model under two names.")
+ARTIFACT_UNDIGESTED: Final = advice(
+    "artifact-undigested", "Nothing tells a pod whether what it pulled is what was published."
+)
+OPTIMIZATION_WAITS: Final = advice("optimization-waits", "No quantized variant is made yet, so the float model serves.")
+REGISTRY_ON_LOOPBACK: Final = error("registry-on-loopback", "In a pod this address is the pod itself.")
+REGISTRY_WITHOUT_KEYS: Final = advice(
+    "registry-without-keys", "Pods then reach S3 only with what their node or ServiceAccount gives them."
+)
+
+RULES: Final = (
+    ARTIFACT_MISSING,
+    ARTIFACT_OUT_OF_REACH,
+    ARTIFACT_SHARED,
+    ARTIFACT_UNDIGESTED,
+    OPTIMIZATION_WAITS,
+    REGISTRY_ON_LOOPBACK,
+    REGISTRY_WITHOUT_KEYS,
+)
+
+_LOOPBACK: Final = ("localhost", "127.", "::1", "0.0.0.0")  # noqa: S104 - looked for, not listened on
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    """Look at each version's artifact and at the way there."""
+    yield from _out_of_reach(subject)
+    holders: dict[str, str] = {}
+    for served in subject.served():
+        name, uri = served.version.metadata.name, str(served.settings.model_uri)
+        if (holder := holders.setdefault(uri, name)) != name:
+            where = subject.place(served.version, "spec", "storage", "path")
+            what = f"{name} has the artifact of {holder}, {uri}"
+            yield ARTIFACT_SHARED.found(what, fix="an artifact of its own for each version", where=where)
+        yield from _published(subject, served, uri)
+    yield from _registry(subject)
+    yield from _optimizations(subject)
+
+
+def _out_of_reach(subject: Subject) -> Iterator[Finding]:
+    for version in subject.resources.model_versions:
+        try:
+            settings_of(version, None, subject.options)
+        except BadSetting as fault:
+            where = subject.place(version, "spec", "storage", "path")
+            yield ARTIFACT_OUT_OF_REACH.found(fault.message, fix=f"use {fault.details['allowed']}", where=where)
+
+
+def _published(subject: Subject, served: Served, uri: str) -> Iterator[Finding]:
+    if uri not in subject.facts.artifacts:
+        return
+    where = subject.place(served.version, "spec", "storage", "path")
+    artifact = subject.facts.artifacts[uri]
+    if artifact is None:
+        what = f"{served.version.metadata.name}: there is nothing at {uri}"
+        yield ARTIFACT_MISSING.found(what, fix="scalezero publish, which deploy does by itself", where=where)
+    elif artifact.sha256 is None:
+        what = f"{served.version.metadata.name}: nobody recorded a digest of {uri}"
+        yield ARTIFACT_UNDIGESTED.found(what, fix="publish it with scalezero publish", where=where)
+
+
+def _registry(subject: Subject) -> Iterator[Finding]:
+    s3 = subject.options.s3
+    host = urlsplit(s3.endpoint_url or "").hostname or ""
+    if host.startswith(_LOOPBACK):
+        where = subject.place_of_variable("AWS_ENDPOINT_URL")
+        what = f"the registry is said to be at {s3.endpoint_url}"
+        yield REGISTRY_ON_LOOPBACK.found(what, fix="its address as pods see it", where=where)
+    pulls = [each for each in subject.served() if str(each.settings.model_uri).startswith("s3:")]
+    if pulls and s3.secret is None and subject.options.service_account is None:
+        fix = "--s3-secret NAME, or AWS_ACCESS_KEY_ID from a Secret in func.yaml"
+        yield REGISTRY_WITHOUT_KEYS.found("no Secret is named for the registry", fix=fix)
+
+
+def _optimizations(subject: Subject) -> Iterator[Finding]:
+    for each in subject.resources.model_optimizations:
+        if each.spec.quantization.enabled:
+            where = subject.place(each, "spec", "quantization", "enabled")
+            what = f"{each.metadata.name} asks for {each.spec.quantization.precision}"
+            yield OPTIMIZATION_WAITS.found(what, fix="nothing; it is kept for when there is one", where=where)

@@ -1,0 +1,44 @@
+"""All rules, over one subject: pure."""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from knative.checks import agreement, artifacts, batching, compute, image, lifetimes, presence, reading, traffic
+from knative.checks.finding import Finding, Rule, Severity
+from knative.checks.subject import Subject
+
+_FAMILIES: Final[tuple[Callable[[Subject], Iterator[Finding]], ...]] = (
+    batching.check,
+    lifetimes.check,
+    compute.check,
+    traffic.check,
+    image.check,
+    artifacts.check,
+    agreement.check,
+    presence.check,
+)
+
+RULES: Final[tuple[Rule, ...]] = tuple(
+    sorted(
+        (
+            *reading.RULES,
+            *batching.RULES,
+            *lifetimes.RULES,
+            *compute.RULES,
+            *traffic.RULES,
+            *image.RULES,
+            *artifacts.RULES,
+            *agreement.RULES,
+            *presence.RULES,
+        ),
+        key=lambda rule: rule.code,
+    )
+)
+
+
+def findings(subject: Subject) -> list[Finding]:
+    """Apply every rule. That it cannot be rendered is told only where no rule could say why."""
+    found = [finding for family in _FAMILIES for finding in family(subject)]
+    if any(each.severity is Severity.ERROR for each in found):
+        return found
+    return [*found, *reading.check(subject)]

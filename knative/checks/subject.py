@@ -1,0 +1,92 @@
+"""What the rules look at: the files, what is to be deployed and how, and the facts that were looked up."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from knative.manifests import Deployment
+from knative.manifests.environment import settings_of
+from knative.objects import Manifest, Ref
+from knative.resources import InferenceConfig, ModelVersion, Resource, Resources
+from knative.resources.documents import Document
+from knative.resources.func_yaml import FunctionFile
+from runtime.errors import BadSetting
+from runtime.settings import Settings
+
+
+class Artifact(NamedTuple):
+    """What the registry has under a URI."""
+
+    size: int | None  # bytes; None: nobody told
+    sha256: str | None  # None: nobody recorded one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What was looked up in the registry and the cluster. None: nobody looked, or nobody was told."""
+
+    artifacts: Mapping[str, Artifact | None] = field(default_factory=dict)  # by URI; None: there is none
+    secrets: Mapping[str, Collection[str] | None] | None = None  # the keys of those asked for; None: there is none
+    service_accounts: Collection[str] | None = None  # those of the ones asked for that are there
+    revisions: Mapping[str, Manifest] | None = None  # all of the namespace, by name
+
+
+class Served(NamedTuple):
+    """A version and what its pods will be told."""
+
+    version: ModelVersion
+    config: InferenceConfig | None
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """All that is known, as far as it could be read."""
+
+    resources: Resources
+    options: Deployment
+    image_named: bool = True  # False: nothing says which; the one in the options is made up
+    documents: Mapping[Ref, Document] = field(default_factory=dict)
+    function: FunctionFile | None = None
+    handler: Path | None = None  # the author's main.py beside the manifests
+    facts: Facts = Facts()
+
+    def place(self, resource: Resource, *path: str | int) -> str | None:
+        """Name the place of a resource's field as file:line."""
+        document = self.documents.get(Ref(resource.kind, resource.metadata.name))
+        return f"{document.file}:{document.line(path)}" if document else None
+
+    def place_in_function(self, *path: str | int) -> str | None:
+        """Name the place of a field of func.yaml as file:line."""
+        return self.function.place(*path) if self.function else None
+
+    def place_of_variable(self, name: str) -> str | None:
+        """Name the place of a variable's value in func.yaml, if it stands there."""
+        for index, each in enumerate(self.function.function.run.envs if self.function else ()):
+            if each.name == name:
+                return self.place_in_function("run", "envs", index, "value")
+        return None
+
+    def served(self) -> Iterator[Served]:
+        """Yield each version that can be served."""
+        for version in self.resources.model_versions:
+            config = self.resources.config_of(version.spec.model_name)
+            try:
+                yield Served(version, config, settings_of(version, config, self.options))
+            except BadSetting:
+                continue  # artifacts.py tells it
+
+    def first_of_models(self) -> Iterator[Served]:
+        """Yield one version of each model: what a rule says of all would be told for each otherwise."""
+        models: set[str] = set()
+        for each in self.served():
+            if each.version.spec.model_name not in models:
+                models.add(each.version.spec.model_name)
+                yield each
+
+    def place_of_batching(self, served: Served, field_name: str, variable: str) -> str | None:
+        """Name where a batching setting comes from: its InferenceConfig, else func.yaml, else the version."""
+        if served.config is not None:
+            return self.place(served.config, "spec", field_name)
+        return self.place_of_variable(variable) or self.place(served.version)
