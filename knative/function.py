@@ -8,27 +8,25 @@ the name of a model in the folder. So one func.yaml at the root of a repository 
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+from knative.function_variables import Variables, moved, told_at, variables_of
 from knative.manifests import Compute, Deployment, S3Access
-from knative.manifests.names import CACHE_PATH, GIVEN_BY_KNATIVE
+from knative.manifests.names import CACHE_PATH
 from knative.manifests.quantities import cores, in_bytes
 from knative.resources.documents import FieldPath
-from knative.resources.errors import BadManifest, told
+from knative.resources.errors import told
 from knative.resources.expectations import nearest_of
 from knative.resources.faults import bad_field
-from knative.resources.func_values import Source, source_of
 from knative.resources.func_yaml import FunctionFile, read_function
 from knative.resources.read import FUNCTION
 from runtime.errors import BadSetting
-from runtime.settings import PREFIX, Settings, settings_from
+from runtime.settings import Settings
 
-_KEYS: Final = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"})
-_PLACES: Final = frozenset({"AWS_ENDPOINT_URL", "AWS_REGION"})
-_SETTINGS: Final = frozenset(each.metadata["env"] for each in fields(Settings))
+HANDLER: Final = "main.py"
 _SHARES: Final[FieldPath] = ("deploy", "options", "resources")
 _OPTION: Final[Mapping[str, FieldPath]] = {  # where func.yaml has what an option is called
     "image": ("image",),
@@ -84,6 +82,15 @@ def function_for(paths: Iterable[Path], models: Collection[str]) -> FunctionFile
     return found[0] if found else None
 
 
+def handler_for(paths: Iterable[Path]) -> Path | None:
+    """Find the author's main.py beside the manifests, if there is one. Raises `BadSetting` where there are two."""
+    folders = dict.fromkeys(path if path.is_dir() else path.parent for path in paths)
+    found = [folder / HANDLER for folder in folders if (folder / HANDLER).is_file()]
+    if len(found) > 1:
+        raise BadSetting("-f", value=" and ".join(map(str, found)), allowed="the manifests of one function at a time")
+    return found[0] if found else None
+
+
 def _upwards(folder: Path) -> Iterator[Path]:
     """Yield the folder, and those above it up to the repository's root; outside of one, up to the file system's."""
     yield folder
@@ -94,13 +101,21 @@ def _upwards(folder: Path) -> Iterator[Path]:
 
 
 def deployment(
-    written: FunctionFile | None, *, environ: Mapping[str, str], flags: Flags, namespace: str = "default"
+    written: FunctionFile | None,
+    *,
+    environ: Mapping[str, str],
+    flags: Flags,
+    handler: Path | None = None,
+    namespace: str = "default",
 ) -> Deployment:
     """Work out the options. `environ` gives what `{{ env:NAME }}` names; `namespace` holds where nobody says another.
 
+    Where func.yaml names no FUNCTION_SOURCE it is `handler`, if its path can be one in the image, where the working
+    directory is the repository's root.
+
     Raises `BadManifest` for what func.yaml says and no deployment of ours can do, `BadSetting` for the flags.
     """
-    variables = _variables(written, environ) if written else _Variables(Settings(cache_dir=Path(CACHE_PATH)), {}, {})
+    variables = variables_of(written, environ) if written else Variables(Settings(cache_dir=Path(CACHE_PATH)), {}, {})
     function = written.function if written else None
     image = flags.image or (function.image if function else None)
     if not image:
@@ -117,7 +132,12 @@ def deployment(
             endpoint_url=flags.s3_endpoint or variables.registry.get("AWS_ENDPOINT_URL"),
             region=variables.registry.get("AWS_REGION"),
         )
-        return Deployment(s3=s3, environment=variables.plain, runtime=variables.runtime, **said)
+        return Deployment(s3=s3, environment=variables.plain, runtime=_with_handler(variables.runtime, handler), **said)
+
+
+def _with_handler(runtime: Settings, handler: Path | None) -> Settings:
+    in_image = handler is not None and not handler.is_absolute() and ".." not in handler.parts
+    return replace(runtime, function_source=handler) if in_image and runtime.function_source is None else runtime
 
 
 def _options(written: FunctionFile) -> dict[str, Any]:
@@ -152,7 +172,7 @@ def _pair(written: FunctionFile, name: str, amount: Callable[[str], Decimal | in
     request, limit = getattr(resources.requests, name), getattr(resources.limits, name)
     for field, text in (("requests", request), ("limits", limit)):
         if text is not None:
-            with _at(written, (*_SHARES, field, name)):
+            with told_at(written, (*_SHARES, field, name)):
                 amount(text)
     usual = {each.name: each.default for each in fields(Deployment)}
     least, most = getattr(usual["requests"], name), getattr(usual["limits"], name)
@@ -163,80 +183,8 @@ def _pair(written: FunctionFile, name: str, amount: Callable[[str], Decimal | in
 
 
 def _placed_compute(written: FunctionFile, name: str, cpu: str, memory: str) -> Compute:
-    with _at(written, (*_SHARES, name)):
+    with told_at(written, (*_SHARES, name)):
         return Compute(cpu=cpu, memory=memory)
-
-
-class _Variables(NamedTuple):
-    """What the variables of a func.yaml are for."""
-
-    runtime: Settings
-    registry: Mapping[str, str]  # by the variable's name; `secret` names the Secret
-    plain: Mapping[str, str]  # the author's own
-
-
-def _variables(written: FunctionFile, environ: Mapping[str, str]) -> _Variables:
-    settings: dict[str, str] = {}
-    registry: dict[str, str] = {}
-    plain: dict[str, str] = {}
-    for index, env in enumerate(written.function.run.envs):
-        at: FieldPath = ("run", "envs", index)
-        name, value = env.name, _resolved(written, at, env.value or "", environ)
-        if name in GIVEN_BY_KNATIVE:
-            allowed = "no variable that Knative sets itself"
-            raise bad_field(written.document, (*at, "name"), value=told(name), allowed=allowed)
-        if name in _KEYS | _PLACES:
-            _add_registry(written, at, name, value, registry)
-        elif name is None or not isinstance(value, str):
-            allowed = f'a text or "{{{{ env:NAME }}}}": only {", ".join(sorted(_KEYS | _PLACES))} come from a Secret'
-            raise bad_field(written.document, (*at, "value"), value=told(env.value), allowed=allowed)
-        elif name in _SETTINGS or name.startswith(PREFIX):
-            with _at(written, (*at, "value")):
-                settings_from({name: value})
-            settings[name] = value
-        else:
-            plain[name] = value
-    return _Variables(settings_from(settings, cache_dir=Path(CACHE_PATH)), registry, plain)
-
-
-def _resolved(written: FunctionFile, at: FieldPath, text: str, environ: Mapping[str, str]) -> str | Source:
-    """Take a value as it is, or from the deployer's environment; a Secret's or a ConfigMap's stays where it is."""
-    source = source_of(text)
-    if source is None or source.kind != "env":
-        return source or text
-    if source.name not in environ:
-        allowed = f"a variable that is set here; {source.name} is not"
-        raise bad_field(written.document, (*at, "value"), value=told(text), allowed=allowed)
-    return environ[source.name]
-
-
-def _add_registry(
-    written: FunctionFile, at: FieldPath, name: str, value: str | Source, registry: dict[str, str]
-) -> None:
-    """Note how pods reach the registry: all keys come from one Secret, under the names of their variables."""
-    if isinstance(value, str) and name in _PLACES:
-        registry[name] = value
-        return
-    secret = registry.get("secret", "NAME")
-    if (
-        not isinstance(value, Source)
-        or value.kind != "secret"
-        or value.key != name
-        or secret not in {"NAME", value.name}
-    ):
-        shown = told(written.function.run.envs[int(at[-1])].value) if isinstance(value, Source) else "the value itself"
-        allowed = f'"{{{{ secret:{secret}:{name} }}}}"{" or a text" if name in _PLACES else ""}'
-        raise bad_field(written.document, (*at, "value"), value=shown, allowed=allowed)
-    registry["secret"] = value.name
-
-
-@contextmanager
-def _at(written: FunctionFile, path: FieldPath) -> Iterator[None]:
-    """Tell what is wrong with a value at its place in func.yaml."""
-    try:
-        yield
-    except BadSetting as error:
-        raise _moved(written, path, error) from error
 
 
 @contextmanager
@@ -249,9 +197,4 @@ def _placed(written: FunctionFile | None, flags: Flags) -> Iterator[None]:
         flag = {"secret": "s3_secret", "endpoint_url": "s3_endpoint"}.get(option, option)
         if written is None or getattr(flags, flag, None) is not None or option not in _OPTION:
             raise
-        raise _moved(written, _OPTION[option], error) from error
-
-
-def _moved(written: FunctionFile, path: FieldPath, error: BadSetting) -> BadManifest:
-    value, allowed = error.details["value"], str(error.details["allowed"])
-    return bad_field(written.document, path, value=told(value), allowed=allowed)
+        raise moved(written, _OPTION[option], error) from error

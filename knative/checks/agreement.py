@@ -31,8 +31,9 @@ LIVE, READY = "/healthz/live", "/healthz/ready"
 def check(subject: Subject) -> Iterator[Finding]:
     """Compare func.yaml with the resources and with what is rendered."""
     if subject.handler is not None and subject.options.runtime.function_source is None:
-        what = f"{subject.handler} is there, and no FUNCTION_SOURCE names it"
-        yield FUNCTION_NOT_SERVED.found(what, fix="FUNCTION_SOURCE in func.yaml, its path in the image")
+        what = f"{subject.handler} is there, and is no path in the image"
+        fix = "FUNCTION_SOURCE in func.yaml, or deploy from the repository's root"
+        yield FUNCTION_NOT_SERVED.found(what, fix=fix)
     if subject.function is not None:
         function = subject.function.function
         yield from _model(subject, function)

@@ -15,14 +15,13 @@ from knative.checks.finding import Finding, Severity
 from knative.checks.reading import refused
 from knative.checks.rules import findings
 from knative.checks.subject import Subject
-from knative.function import Flags, deployment, function_for
+from knative.function import Flags, deployment, function_for, handler_for
 from knative.objects import ref_of
 from knative.resources import BadManifest, ModelVersion, Resources
 from knative.resources.documents import Document, documents
 from knative.resources.func_yaml import FunctionFile
 from knative.resources.read import collect, content, files_of
 
-_HANDLER: Final = "main.py"
 _UNNAMED: Final = "dev.local/unnamed:0"  # stands for an image that nobody names
 _ORDER: Final = tuple(Severity)
 
@@ -85,21 +84,24 @@ def subject_of(
     found = _collected(_documents(paths, faults), faults)
     resources = collect(found)
     function = _function(paths, resources, faults)
+    handler = handler_for(paths)
     image = flags.image or (function.function.image if function else None)
     flags = replace(flags, image=image or _UNNAMED)
     try:
-        options = deployment(function, environ=environ, flags=flags, namespace=namespace)
+        options = deployment(function, environ=environ, flags=flags, handler=handler, namespace=namespace)
     except BadManifest as fault:
         faults.append(fault)
         function = None  # what it says cannot be compared with anything then
-        options = deployment(None, environ=environ, flags=replace(flags, image=_UNNAMED), namespace=namespace)
+        options = deployment(
+            None, environ=environ, flags=replace(flags, image=_UNNAMED), handler=handler, namespace=namespace
+        )
     subject = Subject(
         resources=resources,
         options=options,
         image_named=image is not None,
         documents={ref_of(document.data): document for document in found if isinstance(document.data, dict)},
         function=function,
-        handler=_handler(paths),
+        handler=handler,
     )
     return subject, [refused(fault) for fault in faults]
 
@@ -143,8 +145,3 @@ def _function(paths: Sequence[Path], resources: Resources, faults: list[BadManif
     except BadManifest as fault:
         faults.append(fault)
         return None
-
-
-def _handler(paths: Sequence[Path]) -> Path | None:
-    folders = (path if path.is_dir() else path.parent for path in paths)
-    return next((folder / _HANDLER for folder in folders if (folder / _HANDLER).is_file()), None)

@@ -1,0 +1,102 @@
+"""The variables of a func.yaml, by what they are for: settings of the runtime, the way to the registry, the author's own.
+
+What they say wrong is told at their place in the file.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from knative.manifests.names import CACHE_PATH, GIVEN_BY_KNATIVE
+from knative.resources.documents import FieldPath
+from knative.resources.errors import BadManifest, told
+from knative.resources.faults import bad_field
+from knative.resources.func_values import Source, source_of
+from knative.resources.func_yaml import FunctionFile
+from runtime.errors import BadSetting
+from runtime.settings import PREFIX, Settings, settings_from
+
+_KEYS: Final = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"})
+_PLACES: Final = frozenset({"AWS_ENDPOINT_URL", "AWS_REGION"})
+_SETTINGS: Final = frozenset(each.metadata["env"] for each in fields(Settings))
+
+
+class Variables(NamedTuple):
+    """What the variables of a func.yaml are for."""
+
+    runtime: Settings
+    registry: Mapping[str, str]  # by the variable's name; `secret` names the Secret
+    plain: Mapping[str, str]  # the author's own
+
+
+def variables_of(written: FunctionFile, environ: Mapping[str, str]) -> Variables:
+    """Sort the variables; `environ` gives what `{{ env:NAME }}` names. Raises `BadManifest`."""
+    settings: dict[str, str] = {}
+    registry: dict[str, str] = {}
+    plain: dict[str, str] = {}
+    for index, env in enumerate(written.function.run.envs):
+        at: FieldPath = ("run", "envs", index)
+        name, value = env.name, _resolved(written, at, env.value or "", environ)
+        if name in GIVEN_BY_KNATIVE:
+            allowed = "no variable that Knative sets itself"
+            raise bad_field(written.document, (*at, "name"), value=told(name), allowed=allowed)
+        if name in _KEYS | _PLACES:
+            _add_registry(written, at, name, value, registry)
+        elif name is None or not isinstance(value, str):
+            allowed = f'a text or "{{{{ env:NAME }}}}": only {", ".join(sorted(_KEYS | _PLACES))} come from a Secret'
+            raise bad_field(written.document, (*at, "value"), value=told(env.value), allowed=allowed)
+        elif name in _SETTINGS or name.startswith(PREFIX):
+            with told_at(written, (*at, "value")):
+                settings_from({name: value})
+            settings[name] = value
+        else:
+            plain[name] = value
+    return Variables(settings_from(settings, cache_dir=Path(CACHE_PATH)), registry, plain)
+
+
+def _resolved(written: FunctionFile, at: FieldPath, text: str, environ: Mapping[str, str]) -> str | Source:
+    """Take a value as it is, or from the deployer's environment; a Secret's or a ConfigMap's stays where it is."""
+    source = source_of(text)
+    if source is None or source.kind != "env":
+        return source or text
+    if source.name not in environ:
+        allowed = f"a variable that is set here; {source.name} is not"
+        raise bad_field(written.document, (*at, "value"), value=told(text), allowed=allowed)
+    return environ[source.name]
+
+
+def _add_registry(
+    written: FunctionFile, at: FieldPath, name: str, value: str | Source, registry: dict[str, str]
+) -> None:
+    """Note how pods reach the registry: all keys come from one Secret, under the names of their variables."""
+    if isinstance(value, str) and name in _PLACES:
+        registry[name] = value
+        return
+    secret = registry.get("secret", "NAME")
+    if (
+        not isinstance(value, Source)
+        or value.kind != "secret"
+        or value.key != name
+        or secret not in {"NAME", value.name}
+    ):
+        shown = told(written.function.run.envs[int(at[-1])].value) if isinstance(value, Source) else "the value itself"
+        allowed = f'"{{{{ secret:{secret}:{name} }}}}"{" or a text" if name in _PLACES else ""}'
+        raise bad_field(written.document, (*at, "value"), value=shown, allowed=allowed)
+    registry["secret"] = value.name
+
+
+@contextmanager
+def told_at(written: FunctionFile, path: FieldPath) -> Iterator[None]:
+    """Tell what is wrong with a value at its place in func.yaml."""
+    try:
+        yield
+    except BadSetting as error:
+        raise moved(written, path, error) from error
+
+
+def moved(written: FunctionFile, path: FieldPath, error: BadSetting) -> BadManifest:
+    """Tell what is wrong with an option as what is wrong with a field of func.yaml."""
+    value, allowed = error.details["value"], str(error.details["allowed"])
+    return bad_field(written.document, path, value=told(value), allowed=allowed)
