@@ -1,0 +1,111 @@
+"""Carry out a plan: apply, wait, apply the next. It stops at the first thing that does not come up.
+
+What is not Ready gets no traffic: before traffic is set, each revision in it is waited for, also one that an apply
+before this one made and did not see Ready. So whatever cut an apply short, the next one takes it up where it stands.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Final
+
+from knative.cluster import Cluster
+from knative.errors import ClusterError, NotUp, Outrun, PlanRefused
+from knative.objects import Manifest, Ref, ref_of
+from knative.plan import Action, Plan
+from knative.waiting import Tell, wait
+
+_ATTEMPTS: Final = 5  # to write over an object whose status others write at the same time
+_WAITED: Final = frozenset({"Deployment", "Route", "Service"})
+
+
+def carry_out(
+    plan: Plan, observed: Mapping[Ref, Manifest], cluster: Cluster, *, force: bool, seconds: float, tell: Tell
+) -> None:
+    """Do what the plan says, and see that what it keeps is up. `seconds` bounds the whole; `tell` hears each step.
+
+    `observed` is what the plan was made of: an object that has changed since is not written over. Raises `PlanRefused`
+    before anything is done, `RevisionFailed`, `ObjectFailed` or `NotReadyInTime` for what does not come up, `Conflict`
+    and `Outrun` for what others hold or do, and what a cluster refuses.
+    """
+    if plan.refusals:
+        raise PlanRefused([f"{each.ref}: {each.why}" for each in plan.refusals])
+    run = _Run(cluster, dict(observed), force=force, ends=time.monotonic() + seconds, seconds=seconds, tell=tell)
+    for number, action in enumerate(plan.actions):
+        try:
+            run.do(action)
+        except (ClusterError, NotUp):
+            for each in plan.actions[number + 1 :]:
+                if each.manifest is not None:
+                    tell(f"{each.ref}: not done")
+            raise
+
+
+@dataclass(slots=True)
+class _Run:
+    """One go at a plan."""
+
+    cluster: Cluster
+    known: dict[Ref, Manifest]  # as the plan saw it, or as this run made it
+    _: KW_ONLY
+    force: bool
+    ends: float
+    seconds: float
+    tell: Tell
+    up: set[Ref] = field(default_factory=set)  # revisions seen Ready
+
+    def do(self, action: Action) -> None:
+        """Carry out one action and wait for it."""
+        if action.manifest is None:
+            self.tell(f"{action.ref}: unchanged{f' ({action.why})' if action.why else ''}")
+        else:
+            if action.makes is None:
+                self._wait_for_revisions(action.manifest)
+            self._apply(action, action.manifest)
+            self.tell(f"{action.ref}: {'created' if action.verb == 'create' else 'changed'}")
+        if action.makes is not None or action.ref.kind in _WAITED:
+            self._wait(action.ref, owner=action.manifest["metadata"]["name"] if action.manifest else None)
+
+    def _wait_for_revisions(self, manifest: Manifest) -> None:
+        """See that all revisions that the manifest routes to are up: else the route stays where it is."""
+        for target in manifest.get("spec", {}).get("traffic", ()):
+            if name := target.get("revisionName"):
+                self._wait(Ref("Revision", name), owner=manifest["metadata"]["name"])
+
+    def _wait(self, ref: Ref, *, owner: str | None) -> None:
+        if ref in self.up:
+            return
+        left = max(0.0, self.ends - time.monotonic())
+        wait(self.cluster, ref, seconds=left, tell=self.tell, owner=owner)
+        self.tell(f"{ref}: Ready")
+        if ref.kind == "Revision":
+            self.up.add(ref)
+
+    def _apply(self, action: Action, manifest: Manifest) -> None:
+        """Apply over the object that the plan saw. Raises `Outrun` where it is another one by now."""
+        ref = ref_of(manifest)
+        for _ in range(_ATTEMPTS):
+            live = self.cluster.get(ref)
+            if _identity(live) != _identity(self.known.get(ref)):
+                break
+            try:
+                self.known[ref] = self.cluster.apply(_over(manifest, live), force=self.force or action.force)
+            except Outrun:  # its status was written in between; another look tells whether it is more than that
+                continue
+            return
+        raise Outrun(str(ref))
+
+
+def _identity(manifest: Manifest | None) -> tuple[object, object] | None:
+    """Tell one object in one state of its spec from others; its status may change."""
+    if manifest is None:
+        return None
+    return manifest["metadata"].get("uid"), manifest["metadata"].get("generation")
+
+
+def _over(manifest: Manifest, live: Manifest | None) -> Manifest:
+    """Have the API server refuse the manifest for any other object than the one just seen."""
+    if live is None:
+        return manifest
+    version = live["metadata"]["resourceVersion"]
+    return {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": version}}

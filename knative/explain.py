@@ -1,0 +1,96 @@
+"""Why a revision does not come up: what its pods say, and the runtime in them, before Knative's conditions do.
+
+Knative tells of an image that is not there or a Secret that is missing only when the revision's progress deadline is
+over, which is minutes later; the pods know it at once. A runtime that runs and is not ready says why itself.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Final
+
+from knative.cluster import Cluster
+from knative.errors import ClusterError, RevisionFailed
+from knative.manifests.names import CONTAINER, PORT
+from knative.objects import Manifest
+from knative.readiness import Failed, Pending, Ready, Verdict, pod_verdict
+
+REVISION: Final = "serving.knative.dev/revision"  # Knative's label of a revision's pods
+_LINES: Final = 8  # of a log; enough for a traceback's end
+_LOOK: Final = 2.0  # s for a pod's own word
+_DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"  # Knative sets it
+_UNTOLD: Final = frozenset({"not loaded", "not_loaded", "loading"})  # states of a model with which nothing is wrong
+
+
+def pods_verdict(cluster: Cluster, revision: str) -> Verdict | None:
+    """Judge the revision's pods: the first that fails, else what one waits for; None where there are none."""
+    judged = [_judged(cluster, pod) for pod in cluster.list("Pod", labels={REVISION: revision})]
+    failed = (each for each in judged if isinstance(each, Failed))
+    pending = (each for each in judged if isinstance(each, Pending))
+    return next(failed, None) or next(pending, None) or (Ready() if judged else None)
+
+
+def failure(cluster: Cluster, revision: str, reason: str) -> RevisionFailed:
+    """Build the error for a revision that failed: the reason, what its pods add to it, their last log lines."""
+    try:
+        judged = pods_verdict(cluster, revision)
+        pods = cluster.list("Pod", labels={REVISION: revision})
+        logs = next(filter(None, (last_lines(cluster, pod) for pod in pods)), ())
+    except ClusterError:  # an explanation less, not another failure
+        return RevisionFailed(revision, reason)
+    more = judged.reason if isinstance(judged, Failed) else judged.what if isinstance(judged, Pending) else ""
+    known = not more or more in reason or reason in more
+    return RevisionFailed(revision, max(reason, more, key=len) if known else f"{reason}; {more}", logs)
+
+
+def last_lines(cluster: Cluster, pod: Manifest) -> tuple[str, ...]:
+    """Read the last log lines of the pod's model, of the run that ended where it was started again."""
+    name, container = pod["metadata"]["name"], _container(pod)
+    for previous in (_restarted(pod, container), False):
+        if text := cluster.logs(name, container=container, lines=_LINES, previous=previous):
+            return tuple(readable(line) for line in text.splitlines())
+    return ()
+
+
+def readable(line: str) -> str:
+    """Take a line's level and message out of the JSON that the runtime logs; another line stays as it is."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return line
+    if not isinstance(entry, dict) or "message" not in entry:
+        return line
+    return f"{entry.get('level', 'INFO')} {entry['message']}"
+
+
+def told_by_runtime(body: bytes) -> str | None:
+    """Read why the runtime is not ready from its /healthz/ready; None while it just takes its time."""
+    try:
+        answer = json.loads(body)
+        parts = [*answer["models"].values(), *([answer["function"]] if "function" in answer else [])]
+        told = [each["message"] for each in parts if each["code"] not in _UNTOLD]
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return None
+    return "; ".join(told) or None
+
+
+def _judged(cluster: Cluster, pod: Manifest) -> Verdict:
+    judged = pod_verdict(pod)
+    if not isinstance(judged, Pending) or pod.get("status", {}).get("phase") != "Running":
+        return judged
+    try:
+        answer = cluster.pod_get(pod["metadata"]["name"], "/healthz/ready", port=PORT, timeout=_LOOK)
+    except ClusterError:  # no right to ask it
+        return judged
+    told = told_by_runtime(answer.body)
+    return Pending(told) if told else judged
+
+
+def _container(pod: Manifest) -> str:
+    annotations = pod["metadata"].get("annotations") or {}
+    return str(annotations.get(_DEFAULT_CONTAINER, CONTAINER))
+
+
+def _restarted(pod: Manifest, container: str) -> bool:
+    """Whether the run that tells something is the one before."""
+    statuses: Iterator[Manifest] = iter(pod.get("status", {}).get("containerStatuses") or ())
+    return any(each["name"] == container and "terminated" in (each.get("lastState") or {}) for each in statuses)

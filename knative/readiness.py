@@ -1,0 +1,179 @@
+"""Whether what was applied is up: pure, from an object as the cluster holds it to a verdict.
+
+Knative's conditions are `True`, `False` or `Unknown` (knative.dev/pkg/apis, "living conditions"); they speak of the
+generation in `status.observedGeneration`, and before that one is the current one they speak of the past. A `False` is
+no last word: a container that ended is started again, a node may come. Who waits gives it a while.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, NamedTuple
+
+from knative.objects import Manifest
+
+
+class Ready(NamedTuple):
+    """It is up."""
+
+
+class Pending(NamedTuple):
+    """It is on its way; `what` says what is waited for."""
+
+    what: str
+
+
+class Failed(NamedTuple):
+    """It does not come up as things stand; `reason` says why."""
+
+    reason: str
+
+
+Verdict = Ready | Pending | Failed
+
+_MODEL_ENDED: Final = "Container failed with: "  # Knative's words before a container's own
+_PHRASES: Final = {  # Knative's reasons that come without a message that says enough
+    "Deploying": "its pod is started",
+    "ResolvingDigests": "the image's digest is looked up",
+    "OutOfDate": "Knative has not looked at it yet",
+    "IngressNotConfigured": "the gateway takes its routes",
+    "Uninitialized": "the gateway takes its routes",
+    "TrafficNotMigrated": "the traffic moves",
+    "Unschedulable": "no node has room for its pod",
+    "ProgressDeadlineExceeded": "it was not up within its progress deadline",
+}
+# Reasons of a waiting container for which its image or its manifest has to change. What the kubelet tries again is
+# among them: it seldom helps, and the wait is given back to the person with the reason.
+_STUCK: Final = frozenset(
+    {
+        "CrashLoopBackOff",
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "ErrImageNeverPull",
+        "ErrImagePull",
+        "ImageInspectError",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "RunContainerError",
+    }
+)
+
+
+def verdict(manifest: Manifest) -> Verdict:
+    """Judge an object; one of a kind without readiness is up as soon as it is there."""
+    judge = _JUDGES.get((manifest["apiVersion"].partition("/")[0], manifest["kind"]))
+    if judge is None:
+        return Ready()
+    if manifest.get("status", {}).get("observedGeneration") != manifest["metadata"].get("generation"):
+        return Pending(_PHRASES["OutOfDate"])
+    return judge(manifest)
+
+
+def pod_verdict(pod: Manifest) -> Verdict:
+    """Judge a pod: an image, a Secret or a node that is not there, a container that ends and ends again."""
+    if is_up(pod):
+        return Ready()
+    statuses = pod.get("status", {}).get("containerStatuses") or ()
+    if trouble := next(filter(None, map(_trouble, statuses)), None):
+        return Failed(trouble)
+    placed = condition(pod, "PodScheduled")
+    return Pending(_sentence(placed) if placed.get("status") == "False" else _PHRASES["Deploying"])
+
+
+def is_up(pod: Manifest) -> bool:
+    """Tell whether the pod takes requests."""
+    return condition(pod, "Ready").get("status") == "True" and "deletionTimestamp" not in pod["metadata"]
+
+
+def condition(manifest: Manifest, kind: str) -> Mapping[str, str]:
+    """Find a condition; empty where there is none."""
+    conditions: Iterable[Mapping[str, str]] = manifest.get("status", {}).get("conditions") or ()
+    return next((each for each in conditions if each["type"] == kind), {})
+
+
+def routed(manifest: Manifest) -> bool:
+    """Tell whether the traffic that a Service or a Route wants is what it has."""
+    wanted, had = (_shares(manifest.get(part, {}).get("traffic") or ()) for part in ("spec", "status"))
+    return wanted == had
+
+
+def _shares(traffic: Iterable[Manifest]) -> set[tuple[object, ...]]:
+    """Compare targets by their revision, unless they follow the latest; Knative fills that one in."""
+    return {
+        (
+            True if each.get("latestRevision") else each.get("revisionName"),
+            each.get("percent") or 0,
+            each.get("tag") or "",
+        )
+        for each in traffic
+    }
+
+
+def _by_condition(manifest: Manifest, kind: str = "Ready") -> Verdict:
+    found = condition(manifest, kind)
+    match found.get("status"):
+        case "True":
+            return Ready()
+        case "False" if found.get("reason") != "Unschedulable":  # a node may be on its way
+            return Failed(_sentence(found))
+        case _:
+            return Pending(_sentence(found))
+
+
+def _route(manifest: Manifest) -> Verdict:
+    judged = _by_condition(manifest)
+    return Pending(_PHRASES["TrafficNotMigrated"]) if judged == Ready() and not routed(manifest) else judged
+
+
+def _service(manifest: Manifest) -> Verdict:
+    """Judge by its traffic: its latest revision may have failed and be out of it."""
+    if condition(manifest, "ConfigurationsReady").get("status") == "Unknown":
+        return _by_condition(manifest, "ConfigurationsReady")  # the routes are looked at after it
+    judged = _by_condition(manifest, "RoutesReady")
+    return Pending(_PHRASES["TrafficNotMigrated"]) if judged == Ready() and not routed(manifest) else judged
+
+
+def _deployment(manifest: Manifest) -> Verdict:
+    failed = condition(manifest, "Progressing")
+    if failed.get("status") == "False":
+        return Failed(_sentence(failed))
+    wanted = manifest["spec"].get("replicas", 1)
+    status = manifest["status"]
+    if status.get("updatedReplicas", 0) >= wanted and status.get("availableReplicas", 0) >= wanted:
+        return Ready()
+    return Pending(f"{status.get('availableReplicas', 0)} of {wanted} pods are up")
+
+
+_JUDGES: Final[Mapping[tuple[str, str], Callable[[Manifest], Verdict]]] = {
+    ("apps", "Deployment"): _deployment,
+    ("serving.knative.dev", "Revision"): _by_condition,
+    ("serving.knative.dev", "Route"): _route,
+    ("serving.knative.dev", "Service"): _service,
+}
+
+
+def _trouble(container: Manifest) -> str | None:
+    state, last = container.get("state", {}), container.get("lastState", {})
+    ended = state.get("terminated") or last.get("terminated")
+    waiting = state.get("waiting") or {}
+    if ended and not container.get("ready") and "running" not in state:
+        return _end_of(ended)
+    return _sentence(waiting) if waiting.get("reason") in _STUCK else None
+
+
+def _end_of(ended: Mapping[str, object]) -> str:
+    """Tell how a container ended, in its own words where it left some."""
+    said = str(ended.get("message") or "").strip()
+    how = f"its container ended with exit code {ended.get('exitCode')}"
+    if ended.get("reason") == "OOMKilled":
+        return f"{how}: it needed more memory than its limit"
+    return f"{how}: {said}" if said else how
+
+
+def _sentence(found: Mapping[str, str]) -> str:
+    """Tell a condition's or a container's state: its reason as a phrase, then its message."""
+    reason, message = found.get("reason") or "", (found.get("message") or "").strip()
+    if reason.startswith("ExitCode") and reason.removeprefix("ExitCode").isdigit():
+        return _end_of({"exitCode": reason.removeprefix("ExitCode"), "message": message.removeprefix(_MODEL_ENDED)})
+    phrase = _PHRASES.get(reason, reason)
+    if message and phrase and not message.startswith(phrase):
+        return f"{phrase}: {message}"
+    return message or phrase or _PHRASES["OutOfDate"]

@@ -1,0 +1,104 @@
+"""Wait until what was applied is up, or until it is clear that it does not come up. Effects around `readiness`."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from knative import explain
+from knative.cluster import Cluster
+from knative.errors import ClusterUnreachable, NotReadyInTime, NotUp, ObjectFailed
+from knative.objects import Manifest, Ref
+from knative.readiness import Failed, Pending, Ready, Verdict, condition, verdict
+
+Tell = Callable[[str], None]
+
+_GLANCE: Final = 2.0  # s between two looks at what no watch tells: the pods
+_SETTLED: Final = (
+    6.0  # s that a failure must last: a container that ended may come up again, a Secret may be on its way
+)
+
+
+@dataclass(slots=True)
+class Patience:
+    """How long something has been failing; a failure that lasts is one."""
+
+    since: float | None = None  # s, as `now`
+
+    def is_over(self, judged: Verdict, now: float) -> bool:
+        """Take note of a verdict and tell whether it is final."""
+        if not isinstance(judged, Failed):
+            self.since = None
+            return isinstance(judged, Ready)
+        self.since = now if self.since is None else self.since
+        return now - self.since >= _SETTLED
+
+
+def wait(cluster: Cluster, ref: Ref, *, seconds: float, tell: Tell, owner: str | None = None) -> Manifest:
+    """Wait until the object is up, and return it; `tell` hears what is waited for, each thing once.
+
+    `owner` is the Service that makes it, which knows why it is not there. Raises `RevisionFailed` or `ObjectFailed`
+    for one that does not come up, `NotReadyInTime` when the time is over.
+    """
+    patience, told = Patience(), ""
+    for found in _looks(cluster, ref, seconds):
+        judged = _judged(cluster, ref, found, owner)
+        if patience.is_over(judged, time.monotonic()):
+            if isinstance(judged, Failed):
+                raise _failure(cluster, ref, judged.reason)
+            return found or {}
+        if (now := what(judged)) != told:
+            tell(f"{ref}: {now}")
+            told = now
+    raise NotReadyInTime(str(ref), seconds=seconds, waiting_for=told or "nothing is known of it")
+
+
+def what(judged: Verdict) -> str:
+    """Tell what is waited for, or what fails."""
+    match judged:
+        case Pending(text) | Failed(text):
+            return text
+        case Ready():
+            return "it is up"
+
+
+def _looks(cluster: Cluster, ref: Ref, seconds: float) -> Iterator[Manifest | None]:
+    """Yield the object whenever it changes, and at least at every glance; None while it is not there."""
+    ends, reached = time.monotonic() + seconds, False
+    while (left := ends - time.monotonic()) > 0:
+        try:
+            seen = False
+            for found in cluster.follow(ref.kind, name=ref.name, seconds=min(left, _GLANCE)):
+                yield found
+                seen = True
+            if not seen:
+                yield None
+            reached = True
+        except ClusterUnreachable:
+            if not reached:
+                raise
+            time.sleep(min(left, _GLANCE))  # an API server that is started anew; the revision goes on without it
+
+
+def _judged(cluster: Cluster, ref: Ref, found: Manifest | None, owner: str | None) -> Verdict:
+    """Judge the object, and where that says little, what is below it or above it."""
+    if found is None:
+        return _owner_says(cluster, owner)
+    judged = verdict(found)
+    if ref.kind == "Revision" and isinstance(judged, Pending):
+        pods = explain.pods_verdict(cluster, ref.name)
+        return pods if isinstance(pods, Failed | Pending) else judged
+    return judged
+
+
+def _owner_says(cluster: Cluster, owner: str | None) -> Verdict:
+    """Ask the Service why its revision is not made: a quota, a name that is taken."""
+    service = cluster.get(Ref("Service", owner)) if owner else None
+    refused = condition(service or {}, "ConfigurationsReady")
+    if refused.get("status") == "False" and refused.get("reason") == "RevisionCreationFailed":
+        return Failed(refused.get("message", ""))
+    return Pending("it is being made")
+
+
+def _failure(cluster: Cluster, ref: Ref, reason: str) -> NotUp:
+    return explain.failure(cluster, ref.name, reason) if ref.kind == "Revision" else ObjectFailed(str(ref), reason)
