@@ -1,0 +1,135 @@
+"""`scalezero rollout`: traffic goes over to another revision in steps, and comes back when that goes wrong."""
+
+import sys
+from typing import Any
+
+import click
+
+from knative.cluster import Cluster
+from knative.commands import options
+from knative.commands.options import F
+from knative.rollout import opening, telling
+from knative.rollout.errors import TakenOver
+from knative.rollout.judgement import Limits
+from knative.rollout.machine import State
+from knative.rollout.run import Progress, Rollout
+from knative.rollout.split import percent_of, told
+from runtime.errors import BadSetting
+
+_USUAL = Limits()
+
+
+class _Steps(click.ParamType):
+    """Percents, separated by commas."""
+
+    name = "PERCENTS"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """Read them; whether they rise is for the machine to say."""
+        try:
+            return tuple(int(each) for each in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r}: expected rising whole percents such as 5,25,50,100", param, ctx)
+
+
+def _limits(command: F) -> F:
+    """Add how long a step lasts, what it may show, and what happens when it shows more."""
+    seconds, share = click.FloatRange(min=0, min_open=True), click.FloatRange(0, 1)
+    text = "Seconds that a step is watched."
+    command = click.option("--interval", type=seconds, default=_USUAL.interval, show_default=True, help=text)(command)
+    text = "Share of failed requests it may have on top of the others'."
+    command = click.option("--max-error-rate", type=share, default=_USUAL.max_error_rate, show_default=True, help=text)(
+        command
+    )
+    text, ratio = "Times the others' 95th percentile that its own may be.", click.FloatRange(min=1)
+    command = click.option("--max-latency", type=ratio, default=_USUAL.max_latency, show_default=True, help=text)(
+        command
+    )
+    text, count = "Requests of a step below which it is not judged by them.", click.IntRange(min=1)
+    command = click.option("--min-requests", type=count, default=_USUAL.min_requests, show_default=True, help=text)(
+        command
+    )
+    text, choice = "Go back to the split it came from, or leave it as it is.", click.Choice(["rollback", "halt"])
+    return click.option("--on-failure", type=choice, default="rollback", show_default=True, help=text)(command)
+
+
+@click.command("rollout")
+@click.argument("model")
+@click.option("--to", metavar="REVISION", help="The revision, by its name, its tag or its model version.")
+@click.option("--steps", type=_Steps(), help="Its percents, one after another.  [default: 5,25,50,100]")
+@_limits
+@click.option("--abort", is_flag=True, help="Go back to the split that the rollout under way came from.")
+@click.option("--adopt", is_flag=True, help="Forget the rollout under way: begin anew from the split as it stands.")
+@click.option("--dry-run", is_flag=True, help="Print the schedule, and change nothing.")
+@options.timeout
+@options.cluster
+@options.output
+def command(
+    model: str,
+    to: str | None,
+    steps: tuple[int, ...] | None,
+    context: str | None,
+    namespace: str | None,
+    form: str,
+    *,
+    abort: bool,
+    adopt: bool,
+    dry_run: bool,
+    **limits: Any,  # noqa: ANN401 - the flags of _limits
+) -> None:
+    """Give a revision of MODEL its traffic in steps: warm it, shift, watch, and roll back if it fails or gets slow.
+
+    Ctrl-C leaves the split as it is, and the same command goes on from there. Exit code 1: rolled back or halted.
+    """
+    if (to is None) != abort:
+        raise BadSetting("--to", value=to or "nothing", allowed="a revision to go to, or --abort, and not both")
+    rollout = Rollout(Cluster(context=context, namespace=namespace), model, say=lambda event: _say(event, form))
+    within = _limits_of(**limits)
+    if to is None:
+        rollout.give_up(within)
+        return
+    state = rollout.plan(to, steps=steps, limits=within, adopt=adopt)
+    if dry_run:
+        _print_schedule(state, form)
+        return
+    _notice(rollout, state)
+    sys.exit(0 if _carried_out(rollout, state) else 1)
+
+
+def _limits_of(*, timeout: float, on_failure: str, **limits: Any) -> Limits:  # noqa: ANN401 - as they are named
+    return Limits(patience=timeout, halts=on_failure == "halt", **limits)
+
+
+def _carried_out(rollout: Rollout, state: State) -> bool:
+    """Carry it out; whether the revision has what it should."""
+    try:
+        return state.is_over or rollout.carry_out(state).phase == "done"
+    except TakenOver as error:
+        click.echo(f"scalezero: {error}", err=True)
+    except KeyboardInterrupt:
+        split = told((rollout.state or state).split)
+        click.echo(f"\nstopped; the split stays at {split}: the same command goes on, --abort goes back", err=True)
+    return False
+
+
+def _notice(rollout: Rollout, state: State) -> None:
+    """Tell, beside the progress, what a person may not expect."""
+    if state.is_over:
+        percent = percent_of(state.stable, state.target)
+        click.echo(f"{state.target} has {percent} % of the traffic already: there is nothing to do", err=True)
+    if state.step >= 0:
+        click.echo(f"going on with the rollout {opening.progress(state)}", err=True)
+    for name in rollout.other_routes(state):
+        click.echo(f"Route {name} shares out these revisions by itself, and stays as it is", err=True)
+
+
+def _say(event: Progress, form: str) -> None:
+    click.echo(telling.line(event) if form == "table" else telling.written(telling.values(event), form))
+
+
+def _print_schedule(state: State, form: str) -> None:
+    if form == "table":
+        click.echo("\n".join(telling.schedule_lines(state)))
+        return
+    for stage in telling.schedule_values(state):
+        click.echo(telling.written(stage, form))

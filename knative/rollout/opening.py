@@ -1,0 +1,68 @@
+"""How a command begins: a rollout anew, one that goes on, or a refusal that says what to do about it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from knative.rollout.errors import NoRollout, RolloutUnderWay, SplitChanged
+from knative.rollout.judgement import Limits
+from knative.rollout.machine import State, abort, begin, resume
+from knative.rollout.split import Split, is_same, percent_of, told
+
+STEPS: Final = (5, 25, 50, 100)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What the Service says of rollouts."""
+
+    model: str
+    live: Split
+    changed_by: str  # who wrote the live split
+    recorded: State | None  # the last rollout, if there was one
+
+
+def opening(
+    found: Found, target: str, *, steps: Sequence[int] | None, limits: Limits, now: float, adopt: bool
+) -> State:
+    """Begin a rollout, or go on with the one under way. `adopt` forgets that one, and takes the split as it stands.
+
+    None for steps are those under way, or the usual ones. Raises `RolloutUnderWay`, `SplitChanged`, `BadSetting`.
+    """
+    recorded = found.recorded
+    if recorded is None or recorded.is_over or adopt:
+        return begin(target, stable=found.live, steps=steps or STEPS, limits=limits, now=now)
+    if recorded.target != target:
+        raise RolloutUnderWay(found.model, underway=progress(recorded), asked=f"one to {target}")
+    _refuse_changed(found, recorded)
+    if steps is not None and _ahead(steps, recorded) != recorded.steps:
+        asked = f"one with the steps {','.join(map(str, steps))}"
+        raise RolloutUnderWay(found.model, underway=progress(recorded), asked=asked)
+    return resume(recorded, limits=limits, now=now)
+
+
+def closing(found: Found, *, now: float) -> State:
+    """Give up the rollout under way. Raises `NoRollout`, `SplitChanged`."""
+    recorded = found.recorded
+    if recorded is None or recorded.is_over:
+        last = f"the last one was {progress(recorded)}" if recorded else "there never was one"
+        raise NoRollout(found.model, last=last)
+    _refuse_changed(found, recorded)
+    return abort(recorded, now=now)
+
+
+def progress(state: State) -> str:
+    """Say how far a rollout is."""
+    steps = ",".join(map(str, state.steps))
+    why = f": {state.reason}" if state.reason else ""
+    return f"to {state.target} with the steps {steps}, {state.phase.replace('_', ' ')} at {told(state.split)}{why}"
+
+
+def _ahead(steps: Sequence[int], recorded: State) -> tuple[int, ...]:
+    return tuple(each for each in steps if each > percent_of(recorded.stable, recorded.target))
+
+
+def _refuse_changed(found: Found, recorded: State) -> None:
+    if not is_same(found.live, recorded.split):
+        written = told(recorded.split)
+        raise SplitChanged(found.model, live=told(found.live), written=written, by=found.changed_by)

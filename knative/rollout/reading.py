@@ -1,0 +1,147 @@
+"""What a rollout has to know of the Service, its revisions and their pods, read from their manifests."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from knative.objects import Manifest
+from knative.rollout.errors import AmbiguousRevision, UnknownRevision
+from knative.rollout.split import Split, is_same, split_from
+
+REVISION_LABEL: Final = "serving.knative.dev/revision"
+SERVICE_LABEL: Final = "serving.knative.dev/service"
+_VERSION_LABEL: Final = "app.kubernetes.io/version"
+_VERSION_ENV: Final = "SCALEZERO_MODEL_VERSION"
+_QUEUE_PROXY: Final = "queue-proxy"
+
+
+class Condition(NamedTuple):
+    """What Knative says of something: True, False, or not known yet (None), and why."""
+
+    status: bool | None
+    reason: str
+
+
+GONE: Final = Condition(status=False, reason="it is gone")
+
+
+class Pod(NamedTuple):
+    """One pod of a revision."""
+
+    name: str
+    revision: str
+    ready: bool  # takes requests, and is not told to end
+    restarts: int  # of its containers, queue-proxy aside
+
+
+def live_split(service: Manifest) -> Split:
+    """Read who gets how much, by revisions: what goes to the latest goes to the one that is the latest now."""
+    return split_from((_revision_of(each, service), each.get("percent") or 0) for each in service["spec"]["traffic"])
+
+
+def traffic(service: Manifest, split: Split) -> list[Manifest]:
+    """Write a split into the traffic as it stands, so that tags stay where they are.
+
+    Every entry names its revision: one that follows the latest would hand its share to the next revision.
+    """
+    wanted = dict(split)
+    written = []
+    for entry in service["spec"]["traffic"]:
+        revision = _revision_of(entry, service)
+        percent = wanted.pop(revision, 0)
+        if percent or entry.get("tag"):
+            tag = {"tag": entry["tag"]} if entry.get("tag") else {}
+            written.append({"revisionName": revision, "percent": percent, **tag})
+    return [*written, *({"revisionName": revision, "percent": percent} for revision, percent in wanted.items())]
+
+
+def settled(service: Manifest) -> Condition:
+    """Whether the Route has taken the Service's traffic, so that requests are shared out by it.
+
+    Only the Route counts: a revision that was added meanwhile and cannot start makes the Service not Ready.
+    """
+    status = service.get("status") or {}
+    routes = condition(service, "RoutesReady")
+    current = status.get("observedGeneration") == service["metadata"]["generation"]
+    taken = split_from((each.get("revisionName", ""), each.get("percent") or 0) for each in status.get("traffic") or ())
+    return Condition(bool(current and routes.status and is_same(taken, live_split(service))), routes.reason)
+
+
+def condition(manifest: Manifest, kind: str) -> Condition:
+    """Find a condition of the manifest's status."""
+    conditions = (manifest.get("status") or {}).get("conditions") or ()
+    found: Mapping[str, Any] = next((each for each in conditions if each["type"] == kind), {})
+    reason = found.get("message") or found.get("reason") or "nothing is known of it yet"
+    return Condition({"True": True, "False": False}.get(found.get("status", "")), " ".join(reason.split()))
+
+
+def pod_of(manifest: Manifest) -> Pod:
+    """Read a pod."""
+    metadata, status = manifest["metadata"], manifest.get("status") or {}
+    containers = [each for each in status.get("containerStatuses") or () if each["name"] != _QUEUE_PROXY]
+    return Pod(
+        metadata["name"],
+        metadata["labels"].get(REVISION_LABEL, ""),
+        condition(manifest, "Ready").status is True and "deletionTimestamp" not in metadata,
+        sum(each.get("restartCount", 0) for each in containers),
+    )
+
+
+def changed_by(service: Manifest) -> str:
+    """Name who has written the traffic: the field manager, and the user where Knative knows one."""
+    managers = [
+        each["manager"]
+        for each in service["metadata"].get("managedFields") or ()
+        if "f:traffic" in (each.get("fieldsV1") or {}).get("f:spec", {})
+    ]
+    user = (service["metadata"].get("annotations") or {}).get("serving.knative.dev/lastModifier")
+    who = " and ".join(dict.fromkeys(managers)) or "somebody else"
+    return f"{who} (user {user})" if user else who
+
+
+def target(asked: str, service: Manifest, revisions: Sequence[Manifest]) -> Manifest:
+    """Find the revision that is meant: by its name, its tag, or the model's version.
+
+    Raises `UnknownRevision` with those that there are, `AmbiguousRevision` where a version is served by several.
+    """
+    model = service["metadata"]["name"]
+    tags = {each["tag"]: _revision_of(each, service) for each in service["spec"]["traffic"] if each.get("tag")}
+    named = {each["metadata"]["name"]: each for each in revisions}
+    for name in (asked, tags.get(asked, ""), f"{model}-{asked}"):
+        if name in named:
+            return named[name]
+    found = [each for each in revisions if asked in _versions(each)]
+    if len(found) > 1:
+        raise AmbiguousRevision(asked, revisions=[each["metadata"]["name"] for each in found])
+    if not found:
+        raise UnknownRevision(asked, model=model, known=[_called(each, tags) for each in revisions])
+    return found[0]
+
+
+def other_routes(routes: Sequence[Manifest], split: Split) -> list[str]:
+    """Name the Routes that share out the same revisions by themselves; a rollout does not touch them."""
+    revisions = {each.revision for each in split}
+    return [
+        route["metadata"]["name"]
+        for route in routes
+        if not route["metadata"].get("ownerReferences")
+        and any(each.get("revisionName") in revisions for each in route["spec"].get("traffic") or ())
+    ]
+
+
+def _versions(revision: Manifest) -> list[str]:
+    """Read the model's version: from the environment as it is, from the label as far as a label can have it."""
+    environment = revision["spec"]["containers"][0].get("env") or ()
+    found = [each.get("value", "") for each in environment if each["name"] == _VERSION_ENV]
+    label = (revision["metadata"].get("labels") or {}).get(_VERSION_LABEL)
+    return [each for each in [*found, label] if each]
+
+
+def _called(revision: Manifest, tags: Mapping[str, str]) -> str:
+    name = revision["metadata"]["name"]
+    others = [*(tag for tag, of in tags.items() if of == name), *_versions(revision)[:1]]
+    return f"{name} ({', '.join(others)})" if others else str(name)
+
+
+def _revision_of(entry: Mapping[str, Any], service: Manifest) -> str:
+    latest = (service.get("status") or {}).get("latestReadyRevisionName", "")
+    return str(entry.get("revisionName") or latest)

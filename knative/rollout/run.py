@@ -1,0 +1,248 @@
+"""A rollout carried out: look, decide, act, and again. The record and the split are written in one request.
+
+The write is a server-side apply of the traffic and the annotation alone, under a field manager of its own and with the
+resourceVersion that was looked at: the template is nobody's business here, and who was faster is noticed.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Final, NamedTuple
+from uuid import uuid4
+
+from knative.cluster import Cluster
+from knative.errors import ClusterUnreachable, Outrun
+from knative.objects import SERVING, Manifest, Ref
+from knative.rollout import measuring, reading, record
+from knative.rollout.errors import NoService, RevisionNotReady, TakenOver
+from knative.rollout.judgement import NOTHING, Limits, Sample
+from knative.rollout.machine import Decision, Facts, State, Verb, decide
+from knative.rollout.measuring import Scrape, Tally
+from knative.rollout.opening import Found, closing, opening, progress
+from knative.rollout.reading import Pod
+from knative.rollout.split import Split, is_same, told
+
+MANAGER: Final = "scalezero-rollout"
+_PAUSE: Final = 2.0  # s between two looks
+_SOON: Final = 0.5  # s while the Route is about to take a split
+_SCRAPE: Final = 5.0  # s for a pod's metrics
+_WAKE: Final = 30.0  # s for a pod to answer, before it is looked at again
+
+
+class Progress(NamedTuple):
+    """One thing that happened."""
+
+    at: float  # s of the epoch
+    verb: Verb
+    split: Split
+    why: str
+    new: Sample = NOTHING  # what the step showed until then
+    old: Sample = NOTHING
+
+
+Say = Callable[[Progress], None]
+
+
+class Rollout:
+    """One command's hold on the rollout of a model. `state` is what was decided last."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        model: str,
+        *,
+        say: Say,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._cluster, self._model, self._say = cluster, model, say
+        self._clock, self._sleep = clock, sleep
+        self._new: Tally | None = None  # none: the step is not watched yet
+        self._old: Tally | None = None
+        self._told = ""
+        self.state: State | None = None
+
+    def plan(self, to: str, *, steps: Sequence[int] | None, limits: Limits, adopt: bool) -> State:
+        """Work out where to begin, and refuse what cannot be; only reads. Raises what `opening` does."""
+        service = self._service()
+        revisions = self._cluster.list("Revision", labels={reading.SERVICE_LABEL: self._model})
+        revision = reading.target(to, service, revisions)
+        name = revision["metadata"]["name"]
+        found = self._found(service, adopt=adopt)
+        state = opening(found, name, steps=steps, limits=limits, now=self._clock(), adopt=adopt)
+        ready = reading.condition(revision, "Ready")
+        if ready.status is False:
+            raise RevisionNotReady(name, reason=ready.reason)
+        return state
+
+    def other_routes(self, state: State) -> list[str]:
+        """Name the Routes that share out the same revisions by themselves."""
+        return reading.other_routes(self._cluster.list("Route"), (*state.stable, *state.split))
+
+    def carry_out(self, state: State) -> State:
+        """Go on until it is done, rolled back or halted. Raises `TakenOver`, and what a `Cluster` does."""
+        state = self._claimed(state)
+        unreachable_since: float | None = None
+        while state.phase not in {"done", "rolled_back", "halted"}:
+            try:
+                state = self._turn(state)
+                unreachable_since = None
+            except ClusterUnreachable:
+                unreachable_since = unreachable_since or self._clock()
+                if self._clock() - unreachable_since > state.limits.patience:
+                    raise
+                self._sleep(_PAUSE)
+            self.state = state
+        self._await_route(state)
+        return state
+
+    def give_up(self, limits: Limits) -> State:
+        """Go back to where the rollout under way came from. Raises `NoRollout`, `SplitChanged`."""
+        while True:
+            service = self._service()
+            state = closing(self._found(service, adopt=False), now=self._clock())
+            state = self.state = replace(state, run=uuid4().hex, limits=limits)
+            try:
+                self._write(service, state)
+            except Outrun:
+                continue
+            self._say(Progress(self._clock(), "roll_back", state.split, state.reason))
+            self._await_route(state)
+            return state
+
+    def _service(self) -> Manifest:
+        service = self._cluster.get(Ref("Service", self._model))
+        if service is None:
+            known = [each["metadata"]["name"] for each in self._cluster.list("Service")]
+            raise NoService(self._model, namespace=self._cluster.namespace, known=known)
+        return service
+
+    def _found(self, service: Manifest, *, adopt: bool) -> Found:
+        recorded = None if adopt else record.find(service)  # with adopt, a record that nobody can read is no hindrance
+        live, by = reading.live_split(service), reading.changed_by(service)
+        return Found(model=self._model, live=live, changed_by=by, recorded=recorded)
+
+    def _claimed(self, state: State) -> State:
+        """Write that this command carries the rollout on, so that another one that does so still will stop."""
+        state = self.state = replace(state, run=uuid4().hex)
+        while True:
+            service = self._service()
+            if not is_same(reading.live_split(service), state.split):
+                return state  # the first turn finds it, and says who
+            try:
+                self._write(service, state)
+            except Outrun:
+                continue
+            return state
+
+    def _turn(self, state: State) -> State:
+        service = self._service()
+        if (recorded := record.find(service)) is None or recorded.run != state.run:
+            raise TakenOver(self._model, now=progress(recorded) if recorded else "its record is gone")
+        facts = self._facts(service, state)
+        decision = decide(state, facts)
+        if decision.is_written:
+            try:
+                self._write(service, decision.state)
+            except Outrun:
+                return state  # looked at again
+        self._tell(decision, facts)
+        self._act(decision)
+        return decision.state
+
+    def _act(self, decision: Decision) -> None:
+        """Do what takes time."""
+        if decision.is_written:
+            self._new = self._old = None
+        elif decision.verb == "warm":
+            self._wake(decision.state)
+        else:
+            settling = decision.state.phase == "settling"
+            left = decision.state.since + decision.state.limits.interval - self._clock()
+            self._sleep(_SOON if settling else min(_PAUSE, max(0.0, left)))
+
+    def _facts(self, service: Manifest, state: State) -> Facts:
+        revision = self._cluster.get(Ref("Revision", state.target))
+        ready = reading.condition(revision, "Ready") if revision else reading.GONE
+        pods = [reading.pod_of(each) for each in self._pods()]
+        route = reading.settled(service)
+        if state.step >= 0 and (state.phase != "settling" or route.status):
+            self._look(state, pods)
+        return Facts(
+            now=self._clock(),
+            live=reading.live_split(service),
+            changed_by=reading.changed_by(service),
+            settled=route.status is True,
+            ready=ready.status,
+            reason=route.reason if state.phase == "settling" and ready.status else ready.reason,
+            pods=sum(each.ready for each in pods if each.revision == state.target),
+            new=self._new.total if self._new else NOTHING,
+            old=self._old.total if self._old else NOTHING,
+        )
+
+    def _pods(self) -> list[Manifest]:
+        return self._cluster.list("Pod", labels={reading.SERVICE_LABEL: self._model})
+
+    def _look(self, state: State, pods: Sequence[Pod]) -> None:
+        """Take the pods' own numbers in, on either side."""
+        others = {each.revision for each in state.stable} - {state.target}
+        self._new = _tallied(self._new, [self._scrape(each) for each in pods if each.revision == state.target])
+        self._old = _tallied(self._old, [self._scrape(each) for each in pods if each.revision in others])
+
+    def _scrape(self, pod: Pod) -> Scrape:
+        """Ask a pod for its metrics. One that starts, ends or is busy may not answer: that is no fault of a rollout."""
+        try:
+            answer = self._cluster.pod_get(pod.name, "/metrics", timeout=_SCRAPE)
+            sample = measuring.parse(answer.body.decode()) if answer.status == 200 else None  # noqa: PLR2004 - HTTP's
+        except (ClusterUnreachable, ValueError):
+            sample = None
+        return Scrape(pod.name, pod.restarts, sample)
+
+    def _wake(self, state: State) -> None:
+        """Have the activator start a pod, and wait for it. A cluster that is gone is found at the next look."""
+        began = self._clock()
+        with suppress(ClusterUnreachable):  # a pod that takes longer
+            self._cluster.revision_get(state.target, "/healthz/ready", timeout=_WAKE)
+        self._sleep(max(0.0, _SOON - (self._clock() - began)))
+
+    def _write(self, service: Manifest, state: State) -> None:
+        """Write the record, and the split with it. A split that somebody else has written stays theirs."""
+        metadata = service["metadata"]
+        ours = is_same(reading.live_split(service), state.split) or state.phase != "halted"
+        self._cluster.apply(
+            {
+                "apiVersion": SERVING,
+                "kind": "Service",
+                "metadata": {
+                    "name": metadata["name"],
+                    "namespace": metadata["namespace"],
+                    "resourceVersion": metadata["resourceVersion"],
+                    "annotations": {record.ANNOTATION: record.render(state)},
+                },
+                **({"spec": {"traffic": reading.traffic(service, state.split)}} if ours else {}),
+            },
+            manager=MANAGER,
+            force=True,
+        )
+
+    def _await_route(self, state: State) -> None:
+        """Wait until the Route has taken the last split, so that who asks next finds it so."""
+        ends = self._clock() + state.limits.patience
+        while self._clock() < ends:
+            service = self._service()
+            if reading.settled(service).status or not is_same(reading.live_split(service), state.split):
+                return
+            self._sleep(_SOON)
+
+    def _tell(self, decision: Decision, facts: Facts) -> None:
+        """Tell what happened, and a wait once."""
+        line = f"{decision.verb} {decision.why} {told(decision.state.split)}"
+        if decision.is_written or line != self._told:
+            split = facts.live if decision.verb == "halt" else decision.state.split
+            self._say(Progress(facts.now, decision.verb, split, decision.why, facts.new, facts.old))
+        self._told = line
+
+
+def _tallied(tally: Tally | None, scrapes: Sequence[Scrape]) -> Tally:
+    return measuring.started(scrapes) if tally is None else measuring.advanced(tally, scrapes)

@@ -1,0 +1,93 @@
+"""A rollout's progress as a line for a person, and as plain values for a program."""
+
+import json
+import math
+from datetime import UTC, datetime
+from typing import Final
+
+from knative.resources.documents import text_of
+from knative.rollout.judgement import Sample, percentile
+from knative.rollout.machine import State, schedule
+from knative.rollout.run import Progress
+from knative.rollout.split import Split, told
+
+_WORDS: Final = {
+    "warm": "warming",
+    "wait": "watching",
+    "shift": "shifted",
+    "finish": "done",
+    "roll_back": "rolled back",
+    "halt": "halted",
+}
+
+
+def line(progress: Progress) -> str:
+    """Write it for a person: when, what, the split, why, and what the step had shown."""
+    at = datetime.fromtimestamp(progress.at, UTC).astimezone().strftime("%H:%M:%S")
+    parts = [f"{at}  {_WORDS[progress.verb]:<11}  {told(progress.split)}", progress.why]
+    if progress.new.requests or progress.old.requests:
+        parts.append(f"it answered {_shown(progress.new)}; the others {_shown(progress.old)}")
+    return "; ".join(part for part in parts if part)
+
+
+def values(progress: Progress) -> dict[str, object]:
+    """Write it for a program; times are RFC 3339, latencies in seconds."""
+    return {
+        "time": datetime.fromtimestamp(progress.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "event": progress.verb,
+        "split": _split(progress.split),
+        "why": progress.why,
+        "target": _measured(progress.new),
+        "others": _measured(progress.old),
+    }
+
+
+def written(fields: object, form: str) -> str:
+    """Write one value among many: a line of JSON, or a YAML document."""
+    return json.dumps(fields, allow_nan=False) if form == "json" else f"---\n{text_of([fields])}".rstrip()
+
+
+def schedule_lines(state: State) -> list[str]:
+    """Write a schedule for a person."""
+    interval = state.limits.interval
+    stages = [f"{_after(stage.after):>9}  {told(stage.split)}" for stage in schedule(state)]
+    end = (len(stages)) * interval
+    return [
+        f"warm {state.target}, now at {told(state.split)}",
+        *stages,
+        f"{_after(end):>9}  done, where nothing speaks against it",
+    ]
+
+
+def schedule_values(state: State) -> list[dict[str, object]]:
+    """Write a schedule for a program."""
+    return [{"afterSeconds": stage.after, "split": _split(stage.split)} for stage in schedule(state)]
+
+
+def _after(seconds: float) -> str:
+    return f"+{int(seconds) // 60}:{int(seconds) % 60:02}"
+
+
+def _split(split: Split) -> dict[str, int]:
+    return dict(split)
+
+
+def _shown(sample: Sample) -> str:
+    known = percentile(sample)
+    latency = "" if math.isnan(known) else f", p95 {_latency(known)}"
+    crashes = f", {sample.crashes} restarts" if sample.crashes else ""
+    return f"{sample.requests} ({sample.errors} failed{latency}{crashes})"
+
+
+def _latency(seconds: float) -> str:
+    return "over the last bucket" if math.isinf(seconds) else f"{seconds * 1000:.3g} ms"
+
+
+def _measured(sample: Sample) -> dict[str, object]:
+    known = percentile(sample)
+    return {
+        "requests": sample.requests,
+        "errors": sample.errors,
+        "restarts": sample.crashes,
+        "p95Seconds": round(known, 6) if math.isfinite(known) else None,
+    }
