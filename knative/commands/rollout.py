@@ -19,17 +19,12 @@ from runtime.errors import BadSetting
 _USUAL = Limits()
 
 
-class _Steps(click.ParamType):
-    """Percents, separated by commas."""
-
-    name = "PERCENTS"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        """Read them; whether they rise is for the machine to say."""
-        try:
-            return tuple(int(each) for each in str(value).split(","))
-        except ValueError:
-            self.fail(f"{value!r}: expected rising whole percents such as 5,25,50,100", param, ctx)
+def _steps(_context: click.Context, _option: click.Parameter, text: str | None) -> tuple[int, ...] | None:
+    """Read percents, separated by commas; whether they rise is for the machine to say."""
+    try:
+        return None if text is None else tuple(int(each) for each in text.split(","))
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r}: expected rising whole percents such as 5,25,50,100") from error
 
 
 def _limits(command: F) -> F:
@@ -56,7 +51,7 @@ def _limits(command: F) -> F:
 @click.command("rollout")
 @click.argument("model")
 @click.option("--to", metavar="REVISION", help="The revision, by its name, its tag or its model version.")
-@click.option("--steps", type=_Steps(), help="Its percents, one after another.  [default: 5,25,50,100]")
+@click.option("--steps", metavar="PERCENTS", callback=_steps, help="One after another.  [default: 5,25,50,100]")
 @_limits
 @click.option("--abort", is_flag=True, help="Go back to the split that the rollout under way came from.")
 @click.option("--adopt", is_flag=True, help="Forget the rollout under way: begin anew from the split as it stands.")
@@ -64,7 +59,7 @@ def _limits(command: F) -> F:
 @options.timeout
 @options.cluster
 @options.output
-def command(
+def command(  # noqa: PLR0913 - each is a flag of its own
     model: str,
     to: str | None,
     steps: tuple[int, ...] | None,
