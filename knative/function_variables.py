@@ -1,4 +1,4 @@
-"""The variables of a func.yaml, by what they are for: settings of the runtime, the way to the registry, the author's own.
+"""The variables of a func.yaml by what they are for: runtime settings, the way to the registry, the author's own.
 
 What they say wrong is told at their place in the file.
 """

@@ -1,6 +1,8 @@
 """Whether pods can get their models, and whether they are the right ones."""
 
 from collections.abc import Iterator
+from contextlib import suppress
+from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -30,8 +32,6 @@ RULES: Final = (
     REGISTRY_ON_LOOPBACK,
     REGISTRY_WITHOUT_KEYS,
 )
-
-_LOOPBACK: Final = ("localhost", "127.", "::1", "0.0.0.0")  # noqa: S104 - looked for, not listened on
 
 
 def check(subject: Subject) -> Iterator[Finding]:
@@ -73,8 +73,7 @@ def _published(subject: Subject, served: Served, uri: str) -> Iterator[Finding]:
 
 def _registry(subject: Subject) -> Iterator[Finding]:
     s3 = subject.options.s3
-    host = urlsplit(s3.endpoint_url or "").hostname or ""
-    if host.startswith(_LOOPBACK):
+    if s3.endpoint_url is not None and _is_here(urlsplit(s3.endpoint_url).hostname or ""):
         where = subject.place_of_variable("AWS_ENDPOINT_URL")
         what = f"the registry is said to be at {s3.endpoint_url}"
         yield REGISTRY_ON_LOOPBACK.found(what, fix="its address as pods see it", where=where)
@@ -82,6 +81,14 @@ def _registry(subject: Subject) -> Iterator[Finding]:
     if pulls and s3.secret is None and subject.options.service_account is None:
         fix = "--s3-secret NAME, or AWS_ACCESS_KEY_ID from a Secret in func.yaml"
         yield REGISTRY_WITHOUT_KEYS.found("no Secret is named for the registry", fix=fix)
+
+
+def _is_here(host: str) -> bool:
+    """Tell whether a host is the one that asks."""
+    with suppress(ValueError):
+        address = ip_address(host)
+        return address.is_loopback or address.is_unspecified
+    return host == "localhost" or host.endswith(".localhost")
 
 
 def _optimizations(subject: Subject) -> Iterator[Finding]:
