@@ -9,9 +9,12 @@ from typing import Final
 from knative.manifests import names
 from knative.manifests.container import Manifest
 from knative.manifests.options import Deployment
+from knative.manifests.quantities import canonical_bytes, canonical_cpu
 from knative.resources import ForeignDeployment
+from runtime.errors import BadSetting
 
 _SELECTED: Final = "app.kubernetes.io/name"
+_SHARES: Final = frozenset({"requests", "limits"})
 _OWNERS: Final = frozenset({"name", "namespace", "labels", "annotations", "finalizers", "ownerReferences"})
 _SERVERS: Final = frozenset({"deployment.kubernetes.io/revision", "kubectl.kubernetes.io/last-applied-configuration"})
 
@@ -29,11 +32,36 @@ def deployment(foreign: ForeignDeployment, options: Deployment) -> Manifest:
             **spec,
             "selector": spec.get("selector") or {"matchLabels": {_SELECTED: labels[_SELECTED]}},
             "template": {
-                **spec["template"],
+                **_canonical(spec["template"]),
                 "metadata": {**spec["template"].get("metadata", {}), "labels": labels},
             },
         },
     }
+
+
+def _canonical(template: Manifest) -> Manifest:
+    """Write the quantities as the API server does, so that what is there compares with what is wanted."""
+    pod = template["spec"]
+    lists = {name: [_compute(each) for each in pod[name]] for name in ("initContainers", "containers") if name in pod}
+    return {**template, "spec": {**pod, **lists}}
+
+
+def _compute(container: Manifest) -> Manifest:
+    if "resources" not in container:
+        return container
+    resources = {
+        field: {name: _quantity(name, value) for name, value in part.items()} if field in _SHARES else part
+        for field, part in container["resources"].items()
+    }
+    return {**container, "resources": resources}
+
+
+def _quantity(name: str, value: object) -> str:
+    text = str(value)
+    try:
+        return canonical_cpu(text) if name == "cpu" else canonical_bytes(text)
+    except BadSetting:  # a form that is not understood here; the API server knows more of them
+        return text
 
 
 def _metadata(written: Manifest, options: Deployment) -> Manifest:

@@ -1,0 +1,82 @@
+"""`scalezero import`: a Deployment of TensorFlow Serving or TorchServe becomes a function's folder."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import cast
+
+import click
+
+from knative.commands import options
+from knative.importing import Folder, Project, imported
+from knative.resources import BadManifest, ForeignDeployment
+from knative.resources.documents import Document, documents
+from knative.resources.errors import FieldFault
+from knative.resources.faults import bad_field
+from knative.resources.read import content, files_of, resource_of
+from runtime.errors import BadSetting
+
+
+@click.command("import")
+@options.files
+@click.argument("out", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--image", help="Image of the runtime.  [default: the one that scripts/image builds]")
+@click.option("--registry", default="s3://models", show_default=True, help="Where the models will be published.")
+def command(paths: tuple[Path, ...], out: Path, image: str | None, registry: str) -> None:
+    """Write a function's folder into OUT for each Deployment of TensorFlow Serving or TorchServe.
+
+    ConfigMaps beside it are looked at for the configuration that its command line names; other kinds are passed over.
+    """
+    if not registry.startswith("s3://"):
+        raise BadSetting("--registry", value=registry, allowed="s3://bucket, perhaps with a prefix")
+    found = [each for path in paths for file in files_of(path) for each in documents(content(file), file=str(file))]
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    project = Project(image or f"dev.local/scalezero:{version('scalezero')}", registry, now)
+    texts = _texts(found)
+    folders = [_imported(each, texts, project) for each in found if _kind(each) == "Deployment"]
+    if not folders:
+        raise BadManifest(str(paths[0]), None, "document", value="no Deployment", allowed="at least one")
+    _refuse_taken(out, folders)
+    for folder in folders:
+        _write(out / folder.name, folder)
+
+
+def _kind(document: Document) -> object:
+    return document.data.get("kind") if isinstance(document.data, dict) else None
+
+
+def _texts(found: Iterable[Document]) -> dict[str, str]:
+    """Collect what ConfigMaps hold, by file name."""
+    texts: dict[str, str] = {}
+    for each in found:
+        if (
+            isinstance(each.data, dict)
+            and each.data.get("kind") == "ConfigMap"
+            and isinstance(each.data.get("data"), dict)
+        ):
+            texts |= {str(name): text for name, text in each.data["data"].items() if isinstance(text, str)}
+    return texts
+
+
+def _imported(document: Document, texts: dict[str, str], project: Project) -> Folder:
+    deployment = cast("ForeignDeployment", resource_of(document))  # its kind is Deployment
+    try:
+        return imported(deployment, texts, project)
+    except FieldFault as error:
+        raise bad_field(document, error.field, value=error.value, allowed=error.allowed) from error
+
+
+def _refuse_taken(out: Path, folders: Iterable[Folder]) -> None:
+    """Refuse to write over anything, before anything is written."""
+    for folder in folders:
+        for name in folder.files:
+            if (file := out / folder.name / name).exists():
+                raise BadSetting("OUT", value=str(out), allowed=f"a place where {file} is not there yet")
+
+
+def _write(place: Path, folder: Folder) -> None:
+    place.mkdir(parents=True, exist_ok=True)
+    for name, text in folder.files.items():
+        (place / name).write_text(text, "utf-8")
+    click.echo(f"{place}: {', '.join(folder.files)} written; what is left to do stands in README.md")
