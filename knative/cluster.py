@@ -1,5 +1,6 @@
 """One namespace of one cluster: objects in, objects out. Its refusals leave here as classes of `knative.errors`."""
 
+import copy
 import json
 import os
 import time
@@ -12,7 +13,7 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from knative.connection import ANSWER, Connection
-from knative.errors import ClusterUnreachable, ObjectMissing
+from knative.errors import ClusterUnreachable, NoAnswerInTime, ObjectMissing
 from knative.objects import APIS, Manifest, Ref, ref_of
 from knative.refusals import refusal, status_of
 
@@ -42,6 +43,12 @@ class Cluster:
         self.context = self._connection.context
         self.address = self._connection.address
         self.namespace = namespace or self._connection.namespace
+
+    def within(self, namespace: str) -> "Cluster":
+        """Look at another namespace of the same cluster."""
+        other = copy.copy(self)
+        other.namespace = namespace
+        return other
 
     def get(self, ref: Ref) -> Manifest | None:
         """Read an object; None where there is none. Raises `KnativeMissing` where nobody knows its kind."""
@@ -111,9 +118,10 @@ class Cluster:
         return answer.data.decode("utf-8", "replace")
 
     def pod_get(self, pod: str, path: str, *, port: int = 8080, timeout: float) -> Answer:
-        """Ask a pod, through the API server: no name and no ingress is needed. 404 where it is gone, 503 where deaf.
+        """Ask a pod, through the API server: no name and no ingress is needed.
 
-        `timeout` is in seconds. Raises `Forbidden` without the right to get pods/proxy.
+        404 where it is gone, 503 or 504 where it is deaf. `timeout` is in seconds. Raises `Forbidden` without the right
+        to get pods/proxy.
         """
         return self._proxied(f"{self._path('Pod', f'{pod}:{port}')}/proxy/{path.lstrip('/')}", timeout=timeout)
 
@@ -158,7 +166,10 @@ class Cluster:
             answer.close()
 
     def _proxied(self, path: str, *, timeout: float, headers: Mapping[str, str] = {}) -> Answer:
-        answer = self._connection.send("GET", path, headers=headers, seconds=timeout)
+        try:
+            answer = self._connection.send("GET", path, headers=headers, seconds=timeout)
+        except NoAnswerInTime as error:
+            return Answer(HTTPStatus.GATEWAY_TIMEOUT, error.message.encode())
         if answer.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN} and status_of(answer.data):
             self._refuse(answer, what=path, path=path)
         return Answer(answer.status, answer.data)

@@ -17,9 +17,9 @@ import urllib3
 from kubernetes.client import ApiClient, Configuration
 from kubernetes.config import load_incluster_config
 from kubernetes.config.kube_config import ENV_KUBECONFIG_PATH_SEPARATOR, KubeConfigLoader, KubeConfigMerger
-from urllib3.exceptions import HTTPError, InsecureRequestWarning
+from urllib3.exceptions import HTTPError, InsecureRequestWarning, ReadTimeoutError
 
-from knative.errors import BadKubeconfig, ClusterUnreachable, NoCluster, WrongContext
+from knative.errors import BadKubeconfig, ClusterUnreachable, NoAnswerInTime, NoCluster, WrongContext
 
 IN_CLUSTER: Final = "in-cluster"  # the context's name in a pod
 _DEFAULT: Final = "~/.kube/config"
@@ -74,7 +74,8 @@ class Connection:
     ) -> urllib3.BaseHTTPResponse:
         """Send a request and return the answer, whatever its status; its body stays unread where `stream`.
 
-        `seconds` bounds the wait for an answer, or for its next part. Raises `ClusterUnreachable`.
+        `seconds` bounds the wait for an answer, or for its next part. Raises `ClusterUnreachable`; where there was a
+        connection and no answer, `NoAnswerInTime`.
         """
         asked = urlencode({name: value for name, value in query.items() if value})
         headers = {**headers, **self._credentials(), "content-type": f"application/{kind}"}
@@ -89,7 +90,7 @@ class Connection:
                 preload_content=not stream,
             )
         except (HTTPError, OSError) as error:  # OSError: a certificate's file is gone
-            raise ClusterUnreachable(self.address, _cause(error)) from error
+            raise _unanswered(self.address, error, seconds) from error
 
     def _from_files(self, files: str, context: str | None) -> tuple[str, str]:
         if not _there(files):
@@ -133,7 +134,9 @@ def _told(file: str) -> Iterator[None]:
     except BadKubeconfig:
         raise
     except Exception as error:
-        raise BadKubeconfig(file, " ".join(str(error).split()) or type(error).__name__) from error
+        shape = isinstance(error, (AttributeError, LookupError, TypeError))
+        reason = "it is not one" if shape else " ".join(str(error).split())
+        raise BadKubeconfig(file, reason) from error
 
 
 @contextmanager
@@ -160,6 +163,12 @@ class _Heard(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the line."""
         self.lines.append(" ".join(record.getMessage().split()))
+
+
+def _unanswered(address: str, error: BaseException, seconds: float) -> ClusterUnreachable:
+    if isinstance(getattr(error, "reason", error), ReadTimeoutError):
+        return NoAnswerInTime(address, f"there is a connection, and no answer within {seconds:g} s")
+    return ClusterUnreachable(address, _cause(error))
 
 
 def _cause(error: BaseException) -> str:

@@ -74,6 +74,10 @@ class ClusterUnreachable(ClusterError):
         super().__init__(f"the cluster at {address} does not answer: {reason}", address=address, reason=reason)
 
 
+class NoAnswerInTime(ClusterUnreachable):
+    """There is a connection, and no answer comes: of the API server, or of what it asks for us."""
+
+
 class NotLoggedIn(ClusterError):
     """The API server does not know who asks."""
 
@@ -176,6 +180,15 @@ class RefusedByCluster(ClusterError):
 
     def __init__(self, what: str, reason: str, *, status: int) -> None:
         super().__init__(f"{what}: the cluster refuses it: {reason}", what=what, reason=reason, status=status)
+
+
+class PlanRefused(ClusterError):
+    """What is wanted cannot be had of this cluster as it stands; nothing was done."""
+
+    code = "plan_refused"
+
+    def __init__(self, reasons: Sequence[str]) -> None:
+        super().__init__(f"nothing was done: {'; '.join(reasons)}", reasons=list(reasons))
 
 
 class NotUp(ScalezeroError):

@@ -18,12 +18,12 @@ REVISION: Final = "serving.knative.dev/revision"  # Knative's label of a revisio
 _LINES: Final = 8  # of a log; enough for a traceback's end
 _LOOK: Final = 2.0  # s for a pod's own word
 _DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"  # Knative sets it
-_UNTOLD: Final = frozenset({"not loaded", "not_loaded", "loading"})  # states of a model with which nothing is wrong
+_UNTOLD: Final = frozenset({"not_loaded", "loading"})  # states of a model with which nothing is wrong
 
 
 def pods_verdict(cluster: Cluster, revision: str) -> Verdict | None:
     """Judge the revision's pods: the first that fails, else what one waits for; None where there are none."""
-    judged = [_judged(cluster, pod) for pod in cluster.list("Pod", labels={REVISION: revision})]
+    judged = [pod_says(cluster, pod) for pod in cluster.list("Pod", labels={REVISION: revision})]
     failed = (each for each in judged if isinstance(each, Failed))
     pending = (each for each in judged if isinstance(each, Pending))
     return next(failed, None) or next(pending, None) or (Ready() if judged else None)
@@ -73,7 +73,8 @@ def told_by_runtime(body: bytes) -> str | None:
     return "; ".join(told) or None
 
 
-def _judged(cluster: Cluster, pod: Manifest) -> Verdict:
+def pod_says(cluster: Cluster, pod: Manifest) -> Verdict:
+    """Judge a pod; where it runs and is not ready, by what the runtime in it says."""
     judged = pod_verdict(pod)
     if not isinstance(judged, Pending) or pod.get("status", {}).get("phase") != "Running":
         return judged

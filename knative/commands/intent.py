@@ -1,0 +1,39 @@
+"""From a verb's flags to what is wanted and what is there: the first half of plan, apply and deploy."""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from knative.cluster import Cluster
+from knative.function import Flags, deployment, function_for, handler_for
+from knative.manifests import desired
+from knative.objects import Manifest, Ref
+from knative.observe import observe
+from knative.plan import Plan, plan
+from knative.resources import Resources, read_resources
+
+
+class Intent(NamedTuple):
+    """What is wanted of a cluster, what it has, and the way from the one to the other."""
+
+    cluster: Cluster
+    resources: Resources
+    observed: dict[Ref, Manifest]
+    plan: Plan
+
+
+def intent(paths: tuple[Path, ...], flags: Flags, *, context: str | None, force: bool) -> Intent:
+    """Read the files, look at the cluster, plan. Changes nothing. Raises what reading and the cluster raise."""
+    resources = read_resources(*paths)
+    cluster = Cluster(context=context, namespace=flags.namespace)
+    options = deployment(
+        function_for(paths, resources.models),
+        environ=os.environ,
+        flags=flags,
+        handler=handler_for(paths),
+        namespace=cluster.namespace,
+    )
+    cluster = cluster.within(options.namespace)
+    steps = desired(resources, options)
+    observed = dict(observe(cluster, steps))
+    return Intent(cluster, resources, observed, plan(steps, observed, force=force))

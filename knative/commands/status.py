@@ -1,0 +1,99 @@
+"""`scalezero status`: how the models stand, and why one does not answer."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+import click
+
+from knative.cluster import Cluster
+from knative.commands import options
+from knative.commands.output import answer, table
+from knative.objects import Manifest
+from knative.report import Model, Revision, look, models
+from knative.rollout.errors import BadRecord
+from knative.rollout.record import find
+
+_COLUMNS = ("REVISION", "VERSION", "TRAFFIC", "TAGS", "STATE", "PODS", "IMAGE", "AGE")
+_AGES = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+
+
+@click.command("status")
+@click.argument("model", required=False)
+@options.cluster
+@options.output
+def command(model: str | None, namespace: str | None, context: str | None, form: str) -> None:
+    """Print MODEL, or all models that scalezero deployed; 1 where one of them is not Ready."""
+    cluster = Cluster(context=context, namespace=namespace)
+    seen = look(cluster, model)
+    found = models(seen)
+    rollouts = {each["metadata"]["name"]: rollout_of(each) for each in seen.services}
+    if form != "table":
+        click.echo(answer([{**asdict(each), "rollout": rollouts[each.name]} for each in found], form), nl=False)
+    elif not found:
+        click.echo(
+            f"no models in namespace {cluster.namespace} of {cluster.context}; scalezero deploy FOLDER makes one"
+        )
+    else:
+        for each in found:
+            show(each, rollouts[each.name], now=datetime.now(UTC))
+    sys.exit(0 if all(each.is_ready for each in found) else 1)
+
+
+def rollout_of(service: Manifest) -> dict[str, object] | None:
+    """Read how far the Service's rollout is, as plain values; None: there was none."""
+    try:
+        state = find(service)
+    except BadRecord as error:
+        return {"phase": "unknown", "reason": str(error)}
+    if state is None:
+        return None
+    return {
+        "to": state.target,
+        "phase": state.phase,
+        "steps": list(state.steps),
+        "step": state.step,
+        "since": datetime.fromtimestamp(state.since, UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "reason": state.reason,
+    }
+
+
+def show(model: Model, rollout: Mapping[str, object] | None, *, now: datetime) -> None:
+    """Print one model for people."""
+    click.echo(f"{model.name}  {model.state}  {model.url}{f'  {model.reason}' if model.reason else ''}")
+    table(_COLUMNS, (_row(each, now) for each in model.revisions))
+    for line in _notes(model, rollout):
+        click.echo(line)
+    click.echo()
+
+
+def age(created: str, now: datetime) -> str:
+    """Tell how old something is, in its largest unit."""
+    seconds = max(0, int((now - datetime.fromisoformat(created)).total_seconds()))
+    size, unit = next((each for each in _AGES if seconds >= each[0]), _AGES[-1])
+    return f"{seconds // size}{unit}"
+
+
+def _row(revision: Revision, now: datetime) -> tuple[str, ...]:
+    return (
+        revision.name,
+        revision.version,
+        f"{revision.percent}%",
+        ",".join(revision.tags),
+        revision.state,
+        f"{revision.pods}/{revision.wanted}",
+        revision.image,
+        age(revision.created, now),
+    )
+
+
+def _notes(model: Model, rollout: Mapping[str, object] | None) -> Iterator[str]:
+    yield from (f"{each.name}: {each.reason}" for each in model.revisions if each.reason)
+    for split in model.splits:
+        shares = ", ".join(f"{name} {percent}%" for name, percent in split.traffic.items())
+        yield f"route {split.name}  {split.state}  {split.url}  {shares}{f'  {split.reason}' if split.reason else ''}"
+    yield from (f"tag {tag}  {url}" for tag, url in model.tag_urls.items())
+    if rollout:
+        told = {name: value for name, value in rollout.items() if name in {"to", "phase", "reason"} and value}
+        yield "rollout  " + "  ".join(f"{name}: {value}" for name, value in told.items())
