@@ -104,8 +104,21 @@ def _identity(manifest: Manifest | None) -> tuple[object, object] | None:
 
 
 def _over(manifest: Manifest, live: Manifest | None) -> Manifest:
-    """Have the API server refuse the manifest for any other object than the one just seen."""
+    """Fit the manifest to the object just seen, and have the API server refuse it for any other.
+
+    Knative fills in no defaults where a template keeps its revision's name, and refuses one that differs: the template
+    of a revision that is there is sent back as it is.
+    """
     if live is None:
         return manifest
-    version = live["metadata"]["resourceVersion"]
-    return {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": version}}
+    version = {"resourceVersion": live["metadata"]["resourceVersion"]}
+    fitted = {**manifest, "metadata": {**manifest["metadata"], **version}}
+    if _template_name(manifest) is not None and _template_name(manifest) == _template_name(live):
+        fitted["spec"] = {**manifest["spec"], "template": live["spec"]["template"]}
+    return fitted
+
+
+def _template_name(manifest: Manifest) -> str | None:
+    """Name the revision that a Service makes; None for what makes none."""
+    name: str | None = manifest.get("spec", {}).get("template", {}).get("metadata", {}).get("name")
+    return name
