@@ -55,8 +55,6 @@ def _model(subject: Subject, function: Function) -> Iterator[Finding]:
         yield _disagrees(subject, "SCALEZERO_MODEL_NAME", name, f"{function.name}, the name of the function")
         return
     versions = [each for each in subject.resources.model_versions if each.spec.model_name == name]
-    if not versions:
-        return
     wanted = said.get("SCALEZERO_MODEL_VERSION")
     version = next((each for each in versions if wanted in {None, each.spec.version}), None)
     if version is None:

@@ -52,7 +52,8 @@ def with_objects(subject: Subject, cluster: Objects, notes: list[str]) -> Subjec
                 subject = replace(subject, facts=replace(subject.facts, secrets={name: keys}))
         with _noted(notes):
             if name := subject.options.service_account:
-                there = [name] if cluster.get(Ref("ServiceAccount", name)) else []
+                found = cluster.get(Ref("ServiceAccount", name))
+                there = [] if found is None else [name]
                 subject = replace(subject, facts=replace(subject.facts, service_accounts=there))
     except ScalezeroError as error:  # the next question would fail like this one
         notes.append(f"the cluster could not be asked: {error}")

@@ -47,7 +47,7 @@ def check(paths: tuple[Path, ...], flags: Flags, *, context: str | None, offline
     except ScalezeroError as error:
         report = examine(paths, flags=flags, environ=os.environ, sources=Sources(find=find))
         return Report(findings=report.findings, notes=(*report.notes, f"the cluster could not be asked: {error}"))
-    sources = Sources(find=find, cluster=lambda namespace: Cluster(context=context, namespace=namespace))
+    sources = Sources(find=find, cluster=here.within)
     return examine(paths, flags=flags, environ=os.environ, namespace=here.namespace, sources=sources)
 
 

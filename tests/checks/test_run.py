@@ -1,0 +1,239 @@
+"""Reading goes on where other verbs stop, and what cannot be looked up is a note."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from knative.checks import Report, Severity, Sources, examine
+from knative.checks.facts import Find
+from knative.errors import ClusterUnreachable, Forbidden
+from knative.function import Flags
+from knative.objects import Manifest, Ref
+from runtime.cli import scalezero
+from runtime.errors import BadSetting, StoreUnreachable
+from runtime.registry import Published, find, publish
+from tests.checks.cases import FUNCTION, KEYS, revision
+from tests.checks.cases import MODELS as WITHOUT_FINDING
+from tests.models import identity
+from tests.s3_server import S3Server
+
+
+@dataclass
+class Objects:
+    """A cluster that holds these, or refuses to tell."""
+
+    objects: Mapping[Ref, Manifest] = field(default_factory=dict)
+    revisions: list[Manifest] = field(default_factory=list)
+    forbidden: frozenset[str] = frozenset()
+    reachable: bool = True
+    asked: list[str] = field(default_factory=list)
+
+    def get(self, ref: Ref) -> Manifest | None:
+        self._ask(ref.kind)
+        return self.objects.get(ref)
+
+    def list(self, kind: str) -> list[Manifest]:
+        self._ask(kind)
+        return self.revisions
+
+    def _ask(self, kind: str) -> None:
+        self.asked.append(kind)
+        if not self.reachable:
+            raise ClusterUnreachable("https://10.0.0.1", "connection refused")
+        if kind in self.forbidden:
+            raise Forbidden("somebody", verb="get", resource=kind, group="", namespace="default")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "model.yaml").write_text(MODELS)
+    (tmp_path / "func.yaml").write_text(FUNCTION)
+    return tmp_path
+
+
+MODELS = WITHOUT_FINDING.replace("enabled: false", "enabled: true")  # one advice
+NO_FLAGS = Flags()
+
+
+def report(
+    folder: Path, *, find: Find | None = None, objects: Objects | None = None, flags: Flags = NO_FLAGS
+) -> Report:
+    sources = Sources(find=find, cluster=None if objects is None else lambda _: objects)
+    return examine([folder], flags=flags, environ={}, sources=sources)
+
+
+def codes(found: Report) -> list[str]:
+    return [each.code for each in found.findings]
+
+
+def test_every_fault_of_every_file_is_told_with_its_place(folder: Path) -> None:
+    (folder / "model.yaml").write_text(
+        MODELS.replace("batchSize: 32", "batchSize: 0").replace("kind: ModelOptimization", "kind: Optimization")
+    )
+    (folder / "other.yaml").write_text("a: [\n")
+    (folder / "func.yaml").write_text(FUNCTION.replace("specVersion: 0.36.0", "specVersion: 1"))
+    lines = {(each.where or "").rpartition("/")[2] for each in report(folder).findings if each.code == "bad-manifest"}
+    assert lines == {"model.yaml:32", "model.yaml:37", "other.yaml:2", "func.yaml:3"}
+
+
+def test_a_finding_says_what_the_reading_itself_would_say(folder: Path) -> None:
+    (folder / "model.yaml").write_text(MODELS.replace("batchSize: 32", "batchSize: 0"))
+    found = report(folder).findings[0]
+    assert found.what == "spec.batchSize: got 0; expected a whole number of rows from 1 to 4096"
+    assert found.fix == "write a whole number of rows from 1 to 4096"
+
+
+def test_a_resource_that_cannot_stand_beside_another_is_left_out_alone(folder: Path) -> None:
+    (folder / "model.yaml").write_text(MODELS.replace("name: payment-model-v2", "name: payment-model-v1"))
+    assert set(codes(report(folder))) == {"declared-twice", "split-revision-undeclared", "optimization-waits"}
+
+
+def test_errors_come_first_and_no_finding_twice(folder: Path) -> None:
+    (folder / "model.yaml").write_text(MODELS.replace("percent: 50", "percent: 49"))
+    found = report(folder).findings
+    ranks = [list(Severity).index(each.severity) for each in found]
+    assert ranks == sorted(ranks)
+    assert len(set(found)) == len(found)
+
+
+def test_a_func_yaml_with_a_bad_option_is_not_compared(folder: Path) -> None:
+    """Its other values are unknown then, and a difference would be one from a default."""
+    (folder / "func.yaml").write_text(FUNCTION.replace("memory: 512Mi", "memory: 5e8").replace('"32"', '"64"'))
+    assert (
+        {"bad-manifest", "optimization-waits"}
+        <= {*codes(report(folder))}
+        <= {
+            "bad-manifest",
+            "optimization-waits",
+            "registry-without-keys",
+        }
+    )
+
+
+def test_a_folder_without_manifests_is_a_finding(tmp_path: Path) -> None:
+    (found,) = (each for each in report(tmp_path).findings if each.code == "bad-manifest")
+    assert found.where == str(tmp_path)
+
+
+def test_manifests_of_two_functions_are_refused(folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "model.yaml").write_text(MODELS.replace("payment-model", "other"))
+    (other / "func.yaml").write_text(FUNCTION.replace("name: payment-model", "name: other"))
+    with pytest.raises(BadSetting, match=r"one func\.yaml at a time"):
+        examine([folder, other], flags=Flags(), environ={})
+
+
+def test_only_errors_fail_unless_it_is_strict(folder: Path) -> None:
+    assert report(folder).passes(strict=True)
+    (folder / "func.yaml").write_text(FUNCTION.replace("target: 64", "target: 65"))
+    assert report(folder).passes()
+    assert not report(folder).passes(strict=True)
+    (folder / "func.yaml").write_text(FUNCTION.replace('value: "32"', 'value: "33"'))
+    assert not report(folder).passes()
+
+
+def test_the_cluster_tells_what_is_there(folder: Path) -> None:
+    objects = Objects(revisions=[revision("other") | {"metadata": {"name": "payment-model-v1"}}])
+    found = report(folder, objects=objects, flags=Flags(service_account="reader"))
+    assert {"secret-missing", "service-account-missing", "revision-taken"} <= set(codes(found))
+    secret: Manifest = {"data": dict.fromkeys(KEYS, "")}
+    there = Objects({Ref("Secret", "scalezero-s3"): secret, Ref("ServiceAccount", "reader"): {}})
+    found = report(folder, objects=there, flags=Flags(service_account="reader"))
+    assert codes(found) == ["optimization-waits"]
+    assert found.notes == ()
+
+
+def test_of_a_cluster_is_asked_only_what_is_counted_on(folder: Path) -> None:
+    (folder / "func.yaml").unlink()
+    objects = Objects()
+    report(folder, objects=objects)
+    assert objects.asked == ["Revision"]
+
+
+def test_what_may_not_be_asked_is_noted_and_the_rest_goes_on(folder: Path) -> None:
+    objects = Objects(forbidden=frozenset({"Secret"}))
+    found = report(folder, objects=objects, flags=Flags(service_account="reader"))
+    assert "secret-missing" not in codes(found)
+    assert "service-account-missing" in codes(found)
+    assert [note.startswith("somebody may not get Secret") for note in found.notes] == [True]
+
+
+def test_a_cluster_that_does_not_answer_is_asked_once(folder: Path) -> None:
+    objects = Objects(reachable=False)
+    found = report(folder, objects=objects)
+    assert codes(found) == ["optimization-waits"]
+    assert len(objects.asked) == len(found.notes) == 1
+    assert "does not answer" in found.notes[0]
+
+
+def test_a_registry_that_does_not_answer_is_asked_once(folder: Path) -> None:
+    asked: list[str] = []
+
+    def unreachable(uri: str) -> Published | None:
+        asked.append(uri)
+        raise StoreUnreachable(uri, "connection refused")
+
+    found = report(folder, find=unreachable)
+    assert len(asked) == len(found.notes) == 1
+
+
+def test_a_path_in_the_image_is_not_looked_for_here(folder: Path) -> None:
+    text = MODELS.replace("type: s3", "type: file").replace("s3://models", "/models")
+    (folder / "model.yaml").write_text(text)
+    assert report(folder, find=lambda _: None).findings == report(folder).findings
+
+
+def test_the_registry_tells_the_size_and_what_is_missing(
+    folder: Path, s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in s3.environment().items():
+        monkeypatch.setenv(name, value)
+    s3.make_bucket("checked")
+    (folder / "model.yaml").write_text(MODELS.replace("s3://models", "s3://checked"))
+    (folder / "func.yaml").write_text(FUNCTION.replace("s3://models", "s3://checked").replace("1Gi", '"1"'))
+    model = folder / "model.onnx"
+    identity(model)
+    publish(model, "s3://checked/payment-model-v1.onnx", metadata={})
+    found = {each.code: each for each in report(folder, find=find).findings}
+    assert found["artifact-missing"].what == "payment-model-v2: there is nothing at s3://checked/payment-model-v2.onnx"
+    assert found["cache-below-model"].what.startswith("payment-model-v1: its model has 1Mi")
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(scalezero, ["check", *words, "--offline"])
+
+
+def test_the_command_ends_by_what_was_found(folder: Path) -> None:
+    assert run("-f", str(folder), "--strict").exit_code == 0
+    (folder / "func.yaml").write_text(FUNCTION.replace("target: 64", "target: 65"))
+    assert run("-f", str(folder)).exit_code == 0
+    assert run("-f", str(folder), "--strict").exit_code == 1
+    (folder / "func.yaml").write_text(FUNCTION.replace('value: "32"', 'value: "33"'))
+    assert run("-f", str(folder)).exit_code == 1
+
+
+def test_what_cannot_be_used_at_all_ends_with_two(folder: Path) -> None:
+    assert run("-f", str(folder / "nothing.yaml")).exit_code == 2
+    said = run("-f", str(folder), "--image", "no image")
+    assert said.exit_code == 2
+    assert "image='no image': expected the reference of an image" in said.output
+
+
+def test_the_command_prints_lines_for_people_and_data_for_programs(folder: Path) -> None:
+    assert run("-f", str(folder)).output.splitlines() == [
+        f"{folder}/model.yaml:42: advice optimization-waits: payment-model-quantization asks for int8",
+        "    No quantized variant is made yet, so the float model serves.",
+        "    fix: nothing; it is kept for when there is one",
+        "1 advice",
+    ]
+    read = json.loads(run("-f", str(folder), "-o", "json").output)
+    assert read == yaml.safe_load(run("-f", str(folder), "-o", "yaml").output)
+    assert [each["code"] for each in read["findings"]] == ["optimization-waits"]
+    assert read["notes"] == []
