@@ -14,6 +14,7 @@ from knative.resources import BadManifest, ForeignDeployment
 from knative.resources.documents import Document, documents
 from knative.resources.errors import FieldFault
 from knative.resources.faults import bad_field
+from knative.resources.model_version import Storage
 from knative.resources.read import content, files_of, resource_of
 from runtime.errors import BadSetting
 
@@ -28,8 +29,7 @@ def command(paths: tuple[Path, ...], out: Path, image: str | None, registry: str
 
     ConfigMaps beside it are looked at for the configuration that its command line names; other kinds are passed over.
     """
-    if not registry.startswith("s3://"):
-        raise BadSetting("--registry", value=registry, allowed="s3://bucket, perhaps with a prefix")
+    _check_registry(registry)
     found = [each for path in paths for file in files_of(path) for each in documents(content(file), file=str(file))]
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     project = Project(image or f"dev.local/scalezero:{version('scalezero')}", registry, now)
@@ -40,6 +40,13 @@ def command(paths: tuple[Path, ...], out: Path, image: str | None, registry: str
     _refuse_taken(out, folders)
     for folder in folders:
         _write(out / folder.name, folder)
+
+
+def _check_registry(registry: str) -> None:
+    try:
+        Storage(type="s3", path=f"{registry.rstrip('/')}/model.onnx")
+    except FieldFault as error:
+        raise BadSetting("--registry", value=registry, allowed="s3://bucket, perhaps with a prefix") from error
 
 
 def _kind(document: Document) -> object:
