@@ -75,9 +75,16 @@ class _Run:
     def _wait(self, ref: Ref, *, owner: str | None) -> None:
         if ref in self.up:
             return
+        heard: list[str] = []
+
+        def tell(line: str) -> None:
+            heard.append(line)
+            self.tell(line)
+
         left = max(0.0, self.ends - time.monotonic())
-        wait(self.cluster, ref, seconds=left, tell=self.tell, owner=owner)
-        self.tell(f"{ref}: Ready")
+        wait(self.cluster, ref, seconds=left, tell=tell, owner=owner)
+        if heard:  # else it was up all along
+            self.tell(f"{ref}: Ready")
         if ref.kind == "Revision":
             self.up.add(ref)
 

@@ -233,3 +233,14 @@ class NotReadyInTime(NotUp):
             seconds=seconds,
             waiting_for=waiting_for,
         )
+
+
+class StillThere(NotUp):
+    """Something that was deleted is not gone when the time is over; `seconds` is how long was waited."""
+
+    code = "still_there"
+
+    def __init__(self, what: str, *, seconds: float) -> None:
+        super().__init__(
+            f"{what} is still there {seconds:g} s after it was deleted; it goes without us", what=what, seconds=seconds
+        )

@@ -30,15 +30,17 @@ class Failed(NamedTuple):
 Verdict = Ready | Pending | Failed
 
 _MODEL_ENDED: Final = "Container failed with: "  # Knative's words before a container's own
-_PHRASES: Final = {  # Knative's reasons that come without a message that says enough
+_PHRASES: Final = {  # for reasons that come with no more than they say themselves
     "Deploying": "its pod is started",
-    "ResolvingDigests": "the image's digest is looked up",
-    "OutOfDate": "Knative has not looked at it yet",
     "IngressNotConfigured": "the gateway takes its routes",
-    "Uninitialized": "the gateway takes its routes",
+    "OutOfDate": "Knative has not looked at it yet",
+    "ResolvingDigests": "the image's digest is looked up",
     "TrafficNotMigrated": "the traffic moves",
-    "Unschedulable": "no node has room for its pod",
+    "Uninitialized": "the gateway takes its routes",
+}
+_OPENINGS: Final = {  # for reasons whose message says the rest
     "ProgressDeadlineExceeded": "it was not up within its progress deadline",
+    "Unschedulable": "no node has room for its pod",
 }
 # Reasons of a waiting container for which its image or its manifest has to change. What the kubelet tries again is
 # among them: it seldom helps, and the wait is given back to the person with the reason.
@@ -173,7 +175,9 @@ def _sentence(found: Mapping[str, str]) -> str:
     reason, message = found.get("reason") or "", (found.get("message") or "").strip()
     if reason.startswith("ExitCode") and reason.removeprefix("ExitCode").isdigit():
         return _end_of({"exitCode": reason.removeprefix("ExitCode"), "message": message.removeprefix(_MODEL_ENDED)})
-    phrase = _PHRASES.get(reason, reason)
-    if message and phrase and not message.startswith(phrase):
-        return f"{phrase}: {message}"
-    return message or phrase or _PHRASES["OutOfDate"]
+    if reason in _PHRASES:
+        return _PHRASES[reason]
+    opening = _OPENINGS.get(reason, reason)
+    if message and opening and not message.startswith(opening):
+        return f"{opening}: {message}"
+    return message or opening or _PHRASES["OutOfDate"]

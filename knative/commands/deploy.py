@@ -1,0 +1,47 @@
+"""`scalezero deploy`: a function's folder, from the registry to the URLs that answer."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from knative.commands import options
+from knative.commands.apply import apply
+from knative.commands.check import check, show
+from knative.commands.intent import intent
+from knative.function import Flags
+from knative.publishing import publish_function
+
+
+@click.command("deploy")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--no-publish", is_flag=True, help="Take the registry as it is.")
+@click.option("--strict", is_flag=True, help="Stop at warnings of the check too.")
+@options.deployment
+@options.cluster
+@options.output
+@options.force
+@options.timeout
+def command(
+    folder: Path,
+    context: str | None,
+    form: str,
+    timeout: float,
+    *,
+    no_publish: bool,
+    strict: bool,
+    force: bool,
+    **chosen: str | None,
+) -> None:
+    """Publish what FOLDER declares and the registry lacks, check it, apply it, wait, and print where it answers."""
+    flags = Flags(**chosen)
+    if not no_publish:
+        publish_function(folder, only_missing=True, say=lambda line: click.echo(line, err=form != "table"))
+    report = check((folder,), flags, context=context, offline=False)
+    if report.findings and form == "table":
+        show(report, form)
+    if not report.passes(strict=strict):
+        if form != "table":
+            show(report, form)
+        sys.exit(1)
+    apply(intent((folder,), flags, context=context, force=force), form=form, force=force, timeout=timeout)
