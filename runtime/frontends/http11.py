@@ -25,10 +25,10 @@ from urllib.parse import unquote, urlsplit
 
 import zttp
 from uvicorn.protocols.http.auto_zttp_impl import AutoZttpProtocol
-from uvicorn.protocols.http.zttp_h2_impl import ZttpH2Protocol
 from uvicorn.protocols.http.zttp_impl import ZttpProtocol
 
 from runtime.frontends.exchange import Exchange
+from runtime.frontends.http2 import Http2
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
@@ -47,18 +47,6 @@ class Http(AutoZttpProtocol):
         protocol.connection_made(self.transport)
         if initial_data:
             protocol.data_received(initial_data)
-
-
-class Http2(ZttpH2Protocol):
-    """uvicorn's own, told when a request ends with its head: else the application waits for a body for ever."""
-
-    def handle_request(self, event: zttp.Request) -> None:
-        """Begin to answer the request."""
-        super().handle_request(event)
-        cycle = self.cycles.get(event.stream_id)
-        if cycle is not None and event.end_stream:
-            cycle.more_body = False
-            cycle.message_event.set()
 
 
 class Http11(ZttpProtocol):

@@ -24,6 +24,7 @@ class Application:
 
     def __init__(self) -> None:
         self.calls = 0
+        self.pieces = 0
         self.told_of_leaving = threading.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> object:
@@ -144,6 +145,17 @@ class Application:
     async def fails_after_answer(self, _: Scope, __: Receive, send: Send) -> None:
         await answer(send, b"done")
         raise ValueError
+
+    async def endless(self, _: Scope, receive: Receive, send: Send) -> None:
+        """Streams until its caller leaves; `pieces` counts what it was let to send."""
+        await receive()
+        leaving = asyncio.ensure_future(receive())
+        await send(head())
+        while not leaving.done():
+            await send({"type": "http.response.body", "body": PIECE, "more_body": True})
+            self.pieces += 1
+            await asyncio.sleep(0)
+        self.told_of_leaving.set()
 
     async def silent(self, _: Scope, __: Receive, ___: Send) -> None:
         pass

@@ -262,7 +262,7 @@ from runtime.frontends import server
 from tests.frontends.test_http11 import Application
 listening = socket.create_server(("127.0.0.1", 0))
 print(listening.getsockname()[1], flush=True)
-server.run(Application(), listening, types.SimpleNamespace(grace_period=10))
+server.run(Application(), listening, types.SimpleNamespace(settings=types.SimpleNamespace(grace_period=10)))
 """
 
 
