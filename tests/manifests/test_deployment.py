@@ -20,11 +20,14 @@ labels = st.dictionaries(st.sampled_from(["app", "tier", NAME]), names, max_size
 containers = st.fixed_dictionaries(
     {"name": names, "image": st.sampled_from(["a", "b:1"])},
     optional={
-        "args": st.lists(st.text(max_size=4), min_size=1, max_size=2),
+        "args": st.lists(names, min_size=1, max_size=2),
         "env": st.lists(
-            st.fixed_dictionaries({"name": names, "value": names}), min_size=1, unique_by=lambda each: each["name"]
+            st.fixed_dictionaries({"name": names, "value": names}),
+            min_size=1,
+            max_size=2,
+            unique_by=lambda each: each["name"],
         ),
-        "ports": st.lists(st.integers(1, 65535), min_size=1, unique=True).map(
+        "ports": st.lists(st.integers(1, 65535), min_size=1, max_size=2, unique=True).map(
             lambda ports: [{"containerPort": port} for port in ports]
         ),
         "resources": st.fixed_dictionaries({"limits": st.just({"cpu": "1", "memory": "64Mi"})}),
