@@ -29,7 +29,7 @@ def test_every_setting_is_known_and_allowed(environ: dict[str, str]) -> None:
 
 
 def test_every_value_is_text(environ: dict[str, str]) -> None:
-    """A number or a truth value is refused by func or a truth value where a variable's value stands."""
+    """Knative func refuses a number or a truth value where a variable's value stands."""
     assert {name: value for name, value in environ.items() if not isinstance(value, str)} == {}
 
 

@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 import yaml
 
-from knative.manifests import Deployment, desired
+from knative.function import Flags, deployment, function_of
+from knative.manifests import desired
 from knative.resources import read_resources
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+FOLDER = ROOT / "functions" / "payment_model"
 PREFIX = "autoscaling.knative.dev/"
 
 
@@ -22,9 +24,9 @@ def function() -> dict[str, Any]:
 @pytest.fixture
 def template() -> dict[str, Any]:
     """The first version's: the one that func.yaml names."""
-    steps = desired(
-        read_resources(ROOT / "functions" / "payment_model" / "model.yaml"), Deployment(image="scalezero:0.1")
-    )
+    resources = read_resources(FOLDER)
+    options = deployment(function_of(FOLDER, resources.models), environ={}, flags=Flags())
+    steps = desired(resources, options)
     first = next(step.manifest for step in steps if step.manifest["kind"] == "Service")
     found: dict[str, Any] = first["spec"]["template"]
     return found
@@ -55,8 +57,11 @@ def test_the_share_of_a_node_and_the_cache_are_the_same(function: dict[str, Any]
 
 def test_settings_and_probes_are_the_same(function: dict[str, Any], template: dict[str, Any]) -> None:
     (container,) = template["spec"]["containers"]
+    assert container["image"] == function["image"]
     declared = {
-        each["name"]: each["value"] for each in function["run"]["envs"] if each["name"].startswith("SCALEZERO_")
+        each["name"]: each["value"]
+        for each in function["run"]["envs"]
+        if each["name"].startswith(("SCALEZERO_", "FUNCTION_"))
     }
     rendered = {each["name"]: each.get("value") for each in container["env"]}
     assert {name: rendered.get(name) for name in declared} == declared
