@@ -142,14 +142,14 @@ def _object(manifest: Manifest, compared: Manifest, world: _World, *, force: boo
     changed = differences(compared, live)
     if not changed:
         return Action(verb="keep", ref=ref)
-    holder = _holder_of_traffic(live)
+    holder = holder_of_traffic(live)
     if holder and not (force or world.force) and any(each.path.startswith("spec.traffic") for each in changed):
         why = f"{holder} has set its traffic since; change the files, or take it over with --force-conflicts"
         return _refused(ref, why, changed)
     return Action(verb="change", ref=ref, manifest=manifest, differences=changed, force=force)
 
 
-def _holder_of_traffic(live: Manifest) -> str | None:
+def holder_of_traffic(live: Manifest) -> str | None:
     """Name who set the traffic last, where it was not an apply of ours."""
     holders = [
         each["manager"]
