@@ -74,7 +74,7 @@ def _published(subject: Subject, served: Served, uri: str) -> Iterator[Finding]:
 def _registry(subject: Subject) -> Iterator[Finding]:
     s3 = subject.options.s3
     if s3.endpoint_url is not None and _is_here(urlsplit(s3.endpoint_url).hostname or ""):
-        where = subject.place_of_variable("AWS_ENDPOINT_URL")
+        where = subject.place_unless(subject.flags.s3_endpoint, subject.place_of_variable("AWS_ENDPOINT_URL"))
         what = f"the registry is said to be at {s3.endpoint_url}"
         yield REGISTRY_ON_LOOPBACK.found(what, fix="its address as pods see it", where=where)
     pulls = [each for each in subject.served() if str(each.settings.model_uri).startswith("s3:")]

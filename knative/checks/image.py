@@ -21,7 +21,8 @@ _LOCAL: Final = frozenset({"dev.local", "kind.local", "ko.local"})
 
 def check(subject: Subject) -> Iterator[Finding]:
     """Look at the image."""
-    image, where = subject.options.image, subject.place_in_function("image")
+    image = subject.options.image
+    where = subject.place_unless(subject.flags.image, subject.place_in_function("image"))
     if not subject.image_named:
         yield IMAGE_UNNAMED.found("no image is named", fix="--image, or `image` in func.yaml", where=where)
     elif "@" in image:

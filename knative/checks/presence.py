@@ -40,7 +40,7 @@ def _secret(subject: Subject) -> Iterator[Finding]:
     name, known = subject.options.s3.secret, subject.facts.secrets
     if name is None or known is None or name not in known:
         return
-    where, keys = subject.place_of_variable(KEYS[0]), known[name]
+    where, keys = subject.place_unless(subject.flags.s3_secret, subject.place_of_variable(KEYS[0])), known[name]
     space = subject.options.namespace
     if keys is None:
         fix = f"kubectl -n {space} create secret generic {name} --from-literal=..., with {' and '.join(KEYS)}"
@@ -54,7 +54,8 @@ def _service_account(subject: Subject) -> Iterator[Finding]:
     name, there = subject.options.service_account, subject.facts.service_accounts
     if name is not None and there is not None and name not in there:
         what = f"there is no ServiceAccount {name} in the namespace {subject.options.namespace}"
-        where = subject.place_in_function("deploy", "serviceAccountName")
+        said = subject.place_in_function("deploy", "serviceAccountName")
+        where = subject.place_unless(subject.flags.service_account, said)
         yield SERVICE_ACCOUNT_MISSING.found(what, fix="make it, or name none and one is made", where=where)
 
 

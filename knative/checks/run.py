@@ -86,9 +86,9 @@ def subject_of(
     function = _function(paths, resources, faults)
     handler = handler_for(paths)
     image = flags.image or (function.function.image if function else None)
-    flags = replace(flags, image=image or _UNNAMED)
+    known = replace(flags, image=image or _UNNAMED)
     try:
-        options = deployment(function, environ=environ, flags=flags, handler=handler, namespace=namespace)
+        options = deployment(function, environ=environ, flags=known, handler=handler, namespace=namespace)
     except BadManifest as fault:
         faults.append(fault)
         function = None  # what it says cannot be compared with anything then
@@ -102,6 +102,7 @@ def subject_of(
         documents={ref_of(document.data): document for document in found if isinstance(document.data, dict)},
         function=function,
         handler=handler,
+        flags=flags,
     )
     return subject, [refused(fault) for fault in faults]
 

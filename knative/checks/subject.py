@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from knative.function import Flags
 from knative.manifests import Deployment
 from knative.manifests.environment import settings_of
 from knative.objects import Manifest, Ref
@@ -50,6 +51,7 @@ class Subject:
     documents: Mapping[Ref, Document] = field(default_factory=dict)
     function: FunctionFile | None = None
     handler: Path | None = None  # the author's main.py beside the manifests
+    flags: Flags = field(default_factory=Flags)
     facts: Facts = Facts()
 
     def place(self, resource: Resource, *path: str | int) -> str | None:
@@ -60,6 +62,10 @@ class Subject:
     def place_in_function(self, *path: str | int) -> str | None:
         """Name the place of a field of func.yaml as file:line."""
         return self.function.place(*path) if self.function else None
+
+    def place_unless(self, flag: str | None, where: str | None) -> str | None:
+        """Name a place of func.yaml, unless a flag says otherwise than the file."""
+        return where if flag is None else None
 
     def place_of_variable(self, name: str) -> str | None:
         """Name the place of a variable's value in func.yaml, if it stands there."""

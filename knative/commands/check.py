@@ -45,6 +45,8 @@ def check(paths: tuple[Path, ...], flags: Flags, *, context: str | None, offline
     try:
         here = Cluster(context=context, namespace=flags.namespace)
     except ScalezeroError as error:
+        if context is not None:
+            raise  # it was asked for by name
         report = examine(paths, flags=flags, environ=os.environ, sources=Sources(find=find))
         return Report(findings=report.findings, notes=(*report.notes, f"the cluster could not be asked: {error}"))
     sources = Sources(find=find, cluster=here.within)

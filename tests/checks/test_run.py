@@ -157,6 +157,14 @@ def test_of_a_cluster_is_asked_only_what_is_counted_on(folder: Path) -> None:
     assert objects.asked == ["Revision"]
 
 
+def test_what_a_flag_says_is_not_blamed_on_the_file(folder: Path) -> None:
+    flags = Flags(image="a:latest", service_account="reader", s3_secret="keys", s3_endpoint="http://[::1]:1")  # noqa: S106 - its name
+    found = {each.code: each.where for each in report(folder, objects=Objects(), flags=flags).findings}
+    codes = ("image-latest", "registry-on-loopback", "secret-missing", "service-account-missing")
+    assert [found[code] for code in codes] == [None] * 4
+    assert {each.code: each.where for each in report(folder, objects=Objects()).findings}["secret-missing"] is not None
+
+
 def test_what_may_not_be_asked_is_noted_and_the_rest_goes_on(folder: Path) -> None:
     objects = Objects(forbidden=frozenset({"Secret"}))
     found = report(folder, objects=objects, flags=Flags(service_account="reader"))
@@ -204,6 +212,17 @@ def test_the_registry_tells_the_size_and_what_is_missing(
     found = {each.code: each for each in report(folder, find=find).findings}
     assert found["artifact-missing"].what == "payment-model-v2: there is nothing at s3://checked/payment-model-v2.onnx"
     assert found["cache-below-model"].what.startswith("payment-model-v1: its model has 1Mi")
+
+
+def test_without_a_cluster_the_files_are_checked_and_a_note_says_so(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, s3: S3Server
+) -> None:
+    for name, value in {**s3.environment(), "KUBECONFIG": str(folder / "none")}.items():
+        monkeypatch.setenv(name, value)
+    said = CliRunner().invoke(scalezero, ["check", "-f", str(folder)])
+    assert said.exit_code == 0
+    assert "note: the cluster could not be asked: no cluster is named" in said.output
+    assert CliRunner().invoke(scalezero, ["check", "-f", str(folder), "--context", "other"]).exit_code == 2
 
 
 def run(*words: str) -> Result:
