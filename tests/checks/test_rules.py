@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from knative.checks.finding import Rule
 from knative.checks.rules import RULES
-from tests.checks.cases import CASES, Case, check
+from tests.checks.cases import CASES, ROOT, Case, check
 
+README = (ROOT / "README.md").read_text("utf-8")
 BY_CODE = {rule.code: rule for rule in RULES}
 
 
@@ -36,3 +38,8 @@ def test_a_rule_finds_what_it_is_for(code: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("code", CASES)
 def test_a_near_miss_is_no_finding(code: str, tmp_path: Path) -> None:
     assert code not in {each.code for each in check(CASES[code][1], tmp_path)}
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
+def test_every_code_stands_in_the_readme_with_its_reason(rule: Rule) -> None:
+    assert f"| `{rule.code}` | {rule.severity} | {rule.why} |" in README
