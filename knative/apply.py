@@ -12,7 +12,8 @@ from typing import Final
 from knative.cluster import Cluster
 from knative.errors import ClusterError, NotUp, Outrun, PlanRefused
 from knative.objects import Manifest, Ref, ref_of
-from knative.plan import Action, Plan
+from knative.plan import Action, Plan, holder_of_traffic
+from knative.readiness import shares
 from knative.waiting import Tell, wait
 
 _ATTEMPTS: Final = 5  # to write over an object whose status others write at the same time
@@ -96,7 +97,8 @@ class _Run:
             if _identity(live) != _identity(self.known.get(ref)):
                 break
             try:
-                self.known[ref] = self.cluster.apply(_over(manifest, live), force=self.force or action.force)
+                fitted = _over(manifest, live) if live else manifest
+                self.known[ref] = self.cluster.apply(fitted, force=self.force or action.force)
             except Outrun:  # its status was written in between; another look tells whether it is more than that
                 continue
             return
@@ -110,19 +112,20 @@ def _identity(manifest: Manifest | None) -> tuple[object, object] | None:
     return manifest["metadata"].get("uid"), manifest["metadata"].get("generation")
 
 
-def _over(manifest: Manifest, live: Manifest | None) -> Manifest:
+def _over(manifest: Manifest, live: Manifest) -> Manifest:
     """Fit the manifest to the object just seen, and have the API server refuse it for any other.
 
     Knative fills in no defaults where a template keeps its revision's name, and refuses one that differs: the template
-    of a revision that is there is sent back as it is.
+    of a revision that is there is sent back as it is. Traffic that others have set and that stays is left out, so that
+    it stays theirs.
     """
-    if live is None:
-        return manifest
     version = {"resourceVersion": live["metadata"]["resourceVersion"]}
-    fitted = {**manifest, "metadata": {**manifest["metadata"], **version}}
+    spec = dict(manifest.get("spec", {}))
     if _template_name(manifest) is not None and _template_name(manifest) == _template_name(live):
-        fitted["spec"] = {**manifest["spec"], "template": live["spec"]["template"]}
-    return fitted
+        spec["template"] = live["spec"]["template"]
+    if "traffic" in spec and holder_of_traffic(live) and shares(spec["traffic"]) == shares(live["spec"]["traffic"]):
+        del spec["traffic"]
+    return {**manifest, "metadata": {**manifest["metadata"], **version}, **({"spec": spec} if spec else {})}
 
 
 def _template_name(manifest: Manifest) -> str | None:

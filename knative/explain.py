@@ -52,14 +52,15 @@ def last_lines(cluster: Cluster, pod: Manifest) -> tuple[str, ...]:
 
 
 def readable(line: str) -> str:
-    """Take a line's level and message out of the JSON that the runtime logs; another line stays as it is."""
+    """Take level, message and reason out of a line of JSON, as the runtime logs; another line stays as it is."""
     try:
         entry = json.loads(line)
     except ValueError:
         return line
     if not isinstance(entry, dict) or "message" not in entry:
         return line
-    return f"{entry.get('level', 'INFO')} {entry['message']}"
+    reason = f": {entry['reason']}" if "reason" in entry else ""
+    return f"{entry.get('level', 'INFO')} {entry['message']}{reason}"
 
 
 def told_by_runtime(body: bytes) -> str | None:

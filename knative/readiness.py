@@ -93,19 +93,17 @@ def condition(manifest: Manifest, kind: str) -> Mapping[str, str]:
 
 def routed(manifest: Manifest) -> bool:
     """Tell whether the traffic that a Service or a Route wants is what it has."""
-    wanted, had = (_shares(manifest.get(part, {}).get("traffic") or ()) for part in ("spec", "status"))
-    return wanted == had
+    return shares(manifest["spec"].get("traffic")) == shares(manifest.get("status", {}).get("traffic"))
 
 
-def _shares(traffic: Iterable[Manifest]) -> set[tuple[object, ...]]:
-    """Compare targets by their revision, unless they follow the latest; Knative fills that one in."""
+def shares(traffic: Iterable[Manifest] | None) -> set[tuple[object, int, str]]:
+    """Give a traffic block as what can be compared: revision, percent and tag of each target.
+
+    A target that follows the latest revision is compared as that: Knative fills the revision's name in.
+    """
     return {
-        (
-            True if each.get("latestRevision") else each.get("revisionName"),
-            each.get("percent") or 0,
-            each.get("tag") or "",
-        )
-        for each in traffic
+        (bool(each.get("latestRevision")) or each.get("revisionName"), each.get("percent") or 0, each.get("tag") or "")
+        for each in traffic or ()
     }
 
 
@@ -126,9 +124,10 @@ def _route(manifest: Manifest) -> Verdict:
 
 
 def _service(manifest: Manifest) -> Verdict:
-    """Judge by its traffic: its latest revision may have failed and be out of it."""
-    if condition(manifest, "ConfigurationsReady").get("status") == "Unknown":
-        return _by_condition(manifest, "ConfigurationsReady")  # the routes are looked at after it
+    """Judge by its traffic: its latest revision may have failed, or be on its way, and be out of it."""
+    latest = condition(manifest, "ConfigurationsReady")
+    if latest.get("status") == "Unknown" and latest.get("reason") == "OutOfDate":  # the routes are looked at after it
+        return Pending(_sentence(latest))
     judged = _by_condition(manifest, "RoutesReady")
     return Pending(_PHRASES["TrafficNotMigrated"]) if judged == Ready() and not routed(manifest) else judged
 
