@@ -117,11 +117,8 @@ def deployment(
     """
     variables = variables_of(written, environ) if written else Variables(Settings(cache_dir=Path(CACHE_PATH)), {}, {})
     function = written.function if written else None
-    image = flags.image or (function.image if function else None)
-    if not image:
-        raise BadSetting("image", value="nothing", allowed="the image of the runtime: --image, or `image` in func.yaml")
     said = {
-        "image": image,
+        "image": flags.image or (function.image if function else None) or None,
         "namespace": flags.namespace or (function.namespace if function else None) or namespace,
         "service_account": flags.service_account or (function.deploy.service_account_name if function else None),
         **(_options(written) if written else {}),

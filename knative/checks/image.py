@@ -21,7 +21,9 @@ _LOCAL: Final = frozenset({"dev.local", "kind.local", "ko.local"})
 
 def check(subject: Subject) -> Iterator[Finding]:
     """Look at the image."""
-    image = subject.options.image
+    if not subject.resources.model_versions:
+        return  # a Deployment that is taken as it is names its own
+    image = subject.options.image or ""
     where = subject.place_unless(subject.flags.image, subject.place_in_function("image"))
     if not subject.image_named:
         yield IMAGE_UNNAMED.found("no image is named", fix="--image, or `image` in func.yaml", where=where)

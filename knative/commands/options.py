@@ -1,30 +1,20 @@
 """The options that verbs share, and what they mean: which resources, deployed how, to which cluster."""
 
+import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 import click
 
-from knative.manifests import Deployment, S3Access
+from knative.function import Flags, function_for, handler_for
+from knative.function import deployment as deployment_options
+from knative.manifests import Deployment
+from knative.resources import Resources
 from runtime.errors import BadSetting
-from runtime.settings import Settings
 
-SOURCE = "main.py"
+FUNCTIONS = "functions"
 F = TypeVar("F", bound=Callable[..., object])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
-    """What the flags of one call say; None says nothing."""
-
-    image: str | None = None
-    namespace: str | None = None
-    context: str | None = None
-    service_account: str | None = None
-    s3_secret: str | None = None
-    s3_endpoint: str | None = None
 
 
 def files(command: F) -> F:
@@ -73,26 +63,33 @@ def force(command: F) -> F:
     return click.option("--force-conflicts", "force", is_flag=True, help=text)(command)
 
 
-def options_for(paths: tuple[Path, ...], chosen: Chosen, *, namespace: str) -> Deployment:
-    """Work out how the resources in `paths` are deployed. Raises `BadSetting`."""
-    if chosen.image is None:
-        raise BadSetting(
-            "--image", value="nothing", allowed="the image of the runtime, here or as `image` in func.yaml"
-        )
-    known = Deployment(
-        image=chosen.image,
+def options_for(paths: tuple[Path, ...], resources: Resources, flags: Flags, *, namespace: str) -> Deployment:
+    """Work out how the resources in `paths` are deployed; `namespace` holds where nobody says another.
+
+    Raises `BadManifest` for a func.yaml, `BadSetting` for a flag, and for a function that the image cannot have.
+    """
+    handler = handler_for(paths)
+    options = deployment_options(
+        function_for(paths, resources.models),
+        environ=os.environ,
+        flags=flags,
+        handler=handler and in_image(handler),
         namespace=namespace,
-        service_account=chosen.service_account,
-        s3=S3Access(secret=chosen.s3_secret, endpoint_url=chosen.s3_endpoint),
     )
-    return replace(known, runtime=_with_function(paths, known.runtime))
+    if handler and options.runtime.function_source is None:
+        allowed = (
+            f"one in a folder of {FUNCTIONS}/, all of which the image holds (scripts/image builds it), or its path in "
+            "an image of your own as FUNCTION_SOURCE in func.yaml"
+        )
+        raise BadSetting("function", value=str(handler), allowed=allowed)
+    return options
 
 
-def _with_function(paths: tuple[Path, ...], runtime: Settings) -> Settings:
-    """Serve the author's function that lies beside the manifests, if one does."""
-    folders = dict.fromkeys(path if path.is_dir() else path.parent for path in paths)
-    found = [folder / SOURCE for folder in folders if (folder / SOURCE).is_file()]
-    if len(found) > 1:
-        some = " and ".join(map(str, found))
-        raise BadSetting("-f", value=some, allowed="the manifests of one function at a time")
-    return replace(runtime, function_source=found[0]) if found else runtime
+def in_image(handler: Path) -> Path | None:
+    """Say where the image has an author's function; None where it has it not.
+
+    The image has the folder functions/ in its working directory, so functions/NAME/main.py is there, wherever the
+    command runs.
+    """
+    folder = handler.resolve().parent
+    return Path(FUNCTIONS, folder.name, handler.name) if folder.parent.name == FUNCTIONS else None

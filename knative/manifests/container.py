@@ -6,13 +6,16 @@ from knative.manifests import names
 from knative.manifests.environment import environment
 from knative.manifests.options import Compute, Deployment
 from knative.manifests.quantities import canonical_bytes, canonical_cpu
+from runtime.errors import BadSetting
 from runtime.settings import Settings
 
 Manifest = dict[str, Any]  # as JSON has it
 
 
 def container(settings: Settings, options: Deployment) -> Manifest:
-    """Write the container."""
+    """Write the container. Raises `BadSetting` where no image is known."""
+    if options.image is None:
+        raise BadSetting("image", value="nothing", allowed="the image of the runtime: --image, or `image` in func.yaml")
     return {
         "name": names.CONTAINER,
         "image": options.image,

@@ -67,7 +67,7 @@ class S3Access:
 class Deployment:
     """Options of one deployment, the same for all its models."""
 
-    image: str
+    image: str | None = None  # of the runtime; none: nothing of ours is deployed
     namespace: str = "default"
     min_scale: int = 0  # pods kept without any request
     max_scale: int = 10  # most pods of a revision; 0: no bound
@@ -84,7 +84,8 @@ class Deployment:
 
     def __post_init__(self) -> None:
         """Raise `BadSetting` for an option that the cluster would refuse."""
-        _matching("image", self.image, _IMAGE, "the reference of an image, such as registry.example/scalezero:0.1")
+        if self.image is not None:
+            _matching("image", self.image, _IMAGE, "the reference of an image, such as registry.example/scalezero:0.1")
         _matching("namespace", self.namespace, _NAME, "the name of a namespace")
         in_bytes("cache_size", self.cache_size)
         if given := self.environment.keys() & GIVEN_BY_KNATIVE:
