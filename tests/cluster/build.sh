@@ -89,7 +89,7 @@ exec 8>"$BUILT/lock"
 flock 8
 touch "$BUILT"
 [ -f "$BUILT/$part" ] && exit
-say "building the programs of $part into $BUILT (from empty caches some six minutes; log: $BUILT/$part.log)"
+say "building the programs of $part into $BUILT; from empty caches that takes minutes (log: $BUILT/$part.log)"
 started=$SECONDS
 "$part" >"$BUILT/$part.log" 2>&1 || { tail -n 15 "$BUILT/$part.log" >&2; fail "the build of $part failed; the whole story: $BUILT/$part.log"; }
 touch "$BUILT/$part"

@@ -4,7 +4,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
 mkdir -p "$PKI"
 cd "$PKI"
-exec 2>"$LOG/certificates.log" # openssl tells its progress there
+exec 2>certificates.log # openssl tells its progress there
 
 key() { openssl ecparam -name prime256v1 -genkey -noout -out "$1.key"; }
 

@@ -48,8 +48,12 @@ mount_cgroups() {
   done < <(hierarchies)
 }
 
-# The processes in a cgroup and those below it.
-members() { find "$1" -name cgroup.procs -exec cat {} + 2>/dev/null; }
+# Ends the processes in a cgroup and in those below it.
+end_members() {
+  local members
+  mapfile -t members < <(find "$1" -name cgroup.procs -exec cat {} + 2>/dev/null)
+  [ ${#members[@]} = 0 ] || kill -KILL "${members[@]}" 2>/dev/null || true
+}
 
 # Ends whatever is left in there, and removes the folders.
 remove_cgroups() {
@@ -58,7 +62,7 @@ remove_cgroups() {
   while read -r folder; do
     for try in $(seq 50); do
       [ -d "$folder" ] || break
-      members "$folder" | xargs -r kill -KILL 2>/dev/null || true
+      end_members "$folder"
       find "$folder" -depth -type d -exec rmdir {} + 2>/dev/null || true
       [ ! -d "$folder" ] || sleep 0.1
     done

@@ -50,7 +50,7 @@ s3_secret() {
 }
 
 base() {
-  until_done 90 kubectl get --raw=/readyz
+  until_done 60 kubectl get --raw=/readyz
   name_server
   until_done 60 kubectl get node "$NODE"
   kubectl wait "node/$NODE" --for=condition=Ready --timeout=90s >/dev/null

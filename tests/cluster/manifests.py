@@ -1,6 +1,6 @@
 """Prints Knative's own YAML, as its modules ship it, changed where a cluster of one small node wants it otherwise.
 
-usage: manifests.py UPSTREAM DOMAIN TAG PART     UPSTREAM holds a folder for each module (build.sh), PART is a key of PARTS
+usage: manifests.py UPSTREAM DOMAIN TAG PART     UPSTREAM has a folder for each module (build.sh); PART is one of PARTS
 """
 
 import re
@@ -139,7 +139,7 @@ def settings(config_map: str, cluster: Cluster) -> Mapping[str, str]:
 
 
 def hasten(container: Manifest) -> None:
-    """Ask for less of the node, and look for readiness each second; a hook that wants a shell has none in our images."""
+    """Ask for less of the node, look for readiness each second; a hook that wants a shell finds none in our images."""
     container.setdefault("resources", {})["requests"] = dict(REQUESTS)
     container.pop("lifecycle", None)
     if "readinessProbe" in container:

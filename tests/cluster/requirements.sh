@@ -99,7 +99,6 @@ rehearse() {
 check() {
   complaints=0
   if [ "$(uname -s)" != Linux ]; then complain "the cluster runs on Linux only, and this is $(uname -s)"; fi
-  if [ "$(id -u)" != 0 ]; then complain "the cluster makes namespaces and mounts: start it as root (sudo -E scripts/cluster up)"; fi
   check_packages
   check_go
   check_room

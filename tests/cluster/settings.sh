@@ -67,4 +67,13 @@ inside() {
   "${WAY_IN[@]}" "$@"
 }
 
+# The parts that have been started and run no more.
+ended_parts() {
+  local file name
+  for file in "$STATE"/parts/*.pid; do
+    name=${file##*/}
+    inside test -d "/proc/$(cat "$file")" || echo "${name%.pid}"
+  done
+}
+
 kubectl() { inside KUBECONFIG="$ADMIN" "$BIN/kubectl" "$@"; }

@@ -16,18 +16,19 @@ lap() { say "$1 after $SECONDS s"; }
 
 # A failed start leaves nothing running, and its logs.
 gave_up() {
-  local status=$? log
+  local status=$? log ended=
   [ "$status" = 0 ] && return
-  echo "scripts/cluster: could not bring the cluster up; the last words of its parts (all of them: $LOG):" >&2
+  if running; then ended=$(ended_parts | paste -sd ' '); fi
+  echo "scripts/cluster: could not bring the cluster up${ended:+ ($ended ended)}; the last words of its parts (all of them: $LOG):" >&2
   for log in "$LOG"/*.log; do [ ! -s "$log" ] || { echo "== ${log##*/}" && tail -n 3 "$log" | cut -c1-300; } >&2; done
-  "$HERE/down.sh" >/dev/null || true
+  "$HERE/down.sh" --unlocked >/dev/null || true
 }
 
 begin() {
   rm -rf "$STATE"
   mkdir -p "$LOG" "$STATE/parts"
   ln -s "$BUILT" "$PROGRAMS"
-  "$HERE/certificates.sh"
+  "$HERE/certificates.sh" || fail "openssl made no certificates: $(tail -n 1 "$PKI/certificates.log")"
   "$HERE/configuration.sh"
   make_cgroups
   (
