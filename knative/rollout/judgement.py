@@ -1,8 +1,8 @@
 """Whether the numbers speak against the new revision: its errors, its latency and its crashes beside the old ones'.
 
-Only evidence counts. A share of failures is known as an interval (Wilson's score interval), and the new revision is
-blamed when even the lower end of its interval is past the upper end of the others' plus an allowance. The fewer
-requests were seen, the wider the intervals: one failure out of three is no evidence, and neither is silence.
+Only evidence counts. The others' share of failures is known up to an upper bound (Wilson's), to which an allowance is
+added; the new revision is blamed when what it shows would come by chance once in a thousand times if it kept to that
+(the exact binomial tail). So one failure of many is no evidence, and neither is silence.
 
 Latency is compared where a histogram is exact, at the ends of its buckets. If the new revision kept to the limit, at
 most 5 % of its answers would be slower than limit x the others' 95th percentile, rounded up to the next end of a
@@ -13,8 +13,9 @@ import math
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-# Standard deviations; about one in a thousand on either side, as a step is looked at some thirty times.
-_SURENESS: Final = 3.0
+_UNLIKELY: Final = 0.001  # a step is looked at some thirty times, on numbers that mostly stay
+_SURENESS: Final = 3.0  # standard deviations: about the same
+_NEGLIGIBLE: Final = 1e-12  # of a sum
 _PERCENTILE: Final = 0.95
 
 
@@ -55,25 +56,34 @@ class Limits:
     halts: bool = False  # leave the split as it is for a person to look at, instead of going back
 
 
-class Interval(NamedTuple):
-    """Where a share lies, for all that is known."""
-
-    low: float
-    high: float
-
-
-def wilson(hits: int, count: int) -> Interval:
-    """Bound a share from a sample of it; count is 0 for nothing known.
+def at_most(hits: int, count: int) -> float:
+    """Bound the share that a sample of at least one comes from.
 
     Source: Wilson (1927), Probable inference, the law of succession, and statistical inference.
     """
-    if count == 0:
-        return Interval(0.0, 1.0)
     share, square = hits / count, _SURENESS**2
     middle = share + square / (2 * count)
     reach = _SURENESS * math.sqrt(share * (1 - share) / count + square / (4 * count**2))
-    scale = 1 + square / count
-    return Interval(max(0.0, (middle - reach) / scale), min(1.0, (middle + reach) / scale))
+    return min(1.0, (middle + reach) / (1 + square / count))
+
+
+def by_chance(hits: int, count: int, share: float) -> float:
+    """Say how likely `hits` or more of `count` are, where each is one with the probability `share`.
+
+    The exact binomial tail, from its largest term on; 1 where there are no more hits than is to be expected anyway.
+    """
+    if hits <= count * share:
+        return 1.0
+    if share <= 0:
+        return 0.0
+    ways = math.lgamma(count + 1) - math.lgamma(hits + 1) - math.lgamma(count - hits + 1)
+    term = total = math.exp(ways + hits * math.log(share) + (count - hits) * math.log1p(-share))
+    for more in range(hits, count):
+        term *= (count - more) / (more + 1) * share / (1 - share)
+        total += term
+        if term <= total * _NEGLIGIBLE:
+            break
+    return total
 
 
 def against(new: Sample, old: Sample, limits: Limits) -> str | None:
@@ -105,22 +115,21 @@ def percentile(sample: Sample, share: float = _PERCENTILE) -> float:
 
 
 def _errors(new: Sample, old: Sample, limits: Limits) -> str | None:
-    usual = wilson(old.errors, old.requests).high if old.requests else 0.0
-    if wilson(new.errors, new.requests).low <= usual + limits.max_error_rate:
+    usual = at_most(old.errors, old.requests) if old.requests else 0.0
+    if by_chance(new.errors, new.requests, usual + limits.max_error_rate) >= _UNLIKELY:
         return None
-    return f"{_rate(new)} of its requests failed, and {_rate(old)} of the others'"
+    return f"{new.errors} of its {new.requests} requests failed, of the others' {old.requests} {old.errors}"
 
 
 def _latency(new: Sample, old: Sample, limits: Limits) -> str | None:
     answers = sum(count for _, count in new.seconds)
     bound = _slow(old, limits.max_latency)
     slow = sum(count for start, count in _starts(new) if start >= bound)
-    if not slow or wilson(slow, answers).low <= 1 - _PERCENTILE:
+    if by_chance(slow, answers, 1 - _PERCENTILE) >= _UNLIKELY:
         return None
-    usual = percentile(old)
     return (
         f"{slow} of its {answers} answers took longer than {bound:g} s, "
-        f"which is more than {limits.max_latency:g} x the others' 95th percentile ({usual:.3g} s)"
+        f"which is more than {limits.max_latency:g} x the others' 95th percentile ({percentile(old):.3g} s)"
     )
 
 
@@ -139,7 +148,3 @@ def _starts(sample: Sample) -> list[tuple[float, int]]:
     """Give each bucket by its lower end."""
     ends = [end for end, _ in sample.seconds]
     return list(zip([0.0, *ends[:-1]], (count for _, count in sample.seconds), strict=True)) if ends else []
-
-
-def _rate(sample: Sample) -> str:
-    return f"{sample.errors} of {sample.requests}"

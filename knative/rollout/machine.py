@@ -114,7 +114,7 @@ def abort(state: State, *, now: float) -> State:
 
 def schedule(state: State) -> tuple[Stage, ...]:
     """Tell all that is ahead, if nothing speaks against it and pods come up at once."""
-    ahead = state.steps[max(0, state.step) :]
+    ahead = () if state.is_over else state.steps[max(0, state.step) :]
     return tuple(
         Stage(index * state.limits.interval, shifted(state.stable, state.target, percent))
         for index, percent in enumerate(ahead)
@@ -148,16 +148,20 @@ def _warming(state: State, facts: Facts) -> Decision:
 
 def _settling(state: State, facts: Facts) -> Decision:
     if facts.settled:
-        return Decision("wait", replace(state, phase="watching", since=facts.now), "the Route has taken the split")
+        return Decision(
+            "wait",
+            replace(state, phase="watching", since=facts.now),
+            f"the Route has taken it: watched for {state.limits.interval:g} s",
+        )
     if facts.now - state.since >= state.limits.patience:
         waited = f"the Route did not take the split within {state.limits.patience:g} s"
         return _failed(state, facts, f"{waited}: {facts.reason}" if facts.reason else waited)
-    return Decision("wait", state, "the Route has not taken the split yet")
+    return Decision("wait", state, "the Route has not taken it yet")
 
 
 def _watching(state: State, facts: Facts) -> Decision:
     if facts.now - state.since < state.limits.interval:
-        return Decision("wait", state, "nothing speaks against it so far")
+        return Decision("wait", state)
     if state.step == len(state.steps) - 1:
         return _over("finish", state, facts, "")
     return _warming(replace(state, phase="warming", since=facts.now), facts)
@@ -166,7 +170,7 @@ def _watching(state: State, facts: Facts) -> Decision:
 def _shift(state: State, facts: Facts) -> Decision:
     others = state.others.plus(facts.old)._replace(crashes=0)  # crashes are counted by the step
     ahead = replace(state, step=state.step + 1, phase="settling", since=facts.now, others=others)
-    return Decision("shift", ahead, "it is Ready, and a pod of it is up")
+    return Decision("shift", ahead)
 
 
 def _failed(state: State, facts: Facts, reason: str) -> Decision:

@@ -236,9 +236,9 @@ class Rollout:
             self._sleep(_SOON)
 
     def _tell(self, decision: Decision, facts: Facts) -> None:
-        """Tell what happened, and a wait once."""
+        """Tell what happened, and what is waited for once."""
         line = f"{decision.verb} {decision.why} {told(decision.state.split)}"
-        if decision.is_written or line != self._told:
+        if decision.is_written or (decision.why and line != self._told):
             split = facts.live if decision.verb == "halt" else decision.state.split
             self._say(Progress(facts.now, decision.verb, split, decision.why, facts.new, facts.old))
         self._told = line

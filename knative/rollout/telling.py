@@ -13,7 +13,7 @@ from knative.rollout.split import Split, told
 
 _WORDS: Final = {
     "warm": "warming",
-    "wait": "watching",
+    "wait": "waiting",
     "shift": "shifted",
     "finish": "done",
     "roll_back": "rolled back",
@@ -25,8 +25,8 @@ def line(progress: Progress) -> str:
     """Write it for a person: when, what, the split, why, and what the step had shown."""
     at = datetime.fromtimestamp(progress.at, UTC).astimezone().strftime("%H:%M:%S")
     parts = [f"{at}  {_WORDS[progress.verb]:<11}  {told(progress.split)}", progress.why]
-    if progress.new.requests or progress.old.requests:
-        parts.append(f"it answered {_shown(progress.new)}; the others {_shown(progress.old)}")
+    if progress.verb != "wait" and (progress.new.requests or progress.old.requests):
+        parts.append(f"until now it answered {_shown(progress.new)}, the others {_shown(progress.old)}")
     return "; ".join(part for part in parts if part)
 
 

@@ -1,0 +1,101 @@
+"""Which rollouts a command may begin, go on with or give up, and what it is told otherwise."""
+
+from dataclasses import replace
+
+import pytest
+
+from knative.rollout.errors import NoRollout, RolloutUnderWay, SplitChanged
+from knative.rollout.judgement import Limits
+from knative.rollout.machine import Phase, State, begin
+from knative.rollout.opening import STEPS, Found, closing, opening
+from knative.rollout.split import Share, Split
+
+STABLE = (Share("m-v1", 100),)
+LIMITS = Limits(interval=1)
+
+
+def recorded(step: int = 1, phase: Phase = "watching") -> State:
+    state = begin("m-v2", stable=STABLE, steps=(5, 25, 100), limits=Limits(), now=0)
+    return replace(state, step=step, phase=phase)
+
+
+def found(state: State | None, live: Split | None = None) -> Found:
+    split = live or (state.split if state else STABLE)
+    return Found(model="m", live=split, changed_by="kn (user ann)", recorded=state)
+
+
+def opened(there: Found, target: str = "m-v2", steps: tuple[int, ...] | None = None, *, adopt: bool = False) -> State:
+    return opening(there, target, steps=steps, limits=LIMITS, now=9, adopt=adopt)
+
+
+def test_without_a_record_it_begins_from_the_split_as_it_stands() -> None:
+    state = opened(found(None))
+    assert (state.stable, state.steps, state.step, state.phase) == (STABLE, STEPS, -1, "warming")
+    assert opened(found(None), steps=(50,)).steps == (50,)
+
+
+@pytest.mark.parametrize("phase", ["done", "rolled_back"])
+def test_after_one_that_is_over_it_begins_anew(phase: Phase) -> None:
+    assert opened(found(recorded(phase=phase), STABLE), "m-v3").target == "m-v3"
+
+
+@pytest.mark.parametrize("phase", ["warming", "settling", "watching", "halted"])
+@pytest.mark.parametrize("steps", [None, (5, 25, 100)])
+def test_the_same_one_goes_on_with_the_limits_of_now(phase: Phase, steps: tuple[int, ...] | None) -> None:
+    state = opened(found(recorded(phase=phase)), steps=steps)
+    assert (state.step, state.phase, state.since, state.limits) == (1, "settling", 9, LIMITS)
+
+
+def test_one_that_had_not_shifted_yet_goes_on_with_warming() -> None:
+    assert opened(found(recorded(-1, "warming"))).phase == "warming"
+
+
+@pytest.mark.parametrize(
+    ("target", "steps", "asked"), [("m-v3", None, "one to m-v3"), ("m-v2", (10, 100), "one with the steps 10,100")]
+)
+def test_another_one_meanwhile_is_refused_with_the_ways_out(
+    target: str, steps: tuple[int, ...] | None, asked: str
+) -> None:
+    with pytest.raises(RolloutUnderWay) as caught:
+        opened(found(recorded()), target, steps)
+    assert str(caught.value) == (
+        "m is in the middle of a rollout to m-v2 with the steps 5,25,100, watching at 75 % m-v1, 25 % m-v2, "
+        f"and {asked} was asked for; go on with that one, --abort it, or --adopt the split as it stands and begin anew"
+    )
+
+
+def test_a_split_that_was_changed_meanwhile_is_refused_with_who_did_it() -> None:
+    live = (Share("m-v1", 10), Share("m-v2", 90))
+    said = r"kn \(user ann\) has changed the split of m to 10 % m-v1, 90 % m-v2"
+    with pytest.raises(SplitChanged, match=said):
+        opened(found(recorded(), live))
+    with pytest.raises(SplitChanged, match=said):
+        closing(found(recorded(), live), now=9)
+
+
+def test_adopting_begins_anew_from_what_stands_whatever_was_recorded() -> None:
+    live = (Share("m-v1", 90), Share("m-v2", 10))
+    state = opened(found(recorded(), live), steps=(5, 25), adopt=True)
+    assert (state.stable, state.steps, state.step) == (live, (25,), -1)
+
+
+@pytest.mark.parametrize("phase", ["warming", "settling", "watching", "halted"])
+def test_one_that_is_under_way_can_be_given_up(phase: Phase) -> None:
+    state = closing(found(recorded(phase=phase)), now=9)
+    assert (state.phase, state.split, state.reason) == ("rolled_back", STABLE, "aborted")
+
+
+@pytest.mark.parametrize(
+    ("state", "last"),
+    [
+        (None, "there never was one"),
+        (
+            replace(recorded(phase="rolled_back"), reason="it was slow"),
+            "the last one was to m-v2 with the steps 5,25,100, rolled back at 100 % m-v1: it was slow",
+        ),
+    ],
+)
+def test_with_none_under_way_there_is_nothing_to_give_up(state: State | None, last: str) -> None:
+    with pytest.raises(NoRollout) as caught:
+        closing(found(state), now=9)
+    assert str(caught.value) == f"no rollout of m is under way; {last}"

@@ -1,0 +1,65 @@
+"""What a person reads and what a program reads are the same facts."""
+
+import json
+import math
+
+import yaml
+
+from knative.rollout import telling
+from knative.rollout.judgement import Limits, Sample
+from knative.rollout.machine import begin
+from knative.rollout.run import Progress
+from knative.rollout.split import Share
+
+SPLIT = (Share("m-v1", 95), Share("m-v2", 5))
+SHIFT = Progress(
+    1_795_455_662.25,
+    "shift",
+    SPLIT,
+    "",
+    Sample(100, 1, ((0.01, 99), (math.inf, 0))),
+    Sample(5, 0, ((0.01, 0), (math.inf, 5)), 2),
+)
+WARM = Progress(1_795_455_662.25, "warm", SPLIT, "it has no pod that takes requests yet")
+
+
+def test_a_line_says_what_happened_why_and_what_the_step_showed() -> None:
+    assert telling.line(SHIFT)[8:] == (
+        "  shifted      95 % m-v1, 5 % m-v2; until now it answered 100 (1 failed, p95 9.5 ms), "
+        "the others 5 (0 failed, p95 over the last bucket, 2 restarts)"
+    )
+    assert telling.line(WARM)[8:] == "  warming      95 % m-v1, 5 % m-v2; it has no pod that takes requests yet"
+
+
+def test_a_wait_is_told_without_numbers_that_have_only_begun() -> None:
+    assert "answered" not in telling.line(SHIFT._replace(verb="wait", why="the Route has not taken it yet"))
+
+
+def test_a_program_gets_plain_values() -> None:
+    expected = {
+        "time": "2026-11-23T17:41:02.250Z",
+        "event": "shift",
+        "split": {"m-v1": 95, "m-v2": 5},
+        "why": "",
+        "target": {"requests": 100, "errors": 1, "restarts": 0, "p95Seconds": 0.0095},
+        "others": {"requests": 5, "errors": 0, "restarts": 2, "p95Seconds": None},
+    }
+    text = telling.written(telling.values(SHIFT), "json")
+    assert json.loads(text) == expected
+    assert "\n" not in text
+    both = "\n".join([telling.written(telling.values(SHIFT), "yaml"), telling.written(telling.values(WARM), "yaml")])
+    assert [each["event"] for each in yaml.safe_load_all(both)] == ["shift", "warm"]
+
+
+def test_a_schedule_is_times_and_splits() -> None:
+    state = begin("m-v2", stable=(Share("m-v1", 100),), steps=(5, 100), limits=Limits(interval=90), now=0)
+    assert telling.schedule_lines(state) == [
+        "warm m-v2, now at 100 % m-v1",
+        "    +0:00  95 % m-v1, 5 % m-v2",
+        "    +1:30  100 % m-v2",
+        "    +3:00  done, where nothing speaks against it",
+    ]
+    assert telling.schedule_values(state) == [
+        {"afterSeconds": 0, "split": {"m-v1": 95, "m-v2": 5}},
+        {"afterSeconds": 90, "split": {"m-v2": 100}},
+    ]
