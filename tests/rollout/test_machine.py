@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from knative.rollout.judgement import NOTHING, Limits, Sample
@@ -34,7 +34,7 @@ class Weather:
 GOOD = Weather()
 weathers = st.builds(
     Weather,
-    after=st.floats(0.1, 120),
+    after=st.floats(5, 120),
     settled=st.booleans(),
     ready=st.sampled_from([True, True, True, None, False]),
     pods=st.integers(0, 3),
@@ -81,6 +81,7 @@ def written(decisions: list[Decision]) -> list[Split]:
     return [each.state.split for each in decisions if each.verb == "shift"]
 
 
+@settings(deadline=None)  # hundreds of decisions
 @given(stable=splits(), rising=steps, seen=sky, last=st.sampled_from([GOOD, Weather(new=NOTHING)]) | weathers)
 def test_it_always_ends_whatever_happens(
     stable: Split, rising: tuple[int, ...], seen: list[Weather], last: Weather
