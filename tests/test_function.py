@@ -65,10 +65,9 @@ def test_a_namespace_is_the_flags_then_the_files_then_the_contexts() -> None:
     assert options(f"{LEAST}namespace: there\n").namespace == "there"
 
 
-def test_without_a_func_yaml_the_flags_say_it() -> None:
+def test_without_a_func_yaml_the_flags_say_it_or_nobody() -> None:
     assert deployment(None, environ={}, flags=Flags(image="a:1")) == Deployment(image="a:1")
-    with pytest.raises(BadSetting, match=r"image='nothing': expected the image of the runtime: --image, or `image` in"):
-        deployment(None, environ={}, flags=NO_FLAGS)
+    assert deployment(None, environ={}, flags=NO_FLAGS) == Deployment()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Final
 
 from runtime.errors import BadSetting
 
-_CPU: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(m?)")
+_CPU: Final = re.compile(r"(?P<milli>[0-9]{1,9})m|(?P<whole>[0-9]{1,9}(?:\.[0-9]{1,3})?)")
 _MEMORY: Final = re.compile(r"([0-9]{1,15})(|[kMGT]|[KMGT]i)")
 _DECIMAL: Final = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _BINARY: Final = {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
@@ -21,7 +21,7 @@ def cores(text: str) -> Decimal:
     found = _CPU.fullmatch(text)
     if not found:
         raise BadSetting("cpu", value=text, allowed='CPUs such as "250m" or "1.5"')
-    return Decimal(found[1]) / (1000 if found[2] else 1)
+    return Decimal(found["milli"]) / 1000 if found["milli"] else Decimal(found["whole"])
 
 
 def in_bytes(name: str, text: str) -> int:
@@ -33,8 +33,8 @@ def in_bytes(name: str, text: str) -> int:
 
 
 def canonical_cpu(text: str) -> str:
-    """Write CPUs as the API server does: "1" for "1000m", "1500m" for "1.5"; a part of a millicore is rounded up."""
-    milli = int((cores(text) * 1000).to_integral_value(rounding="ROUND_CEILING"))
+    """Write CPUs as the API server does: "1" for "1000m", "1500m" for "1.5"."""
+    milli = int(cores(text) * 1000)
     return f"{milli}m" if milli % 1000 else str(milli // 1000)
 
 

@@ -2,6 +2,8 @@ import pytest
 
 from knative.manifests import Compute, Deployment, S3Access
 from knative.manifests.capacity import timeout_seconds
+from knative.manifests.container import container
+from knative.manifests.quantities import canonical_bytes, canonical_cpu
 from runtime.errors import BadSetting
 from runtime.settings import Settings
 
@@ -51,3 +53,36 @@ def test_a_timeout_covers_pull_wait_and_end_up_to_what_knative_takes() -> None:
 def test_an_end_that_knative_would_cut_short_is_refused() -> None:
     with pytest.raises(BadSetting, match="grace_period"):
         timeout_seconds(Settings(grace_period=571.0))
+
+
+def test_only_what_runs_our_image_asks_for_one() -> None:
+    assert Deployment().image is None
+    with pytest.raises(BadSetting, match=r"image='nothing': expected the image of the runtime: --image, or `image` in"):
+        container(Settings(), Deployment())
+
+
+def test_a_variable_that_knative_sets_itself_is_refused() -> None:
+    with pytest.raises(BadSetting, match="K_SERVICE"):
+        Deployment(environment={"K_SERVICE": "shop"})
+
+
+@pytest.mark.parametrize(
+    ("written", "canonical"), [("1000m", "1"), ("0.5", "500m"), ("1.5", "1500m"), ("0.001", "1m"), ("2", "2")]
+)
+def test_cpus_are_written_as_the_api_server_does(written: str, canonical: str) -> None:
+    assert canonical_cpu(written) == canonical
+
+
+@pytest.mark.parametrize(
+    ("written", "canonical"),
+    [
+        ("1024Mi", "1Gi"),
+        ("1536Mi", "1536Mi"),
+        ("1000M", "1G"),
+        ("314572800", "314572800"),
+        ("5000", "5k"),
+        ("0Mi", "0"),
+    ],
+)
+def test_bytes_are_written_as_the_api_server_does(written: str, canonical: str) -> None:
+    assert canonical_bytes(written) == canonical
