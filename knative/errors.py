@@ -101,7 +101,8 @@ class Forbidden(ClusterError):
         rule = f"{{apiGroups: [{group or chr(34) * 2}], resources: [{resource}], verbs: [{verb}]}}"
         kind = "Role" if namespace else "ClusterRole"
         super().__init__(
-            f"{user} may not {verb} {resource} {where}; ask for a {kind} with {rule}",
+            f"{user} may not {verb} {resource} {where}; ask for a {kind} with {rule} "
+            "(scalezero render --role prints all of one)",
             user=user,
             verb=verb,
             resource=resource,
@@ -129,7 +130,7 @@ class ObjectMissing(ClusterError):
 
     def __init__(self, kind: str, name: str) -> None:
         made = f"; kubectl create namespace {name}" if kind == "namespaces" else ""
-        super().__init__(f"the cluster has no {kind} {name!r}{made}", kind=kind, name=name)
+        super().__init__(f"the cluster has no {kind.removesuffix('s')} {name!r}{made}", kind=kind, name=name)
 
 
 class Holder(NamedTuple):
@@ -227,7 +228,7 @@ class NotReadyInTime(NotUp):
 
     def __init__(self, what: str, *, seconds: float, waiting_for: str) -> None:
         super().__init__(
-            f"{what} is not Ready after {seconds:g} s: {waiting_for}; it goes on without us, "
+            f"{what} is not Ready after {round(seconds, 1):g} s: {waiting_for}; it goes on without us, "
             "and scalezero status shows how it stands (--timeout waits longer)",
             what=what,
             seconds=seconds,

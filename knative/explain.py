@@ -5,7 +5,7 @@ over, which is minutes later; the pods know it at once. A runtime that runs and 
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Final
 
 from knative.cluster import Cluster
@@ -14,32 +14,39 @@ from knative.manifests.names import CONTAINER, PORT
 from knative.objects import Manifest
 from knative.readiness import Failed, Pending, Ready, Verdict, pod_verdict
 
-REVISION: Final = "serving.knative.dev/revision"  # Knative's label of a revision's pods
+_REVISION_UID: Final = "serving.knative.dev/revisionUID"  # Knative's label of a revision's pods
 _LINES: Final = 8  # of a log; enough for a traceback's end
 _LOOK: Final = 2.0  # s for a pod's own word
 _DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"  # Knative sets it
 _UNTOLD: Final = frozenset({"not_loaded", "loading"})  # states of a model with which nothing is wrong
 
 
-def pods_verdict(cluster: Cluster, revision: str) -> Verdict | None:
-    """Judge the revision's pods: the first that fails, else what one waits for; None where there are none."""
-    judged = [pod_says(cluster, pod) for pod in cluster.list("Pod", labels={REVISION: revision})]
+def pods_of(cluster: Cluster, revision: Manifest) -> list[Manifest]:
+    """List the revision's pods that are not ending, and none of an earlier revision that had its name."""
+    labels = {_REVISION_UID: revision["metadata"]["uid"]}
+    return [each for each in cluster.list("Pod", labels=labels) if "deletionTimestamp" not in each["metadata"]]
+
+
+def pods_verdict(cluster: Cluster, pods: Sequence[Manifest]) -> Verdict | None:
+    """Judge a revision by its pods: the first that fails, else what one waits for; None where there are none."""
+    judged = [pod_says(cluster, pod) for pod in pods]
     failed = (each for each in judged if isinstance(each, Failed))
     pending = (each for each in judged if isinstance(each, Pending))
     return next(failed, None) or next(pending, None) or (Ready() if judged else None)
 
 
-def failure(cluster: Cluster, revision: str, reason: str) -> RevisionFailed:
+def failure(cluster: Cluster, revision: Manifest, reason: str) -> RevisionFailed:
     """Build the error for a revision that failed: the reason, what its pods add to it, their last log lines."""
+    name = revision["metadata"]["name"]
     try:
-        judged = pods_verdict(cluster, revision)
-        pods = cluster.list("Pod", labels={REVISION: revision})
+        pods = pods_of(cluster, revision)
+        judged = pods_verdict(cluster, pods)
         logs = next(filter(None, (last_lines(cluster, pod) for pod in pods)), ())
     except ClusterError:  # an explanation less, not another failure
-        return RevisionFailed(revision, reason)
+        return RevisionFailed(name, reason)
     more = judged.reason if isinstance(judged, Failed) else judged.what if isinstance(judged, Pending) else ""
-    known = not more or more in reason or reason in more
-    return RevisionFailed(revision, max(reason, more, key=len) if known else f"{reason}; {more}", logs)
+    known = more in reason or reason in more
+    return RevisionFailed(name, max(reason, more, key=len) if known else f"{reason}; {more}", logs)
 
 
 def last_lines(cluster: Cluster, pod: Manifest) -> tuple[str, ...]:
@@ -94,5 +101,5 @@ def _container(pod: Manifest) -> str:
 
 def _restarted(pod: Manifest, container: str) -> bool:
     """Whether the run that tells something is the one before."""
-    statuses: Iterator[Manifest] = iter(pod.get("status", {}).get("containerStatuses") or ())
+    statuses: Sequence[Manifest] = pod.get("status", {}).get("containerStatuses") or ()
     return any(each["name"] == container and "terminated" in (each.get("lastState") or {}) for each in statuses)

@@ -9,13 +9,14 @@ from typing import Final, Literal, NamedTuple
 
 from knative.cluster import Cluster
 from knative.errors import ObjectMissing
-from knative.explain import REVISION, pod_says
+from knative.explain import pod_says
 from knative.manifests.names import MANAGER
 from knative.objects import Manifest, Ref
 from knative.plan import Plan
 from knative.readiness import Failed, Pending, Ready, Verdict, is_up, verdict
 
-SERVICE: Final = "serving.knative.dev/service"  # Knative's label of what a Service owns
+SERVICE: Final = "serving.knative.dev/service"  # Knative's labels of what it makes
+REVISION: Final = "serving.knative.dev/revision"
 _MANAGED: Final = "app.kubernetes.io/managed-by"
 _VERSION: Final = "app.kubernetes.io/version"
 
@@ -33,7 +34,7 @@ class Revision:
     state: State
     reason: str  # why it is not Ready, or what its pods wait for
     pods: int  # that take requests
-    wanted: int  # pods that the autoscaler wants
+    wanted: int | None  # pods that the autoscaler wants; None: it has not said
     image: str
     created: str  # RFC 3339
 
@@ -133,6 +134,7 @@ def _revision(revision: Manifest, service_status: Manifest, seen: Seen) -> Revis
     name, metadata, status = revision["metadata"]["name"], revision["metadata"], revision.get("status", {})
     targets = [each for each in service_status.get("traffic") or () if each.get("revisionName") == name]
     pods = [each for each in seen.pods if each["metadata"]["labels"].get(REVISION) == name]
+    wanted = status.get("desiredReplicas")
     state, reason = _told(_with_pods(verdict(revision), pods, seen.says))
     return Revision(
         name=name,
@@ -142,7 +144,7 @@ def _revision(revision: Manifest, service_status: Manifest, seen: Seen) -> Revis
         state=state,
         reason=reason,
         pods=sum(map(is_up, pods)),
-        wanted=max(0, status.get("desiredReplicas") or 0),
+        wanted=wanted if wanted is not None and wanted >= 0 else None,
         image=revision["spec"]["containers"][0]["image"],
         created=metadata["creationTimestamp"],
     )

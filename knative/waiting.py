@@ -7,7 +7,7 @@ from typing import Final
 
 from knative import explain
 from knative.cluster import Cluster
-from knative.errors import ClusterUnreachable, NotReadyInTime, NotUp, ObjectFailed
+from knative.errors import ClusterUnreachable, NotReadyInTime, NotUp, ObjectFailed, RevisionFailed
 from knative.objects import Manifest, Ref
 from knative.readiness import Failed, Pending, Ready, Verdict, condition, verdict
 
@@ -45,7 +45,7 @@ def wait(cluster: Cluster, ref: Ref, *, seconds: float, tell: Tell, owner: str |
         judged = _judged(cluster, ref, found, owner)
         if patience.is_over(judged, time.monotonic()):
             if isinstance(judged, Failed):
-                raise _failure(cluster, ref, judged.reason)
+                raise _failure(cluster, ref, found, judged.reason)
             return found or {}
         if (now := what(judged)) != told:
             tell(f"{ref}: {now}")
@@ -86,7 +86,7 @@ def _judged(cluster: Cluster, ref: Ref, found: Manifest | None, owner: str | Non
         return _owner_says(cluster, owner)
     judged = verdict(found)
     if ref.kind == "Revision" and isinstance(judged, Pending):
-        pods = explain.pods_verdict(cluster, ref.name)
+        pods = explain.pods_verdict(cluster, explain.pods_of(cluster, found))
         return pods if isinstance(pods, Failed | Pending) else judged
     return judged
 
@@ -100,5 +100,7 @@ def _owner_says(cluster: Cluster, owner: str | None) -> Verdict:
     return Pending("it is being made")
 
 
-def _failure(cluster: Cluster, ref: Ref, reason: str) -> NotUp:
-    return explain.failure(cluster, ref.name, reason) if ref.kind == "Revision" else ObjectFailed(str(ref), reason)
+def _failure(cluster: Cluster, ref: Ref, found: Manifest | None, reason: str) -> NotUp:
+    if ref.kind == "Revision":
+        return explain.failure(cluster, found, reason) if found else RevisionFailed(ref.name, reason)
+    return ObjectFailed(str(ref), reason)

@@ -82,7 +82,7 @@ def _row(revision: Revision, now: datetime) -> tuple[str, ...]:
         f"{revision.percent}%",
         ",".join(revision.tags),
         revision.state,
-        f"{revision.pods}/{revision.wanted}",
+        f"{revision.pods}/{'-' if revision.wanted is None else revision.wanted}",
         revision.image,
         age(revision.created, now),
     )
