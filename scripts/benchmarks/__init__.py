@@ -13,4 +13,5 @@ the ratio of the two, measured in turns within one run, holds from one machine t
     figures, report      pure: pairs -> ratio -> target met or not -> table, JSON
     floors/    the floors themselves, started as processes of their own
     peers/     other servers in the floors' place, one folder each, for `scripts/bench peers`
+    cluster/   what callers see of functions on a real Knative, for `scripts/bench cluster`
 """

@@ -1,11 +1,18 @@
-"""`python -m scripts.benchmarks [peers]`."""
+"""`python -m scripts.benchmarks [peers | cluster]`."""
 
 import sys
 
-from scripts.benchmarks.cli import main, peers
-
 # Not a click group: a figure's name stands where a verb would.
-if sys.argv[1:2] == ["peers"]:
-    peers(sys.argv[2:], prog_name="scripts/bench peers")
-else:
-    main(prog_name="scripts/bench")
+match sys.argv[1:2]:
+    case ["peers"]:
+        from scripts.benchmarks.cli import peers
+
+        peers(sys.argv[2:], prog_name="scripts/bench peers")
+    case ["cluster"]:
+        from scripts.benchmarks.cluster.cli import main as cluster
+
+        cluster(sys.argv[2:], prog_name="scripts/bench cluster")
+    case _:
+        from scripts.benchmarks.cli import main
+
+        main(prog_name="scripts/bench")

@@ -138,7 +138,9 @@ def compared(lab: Lab, peer: Peer) -> tuple[list[Versus], list[str]]:
     return figures, failed
 
 
-@click.command(epilog=f"NAMES: {', '.join(EVERY)}; all of them where none is given. scripts/bench peers --help: peers.")
+@click.command(
+    epilog=f"NAMES: {', '.join(EVERY)}; all of them where none is given. And there are `peers` and `cluster`."
+)
 @click.argument("names", nargs=-1, type=click.Choice(list(EVERY)), metavar="[NAMES]...")
 @with_options
 def main(names: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401 - each option has its own type

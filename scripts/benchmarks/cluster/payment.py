@@ -1,0 +1,18 @@
+"""Pure: payment-model, as it is asked on the cluster."""
+
+import json
+from typing import Final
+
+from scripts.benchmarks.cluster.asking import Request
+
+MODEL: Final = "payment-model"
+V1: Final = "payment-model-v1"
+V2: Final = "payment-model-v2"
+SPLIT: Final = "payment-model-ab"
+FEATURES: Final = 30
+
+
+def predict(url: str, *, model: str = MODEL, rows: int = 1) -> Request:
+    """Ask a function, at its URL, for rows of which none is special."""
+    body = json.dumps({"inputs": [[0.5] * FEATURES] * rows}).encode()
+    return Request(url=f"{url}/api/v1/models/{model}/predict", body=body)
