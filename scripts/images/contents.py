@@ -1,6 +1,7 @@
 """What fills an image: its archive, as `docker save` writes it, read file by file."""
 
 import json
+import re
 import tarfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -71,7 +72,9 @@ def _package(name: str) -> str:
 
 
 def _instruction(created_by: str) -> str:
-    return created_by.removeprefix("/bin/sh -c ").removeprefix("#(nop) ")[:60].strip()
+    """Shorten what made a layer: buildah writes COPY dir:DIGEST in /opt for COPY packages:/opt /opt."""
+    written = created_by.removeprefix("/bin/sh -c ").removeprefix("#(nop) ")
+    return re.sub(r"\b(dir|file|multi):[0-9a-f]+", r"\1", written)[:60].strip()
 
 
 def _parts(layer: IO[bytes]) -> Counter[str]:
