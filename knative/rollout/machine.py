@@ -151,7 +151,7 @@ def _settling(state: State, facts: Facts) -> Decision:
         return Decision(
             "wait",
             replace(state, phase="watching", since=facts.now),
-            f"the Route has taken it: watched for {state.limits.interval:g} s",
+            f"the Route has taken it; it is watched for {state.limits.interval:g} s",
         )
     if facts.now - state.since >= state.limits.patience:
         waited = f"the Route did not take the split within {state.limits.patience:g} s"

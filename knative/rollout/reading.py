@@ -109,7 +109,7 @@ def target(asked: str, service: Manifest, revisions: Sequence[Manifest]) -> Mani
     for name in (asked, tags.get(asked, ""), f"{model}-{asked}"):
         if name in named:
             return named[name]
-    found = [each for each in revisions if asked in _versions(each)]
+    found = [each for each in revisions if asked == _version(each)]
     if len(found) > 1:
         raise AmbiguousRevision(asked, revisions=[each["metadata"]["name"] for each in found])
     if not found:
@@ -128,17 +128,17 @@ def other_routes(routes: Sequence[Manifest], split: Split) -> list[str]:
     ]
 
 
-def _versions(revision: Manifest) -> list[str]:
-    """Read the model's version: from the environment as it is, from the label as far as a label can have it."""
+def _version(revision: Manifest) -> str | None:
+    """Read the model's version: what the runtime is told; else the label, which cannot spell every version."""
     environment = revision["spec"]["containers"][0].get("env") or ()
-    found = [each.get("value", "") for each in environment if each["name"] == _VERSION_ENV]
-    label = (revision["metadata"].get("labels") or {}).get(_VERSION_LABEL)
-    return [each for each in [*found, label] if each]
+    told = next((each.get("value") for each in environment if each["name"] == _VERSION_ENV), None)
+    return told or (revision["metadata"].get("labels") or {}).get(_VERSION_LABEL)
 
 
 def _called(revision: Manifest, tags: Mapping[str, str]) -> str:
     name = revision["metadata"]["name"]
-    others = [*(tag for tag, of in tags.items() if of == name), *_versions(revision)[:1]]
+    tagged = [tag for tag, of in tags.items() if of == name]
+    others = [*tagged, *filter(None, [_version(revision)])]
     return f"{name} ({', '.join(others)})" if others else str(name)
 
 
