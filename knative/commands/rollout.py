@@ -36,7 +36,7 @@ def _limits(command: F) -> F:
     command = click.option("--max-error-rate", type=share, default=_USUAL.max_error_rate, show_default=True, help=text)(
         command
     )
-    text, ratio = "Times the others' 95th percentile that its own may be.", click.FloatRange(min=1)
+    text, ratio = "Times as slow as the others that it may be.", click.FloatRange(min=1)
     command = click.option("--max-latency", type=ratio, default=_USUAL.max_latency, show_default=True, help=text)(
         command
     )

@@ -4,9 +4,10 @@ Only evidence counts. The others' share of failures is known up to an upper boun
 added; the new revision is blamed when what it shows would come by chance once in a thousand times if it kept to that
 (the exact binomial tail). So one failure of many is no evidence, and neither is silence.
 
-Latency is compared where a histogram is exact, at the ends of its buckets. If the new revision kept to the limit, at
-most 5 % of its answers would be slower than limit x the others' 95th percentile, rounded up to the next end of a
-bucket. Counting those that are slower is the same question as counting failures.
+Latency is compared where a histogram is exact, at the ends of its buckets. If the new revision took at most `limit`
+times as long as the others, no greater share of its answers would be slower than limit x s than of theirs are slower
+than s, for every s. So the question is the same as with failures: it is asked for each s that half of the others
+kept to, with limit x s rounded up to the next end of a bucket. One slow answer in twenty is always let pass.
 """
 
 import math
@@ -17,6 +18,7 @@ _UNLIKELY: Final = 0.001  # a step is looked at some thirty times, on numbers th
 _SURENESS: Final = 3.0  # standard deviations: about the same
 _NEGLIGIBLE: Final = 1e-12  # of a sum
 _PERCENTILE: Final = 0.95
+_USUAL: Final = 0.5  # of the others' answers may be slower than where latencies are compared
 
 
 class Sample(NamedTuple):
@@ -50,8 +52,8 @@ class Limits:
     interval: float = 60.0  # s that a step is watched
     patience: float = 300.0  # s for pods to come up, or for the Route to take a split
     max_error_rate: float = 0.01  # of all requests, on top of what the others have
-    max_latency: float = 2.0  # times the others' 95th percentile
-    min_requests: int = 20  # of the new revision, below which its requests are not judged
+    max_latency: float = 2.0  # times the others'
+    min_requests: int = 20  # of the new revision, and answers of the others, below which nothing is judged
     max_crashes: int = 1  # on top of the others'; a single one can be the node's fault
     halts: bool = False  # leave the split as it is for a person to look at, instead of going back
 
@@ -98,20 +100,18 @@ def against(new: Sample, old: Sample, limits: Limits) -> str | None:
     return _errors(new, old, limits) or _latency(new, old, limits)
 
 
-def percentile(sample: Sample, share: float = _PERCENTILE) -> float:
-    """Estimate the latency, in seconds, that `share` of the good answers kept to; NaN without answers.
+def percentile(sample: Sample) -> float:
+    """Estimate the latency, in seconds, that 95 % of the good answers kept to; NaN without answers.
 
-    Interpolated within its bucket, as Prometheus' histogram_quantile does it.
+    Interpolated within its bucket, as Prometheus' histogram_quantile does it; infinity past the last end.
     """
-    total = sum(count for _, count in sample.seconds)
-    if not total:
-        return math.nan
+    total = _answers(sample)
     below, start = 0, 0.0
     for end, count in sample.seconds:
-        if count and below + count >= share * total:
-            return end if math.isinf(end) else start + (end - start) * (share * total - below) / count
+        if count and below + count >= _PERCENTILE * total:
+            return end if math.isinf(end) else start + (end - start) * (_PERCENTILE * total - below) / count
         below, start = below + count, end
-    return math.inf  # share is beyond the whole
+    return math.nan
 
 
 def _errors(new: Sample, old: Sample, limits: Limits) -> str | None:
@@ -122,26 +122,25 @@ def _errors(new: Sample, old: Sample, limits: Limits) -> str | None:
 
 
 def _latency(new: Sample, old: Sample, limits: Limits) -> str | None:
-    answers = sum(count for _, count in new.seconds)
-    bound = _slow(old, limits.max_latency)
-    slow = sum(count for start, count in _starts(new) if start >= bound)
-    if by_chance(slow, answers, 1 - _PERCENTILE) >= _UNLIKELY:
-        return None
-    return (
-        f"{slow} of its {answers} answers took longer than {bound:g} s, "
-        f"which is more than {limits.max_latency:g} x the others' 95th percentile ({percentile(old):.3g} s)"
-    )
+    answers, others = _answers(new), _answers(old)
+    ends = [end for end, _ in old.seconds]
+    slower = others
+    for end, count in old.seconds:
+        slower -= count
+        if slower > _USUAL * others or others < limits.min_requests:
+            continue
+        bound = next((each for each in ends if each >= limits.max_latency * end), math.inf)
+        slow = sum(count for start, count in _starts(new) if start >= bound)
+        if by_chance(slow, answers, max(1 - _PERCENTILE, at_most(slower, others))) < _UNLIKELY:
+            return (
+                f"{slow} of its {answers} answers took longer than {bound:g} s, "
+                f"of the others' {others} only {slower} longer than {end:g} s"
+            )
+    return None
 
 
-def _slow(old: Sample, ratio: float) -> float:
-    """Find the end of a bucket past which an answer is slower than the limit; infinity where too little is known."""
-    answers = sum(count for _, count in old.seconds)
-    if not answers:
-        return math.inf
-    share = _PERCENTILE + _SURENESS * math.sqrt(_PERCENTILE * (1 - _PERCENTILE) / answers)
-    usual = percentile(old, share)
-    bound = max(ratio * usual, next((end for end, _ in old.seconds if end >= usual), math.inf))
-    return next((end for end, _ in old.seconds if end >= bound), math.inf)
+def _answers(sample: Sample) -> int:
+    return sum(count for _, count in sample.seconds)
 
 
 def _starts(sample: Sample) -> list[tuple[float, int]]:
