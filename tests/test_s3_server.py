@@ -28,13 +28,30 @@ def test_two_servers_share_nothing(s3: s3_server.S3Server) -> None:
 
 def test_every_port_is_on_loopback(s3: s3_server.S3Server) -> None:
     assert s3.endpoint_url.startswith("http://127.0.0.1:")
-    addresses = {
+    assert listened_on(os.getpid()) == {"127.0.0.1"}
+
+
+def listened_on(starter: int) -> set[str]:
+    return {
         connection.laddr.ip
-        for process in psutil.Process().children(recursive=True)
+        for process in psutil.Process(starter).children(recursive=True)
         for connection in process.net_connections("inet")
         if connection.status == psutil.CONN_LISTEN
     }
-    assert addresses == {"127.0.0.1"}
+
+
+def test_another_address_is_listened_on_if_asked_for(tmp_path: Path) -> None:
+    places = [f"--dir={tmp_path / 'data'}", f"--log={tmp_path / 'log'}", "--host=127.0.0.2", "--port=0"]
+    argv = [sys.executable, str(s3_server.SCRIPT), *places]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            server = s3_server.announced(process)
+            server.put("s3://models/there", b"x")
+            addresses = listened_on(process.pid)
+        finally:
+            process.terminate()
+    assert server.endpoint_url.startswith("http://127.0.0.2:")
+    assert addresses == {"127.0.0.1", "127.0.0.2"}, "SeaweedFS keeps loopback open beside it, and nothing else"
 
 
 def test_it_ends_with_its_starter_even_by_kill_9() -> None:

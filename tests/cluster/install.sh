@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs into the running node what the cluster is for, and waits until it answers.
-# usage: install.sh base|serving|eventing
+# usage: install.sh images|base|serving|eventing
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
 PYTHON=$ROOT/.venv/bin/python
@@ -18,9 +18,17 @@ until_done() { # seconds command...
   done
 }
 
-import_images() { # glob
+import_images() { # archive...
   local archive
-  for archive in "$PROGRAMS"/images/$1; do inside ctr -n k8s.io images import "$archive" >/dev/null; done
+  for archive in "$@"; do inside ctr -n k8s.io images import "$archive" >/dev/null; done
+}
+
+# Of all that runs as a pod, Eventing apart.
+images() {
+  local archives
+  mapfile -t archives < <(find "$PROGRAMS/images/" -name '*.tar' ! -name 'eventing-*')
+  until_done 60 inside ctr version
+  import_images "${archives[@]}"
 }
 
 available() { kubectl -n "$1" wait --for=condition=Available deploy --all --timeout=180s >/dev/null; }
@@ -60,8 +68,6 @@ base() {
 }
 
 serving() {
-  import_images '[!e]*.tar'
-  import_images 'envoy.tar'
   render definitions | apply
   kubectl wait --for=condition=Established crd --all --timeout=60s >/dev/null
   render serving | apply
@@ -81,7 +87,7 @@ Y
 }
 
 eventing() {
-  import_images 'eventing-*.tar'
+  import_images "$PROGRAMS"/images/eventing-*.tar
   render eventing-definitions | apply
   kubectl wait --for=condition=Established crd --all --timeout=60s >/dev/null
   render eventing | apply

@@ -32,13 +32,17 @@ install_packages() {
     fail "only root, on Debian, can install ${packages[*]}"
   fi
   say "installing ${packages[*]}"
-  apt_install "${packages[@]}" || { sleep 5 && apt_install "${packages[@]}"; } || fail "apt-get could not install ${packages[*]}"
+  mkdir -p "$CACHE"
+  # Once more, for a mirror that was busy.
+  apt_install "${packages[@]}" || { sleep 5 && apt_install "${packages[@]}"; } || {
+    tail -n 5 "$CACHE/packages.log" >&2
+    fail "apt-get could not install ${packages[*]}; the whole story: $CACHE/packages.log"
+  }
 }
 
-# Nothing is started: the packages' own services would be a second containerd and etcd.
 apt_install() {
-  export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
-  apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@" </dev/null >/dev/null
+  local -x DEBIAN_FRONTEND=noninteractive
+  { apt-get update && apt-get install --yes --no-install-recommends "$@"; } >"$CACHE/packages.log" 2>&1 </dev/null
 }
 
 complain() { echo "scripts/cluster: $*" >&2; complaints=$((complaints + 1)); }

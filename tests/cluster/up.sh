@@ -67,7 +67,10 @@ fi
 SECONDS=0
 trap gave_up EXIT
 begin
+"$HERE/install.sh" images &
+images=$!
 "$HERE/install.sh" base
+wait "$images"
 lap "the node and the S3 server are ready"
 "$HERE/install.sh" serving
 lap "Knative Serving and Kourier are ready"
