@@ -14,14 +14,21 @@ from knative.errors import ClusterError, NotUp, Outrun, PlanRefused
 from knative.objects import Manifest, Ref, ref_of
 from knative.plan import Action, Plan, holder_of_traffic
 from knative.readiness import shares
-from knative.waiting import Tell, wait
+from knative.waiting import Clock, Tell, wait
 
 _ATTEMPTS: Final = 5  # to write over an object whose status others write at the same time
 _WAITED: Final = frozenset({"Deployment", "Route", "Service"})
 
 
 def carry_out(
-    plan: Plan, observed: Mapping[Ref, Manifest], cluster: Cluster, *, force: bool, seconds: float, tell: Tell
+    plan: Plan,
+    observed: Mapping[Ref, Manifest],
+    cluster: Cluster,
+    *,
+    force: bool,
+    seconds: float,
+    tell: Tell,
+    clock: Clock = time.monotonic,
 ) -> None:
     """Do what the plan says, and see that what it keeps is up. `seconds` bounds the whole; `tell` hears each step.
 
@@ -31,7 +38,7 @@ def carry_out(
     """
     if plan.refusals:
         raise PlanRefused([f"{each.ref}: {each.why}" for each in plan.refusals])
-    run = _Run(cluster, dict(observed), force=force, ends=time.monotonic() + seconds, seconds=seconds, tell=tell)
+    run = _Run(cluster, dict(observed), force=force, ends=clock() + seconds, tell=tell, clock=clock)
     for number, action in enumerate(plan.actions):
         try:
             run.do(action)
@@ -51,8 +58,8 @@ class _Run:
     _: KW_ONLY
     force: bool
     ends: float
-    seconds: float
     tell: Tell
+    clock: Clock
     up: set[Ref] = field(default_factory=set)  # revisions seen Ready
 
     def do(self, action: Action) -> None:
@@ -82,8 +89,7 @@ class _Run:
             heard.append(line)
             self.tell(line)
 
-        left = max(0.0, self.ends - time.monotonic())
-        wait(self.cluster, ref, seconds=left, tell=tell, owner=owner)
+        wait(self.cluster, ref, seconds=max(0.0, self.ends - self.clock()), tell=tell, owner=owner, clock=self.clock)
         if heard:  # else it was up all along
             self.tell(f"{ref}: Ready")
         if ref.kind == "Revision":

@@ -82,4 +82,4 @@ def _holder(cause: dict[str, Any]) -> Holder:
 
 def _sentence(message: str) -> str:
     """Leave out which webhook speaks: its sentence says what is wrong."""
-    return " ".join(_WEBHOOK.sub("", message).split())
+    return "; ".join(_WEBHOOK.sub("", message).strip().splitlines())

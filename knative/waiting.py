@@ -12,6 +12,7 @@ from knative.objects import Manifest, Ref
 from knative.readiness import Failed, Pending, Ready, Verdict, condition, verdict
 
 Tell = Callable[[str], None]
+Clock = Callable[[], float]  # seconds that only grow
 
 _GLANCE: Final = 2.0  # s between two looks at what no watch tells: the pods
 _SETTLED: Final = (
@@ -26,46 +27,49 @@ class Patience:
     since: float | None = None  # s, as `now`
 
     def is_over(self, judged: Verdict, now: float) -> bool:
-        """Take note of a verdict and tell whether it is final."""
+        """Take note of a verdict and tell whether it is a failure that has lasted."""
         if not isinstance(judged, Failed):
             self.since = None
-            return isinstance(judged, Ready)
+            return False
         self.since = now if self.since is None else self.since
         return now - self.since >= _SETTLED
 
 
-def wait(cluster: Cluster, ref: Ref, *, seconds: float, tell: Tell, owner: str | None = None) -> Manifest:
+def wait(
+    cluster: Cluster,
+    ref: Ref,
+    *,
+    seconds: float,
+    tell: Tell,
+    owner: str | None = None,
+    clock: Clock = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Manifest:
     """Wait until the object is up, and return it; `tell` hears what is waited for, each thing once.
 
     `owner` is the Service that makes it, which knows why it is not there. Raises `RevisionFailed` or `ObjectFailed`
     for one that does not come up, `NotReadyInTime` when the time is over.
     """
-    patience, told = Patience(), ""
-    for found in _looks(cluster, ref, seconds):
+    patience, told = Patience(), "nothing is known of it"
+    for found in _looks(cluster, ref, seconds, clock, sleep):
         judged = _judged(cluster, ref, found, owner)
-        if patience.is_over(judged, time.monotonic()):
-            if isinstance(judged, Failed):
-                raise _failure(cluster, ref, found, judged.reason)
+        if isinstance(judged, Ready):
             return found or {}
-        if (now := what(judged)) != told:
-            tell(f"{ref}: {now}")
-            told = now
-    raise NotReadyInTime(str(ref), seconds=seconds, waiting_for=told or "nothing is known of it")
+        (said,) = judged
+        if patience.is_over(judged, clock()):
+            raise _failure(cluster, ref, found, said)
+        if said != told:
+            tell(f"{ref}: {said}")
+            told = said
+    raise NotReadyInTime(str(ref), seconds=seconds, waiting_for=told)
 
 
-def what(judged: Verdict) -> str:
-    """Tell what is waited for, or what fails."""
-    match judged:
-        case Pending(text) | Failed(text):
-            return text
-        case Ready():
-            return "it is up"
-
-
-def _looks(cluster: Cluster, ref: Ref, seconds: float) -> Iterator[Manifest | None]:
+def _looks(
+    cluster: Cluster, ref: Ref, seconds: float, clock: Clock, sleep: Callable[[float], None]
+) -> Iterator[Manifest | None]:
     """Yield the object whenever it changes, and at least at every glance; None while it is not there."""
-    ends, reached = time.monotonic() + seconds, False
-    while (left := ends - time.monotonic()) > 0:
+    ends, reached = clock() + seconds, False
+    while (left := ends - clock()) > 0:
         try:
             seen = False
             for found in cluster.follow(ref.kind, name=ref.name, seconds=min(left, _GLANCE)):
@@ -77,7 +81,7 @@ def _looks(cluster: Cluster, ref: Ref, seconds: float) -> Iterator[Manifest | No
         except ClusterUnreachable:
             if not reached:
                 raise
-            time.sleep(min(left, _GLANCE))  # an API server that is started anew; the revision goes on without it
+            sleep(min(left, _GLANCE))  # an API server that is started anew; the revision goes on without it
 
 
 def _judged(cluster: Cluster, ref: Ref, found: Manifest | None, owner: str | None) -> Verdict:
