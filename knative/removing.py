@@ -4,7 +4,7 @@ Routes -> Services -> the accounts that their pods ran under      nothing loses 
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from knative.cluster import Cluster
@@ -29,7 +29,9 @@ def belongings(cluster: Cluster, model: str) -> tuple[Ref, ...]:
     return (*(Ref("Route", each["metadata"]["name"]) for each in own), Ref("Service", model), *accounts)
 
 
-def delete(cluster: Cluster, refs: Iterable[Ref], *, seconds: float, tell: Tell) -> None:
+def delete(
+    cluster: Cluster, refs: Iterable[Ref], *, seconds: float, tell: Tell, sleep: Callable[[float], None] = time.sleep
+) -> None:
     """Delete the objects, and wait until they and their revisions are gone. `tell` hears of each.
 
     Raises `NotOurs` where one of them is somebody else's, before anything is deleted; `StillThere` in the end.
@@ -41,16 +43,16 @@ def delete(cluster: Cluster, refs: Iterable[Ref], *, seconds: float, tell: Tell)
             raise NotOurs(str(ref), manager=_manager(found))
     for ref in ordered:
         tell(f"{ref}: {'deleted' if ref in there and cluster.delete(ref) else 'was not there'}")
-    _wait(cluster, tuple(there), seconds)
+    _wait(cluster, tuple(there), seconds, sleep)
 
 
-def _wait(cluster: Cluster, refs: Sequence[Ref], seconds: float) -> None:
+def _wait(cluster: Cluster, refs: Sequence[Ref], seconds: float, sleep: Callable[[float], None]) -> None:
     """Wait for the revisions too: until they are gone, none of their names can be given again."""
     ends = time.monotonic() + seconds
     while left := next(_left(cluster, refs), None):
         if time.monotonic() + _PAUSE > ends:
             raise StillThere(str(left), seconds=seconds)
-        time.sleep(_PAUSE)
+        sleep(_PAUSE)
 
 
 def _left(cluster: Cluster, refs: Sequence[Ref]) -> Iterator[Ref]:

@@ -177,13 +177,10 @@ def _splits(routes: Iterable[Manifest], revisions: set[str]) -> Iterator[Split]:
 
 
 def _told(judged: Verdict) -> tuple[State, str]:
-    match judged:
-        case Ready():
-            return "Ready", ""
-        case Pending(text):
-            return "Pending", text
-        case Failed(reason):
-            return "Failed", reason
+    if isinstance(judged, Ready):
+        return "Ready", ""
+    (said,) = judged
+    return "Failed" if isinstance(judged, Failed) else "Pending", said
 
 
 def _tag_urls(status: Manifest) -> dict[str, str]:
