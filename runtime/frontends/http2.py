@@ -1,61 +1,49 @@
-"""A prior-knowledge HTTP/2 connection: uvicorn's, with what a server behind Knative's queue-proxy cannot do without.
+"""Prior-knowledge HTTP/2 (h2c), as Knative's queue-proxy speaks it to a pod whose port has that name.
 
-queue-proxy sends the requests of a pod through one connection for as long as that lives. So:
+queue-proxy sends all requests of a pod through one connection for as long as that lives, and what its client cannot
+send there any more it cannot always send again: a body is read only once. So a connection here has no age. uvicorn's
+own HTTP/2 is broken off by its engine after 4096 streams, or 256 that callers gave up, with every request on it; hence
+libnghttp2, by ngh2, which counts neither.
 
-- A connection is replaced in time. zttp breaks one off after 4096 streams or 256 resets in all of its life
-  (ENHANCE_YOUR_CALM), and with it every request on its way. Here the peer is told before to open another one.
-- Nobody loses a request to an end. GOAWAY first refuses no stream, so that what was sent before the peer has read it is
-  answered too; the connection is closed once it has been quiet for a while. Source: RFC 9113, 6.8.
-- A request ends with its head where that says so: else the application waits for a body for ever.
-- An answer that comes in pieces waits for its reader: zttp would keep all of it in memory.
+    bytes -> Connection (ngh2) -> events -> Stream: scope, receive, send -> one write -> bytes
 
-Relies on these internals of uvicorn 0.54: `cycles` has the requests under way; `handle_request`, `handle_rst_stream`,
-`on_stream_closed`, `timeout_keep_alive_handler`, `shutdown` and `_close_connection` are the only ways to another
-request or to an end; a cycle asks `flow` before each piece, and its task first runs after `handle_request`.
+At the end of the process GOAWAY first refuses no stream, so that what was sent before the peer has read it is answered
+too; the connection closes when it has been quiet for a while. Source: RFC 9113, 6.8.
+
+Takes the place of uvicorn's `ZttpH2Protocol` and gives uvicorn 0.54 what it asks of one: to be in `connections` and its
+requests in `tasks` while they are, and `shutdown`.
 """
 
 import asyncio
+import socket
 from typing import TYPE_CHECKING, Any, Final
 
-import zttp
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.zttp_h2_impl import RequestResponseCycle, ZttpH2Protocol
+import ngh2
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr
+
+from runtime.frontends.stream import Stream
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
     from uvicorn.server import ServerState
 
-_NO_ERROR: Final = 0
-_REFUSES_NONE: Final = 2**31 - 1  # the last stream that there could be
 _QUIET: Final = 0.5  # seconds after which nothing is on its way any more that was sent before GOAWAY was read
-# A connection is worn out from the first number on at a moment without requests, from the second on at any moment. The
-# 128 requests that zttp allows at once may still come or be reset then: below the number that breaks it off.
-_STREAMS: Final = (2048, 3072)
-_RESETS: Final = (64, 112)
+_ROOM: Final = 256 * 1024  # bytes that a caller may send ahead of the application, for each request
+_ROOM_OF_ALL: Final = 16 * 2**20  # and for all requests of a connection
+_AT_ONCE: Final = 1000  # requests; the most that Knative's containerConcurrency could be
+_TCP_ALIVE: Final = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4))  # seconds; count
+_CONFIGURATION: Final = ngh2.Configuration(
+    auto_window_update=False,  # room is given back as the application takes the body
+    stream_reset_rate_limit=(10_000, 1_000),  # behind a proxy, the callers of many who give up are one peer
+)
+_SETTINGS: Final = {
+    ngh2.Setting.MAX_CONCURRENT_STREAMS: _AT_ONCE,
+    ngh2.Setting.INITIAL_WINDOW_SIZE: _ROOM,
+}
 
 
-class _Pace:
-    """The flow of one answer: it waits for the socket, as every one of the connection, and for its own reader."""
-
-    __slots__ = ("_connection", "_cycle")
-
-    def __init__(self, connection: "Http2", cycle: RequestResponseCycle) -> None:
-        self._connection = connection
-        self._cycle = cycle
-
-    @property
-    def write_paused(self) -> bool:
-        """Whether another piece would only be kept in memory."""
-        return self._connection.flow.write_paused or (self._cycle.stream.pending_bytes or 0) > HIGH_WATER_LIMIT
-
-    async def drain(self) -> None:
-        """Wait until another piece may go, or the caller has left."""
-        while self.write_paused and not self._cycle.disconnected:
-            await self._connection.news()
-
-
-class Http2(ZttpH2Protocol):
-    """One HTTP/2 connection."""
+class Http2(asyncio.Protocol):
+    """One HTTP/2 connection. A peer that is gone without a word is found by TCP; one that is idle may stay."""
 
     def __init__(
         self,
@@ -64,88 +52,132 @@ class Http2(ZttpH2Protocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
-        self._opened = 0
-        self._resets = 0
-        self._retired = False  # whether the peer was told to open another connection
+        self.app: Any = config.loaded_app
+        self.app_state = app_state
+        self.conn = ngh2.Connection(ngh2.Role.SERVER, _CONFIGURATION)
+        self.loop = _loop or asyncio.get_event_loop()
+        self.root_path = config.root_path
+        self.asgi_version = config.asgi_version
+        self.server_state = server_state
+        self.server: tuple[str, int | None] | None = None
+        self.client: tuple[str, int] | None = None
+        self.transport: asyncio.Transport
+        self.writing = asyncio.Event()  # cleared while the socket takes nothing
+        self.writing.set()
+        self._streams: dict[int, Stream] = {}
+        self._ending = False  # whether the peer was told so
+        self._over = False  # whether it said so, and all of its requests are answered
         self._leaving: asyncio.TimerHandle | None = None
-        self._news: asyncio.Event | None = None  # made when an answer waits for its reader
 
-    def handle_request(self, event: zttp.Request) -> None:
-        """Begin to answer the request."""
-        super().handle_request(event)
-        cycle = self.cycles[event.stream_id]
-        cycle.flow = _Pace(self, cycle)  # type: ignore[assignment] # all that a cycle asks of its flow
-        if event.end_stream:
-            cycle.more_body = False
-            cycle.message_event.set()
-        self._opened += 1
-        self._retire_if_worn()
-
-    def handle_rst_stream(self, event: zttp.RstStream) -> None:
-        """Tell the application that its caller gave up."""
-        self._resets += 1
-        super().handle_rst_stream(event)
-        self._tell()
-        self._retire_if_worn()
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # of the kind that TCP has
+        """Greet the peer."""
+        self.transport = transport
+        self.server, self.client = get_local_addr(transport), get_remote_addr(transport)
+        self.server_state.connections.add(self)  # type: ignore[arg-type] # it is asked for no more than `shutdown`
+        raw = transport.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in _TCP_ALIVE:
+            raw.setsockopt(socket.IPPROTO_TCP, option, value)
+        self.conn.initiate_connection(_SETTINGS)
+        self.conn.set_local_window_size(_ROOM_OF_ALL)
+        self.flush()
 
     def data_received(self, data: bytes) -> None:
-        """Read what came; it may be the leave to write on."""
-        super().data_received(data)
-        self._tell()
+        """Read what came, and write what it allows."""
+        try:
+            self.conn.receive_data(data)
+        except ngh2.NGH2Error:  # no HTTP/2, or too much of it: what is queued says so to the peer
+            self.flush()
+            self.transport.close()
+            return
+        self.flush()
+
+    def flush(self) -> None:
+        """Take what happened, then write what is queued, which may make more happen."""
+        self._take_events()
+        try:
+            data = self.conn.data_to_send()
+        except ngh2.NGH2Error:
+            self.transport.close()
+            return
+        self._take_events()
+        if data and not self.transport.is_closing():
+            self.transport.write(data)
+        if self._over:
+            self.transport.close()
+
+    def _take_events(self) -> None:
+        for event in self.conn.events():
+            match event:
+                case ngh2.RequestReceived():
+                    self._begin(event)
+                case ngh2.DataReceived():
+                    self._take_body(event)
+                case ngh2.TrailersReceived():
+                    if stream := self._streams.get(event.stream_id):
+                        stream.feed(b"", end=True)
+                case ngh2.StreamClosed():
+                    self._end(event.stream_id)
+                case ngh2.WindowUpdated():
+                    self._may_go_on(event.stream_id)
+                case ngh2.ConnectionClosed():
+                    self._over = True
+
+    def _begin(self, event: ngh2.RequestReceived) -> None:
+        try:
+            stream = Stream(self, event)
+        except UnicodeDecodeError:  # a path that is no ASCII, which no URI is
+            self.conn.reset_stream(event.stream_id, ngh2.ErrorCode.PROTOCOL_ERROR)
+            return
+        self._streams[event.stream_id] = stream
+        task = self.loop.create_task(stream.run())
+        self.server_state.tasks.add(task)
+        task.add_done_callback(self.server_state.tasks.discard)
+
+    def _take_body(self, event: ngh2.DataReceived) -> None:
+        stream = self._streams.get(event.stream_id)
+        if stream is None or stream.answered:
+            self.conn.acknowledge_received_data(len(event.data), event.stream_id)
+        else:
+            stream.feed(event.data, end=event.end_stream)
+
+    def _end(self, stream_id: int) -> None:
+        if stream := self._streams.pop(stream_id, None):
+            stream.closed()
+        if self._ending:
+            self._leave_when_quiet()
+
+    def _may_go_on(self, stream_id: int) -> None:
+        for stream in [self._streams.get(stream_id)] if stream_id else self._streams.values():
+            if stream:
+                stream.tell()
+
+    def pause_writing(self) -> None:
+        """Hold the applications' pieces back: the socket takes no more."""
+        self.writing.clear()
 
     def resume_writing(self) -> None:
-        """Go on with the answers that waited for the socket."""
-        super().resume_writing()
-        self._tell()
+        """Let them go on."""
+        self.writing.set()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         """Tell the applications that their caller has left."""
-        super().connection_lost(exc)
-        self._tell()
+        self.server_state.connections.discard(self)
         if self._leaving:
             self._leaving.cancel()
-
-    async def news(self) -> None:
-        """Wait for anything that lets an answer go on."""
-        if self._news is None:
-            self._news = asyncio.Event()
-        await self._news.wait()
-
-    def on_stream_closed(self) -> None:
-        """Go on after the end of a request."""
-        super().on_stream_closed()
-        if self._retired:
-            self._leave_when_quiet()
-        else:
-            self._retire_if_worn()
-
-    def timeout_keep_alive_handler(self) -> None:
-        """End a connection that was idle for the whole keep-alive time."""
-        if self.conn.has_pending_send():
-            self.transport.abort()  # its reader took nothing of an answer all that time
-        else:
-            self._retire()
+        for stream in self._streams.values():
+            stream.closed()
+        self._streams.clear()
+        self.writing.set()
 
     def shutdown(self) -> None:
-        """End after what is under way, and what is on its way."""
-        self._retire()
-
-    def _tell(self) -> None:
-        if self._news is not None:
-            self._news.set()
-            self._news = None
-
-    def _retire_if_worn(self) -> None:
-        limit = bool(self.cycles)
-        if self._opened >= _STREAMS[limit] or self._resets >= _RESETS[limit]:
-            self._retire()
-
-    def _retire(self) -> None:
-        if self._retired or self.transport.is_closing():
+        """End, after what is under way and what is on its way."""
+        self._ending = True
+        try:
+            self.conn.send_shutdown_notice()
+        except ngh2.NGH2Error:  # it is broken already
+            self.transport.close()
             return
-        self._retired = True
-        self.conn.close(_NO_ERROR, _REFUSES_NONE)
         self.flush()
         self._leave_when_quiet()
 
@@ -155,12 +187,7 @@ class Http2(ZttpH2Protocol):
         self._leaving = self.loop.call_later(_QUIET, self._leave)
 
     def _leave(self) -> None:
-        if not self.cycles:  # the end of the last one asks again
-            self._close_connection()
-
-    def _close_connection(self) -> None:
-        """Close, but not before what was answered has left: it may wait for its reader."""
-        if self.conn.has_pending_send() and not self.transport.is_closing():
-            self._leave_when_quiet()
-        else:
-            super()._close_connection()
+        if not self._streams:  # the end of the last one asks again
+            self.conn.send_goaway()
+            self.flush()
+            self.transport.close()

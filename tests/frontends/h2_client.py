@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -47,14 +47,24 @@ class Caller:
         self.pending = b""  # the beginning of a frame
         self.flush()
 
-    def ask(self, path: str, body: bytes | None = None, *, trailers: bool = False, method: str = "POST") -> int:
-        """Send a request, and give its stream."""
+    def ask(
+        self,
+        path: str,
+        body: bytes | None = None,
+        *,
+        end: bool = True,
+        trailers: bool = False,
+        method: str = "POST",
+        cookies: Sequence[str] = (),
+    ) -> int:
+        """Send a request, and give its stream; without `end` there is more of its body to come."""
         stream = self.h2.get_next_available_stream_id()
         head = [(":method", method), (":path", path), (":scheme", "http"), (":authority", "x")]
+        head += [("cookie", each) for each in cookies]
         self.h2.send_headers(stream, head, end_stream=body is None)
         self.answers[stream] = Answer()
         if body is not None:
-            self.send(stream, body, end=not trailers)
+            self.send(stream, body, end=end and not trailers)
         if trailers:
             self.h2.send_headers(stream, [("x-checksum", "1")], end_stream=True)
         self.flush()

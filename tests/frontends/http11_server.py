@@ -146,6 +146,17 @@ class Application:
         await answer(send, b"done")
         raise ValueError
 
+    async def breaks_off(self, _: Scope, __: Receive, send: Send) -> None:
+        await send(head())
+        await send({"type": "http.response.body", "body": b"one", "more_body": True})
+        await asyncio.sleep(0.1)
+        raise ValueError
+
+    async def trailers(self, _: Scope, __: Receive, send: Send) -> None:
+        await send({**head(), "trailers": True})
+        await send({"type": "http.response.body", "body": b"one"})
+        await send({"type": "http.response.trailers", "headers": [(b"Grpc-Status", b"0")]})
+
     async def endless(self, _: Scope, receive: Receive, send: Send) -> None:
         """Streams until its caller leaves; `pieces` counts what it was let to send."""
         await receive()

@@ -1,11 +1,13 @@
 """HTTP/2 as Knative's queue-proxy speaks it: all requests of a pod in one connection, for as long as that lives."""
 
+import json
 import signal
 import subprocess
 import sys
 import time
+from ast import literal_eval
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -15,8 +17,6 @@ from tests.frontends.h2_client import Answer, calling
 from tests.frontends.http11_server import PIECE, Running, eventually, running
 
 ROOT = Path(__file__).resolve().parents[2]
-REFUSED_STREAM = 7
-MOST_AT_ONCE = 128
 
 
 @pytest.fixture(scope="module")
@@ -30,43 +30,29 @@ def answered(answer: Answer, body: bytes) -> bool:
 
 
 @pytest.mark.parametrize("at_once", [1, 20])
-def test_no_request_is_lost_to_the_end_of_a_connection_that_carried_many(server: Running, at_once: int) -> None:
-    """After 4096 requests zttp breaks a connection off, and behind queue-proxy all requests of a pod come by one."""
-    connections, lost, asked = 0, 0, 0
-    while asked < 5000:
-        connections += 1
-        with calling(server.port) as caller:
-            open_: set[int] = set()
-            while open_ or not (caller.goaway or asked >= 5000):
-                while len(open_) < at_once and not caller.goaway and asked < 5000:
-                    open_.add(caller.ask("/unread"))
-                    asked += 1
+def test_a_connection_has_no_age(server: Running, at_once: int) -> None:
+    """queue-proxy's client cannot always send again what meets the end of one: a body is read only once."""
+    with calling(server.port) as caller:
+        open_: set[int] = set()
+        for _ in range(5000):
+            while len(open_) >= at_once:
                 caller.read()
-                done = {stream for stream in open_ if caller.answers[stream].ended or caller.closed}
-                lost += sum(not answered(caller.answers[stream], b"did not look") for stream in done)
-                open_ -= done
-            assert caller.fault is None
-            assert set(caller.goaway) <= {2**31 - 1}, "nothing that was sent may be refused"
-    assert lost == 0
-    assert connections > 1
+                open_ = {stream for stream in open_ if not caller.answers[stream].ended}
+            open_.add(caller.ask("/unread"))
+        assert all(answered(caller.answer(stream), b"did not look") for stream in list(caller.answers))
+        assert caller.goaway == []
 
 
-def test_no_request_is_lost_to_the_callers_of_others_that_gave_up(server: Running) -> None:
-    """After 256 resets in all of its life zttp breaks a connection off."""
-    resets, connections = 0, 0
-    while resets < 400:
-        connections += 1
-        with calling(server.port) as caller:
-            slow = caller.ask("/slow")
-            while not caller.goaway and resets < 400:
-                given_up = caller.ask("/until_left")
-                caller.reset(given_up)
-                resets += 1
-                if resets % 10 == 0:
-                    assert answered(caller.answer(caller.ask("/unread")), b"did not look")
-            assert answered(caller.answer(slow), b"slow")
-            assert caller.fault is None
-    assert connections > 1
+def test_callers_that_gave_up_leave_the_others_of_the_connection_alone(server: Running) -> None:
+    """Behind a proxy the callers of many come through one connection: hundreds that time out are no attack."""
+    with calling(server.port) as caller:
+        slow = caller.ask("/slow")
+        for number in range(2000):
+            caller.reset(caller.ask("/until_left"))
+            if number % 100 == 0:
+                assert answered(caller.answer(caller.ask("/unread")), b"did not look")
+        assert answered(caller.answer(slow), b"slow")
+        assert caller.goaway == []
 
 
 def test_a_caller_that_gives_up_is_told_to_the_application(server: Running) -> None:
@@ -90,16 +76,6 @@ def test_what_was_sent_before_the_end_was_known_is_answered() -> None:
         assert answered(caller.answer(later), b"did not look")
         caller.until(lambda: len(caller.goaway) == 2)
         assert caller.goaway == [2**31 - 1, later]
-
-
-def test_an_idle_connection_ends_by_announcement() -> None:
-    with running(Http, keep_alive=0.3) as server, calling(server.port) as caller:
-        assert answered(caller.answer(caller.ask("/unread")), b"did not look")
-        caller.until(lambda: bool(caller.goaway))
-        assert answered(caller.answer(caller.ask("/unread")), b"did not look")
-        while not caller.closed:
-            caller.read()
-        assert caller.fault is None
 
 
 SERVE = """
@@ -190,14 +166,93 @@ def test_an_endless_answer_waits_for_its_reader(leaves_by: str) -> None:
         eventually(server.application.told_of_leaving.is_set)
 
 
-def test_what_exceeds_the_streams_at_once_is_refused_and_the_rest_answered(server: Running) -> None:
-    """A refused stream may be sent again elsewhere: RFC 9113, 8.7."""
+def test_a_thousand_requests_at_once_are_answered(server: Running) -> None:
     with calling(server.port) as caller:
-        caller.h2.remote_settings.max_concurrent_streams = 1000  # as if it had not read ours yet
-        streams = [caller.ask("/slow") for _ in range(MOST_AT_ONCE + 20)]
-        answers = [caller.answer(stream) for stream in streams]
-        assert [answer.reset for answer in answers[MOST_AT_ONCE:]] == [REFUSED_STREAM] * 20
-        assert all(answered(answer, b"slow") for answer in answers[:MOST_AT_ONCE])
+        streams = [caller.ask("/slow") for _ in range(1000)]
+        assert all(answered(caller.answer(stream), b"slow") for stream in streams)
+
+
+FAULT = (500, b"Internal Server Error", None)
+
+
+@pytest.mark.parametrize(
+    ("path", "outcome"),
+    [
+        ("/fails", FAULT),
+        ("/silent", FAULT),
+        ("/head_only", FAULT),
+        ("/body_first", FAULT),
+        ("/two_heads", FAULT),
+        ("/bad_header", FAULT),
+        ("/fails_after_head", FAULT),
+        ("/too_long", FAULT),
+        ("/too_short", FAULT),
+        ("/returns", (200, b"done", None)),
+        ("/two_answers", (200, b"first", None)),
+        ("/fails_after_answer", (200, b"done", None)),
+        ("/late_receive", (200, b"done", None)),
+        ("/status/204", (204, b"", None)),
+        ("/status/304", (304, b"", None)),
+        ("/empty", (200, b"", None)),
+        ("/capitals", (200, b"ok", None)),
+        ("/closing", (200, b"ok", None)),
+        ("/bytearrays", (200, b"ok", None)),
+        ("/uncounted", (200, b"chunked by the server", None)),
+        ("/counted_stream", (200, b"onetwo", None)),
+        ("/breaks_off", (200, b"one", 2)),
+        ("/context", (200, b"False", None)),
+    ],
+)
+def test_whatever_an_application_does_its_stream_ends_and_no_other(
+    server: Running, path: str, outcome: tuple[int, bytes, int | None]
+) -> None:
+    with calling(server.port) as caller:
+        slow = caller.ask("/slow")
+        answer = caller.answer(caller.ask(path))
+        assert (answer.status, answer.body, answer.reset) == outcome
+        assert answered(caller.answer(slow), b"slow")
+
+
+def test_an_answer_may_have_trailers(server: Running) -> None:
+    """As gRPC ends every answer."""
+    with calling(server.port) as caller:
+        answer = caller.answer(caller.ask("/trailers"))
+        assert (answer.status, answer.body, answer.trailers) == (200, b"one", [(b"grpc-status", b"0")])
+
+
+def test_the_application_sees_of_a_request_what_it_sees_over_http_1(server: Running) -> None:
+    with calling(server.port) as caller, closing(server.connect()) as plain:
+        over_2 = json.loads(caller.answer(caller.ask("/echo/%20x?a=b&c", b"body", cookies=["a=1", "b=2"])).body)
+        plain.sendall(
+            b"POST /echo/%20x?a=b&c HTTP/1.1\r\ncookie: a=1; b=2\r\nhost: x\r\n"
+            b"content-length: 4\r\nconnection: close\r\n\r\nbody"
+        )
+        over_1 = json.loads(plain.makefile("rb").read().partition(b"\r\n\r\n")[2])
+    scope_1, scope_2 = dict(literal_eval(over_1[0])), dict(literal_eval(over_2[0]))
+    names = {name: value for name, value in scope_1["headers"] if name not in {b"connection", b"content-length"}}
+    assert dict(scope_2.pop("headers")) == names
+    assert (scope_2.pop("http_version"), scope_2.pop("extensions")) == ("2", {"http.response.trailers": {}})
+    assert scope_2 == {name: value for name, value in scope_1.items() if name not in {"headers", "http_version"}}
+    assert over_1[1] == over_2[1] == "body"
+
+
+def test_a_body_that_nobody_takes_is_not_taken_from_the_network(server: Running) -> None:
+    """A caller may send ahead what one window holds; its answer needs no more."""
+    with calling(server.port) as caller:
+        stream = caller.ask("/slow", b"x" * 200_000, end=False)
+        assert answered(caller.answer(caller.ask("/unread")), b"did not look")
+        assert caller.h2.local_flow_control_window(stream) <= 256 * 1024 - 200_000
+
+
+def test_who_is_answered_early_is_told_to_stop_sending(server: Running) -> None:
+    """RFC 9113, 8.1: by a reset without an error, behind the whole answer."""
+    with calling(server.port) as caller:
+        stream = caller.ask("/unread", b"x" * 1000, end=False)
+        answer = caller.answer(stream)
+        assert (answer.status, answer.body) == (200, b"did not look")
+        caller.until(lambda: answer.reset is not None)
+        assert answer.reset == 0
+        assert answered(caller.answer(caller.ask("/unread")), b"did not look")
 
 
 def test_what_is_not_http_2_after_all_ends_that_connection_alone(server: Running) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from threading import Barrier
 
 import httpx
 import pytest
@@ -98,7 +99,16 @@ def test_a_large_body_refused_early_leaves_the_server_well(served: Served) -> No
 def test_what_is_in_flight_is_answered_before_the_end(tmp_path: Path, number: signal.Signals) -> None:
     heavy = models.heavy(tmp_path / "m.onnx", size=1600)
     with serving(tmp_path, heavy, SCALEZERO_BATCH_SIZE="1") as served, ThreadPoolExecutor(8) as callers:
-        asked = [callers.submit(served.predict, [index, 0]) for index in range(8)]
+        ready = Barrier(9)
+
+        def ask(index: int) -> httpx.Response:
+            with served.client() as client:
+                assert client.get("/healthz/live").status_code == 200  # the connection is made
+                ready.wait(20)
+                return client.post(PATH, json={"inputs": [index, 0]})
+
+        asked = [callers.submit(ask, index) for index in range(8)]
+        ready.wait(20)
         time.sleep(0.25)
         assert not all(each.done() for each in asked)
         served.process.send_signal(number)
