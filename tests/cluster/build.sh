@@ -80,8 +80,11 @@ eventing() {
   upstream eventing knative.dev/eventing config third_party/eventing-integrations-latest
 }
 
-# Folders of other versions that no cluster has been started from for a week.
-forget_old() { find "$CACHE" -mindepth 1 -maxdepth 1 -type d -mtime +7 ! -path "$BUILT" ! -path "$STATE" -exec rm -rf {} +; }
+# Removes the folders of other versions from which no cluster has been started for a week, and none runs.
+forget_old() {
+  find "$CACHE" -mindepth 1 -maxdepth 1 -type d -mtime +7 \
+    ! -path "$BUILT" ! -path "$STATE" ! -path "$(readlink "$PROGRAMS")" -exec rm -rf {} +
+}
 
 part=$1
 mkdir -p "$BUILT"
