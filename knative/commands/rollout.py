@@ -114,8 +114,8 @@ def _notice(rollout: Rollout, state: State) -> None:
         click.echo(f"{state.target} has {percent} % of the traffic already: there is nothing to do", err=True)
     if state.step >= 0:
         click.echo(f"going on with the rollout {opening.progress(state)}", err=True)
-    for name in rollout.other_routes(state):
-        click.echo(f"Route {name} shares out these revisions by itself, and stays as it is", err=True)
+    for notice in rollout.notices(state):
+        click.echo(notice, err=True)
 
 
 def _say(event: Progress, form: str) -> None:

@@ -128,6 +128,17 @@ def other_routes(routes: Sequence[Manifest], split: Split) -> list[str]:
     ]
 
 
+def follows_latest(service: Manifest) -> bool:
+    """Whether some of the traffic goes to whichever revision is the latest."""
+    return any(not each.get("revisionName") for each in service["spec"]["traffic"])
+
+
+def tag_url(service: Manifest, revision: str) -> str | None:
+    """Find a URL that leads to the revision alone; None where it has no tag."""
+    taken = (service.get("status") or {}).get("traffic") or ()
+    return next((each["url"] for each in taken if each.get("revisionName") == revision and each.get("url")), None)
+
+
 def _version(revision: Manifest) -> str | None:
     """Read the model's version: what the runtime is told; else the label, which cannot spell every version."""
     environment = revision["spec"]["containers"][0].get("env") or ()

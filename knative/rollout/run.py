@@ -6,13 +6,12 @@ resourceVersion that was looked at: the template is nobody's business here, and 
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Final, NamedTuple
 from uuid import uuid4
 
 from knative.cluster import Cluster
-from knative.errors import ClusterUnreachable, Outrun
+from knative.errors import ClusterUnreachable, Forbidden, Outrun
 from knative.objects import SERVING, Manifest, Ref
 from knative.rollout import measuring, reading, record
 from knative.rollout.errors import NoService, RevisionNotReady, TakenOver
@@ -22,6 +21,7 @@ from knative.rollout.measuring import Scrape, Tally
 from knative.rollout.opening import Found, closing, opening, progress
 from knative.rollout.reading import Pod
 from knative.rollout.split import Split, is_same, told
+from knative.rollout.waking import wake
 
 MANAGER: Final = "scalezero-rollout"
 _PAUSE: Final = 2.0  # s between two looks
@@ -76,9 +76,15 @@ class Rollout:
             raise RevisionNotReady(name, reason=ready.reason)
         return state
 
-    def other_routes(self, state: State) -> list[str]:
-        """Name the Routes that share out the same revisions by themselves."""
-        return reading.other_routes(self._cluster.list("Route"), (*state.stable, *state.split))
+    def notices(self, state: State) -> list[str]:
+        """Say what a person may not expect of this rollout, a sentence each."""
+        service, routes = self._service(), self._cluster.list("Route")
+        alone = reading.other_routes(routes, (*state.stable, *state.split))
+        follows = reading.follows_latest(service) and not state.is_over
+        return [
+            *(f"Route {name} shares out these revisions by itself, and stays as it is" for name in alone),
+            *(["the traffic followed the latest revision; from now on it names its revisions"] if follows else []),
+        ]
 
     def carry_out(self, state: State) -> State:
         """Go on until it is done, rolled back or halted. Raises `TakenOver`, and what a `Cluster` does."""
@@ -148,15 +154,15 @@ class Rollout:
             except Outrun:
                 return state  # looked at again
         self._tell(decision, facts)
-        self._act(decision)
+        self._act(decision, service)
         return decision.state
 
-    def _act(self, decision: Decision) -> None:
+    def _act(self, decision: Decision, service: Manifest) -> None:
         """Do what takes time."""
         if decision.is_written:
             self._new = self._old = None
         elif decision.verb == "warm":
-            self._wake(decision.state)
+            self._wake(decision.state, service)
         else:
             settling = decision.state.phase == "settling"
             left = decision.state.since + decision.state.limits.interval - self._clock()
@@ -199,11 +205,17 @@ class Rollout:
             sample = None
         return Scrape(pod.name, pod.restarts, sample)
 
-    def _wake(self, state: State) -> None:
-        """Have the activator start a pod, and wait for it. A cluster that is gone is found at the next look."""
+    def _wake(self, state: State, service: Manifest) -> None:
+        """Have a pod started, and wait for it. A cluster that is gone is found at the next look."""
         began = self._clock()
-        with suppress(ClusterUnreachable):  # a pod that takes longer
+        try:
             self._cluster.revision_get(state.target, "/healthz/ready", timeout=_WAKE)
+        except ClusterUnreachable:
+            pass  # a pod that takes longer
+        except Forbidden:  # to ask the activator, which is in Knative's own namespace
+            url = reading.tag_url(service, state.target)
+            if url is None or not wake(url, timeout=_WAKE):
+                raise
         self._sleep(max(0.0, _SOON - (self._clock() - began)))
 
     def _write(self, service: Manifest, state: State) -> None:

@@ -155,3 +155,16 @@ def test_a_route_of_somebodys_own_over_the_same_revisions_is_found() -> None:
     of_the_service = {"metadata": {"name": "m", "ownerReferences": [{}]}, "spec": {"traffic": [to("m-v1", 100)]}}
     empty = {"metadata": {"name": "new"}, "spec": {}}
     assert reading.other_routes([own, other, of_the_service, empty], (Share("m-v1", 100),)) == ["m-ab"]
+
+
+def test_a_split_that_follows_the_latest_revision_is_noticed() -> None:
+    assert reading.follows_latest(service(LATEST))
+    assert not reading.follows_latest(service(to("m-v1", 100)))
+
+
+def test_a_tags_url_leads_to_its_revision() -> None:
+    taken = [to("m-v1", 100), to("m-v2", 0, tag="v2", url="http://v2-m.default.example")]
+    there = service(to("m-v1", 100), traffic=taken)
+    assert reading.tag_url(there, "m-v2") == "http://v2-m.default.example"
+    assert reading.tag_url(there, "m-v1") is None
+    assert reading.tag_url({}, "m-v1") is None
