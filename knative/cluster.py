@@ -50,6 +50,10 @@ class Cluster:
         other.namespace = namespace
         return other
 
+    def close(self) -> None:
+        """Let go of the connections that are kept for the next request."""
+        self._connection.close()
+
     def get(self, ref: Ref) -> Manifest | None:
         """Read an object; None where there is none. Raises `KnativeMissing` where nobody knows its kind."""
         try:
@@ -160,7 +164,7 @@ class Cluster:
                     return
                 if event["type"] in {"ADDED", "MODIFIED"}:
                     yield event["object"]
-        except HTTPError:
+        except (HTTPError, ValueError):  # cut off, perhaps within an event
             return  # the next list tells whether the cluster is still there
         finally:
             answer.close()

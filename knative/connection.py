@@ -92,6 +92,10 @@ class Connection:
         except (HTTPError, OSError) as error:  # OSError: a certificate's file is gone
             raise _unanswered(self.address, error, seconds) from error
 
+    def close(self) -> None:
+        """Let go of the connections that are kept for the next request."""
+        self._pool.clear()
+
     def _from_files(self, files: str, context: str | None) -> tuple[str, str]:
         if not _there(files):
             raise NoCluster(files)
