@@ -28,11 +28,12 @@ from uvicorn.protocols.http.auto_zttp_impl import AutoZttpProtocol
 from uvicorn.protocols.http.zttp_impl import ZttpProtocol
 
 from runtime.frontends.exchange import Exchange
-from runtime.frontends.http2 import Http2
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
     from uvicorn.server import ServerState
+
+    from runtime.frontends.http2 import Http2
 
 _NEED_DATA: Final = zttp.NEED_DATA
 _NOT_HTTP: Final = (zttp.RemoteProtocolError, UnicodeDecodeError)  # the latter for a path that is not ASCII
@@ -42,11 +43,18 @@ class Http(AutoZttpProtocol):
     """uvicorn's choice by the first bytes: prior-knowledge HTTP/2 is `Http2`, HTTP/1.1 is `Http11`."""
 
     def _switch(self, http2: bool, initial_data: bytes = b"") -> None:  # noqa: FBT001 - uvicorn's signature
-        protocol = (Http2 if http2 else Http11)(self.config, self.server_state, self.app_state, self.loop)
+        protocol = (_http2() if http2 else Http11)(self.config, self.server_state, self.app_state, self.loop)
         self.transport.set_protocol(protocol)
         protocol.connection_made(self.transport)
         if initial_data:
             protocol.data_received(initial_data)
+
+
+def _http2() -> "type[Http2]":
+    """Import it, which takes some milliseconds, when its first caller comes."""
+    from runtime.frontends.http2 import Http2
+
+    return Http2
 
 
 class Http11(ZttpProtocol):
