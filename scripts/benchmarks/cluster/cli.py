@@ -43,7 +43,7 @@ FAULTS: Final = (CannotMeasure, HTTPException, OSError, ScalezeroError)
 @click.option("--image", default=default_tag, show_default="what scripts/image builds", help="The functions' image.")
 @click.option("--patience", default=60.0, show_default=True, help="Seconds to spend on waiting for quiet.")
 def main(*, names: Sequence[str], file: Path | None, rounds: int, image: str, patience: float) -> None:
-    """Measure our functions on a real Knative, as callers see them; some four minutes for all.
+    """Measure our functions on a real Knative, as callers see them; some eight minutes for all.
 
     The cluster is that of KUBECONFIG, with the registry of AWS_*; without one, that of scripts/cluster, which must be
     up and have the image (scripts/image). All happens in a namespace of the run's own, which is deleted afterwards.

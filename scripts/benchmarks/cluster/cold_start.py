@@ -22,6 +22,8 @@ def measure(place: Place, guard: Guard, rounds: int) -> Outcome:
     }
     pairs = []
     for index in range(rounds):
+        for revision in requests:
+            place.wait_for_zero(revision)
         order = sorted(requests, reverse=bool(index % 2))
         seconds = {revision: _first_answer(place, guard, revision, requests[revision]) for revision in order}
         pairs.append(Pair(ours=seconds[V1], floor=seconds[HELLO_REVISION]))
@@ -30,7 +32,6 @@ def measure(place: Place, guard: Guard, rounds: int) -> Outcome:
 
 def _first_answer(place: Place, guard: Guard, revision: str, request: Request) -> float:
     """Seconds until a revision without a pod has answered."""
-    place.wait_for_zero(revision)
     guard.wait_for_quiet()
     reply = ask(request)
     if reply.failure:

@@ -89,17 +89,19 @@ class Place:
         return sum(each.get("percent", 0) for each in traffic if each["revisionName"] == revision)
 
     def wait_for_zero(self, revision: str) -> None:
-        """Wait until a revision has no pod but such as end. Raises CannotMeasure."""
-        self._wait(lambda: not self.pods(revision), ZERO_SECONDS, f"{revision} still has pods")
+        """Wait until a revision's last pod has ended: until then it has its share of the node. Raises CannotMeasure."""
+        self._wait(lambda: not self._all_pods(revision), ZERO_SECONDS, f"{revision} still has pods")
 
     def pods(self, revision: str) -> list[Manifest]:
         """The pods of a revision that have not been told to end."""
-        found = self.cluster.list("Pod", labels={"serving.knative.dev/revision": revision})
-        return [each for each in found if "deletionTimestamp" not in each["metadata"]]
+        return [each for each in self._all_pods(revision) if "deletionTimestamp" not in each["metadata"]]
 
     def ready_pods(self, revision: str) -> int:
         """How many of them take traffic."""
         return sum(_is_ready(each) for each in self.pods(revision))
+
+    def _all_pods(self, revision: str) -> list[Manifest]:
+        return self.cluster.list("Pod", labels={"serving.knative.dev/revision": revision})
 
     def _get(self, ref: Ref) -> Manifest:
         found = self.cluster.get(ref)
