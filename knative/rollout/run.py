@@ -173,8 +173,8 @@ class Rollout:
         ready = reading.condition(revision, "Ready") if revision else reading.GONE
         pods = [reading.pod_of(each) for each in self._pods()]
         route = reading.settled(service)
-        if state.step >= 0 and (state.phase != "settling" or route.status):
-            self._look(state, pods)
+        if state.phase != "settling" or route.status:
+            self._look(state, pods)  # before the first shift too: whether that is allowed is found out in time
         return Facts(
             now=self._clock(),
             live=reading.live_split(service),
