@@ -38,13 +38,15 @@ enter_cgroups() {
 
 # Shows the kernel's hierarchies as the cluster sees them, its own cgroup being the root.
 mount_cgroups() {
-  local controllers name options
+  local controllers controller name options
   mount -t tmpfs -o mode=755 tmpfs /sys/fs/cgroup
   while read -r controllers _; do
     name=${controllers#name=} options=$controllers
     case $controllers in name=*) options=none,$controllers ;; esac
     mkdir "/sys/fs/cgroup/$name"
     mount -t cgroup -o "$options" cgroup "/sys/fs/cgroup/$name"
+    # Controllers that share a hierarchy are found by their own names too.
+    for controller in ${name//,/ }; do [ "$controller" = "$name" ] || ln -s "$name" "/sys/fs/cgroup/$controller"; done
   done < <(hierarchies)
 }
 

@@ -1,5 +1,9 @@
 # shellcheck shell=bash
 # What every part of the cluster agrees on: places, names, addresses, versions. Sourced; does nothing.
+#
+# scripts/cluster dispatches. up.sh asks requirements.sh, lets build.sh fill the cache (tools/, image.py), writes
+# certificates.sh's and configuration.sh's files, and starts node.sh as process 1 of new namespaces, in a cgroup of its
+# own (cgroups.sh); install.sh then applies Knative's YAML, as manifests.py changes it. down.sh ends process 1.
 # shellcheck disable=SC2034 # its readers are the other files
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

@@ -5,6 +5,8 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
 . "$HERE/cgroups.sh"
 EVENTING=
+FINISHED=
+INTERRUPTED=
 for argument in "$@"; do
   case $argument in
     --eventing) EVENTING=1 ;;
@@ -16,12 +18,16 @@ lap() { say "$1 after $SECONDS s"; }
 
 # A failed start leaves nothing running, and its logs.
 gave_up() {
-  local status=$? log ended=
-  [ "$status" = 0 ] && return
+  [ -z "$FINISHED" ] || return 0
+  [ -n "$INTERRUPTED" ] || tell_why
+  "$HERE/down.sh" --unlocked >/dev/null || true
+}
+
+tell_why() {
+  local log ended=
   if running; then ended=$(ended_parts | paste -sd ' '); fi
   echo "scripts/cluster: could not bring the cluster up${ended:+ ($ended ended)}; the last words of its parts (all of them: $LOG):" >&2
   for log in "$LOG"/*.log; do [ ! -s "$log" ] || { echo "== ${log##*/}" && tail -n 3 "$log" | cut -c1-300; } >&2; done
-  "$HERE/down.sh" --unlocked >/dev/null || true
 }
 
 begin() {
@@ -36,6 +42,7 @@ begin() {
     exec setsid unshare --net --mount --pid --cgroup --uts --ipc --fork --kill-child=KILL \
       bash "$HERE/node.sh" >>"$LOG/node.log" 2>&1 </dev/null 8>&- 9>&-
   ) &
+  disown # its end is told by down.sh
   for _ in $(seq 100); do
     if running; then return; fi
     sleep 0.1
@@ -66,6 +73,8 @@ fi
 "$HERE/down.sh" --unlocked
 SECONDS=0
 trap gave_up EXIT
+trap "INTERRUPTED=1; exit 130" INT
+trap "INTERRUPTED=1; exit 143" TERM HUP
 begin
 "$HERE/install.sh" images &
 images=$!
@@ -76,4 +85,5 @@ lap "the node and the S3 server are ready"
 lap "Knative Serving and Kourier are ready"
 touch "$STATE/ready"
 with_eventing
+FINISHED=1
 say "is up: scripts/cluster shell has kubectl, kn and curl"
