@@ -1,9 +1,12 @@
 """scripts/image: a base, the image on it, an archive of that, what fills it, and into the cluster."""
 
+import fcntl
 import os
 import shutil
 import subprocess
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -58,16 +61,29 @@ def main(*, base: str, tag: str, archive: Path | None, load: bool, fresh: bool) 
 def build(base: str, tag: str, *, fresh: bool = False) -> Path:
     """Build the image where its sources changed; return its archive. Raises CannotBuild."""
     archive = cache() / f"{tag.rpartition('/')[2].replace(':', '-')}-{key(ROOT, base, tag, debian.key())}.tar"
-    if archive.exists() and not fresh:
-        return archive
-    archive.parent.mkdir(parents=True, exist_ok=True)
+    with alone():
+        if fresh or not archive.exists():
+            make(base, tag, archive, fresh=fresh)
+    return archive
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Wait for whoever builds already: what it makes is most often what is wanted."""
+    cache().mkdir(parents=True, exist_ok=True)
+    with (cache() / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def make(base: str, tag: str, archive: Path, *, fresh: bool) -> None:
+    """Build the image, with the base where that is ours to make, and keep it. Raises CannotBuild."""
     engine = Engine.found()
     bases = debian.bases(engine, fresh=fresh) if base == DEBIAN else {"BASE": base}
     with secrets() as hidden:
         containerfile = ROOT / "Containerfile"
         engine.build(tag, ROOT, args=bases, secrets=hidden, containerfile=containerfile, fresh=fresh)
     save(engine, tag, archive)
-    return archive
 
 
 def save(engine: Engine, tag: str, archive: Path) -> None:

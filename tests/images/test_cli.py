@@ -1,6 +1,7 @@
 """The command: where an archive is kept, and what is said where an image is not to be had."""
 
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 from click.testing import CliRunner
@@ -45,3 +46,19 @@ def test_where_no_program_builds_the_command_says_so_in_a_line(tmp_path: Path, m
     done = CliRunner().invoke(cli.main, ["--no-load"])
     assert done.exit_code == 1
     assert done.output == "Error: none of buildah, podman, docker is there; on Debian: apt-get install buildah\n"
+
+
+def test_who_comes_while_another_builds_waits_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    entered = Event()
+
+    def second() -> None:
+        with cli.alone():
+            entered.set()
+
+    thread = Thread(target=second)
+    with cli.alone():
+        thread.start()
+        assert not entered.wait(0.2)
+    thread.join(timeout=10)
+    assert entered.is_set()
