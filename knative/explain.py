@@ -21,14 +21,20 @@ _DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"  # Knative
 _UNTOLD: Final = frozenset({"not_loaded", "loading"})  # states of a model with which nothing is wrong
 
 
-def pods_of(cluster: Cluster, revision: Manifest) -> list[Manifest]:
-    """List the revision's pods that are not ending, and none of an earlier revision that had its name."""
-    labels = {_REVISION_UID: revision["metadata"]["uid"]}
+def pods_of(cluster: Cluster, owner: Manifest) -> list[Manifest]:
+    """List the pods of a revision or a Deployment that are not ending.
+
+    None of an earlier revision that had the name of this one.
+    """
+    if owner.get("kind") == "Deployment":
+        labels = owner["spec"]["selector"]["matchLabels"]
+    else:
+        labels = {_REVISION_UID: owner["metadata"]["uid"]}
     return [each for each in cluster.list("Pod", labels=labels) if "deletionTimestamp" not in each["metadata"]]
 
 
 def pods_verdict(cluster: Cluster, pods: Sequence[Manifest]) -> Verdict | None:
-    """Judge a revision by its pods: the first that fails, else what one waits for; None where there are none."""
+    """Judge what has these pods by them: the first that fails, else what one waits for; None where there are none."""
     judged = [pod_says(cluster, pod) for pod in pods]
     failed = (each for each in judged if isinstance(each, Failed))
     pending = (each for each in judged if isinstance(each, Pending))

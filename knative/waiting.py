@@ -14,6 +14,7 @@ from knative.readiness import Failed, Pending, Ready, Verdict, condition, verdic
 Tell = Callable[[str], None]
 Clock = Callable[[], float]  # seconds that only grow
 
+_WITH_PODS: Final = frozenset({"Deployment", "Revision"})
 _GLANCE: Final = 2.0  # s between two looks at what no watch tells: the pods
 _SETTLED: Final = (
     6.0  # s that a failure must last: a container that ended may come up again, a Secret may be on its way
@@ -89,7 +90,7 @@ def _judged(cluster: Cluster, ref: Ref, found: Manifest | None, owner: str | Non
     if found is None:
         return _owner_says(cluster, owner)
     judged = verdict(found)
-    if ref.kind == "Revision" and isinstance(judged, Pending):
+    if ref.kind in _WITH_PODS and isinstance(judged, Pending):
         pods = explain.pods_verdict(cluster, explain.pods_of(cluster, found))
         return pods if isinstance(pods, Failed | Pending) else judged
     return judged

@@ -79,6 +79,23 @@ def test_a_pod_that_cannot_start_fails_its_revision_before_knative_says_so() -> 
         waited(cluster)
 
 
+def test_a_pod_that_cannot_start_fails_its_deployment_too() -> None:
+    ref, labels = Ref("Deployment", "m"), {"app.kubernetes.io/name": "m"}
+    waiting = {"reason": "ErrImagePull", "message": "no such image"}
+    cluster = FakeCluster()
+    cluster.objects[ref] = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "m", "generation": 1},
+        "spec": {"selector": {"matchLabels": labels}},
+        "status": {"observedGeneration": 1},
+    }
+    status = {"containerStatuses": [{"name": "server", "state": {"waiting": waiting}}]}
+    cluster.pods = [{"metadata": {"name": "p", "labels": labels}, "status": status}]
+    with pytest.raises(ObjectFailed, match=r"deployment/m failed: ErrImagePull: no such image$"):
+        waited(cluster, ref)
+
+
 def test_a_service_tells_why_its_revision_is_not_made() -> None:
     refused = {
         "type": "ConfigurationsReady",
