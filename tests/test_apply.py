@@ -50,7 +50,7 @@ def test_a_revision_gets_its_share_only_when_all_of_them_are_ready() -> None:
 
 
 @given(strategies.resources(), strategies.deployments())
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)  # as long as its plan is
 def test_a_second_apply_changes_nothing(resources: Resources, options: Deployment) -> None:
     cluster, wanted = FakeCluster(), desired(resources, options)
     try:
@@ -65,6 +65,7 @@ def test_a_second_apply_changes_nothing(resources: Resources, options: Deploymen
 
 
 @given(st.integers(1, 30), st.sampled_from([(V1, V2), (V1, V2, HALVES)]))
+@settings(deadline=None)  # three plans
 def test_an_apply_that_was_cut_short_is_taken_up_by_the_next(looks: int, documents: tuple[str, ...]) -> None:
     cluster = FakeCluster()
     with suppress(NotReadyInTime):
