@@ -14,6 +14,7 @@ from urllib3.exceptions import HTTPError
 
 from knative.connection import ANSWER, Connection
 from knative.errors import ClusterUnreachable, NoAnswerInTime, ObjectMissing
+from knative.manifests import names
 from knative.objects import APIS, Manifest, Ref, ref_of
 from knative.refusals import refusal, status_of
 
@@ -22,7 +23,7 @@ Manifests = list[Manifest]  # a name of its own, as the class has a method `list
 _WATCH_MARGIN: Final = 10.0  # s that a watch's end may be late
 _PAUSE: Final = 0.5  # s between two attempts to follow
 # The Service of a revision leads there too, but an API server proxies to no pod of another namespace.
-_ACTIVATOR: Final = "/api/v1/namespaces/knative-serving/services/http:activator-service:http"
+_ACTIVATOR: Final = f"/api/v1/namespaces/{names.SYSTEM_NAMESPACE}/services/{names.ACTIVATOR}"
 
 
 class Answer(NamedTuple):

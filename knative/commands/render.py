@@ -8,7 +8,7 @@ from knative.commands import options
 from knative.commands.output import documents
 from knative.function import Flags
 from knative.manifests import desired
-from knative.manifests.rbac import deployer
+from knative.manifests.rbac import deployer, waker
 from knative.resources import read_resources
 
 
@@ -17,10 +17,10 @@ from knative.resources import read_resources
 @options.deployment
 @click.option("-n", "--namespace", help="Namespace.  [default: func.yaml's, or else default]")
 @click.option("-o", "--output", "form", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True)
-@click.option("--role", is_flag=True, help="Also the Role of who deploys, with no right that scalezero does not use.")
+@click.option("--role", is_flag=True, help="Also the Roles of who deploys, with no right that scalezero does not use.")
 def command(paths: tuple[Path, ...], form: str, *, role: bool, **chosen: str | None) -> None:
     """Print the manifests that the resources become, in the order of their applies; talks to no cluster."""
     resources = read_resources(*paths)
     how = options.options_for(paths, resources, Flags(**chosen), namespace="default")
-    first = [deployer(how.namespace)] if role else []
+    first = [deployer(how.namespace), waker()] if role else []
     click.echo(documents([*first, *(step.manifest for step in desired(resources, how))], form), nl=False)

@@ -13,6 +13,9 @@ from runtime.errors import BadSetting
 SERVING: Final = "serving.knative.dev/v1"
 MANAGER: Final = "scalezero"
 
+SYSTEM_NAMESPACE: Final = "knative-serving"
+ACTIVATOR: Final = "http:activator-service:http"  # as the API server proxies to a Service: scheme, name, port
+
 CONTAINER: Final = "model"
 PORT_NAME: Final = "h2c"  # gateway and queue-proxy then speak HTTP/2 to the pod, whatever the client speaks
 PORT: Final = 8080

@@ -40,9 +40,26 @@ def deployer(namespace: str, name: str = "scalezero-deployer") -> Manifest:
             _rule("apps", ["deployments"], [*_READ, *_WRITE]),
             _rule("", ["serviceaccounts"], [*_READ, *_WRITE]),
             _rule("", ["pods", "events"], _READ),
-            _rule("", ["pods/log", "pods/proxy", "services/proxy"], ["get"]),
+            _rule("", ["pods/log", "pods/proxy"], ["get"]),
             _rule("", ["secrets"], ["get"]),
         ],
+    }
+
+
+def waker(name: str = "scalezero-waker") -> Manifest:
+    """Write the Role in Knative's own namespace by which a rollout wakes a revision that has no pod.
+
+    Without it the revision is woken by the URL of its tag, which the person's machine must then reach.
+    """
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": {
+            "name": name,
+            "namespace": names.SYSTEM_NAMESPACE,
+            "labels": {"app.kubernetes.io/managed-by": names.MANAGER},
+        },
+        "rules": [{**_rule("", ["services/proxy"], ["get"]), "resourceNames": [names.ACTIVATOR]}],
     }
 
 

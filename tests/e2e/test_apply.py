@@ -5,6 +5,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from knative.cluster import Cluster
 from knative.commands.intent import intent
 from knative.errors import Outrun
 from knative.function import Flags
-from knative.objects import Ref
+from knative.objects import Manifest, Ref, ref_of
 from tests.e2e.functions import ROOT
 from tests.e2e.namespace import SCALEZERO, SECRET, Namespace, until
 
@@ -197,18 +198,31 @@ def test_a_revision_at_zero_is_woken_through_the_api_server(own: Namespace, shop
 
 @pytest.fixture
 def accounts(own: Namespace, shop: Path, tmp_path: Path) -> Iterator[dict[str, Path]]:
-    """Kubeconfigs of an account with the Role that `render --role` prints, and of one with nothing."""
-    role = own.scalezero("render", "--role", "-f", shop, "-o", "json")
-    own.kubectl("apply", "-f", "-", given=json.dumps(json.loads(role)[0]))
+    """Kubeconfigs of an account with the Roles that `render --role` prints, and of one with nothing."""
     made = {}
     for name in ("deployer", "nobody"):
         own.kubectl("create", "serviceaccount", name)
         made[name] = kubeconfig_of(own, name, tmp_path / name)
-    own.kubectl(
-        "create", "rolebinding", "deployer", "--role=scalezero-deployer", f"--serviceaccount={own.name}:deployer"
-    )
+    roles = json.loads(own.scalezero("render", "--role", "-f", shop, "-o", "json"))[:2]
+    bindings = [binding(own, role) for role in roles]
+    for each in (*roles, *bindings):
+        own.cluster.within(each["metadata"]["namespace"]).apply(each)
     yield made
-    own.kubectl("delete", "rolebinding/deployer", "serviceaccount/deployer", "serviceaccount/nobody")
+    for each in (*bindings, *roles):
+        own.cluster.within(each["metadata"]["namespace"]).delete(ref_of(each))
+    own.kubectl("delete", "serviceaccount/deployer", "serviceaccount/nobody")
+
+
+def binding(own: Namespace, role: Manifest) -> Manifest:
+    """Give the role to the deployer."""
+    metadata = role["metadata"]
+    return {
+        "apiVersion": role["apiVersion"],
+        "kind": "RoleBinding",
+        "metadata": {"name": f"{own.name}-{metadata['name']}", "namespace": metadata["namespace"]},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": metadata["name"]},
+        "subjects": [{"kind": "ServiceAccount", "name": "deployer", "namespace": own.name}],
+    }
 
 
 def kubeconfig_of(own: Namespace, name: str, file: Path) -> Path:
@@ -225,7 +239,7 @@ def as_account(own: Namespace, kubeconfig: Path) -> Namespace:
     return Namespace(name=own.name, s3=own.s3, cluster=cluster, variables=variables)
 
 
-def test_the_role_that_is_printed_is_all_that_a_deployment_needs(
+def test_the_roles_that_are_printed_are_all_that_a_deployment_needs(
     own: Namespace, accounts: dict[str, Path], tmp_path: Path
 ) -> None:
     deployer = as_account(own, accounts["deployer"])
@@ -233,6 +247,7 @@ def test_the_role_that_is_printed_is_all_that_a_deployment_needs(
     deployer.scalezero("apply", "-f", folder)
     assert deployer.scalezero("plan", "-f", folder).splitlines()[-1] == "nothing to do"
     deployer.scalezero("status", "ruled")
+    assert deployer.cluster.revision_get("ruled-v1", "/healthz/live", timeout=60).status == HTTPStatus.OK
     deployer.scalezero("delete", "ruled")
     assert own.cluster.get(Ref("Service", "ruled")) is None
 
