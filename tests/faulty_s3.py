@@ -88,13 +88,15 @@ class _State:
 
 
 class FaultyS3:
-    """The server, on a port of its own of the loopback interface."""
+    """The server, on a port of its own (0: a free one) of the loopback interface, or of another address."""
 
-    def __init__(self, upstream: str, *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, upstream: str, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", port: int = 0
+    ) -> None:
         self._scheme = "http" if tls is None else "https"
         self._state = _State(urlsplit(upstream).netloc)
         handler = type("Handler", (_Handler,), {"state": self._state})
-        self._server = _Server(("127.0.0.1", 0), handler)
+        self._server = _Server((host, port), handler)
         self._server.daemon_threads = True
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
@@ -103,7 +105,7 @@ class FaultyS3:
     @property
     def endpoint_url(self) -> str:
         """Where clients reach it."""
-        return f"{self._scheme}://127.0.0.1:{self._server.server_address[1]}"
+        return "{}://{}:{}".format(self._scheme, *self._server.server_address[:2])
 
     def add(self, fault: Fault) -> None:
         """Arm a fault, behind those that are armed already."""

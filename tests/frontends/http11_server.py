@@ -157,7 +157,7 @@ class Application:
         await send({"type": "http.response.body", "body": b"one"})
         await send({"type": "http.response.trailers", "headers": [(b"Grpc-Status", b"0")]})
 
-    async def endless(self, _: Scope, receive: Receive, send: Send) -> None:
+    async def never_ends_until_left(self, _: Scope, receive: Receive, send: Send) -> None:
         """Streams until its caller leaves; `pieces` counts what it was let to send."""
         await receive()
         leaving = asyncio.ensure_future(receive())

@@ -155,7 +155,7 @@ def test_an_answer_that_its_reader_has_not_taken_yet_outlives_the_end() -> None:
 @pytest.mark.parametrize("leaves_by", ["reset", "end of the connection"])
 def test_an_endless_answer_waits_for_its_reader(leaves_by: str) -> None:
     with running(Http) as server, calling(server.port, credit=False) as caller:
-        stream = caller.ask("/endless")
+        stream = caller.ask("/never_ends_until_left")
         caller.until(lambda: len(caller.answers[stream].body) == 65535)
         time.sleep(0.3)
         assert server.application.pieces <= 4
@@ -265,7 +265,7 @@ def test_what_is_not_http_2_after_all_ends_that_connection_alone(server: Running
 
 
 def test_callers_that_leave_in_the_middle_leave_the_server_well(server: Running) -> None:
-    for path in ("/slow", "/stream", "/endless", "/big"):
+    for path in ("/slow", "/stream", "/never_ends_until_left", "/big"):
         with calling(server.port, credit=False) as caller:
             caller.ask(path, b"x")
     with calling(server.port) as caller:
