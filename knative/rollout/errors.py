@@ -90,7 +90,7 @@ class SplitChanged(ScalezeroError):
 
     def __init__(self, model: str, *, live: str, written: str, by: str) -> None:
         super().__init__(
-            f"{by} has changed the split of {model} to {live}; the rollout had written {written}. "
+            f"{by} has changed the split of {model} to {live}, where the rollout left {written}; "
             "--adopt begins a rollout anew from the split as it stands",
             model=model,
             live=live,

@@ -14,12 +14,12 @@ from knative.cluster import Cluster
 from knative.errors import ClusterUnreachable, Forbidden, Outrun
 from knative.objects import SERVING, Manifest, Ref
 from knative.rollout import measuring, reading, record
-from knative.rollout.errors import NoService, RevisionNotReady, TakenOver
+from knative.rollout.errors import NoService, RevisionNotReady, SplitChanged, TakenOver
 from knative.rollout.judgement import NOTHING, Limits, Sample
 from knative.rollout.machine import Decision, Facts, State, Verb, decide
 from knative.rollout.measuring import Scrape, Tally
 from knative.rollout.opening import Found, closing, opening, progress
-from knative.rollout.reading import Pod
+from knative.rollout.reading import Condition, Pod
 from knative.rollout.split import Split, is_same, told
 from knative.rollout.waking import wake
 
@@ -87,7 +87,7 @@ class Rollout:
         ]
 
     def carry_out(self, state: State) -> State:
-        """Go on until it is done, rolled back or halted. Raises `TakenOver`, and what a `Cluster` does."""
+        """Go on until it is done, rolled back or halted. Raises `TakenOver`, `SplitChanged`, `ClusterError`."""
         state = self._claimed(state)
         unreachable_since: float | None = None
         while state.phase not in {"done", "rolled_back", "halted"}:
@@ -134,8 +134,9 @@ class Rollout:
         state = self.state = replace(state, run=uuid4().hex)
         while True:
             service = self._service()
-            if not is_same(reading.live_split(service), state.split):
-                return state  # the first turn finds it, and says who
+            live, by = reading.live_split(service), reading.changed_by(service)
+            if not is_same(live, state.split):
+                raise SplitChanged(self._model, live=told(live), written=told(state.split), by=by)
             try:
                 self._write(service, state)
             except Outrun:
@@ -181,7 +182,7 @@ class Rollout:
             changed_by=reading.changed_by(service),
             settled=route.status is True,
             ready=ready.status,
-            reason=route.reason if state.phase == "settling" and ready.status else ready.reason,
+            reason=_reason(state, ready, route),
             pods=sum(each.ready for each in pods if each.revision == state.target),
             new=self._new.total if self._new else NOTHING,
             old=self._old.total if self._old else NOTHING,
@@ -254,6 +255,13 @@ class Rollout:
             split = facts.live if decision.verb == "halt" else decision.state.split
             self._say(Progress(facts.now, decision.verb, split, decision.why, facts.new, facts.old))
         self._told = line
+
+
+def _reason(state: State, ready: Condition, route: Condition) -> str:
+    """Say why it is not further on; empty where no condition speaks of it."""
+    if ready.status is not True:
+        return ready.reason
+    return route.reason if state.phase == "settling" else ""
 
 
 def _tallied(tally: Tally | None, scrapes: Sequence[Scrape]) -> Tally:
