@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -43,7 +44,7 @@ FAULTS: Final = (CannotMeasure, HTTPException, OSError, ScalezeroError)
 @click.option("--image", default=default_tag, show_default="what scripts/image builds", help="The functions' image.")
 @click.option("--patience", default=60.0, show_default=True, help="Seconds to spend on waiting for quiet.")
 def main(*, names: Sequence[str], file: Path | None, rounds: int, image: str, patience: float) -> None:
-    """Measure our functions on a real Knative, as callers see them; some eight minutes for all.
+    """Measure our functions on a real Knative, as callers see them; some five minutes for all.
 
     The cluster is that of KUBECONFIG, with the registry of AWS_*; without one, that of scripts/cluster, which must be
     up and have the image (scripts/image). All happens in a namespace of the run's own, which is deleted afterwards.
@@ -51,6 +52,7 @@ def main(*, names: Sequence[str], file: Path | None, rounds: int, image: str, pa
     A missed target is a result, not a failure: the exit code is 1 only where a figure could not be measured.
     """
     enter_cluster(sys.argv[1:])
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as Ctrl-C: the namespace goes
     guard = Guard(cpus=sorted(os.sched_getaffinity(0)), patience=patience)
     chosen = [name for name in MEASURES if not names or name in names]
     try:

@@ -35,6 +35,7 @@ def _first_answer(place: Place, guard: Guard, revision: str, request: Request) -
     guard.wait_for_quiet()
     reply = ask(request)
     if reply.failure:
-        raise CannotMeasure(f"{revision} answered its first request with {reply.failure}")
+        pods = ", ".join(each["status"]["phase"] for each in place.pods(revision)) or "there are none"
+        raise CannotMeasure(f"{revision} answered its first request with {reply.failure}; its pods: {pods}")
     place.say(f"{revision}: {reply.seconds:.2f} s")
     return reply.seconds
