@@ -1,5 +1,6 @@
 """A bounded load of predictions: each answer counts for who gave it, each failure is kept, nothing is tried again."""
 
+import json
 import threading
 import time
 from collections import Counter
@@ -11,6 +12,7 @@ import httpx
 
 PATH = "/api/v1/models/payment-model/predict"
 BODY = {"inputs": [0.5] * 30}
+HEADERS = {"content-type": "application/json"}
 PATIENCE = 60.0  # seconds for one answer: a cold start on a busy machine is no failure
 
 
@@ -27,57 +29,64 @@ class Tally:
 
     def since(self, when: float) -> "Tally":
         """What was asked from then on."""
-        later = (([each for each in kept if each[0] >= when]) for kept in (self.answers, self.failures))
-        return Tally(*later)
+        return Tally(
+            [each for each in self.answers if each[0] >= when], [each for each in self.failures if each[0] >= when]
+        )
 
 
-def client(*, http2: bool = False) -> httpx.Client:
+def rows(count: int) -> bytes:
+    """A request for that many predictions at once."""
+    return json.dumps({"inputs": [[0.5] * 30] * count}).encode()
+
+
+def client(*, http2: bool = False, patience: float = PATIENCE) -> httpx.Client:
     """A client with one connection, and no proxy whatever the environment names."""
-    return httpx.Client(http1=not http2, http2=http2, trust_env=False, timeout=PATIENCE)
+    return httpx.Client(http1=not http2, http2=http2, trust_env=False, timeout=patience, headers=HEADERS)
 
 
-def ask(session: httpx.Client, url: str, tally: Tally) -> None:
-    """Ask for one prediction and count what comes."""
+def ask(session: httpx.Client, url: str, tally: Tally, body: bytes) -> None:
+    """Ask once and count what comes."""
     began = time.monotonic()
     try:
-        response = session.post(url + PATH, json=BODY)
+        response = session.post(url + PATH, content=body)
     except httpx.TransportError as error:
         tally.failures.append((began, f"{type(error).__name__}: {error}"))
         return
-    if response.status_code == httpx.codes.OK and len(response.json()["outputs"]) > 0:
+    if response.status_code == httpx.codes.OK:
         tally.answers.append((began, response.headers["x-revision"]))
     else:
         tally.failures.append((began, f"{response.status_code}: {response.text[:200]}"))
 
 
-def asked(url: str, count: int, *, callers: int = 8, http2: bool = False) -> Tally:
+def asked(url: str, count: int, *, callers: int = 8, http2: bool = False, body: bytes | None = None) -> Tally:
     """Ask `count` times, `callers` at once."""
     tally = Tally()
     left = iter(range(count))
+    sent = rows(1) if body is None else body
 
     def call() -> None:
         with client(http2=http2) as session:
             for _ in left:
-                ask(session, url, tally)
+                ask(session, url, tally, sent)
 
-    _together(call, callers)
+    for thread in _started(call, callers):
+        thread.join()
     return tally
 
 
 @contextmanager
-def load(url: str, *, callers: int = 4, pause: float = 0.05) -> Iterator[Tally]:
+def load(url: str, *, callers: int = 4, pause: float = 0.05, body: bytes | None = None) -> Iterator[Tally]:
     """Ask until the block ends, `callers` at once, each with a pause in seconds after each answer."""
     tally = Tally()
     over = threading.Event()
+    sent = rows(1) if body is None else body
 
     def call() -> None:
         with client() as session:
             while not over.wait(pause):
-                ask(session, url, tally)
+                ask(session, url, tally, sent)
 
-    threads = [threading.Thread(target=call) for _ in range(callers)]
-    for thread in threads:
-        thread.start()
+    threads = _started(call, callers)
     try:
         yield tally
     finally:
@@ -86,9 +95,8 @@ def load(url: str, *, callers: int = 4, pause: float = 0.05) -> Iterator[Tally]:
             thread.join()
 
 
-def _together(call: Callable[[], None], callers: int) -> None:
+def _started(call: Callable[[], None], callers: int) -> list[threading.Thread]:
     threads = [threading.Thread(target=call) for _ in range(callers)]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    return threads
