@@ -13,20 +13,21 @@ from uuid import uuid4
 from knative.cluster import Cluster
 from knative.errors import ClusterUnreachable, Forbidden, Outrun
 from knative.objects import SERVING, Manifest, Ref
-from knative.rollout import measuring, reading, record
+from knative.rollout import reading, record
 from knative.rollout.errors import NoService, RevisionNotReady, SplitChanged, TakenOver
 from knative.rollout.judgement import NOTHING, Limits, Sample
-from knative.rollout.machine import Decision, Facts, State, Verb, decide
-from knative.rollout.measuring import Scrape, Tally
+from knative.rollout.machine import Decision, Facts, Phase, State, Verb, decide
 from knative.rollout.opening import Found, closing, opening, progress
-from knative.rollout.reading import Condition, Pod
+from knative.rollout.reading import Condition
 from knative.rollout.split import Split, is_same, told
 from knative.rollout.waking import wake
+from knative.rollout.watch import Watch
 
 MANAGER: Final = "scalezero-rollout"
+_ENDED: Final[dict[Phase, Verb]] = {"done": "finish", "rolled_back": "roll_back", "halted": "halt"}
 _PAUSE: Final = 2.0  # s between two looks
 _SOON: Final = 0.5  # s while the Route is about to take a split
-_SCRAPE: Final = 5.0  # s for a pod's metrics
+_MUTE: Final = "its pods tell no metrics: only their readiness and their crashes are watched"
 _WAKE: Final = 30.0  # s for a pod to answer, before it is looked at again
 
 
@@ -58,8 +59,7 @@ class Rollout:
     ) -> None:
         self._cluster, self._model, self._say = cluster, model, say
         self._clock, self._sleep = clock, sleep
-        self._new: Tally | None = None  # none: the step is not watched yet
-        self._old: Tally | None = None
+        self._watch = Watch(cluster)
         self._told = ""
         self.state: State | None = None
 
@@ -90,7 +90,7 @@ class Rollout:
         """Go on until it is done, rolled back or halted. Raises `TakenOver`, `SplitChanged`, `ClusterError`."""
         state = self._claimed(state)
         unreachable_since: float | None = None
-        while state.phase not in {"done", "rolled_back", "halted"}:
+        while state.phase not in _ENDED:
             try:
                 state = self._turn(state)
                 unreachable_since = None
@@ -147,6 +147,8 @@ class Rollout:
         service = self._service()
         if (recorded := record.find(service)) is None or recorded.run != state.run:
             raise TakenOver(self._model, now=progress(recorded) if recorded else "its record is gone")
+        if recorded.step != state.step or recorded.phase in _ENDED:  # our own write, whose answer was lost
+            return self._landed(replace(recorded, limits=state.limits))
         facts = self._facts(service, state)
         decision = decide(state, facts)
         if decision.is_written:
@@ -158,10 +160,15 @@ class Rollout:
         self._act(decision, service)
         return decision.state
 
+    def _landed(self, state: State) -> State:
+        self._watch = Watch(self._cluster)
+        self._say(Progress(self._clock(), _ENDED.get(state.phase, "shift"), state.split, state.reason))
+        return state
+
     def _act(self, decision: Decision, service: Manifest) -> None:
         """Do what takes time."""
         if decision.is_written:
-            self._new = self._old = None
+            self._watch = Watch(self._cluster)
         elif decision.verb == "warm":
             self._wake(decision.state, service)
         else:
@@ -175,7 +182,7 @@ class Rollout:
         pods = [reading.pod_of(each) for each in self._pods()]
         route = reading.settled(service)
         if state.phase != "settling" or route.status:
-            self._look(state, pods)  # before the first shift too: whether that is allowed is found out in time
+            self._watch.look(state, pods)  # before the first shift too: whether that is allowed is found out in time
         return Facts(
             now=self._clock(),
             live=reading.live_split(service),
@@ -184,38 +191,24 @@ class Rollout:
             ready=ready.status,
             reason=_reason(state, ready, route),
             pods=sum(each.ready for each in pods if each.revision == state.target),
-            new=self._new.total if self._new else NOTHING,
-            old=self._old.total if self._old else NOTHING,
+            new=self._watch.new,
+            old=self._watch.old,
         )
 
     def _pods(self) -> list[Manifest]:
         return self._cluster.list("Pod", labels={reading.SERVICE_LABEL: self._model})
 
-    def _look(self, state: State, pods: Sequence[Pod]) -> None:
-        """Take the pods' own numbers in, on either side."""
-        others = {each.revision for each in state.stable} - {state.target}
-        self._new = _tallied(self._new, [self._scrape(each) for each in pods if each.revision == state.target])
-        self._old = _tallied(self._old, [self._scrape(each) for each in pods if each.revision in others])
-
-    def _scrape(self, pod: Pod) -> Scrape:
-        """Ask a pod for its metrics. One that starts, ends or is busy may not answer: that is no fault of a rollout."""
-        try:
-            answer = self._cluster.pod_get(pod.name, "/metrics", timeout=_SCRAPE)
-            sample = measuring.parse(answer.body.decode()) if answer.status == 200 else None  # noqa: PLR2004 - HTTP's
-        except (ClusterUnreachable, ValueError):
-            sample = None
-        return Scrape(pod.name, pod.restarts, sample)
-
     def _wake(self, state: State, service: Manifest) -> None:
         """Have a pod started, and wait for it. A cluster that is gone is found at the next look."""
         began = self._clock()
+        seconds = min(_WAKE, max(_PAUSE, state.since + state.limits.patience - began))
         try:
-            self._cluster.revision_get(state.target, "/healthz/ready", timeout=_WAKE)
+            self._cluster.revision_get(state.target, "/healthz/ready", timeout=seconds)
         except ClusterUnreachable:
             pass  # a pod that takes longer
         except Forbidden:  # to ask the activator, which is in Knative's own namespace
             url = reading.tag_url(service, state.target)
-            if url is None or not wake(url, timeout=_WAKE):
+            if url is None or not wake(url, timeout=seconds):
                 raise
         self._sleep(max(0.0, _SOON - (self._clock() - began)))
 
@@ -250,10 +243,11 @@ class Rollout:
 
     def _tell(self, decision: Decision, facts: Facts) -> None:
         """Tell what happened, and what is waited for once."""
-        line = f"{decision.verb} {decision.why} {told(decision.state.split)}"
-        if decision.is_written or (decision.why and line != self._told):
+        why = _MUTE if decision.verb == "shift" and self._watch.is_mute else decision.why
+        line = f"{decision.verb} {why} {told(decision.state.split)}"
+        if decision.is_written or (why and line != self._told):
             split = facts.live if decision.verb == "halt" else decision.state.split
-            self._say(Progress(facts.now, decision.verb, split, decision.why, facts.new, facts.old))
+            self._say(Progress(facts.now, decision.verb, split, why, facts.new, facts.old))
         self._told = line
 
 
@@ -262,7 +256,3 @@ def _reason(state: State, ready: Condition, route: Condition) -> str:
     if ready.status is not True:
         return ready.reason
     return route.reason if state.phase == "settling" else ""
-
-
-def _tallied(tally: Tally | None, scrapes: Sequence[Scrape]) -> Tally:
-    return measuring.started(scrapes) if tally is None else measuring.advanced(tally, scrapes)

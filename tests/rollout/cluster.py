@@ -27,6 +27,7 @@ class Small(Cluster):
         self.may_wake = self.wakes = True
         self.applied: list[Manifest] = []
         self.before_apply: list[Callable[[], None]] = []  # each once, in order
+        self.answers_lost: set[int] = set()  # which applies are done and not answered, counted from 1
         self.down = 0  # how many of the next reads fail
 
     def get(self, ref: Ref) -> Manifest | None:
@@ -50,6 +51,8 @@ class Small(Cluster):
         assert set(manifest.get("spec", {})) <= {"traffic"}
         self.applied.append(manifest)
         self.touch(manifest.get("spec", {}).get("traffic"), manifest["metadata"]["annotations"])
+        if len(self.applied) in self.answers_lost:
+            raise ClusterUnreachable("https://here", "connection reset")
         return self.live
 
     def pod_get(self, pod: str, path: str, *, port: int = 8080, timeout: float) -> Answer:

@@ -116,6 +116,16 @@ def test_a_cluster_that_is_away_for_a_while_is_waited_for() -> None:
     assert hand.rollout.carry_out(state).phase == "done"
 
 
+@pytest.mark.parametrize("write", [2, 3, 4])
+def test_a_write_whose_answer_is_lost_stands(write: int) -> None:
+    cluster = Small()
+    cluster.answers_lost = {write}
+    hand = Hand(cluster)
+    assert hand.run().phase == "done"
+    assert [verb for verb in hand.verbs if verb != "wait"] == ["shift", "shift", "finish"]
+    assert len(cluster.applied) == 4
+
+
 def test_a_cluster_that_stays_away_ends_the_command_and_not_the_rollout() -> None:
     cluster = Small()
     hand = Hand(cluster)
@@ -126,10 +136,12 @@ def test_a_cluster_that_stays_away_ends_the_command_and_not_the_rollout() -> Non
     assert parse(cluster.record).phase == "settling"
 
 
-def test_a_pod_without_metrics_is_no_evidence() -> None:
+def test_pods_without_metrics_are_no_evidence_and_that_is_said() -> None:
     cluster = Small()
     cluster.metrics = "<html>"
-    assert Hand(cluster).run().phase == "done"
+    hand = Hand(cluster)
+    assert hand.run().phase == "done"
+    assert "its pods tell no metrics" in hand.said[0].why
 
 
 def test_pods_that_fall_over_bring_it_back() -> None:
