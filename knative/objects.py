@@ -24,6 +24,11 @@ class Api(NamedTuple):
 
 
 SERVING: Final = "serving.knative.dev/v1"
+# Knative's labels: of a revision, whose it is; of a pod, whose it is too.
+SERVICE_LABEL: Final = "serving.knative.dev/service"
+REVISION_LABEL: Final = "serving.knative.dev/revision"
+REVISION_UID_LABEL: Final = "serving.knative.dev/revisionUID"
+
 APIS: Final = {
     "Deployment": Api("apps/v1", "deployments"),
     "Event": Api("v1", "events"),

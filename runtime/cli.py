@@ -154,7 +154,7 @@ def _publish(target: Path, uri: str | None) -> None:
             raise BadSetting(
                 "URI", value=uri, allowed="none for a folder: its ModelVersions say where they are published"
             )
-        from knative.publishing import publish_function
+        from knative.function.publishing import publish_function
 
         publish_function(target, only_missing=True, say=click.echo)
         return

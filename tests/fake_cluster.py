@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
-from knative.cluster import Answer, Cluster
-from knative.errors import ClusterUnreachable, Outrun
+from knative.api.client import Answer, Cluster
+from knative.api.errors import ClusterUnreachable, Outrun
 from knative.objects import Manifest, Ref, ref_of
 
 READY = [{"type": kind, "status": "True"} for kind in ("Ready", "RoutesReady")]

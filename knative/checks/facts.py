@@ -5,15 +5,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Protocol
 
+from knative.api.errors import Forbidden
 from knative.checks.subject import Artifact, Subject
-from knative.errors import Forbidden
 from knative.objects import Manifest, Ref
 from runtime.errors import ScalezeroError
 from runtime.registry import Published
 
 
 class Objects(Protocol):
-    """What is asked of a cluster; `knative.cluster.Cluster` is one."""
+    """What is asked of a cluster; `knative.api.client.Cluster` is one."""
 
     def get(self, ref: Ref) -> Manifest | None:
         """Read an object; None where there is none."""

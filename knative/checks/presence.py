@@ -6,7 +6,7 @@ from typing import Final
 from knative.checks.finding import Finding, error, warning
 from knative.checks.subject import Subject
 from knative.manifests import names
-from knative.objects import Manifest
+from knative.objects import SERVICE_LABEL, Manifest
 from knative.resources.links import owner
 
 PORT_NOT_H2C: Final = warning(
@@ -25,7 +25,6 @@ SERVICE_ACCOUNT_MISSING: Final = error(
 RULES: Final = (PORT_NOT_H2C, REVISION_TAKEN, SECRET_LACKS_KEY, SECRET_MISSING, SERVICE_ACCOUNT_MISSING)
 
 KEYS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-_OWNER: Final = "serving.knative.dev/service"
 
 
 def check(subject: Subject) -> Iterator[Finding]:
@@ -64,7 +63,7 @@ def _taken(subject: Subject) -> Iterator[Finding]:
         found = (subject.facts.revisions or {}).get(version.metadata.name)
         if found is None:
             continue
-        holder = found["metadata"].get("labels", {}).get(_OWNER)
+        holder = found["metadata"].get("labels", {}).get(SERVICE_LABEL)
         if holder != version.spec.model_name:
             what = f"the cluster has a revision {version.metadata.name} of {holder or 'no Service'}"
             where = subject.place(version, "metadata", "name")

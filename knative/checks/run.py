@@ -15,7 +15,7 @@ from knative.checks.finding import Finding, Severity
 from knative.checks.reading import refused
 from knative.checks.rules import findings
 from knative.checks.subject import Subject
-from knative.function import Flags, deployment, function_for, handler_for
+from knative.function.options import Flags, deployment, function_for, handler_for
 from knative.objects import ref_of
 from knative.resources import BadManifest, ModelVersion, Resources
 from knative.resources.documents import Document, documents

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from knative.function import Flags
+from knative.function.options import Flags
 from knative.manifests import Deployment
 from knative.manifests.environment import settings_of
 from knative.objects import Manifest, Ref

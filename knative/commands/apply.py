@@ -4,13 +4,13 @@ from pathlib import Path
 
 import click
 
-from knative.apply import carry_out
 from knative.commands import options
 from knative.commands.intent import Intent, intent
 from knative.commands.outcome import told
 from knative.commands.output import answer
-from knative.function import Flags
-from knative.report import urls
+from knative.deploying.apply import carry_out
+from knative.deploying.report import urls
+from knative.function.options import Flags
 
 
 @click.command("apply")

@@ -9,7 +9,7 @@ import click
 
 from knative.checks import Report, Sources, examine
 from knative.commands import options, output
-from knative.function import Flags
+from knative.function.options import Flags
 from runtime.errors import ScalezeroError
 
 
@@ -39,7 +39,7 @@ def check(paths: tuple[Path, ...], flags: Flags, *, context: str | None, offline
     """Examine the files, with the registry and the cluster unless `offline`. Raises `BadSetting` for bad flags."""
     if offline:
         return examine(paths, flags=flags, environ=os.environ)
-    from knative.cluster import Cluster
+    from knative.api.client import Cluster
     from runtime.registry import find
 
     try:

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import click
 
-from knative.cluster import Cluster
+from knative.api.client import Cluster
 from knative.commands import options
 from knative.commands.outcome import told
-from knative.function import Flags, deployment, function_for
+from knative.deploying.removing import belongings, delete
+from knative.function.options import Flags, deployment, function_for
 from knative.manifests import desired
 from knative.objects import Ref, ref_of
-from knative.removing import belongings, delete
 from knative.resources import read_resources
 from runtime.errors import BadSetting
 

@@ -9,8 +9,8 @@ from knative.commands import options
 from knative.commands.apply import apply
 from knative.commands.check import check, show
 from knative.commands.intent import intent
-from knative.function import Flags
-from knative.publishing import publish_function
+from knative.function.options import Flags
+from knative.function.publishing import publish_function
 
 
 @click.command("deploy")

@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from knative.cluster import Cluster
+from knative.api.client import Cluster
 from knative.commands.options import options_for
-from knative.function import Flags
+from knative.deploying.observe import observe
+from knative.deploying.plan import Plan, plan
+from knative.function.options import Flags
 from knative.manifests import desired
 from knative.objects import Manifest, Ref
-from knative.observe import observe
-from knative.plan import Plan, plan
 from knative.resources import Resources, read_resources
 
 

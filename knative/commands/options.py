@@ -7,8 +7,8 @@ from typing import TypeVar
 
 import click
 
-from knative.function import Flags, function_for, handler_for
-from knative.function import deployment as deployment_options
+from knative.function.options import Flags, function_for, handler_for
+from knative.function.options import deployment as deployment_options
 from knative.manifests import Deployment
 from knative.resources import Resources
 from runtime.errors import BadSetting

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import click
 
-from knative.errors import NotUp
+from knative.deploying.errors import NotUp
 
 
 @contextmanager

@@ -10,9 +10,9 @@ import click
 from knative.commands import options
 from knative.commands.intent import intent
 from knative.commands.output import answer
-from knative.differences import Difference
-from knative.function import Flags
-from knative.plan import Action, Plan
+from knative.deploying.differences import Difference
+from knative.deploying.plan import Action, Plan
+from knative.function.options import Flags
 from knative.resources.errors import told
 
 _SIGNS = {"create": "+", "change": "~", "keep": "=", "refuse": "!"}

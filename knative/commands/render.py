@@ -6,7 +6,7 @@ import click
 
 from knative.commands import options
 from knative.commands.output import documents
-from knative.function import Flags
+from knative.function.options import Flags
 from knative.manifests import desired
 from knative.manifests.rbac import deployer, waker
 from knative.resources import read_resources

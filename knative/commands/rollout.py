@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from knative.cluster import Cluster
+from knative.api.client import Cluster
 from knative.commands import options
 from knative.commands.options import F
 from knative.rollout import opening, telling

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 import click
 
-from knative.cluster import Cluster
+from knative.api.client import Cluster
 from knative.commands import options
 from knative.commands.output import answer, table
+from knative.deploying.report import Model, Revision, look, models
 from knative.objects import Manifest
-from knative.report import Model, Revision, look, models
 from knative.rollout.errors import BadRecord
 from knative.rollout.record import find
 

@@ -7,6 +7,7 @@ from knative.importing.environment import KEYS, Environment
 from knative.importing.server import Model, Server
 from knative.manifests import capacity, names
 from knative.manifests.options import Deployment
+from knative.objects import SERVING
 from knative.resources import (
     ABService,
     ForeignDeployment,
@@ -159,7 +160,7 @@ def _alias(name: str, model: Model) -> ABService:
     """Keep the Deployment's name as one that answers: all of its traffic goes to the model's first version."""
     everything = (TrafficTarget(revision_name=f"{model.name}-v1", percent=100),)
     return ABService(
-        api_version=names.SERVING, kind="Service", metadata=Metadata(name=name), spec=TrafficSpec(traffic=everything)
+        api_version=SERVING, kind="Service", metadata=Metadata(name=name), spec=TrafficSpec(traffic=everything)
     )
 
 

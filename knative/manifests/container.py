@@ -1,15 +1,12 @@
 """The one container of a revision: the shared image, its settings, its probes, and no more rights than it needs."""
 
-from typing import Any
-
 from knative.manifests import names
 from knative.manifests.environment import environment
 from knative.manifests.options import Compute, Deployment
 from knative.manifests.quantities import canonical_bytes, canonical_cpu
+from knative.objects import Manifest
 from runtime.errors import BadSetting
 from runtime.settings import Settings
-
-Manifest = dict[str, Any]  # as JSON has it
 
 
 def container(settings: Settings, options: Deployment) -> Manifest:

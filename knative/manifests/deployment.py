@@ -7,9 +7,9 @@ server wrote, where the file comes from `kubectl get -o yaml`, is left out, as i
 from typing import Final
 
 from knative.manifests import names
-from knative.manifests.container import Manifest
 from knative.manifests.options import Deployment
 from knative.manifests.quantities import canonical_bytes, canonical_cpu
+from knative.objects import Manifest
 from knative.resources import ForeignDeployment
 from runtime.errors import BadSetting
 

@@ -10,7 +10,6 @@ from typing import Final
 from knative.resources import ModelVersion
 from runtime.errors import BadSetting
 
-SERVING: Final = "serving.knative.dev/v1"
 MANAGER: Final = "scalezero"
 
 SYSTEM_NAMESPACE: Final = "knative-serving"

@@ -3,8 +3,8 @@
 from typing import Final
 
 from knative.manifests import names
-from knative.manifests.container import Manifest
 from knative.manifests.options import Deployment
+from knative.objects import Manifest
 
 _READ: Final = ["get", "list", "watch"]
 _WRITE: Final = ["create", "patch", "delete"]  # a server-side apply of what is not there yet asks for both

@@ -5,8 +5,8 @@ revisions of any Service, so the user's name and traffic list stand as they are 
 """
 
 from knative.manifests import names
-from knative.manifests.container import Manifest
 from knative.manifests.options import Deployment
+from knative.objects import SERVING, Manifest
 from knative.resources import ABService
 
 
@@ -14,7 +14,7 @@ def route(split: ABService, options: Deployment) -> Manifest:
     """Write the Route. Raises `BadSetting` for a name that Knative would refuse."""
     name = names.route(split.metadata.name)
     return {
-        "apiVersion": names.SERVING,
+        "apiVersion": SERVING,
         "kind": "Route",
         "metadata": {"name": name, "namespace": options.namespace, "labels": names.labels(name)},
         "spec": {

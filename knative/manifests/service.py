@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from knative.manifests import capacity, names
-from knative.manifests.container import Manifest, container, volumes
+from knative.manifests.container import container, volumes
 from knative.manifests.environment import settings_of
 from knative.manifests.options import Deployment
+from knative.objects import SERVING, Manifest
 from knative.resources import InferenceConfig, ModelVersion
 from runtime.settings import Settings
 
@@ -20,7 +21,7 @@ def service(
     """Write the Service with the template of `version`. Raises `BadSetting` for what Knative would refuse."""
     model = version.spec.model_name
     return {
-        "apiVersion": names.SERVING,
+        "apiVersion": SERVING,
         "kind": "Service",
         "metadata": {
             "name": names.service(model),

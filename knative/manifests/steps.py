@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from itertools import chain
 
 from knative.manifests import names
-from knative.manifests.container import Manifest
 from knative.manifests.deployment import deployment
 from knative.manifests.options import Deployment
 from knative.manifests.rbac import service_account
 from knative.manifests.route import route
 from knative.manifests.service import service
 from knative.manifests.traffic import everything_to, models_of, service_traffic, split_of
+from knative.objects import Manifest
 from knative.resources import ABService, ModelVersion, Resources
 from runtime.errors import BadSetting
 

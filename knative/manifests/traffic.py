@@ -8,7 +8,7 @@ everything, as it does under `scalezero serve`, and the others wait behind their
 from collections.abc import Iterable
 
 from knative.manifests import names
-from knative.manifests.container import Manifest
+from knative.objects import Manifest
 from knative.resources import ABService, Resources
 from knative.resources.ab_service import TrafficTarget
 from knative.resources.links import owner

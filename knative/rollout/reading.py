@@ -3,12 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from knative.objects import Manifest
+from knative.objects import REVISION_LABEL, Manifest
 from knative.rollout.errors import AmbiguousRevision, UnknownRevision
 from knative.rollout.split import Split, is_same, split_from
 
-REVISION_LABEL: Final = "serving.knative.dev/revision"
-SERVICE_LABEL: Final = "serving.knative.dev/service"
 _VERSION_LABEL: Final = "app.kubernetes.io/version"
 _VERSION_ENV: Final = "SCALEZERO_MODEL_VERSION"
 _QUEUE_PROXY: Final = "queue-proxy"

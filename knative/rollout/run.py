@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 from uuid import uuid4
 
-from knative.cluster import Cluster
-from knative.errors import ClusterUnreachable, Forbidden, Outrun
-from knative.objects import SERVING, Manifest, Ref
+from knative.api.client import Cluster
+from knative.api.errors import ClusterUnreachable, Forbidden, Outrun
+from knative.objects import SERVICE_LABEL, SERVING, Manifest, Ref
 from knative.rollout import reading, record
 from knative.rollout.errors import NoService, RevisionNotReady, SplitChanged, TakenOver
 from knative.rollout.judgement import NOTHING, Limits, Sample
@@ -66,7 +66,7 @@ class Rollout:
     def plan(self, to: str, *, steps: Sequence[int] | None, limits: Limits, adopt: bool) -> State:
         """Work out where to begin, and refuse what cannot be; only reads. Raises what `opening` does."""
         service = self._service()
-        revisions = self._cluster.list("Revision", labels={reading.SERVICE_LABEL: self._model})
+        revisions = self._cluster.list("Revision", labels={SERVICE_LABEL: self._model})
         revision = reading.target(to, service, revisions)
         name = revision["metadata"]["name"]
         found = self._found(service, adopt=adopt)
@@ -196,7 +196,7 @@ class Rollout:
         )
 
     def _pods(self) -> list[Manifest]:
-        return self._cluster.list("Pod", labels={reading.SERVICE_LABEL: self._model})
+        return self._cluster.list("Pod", labels={SERVICE_LABEL: self._model})
 
     def _wake(self, state: State, service: Manifest) -> None:
         """Have a pod started, and wait for it. A cluster that is gone is found at the next look."""

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
 
-from knative.cluster import Cluster
-from knative.errors import ClusterUnreachable
+from knative.api.client import Cluster
+from knative.api.errors import ClusterUnreachable
 from knative.rollout.judgement import NOTHING, Sample
 from knative.rollout.machine import State
 from knative.rollout.measuring import Scrape, Tally, advanced, parse, started

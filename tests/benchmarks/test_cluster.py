@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knative.function import Flags, deployment, function_for
+from knative.function.options import Flags, deployment, function_for
 from knative.manifests import desired
 from knative.resources import read_resources
 from scripts.benchmarks.cluster import functions, outcomes

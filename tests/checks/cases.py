@@ -10,7 +10,7 @@ from knative.checks.finding import Finding
 from knative.checks.rules import findings
 from knative.checks.run import subject_of
 from knative.checks.subject import Artifact, Facts
-from knative.function import Flags
+from knative.function.options import Flags
 from knative.objects import Manifest
 
 ROOT = Path(__file__).resolve().parent.parent.parent

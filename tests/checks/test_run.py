@@ -9,10 +9,10 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
+from knative.api.errors import ClusterUnreachable, Forbidden
 from knative.checks import Report, Severity, Sources, examine
 from knative.checks.facts import Find
-from knative.errors import ClusterUnreachable, Forbidden
-from knative.function import Flags
+from knative.function.options import Flags
 from knative.objects import Manifest, Ref
 from runtime.cli import scalezero
 from runtime.errors import BadSetting, StoreUnreachable

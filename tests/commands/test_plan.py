@@ -4,9 +4,9 @@ import json
 
 from knative.commands.output import answer
 from knative.commands.plan import as_data, lines
+from knative.deploying.plan import plan
 from knative.manifests import Deployment, desired
 from knative.objects import Ref
-from knative.plan import plan
 from tests.manifests.test_steps import read, split, version
 
 OPTIONS = Deployment(image="scalezero:0.1")

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from knative.commands.status import age, rollout_of, show
+from knative.deploying.report import Model, Revision, Split
 from knative.objects import Manifest
-from knative.report import Model, Revision, Split
 
 NOW = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)
 MODEL = Model(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from knative.cluster import Cluster
+from knative.api.client import Cluster
 from knative.objects import Ref
 from tests.s3_server import S3Server
 

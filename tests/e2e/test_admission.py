@@ -9,7 +9,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 
-from knative.differences import differences
+from knative.deploying.differences import differences
 from knative.manifests import Deployment, Step, desired
 from knative.objects import Manifest
 from knative.resources import Resources, read_resources

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from knative.apply import carry_out
-from knative.cluster import Cluster
+from knative.api.client import Cluster
+from knative.api.errors import Outrun
 from knative.commands.intent import intent
-from knative.errors import Outrun
-from knative.function import Flags
+from knative.deploying.apply import carry_out
+from knative.function.options import Flags
 from knative.objects import Manifest, Ref, ref_of
 from tests.e2e.functions import ROOT
 from tests.e2e.namespace import SCALEZERO, SECRET, Namespace, until

@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knative.differences import differences
+from knative.deploying.differences import differences
 from knative.manifests import Deployment, desired
 from knative.resources import BadManifest, parse_resources
 from runtime.errors import BadSetting

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from knative.function import Flags, deployment, function_of
+from knative.function.options import Flags, deployment, function_of
 from knative.manifests import desired
 from knative.resources import read_resources
 

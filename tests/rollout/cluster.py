@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any
 
-from knative.cluster import Answer, Cluster
-from knative.errors import ClusterUnreachable, Forbidden, Outrun
+from knative.api.client import Answer, Cluster
+from knative.api.errors import ClusterUnreachable, Forbidden, Outrun
 from knative.objects import Manifest, Ref
 from knative.rollout.record import ANNOTATION
 from tests.rollout.manifests import pod, revision, service, to

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from knative.errors import ClusterUnreachable, Forbidden
+from knative.api.errors import ClusterUnreachable, Forbidden
 from knative.rollout.errors import NoRollout, NoService, RevisionNotReady, SplitChanged, TakenOver
 from knative.rollout.judgement import Limits
 from knative.rollout.machine import State

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
-from knative.cluster import Cluster
+from knative.api.client import Cluster
 from knative.objects import Manifest, Ref
 from scripts.benchmarks.faults import CannotMeasure
 from scripts.benchmarks.launches import BIN, ROOT

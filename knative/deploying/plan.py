@@ -1,0 +1,203 @@
+"""What has to be done so that a cluster holds what is wanted: pure, from the wanted steps and what is there.
+
+A model's versions are the revisions of one Knative Service, and Knative makes a revision when the Service's template
+gets a new name. So each revision that is missing is an apply of the Service with that template and with the traffic as
+it stands; only when all of them are Ready the traffic is set, by one more apply. What is not Ready gets no traffic.
+
+A revision never changes. The version declared last is held to what the files say; one before it stays as it was made,
+unless it would be another model.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from knative.deploying.differences import Difference, differences
+from knative.manifests import Step, names
+from knative.manifests.traffic import everything_to
+from knative.objects import SERVICE_LABEL, Manifest, Ref, ref_of
+
+Verb = Literal["create", "change", "keep", "refuse"]
+
+_IDENTITY: Final = frozenset({"SCALEZERO_MODEL_URI", "SCALEZERO_MODEL_NAME", "SCALEZERO_MODEL_VERSION"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """One thing to do, or to leave."""
+
+    verb: Verb
+    ref: Ref
+    manifest: Manifest | None = None  # what to apply; none: nothing
+    makes: str | None = None  # the revision that must be Ready before the next action
+    differences: tuple[Difference, ...] = ()
+    why: str = ""  # of a refusal, with what would be right; of a keep, what is worth knowing
+    force: bool = False  # it may take fields that others wrote: it holds what they wrote
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All actions, in the order of doing them."""
+
+    actions: tuple[Action, ...]
+
+    @property
+    def changes(self) -> tuple[Action, ...]:
+        """Those to carry out."""
+        return tuple(each for each in self.actions if each.manifest is not None)
+
+    @property
+    def refusals(self) -> tuple[Action, ...]:
+        """Those that cannot be carried out; with one of them nothing is."""
+        return tuple(each for each in self.actions if each.verb == "refuse")
+
+
+@dataclass(slots=True)
+class _World:
+    """What the cluster would hold after the actions so far; for one call of `plan` alone."""
+
+    objects: dict[Ref, Manifest]
+    force: bool
+    templates: Mapping[str, Manifest] = field(default_factory=dict)  # as declared, by revision
+
+    def find(self, kind: str, name: str) -> Manifest | None:
+        return self.objects.get(Ref(kind, name))
+
+    def after(self, action: Action) -> Action:
+        """Take the action as done."""
+        if action.manifest is not None:
+            ref = ref_of(action.manifest)
+            self.objects[ref] = {**self.objects.get(ref, {}), **action.manifest}
+        if action.makes is not None:
+            self.objects[Ref("Revision", action.makes)] = {}
+        return action
+
+
+def plan(steps: Sequence[Step], observed: Mapping[Ref, Manifest], *, force: bool = False) -> Plan:
+    """Work out the actions. `observed` holds the objects of the steps and their models' revisions, as far as there are.
+
+    With `force`, traffic that somebody else has set since is taken over; without, that is refused.
+    """
+    templates = {each.makes: each.manifest["spec"]["template"] for each in steps if each.makes is not None}
+    world = _World(dict(observed), force, templates)
+    return Plan(tuple(world.after(action) for step in steps for action in _actions(step, world)))
+
+
+def _actions(step: Step, world: _World) -> Iterator[Action]:
+    if missing := [each for each in step.needs if world.find("Revision", each) is None]:
+        yield _refused(ref_of(step.manifest), _undeclared(missing))
+    elif step.makes is None:
+        yield _object(step.manifest, step.manifest, world)
+    else:
+        revision = _revision(step, step.makes, world)
+        yield revision
+        if step.final and revision.verb != "refuse":
+            yield _service(step, world)
+
+
+def _revision(step: Step, name: str, world: _World) -> Action:
+    """Make the revision, or see whether the one that is there is the one that is wanted."""
+    ref, model = Ref("Revision", name), step.manifest["metadata"]["name"]
+    found = world.find(*ref)
+    if found is None:
+        live = world.find("Service", model)
+        traffic = live["spec"]["traffic"] if live else everything_to(model, name)
+        return Action(verb="create", ref=ref, manifest=_with(step.manifest, traffic=_pinned(traffic, live)), makes=name)
+    owner = found["metadata"].get("labels", {}).get(SERVICE_LABEL)
+    if owner != model:
+        return _refused(ref, f"it belongs to {owner or 'no Service'}; give the ModelVersion another name")
+    template = step.manifest["spec"]["template"]
+    changed = differences({"metadata": template["metadata"], "spec": template["spec"]}, found)
+    if changed and (step.final or any(_is_identity(each) for each in changed)):
+        why = (
+            "a revision never changes; declare what is new as another ModelVersion, with a name and version of its own"
+        )
+        return _refused(ref, why, changed)
+    why = "it stays as it was made, the files say otherwise now" if changed else ""
+    return Action(verb="keep", ref=ref, differences=changed, why=why)
+
+
+def _service(step: Step, world: _World) -> Action:
+    """Set the traffic, now that all revisions are there."""
+    live = world.find("Service", step.manifest["metadata"]["name"])
+    if live is None:  # its revision is there, it is not: somebody is deleting it
+        return _refused(
+            ref_of(step.manifest), "it is being deleted, its revisions are still there; try again in a while"
+        )
+    template = live["spec"]["template"]
+    # Knative would take an old revision's template for a new revision under a taken name, so the latest one stays.
+    wanted = _with(
+        step.manifest,
+        template=world.templates.get(template["metadata"].get("name"), template),
+        traffic=step.manifest["spec"]["traffic"] if step.split else _tagged(step, live),
+    )
+    return _object(wanted, _without_template(wanted), world, force=not step.split)
+
+
+def _object(manifest: Manifest, compared: Manifest, world: _World, *, force: bool = False) -> Action:
+    ref = ref_of(manifest)
+    live = world.find(*ref)
+    if live is None:
+        return Action(verb="create", ref=ref, manifest=manifest)
+    changed = differences(compared, live)
+    if not changed:
+        return Action(verb="keep", ref=ref)
+    holder = holder_of_traffic(live)
+    if holder and not (force or world.force) and any(each.path.startswith("spec.traffic") for each in changed):
+        why = f"{holder} has set its traffic since; change the files, or take it over with --force-conflicts"
+        return _refused(ref, why, changed)
+    return Action(verb="change", ref=ref, manifest=manifest, differences=changed, force=force)
+
+
+def holder_of_traffic(live: Manifest) -> str | None:
+    """Name who set the traffic last, where it was not an apply of ours."""
+    holders = [
+        each["manager"]
+        for each in live["metadata"].get("managedFields", ())
+        if "f:traffic" in each.get("fieldsV1", {}).get("f:spec", {})
+    ]
+    return None if names.MANAGER in holders else ", ".join(holders) or None
+
+
+def _tagged(step: Step, live: Manifest) -> list[Manifest]:
+    """Keep the traffic as it is, and give each revision that is not in it a tag of its own, at 0 %."""
+    kept = _pinned(live["spec"]["traffic"], live)
+    there = {each["revisionName"] for each in kept}
+    return [*kept, *({**each, "percent": 0} for each in step.manifest["spec"]["traffic"] if _is_new(each, there))]
+
+
+def _is_new(target: Manifest, there: Iterable[str]) -> bool:
+    return target["revisionName"] not in there
+
+
+def _pinned(traffic: Sequence[Manifest], live: Manifest | None) -> list[Manifest]:
+    """Write the traffic by revisions: what goes to the latest would go to the next one as soon as it is there."""
+    latest = ((live or {}).get("status") or {}).get("latestReadyRevisionName")
+    return [
+        {key: value for key, value in each.items() if key not in {"latestRevision", "url"}}
+        | ({"revisionName": latest} if "revisionName" not in each and latest else {})
+        for each in traffic
+    ]
+
+
+def _with(manifest: Manifest, **spec: object) -> Manifest:
+    return {**manifest, "spec": {**manifest["spec"], **spec}}
+
+
+def _without_template(manifest: Manifest) -> Manifest:
+    return {**manifest, "spec": {"traffic": manifest["spec"]["traffic"]}}
+
+
+def _is_identity(difference: Difference) -> bool:
+    return any(f"[{variable}]" in difference.path for variable in _IDENTITY)
+
+
+def _refused(ref: Ref, why: str, changed: tuple[Difference, ...] = ()) -> Action:
+    return Action(verb="refuse", ref=ref, differences=changed, why=why)
+
+
+def _undeclared(revisions: Sequence[str]) -> str:
+    some = " and ".join(revisions)
+    return (
+        f"it routes to {some}, which no ModelVersion declares and the cluster does not have; declare it, or take it out"
+    )

@@ -1,0 +1,195 @@
+"""How models stand in a cluster, as plain values: their revisions, who gets how much of the traffic, what is wrong.
+
+look (reads) -> Seen -> models (pure) -> Model ...
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple
+
+from knative.api.client import Cluster
+from knative.api.errors import ObjectMissing
+from knative.deploying.explain import pod_says
+from knative.deploying.plan import Plan
+from knative.deploying.readiness import Failed, Pending, Ready, Verdict, is_up, verdict
+from knative.manifests.names import MANAGER
+from knative.objects import REVISION_LABEL, SERVICE_LABEL, Manifest, Ref
+
+_MANAGED: Final = "app.kubernetes.io/managed-by"
+_VERSION: Final = "app.kubernetes.io/version"
+
+State = Literal["Ready", "Pending", "Failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """One revision of a model."""
+
+    name: str
+    version: str
+    percent: int  # of the Service's traffic, as it is routed now
+    tags: tuple[str, ...]
+    state: State
+    reason: str  # why it is not Ready, or what its pods wait for
+    pods: int  # that take requests
+    wanted: int | None  # pods that the autoscaler wants; None: it has not said
+    image: str
+    created: str  # RFC 3339
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """A Route that routes to revisions of the model, beside its Service."""
+
+    name: str
+    url: str
+    traffic: Mapping[str, int]  # percent by revision
+    state: State
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A model's Service and what belongs to it."""
+
+    name: str
+    namespace: str
+    url: str
+    tag_urls: Mapping[str, str]
+    state: State
+    reason: str
+    revisions: tuple[Revision, ...]
+    splits: tuple[Split, ...]
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether its traffic is served: what gets none may have failed."""
+        serving = (each.state for each in self.revisions if each.percent)
+        return all(state == "Ready" for state in (self.state, *serving, *(each.state for each in self.splits)))
+
+
+class Seen(NamedTuple):
+    """What the cluster holds of the models looked at."""
+
+    services: Sequence[Manifest]
+    revisions: Sequence[Manifest]
+    routes: Sequence[Manifest]
+    pods: Sequence[Manifest]
+    says: Mapping[str, Verdict]  # by pod
+
+
+def look(cluster: Cluster, model: str | None = None) -> Seen:
+    """Read one model, whoever made it, or all that scalezero deployed. Raises `ObjectMissing` for an unknown one."""
+    if model is None:
+        services = cluster.list("Service", labels={_MANAGED: MANAGER})
+    elif found := cluster.get(Ref("Service", model)):
+        services = [found]
+    else:
+        raise ObjectMissing("Knative Service", model)
+    names = {each["metadata"]["name"] for each in services}
+    pods = [each for each in cluster.list("Pod") if _service_of(each) in names]
+    return Seen(
+        services=services,
+        revisions=[each for each in cluster.list("Revision") if _service_of(each) in names],
+        routes=[each for each in cluster.list("Route") if _service_of(each) is None],
+        pods=pods,
+        says={each["metadata"]["name"]: pod_says(cluster, each) for each in pods if not is_up(each)},
+    )
+
+
+def models(seen: Seen) -> tuple[Model, ...]:
+    """Put together how the models stand."""
+    return tuple(_model(service, seen) for service in seen.services)
+
+
+def urls(cluster: Cluster, planned: Plan) -> dict[str, str]:
+    """Read where what was applied answers: each Service and Route, each tag under the Service's name and its own."""
+    found: dict[str, str] = {}
+    for ref in dict.fromkeys(each.ref for each in planned.actions if each.ref.kind in {"Service", "Route"}):
+        status = (cluster.get(ref) or {}).get("status", {})
+        found[ref.name] = status.get("url", "")
+        found |= {f"{ref.name} ({tag})": url for tag, url in _tag_urls(status).items()}
+    return found
+
+
+def _model(service: Manifest, seen: Seen) -> Model:
+    name, status = service["metadata"]["name"], service.get("status", {})
+    revisions = [each for each in seen.revisions if _service_of(each) == name]
+    state, reason = _told(verdict(service))
+    return Model(
+        name=name,
+        namespace=service["metadata"]["namespace"],
+        url=status.get("url", ""),
+        tag_urls=_tag_urls(status),
+        state=state,
+        reason=reason,
+        revisions=tuple(_revision(each, status, seen) for each in sorted(revisions, key=_generation)),
+        splits=tuple(_splits(seen.routes, {each["metadata"]["name"] for each in revisions})),
+    )
+
+
+def _revision(revision: Manifest, service_status: Manifest, seen: Seen) -> Revision:
+    name, metadata, status = revision["metadata"]["name"], revision["metadata"], revision.get("status", {})
+    targets = [each for each in service_status.get("traffic") or () if each.get("revisionName") == name]
+    pods = [each for each in seen.pods if each["metadata"]["labels"].get(REVISION_LABEL) == name]
+    wanted = status.get("desiredReplicas")
+    state, reason = _told(_with_pods(verdict(revision), pods, seen.says))
+    return Revision(
+        name=name,
+        version=(metadata.get("labels") or {}).get(_VERSION, ""),
+        percent=sum(each.get("percent") or 0 for each in targets),
+        tags=tuple(each["tag"] for each in targets if each.get("tag")),
+        state=state,
+        reason=reason,
+        pods=sum(map(is_up, pods)),
+        wanted=wanted if wanted is not None and wanted >= 0 else None,
+        image=revision["spec"]["containers"][0]["image"],
+        created=metadata["creationTimestamp"],
+    )
+
+
+def _with_pods(judged: Verdict, pods: Iterable[Manifest], says: Mapping[str, Verdict]) -> Verdict:
+    """Let the pods speak where they know more: Knative leaves a revision Ready that was it once.
+
+    A pod that is ending is nobody's trouble.
+    """
+    names = [each["metadata"]["name"] for each in pods if "deletionTimestamp" not in each["metadata"]]
+    told = [says[name] for name in names if name in says]
+    failed = next((each for each in told if isinstance(each, Failed)), None)
+    if isinstance(judged, Failed):
+        return judged
+    return failed or (next(iter(told), judged) if isinstance(judged, Pending) else judged)
+
+
+def _splits(routes: Iterable[Manifest], revisions: set[str]) -> Iterator[Split]:
+    for route in routes:
+        traffic = {
+            each["revisionName"]: each.get("percent") or 0
+            for each in route["spec"].get("traffic") or ()
+            if "revisionName" in each
+        }
+        if revisions & set(traffic):
+            state, reason = _told(verdict(route))
+            url = route.get("status", {}).get("url", "")
+            yield Split(name=route["metadata"]["name"], url=url, traffic=traffic, state=state, reason=reason)
+
+
+def _told(judged: Verdict) -> tuple[State, str]:
+    if isinstance(judged, Ready):
+        return "Ready", ""
+    (said,) = judged
+    return "Failed" if isinstance(judged, Failed) else "Pending", said
+
+
+def _tag_urls(status: Manifest) -> dict[str, str]:
+    return {each["tag"]: each.get("url", "") for each in status.get("traffic") or () if each.get("tag")}
+
+
+def _service_of(manifest: Manifest) -> str | None:
+    found: str | None = (manifest["metadata"].get("labels") or {}).get(SERVICE_LABEL)
+    return found
+
+
+def _generation(revision: Manifest) -> int:
+    """Order revisions as they were made."""
+    return int((revision["metadata"].get("labels") or {}).get("serving.knative.dev/configurationGeneration", 0))

@@ -1,0 +1,112 @@
+"""Wait until what was applied is up, or until it is clear that it does not come up. Effects around `readiness`."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from knative.api.client import Cluster
+from knative.api.errors import ClusterUnreachable
+from knative.deploying import explain
+from knative.deploying.errors import NotReadyInTime, NotUp, ObjectFailed, RevisionFailed
+from knative.deploying.readiness import Failed, Pending, Ready, Verdict, condition, verdict
+from knative.objects import Manifest, Ref
+
+Tell = Callable[[str], None]
+Clock = Callable[[], float]  # seconds that only grow
+
+_WITH_PODS: Final = frozenset({"Deployment", "Revision"})
+_GLANCE: Final = 2.0  # s between two looks at what no watch tells: the pods
+_SETTLED: Final = (
+    6.0  # s that a failure must last: a container that ended may come up again, a Secret may be on its way
+)
+
+
+@dataclass(slots=True)
+class Patience:
+    """How long something has been failing; a failure that lasts is one."""
+
+    since: float | None = None  # s, as `now`
+
+    def is_over(self, judged: Verdict, now: float) -> bool:
+        """Take note of a verdict and tell whether it is a failure that has lasted."""
+        if not isinstance(judged, Failed):
+            self.since = None
+            return False
+        self.since = now if self.since is None else self.since
+        return now - self.since >= _SETTLED
+
+
+def wait(
+    cluster: Cluster,
+    ref: Ref,
+    *,
+    seconds: float,
+    tell: Tell,
+    owner: str | None = None,
+    clock: Clock = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Manifest:
+    """Wait until the object is up, and return it; `tell` hears what is waited for, each thing once.
+
+    `owner` is the Service that makes it, which knows why it is not there. Raises `RevisionFailed` or `ObjectFailed`
+    for one that does not come up, `NotReadyInTime` when the time is over.
+    """
+    patience, told = Patience(), "nothing is known of it"
+    for found in _looks(cluster, ref, seconds, clock, sleep):
+        judged = _judged(cluster, ref, found, owner)
+        if isinstance(judged, Ready):
+            return found or {}
+        (said,) = judged
+        if patience.is_over(judged, clock()):
+            raise _failure(cluster, ref, found, said)
+        if said != told:
+            tell(f"{ref}: {said}")
+            told = said
+    raise NotReadyInTime(str(ref), seconds=seconds, waiting_for=told)
+
+
+def _looks(
+    cluster: Cluster, ref: Ref, seconds: float, clock: Clock, sleep: Callable[[float], None]
+) -> Iterator[Manifest | None]:
+    """Yield the object whenever it changes, and at least at every glance; None while it is not there."""
+    ends, reached = clock() + seconds, False
+    while (left := ends - clock()) > 0:
+        try:
+            seen = False
+            for found in cluster.follow(ref.kind, name=ref.name, seconds=min(left, _GLANCE)):
+                yield found
+                seen = True
+            if not seen:
+                yield None
+            reached = True
+        except ClusterUnreachable:
+            if not reached:
+                raise
+            sleep(min(left, _GLANCE))  # an API server that is started anew; the revision goes on without it
+
+
+def _judged(cluster: Cluster, ref: Ref, found: Manifest | None, owner: str | None) -> Verdict:
+    """Judge the object, and where that says little, what is below it or above it."""
+    if found is None:
+        return _owner_says(cluster, owner)
+    judged = verdict(found)
+    if ref.kind in _WITH_PODS and isinstance(judged, Pending):
+        pods = explain.pods_verdict(cluster, explain.pods_of(cluster, found))
+        return pods if isinstance(pods, Failed | Pending) else judged
+    return judged
+
+
+def _owner_says(cluster: Cluster, owner: str | None) -> Verdict:
+    """Ask the Service why its revision is not made: a quota, a name that is taken."""
+    service = cluster.get(Ref("Service", owner)) if owner else None
+    refused = condition(service or {}, "ConfigurationsReady")
+    if refused.get("status") == "False" and refused.get("reason") == "RevisionCreationFailed":
+        return Failed(refused.get("message", ""))
+    return Pending("it is being made")
+
+
+def _failure(cluster: Cluster, ref: Ref, found: Manifest | None, reason: str) -> NotUp:
+    if ref.kind == "Revision":
+        return explain.failure(cluster, found, reason) if found else RevisionFailed(ref.name, reason)
+    return ObjectFailed(str(ref), reason)

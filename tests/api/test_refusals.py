@@ -1,0 +1,175 @@
+"""What an API server's refusals are told as. The answers are those of a real one (Kubernetes 1.34, Knative 1.21)."""
+
+import json
+
+import pytest
+
+from knative.api.errors import (
+    ClusterError,
+    Conflict,
+    Forbidden,
+    KnativeMissing,
+    NotLoggedIn,
+    ObjectMissing,
+    Outrun,
+    RefusedByCluster,
+)
+from knative.api.refusals import refusal, status_of
+
+PATH = "/apis/serving.knative.dev/v1/namespaces/shop/services/x"
+USER = 'User "system:serviceaccount:shop:nobody" cannot'
+
+
+def told(code: int, body: bytes, path: str = PATH) -> ClusterError:
+    return refusal(code, body, what="service/x", path=path, address="https://cluster:6443", context="mine")
+
+
+def status(reason: str | None, message: str, **details: object) -> bytes:
+    told = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message}
+    return json.dumps({**told, **({"reason": reason} if reason else {}), "details": details}).encode()
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "kind", "sentence"),
+    [
+        pytest.param(
+            401,
+            status("Unauthorized", "Unauthorized"),
+            NotLoggedIn,
+            "the cluster at https://cluster:6443 does not take the credentials of context 'mine'; log in to it again",
+            id="nobody it knows",
+        ),
+        pytest.param(
+            403,
+            status(
+                "Forbidden",
+                f'services.serving.knative.dev "x" is forbidden: {USER} get resource "services" in API group '
+                '"serving.knative.dev" in the namespace "shop"',
+            ),
+            Forbidden,
+            "system:serviceaccount:shop:nobody may not get services in namespace shop; ask for a Role with {apiGroups: "
+            "[serving.knative.dev], resources: [services], verbs: [get]} (scalezero render --role prints all of one)",
+            id="a right in a namespace",
+        ),
+        pytest.param(
+            403,
+            status(
+                "Forbidden",
+                f'nodes is forbidden: {USER} list resource "nodes" in API group "" at the cluster scope',
+            ),
+            Forbidden,
+            "system:serviceaccount:shop:nobody may not list nodes in the whole cluster; ask for a ClusterRole with "
+            '{apiGroups: [""], resources: [nodes], verbs: [list]} (scalezero render --role prints all of one)',
+            id="a right in the whole cluster",
+        ),
+        pytest.param(
+            403,
+            status("Forbidden", 'pods "x" is forbidden: exceeded quota: small, requested: cpu=1, limited: cpu=0'),
+            RefusedByCluster,
+            'service/x: the cluster refuses it: pods "x" is forbidden: exceeded quota: small, requested: cpu=1, '
+            "limited: cpu=0",
+            id="a quota, which is no matter of rights",
+        ),
+        pytest.param(
+            404,
+            status("NotFound", 'namespaces "shop" not found', name="shop", kind="namespaces"),
+            ObjectMissing,
+            "the cluster has no namespace 'shop'; kubectl create namespace shop",
+            id="a namespace",
+        ),
+        pytest.param(
+            404,
+            status("NotFound", 'services.serving.knative.dev "x" not found', name="x", kind="services"),
+            ObjectMissing,
+            "the cluster has no service 'x'",
+            id="an object",
+        ),
+        pytest.param(
+            409,
+            status(
+                "Conflict",
+                'Apply failed with 1 conflict: conflict with "kn" using serving.knative.dev/v1: .spec.traffic',
+                causes=[
+                    {
+                        "reason": "FieldManagerConflict",
+                        "message": 'conflict with "kn" using serving.knative.dev/v1',
+                        "field": ".spec.traffic",
+                    }
+                ],
+            ),
+            Conflict,
+            "service/x: somebody else wrote spec.traffic (held by kn); --force-conflicts takes it over",
+            id="a field that somebody else holds",
+        ),
+        pytest.param(
+            409,
+            status("Conflict", "", causes=[{"reason": "FieldManagerConflict", "message": "two of them"}]),
+            Conflict,
+            "service/x: somebody else wrote a field (held by two of them); --force-conflicts takes it over",
+            id="a conflict told in other words",
+        ),
+        pytest.param(
+            409,
+            status(
+                "Conflict",
+                'Operation cannot be fulfilled on services.serving.knative.dev "x": the object has been modified; '
+                "please apply your changes to the latest version and try again",
+                name="x",
+            ),
+            Outrun,
+            "service/x was changed by somebody else meanwhile; run it again",
+            id="another version of the object",
+        ),
+        pytest.param(
+            400,
+            status(
+                "BadRequest",
+                'admission webhook "validation.webhook.serving.knative.dev" denied the request: validation failed: '
+                'Failed to parse image reference: spec.template.spec.containers[0].image\nimage: "x", error: could not '
+                "parse reference: x\nTraffic targets sum to 30, want 100: spec.traffic",
+            ),
+            RefusedByCluster,
+            "service/x: the cluster refuses it: validation failed: Failed to parse image reference: "
+            'spec.template.spec.containers[0].image; image: "x", error: could not parse reference: x; '
+            "Traffic targets sum to 30, want 100: spec.traffic",
+            id="Knative's admission",
+        ),
+        pytest.param(
+            500,
+            status(None, "failed to create typed patch object: .spec.foo: field not declared in schema"),
+            RefusedByCluster,
+            "service/x: the cluster refuses it: failed to create typed patch object: .spec.foo: field not declared in "
+            "schema",
+            id="a field that the schema has not",
+        ),
+        pytest.param(
+            404,
+            b"404 page not found\n",
+            KnativeMissing,
+            "the cluster at https://cluster:6443 has no Knative Serving: nothing there knows serving.knative.dev/v1",
+            id="a cluster without Knative",
+        ),
+        pytest.param(
+            502,
+            b"<html>Bad Gateway</html>",
+            RefusedByCluster,
+            "service/x: the cluster refuses it: 502 <html>Bad Gateway</html>",
+            id="a proxy in between",
+        ),
+    ],
+)
+def test_a_refusal_is_one_sentence_that_says_what_to_do(
+    code: int, body: bytes, kind: type[ClusterError], sentence: str
+) -> None:
+    error = told(code, body)
+    assert (type(error), str(error)) == (kind, sentence)
+
+
+def test_knative_is_missing_only_where_it_was_asked_for() -> None:
+    error = told(404, b"404 page not found\n", path="/apis/apps/v1/namespaces/shop/deployments/x")
+    assert type(error) is RefusedByCluster
+
+
+@pytest.mark.parametrize("body", [b"", b"ready", b"[]", b'{"status": "ready"}'])
+def test_what_a_pod_answers_is_no_status_of_the_api_server(body: bytes) -> None:
+    assert status_of(body) is None
