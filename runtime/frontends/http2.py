@@ -66,7 +66,7 @@ class Http2(asyncio.Protocol):
         self.writing.set()
         self._streams: dict[int, Stream] = {}
         self._ending = False  # whether the peer was told so
-        self._over = False  # whether it said so, and all of its requests are answered
+        self._over = False  # whether nothing more can be said: it broke the rules, or said goodbye and is answered
         self._leaving: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # of the kind that TCP has
@@ -87,23 +87,22 @@ class Http2(asyncio.Protocol):
         try:
             self.conn.receive_data(data)
         except ngh2.NGH2Error:  # no HTTP/2, or too much of it: what is queued says so to the peer
-            self.flush()
-            self.transport.close()
-            return
+            self._over = True
         self.flush()
 
     def flush(self) -> None:
         """Take what happened, then write what is queued, which may make more happen."""
         self._take_events()
+        data = b""
         try:
             data = self.conn.data_to_send()
         except ngh2.NGH2Error:
-            self.transport.close()
-            return
+            self._over = True
         self._take_events()
         if data and not self.transport.is_closing():
             self.transport.write(data)
         if self._over:
+            self._abandon()
             self.transport.close()
 
     def _take_events(self) -> None:
@@ -165,10 +164,13 @@ class Http2(asyncio.Protocol):
         self.server_state.connections.discard(self)
         if self._leaving:
             self._leaving.cancel()
+        self._abandon()
+        self.writing.set()
+
+    def _abandon(self) -> None:
         for stream in self._streams.values():
             stream.closed()
         self._streams.clear()
-        self.writing.set()
 
     def shutdown(self) -> None:
         """End, after what is under way and what is on its way."""

@@ -255,13 +255,27 @@ def test_who_is_answered_early_is_told_to_stop_sending(server: Running) -> None:
         assert answered(caller.answer(caller.ask("/unread")), b"did not look")
 
 
-def test_what_is_not_http_2_after_all_ends_that_connection_alone(server: Running) -> None:
+@pytest.mark.parametrize(
+    ("broken", "code"),
+    [
+        (b"\xff" * 100, 6),  # FRAME_SIZE_ERROR
+        (b"\0\0\x04\x03\0\0\0\0\0" + bytes(4), 1),  # a reset of the connection itself: PROTOCOL_ERROR
+        (b"\0\0\x04\x01\x05\0\0\1\1\xff\xff\xff\xff", 9),  # a head that is none: COMPRESSION_ERROR
+    ],
+)
+def test_who_breaks_the_rules_is_told_and_left_and_nobody_else(
+    server: Running, caplog: pytest.LogCaptureFixture, broken: bytes, code: int
+) -> None:
     with ExitStack() as both:
         good, bad = (both.enter_context(calling(server.port)) for _ in range(2))
-        bad.socket.sendall(b"\xff" * 100)
+        waiting = bad.ask("/slow")
+        bad.socket.sendall(broken)
         while not bad.closed:
             bad.read()
-        assert answered(good.answer(good.ask("/unread")), b"did not look")
+        assert bad.fault == code
+        assert bad.answers[waiting].status is None
+        assert answered(good.answer(good.ask("/slow")), b"slow")
+    assert caplog.text == "", "the application that had not answered yet must not notice"
 
 
 def test_callers_that_leave_in_the_middle_leave_the_server_well(server: Running) -> None:
