@@ -1,0 +1,134 @@
+"""`.ci/run` and `scripts/test` among stand-ins for what they call: what runs, how it ends, and that the cluster goes."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+CALL = 'echo "{name} $*" >>log\n'
+STAND_INS = {
+    "scripts/venv": "",
+    "scripts/check": CALL.format(name="check") + "exit ${CHECK:-0}\n",
+    "scripts/image": CALL.format(name="image") + "exit ${IMAGE:-0}\n",
+    "scripts/cluster": CALL.format(name="cluster")
+    + """\
+case $1 in
+  status) [ -f up ] ;;
+  requirements) exit ${REQUIREMENTS:-0} ;;
+  up) [ "${UP:-0}" = 0 ] && touch up ;;
+  down) rm -f up ;;
+  exec) shift 2; exec "$@" ;;
+esac
+""",
+    ".venv/bin/python": """\
+case "$*" in
+  *--ignore*)
+    echo unit >>log
+    [ -z "${LOSE_CLUSTER:-}" ] || rm up
+    [ -z "${SLOW:-}" ] || exec sleep 60
+    exit ${UNIT:-0} ;;
+  *) echo e2e >>log; exit ${E2E:-0} ;;
+esac
+""",
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project with the two scripts as they are, and stand-ins that write down that they were called."""
+    for name, body in STAND_INS.items():
+        script = tmp_path / name
+        script.parent.mkdir(parents=True, exist_ok=True)
+        script.write_text(f"#!/usr/bin/env bash\n{body}")
+        script.chmod(0o755)
+    for name in ("scripts/test", ".ci/run"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+def start(project: Path, *command: str, **variables: str) -> subprocess.Popen[str]:
+    """Start with a closed standard input, as a machine's service may."""
+    known = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
+    return subprocess.Popen(
+        ["bash", "-c", 'exec "$@" <&-', "-", *command],
+        cwd=project,
+        env={**known, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def called(project: Path) -> list[str]:
+    return (project / "log").read_text().splitlines()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param({}, id="none"),
+        pytest.param({"CHECK": "1"}, id="check"),
+        pytest.param({"UNIT": "1"}, id="a test"),
+        pytest.param({"E2E": "1"}, id="a test on the cluster"),
+    ],
+)
+def test_all_is_tried_whatever_fails_and_each_failure_counts(project: Path, fault: dict[str, str]) -> None:
+    with start(project, ".ci/run", **fault) as running:
+        assert running.wait(30) == (1 if fault else 0)
+    assert {"unit", "image ", "e2e", "cluster down"} <= set(called(project))
+    assert not (project / "up").exists()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param({"REQUIREMENTS": "1"}, id="the machine lacks something"),
+        pytest.param({"UP": "1"}, id="it does not come up"),
+        pytest.param({"LOSE_CLUSTER": "1"}, id="it is gone after the other tests"),
+        pytest.param({"IMAGE": "1"}, id="no image"),
+    ],
+)
+def test_without_the_cluster_or_the_image_the_other_tests_run_and_it_fails(
+    project: Path, fault: dict[str, str]
+) -> None:
+    with start(project, ".ci/run", **fault) as running:
+        assert running.wait(30) == 1
+    assert "unit" in called(project)
+    assert "e2e" not in called(project)
+
+
+def test_a_cluster_that_was_up_is_left_up(project: Path) -> None:
+    (project / "up").touch()
+    with start(project, "scripts/test", "--cluster") as running:
+        assert running.wait(30) == 0
+    assert "e2e" in called(project)
+    assert "cluster down" not in called(project)
+
+
+def test_the_last_line_says_that_there_is_no_cluster_and_what_starts_one(project: Path) -> None:
+    with start(project, "scripts/test") as running:
+        assert running.wait(30) == 0
+        assert running.stdout is not None
+        assert "there is no cluster: scripts/cluster up starts one" in running.stdout.read().splitlines()[-1]
+    assert "e2e" not in called(project)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_told_to_stop_it_stops_what_it_runs_and_the_cluster(project: Path, number: signal.Signals) -> None:
+    """Only the first process is told, as by a person or a service; what it runs holds the pipe until it ends."""
+    with start(project, ".ci/run", SLOW="1") as running:
+        ends = time.monotonic() + 20
+        while not (project / "log").exists() or "unit" not in called(project):
+            assert time.monotonic() < ends
+            time.sleep(0.02)
+        running.send_signal(number)
+        running.communicate(timeout=20)
+        assert running.returncode == -number
+    assert called(project)[-1] == "cluster down"
+    assert not (project / "up").exists()
