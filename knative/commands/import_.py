@@ -1,6 +1,7 @@
 """`scalezero import`: a Deployment of TensorFlow Serving or TorchServe becomes a function's folder."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import cast
 import click
 
 from knative.commands import options
-from knative.importing import Folder, Project, imported
+from knative.importing import Files, Folder, Project, files_of_pod, imported
 from knative.resources import BadManifest, ForeignDeployment
 from knative.resources.documents import Document, documents
 from knative.resources.errors import FieldFault
@@ -27,14 +28,15 @@ from runtime.errors import BadSetting
 def command(paths: tuple[Path, ...], out: Path, image: str | None, registry: str) -> None:
     """Write a function's folder into OUT for each Deployment of TensorFlow Serving or TorchServe.
 
-    ConfigMaps beside it are looked at for the configuration that its command line names; other kinds are passed over.
+    The configuration that its command line names is looked for in the ConfigMaps that its pod mounts, or else in all
+    that are here; other kinds are passed over.
     """
     _check_registry(registry)
     found = [each for path in paths for file in files_of(path) for each in documents(content(file), file=str(file))]
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     project = Project(image or f"dev.local/scalezero:{version('scalezero')}", registry, now)
-    texts = _texts(found)
-    folders = [_imported(each, texts, project) for each in found if _kind(each) == "Deployment"]
+    config_maps = _config_maps(found)
+    folders = [_imported(each, config_maps, project) for each in found if _kind(each) == "Deployment"]
     if not folders:
         raise BadManifest(str(paths[0]), None, "document", value="no Deployment", allowed="at least one")
     _refuse_taken(out, folders)
@@ -53,29 +55,30 @@ def _kind(document: Document) -> object:
     return document.data.get("kind") if isinstance(document.data, dict) else None
 
 
-def _texts(found: Iterable[Document]) -> dict[str, str]:
-    """Collect what ConfigMaps hold, by file name."""
-    texts: dict[str, str] = {}
-    for each in found:
-        if (
-            isinstance(each.data, dict)
-            and each.data.get("kind") == "ConfigMap"
-            and isinstance(each.data.get("data"), dict)
-        ):
-            texts |= {str(name): text for name, text in each.data["data"].items() if isinstance(text, str)}
-    return texts
+def _config_maps(found: Iterable[Document]) -> dict[str, Files]:
+    """Collect what ConfigMaps hold: by their names, by file name."""
+    maps: dict[str, Files] = {}
+    for data in (each.data for each in found if _kind(each) == "ConfigMap"):
+        if isinstance(data, dict) and isinstance(held := data.get("data"), dict):
+            metadata = data.get("metadata")
+            name = str(metadata.get("name")) if isinstance(metadata, dict) else ""
+            maps[name] = {str(file): text for file, text in held.items() if isinstance(text, str)}
+    return maps
 
 
-def _imported(document: Document, texts: dict[str, str], project: Project) -> Folder:
+def _imported(document: Document, config_maps: Mapping[str, Files], project: Project) -> Folder:
     deployment = cast("ForeignDeployment", resource_of(document))  # its kind is Deployment
     try:
-        return imported(deployment, texts, project)
+        return imported(deployment, files_of_pod(deployment, config_maps), project)
     except FieldFault as error:
         raise bad_field(document, error.field, value=error.value, allowed=error.allowed) from error
 
 
-def _refuse_taken(out: Path, folders: Iterable[Folder]) -> None:
-    """Refuse to write over anything, before anything is written."""
+def _refuse_taken(out: Path, folders: Sequence[Folder]) -> None:
+    """Refuse to write over anything, one of the folders included, before anything is written."""
+    name, count = Counter(each.name for each in folders).most_common(1)[0]
+    if count > 1:
+        raise BadSetting("OUT", value=str(out), allowed=f"one Deployment of a name for it, and {count} are {name}")
     for folder in folders:
         for name in folder.files:
             if (file := out / folder.name / name).exists():

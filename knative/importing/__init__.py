@@ -7,7 +7,9 @@ name. Where the Deployment has another name, that one answers too: as a Route to
 environment stays the pod's environment.
 """
 
+from knative.importing.config_maps import files_of_pod
 from knative.importing.files import Project
 from knative.importing.folder import Folder, imported
+from knative.importing.server import Files
 
-__all__ = ["Folder", "Project", "imported"]
+__all__ = ["Files", "Folder", "Project", "files_of_pod", "imported"]

@@ -60,6 +60,14 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.rglob("*.*")] == ["func.yaml"]
 
 
+def test_of_two_deployments_of_one_name_neither_is_lost(tmp_path: Path) -> None:
+    document = yaml.safe_load((SPEC / "pytorch-serve.yaml").read_text())
+    (tmp_path / "in.yaml").write_text(yaml.safe_dump_all([document, document]))
+    line = refused(run("-f", tmp_path / "in.yaml", tmp_path / "out"))
+    assert "one Deployment of a name for it, and 2 are pytorch-serve" in line
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("file", "told"),
     [
