@@ -94,7 +94,11 @@ touch "$BUILT"
 [ -f "$BUILT/$part" ] && exit
 say "building the programs of $part into $BUILT; from empty caches that takes minutes (log: $BUILT/$part.log)"
 started=$SECONDS
-"$part" >"$BUILT/$part.log" 2>&1 || { tail -n 15 "$BUILT/$part.log" >&2; fail "the build of $part failed; the whole story: $BUILT/$part.log"; }
+set +e # what is part of a condition goes on after a failure, and half a build would count as one for good
+(set -e; "$part") >"$BUILT/$part.log" 2>&1
+code=$?
+set -e
+[ "$code" = 0 ] || { tail -n 15 "$BUILT/$part.log" >&2; fail "the build of $part failed; the whole story: $BUILT/$part.log"; }
 touch "$BUILT/$part"
 forget_old
 say "built $part in $((SECONDS - started)) s"

@@ -1,4 +1,4 @@
-"""`.ci/run` and `scripts/test` among stand-ins for what they call: what runs, how it ends, and that the cluster goes."""
+"""`.ci/run` and `scripts/test` among stand-ins for what they call: what runs, how it ends, and what is left of it."""
 
 import os
 import shutil
