@@ -8,7 +8,7 @@ A revision never changes. The version declared last is held to what the files sa
 unless it would be another model.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -67,7 +67,10 @@ class _World:
         """Take the action as done."""
         if action.manifest is not None:
             ref = ref_of(action.manifest)
-            self.objects[ref] = {**self.objects.get(ref, {}), **action.manifest}
+            before = self.objects.get(ref, {})
+            # Who holds which field is in the metadata, and an apply leaves that to them.
+            metadata = {**before.get("metadata", {}), **action.manifest["metadata"]}
+            self.objects[ref] = {**before, **action.manifest, "metadata": metadata}
         if action.makes is not None:
             self.objects[Ref("Revision", action.makes)] = {}
         return action
@@ -128,7 +131,7 @@ def _service(step: Step, world: _World) -> Action:
     # Knative would take an old revision's template for a new revision under a taken name, so the latest one stays.
     wanted = _with(
         step.manifest,
-        template=world.templates.get(template["metadata"].get("name"), template),
+        template=world.templates.get(template.get("metadata", {}).get("name"), template),
         traffic=step.manifest["spec"]["traffic"] if step.split else _tagged(step, live),
     )
     return _object(wanted, _without_template(wanted), world, force=not step.split)
@@ -162,20 +165,21 @@ def holder_of_traffic(live: Manifest) -> str | None:
 def _tagged(step: Step, live: Manifest) -> list[Manifest]:
     """Keep the traffic as it is, and give each revision that is not in it a tag of its own, at 0 %."""
     kept = _pinned(live["spec"]["traffic"], live)
-    there = {each["revisionName"] for each in kept}
-    return [*kept, *({**each, "percent": 0} for each in step.manifest["spec"]["traffic"] if _is_new(each, there))]
-
-
-def _is_new(target: Manifest, there: Iterable[str]) -> bool:
-    return target["revisionName"] not in there
+    there = {each.get("revisionName") for each in kept}
+    new = (each for each in step.manifest["spec"]["traffic"] if each["revisionName"] not in there)
+    return [*kept, *({**each, "percent": 0} for each in new)]
 
 
 def _pinned(traffic: Sequence[Manifest], live: Manifest | None) -> list[Manifest]:
-    """Write the traffic by revisions: what goes to the latest would go to the next one as soon as it is there."""
+    """Write the traffic by revisions: what goes to the latest would go to the next one as soon as it is there.
+
+    Where none was ever Ready there is no name to write, and nothing that the next one could take traffic from.
+    """
     latest = ((live or {}).get("status") or {}).get("latestReadyRevisionName")
+    instead = {"revisionName": latest} if latest else {"latestRevision": True}
     return [
         {key: value for key, value in each.items() if key not in {"latestRevision", "url"}}
-        | ({"revisionName": latest} if "revisionName" not in each and latest else {})
+        | ({} if "revisionName" in each else instead)
         for each in traffic
     ]
 

@@ -141,6 +141,24 @@ def test_a_declared_split_that_somebody_else_changed_since_is_refused_unless_for
     assert traffic(after(plan(files, world, force=True), world)) == {"shop-v1": 50, "shop-v2": 50}
 
 
+def test_a_split_that_somebody_else_changed_is_refused_before_a_new_revision_is_made_too() -> None:
+    world = held_by("kn", deployed(V1, V2), shares={"shop-v1": 90, "shop-v2": 10})
+    made = plan(desired(read(V1, V2, V3, split("shop", "shop-v1", "shop-v3")), OPTIONS), world)
+    assert ["kn has set its traffic" in each.why for each in made.refusals] == [True]
+
+
+@pytest.mark.parametrize("files", [(V1,), (V1, V2)])
+def test_traffic_to_a_latest_revision_that_was_never_ready_stays_as_it_is(files: tuple[str, ...]) -> None:
+    world = deployed(V1)
+    template = {"spec": {"containers": [{"image": "theirs"}]}}  # as kubectl may leave it: without metadata
+    latest = {"latestRevision": True, "percent": 100}
+    live = {**world[SERVICE], "spec": {"template": template, "traffic": [latest]}}
+    made = plan(desired(read(*files), OPTIONS), {**world, SERVICE: live})
+    assert made.refusals == ()
+    for action in made.changes:
+        assert latest in (action.manifest or {})["spec"]["traffic"]
+
+
 def test_a_split_set_by_us_follows_the_files() -> None:
     world = held_by("scalezero", deployed(V1, V2), shares={"shop-v1": 100})
     made = plan(desired(read(V1, V2, split("shop", "shop-v1", "shop-v2")), OPTIONS), world)
