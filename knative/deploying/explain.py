@@ -24,10 +24,10 @@ _UNTOLD: Final = frozenset({"not_loaded", "loading"})  # states of a model with 
 def pods_of(cluster: Cluster, owner: Manifest) -> list[Manifest]:
     """List the pods of a revision or a Deployment that are not ending.
 
-    None of an earlier revision that had the name of this one.
+    None of an earlier revision that had the name of this one, and none that an earlier template was labelled by.
     """
     if owner.get("kind") == "Deployment":
-        labels = owner["spec"]["selector"]["matchLabels"]
+        labels = owner["spec"]["template"]["metadata"]["labels"]  # the selector may be without matchLabels
     else:
         labels = {REVISION_UID_LABEL: owner["metadata"]["uid"]}
     return [each for each in cluster.list("Pod", labels=labels) if "deletionTimestamp" not in each["metadata"]]

@@ -138,9 +138,12 @@ def _deployment(manifest: Manifest) -> Verdict:
         return Failed(_sentence(failed))
     wanted = manifest["spec"].get("replicas", 1)
     status = manifest["status"]
-    if status.get("updatedReplicas", 0) >= wanted and status.get("availableReplicas", 0) >= wanted:
+    updated, available = status.get("updatedReplicas", 0), status.get("availableReplicas", 0)
+    if (old := status.get("replicas", 0) - updated) > 0:  # they may be all that is available
+        return Pending(f"{old} of its earlier pods are left")
+    if updated >= wanted and available >= wanted:
         return Ready()
-    return Pending(f"{status.get('availableReplicas', 0)} of {wanted} pods are up")
+    return Pending(f"{available} of {wanted} pods are up")
 
 
 _JUDGES: Final[Mapping[tuple[str, str], Callable[[Manifest], Verdict]]] = {

@@ -80,6 +80,15 @@ def test_the_pods_of_an_earlier_revision_of_that_name_do_not_speak_for_it() -> N
     assert [each["metadata"]["name"] for each in pods_of(cluster, REVISION)] == ["new"]
 
 
+def test_a_deployment_is_spoken_for_by_the_pods_of_its_present_template() -> None:
+    cluster = FakeCluster()
+    labels = {"app": "m", "track": "new"}
+    cluster.pods = [pod("old", labels={"app": "m", "track": "old"}), pod("new", labels=labels)]
+    selector = {"matchExpressions": [{"key": "app", "operator": "In", "values": ["m"]}]}
+    owner = {"kind": "Deployment", "spec": {"selector": selector, "template": {"metadata": {"labels": labels}}}}
+    assert [each["metadata"]["name"] for each in pods_of(cluster, owner)] == ["new"]
+
+
 def test_a_pod_that_fails_speaks_before_one_that_waits() -> None:
     cluster = FakeCluster()
     cluster.answers = {"p": Answer(503, body(models={"m": UNREACHABLE}))}

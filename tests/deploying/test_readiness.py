@@ -31,7 +31,7 @@ def knative(kind: str, *conditions: dict[str, str], generation: int = 1, observe
 
 
 def deployment(
-    *conditions: dict[str, str], wanted: int | None = None, updated: int = 0, available: int = 0
+    *conditions: dict[str, str], wanted: int | None = None, updated: int = 0, available: int = 0, old: int = 0
 ) -> Manifest:
     return {
         "apiVersion": "apps/v1",
@@ -40,6 +40,7 @@ def deployment(
         "spec": {} if wanted is None else {"replicas": wanted},
         "status": {
             "observedGeneration": 1,
+            "replicas": updated + old,
             "updatedReplicas": updated,
             "availableReplicas": available,
             "conditions": list(conditions),
@@ -170,7 +171,12 @@ def test_nothing_is_the_share_of_no_percent() -> None:
         pytest.param(deployment(wanted=2, updated=2, available=2), Ready(), id="all pods are up"),
         pytest.param(deployment(wanted=2, updated=2, available=1), Pending("1 of 2 pods are up"), id="one is missing"),
         pytest.param(
-            deployment(wanted=2, updated=1, available=2), Pending("2 of 2 pods are up"), id="an old one is left"
+            deployment(wanted=2, updated=1, available=1), Pending("1 of 2 pods are up"), id="one is not made yet"
+        ),
+        pytest.param(
+            deployment(wanted=1, updated=1, available=1, old=1),
+            Pending("1 of its earlier pods are left"),
+            id="only an old one is up",
         ),
         pytest.param(deployment(updated=1, available=1), Ready(), id="one pod where no number is said"),
         pytest.param(

@@ -88,7 +88,7 @@ def test_a_pod_that_cannot_start_fails_its_deployment_too() -> None:
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {"name": "m", "generation": 1},
-        "spec": {"selector": {"matchLabels": labels}},
+        "spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}}},
         "status": {"observedGeneration": 1},
     }
     status = {"containerStatuses": [{"name": "server", "state": {"waiting": waiting}}]}
