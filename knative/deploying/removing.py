@@ -10,18 +10,17 @@ from typing import Final
 from knative.api.client import Cluster
 from knative.deploying.errors import NotOurs, StillThere
 from knative.deploying.waiting import Tell
-from knative.manifests.names import MANAGER
+from knative.manifests.names import MANAGED_BY, MANAGER
 from knative.objects import SERVICE_LABEL, Manifest, Ref
 
 _ORDER: Final = ("Route", "Service", "Deployment", "ServiceAccount")
-_MANAGED: Final = "app.kubernetes.io/managed-by"
 _PAUSE: Final = 0.5  # s between two looks
 
 
 def belongings(cluster: Cluster, model: str) -> tuple[Ref, ...]:
     """List what belongs to a model: its Service, its account, the Routes that lead to its revisions alone."""
     revisions = {each["metadata"]["name"] for each in cluster.list("Revision", labels={SERVICE_LABEL: model})}
-    routes = (each for each in cluster.list("Route", labels={_MANAGED: MANAGER}) if _leads_to(each) <= revisions)
+    routes = (each for each in cluster.list("Route", labels={MANAGED_BY: MANAGER}) if _leads_to(each) <= revisions)
     own = (
         each for each in routes if SERVICE_LABEL not in each["metadata"]["labels"]
     )  # a Service's own Route goes with it
@@ -70,5 +69,5 @@ def _leads_to(route: Manifest) -> set[str]:
 
 
 def _manager(manifest: Manifest) -> str | None:
-    found: str | None = (manifest["metadata"].get("labels") or {}).get(_MANAGED)
+    found: str | None = (manifest["metadata"].get("labels") or {}).get(MANAGED_BY)
     return found

@@ -3,20 +3,18 @@
 look (reads) -> Seen -> models (pure) -> Model ...
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from knative.api.client import Cluster
 from knative.api.errors import ObjectMissing
 from knative.deploying.explain import pod_says
 from knative.deploying.plan import Plan
 from knative.deploying.readiness import Failed, Pending, Ready, Verdict, is_up, verdict
-from knative.manifests.names import MANAGER
+from knative.manifests.names import MANAGED_BY, MANAGER, VERSION
 from knative.objects import REVISION_LABEL, SERVICE_LABEL, Manifest, Ref
-
-_MANAGED: Final = "app.kubernetes.io/managed-by"
-_VERSION: Final = "app.kubernetes.io/version"
 
 State = Literal["Ready", "Pending", "Failed"]
 
@@ -63,8 +61,9 @@ class Model:
 
     @property
     def is_ready(self) -> bool:
-        """Whether its traffic is served: what gets none may have failed."""
-        serving = (each.state for each in self.revisions if each.percent)
+        """Whether its traffic is served, by its Service and its splits: what gets none may have failed."""
+        shared = {name for each in self.splits for name, percent in each.traffic.items() if percent}
+        serving = (each.state for each in self.revisions if each.percent or each.name in shared)
         return all(state == "Ready" for state in (self.state, *serving, *(each.state for each in self.splits)))
 
 
@@ -81,7 +80,7 @@ class Seen(NamedTuple):
 def look(cluster: Cluster, model: str | None = None) -> Seen:
     """Read one model, whoever made it, or all that scalezero deployed. Raises `ObjectMissing` for an unknown one."""
     if model is None:
-        services = cluster.list("Service", labels={_MANAGED: MANAGER})
+        services = cluster.list("Service", labels={MANAGED_BY: MANAGER})
     elif found := cluster.get(Ref("Service", model)):
         services = [found]
     else:
@@ -136,7 +135,7 @@ def _revision(revision: Manifest, service_status: Manifest, seen: Seen) -> Revis
     state, reason = _told(_with_pods(verdict(revision), pods, seen.says))
     return Revision(
         name=name,
-        version=(metadata.get("labels") or {}).get(_VERSION, ""),
+        version=(metadata.get("labels") or {}).get(VERSION, ""),
         percent=sum(each.get("percent") or 0 for each in targets),
         tags=tuple(each["tag"] for each in targets if each.get("tag")),
         state=state,
@@ -163,15 +162,14 @@ def _with_pods(judged: Verdict, pods: Iterable[Manifest], says: Mapping[str, Ver
 
 def _splits(routes: Iterable[Manifest], revisions: set[str]) -> Iterator[Split]:
     for route in routes:
-        traffic = {
-            each["revisionName"]: each.get("percent") or 0
-            for each in route["spec"].get("traffic") or ()
-            if "revisionName" in each
-        }
+        traffic: Counter[str] = Counter()  # as one revision may stand in it twice, with a tag and without
+        for each in route["spec"].get("traffic") or ():
+            if "revisionName" in each:
+                traffic[each["revisionName"]] += each.get("percent") or 0
         if revisions & set(traffic):
             state, reason = _told(verdict(route))
             url = route.get("status", {}).get("url", "")
-            yield Split(name=route["metadata"]["name"], url=url, traffic=traffic, state=state, reason=reason)
+            yield Split(name=route["metadata"]["name"], url=url, traffic=dict(traffic), state=state, reason=reason)
 
 
 def _told(judged: Verdict) -> tuple[State, str]:

@@ -11,6 +11,8 @@ from knative.resources import ModelVersion
 from runtime.errors import BadSetting
 
 MANAGER: Final = "scalezero"
+MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+VERSION: Final = "app.kubernetes.io/version"
 
 SYSTEM_NAMESPACE: Final = "knative-serving"
 ACTIVATOR: Final = "http:activator-service:http"  # as the API server proxies to a Service: scheme, name, port
@@ -73,8 +75,8 @@ def tag(model: str, revision: str) -> str:
 
 def labels(model: str, version: str | None = None) -> dict[str, str]:
     """Label what belongs to a model, and to one of its versions."""
-    known = {"app.kubernetes.io/name": model, "app.kubernetes.io/managed-by": MANAGER}
-    return known if version is None else {**known, "app.kubernetes.io/version": _label_value(version)}
+    known = {"app.kubernetes.io/name": model, MANAGED_BY: MANAGER}
+    return known if version is None else {**known, VERSION: _label_value(version)}
 
 
 def _label_value(text: str) -> str:

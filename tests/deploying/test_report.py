@@ -99,8 +99,7 @@ def test_a_revision_on_its_way_says_what_its_pod_waits_for(cluster: FakeCluster)
 
 
 def test_a_revision_that_knative_gave_up_keeps_knatives_reason(cluster: FakeCluster) -> None:
-    condition = {"type": "Ready", "status": "False", "reason": "ExitCode1", "message": "Container failed with: why"}
-    cluster.objects[Ref("Revision", "m-v2")]["status"]["conditions"] = [condition]
+    break_v2(cluster)
     cluster.pods = [pod("a", "m-v2")]
     assert model(cluster).revisions[1].reason == "its container ended with exit code 1: why"
 
@@ -108,12 +107,29 @@ def test_a_revision_that_knative_gave_up_keeps_knatives_reason(cluster: FakeClus
 def test_a_broken_revision_without_traffic_leaves_its_model_ready(cluster: FakeCluster) -> None:
     applied(cluster, desired(read(*DOCUMENTS[:2]), Deployment(image="scalezero:0.1")))
     traffic = [{"revisionName": "m-v1", "percent": 100}]
-    cluster.change(SERVICE, manager="kn", traffic=traffic)
-    condition = {"type": "Ready", "status": "False", "reason": "ExitCode1", "message": "Container failed with: why"}
-    cluster.objects[Ref("Revision", "m-v2")]["status"]["conditions"] = [condition]
+    for each in (SERVICE, Ref("Route", "m-ab")):
+        cluster.change(each, manager="kn", traffic=traffic)
+    break_v2(cluster)
     told = model(cluster)
     assert told.revisions[1].state == "Failed"
     assert told.is_ready
+
+
+def test_a_broken_revision_that_only_a_split_routes_to_leaves_its_model_not_ready(cluster: FakeCluster) -> None:
+    cluster.change(SERVICE, manager="kn", traffic=[{"revisionName": "m-v1", "percent": 100}])
+    break_v2(cluster)
+    assert not model(cluster).is_ready
+
+
+def test_a_revision_that_stands_in_a_split_twice_gets_the_sum(cluster: FakeCluster) -> None:
+    shares = ({"revisionName": "m-v1", "percent": 100}, {"revisionName": "m-v1", "tag": "old"})
+    cluster.change(Ref("Route", "m-ab"), manager="kn", traffic=shares)
+    assert [each.traffic for each in model(cluster).splits] == [{"m-v1": 100}]
+
+
+def break_v2(cluster: FakeCluster) -> None:
+    condition = {"type": "Ready", "status": "False", "reason": "ExitCode1", "message": "Container failed with: why"}
+    cluster.objects[Ref("Revision", "m-v2")]["status"]["conditions"] = [condition]
 
 
 def test_only_what_scalezero_deployed_is_listed_unless_it_is_asked_for(cluster: FakeCluster) -> None:
