@@ -33,13 +33,13 @@ def deployer(namespace: str, name: str = "scalezero-deployer") -> Manifest:
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "Role",
-        "metadata": {"name": name, "namespace": namespace, "labels": {"app.kubernetes.io/managed-by": names.MANAGER}},
+        "metadata": {"name": name, "namespace": namespace, "labels": {names.MANAGED_BY: names.MANAGER}},
         "rules": [
             _rule("serving.knative.dev", ["services", "routes"], [*_READ, *_WRITE]),
             _rule("serving.knative.dev", ["revisions"], _READ),
             _rule("apps", ["deployments"], [*_READ, *_WRITE]),
-            _rule("", ["serviceaccounts"], [*_READ, *_WRITE]),
-            _rule("", ["pods", "events"], _READ),
+            _rule("", ["serviceaccounts"], ["get", *_WRITE]),
+            _rule("", ["pods"], ["list"]),
             _rule("", ["pods/log", "pods/proxy"], ["get"]),
             _rule("", ["secrets"], ["get"]),
         ],
@@ -57,7 +57,7 @@ def waker(name: str = "scalezero-waker") -> Manifest:
         "metadata": {
             "name": name,
             "namespace": names.SYSTEM_NAMESPACE,
-            "labels": {"app.kubernetes.io/managed-by": names.MANAGER},
+            "labels": {names.MANAGED_BY: names.MANAGER},
         },
         "rules": [{**_rule("", ["services/proxy"], ["get"]), "resourceNames": [names.ACTIVATOR]}],
     }
