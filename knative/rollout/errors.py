@@ -13,7 +13,9 @@ ScalezeroError
 """
 
 from collections.abc import Sequence
+from http import HTTPStatus
 
+from knative.api.errors import ClusterError, ClusterUnreachable
 from runtime.errors import ScalezeroError
 
 
@@ -119,3 +121,10 @@ class BadRecord(ScalezeroError):
             "from the split as it stands",
             why=why,
         )
+
+
+def is_away(error: ClusterError) -> bool:
+    """Whether the same may go well soon: nobody answers, or the API server cannot do now what it is asked for."""
+    status = error.details.get("status")
+    refused = isinstance(status, int) and status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return refused or isinstance(error, ClusterUnreachable)

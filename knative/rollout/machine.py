@@ -9,9 +9,10 @@ the Route has taken it. Each wait has its bound, so that a rollout ends. Time pa
 the next step comes. A split that is not the one that was written last is somebody else's: it is left alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
 from knative.rollout.judgement import NOTHING, Limits, Sample, against
@@ -21,6 +22,7 @@ from runtime.errors import BadSetting
 Phase = Literal["warming", "settling", "watching", "done", "rolled_back", "halted"]
 Verb = Literal["warm", "wait", "shift", "finish", "roll_back", "halt"]
 
+ENDS: Final[Mapping[Phase, Verb]] = MappingProxyType({"done": "finish", "rolled_back": "roll_back", "halted": "halt"})
 _OVER: Final = frozenset({"done", "rolled_back"})
 
 
@@ -125,7 +127,7 @@ def decide(state: State, facts: Facts) -> Decision:
     """Decide what a rollout that is under way does now."""
     if not is_same(facts.live, state.split):
         by = f" by {facts.changed_by}" if facts.changed_by else ""
-        return _over("halt", state, facts, f"the split was changed{by} to {told(facts.live)}; it is left as it is")
+        return _over("halted", state, facts, f"the split was changed{by} to {told(facts.live)}; it is left as it is")
     if facts.ready is False:
         return _failed(state, facts, f"{state.target} is not Ready: {facts.reason}")
     if state.phase != "settling" and state.step >= 0:
@@ -163,7 +165,7 @@ def _watching(state: State, facts: Facts) -> Decision:
     if facts.now - state.since < state.limits.interval:
         return Decision("wait", state)
     if state.step == len(state.steps) - 1:
-        return _over("finish", state, facts, "")
+        return _over("done", state, facts, "")
     return _warming(replace(state, phase="warming", since=facts.now), facts)
 
 
@@ -174,9 +176,8 @@ def _shift(state: State, facts: Facts) -> Decision:
 
 
 def _failed(state: State, facts: Facts, reason: str) -> Decision:
-    return _over("halt" if state.limits.halts else "roll_back", state, facts, reason)
+    return _over("halted" if state.limits.halts else "rolled_back", state, facts, reason)
 
 
-def _over(verb: Literal["finish", "roll_back", "halt"], state: State, facts: Facts, reason: str) -> Decision:
-    phase: Phase = {"finish": "done", "roll_back": "rolled_back", "halt": "halted"}[verb]  # type: ignore[assignment]
-    return Decision(verb, replace(state, phase=phase, since=facts.now, reason=reason), reason)
+def _over(phase: Phase, state: State, facts: Facts, reason: str) -> Decision:
+    return Decision(ENDS[phase], replace(state, phase=phase, since=facts.now, reason=reason), reason)

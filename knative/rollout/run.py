@@ -11,12 +11,12 @@ from typing import Final, NamedTuple
 from uuid import uuid4
 
 from knative.api.client import Cluster
-from knative.api.errors import ClusterUnreachable, Forbidden, Outrun
+from knative.api.errors import ClusterError, ClusterUnreachable, Forbidden, Outrun
 from knative.objects import SERVICE_LABEL, SERVING, Manifest, Ref
 from knative.rollout import reading, record
-from knative.rollout.errors import NoService, RevisionNotReady, SplitChanged, TakenOver
+from knative.rollout.errors import NoService, RevisionNotReady, SplitChanged, TakenOver, is_away
 from knative.rollout.judgement import NOTHING, Limits, Sample
-from knative.rollout.machine import Decision, Facts, Phase, State, Verb, decide
+from knative.rollout.machine import ENDS, Decision, Facts, State, Verb, decide
 from knative.rollout.opening import Found, closing, opening, progress
 from knative.rollout.reading import Condition
 from knative.rollout.split import Split, is_same, told
@@ -24,7 +24,6 @@ from knative.rollout.waking import wake
 from knative.rollout.watch import Watch
 
 MANAGER: Final = "scalezero-rollout"
-_ENDED: Final[dict[Phase, Verb]] = {"done": "finish", "rolled_back": "roll_back", "halted": "halt"}
 _PAUSE: Final = 2.0  # s between two looks
 _SOON: Final = 0.5  # s while the Route is about to take a split
 _MUTE: Final = "its pods tell no metrics: only their readiness and their crashes are watched"
@@ -87,16 +86,19 @@ class Rollout:
         ]
 
     def carry_out(self, state: State) -> State:
-        """Go on until it is done, rolled back or halted. Raises `TakenOver`, `SplitChanged`, `ClusterError`."""
+        """Go on until it is done, rolled back or halted. Raises `TakenOver`, `SplitChanged`, `ClusterError`.
+
+        A cluster that is away is waited for: with nobody to watch it, the new revision would keep its share.
+        """
         state = self._claimed(state)
-        unreachable_since: float | None = None
-        while state.phase not in _ENDED:
+        away_since: float | None = None
+        while state.phase not in ENDS:
             try:
                 state = self._turn(state)
-                unreachable_since = None
-            except ClusterUnreachable:
-                unreachable_since = unreachable_since or self._clock()
-                if self._clock() - unreachable_since > state.limits.patience:
+                away_since = None
+            except ClusterError as error:
+                away_since = away_since or self._clock()
+                if not is_away(error) or self._clock() - away_since > state.limits.patience:
                     raise
                 self._sleep(_PAUSE)
             self.state = state
@@ -147,7 +149,7 @@ class Rollout:
         service = self._service()
         if (recorded := record.find(service)) is None or recorded.run != state.run:
             raise TakenOver(self._model, now=progress(recorded) if recorded else "its record is gone")
-        if recorded.step != state.step or recorded.phase in _ENDED:  # our own write, whose answer was lost
+        if recorded.step != state.step or recorded.phase in ENDS:  # our own write, whose answer was lost
             return self._landed(replace(recorded, limits=state.limits))
         facts = self._facts(service, state)
         decision = decide(state, facts)
@@ -162,7 +164,7 @@ class Rollout:
 
     def _landed(self, state: State) -> State:
         self._watch = Watch(self._cluster)
-        self._say(Progress(self._clock(), _ENDED.get(state.phase, "shift"), state.split, state.reason))
+        self._say(Progress(self._clock(), ENDS.get(state.phase, "shift"), state.split, state.reason))
         return state
 
     def _act(self, decision: Decision, service: Manifest) -> None:
@@ -236,9 +238,14 @@ class Rollout:
         """Wait until the Route has taken the last split, so that who asks next finds it so."""
         ends = self._clock() + state.limits.patience
         while self._clock() < ends:
-            service = self._service()
-            if reading.settled(service).status or not is_same(reading.live_split(service), state.split):
-                return
+            try:
+                service = self._service()
+            except ClusterError as error:
+                if not is_away(error):
+                    raise
+            else:
+                if reading.settled(service).status or not is_same(reading.live_split(service), state.split):
+                    return
             self._sleep(_SOON)
 
     def _tell(self, decision: Decision, facts: Facts) -> None:

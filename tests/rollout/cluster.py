@@ -6,7 +6,7 @@ from copy import deepcopy
 from typing import Any
 
 from knative.api.client import Answer, Cluster
-from knative.api.errors import ClusterUnreachable, Forbidden, Outrun
+from knative.api.errors import ClusterError, ClusterUnreachable, Forbidden, Outrun
 from knative.objects import Manifest, Ref
 from knative.rollout.record import ANNOTATION
 from tests.rollout.manifests import pod, revision, service, to
@@ -29,11 +29,12 @@ class Small(Cluster):
         self.before_apply: list[Callable[[], None]] = []  # each once, in order
         self.answers_lost: set[int] = set()  # which applies are done and not answered, counted from 1
         self.down = 0  # how many of the next reads fail
+        self.failure: ClusterError = ClusterUnreachable("https://here", "refused")  # and how
 
     def get(self, ref: Ref) -> Manifest | None:
         if self.down:
             self.down -= 1
-            raise ClusterUnreachable("https://here", "refused")
+            raise self.failure
         return deepcopy(self.live) if ref == Ref("Service", "m") else self.revisions.get(ref.name)
 
     def list(self, kind: str, *, labels: Mapping[str, str] = {}) -> list[Manifest]:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from knative.api.errors import ClusterUnreachable, Forbidden
+from knative.api.errors import ClusterError, ClusterUnreachable, Forbidden, RefusedByCluster
 from knative.rollout.errors import NoRollout, NoService, RevisionNotReady, SplitChanged, TakenOver
 from knative.rollout.judgement import Limits
 from knative.rollout.machine import State
@@ -108,12 +108,34 @@ def test_a_command_stops_when_another_one_has_claimed_the_rollout() -> None:
     assert second.verbs[-1] == "finish"
 
 
-def test_a_cluster_that_is_away_for_a_while_is_waited_for() -> None:
+@pytest.mark.parametrize(
+    "failure",
+    [
+        pytest.param(ClusterUnreachable("https://here", "refused"), id="nobody answers"),
+        pytest.param(RefusedByCluster("service/m", "etcdserver: leader changed", status=500), id="out of order"),
+    ],
+)
+@pytest.mark.parametrize("write", [2, 4])
+def test_a_cluster_that_is_away_for_a_while_is_waited_for(write: int, failure: ClusterError) -> None:
+    """After the first shift, and after the last write, when nothing but the Route is waited for."""
     cluster = Small()
+    cluster.failure = failure
+    hand = Hand(cluster)
+    state = hand.plan()
+    cluster.before_apply = [*(lambda: None for _ in range(write - 1)), lambda: setattr(cluster, "down", 5)]
+    assert hand.rollout.carry_out(state).phase == "done"
+    assert not cluster.down
+
+
+def test_what_a_cluster_refuses_for_good_ends_the_command_at_once() -> None:
+    cluster = Small()
+    cluster.failure = RefusedByCluster("service/m", "no such field", status=422)
     hand = Hand(cluster)
     state = hand.plan()
     cluster.before_apply = [lambda: None, lambda: setattr(cluster, "down", 5)]
-    assert hand.rollout.carry_out(state).phase == "done"
+    with pytest.raises(RefusedByCluster):
+        hand.rollout.carry_out(state)
+    assert cluster.down == 4
 
 
 @pytest.mark.parametrize("write", [2, 3, 4])
