@@ -74,7 +74,8 @@ def command(  # noqa: PLR0913 - each is a flag of its own
 ) -> None:
     """Give a revision of MODEL its traffic in steps: warm it, shift, watch, and roll back if it fails or gets slow.
 
-    Ctrl-C leaves the split as it is, and the same command goes on from there. Exit code 1: rolled back or halted.
+    Ctrl-C leaves the split as it is (exit code 130), and the same command goes on from there. Exit code 1: it was
+    rolled back or halted, or another command has taken it over.
     """
     if (to is None) != abort:
         raise BadSetting("--to", value=to or "nothing", allowed="a revision to go to, or --abort, and not both")
@@ -104,6 +105,7 @@ def _carried_out(rollout: Rollout, state: State) -> bool:
     except KeyboardInterrupt:
         split = told((rollout.state or state).split)
         click.echo(f"\nstopped; the split stays at {split}: the same command goes on, --abort goes back", err=True)
+        sys.exit(130)
     return False
 
 

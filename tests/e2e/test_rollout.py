@@ -184,7 +184,7 @@ def test_ctrl_c_leaves_the_split_and_says_how_to_go_on_and_abort_goes_back(stabl
         has(stable, V2, 30)
         os.kill(process.pid, signal.SIGINT)
         code, said = ended(process)
-    assert code == 1
+    assert code == 130
     assert "the split stays at 70 % payment-model-v1, 30 % payment-model-v2" in said
     assert split(stable) == {V1: 70, V2: 30}
     assert "rolled back" in stable.scalezero("rollout", MODEL, "--abort")
