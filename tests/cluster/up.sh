@@ -7,6 +7,7 @@ set -euo pipefail
 EVENTING=
 FINISHED=
 INTERRUPTED=
+images= # the process that takes them in
 for argument in "$@"; do
   case $argument in
     --eventing) EVENTING=1 ;;
@@ -16,9 +17,10 @@ done
 
 lap() { say "$1 after $SECONDS s"; }
 
-# A failed start leaves nothing running, and its logs.
+# A failed start leaves nothing running, and its logs. What waits in the background would hold the lock for a minute.
 gave_up() {
   [ -z "$FINISHED" ] || return 0
+  [ -z "$images" ] || kill "$images" 2>/dev/null || true
   [ -n "$INTERRUPTED" ] || tell_why
   "$HERE/down.sh" --unlocked >/dev/null || true
 }
