@@ -105,7 +105,10 @@ def _unpack(root: Path, suite: str, packages: tuple[str, ...]) -> None:
 
 
 def _finish(root: Path) -> None:
-    """Do what the packages' own scripts would: users, certificates, bytecode; and drop what nobody needs."""
+    """Do what the packages' own scripts would: users, certificates, bytecode; and drop what nobody needs.
+
+    Raises CannotBuild where this machine cannot run the Python in there.
+    """
     for place in [found for pattern in NEEDLESS for found in root.glob(pattern)]:
         shutil.rmtree(place) if place.is_dir() and not place.is_symlink() else place.unlink()
     (root / "etc" / "passwd").write_text(USERS)
@@ -114,4 +117,6 @@ def _finish(root: Path) -> None:
     (root / "etc" / "ssl" / "certs" / "ca-certificates.crt").write_text("".join(each.read_text() for each in trusted))
     libraries = [f"/{each.relative_to(root)}" for each in root.glob("usr/lib/python3.*")]
     compiling = ["python3", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", *libraries]
-    subprocess.run(["chroot", str(root), *compiling], stdin=subprocess.DEVNULL, check=True)
+    done = subprocess.run(["chroot", str(root), *compiling], stdin=subprocess.DEVNULL, check=False)
+    if done.returncode:
+        raise CannotBuild(f"compileall, in the new base, exited with {done.returncode}; what it said stands above")
