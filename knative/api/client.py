@@ -182,7 +182,10 @@ class Cluster:
     def _json(self, method: str, path: str, *, what: str, **request: Any) -> Any:  # noqa: ANN401 - JSON
         answer = self._connection.send(method, path, seconds=ANSWER, **request)
         self._refuse(answer, what=what, path=path)
-        return json.loads(answer.data)
+        try:
+            return json.loads(answer.data)
+        except ValueError as error:
+            raise ClusterUnreachable(self.address, "what answers there is no API server") from error
 
     def _refuse(self, answer: urllib3.BaseHTTPResponse, *, what: str, path: str) -> None:
         """Raise what an answer says that is no success."""

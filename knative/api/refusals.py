@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from knative.api.errors import (
     ClusterError,
+    ClusterUnreachable,
     Conflict,
     Forbidden,
     Holder,
@@ -27,6 +28,7 @@ _FORBIDDEN: Final = re.compile(
 )
 _WEBHOOK: Final = re.compile(r'^admission webhook "(?P<webhook>[^"]*)" denied the request: ', re.DOTALL)
 _MANAGER: Final = re.compile(r'^conflict with "(?P<manager>[^"]*)"')
+_AWAY: Final = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
 _KNATIVE: Final = "serving.knative.dev/"
 
 
@@ -67,11 +69,14 @@ def refusal(code: int, body: bytes, *, what: str, path: str, address: str, conte
 
 
 def _without_status(code: int, body: bytes, *, what: str, path: str, address: str) -> ClusterError:
-    """Tell an answer that no part of the API wrote: a group that nobody serves, or a proxy in between."""
+    """Tell an answer that no part of the API wrote: a group that nobody serves, or a proxy in between.
+
+    A proxy that has no API server to ask says nothing about the request, which may be sent again.
+    """
     if code == HTTPStatus.NOT_FOUND and _KNATIVE in path:
         return KnativeMissing(address)
-    text = body.decode("utf-8", "replace").strip()
-    return RefusedByCluster(what, f"{code} {text[:200]}".strip(), status=code)
+    said = f"{code} {' '.join(body.decode('utf-8', 'replace').split())[:200]}".strip()
+    return ClusterUnreachable(address, said) if code in _AWAY else RefusedByCluster(what, said, status=code)
 
 
 def _holder(cause: dict[str, Any]) -> Holder:

@@ -74,6 +74,15 @@ def test_what_is_not_there_is_none_and_a_kind_that_nobody_knows_is_told(tmp_path
             here.get(Ref("Service", "x"))
 
 
+def test_what_answers_without_json_is_no_api_server(tmp_path: Path) -> None:
+    sentence = "does not answer: what answers there is no API server"
+    with (
+        cluster(tmp_path, lambda request: send(request, 200, b"<html>log in</html>")) as here,
+        pytest.raises(ClusterUnreachable, match=sentence),
+    ):
+        here.get(Ref("Pod", "p"))
+
+
 def test_listed_objects_say_what_they_are(tmp_path: Path) -> None:
     """An API server leaves kind and apiVersion out of lists."""
     asked: list[str] = []

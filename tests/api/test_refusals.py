@@ -6,6 +6,7 @@ import pytest
 
 from knative.api.errors import (
     ClusterError,
+    ClusterUnreachable,
     Conflict,
     Forbidden,
     KnativeMissing,
@@ -151,10 +152,17 @@ def status(reason: str | None, message: str, **details: object) -> bytes:
         ),
         pytest.param(
             502,
-            b"<html>Bad Gateway</html>",
+            b"<html>\n  Bad Gateway\n</html>",
+            ClusterUnreachable,
+            "the cluster at https://cluster:6443 does not answer: 502 <html> Bad Gateway </html>",
+            id="a proxy that has no API server to ask",
+        ),
+        pytest.param(
+            418,
+            b"a teapot",
             RefusedByCluster,
-            "service/x: the cluster refuses it: 502 <html>Bad Gateway</html>",
-            id="a proxy in between",
+            "service/x: the cluster refuses it: 418 a teapot",
+            id="a proxy that says no",
         ),
     ],
 )
