@@ -23,7 +23,11 @@ compile() { # folder program...
   local into=$1
   shift
   mkdir -p "$into"
-  (cd "$HERE/tools" && go build -trimpath -gcflags=all=-dwarf=false -ldflags "$(link_flags)" -o "$into/" "$@")
+  # It ends with its starter, which may be told to end in these minutes.
+  (
+    cd "$HERE/tools"
+    exec setpriv --pdeathsig TERM go build -trimpath -gcflags=all=-dwarf=false -ldflags "$(link_flags)" -o "$into/" "$@"
+  )
 }
 
 image() { # name source=destination...
@@ -86,6 +90,13 @@ forget_old() {
     ! -path "$BUILT" ! -path "$STATE" ! -path "$(readlink "$PROGRAMS")" -exec rm -rf {} +
 }
 
+# What is under way when a signal comes.
+stop_part() {
+  local running
+  mapfile -t running < <(jobs -p)
+  [ ${#running[@]} = 0 ] || kill "${running[@]}" 2>/dev/null || true
+}
+
 part=$1
 mkdir -p "$BUILT"
 exec 8>"$BUILT/lock"
@@ -94,6 +105,7 @@ touch "$BUILT"
 [ -f "$BUILT/$part" ] && exit
 say "building the programs of $part into $BUILT; from empty caches that takes minutes (log: $BUILT/$part.log)"
 started=$SECONDS
+trap stop_part EXIT
 set +e # what is part of a condition goes on after a failure, and half a build would count as one for good
 (set -e; "$part") >"$BUILT/$part.log" 2>&1
 code=$?

@@ -5,9 +5,8 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
 . "$HERE/cgroups.sh"
 EVENTING=
+BEGUN=
 FINISHED=
-INTERRUPTED=
-images= # the process that takes them in
 for argument in "$@"; do
   case $argument in
     --eventing) EVENTING=1 ;;
@@ -17,11 +16,16 @@ done
 
 lap() { say "$1 after $SECONDS s"; }
 
-# A failed start leaves nothing running, and its logs. What waits in the background would hold the lock for a minute.
+# A start that fails, or is told to end, leaves nothing running, and its logs. A signal that is not caught comes here at
+# once, with 0, whatever is waited for.
 gave_up() {
+  local code=$? running
   [ -z "$FINISHED" ] || return 0
-  [ -z "$images" ] || kill "$images" 2>/dev/null || true
-  [ -n "$INTERRUPTED" ] || tell_why
+  trap : INT TERM HUP
+  mapfile -t running < <(jobs -p)
+  [ ${#running[@]} = 0 ] || kill "${running[@]}" 2>/dev/null || true
+  [ -n "$BEGUN" ] || return 0
+  case $code in 0 | 130) ;; *) tell_why ;; esac
   "$HERE/down.sh" --unlocked >/dev/null || true
 }
 
@@ -69,14 +73,15 @@ if ready; then
   [ "$PROGRAMS" -ef "$BUILT" ] || say "with programs of another checkout; down and up renew it"
   exit
 fi
-"$HERE/requirements.sh"
-"$ROOT/scripts/venv"
-"$HERE/build.sh" core
+trap gave_up EXIT
+trap "exit 130" INT
+# The lock is not theirs: a download that outlives them would keep who comes next from it.
+"$HERE/requirements.sh" 9>&-
+"$ROOT/scripts/venv" 9>&-
+"$HERE/build.sh" core 9>&-
 "$HERE/down.sh" --unlocked
 SECONDS=0
-trap gave_up EXIT
-trap "INTERRUPTED=1; exit 130" INT
-trap "INTERRUPTED=1; exit 143" TERM HUP
+BEGUN=1
 begin
 "$HERE/install.sh" images &
 images=$!
