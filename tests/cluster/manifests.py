@@ -13,7 +13,7 @@ import yaml
 
 Manifest = dict[str, Any]
 
-# What to apply at once, in this order; a pattern may match no file but of those that upstream does not ship.
+# What to apply at once, in this order. Each pattern matches a file: where it does not, upstream has moved it.
 PARTS: Mapping[str, Sequence[str]] = {
     "definitions": (
         "serving/config/core/300-resources/*.yaml",
