@@ -54,14 +54,15 @@ class Flags:
 def function_of(folder: Path, models: Collection[str]) -> FunctionFile | None:
     """Find and read the func.yaml of a function's folder with these models, or None.
 
+    Where no model is read, as from a file that holds a split alone, the folder's own has no name to be compared with.
     Raises `BadManifest`, also where the folder's own func.yaml is that of something else.
     """
     for each in _upwards(folder):
         if (each / FUNCTION).is_file():
-            written = read_function(each)
-            if written.function.name in models:
+            written, own = read_function(each), each == folder
+            if written.function.name in models or (own and not models):
                 return written
-            if each == folder:
+            if own:
                 name = told(written.function.name)
                 raise bad_field(written.document, ("name",), value=name, allowed=nearest_of(name, sorted(models)))
             return None

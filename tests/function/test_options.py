@@ -246,6 +246,15 @@ def test_a_folders_own_func_yaml_must_be_of_one_of_its_models(tmp_path: Path) ->
         function_of(tmp_path, ("payment-model", "other-model"))
 
 
+def test_a_split_that_is_read_alone_goes_where_its_folders_func_yaml_says(tmp_path: Path) -> None:
+    (tmp_path / "func.yaml").write_text(f"{LEAST}namespace: shop\n")
+    written = function_of(tmp_path, ())
+    assert written is not None
+    assert deployment(written, environ={}, flags=NO_FLAGS).namespace == "shop"
+    (tmp_path / "below").mkdir()
+    assert function_of(tmp_path / "below", ()) is None
+
+
 def test_a_place_within_the_working_directory_is_told_relative_to_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
