@@ -31,7 +31,6 @@ REVISION_UID_LABEL: Final = "serving.knative.dev/revisionUID"
 
 APIS: Final = {
     "Deployment": Api("apps/v1", "deployments"),
-    "Event": Api("v1", "events"),
     "Pod": Api("v1", "pods"),
     "Revision": Api(SERVING, "revisions"),
     "Role": Api("rbac.authorization.k8s.io/v1", "roles"),

@@ -64,14 +64,12 @@ class FakeCluster(Cluster):
     def delete(self, ref: Ref) -> bool:
         return self.objects.pop(ref, None) is not None
 
-    def follow(
-        self, kind: str, *, seconds: float, name: str | None = None, labels: Mapping[str, str] = {}, every: float = 30.0
-    ) -> Iterator[Manifest]:
+    def follow(self, kind: str, *, name: str, seconds: float, every: float = 30.0) -> Iterator[Manifest]:
         self.now += seconds
         if self.interruptions:
             self.interruptions -= 1
             raise ClusterUnreachable("https://fake", "Connection refused")
-        if name is not None and (found := self.objects.get(Ref(kind, name))):
+        if found := self.objects.get(Ref(kind, name)):
             yield deepcopy(found)
             if kind == "Revision":
                 self._come_up(found)

@@ -91,16 +91,14 @@ class Cluster:
             return False
         return True
 
-    def follow(
-        self, kind: str, *, seconds: float, name: str | None = None, labels: Mapping[str, str] = {}, every: float = 30.0
-    ) -> Iterator[Manifest]:
-        """Yield objects as they are and as they become, for `seconds`; each again after `every` seconds at most.
+    def follow(self, kind: str, *, name: str, seconds: float, every: float = 30.0) -> Iterator[Manifest]:
+        """Yield an object as it is and as it becomes, for `seconds`; again after `every` seconds at most.
 
         An interruption is gone over as long as there is time; what was deleted comes no more. Raises
         `ClusterUnreachable` where the first look fails, or the last.
         """
         ends = time.monotonic() + seconds
-        selectors = {"labelSelector": _selector(labels), "fieldSelector": f"metadata.name={name}" if name else ""}
+        selectors = {"fieldSelector": f"metadata.name={name}"}
         reached = False
         while (left := ends - time.monotonic()) > 0:
             try:
