@@ -27,7 +27,7 @@ spec: {{modelName: payment-model, version: "3.0.0", format: onnx, storage: {{typ
 """
 CALLERS = 4
 A_WHILE = 5.0  # seconds under load before and after a fault
-OUTAGE = 15.0  # seconds: a container that was killed is back much sooner
+OUTAGE = 5.0  # seconds: a container that was killed is started again at once, and the first requests may precede it
 
 
 class Registry:
@@ -62,8 +62,22 @@ def registry(own: Namespace) -> Iterator[Registry]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return payment_model(tmp_path_factory.mktemp("faults"))
+def folder(own: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The function, v2 of which has an artifact of its own: a test takes it away."""
+    copy(own, "payment-model-v2.onnx", second(own))
+    artifact = {"s3://models/payment-model-v2.onnx": second(own)}
+    return payment_model(tmp_path_factory.mktemp("faults"), model=artifact)
+
+
+def second(own: Namespace) -> str:
+    return f"s3://models/{own.name}/payment-model-v2.onnx"
+
+
+def copy(own: Namespace, key: str, uri: str, *, without: int = 0) -> None:
+    """Put a published model there as well, with its digest; `without` its last bytes it is corrupt."""
+    whole = own.s3.client().get_object(Bucket="models", Key=key)
+    body = whole["Body"].read()
+    own.s3.put(uri, body[: len(body) - without], whole["Metadata"])
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +102,7 @@ def process_of(pod: str) -> int | None:
 def test_a_corrupt_artifact_stays_out_and_says_why(model: Namespace, registry: Registry, folder: Path) -> None:
     """It gets no traffic, the revisions before serve on, and its condition and `status` have the runtime's reason."""
     path = f"s3://models/{model.name}/payment-model-v3.onnx"
-    whole = model.s3.client().get_object(Bucket="models", Key="payment-model-v1.onnx")
-    model.s3.put(path, whole["Body"].read()[:-100], whole["Metadata"])  # with the digest of the whole one
+    copy(model, "payment-model-v1.onnx", path, without=100)
     manifest = folder / "model.yaml"
     manifest.write_text(manifest.read_text() + THIRD.format(path=path))
     with load(model.url("payment-model"), callers=CALLERS) as tally:
@@ -177,3 +190,33 @@ def test_a_request_that_came_while_s3_was_gone_is_answered_when_it_is_back(
     assert answer.status_code == 200
     assert answer.headers["x-revision"] == V2
     assert asked(url, 20).failures == []
+
+
+def test_a_request_that_came_while_the_artifact_was_gone_is_answered_when_it_is_back(model: Namespace) -> None:
+    """No retry would bring it, so the process ends and says why; the kubelet starts it again, each time later."""
+    until("v2 is at zero", lambda: model.at_zero(V2), seconds=TO_ZERO)
+    url = model.url("payment-model", "v2")
+    model.s3.client().delete_object(Bucket="models", Key=second(model).removeprefix("s3://models/"))
+    try:
+        with ThreadPoolExecutor(1) as other, client(patience=120) as session:
+            waiting = other.submit(session.post, url + PATH, content=rows(1))
+            until("a pod has ended", lambda: "there is no such object" in last_words(model, V2), seconds=60)
+            assert "there is no such object" in model.scalezero("status", code=1)
+            copy(model, "payment-model-v2.onnx", second(model))
+            answer = waiting.result()
+    finally:
+        copy(model, "payment-model-v2.onnx", second(model))
+    assert answer.status_code == 200
+    assert asked(url, 20).failures == []
+    assert model.condition("Revision", V2, "Ready")["status"] == "True"
+    assert model.condition("Route", "payment-model", "Ready")["status"] == "True"
+
+
+def last_words(model: Namespace, revision: str) -> str:
+    """What the containers of the revision left behind when they ended."""
+    ended = [
+        status["lastState"].get("terminated", {}).get("message", "")
+        for pod in model.pods(revision)
+        for status in pod["status"].get("containerStatuses", [])
+    ]
+    return " ".join(ended)
