@@ -18,6 +18,7 @@ from knative.resources import (
 )
 from knative.resources.ab_service import TrafficSpec, TrafficTarget
 from knative.resources.documents import text_of
+from knative.resources.durations import LONGEST
 from knative.resources.fields import Metadata
 from knative.resources.inference_config import InferenceConfigSpec
 from knative.resources.model_version import ModelVersionSpec, Storage
@@ -48,6 +49,7 @@ SECRET: Final = "scalezero-s3"  # noqa: S105 - a name
 _GROUP: Final = "ml.example.com/v1"
 _USUAL: Final = Deployment(image="any")
 _SECOND: Final = 10**6  # us
+_LONGEST: Final = int(LONGEST) * _SECOND
 
 
 def resources_of(deployment: ForeignDeployment, server: Server, *, registry: str) -> Resources:
@@ -165,10 +167,13 @@ def _alias(name: str, model: Model) -> ABService:
 
 
 def _batching(model: Model, server: Server) -> _Batching:
-    """Take what the server said, or else the runtime's own; a request waits longer than a batch fills."""
+    """Take what the server said, or else the runtime's own; a request waits longer than a batch fills.
+
+    Neither is longer than an InferenceConfig takes: whoever wrote such a number meant that nothing ends by it.
+    """
     usual = _USUAL.runtime
-    wait = round(usual.max_wait * _SECOND) if model.max_wait is None else model.max_wait
-    timeout = round(usual.timeout * _SECOND) if server.timeout is None else server.timeout * 1000
+    wait = round(usual.max_wait * _SECOND) if model.max_wait is None else min(max(0, model.max_wait), _LONGEST // 10)
+    timeout = round(usual.timeout * _SECOND) if server.timeout is None else min(server.timeout * 1000, _LONGEST)
     return _Batching(model.batch_size or usual.batch_size, wait, timeout if timeout > wait else 10 * max(wait, 1000))
 
 

@@ -86,6 +86,16 @@ def test_the_settings_of_both_files_agree(foreign: ForeignDeployment) -> None:
     assert str(int(function.deploy.options.scale.target or 0)) == annotations["autoscaling.knative.dev/target"]
 
 
+@pytest.mark.parametrize("wait", ["0", "99999999999999"])
+def test_batching_and_a_timeout_without_bound_become_the_longest_that_there_are(wait: str) -> None:
+    files = {"b": f"batch_timeout_micros {{ value: {wait} }}"}
+    args = ["--batching_parameters_file=/b", "--rest_api_timeout_in_ms=99999999999"]
+    (config,) = parse_resources(
+        made(deployment(container(args=args)), files).files["model.yaml"], file="model.yaml"
+    ).inference_configs
+    assert config.spec.max_wait_seconds < config.spec.timeout_seconds == 24 * 3600
+
+
 def test_batching_and_the_timeout_are_translated() -> None:
     files = {"b": "max_batch_size { value: 64 } batch_timeout_micros { value: 1500 }"}
     args = ["--batching_parameters_file=/b", "--rest_api_timeout_in_ms=2500"]
@@ -192,3 +202,11 @@ def test_a_webassembly_module_is_refused_with_the_reason() -> None:
         made(of_spec("wasmedge-ml"))
     assert caught.value.value == '"ml-inference.wasm"'
     assert "a WASI-NN host" in caught.value.allowed
+
+
+def test_a_wait_below_nothing_is_none() -> None:
+    """TorchServe's JSON may hold any number."""
+    files = {"c": 'load_models=m.mar\nmodels={"m": {"1.0": {"maxBatchDelay": -5}}}'}
+    foreign = deployment(container("pytorch/torchserve", args=["torchserve", "--ts-config=/c"]))
+    (config,) = parse_resources(made(foreign, files).files["model.yaml"], file="model.yaml").inference_configs
+    assert config.spec.max_wait_time == "0s"
