@@ -128,13 +128,14 @@ def _service(step: Step, world: _World) -> Action:
             ref_of(step.manifest), "it is being deleted, its revisions are still there; try again in a while"
         )
     template = live["spec"]["template"]
+    kept = not step.split and not _never_served(live)
     # Knative would take an old revision's template for a new revision under a taken name, so the latest one stays.
     wanted = _with(
         step.manifest,
         template=world.templates.get(template.get("metadata", {}).get("name"), template),
-        traffic=step.manifest["spec"]["traffic"] if step.split else _tagged(step, live),
+        traffic=_tagged(step, live) if kept else step.manifest["spec"]["traffic"],
     )
-    return _object(wanted, _without_template(wanted), world, force=not step.split)
+    return _object(wanted, _without_template(wanted), world, force=kept)
 
 
 def _object(manifest: Manifest, compared: Manifest, world: _World, *, force: bool = False) -> Action:
@@ -160,6 +161,12 @@ def holder_of_traffic(live: Manifest) -> str | None:
         if "f:traffic" in each.get("fieldsV1", {}).get("f:spec", {})
     ]
     return None if names.MANAGER in holders else ", ".join(holders) or None
+
+
+def _never_served(live: Manifest) -> bool:
+    """Whether no revision of it was ever Ready: then there is no traffic to keep, and another revision may mend it."""
+    status = live.get("status") or {}
+    return "latestCreatedRevisionName" in status and "latestReadyRevisionName" not in status
 
 
 def _tagged(step: Step, live: Manifest) -> list[Manifest]:

@@ -147,6 +147,17 @@ def test_a_split_that_somebody_else_changed_is_refused_before_a_new_revision_is_
     assert ["kn has set its traffic" in each.why for each in made.refusals] == [True]
 
 
+def test_a_version_that_mends_a_model_which_never_served_takes_over() -> None:
+    world = deployed(V1)
+    world[SERVICE] = {**world[SERVICE], "status": {"latestCreatedRevisionName": "shop-v1"}}
+    made = plan(desired(read(V2), OPTIONS), world)
+    assert [each.force for each in made.changes] == [False, False]
+    assert [traffic(after(Plan(made.changes[:count]), world)) for count in (1, 2)] == [
+        {"shop-v1": 100},
+        {"shop-v2": 100},
+    ]
+
+
 @pytest.mark.parametrize("files", [(V1,), (V1, V2)])
 def test_traffic_to_a_latest_revision_that_was_never_ready_stays_as_it_is(files: tuple[str, ...]) -> None:
     world = deployed(V1)

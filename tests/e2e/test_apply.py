@@ -174,6 +174,16 @@ def test_a_version_that_cannot_come_up_is_told_with_its_reason(
     own.scalezero("delete", name)
 
 
+def test_a_model_whose_first_version_never_came_up_is_mended_by_the_next(own: Namespace, tmp_path: Path) -> None:
+    own.scalezero(
+        "apply", "-f", model(tmp_path, "late", versions=(1,), split=False, path="s3://models/no.onnx"), code=1
+    )
+    own.scalezero("apply", "-f", model(tmp_path, "late", versions=(2,), split=False))
+    assert shares(own, "late") == {"late-v2": 100}
+    own.scalezero("status", "late")
+    own.scalezero("delete", "late")
+
+
 def test_what_is_deleted_is_gone_with_its_revisions_and_a_second_time_is_well(own: Namespace, tmp_path: Path) -> None:
     folder = model(tmp_path, "brief", versions=(1,), split=False)
     own.scalezero("apply", "-f", folder)
