@@ -47,29 +47,29 @@ def main(*, base: str, tag: str, archive: Path | None, load: bool, fresh: bool) 
     mmdebstrap, and no registry; another base (python:3.12-slim) is pulled by the program that builds.
     """
     try:
-        made = build(base, tag, fresh=fresh)
-        click.echo(f"{tag}, {made.stat().st_size / contents.MIB:.0f} MiB: {made}\n")
-        click.echo(contents.tables(contents.layers(made)))
-        if archive:
-            shutil.copyfile(made, archive)
-        if load:
-            load_into_cluster(made)
+        with alone():
+            made = build(base, tag, fresh=fresh)
+            click.echo(f"{tag}, {made.stat().st_size / contents.MIB:.0f} MiB: {made}\n")
+            click.echo(contents.tables(contents.layers(made)))
+            if archive:
+                shutil.copyfile(made, archive)
+            if load:
+                load_into_cluster(made)
     except (CannotBuild, OSError) as error:
         raise click.ClickException(str(error)) from error
 
 
 def build(base: str, tag: str, *, fresh: bool = False) -> Path:
-    """Build the image where its sources changed; return its archive. Raises CannotBuild."""
+    """Build the image where its sources changed; return its archive, as long as one is alone. Raises CannotBuild."""
     archive = cache() / f"{tag.rpartition('/')[2].replace(':', '-')}-{key(ROOT, base, tag, debian.key())}.tar"
-    with alone():
-        if fresh or not archive.exists():
-            make(base, tag, archive, fresh=fresh)
+    if fresh or not archive.exists():
+        make(base, tag, archive, fresh=fresh)
     return archive
 
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Wait for whoever builds already: what it makes is most often what is wanted."""
+    """Wait for whoever builds already: what it makes is most often what is wanted, and else takes its place."""
     cache().mkdir(parents=True, exist_ok=True)
     with (cache() / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
