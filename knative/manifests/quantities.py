@@ -11,7 +11,7 @@ from typing import Final
 from runtime.errors import BadSetting
 
 _CPU: Final = re.compile(r"(?P<milli>[0-9]{1,9})m|(?P<whole>[0-9]{1,9}(?:\.[0-9]{1,3})?)")
-_MEMORY: Final = re.compile(r"([0-9]{1,15})(|[kMGT]|[KMGT]i)")
+_MEMORY: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,3})?)(|[kMGT]|[KMGT]i)")
 _DECIMAL: Final = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _BINARY: Final = {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 
@@ -25,11 +25,12 @@ def cores(text: str) -> Decimal:
 
 
 def in_bytes(name: str, text: str) -> int:
-    """Read an amount of memory or disk, in bytes. Raises `BadSetting` under the name."""
+    """Read an amount of memory or disk, in whole bytes. Raises `BadSetting` under the name."""
     found = _MEMORY.fullmatch(text)
-    if not found:
-        raise BadSetting(name, value=text, allowed='bytes such as "256Mi" or "1G"')
-    return int(found[1]) * {**_DECIMAL, **_BINARY}[found[2]]
+    amount = Decimal(found[1]) * {**_DECIMAL, **_BINARY}[found[2]] if found else None
+    if amount is None or amount % 1:
+        raise BadSetting(name, value=text, allowed='bytes such as "256Mi" or "1.5G"')
+    return int(amount)
 
 
 def canonical_cpu(text: str) -> str:

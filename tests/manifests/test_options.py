@@ -82,7 +82,18 @@ def test_cpus_are_written_as_the_api_server_does(written: str, canonical: str) -
         ("314572800", "314572800"),
         ("5000", "5k"),
         ("0Mi", "0"),
+        ("1.5Gi", "1536Mi"),
+        ("1.0Gi", "1Gi"),
+        ("1.25Mi", "1280Ki"),
+        ("1.5G", "1500M"),
+        ("0.25k", "250"),
     ],
 )
 def test_bytes_are_written_as_the_api_server_does(written: str, canonical: str) -> None:
     assert canonical_bytes(written) == canonical
+
+
+@pytest.mark.parametrize("text", ["0.001Ki", "1.5", "-1Mi", "1e3", "Gi"])
+def test_what_is_no_whole_number_of_bytes_is_refused(text: str) -> None:
+    with pytest.raises(BadSetting, match=r"memory='.*': expected bytes such as"):
+        canonical_bytes(text)
