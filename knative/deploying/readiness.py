@@ -73,7 +73,8 @@ def pod_verdict(pod: Manifest) -> Verdict:
     """Judge a pod: an image, a Secret or a node that is not there, a container that ends and ends again."""
     if is_up(pod):
         return Ready()
-    statuses = pod.get("status", {}).get("containerStatuses") or ()
+    status = pod.get("status", {})
+    statuses = (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
     if trouble := next(filter(None, map(_trouble, statuses)), None):
         return Failed(trouble)
     placed = condition(pod, "PodScheduled")

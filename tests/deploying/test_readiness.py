@@ -202,6 +202,19 @@ def container(*, ready: bool = False, last: Manifest | None = None, **state: Man
         pytest.param(
             pod(container(waiting={"reason": "ContainerCreating"})), Pending("its pod is started"), id="being made"
         ),
+        pytest.param(
+            {"metadata": {"name": "p"}, "status": {"initContainerStatuses": [container(terminated={"exitCode": 3})]}},
+            Failed("its container ended with exit code 3"),
+            id="what runs before it ended badly",
+        ),
+        pytest.param(
+            {
+                "metadata": {"name": "p"},
+                "status": {"initContainerStatuses": [container(ready=True, terminated={"exitCode": 0})]},
+            },
+            Pending("its pod is started"),
+            id="what runs before it is done",
+        ),
         pytest.param(pod(container(running={})), Pending("its pod is started"), id="running, not ready yet"),
         pytest.param(
             pod(container(waiting={"reason": "CreateContainerConfigError", "message": 'secret "s" not found'})),
