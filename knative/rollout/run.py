@@ -63,7 +63,11 @@ class Rollout:
         self.state: State | None = None
 
     def plan(self, to: str, *, steps: Sequence[int] | None, limits: Limits, adopt: bool) -> State:
-        """Work out where to begin, and refuse what cannot be; only reads. Raises what `opening` does."""
+        """Work out where to begin, and refuse what cannot be; only reads.
+
+        Raises `NoService`, `UnknownRevision`, `AmbiguousRevision`, `RevisionNotReady`, `BadRecord`, `ClusterError`, and
+        what `opening` does.
+        """
         service = self._service()
         revisions = self._cluster.list("Revision", labels={SERVICE_LABEL: self._model})
         revision = reading.target(to, service, revisions)
@@ -106,7 +110,7 @@ class Rollout:
         return state
 
     def give_up(self, limits: Limits) -> State:
-        """Go back to where the rollout under way came from. Raises `NoRollout`, `SplitChanged`."""
+        """Go back to where it came from. Raises `NoService`, `NoRollout`, `SplitChanged`, `BadRecord`, `ClusterError`."""
         while True:
             service = self._service()
             state = closing(self._found(service, adopt=False), now=self._clock())
