@@ -110,7 +110,7 @@ class Rollout:
         return state
 
     def give_up(self, limits: Limits) -> State:
-        """Go back to where it came from. Raises `NoService`, `NoRollout`, `SplitChanged`, `BadRecord`, `ClusterError`."""
+        """Go back where it came from. Raises `NoService`, `NoRollout`, `SplitChanged`, `BadRecord`, `ClusterError`."""
         while True:
             service = self._service()
             state = closing(self._found(service, adopt=False), now=self._clock())
