@@ -33,7 +33,7 @@ class NoCluster(ClusterError):
 
     def __init__(self, looked: str) -> None:
         super().__init__(
-            f"no cluster is named: {looked} is not there and this is no pod; set KUBECONFIG, or start a cluster "
+            f"no cluster is named: {looked} is not there; set KUBECONFIG, or start a cluster "
             "of your own with scripts/cluster up",
             looked=looked,
         )

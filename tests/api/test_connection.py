@@ -108,9 +108,7 @@ def test_a_wrong_context_is_told_with_those_that_there_are(
 
 
 def test_without_a_kubeconfig_there_is_no_cluster(tmp_path: Path) -> None:
-    with pytest.raises(
-        NoCluster, match=r"no cluster is named: .*/none is not there and this is no pod; set KUBECONFIG"
-    ):
+    with pytest.raises(NoCluster, match=r"no cluster is named: .*/none is not there; set KUBECONFIG"):
         Connection(None, {"KUBECONFIG": str(tmp_path / "none")})
 
 
