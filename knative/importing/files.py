@@ -14,6 +14,7 @@ from knative.resources import (
     InferenceConfig,
     ModelVersion,
     Resources,
+    durations,
     render_resources,
 )
 from knative.resources.ab_service import TrafficSpec, TrafficTarget
@@ -113,8 +114,8 @@ def _envs(model: Model, server: Server, environment: Environment, project: Proje
     yield "SCALEZERO_MODEL_NAME", model.name
     yield "SCALEZERO_MODEL_VERSION", VERSION
     yield "SCALEZERO_BATCH_SIZE", str(batching.size)
-    yield "SCALEZERO_MAX_WAIT_TIME", _duration(batching.wait)
-    yield "SCALEZERO_TIMEOUT", _duration(batching.timeout)
+    yield "SCALEZERO_MAX_WAIT_TIME", durations.written(batching.wait / _SECOND)
+    yield "SCALEZERO_TIMEOUT", durations.written(batching.timeout / _SECOND)
     yield "SCALEZERO_CACHE_DIR", names.CACHE_PATH
     for key in KEYS:
         yield key, f"{{{{ secret:{environment.secret or SECRET}:{key} }}}}"
@@ -150,8 +151,8 @@ def _config(model: Model, server: Server) -> InferenceConfig:
     spec = InferenceConfigSpec(
         model_name=model.name,
         batch_size=batching.size,
-        max_wait_time=_duration(batching.wait),
-        timeout=_duration(batching.timeout),
+        max_wait_time=durations.written(batching.wait / _SECOND),
+        timeout=durations.written(batching.timeout / _SECOND),
     )
     return InferenceConfig(
         api_version=_GROUP, kind="InferenceConfig", metadata=Metadata(name=f"{model.name}-config"), spec=spec
@@ -175,9 +176,3 @@ def _batching(model: Model, server: Server) -> _Batching:
     wait = round(usual.max_wait * _SECOND) if model.max_wait is None else min(max(0, model.max_wait), _LONGEST // 10)
     timeout = round(usual.timeout * _SECOND) if server.timeout is None else min(server.timeout * 1000, _LONGEST)
     return _Batching(model.batch_size or usual.batch_size, wait, timeout if timeout > wait else 10 * max(wait, 1000))
-
-
-def _duration(microseconds: int) -> str:
-    """Write a duration in the largest unit that needs no fraction."""
-    unit, size = next(each for each in (("s", _SECOND), ("ms", 1000), ("us", 1)) if microseconds % each[1] == 0)
-    return f"{microseconds // size}{unit}"

@@ -11,12 +11,11 @@ from typing import Final
 
 from knative.manifests import names
 from knative.manifests.options import Deployment, S3Access
-from knative.resources import InferenceConfig, ModelVersion
+from knative.resources import InferenceConfig, ModelVersion, durations
 from knative.resources.model_version import Storage
 from runtime.errors import BadSetting
 from runtime.settings import Settings, settings_from
 
-_UNITS: Final = (("s", 10**6), ("ms", 10**3), ("us", 1))  # in microseconds, which settings are read to
 _KEYS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 _MAYBE: Final = ("AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_REGION")  # so that a Secret can say all of its registry
 
@@ -88,15 +87,8 @@ def _text(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        return _duration(value)
+        return durations.written(value)
     return value.as_posix() if isinstance(value, Path) else str(value)
-
-
-def _duration(seconds: float) -> str:
-    """Write seconds to the microsecond, in the largest unit that needs no fraction."""
-    microseconds = round(seconds * 10**6)
-    unit, size = next(each for each in _UNITS if microseconds % each[1] == 0)
-    return f"{microseconds // size}{unit}"
 
 
 def _uri(storage: Storage) -> str:

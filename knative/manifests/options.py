@@ -31,10 +31,14 @@ class Compute:
     cpu: str
     memory: str
 
+    def __str__(self) -> str:
+        """Write it for a sentence."""
+        return f"cpu {self.cpu}, memory {self.memory}"
+
     def __post_init__(self) -> None:
         """Raise `BadSetting` for what Kubernetes would not read, or would take as nothing."""
         if not (self.cores and self.bytes):
-            raise BadSetting("resources", value=f"cpu {self.cpu}, memory {self.memory}", allowed="more than nothing")
+            raise BadSetting("resources", value=str(self), allowed="more than nothing")
 
     @property
     def cores(self) -> Decimal:
@@ -98,4 +102,4 @@ class Deployment:
                 "scale", value=value, allowed="0 or more pods, and no more at least than at most (0: no bound)"
             )
         if self.requests.cores > self.limits.cores or self.requests.bytes > self.limits.bytes:
-            raise BadSetting("requests", value=self.requests, allowed=f"no more than the limits, {self.limits}")
+            raise BadSetting("requests", value=str(self.requests), allowed=f"no more than the limits, {self.limits}")

@@ -12,6 +12,8 @@ Duration = Annotated[
     str, Meta(pattern=_PATTERN, max_length=32, description='a duration in quotes, such as "100ms", "1s" or "1m30s"')
 ]
 
+_UNITS = (("s", 10**6), ("ms", 10**3), ("us", 1))  # in microseconds
+
 LONGEST = 24 * 3600.0  # s; beyond a day it is a slip of the pen
 
 
@@ -21,3 +23,10 @@ def seconds(text: Duration) -> float:
         return float(durationpy.from_str(text).total_seconds())
     except (durationpy.DurationError, OverflowError):
         return float("inf")
+
+
+def written(seconds: float) -> Duration:
+    """Write seconds, to the microsecond, in the largest unit that needs no fraction."""
+    microseconds = round(seconds * 10**6)
+    unit, size = next(each for each in _UNITS if microseconds % each[1] == 0)
+    return f"{microseconds // size}{unit}"

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from knative.deploying import readiness
 from knative.objects import REVISION_LABEL, Manifest
 from knative.rollout.errors import AmbiguousRevision, UnknownRevision
 from knative.rollout.split import Split, is_same, split_from
@@ -66,8 +67,7 @@ def settled(service: Manifest) -> Condition:
 
 def condition(manifest: Manifest, kind: str) -> Condition:
     """Find a condition of the manifest's status."""
-    conditions = (manifest.get("status") or {}).get("conditions") or ()
-    found: Mapping[str, Any] = next((each for each in conditions if each["type"] == kind), {})
+    found = readiness.condition(manifest, kind)
     reason = found.get("message") or found.get("reason") or "nothing is known of it yet"
     return Condition({"True": True, "False": False}.get(found.get("status", "")), " ".join(reason.split()))
 

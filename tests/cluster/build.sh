@@ -86,7 +86,7 @@ eventing() {
 
 # Removes the folders of other versions from which no cluster has been started for a week, and none runs.
 forget_old() {
-  find "$CACHE" -mindepth 1 -maxdepth 1 -type d -mtime +7 \
+  find "$CACHE" -mindepth 1 -maxdepth 1 -type d -regextype posix-extended -regex '.*/[0-9a-f]{12}' -mtime +7 \
     ! -path "$BUILT" ! -path "$STATE" ! -path "$(readlink "$PROGRAMS")" -exec rm -rf {} +
 }
 

@@ -68,7 +68,7 @@ remove_cgroups() {
       find "$folder" -depth -type d -exec rmdir {} + 2>/dev/null || true
       [ ! -d "$folder" ] || sleep 0.1
     done
-    [ ! -d "$folder" ] || say "could not remove $folder, tried $try times"
+    [ ! -d "$folder" ] || fail "could not remove $folder, tried $try times"
   done <"$STATE/cgroups"
   rm "$STATE/cgroups"
 }
