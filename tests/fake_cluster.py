@@ -93,7 +93,7 @@ class FakeCluster(Cluster):
         held: dict[str, Any] = live if live is not None else {"metadata": {"uid": str(ref), "generation": 0}}
         before = deepcopy(held.get("spec"))
         spec = {**held.get("spec", {}), **deepcopy(manifest.get("spec", {}))}
-        kept = {name: held["metadata"][name] for name in ("uid", "generation")}
+        kept = {name: held["metadata"][name] for name in ("uid", "generation", "labels") if name in held["metadata"]}
         managed = {"managedFields": held["metadata"].get("managedFields", [])}
         held.update(
             apiVersion=manifest["apiVersion"],
@@ -108,6 +108,8 @@ class FakeCluster(Cluster):
 
     def _knative(self, held: Manifest) -> None:
         """Make the revision of a Service's template, and have its traffic routed."""
+        if held["kind"] == "Revision":
+            return
         for each in held["spec"].get("traffic", ()):
             found = self.objects.get(Ref("Revision", each["revisionName"]))
             new = held["spec"].get("template", {}).get("metadata", {}).get("name") == each["revisionName"]
@@ -132,6 +134,7 @@ class FakeCluster(Cluster):
                 "spec": deepcopy(template["spec"]),
                 "status": {"observedGeneration": 1},
             }
+            self._touch(self.objects[ref])
 
     def _come_up(self, revision: Manifest) -> None:
         reason = self.broken.get(revision["metadata"]["name"])

@@ -88,7 +88,7 @@ def is_up(pod: Manifest) -> bool:
 
 def condition(manifest: Manifest, kind: str) -> Mapping[str, str]:
     """Find a condition; empty where there is none."""
-    conditions: Iterable[Mapping[str, str]] = manifest.get("status", {}).get("conditions") or ()
+    conditions: Iterable[Mapping[str, str]] = (manifest.get("status") or {}).get("conditions") or ()
     return next((each for each in conditions if each["type"] == kind), {})
 
 

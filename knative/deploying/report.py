@@ -133,6 +133,8 @@ def _revision(revision: Manifest, service_status: Manifest, seen: Seen) -> Revis
     pods = [each for each in seen.pods if each["metadata"]["labels"].get(REVISION_LABEL) == name]
     wanted = status.get("desiredReplicas")
     state, reason = _told(_with_pods(verdict(revision), pods, seen.says))
+    if state == "Ready" and not any(map(is_up, pods)):  # it stays Ready while its pods come up, or do not
+        reason = next((_told(each)[1] for each in _said(pods, seen.says)), "")
     return Revision(
         name=name,
         version=(metadata.get("labels") or {}).get(VERSION, ""),
@@ -147,13 +149,15 @@ def _revision(revision: Manifest, service_status: Manifest, seen: Seen) -> Revis
     )
 
 
-def _with_pods(judged: Verdict, pods: Iterable[Manifest], says: Mapping[str, Verdict]) -> Verdict:
-    """Let the pods speak where they know more: Knative leaves a revision Ready that was it once.
-
-    A pod that is ending is nobody's trouble.
-    """
+def _said(pods: Iterable[Manifest], says: Mapping[str, Verdict]) -> list[Verdict]:
+    """List what the pods say that are not up; one that is ending is nobody's trouble."""
     names = [each["metadata"]["name"] for each in pods if "deletionTimestamp" not in each["metadata"]]
-    told = [says[name] for name in names if name in says]
+    return [says[name] for name in names if name in says]
+
+
+def _with_pods(judged: Verdict, pods: Iterable[Manifest], says: Mapping[str, Verdict]) -> Verdict:
+    """Let the pods speak where they know more: Knative leaves a revision Ready that was it once."""
+    told = _said(pods, says)
     failed = next((each for each in told if isinstance(each, Failed)), None)
     if isinstance(judged, Failed):
         return judged

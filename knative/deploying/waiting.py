@@ -2,24 +2,25 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from knative.api.client import Cluster
-from knative.api.errors import ClusterUnreachable
+from knative.api.errors import ClusterError, ClusterUnreachable
 from knative.deploying import explain
 from knative.deploying.errors import NotReadyInTime, NotUp, ObjectFailed, RevisionFailed
 from knative.deploying.readiness import Failed, Pending, Ready, Verdict, condition, verdict
-from knative.objects import Manifest, Ref
+from knative.manifests.names import LOOKED_AT
+from knative.objects import SERVING, Manifest, Ref
 
 Tell = Callable[[str], None]
 Clock = Callable[[], float]  # seconds that only grow
 
 _WITH_PODS: Final = frozenset({"Deployment", "Revision"})
 _GLANCE: Final = 2.0  # s between two looks at what no watch tells: the pods
-_SETTLED: Final = (
-    6.0  # s that a failure must last: a container that ended may come up again, a Secret may be on its way
-)
+# s that a failure must last: a container that ended may come up again, a Secret may be on its way
+_SETTLED: Final = 6.0
 
 
 @dataclass(slots=True)
@@ -107,6 +108,20 @@ def _owner_says(cluster: Cluster, owner: str | None) -> Verdict:
 
 
 def _failure(cluster: Cluster, ref: Ref, found: Manifest | None, reason: str) -> NotUp:
-    if ref.kind == "Revision":
-        return explain.failure(cluster, found, reason) if found else RevisionFailed(ref.name, reason)
-    return ObjectFailed(str(ref), reason)
+    if ref.kind != "Revision":
+        return ObjectFailed(str(ref), reason)
+    if found is None:
+        return RevisionFailed(ref.name, reason)
+    _have_looked_at(cluster, found)
+    return explain.failure(cluster, found, reason)
+
+
+def _have_looked_at(cluster: Cluster, revision: Manifest) -> None:
+    """Let Knative's own condition say it too: it looks at a revision's pods when anything of the revision changes.
+
+    Else it does so when the progress deadline is over, which is minutes later.
+    """
+    metadata = revision["metadata"]
+    marked = {"name": metadata["name"], "annotations": {LOOKED_AT: metadata["resourceVersion"]}}
+    with suppress(ClusterError):  # it is told here all the same
+        cluster.apply({"apiVersion": SERVING, "kind": "Revision", "metadata": marked})

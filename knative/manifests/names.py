@@ -30,6 +30,7 @@ MAX_SCALE: Final = "autoscaling.knative.dev/max-scale"
 METRIC: Final = "autoscaling.knative.dev/metric"
 TARGET: Final = "autoscaling.knative.dev/target"
 UTILIZATION: Final = "autoscaling.knative.dev/target-utilization-percentage"
+LOOKED_AT: Final = "scalezero.dev/looked-at"  # a mark; its value means nothing
 PROGRESS_DEADLINE: Final = "serving.knative.dev/progress-deadline"
 
 GIVEN_BY_KNATIVE: Final = frozenset({"PORT", "K_SERVICE", "K_CONFIGURATION", "K_REVISION"})  # refused in a template

@@ -36,7 +36,7 @@ def deployer(namespace: str, name: str = "scalezero-deployer") -> Manifest:
         "metadata": {"name": name, "namespace": namespace, "labels": {names.MANAGED_BY: names.MANAGER}},
         "rules": [
             _rule("serving.knative.dev", ["services", "routes"], [*_READ, *_WRITE]),
-            _rule("serving.knative.dev", ["revisions"], _READ),
+            _rule("serving.knative.dev", ["revisions"], [*_READ, "patch"]),
             _rule("apps", ["deployments"], [*_READ, *_WRITE]),
             _rule("", ["serviceaccounts"], ["get", *_WRITE]),
             _rule("", ["pods"], ["list"]),

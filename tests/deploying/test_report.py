@@ -16,6 +16,7 @@ from tests.manifests.test_steps import read, split, version
 DOCUMENTS = (version("m-v1", "m", number="1"), version("m-v2", "m", number="2"), split("m-ab", "m-v1", "m-v2"))
 STEPS = desired(read(*DOCUMENTS), Deployment(image="scalezero:0.1"))
 SERVICE = Ref("Service", "m")
+UNREACHABLE = Answer(503, b'{"models": {"m": {"code": "store_unreachable", "message": "the store cannot be reached"}}}')
 UP = {"conditions": [{"type": "Ready", "status": "True"}]}
 
 
@@ -92,10 +93,19 @@ def test_a_revision_on_its_way_says_what_its_pod_waits_for(cluster: FakeCluster)
     condition = {"type": "Ready", "status": "Unknown", "reason": "Deploying"}
     cluster.objects[Ref("Revision", "m-v2")]["status"]["conditions"] = [condition]
     assert model(cluster).revisions[1].reason == "its pod is started"
-    body = b'{"models": {"m": {"code": "store_unreachable", "message": "the store cannot be reached"}}}'
-    cluster.pods, cluster.answers = [pod("a", "m-v2")], {"a": Answer(503, body)}
+    cluster.pods, cluster.answers = [pod("a", "m-v2")], {"a": UNREACHABLE}
     told = model(cluster).revisions[1]
     assert (told.state, told.reason) == ("Pending", "the store cannot be reached")
+
+
+def test_a_revision_that_was_ready_once_says_why_none_of_its_pods_is(cluster: FakeCluster) -> None:
+    """The registry is away: the revision stays Ready, no pod of it does."""
+    cluster.pods = [pod("a", status={"phase": "Running"})]
+    cluster.answers = {"a": UNREACHABLE}
+    first, _ = model(cluster).revisions
+    assert (first.state, first.reason) == ("Ready", "the store cannot be reached")
+    cluster.pods.append(pod("b", status=UP))
+    assert model(cluster).revisions[0].reason == ""
 
 
 def test_a_revision_that_knative_gave_up_keeps_knatives_reason(cluster: FakeCluster) -> None:

@@ -17,7 +17,7 @@ def revision(*, generation: int = 1) -> Manifest:
     return {
         "apiVersion": "serving.knative.dev/v1",
         "kind": "Revision",
-        "metadata": {"name": "m-v1", "generation": generation, "uid": "7"},
+        "metadata": {"name": "m-v1", "generation": generation, "uid": "7", "resourceVersion": "1"},
         "status": {"observedGeneration": 1},
     }
 
@@ -78,6 +78,16 @@ def test_a_pod_that_cannot_start_fails_its_revision_before_knative_says_so() -> 
     cluster.pods = [{**POD, "status": {"containerStatuses": [{"name": "model", "state": {"waiting": waiting}}]}}]
     with pytest.raises(RevisionFailed, match=r'm-v1 failed: CreateContainerConfigError: secret "s" not found$'):
         waited(cluster)
+
+
+def test_a_revision_that_failed_is_touched_so_that_knative_looks_at_its_pods_too() -> None:
+    cluster = holding(revision(generation=2))
+    state = {"terminated": {"exitCode": 1, "message": "it is no model"}}
+    cluster.pods = [{**POD, "status": {"containerStatuses": [{"name": "model", "state": state}]}}]
+    with pytest.raises(RevisionFailed):
+        waited(cluster)
+    assert [ref for ref, _ in cluster.applied] == [REVISION]
+    assert cluster.objects[REVISION]["metadata"]["annotations"] == {"scalezero.dev/looked-at": "1"}
 
 
 def test_a_pod_that_cannot_start_fails_its_deployment_too() -> None:

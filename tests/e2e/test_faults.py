@@ -110,8 +110,6 @@ def test_a_corrupt_artifact_stays_out_and_says_why(model: Namespace, registry: R
     with load(model.url("payment-model"), callers=CALLERS) as tally:
         said = model.scalezero("apply", "-f", folder, "--s3-endpoint", registry.endpoint, code=1)
     assert "SHA-256" in said
-    # Knative looks at the pods when anything of the revision changes, or when its progress deadline is over.
-    model.kubectl("annotate", "revision", V3, "scalezero.dev/looked-at=now")
     until("its condition says why", lambda: "SHA-256" in why(model, V3), seconds=60)
     status = model.scalezero("status", "payment-model")
     assert V3 in status
