@@ -20,7 +20,8 @@ def container(settings: Settings, options: Deployment) -> Manifest:
         "env": environment(settings, options),
         # No period: Knative then probes several times a second, and a cold start loses no time waiting for it. A pull
         # takes as long as it takes: the revision's progress deadline bounds the start.
-        "readinessProbe": {"httpGet": {"path": "/healthz/ready"}},
+        # Knative fills in no default where a template is applied again under its revision's name, and then misses this.
+        "readinessProbe": {"httpGet": {"path": "/healthz/ready"}, "successThreshold": 1},
         # Answered while the model is pulled and while it computes; three misses are a process that hangs.
         "livenessProbe": {
             "httpGet": {"path": "/healthz/live"},

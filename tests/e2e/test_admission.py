@@ -51,6 +51,15 @@ def test_what_any_resources_and_options_give_is_admitted(
         admit(own, step)
 
 
+def test_what_is_rendered_can_be_applied_by_kubectl_again_and_again(own: Namespace, tmp_path: Path) -> None:
+    """Knative takes a template again under its revision's name only where it is as it was, its defaults included."""
+    first = (PAYMENT_MODEL / "model.yaml").read_text("utf-8").partition("---")[0]
+    (tmp_path / "model.yaml").write_text(first)
+    rendered = own.scalezero("render", "-f", tmp_path, "--image", IMAGE)
+    own.kubectl("apply", "-f", "-", given=rendered)
+    assert "service.serving.knative.dev/payment-model configured" in own.kubectl("apply", "-f", "-", given=rendered)
+
+
 def test_a_deployment_as_its_owner_wrote_it_is_not_admitted_until_it_is_completed(own: Namespace) -> None:
     with pytest.raises(Refused, match="selector"):
         own.kubectl("apply", "--dry-run=server", "-f", str(SPEC / "tensorflow-serving.yaml"))
