@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from knative.deploying.differences import Difference, differences
+from knative.deploying.readiness import condition
 from knative.manifests import Step, names
 from knative.manifests.traffic import everything_to
 from knative.objects import SERVICE_LABEL, Manifest, Ref, ref_of
@@ -112,10 +113,7 @@ def _revision(step: Step, name: str, world: _World) -> Action:
     template = step.manifest["spec"]["template"]
     changed = differences({"metadata": template["metadata"], "spec": template["spec"]}, found)
     if changed and (step.final or any(_is_identity(each) for each in changed)):
-        why = (
-            "a revision never changes; declare what is new as another ModelVersion, with a name and version of its own"
-        )
-        return _refused(ref, why, changed)
+        return _refused(ref, _unchangeable(found, world.find("Service", model)), changed)
     why = "it stays as it was made, the files say otherwise now" if changed else ""
     return Action(verb="keep", ref=ref, differences=changed, why=why)
 
@@ -205,6 +203,27 @@ def _is_identity(difference: Difference) -> bool:
 
 def _refused(ref: Ref, why: str, changed: tuple[Difference, ...] = ()) -> Action:
     return Action(verb="refuse", ref=ref, differences=changed, why=why)
+
+
+def _unchangeable(revision: Manifest, service: Manifest | None) -> str:
+    """Say what may be done instead of changing a revision: also one that was never Ready keeps its name."""
+    another = "declare what is new as another ModelVersion, with a name and version of its own"
+    if service and _never_served(service):
+        model = service["metadata"]["name"]
+        another = (
+            f"{model} has never been Ready, so `scalezero delete {model}` loses nothing and begins anew; or {another}"
+        )
+    elif service and _is_idle(revision, service):
+        another += "; this one is not Ready and gets no traffic, so it may stay as it is"
+    return f"a revision never changes; {another}"
+
+
+def _is_idle(revision: Manifest, service: Manifest) -> bool:
+    """Whether it is not Ready, and its Service sends it nothing."""
+    name = revision["metadata"]["name"]
+    traffic = (service.get("status") or {}).get("traffic") or ()
+    routed = any(each.get("revisionName") == name and each.get("percent") for each in traffic)
+    return condition(revision, "Ready").get("status") == "False" and not routed
 
 
 def _undeclared(revisions: Sequence[str]) -> str:

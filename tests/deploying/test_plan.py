@@ -187,6 +187,32 @@ def test_a_change_of_the_newest_version_is_refused_as_a_revision_never_changes()
     assert "another ModelVersion" in refused.why
 
 
+BROKEN = [{"type": "Ready", "status": "False", "reason": "ContainerMissing"}]
+LOSES_NOTHING, MAY_STAY = "`scalezero delete shop` loses nothing", "it may stay as it is"
+
+
+@pytest.mark.parametrize(
+    ("status", "percent", "said", "unsaid"),
+    [
+        pytest.param({"latestCreatedRevisionName": "shop-v2"}, 100, LOSES_NOTHING, MAY_STAY, id="it never served"),
+        pytest.param({"latestReadyRevisionName": "shop-v1"}, 0, MAY_STAY, LOSES_NOTHING, id="another one serves"),
+        pytest.param({"latestReadyRevisionName": "shop-v1"}, 10, "another", MAY_STAY, id="it has traffic"),
+    ],
+)
+def test_a_refused_change_of_what_is_not_ready_names_a_way_out(
+    status: Manifest, percent: int, said: str, unsaid: str
+) -> None:
+    world = deployed(V1, V2)
+    target = {"revisionName": "shop-v2", "percent": percent}
+    world[SERVICE] = {**world[SERVICE], "status": {**status, "traffic": [target]}}
+    broken = Ref("Revision", "shop-v2")
+    world[broken] = {**world[broken], "status": {"conditions": BROKEN}}
+    (refused,) = plan(desired(read(V1, V2), Deployment(image="scalezero:0.2")), world).refusals
+    assert said in refused.why
+    assert unsaid not in refused.why
+    assert "another ModelVersion" in refused.why
+
+
 def test_an_older_version_stays_as_it_was_made_when_a_new_one_brings_the_change() -> None:
     world = deployed(V1, V2)
     made = plan(desired(read(V1, V2, V3), Deployment(image="scalezero:0.2")), world)
