@@ -5,6 +5,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
@@ -13,7 +14,7 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from knative.api.connection import ANSWER, Connection
-from knative.api.errors import ClusterUnreachable, NoAnswerInTime, ObjectMissing
+from knative.api.errors import ClusterUnreachable, Forbidden, NoAnswerInTime, ObjectMissing
 from knative.api.refusals import refusal, status_of
 from knative.manifests import names
 from knative.objects import APIS, Manifest, Ref, ref_of
@@ -50,6 +51,14 @@ class Cluster:
         other = copy.copy(self)
         other.namespace = namespace
         return other
+
+    def see_namespace(self) -> None:
+        """Raise `ObjectMissing` where there is no such namespace: objects in it are only not there, as in an empty one.
+
+        Who may not look at namespaces has been given rights in one that is there.
+        """
+        with suppress(Forbidden):
+            self._json("GET", f"/api/v1/namespaces/{quote(self.namespace)}", what=f"namespace/{self.namespace}")
 
     def close(self) -> None:
         """Let go of the connections that are kept for the next request."""

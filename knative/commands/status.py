@@ -26,6 +26,7 @@ _AGES = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 def command(model: str | None, namespace: str | None, context: str | None, form: str) -> None:
     """Print MODEL, or all models that scalezero deployed; 1 where one of them is not Ready."""
     cluster = Cluster(context=context, namespace=namespace)
+    cluster.see_namespace()
     seen = look(cluster, model)
     found = models(seen)
     rollouts = {each["metadata"]["name"]: rollout_of(each) for each in seen.services}

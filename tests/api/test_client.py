@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from knative.api.client import Answer, Cluster
-from knative.api.errors import ClusterUnreachable, Forbidden, KnativeMissing
+from knative.api.errors import ClusterUnreachable, Forbidden, KnativeMissing, ObjectMissing
 from knative.objects import Manifest, Ref
 from tests.api.test_connection import answering, send
 
@@ -72,6 +72,29 @@ def test_what_is_not_there_is_none_and_a_kind_that_nobody_knows_is_told(tmp_path
         assert here.get(Ref("Service", "x")) is None
         with pytest.raises(KnativeMissing):
             here.get(Ref("Service", "x"))
+
+
+def test_a_namespace_that_is_not_there_is_told_with_how_it_is_made(tmp_path: Path) -> None:
+    missing = status(404, "NotFound", 'namespaces "shop" not found', name="shop", kind="namespaces")
+    asked: list[str] = []
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        asked.append(request.path)
+        send(request, 404, missing)
+
+    with cluster(tmp_path, answer) as here, pytest.raises(ObjectMissing, match="kubectl create namespace shop"):
+        here.see_namespace()
+    assert asked == ["/api/v1/namespaces/shop"]
+
+
+def test_who_may_not_look_at_namespaces_may_work_in_one(tmp_path: Path) -> None:
+    denied = (
+        'namespaces "shop" is forbidden: User "mine" cannot get resource "namespaces" in API group "" in the '
+        'namespace "shop"'
+    )
+    answer = status(403, "Forbidden", denied, name="shop", kind="namespaces")
+    with cluster(tmp_path, lambda request: send(request, 403, answer)) as here:
+        here.see_namespace()
 
 
 def test_what_answers_without_json_is_no_api_server(tmp_path: Path) -> None:
