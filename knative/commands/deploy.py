@@ -5,10 +5,11 @@ from pathlib import Path
 
 import click
 
+from knative.checks import Report
 from knative.commands import options
 from knative.commands.apply import apply
 from knative.commands.check import check, show
-from knative.commands.intent import intent
+from knative.commands.intent import intent, wish
 from knative.function.options import Flags
 from knative.function.publishing import publish_function
 
@@ -33,15 +34,24 @@ def command(
     force: bool,
     **chosen: str | None,
 ) -> None:
-    """Publish what FOLDER declares and the registry lacks, check it, apply it, wait, and print where it answers."""
+    """Publish what FOLDER declares and the registry lacks, check it, apply it, wait, and print where it answers.
+
+    What the files, the flags or the namespace cannot have ends it before anything is trained or published.
+    """
     flags = Flags(**chosen)
+    _stop_at(check((folder,), flags, context=context, offline=True), form, strict=strict)
+    wish((folder,), flags, context=context)
     if not no_publish:
         publish_function(folder, only_missing=True, say=lambda line: click.echo(line, err=form != "table"))
     report = check((folder,), flags, context=context, offline=False)
+    _stop_at(report, form, strict=strict)
     if report.findings and form == "table":
         show(report, form)
-    if not report.passes(strict=strict):
-        if form != "table":
-            show(report, form)
-        sys.exit(1)
     apply(intent((folder,), flags, context=context, force=force), form=form, force=force, timeout=timeout)
+
+
+def _stop_at(report: Report, form: str, *, strict: bool) -> None:
+    """Print a report that does not pass, and end with 1."""
+    if not report.passes(strict=strict):
+        show(report, form)
+        sys.exit(1)
