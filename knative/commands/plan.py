@@ -1,5 +1,6 @@
 """`scalezero plan`: what an apply would do, and nothing done."""
 
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -16,6 +17,7 @@ from knative.function.options import Flags
 from knative.resources.errors import told
 
 _SIGNS = {"create": "+", "change": "~", "keep": "=", "refuse": "!"}
+_LINE = 80  # characters of one value
 
 
 @click.command("plan")
@@ -60,7 +62,15 @@ def _plain(action: Action) -> dict[str, object]:
 
 
 def _changed(difference: Difference) -> str:
-    before, after = (None if value is None else told(value) for value in (difference.before, difference.after))
+    before, after = (None if value is None else _shown(value) for value in (difference.before, difference.after))
     if before is None:
         return f"{difference.path}: {after}"
     return f"{difference.path}: {before} -> {after or 'nothing'}"
+
+
+def _shown(value: object) -> str:
+    """Show a value with what is in it, as far as a line holds it."""
+    if not isinstance(value, dict | list):
+        return told(value)
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _LINE else f"{text[: _LINE - 3]}..."

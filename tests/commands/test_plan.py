@@ -2,9 +2,12 @@
 
 import json
 
+import pytest
+
 from knative.commands.output import answer
 from knative.commands.plan import as_data, lines
-from knative.deploying.plan import plan
+from knative.deploying.differences import Difference
+from knative.deploying.plan import Action, Plan, plan
 from knative.manifests import Deployment, desired
 from knative.objects import Ref
 from tests.manifests.test_steps import read, split, version
@@ -44,7 +47,22 @@ def test_what_goes_is_told_as_what_becomes_of_it() -> None:
         read(version("m-v1", "m"), version("m-v2", "m", number="2"), split("m", "m-v1", "m-v2")), OPTIONS
     )
     made = plan(declared, {**observed, Ref("Service", "m"): service})
-    assert "    spec.traffic[m-v3]: a mapping -> nothing" in lines(made)
+    assert '    spec.traffic[m-v3]: {"revisionName": "m-v3", "percent": 100} -> nothing' in lines(made)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ({"revisionName": "m-v2", "percent": 50}, '{"revisionName": "m-v2", "percent": 50}'),
+        (["a" * 100], f'["{"a" * 75}...'),
+        ("a" * 100, f'"{"a" * 76}...'),
+        ({}, "{}"),
+    ],
+)
+def test_a_value_is_shown_with_what_is_in_it_as_far_as_a_line_holds_it(value: object, shown: str) -> None:
+    difference = Difference("spec.field", None, value)
+    action = Action(verb="change", ref=Ref("Service", "m"), manifest={}, differences=(difference,))
+    assert list(lines(Plan((action,))))[1] == f"    spec.field: {shown}"
 
 
 def test_a_plan_without_changes_says_so() -> None:
