@@ -9,6 +9,7 @@ from typing import Final
 
 from knative.checks.finding import Finding, error, warning
 from knative.checks.subject import Subject
+from knative.function.placing import REMEDY, without_place
 from knative.manifests import capacity
 from knative.manifests.names import CACHE_PATH
 from knative.resources import ModelVersion
@@ -19,8 +20,8 @@ FUNC_YAML_DISAGREES: Final = error(
     "func-yaml-disagrees", "func deploy and scalezero deploy would run different things under one name."
 )
 FUNC_YAML_UNUSED: Final = warning("func-yaml-unused", "func deploy does it, scalezero deploy does not.")
-FUNCTION_NOT_SERVED: Final = warning(
-    "function-not-served", "Pods then answer the protocols only, and not the function."
+FUNCTION_NOT_SERVED: Final = error(
+    "function-not-served", "Pods would answer the protocols only, so deploy refuses a function that the image has not."
 )
 
 RULES: Final = (FUNC_YAML_DISAGREES, FUNC_YAML_UNUSED, FUNCTION_NOT_SERVED)
@@ -31,9 +32,7 @@ LIVE, READY = "/healthz/live", "/healthz/ready"
 def check(subject: Subject) -> Iterator[Finding]:
     """Compare func.yaml with the resources and with what is rendered."""
     if subject.handler is not None and subject.options.runtime.function_source is None:
-        what = f"{subject.handler} is there, and is no path in the image"
-        fix = "FUNCTION_SOURCE in func.yaml, or deploy from the repository's root"
-        yield FUNCTION_NOT_SERVED.found(what, fix=fix)
+        yield FUNCTION_NOT_SERVED.found(without_place(subject.handler).message, fix=REMEDY)
     if subject.function is not None:
         function = subject.function.function
         yield from _model(subject, function)

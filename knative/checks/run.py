@@ -16,6 +16,7 @@ from knative.checks.reading import refused
 from knative.checks.rules import findings
 from knative.checks.subject import Subject
 from knative.function.options import Flags, deployment, function_for, handler_for
+from knative.function.placing import in_image
 from knative.objects import ref_of
 from knative.resources import BadManifest, ModelVersion, Resources
 from knative.resources.documents import Document, documents
@@ -85,15 +86,16 @@ def subject_of(
     resources = collect(found)
     function = _function(paths, resources, faults)
     handler = handler_for(paths)
+    place = handler and in_image(handler)
     image = flags.image or (function.function.image if function else None)
     known = replace(flags, image=image or _UNNAMED)
     try:
-        options = deployment(function, environ=environ, flags=known, handler=handler, namespace=namespace)
+        options = deployment(function, environ=environ, flags=known, handler=place, namespace=namespace)
     except BadManifest as fault:
         faults.append(fault)
         function = None  # what it says cannot be compared with anything then
         options = deployment(
-            None, environ=environ, flags=replace(flags, image=_UNNAMED), handler=handler, namespace=namespace
+            None, environ=environ, flags=replace(flags, image=_UNNAMED), handler=place, namespace=namespace
         )
     subject = Subject(
         resources=resources,

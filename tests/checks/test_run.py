@@ -12,8 +12,10 @@ from click.testing import CliRunner, Result
 from knative.api.errors import ClusterUnreachable, Forbidden
 from knative.checks import Report, Severity, Sources, examine
 from knative.checks.facts import Find
+from knative.commands.options import options_for
 from knative.function.options import Flags
 from knative.objects import Manifest, Ref
+from knative.resources import Resources
 from runtime.cli import scalezero
 from runtime.errors import BadSetting, StoreUnreachable
 from runtime.registry import Published, find, publish
@@ -92,6 +94,28 @@ def test_a_finding_says_what_the_reading_itself_would_say(folder: Path) -> None:
 def test_a_resource_that_cannot_stand_beside_another_is_left_out_alone(folder: Path) -> None:
     (folder / "model.yaml").write_text(MODELS.replace("name: payment-model-v2", "name: payment-model-v1"))
     assert set(codes(report(folder))) == {"declared-twice", "split-revision-undeclared", "optimization-waits"}
+
+
+def test_a_function_outside_of_functions_is_refused_with_the_sentence_of_deploy(folder: Path) -> None:
+    (folder / "func.yaml").write_text(FUNCTION.replace("FUNCTION_SOURCE", "OTHER"))
+    (folder / "main.py").touch()
+    found = report(folder)
+    assert not found.passes()
+    assert found.findings[0].code == "function-not-served"
+    with pytest.raises(BadSetting) as refused:
+        options_for((folder,), Resources(), NO_FLAGS, namespace="default")
+    assert found.findings[0].what == refused.value.message
+
+
+def test_a_function_under_functions_is_served_wherever_it_is_looked_at_from(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = folder / "functions" / "mine"
+    place.mkdir(parents=True)
+    (place / "model.yaml").write_text(MODELS)
+    (place / "main.py").touch()
+    monkeypatch.chdir(place)
+    assert "function-not-served" not in codes(report(place))
 
 
 def test_errors_come_first_and_no_finding_twice(folder: Path) -> None:
