@@ -53,7 +53,7 @@ def _limits(command: F) -> F:
 @click.option("--to", metavar="REVISION", help="The revision, by its name, its tag or its model version.")
 @click.option("--steps", metavar="PERCENTS", callback=_steps, help="One after another.  [default: 5,25,50,100]")
 @_limits
-@click.option("--abort", is_flag=True, help="Go back to the split that the rollout under way came from.")
+@click.option("--abort", is_flag=True, help="Go back to where it came from; forget it where the split is another's.")
 @click.option("--adopt", is_flag=True, help="Forget the rollout under way: begin anew from the split as it stands.")
 @click.option("--dry-run", is_flag=True, help="Print the schedule, and change nothing.")
 @options.timeout
@@ -85,6 +85,8 @@ def command(  # noqa: PLR0913 - each is a flag of its own
         rollout.give_up(within)
         return
     state = rollout.plan(to, steps=steps, limits=within, adopt=adopt)
+    if skipped := telling.behind(state):
+        click.echo(skipped, err=True)
     if dry_run:
         _print_schedule(state, form)
         return

@@ -33,6 +33,7 @@ class State:
     target: str  # the revision
     stable: Split  # what it came from, and goes back to
     steps: tuple[int, ...]  # percent of the target, rising
+    behind: tuple[int, ...] = ()  # steps that it was past when it began, and does not take
     step: int = -1  # the one that stands, as an index; -1: none yet
     phase: Phase = "warming"
     since: float = 0.0  # when the phase began, in seconds of the epoch
@@ -101,7 +102,8 @@ def begin(target: str, *, stable: Split, steps: Sequence[int], limits: Limits, n
     ahead = tuple(each for each in steps if each > percent_of(stable, target))
     if not ahead:
         return State(target=target, stable=stable, steps=tuple(steps), phase="done", since=now, limits=limits)
-    return State(target=target, stable=stable, steps=ahead, since=now, limits=limits)
+    behind = tuple(steps[: -len(ahead)])
+    return State(target=target, stable=stable, steps=ahead, behind=behind, since=now, limits=limits)
 
 
 def resume(state: State, *, limits: Limits, now: float) -> State:

@@ -22,6 +22,7 @@ def render(state: State) -> str:
             "to": state.target,
             "from": dict(state.stable),
             "steps": state.steps,
+            "behind": state.behind,
             "step": state.step,
             "phase": state.phase,
             "since": round(state.since, 3),
@@ -62,6 +63,7 @@ def _state(fields: Mapping[str, Any]) -> State:
         target=str(fields["to"]),
         stable=_split(fields["from"]),
         steps=tuple(int(each) for each in fields["steps"]),
+        behind=tuple(int(each) for each in fields.get("behind", ())),  # older records lack it
         step=int(fields["step"]),
         phase=fields["phase"],
         since=float(fields["since"]),

@@ -9,7 +9,7 @@ from knative.resources.documents import text_of
 from knative.rollout.judgement import Sample, percentile
 from knative.rollout.machine import State, schedule
 from knative.rollout.run import Progress
-from knative.rollout.split import Split, told
+from knative.rollout.split import Split, percent_of, told
 
 _WORDS: Final = {
     "warm": "warming",
@@ -45,6 +45,16 @@ def values(progress: Progress) -> dict[str, object]:
 def written(fields: object, form: str) -> str:
     """Write one value among many: a line of JSON, or a YAML document."""
     return json.dumps(fields, allow_nan=False) if form == "json" else f"---\n{text_of([fields])}".rstrip()
+
+
+def behind(state: State) -> str:
+    """Tell of the steps that are not taken, as the target had their share when it began; empty where there are none."""
+    if not state.behind:
+        return ""
+    *others, last = map(str, state.behind)
+    listed = f"{', '.join(others)} and {last} % are" if others else f"{last} % is"
+    has = percent_of(state.stable, state.target)
+    return f"{state.target} had {has} % of the traffic when this began: {listed} behind it already"
 
 
 def schedule_lines(state: State) -> list[str]:

@@ -244,7 +244,9 @@ def test_the_others_are_remembered_from_step_to_step_and_their_crashes_are_not()
 
 
 def test_steps_behind_the_target_are_left_out() -> None:
-    assert started((Share("m-v1", 70), Share("m-v2", 30))).steps == (50, 100)
+    state = started((Share("m-v1", 70), Share("m-v2", 30)))
+    assert (state.behind, state.steps) == ((5, 25), (50, 100))
+    assert started().behind == ()
 
 
 def test_a_target_that_is_past_every_step_is_done() -> None:

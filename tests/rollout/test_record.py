@@ -42,6 +42,10 @@ def test_a_record_is_small_and_plain_json() -> None:
     assert json.loads(text)["from"] == {"m-v1": 100}
 
 
+def test_a_record_from_before_skipped_steps_were_kept_is_read() -> None:
+    assert parse(lacking("behind")) == state()
+
+
 def state() -> State:
     return begin("m-v2", stable=(Share("m-v1", 100),), steps=(5, 100), limits=Limits(), now=0)
 

@@ -3,13 +3,14 @@
 import json
 import math
 
+import pytest
 import yaml
 
 from knative.rollout import telling
 from knative.rollout.judgement import Limits, Sample
 from knative.rollout.machine import begin
 from knative.rollout.run import Progress
-from knative.rollout.split import Share
+from knative.rollout.split import Share, split_from
 
 SPLIT = (Share("m-v1", 95), Share("m-v2", 5))
 SHIFT = Progress(
@@ -49,6 +50,19 @@ def test_a_program_gets_plain_values() -> None:
     assert "\n" not in text
     both = "\n".join([telling.written(telling.values(SHIFT), "yaml"), telling.written(telling.values(WARM), "yaml")])
     assert [each["event"] for each in yaml.safe_load_all(both)] == ["shift", "warm"]
+
+
+@pytest.mark.parametrize(
+    ("has", "said"),
+    [
+        (0, ""),
+        (5, "m-v2 had 5 % of the traffic when this began: 5 % is behind it already"),
+        (50, "m-v2 had 50 % of the traffic when this began: 5, 25 and 50 % are behind it already"),
+    ],
+)
+def test_steps_that_are_not_taken_are_told(has: int, said: str) -> None:
+    stable = split_from([("m-v1", 100 - has), ("m-v2", has)])
+    assert telling.behind(begin("m-v2", stable=stable, steps=(5, 25, 50, 100), limits=Limits(), now=0)) == said
 
 
 def test_a_schedule_is_times_and_splits() -> None:
