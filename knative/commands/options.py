@@ -1,5 +1,6 @@
 """The options that verbs share, and what they mean: which resources, deployed how, to which cluster."""
 
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ import click
 from knative.function.options import Flags, function_for, handler_for
 from knative.function.options import deployment as deployment_options
 from knative.manifests import Deployment
-from knative.resources import Resources
+from knative.resources import Resources, durations
 from runtime.errors import BadSetting
 
 FUNCTIONS = "functions"
@@ -49,12 +50,28 @@ def deployment(command: F) -> F:
     )
 
 
+def duration(text: str) -> float:
+    """Read an option's seconds, written as the resources write durations ("4s", "1m30s") or as a plain number."""
+    found = _seconds(text)
+    if not 0 < found <= durations.LONGEST:  # also what is no number
+        longest = f"{durations.LONGEST / 3600:g}h"
+        raise click.BadParameter(f'{text!r}: expected more than 0 and up to {longest}, such as "90s", "1m30s" or 90')
+    return found
+
+
+def _seconds(text: str) -> float:
+    if durations.is_duration(text):
+        return durations.seconds(text)
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
 def timeout(command: F) -> F:
-    """Add --timeout, the bound on waiting, in seconds."""
-    kind = click.FloatRange(min=0, min_open=True)
-    return click.option("--timeout", type=kind, default=300.0, show_default=True, help="Seconds to wait for Ready.")(
-        command
-    )
+    """Add --timeout, the bound on waiting."""
+    text = "How long to wait for Ready."
+    return click.option("--timeout", type=duration, default="5m", show_default=True, help=text)(command)
 
 
 def force(command: F) -> F:

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import durationpy
-from msgspec import Meta
+from msgspec import Meta, ValidationError, convert
 
 # Go's units. durationpy knows days and years too, which a cluster would refuse.
 _PATTERN = r"^(0|([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+)\Z"
@@ -23,6 +23,15 @@ def seconds(text: Duration) -> float:
         return float(durationpy.from_str(text).total_seconds())
     except (durationpy.DurationError, OverflowError):
         return float("inf")
+
+
+def is_duration(text: str) -> bool:
+    """Tell whether a text fits the pattern, as reading a manifest does for its fields."""
+    try:
+        convert(text, Duration)
+    except ValidationError:
+        return False
+    return True
 
 
 def written(seconds: float) -> Duration:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from knative.resources.durations import seconds
+from knative.resources.durations import is_duration, seconds
 
 
 @pytest.mark.parametrize(
@@ -15,3 +15,8 @@ def test_a_duration_is_read_in_seconds(text: str, expected: float) -> None:
 
 def test_what_is_beyond_counting_is_infinite() -> None:
     assert seconds("99999999999999999h") == float("inf")
+
+
+@pytest.mark.parametrize(("text", "fits"), [("100ms", True), ("1m30s", True), ("0", True), ("1", False), ("1d", False)])
+def test_a_text_is_a_duration_where_a_manifest_would_take_it(text: str, fits: bool) -> None:  # noqa: FBT001 - a case
+    assert is_duration(text) is fits
