@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from knative.checks.finding import Finding, advice, error, warning
 from knative.checks.subject import Served, Subject
+from knative.importing.files import SECRET
 from knative.manifests.environment import settings_of
 from runtime.errors import BadSetting
 
@@ -18,6 +19,10 @@ ARTIFACT_UNDIGESTED: Final = advice(
     "artifact-undigested", "Nothing tells a pod whether what it pulled is what was published."
 )
 OPTIMIZATION_WAITS: Final = advice("optimization-waits", "No quantized variant is made yet, so the float model serves.")
+REGISTRY_KEYS_UNUSED: Final = warning(
+    "registry-keys-unused",
+    "The namespace has the registry's keys, and pods are not given them unless somebody says so.",
+)
 REGISTRY_ON_LOOPBACK: Final = error("registry-on-loopback", "In a pod this address is the pod itself.")
 REGISTRY_WITHOUT_KEYS: Final = advice(
     "registry-without-keys", "Pods then reach S3 only with what their node or ServiceAccount gives them."
@@ -29,6 +34,7 @@ RULES: Final = (
     ARTIFACT_SHARED,
     ARTIFACT_UNDIGESTED,
     OPTIMIZATION_WAITS,
+    REGISTRY_KEYS_UNUSED,
     REGISTRY_ON_LOOPBACK,
     REGISTRY_WITHOUT_KEYS,
 )
@@ -77,8 +83,13 @@ def _registry(subject: Subject) -> Iterator[Finding]:
         where = subject.place_unless(subject.flags.s3_endpoint, subject.place_of_variable("AWS_ENDPOINT_URL"))
         what = f"the registry is said to be at {s3.endpoint_url}"
         yield REGISTRY_ON_LOOPBACK.found(what, fix="its address as pods see it", where=where)
-    pulls = [each for each in subject.served() if str(each.settings.model_uri).startswith("s3:")]
-    if pulls and s3.secret is None and subject.options.service_account is None:
+    if not subject.lacks_keys():
+        return
+    if (subject.facts.secrets or {}).get(SECRET) is not None:
+        what = f"the Secret {SECRET} is in the namespace {subject.options.namespace}, and nothing names it"
+        fix = f"--s3-secret {SECRET}, or AWS_ACCESS_KEY_ID from it in func.yaml"
+        yield REGISTRY_KEYS_UNUSED.found(what, fix=fix)
+    else:
         fix = "--s3-secret NAME, or AWS_ACCESS_KEY_ID from a Secret in func.yaml"
         yield REGISTRY_WITHOUT_KEYS.found("no Secret is named for the registry", fix=fix)
 

@@ -1,12 +1,13 @@
 """What only the registry and the cluster can tell. What cannot be asked is told as a note, and the rest goes on."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Protocol
 
 from knative.api.errors import Forbidden
 from knative.checks.subject import Artifact, Subject
+from knative.importing.files import SECRET
 from knative.objects import Manifest, Ref
 from runtime.errors import ScalezeroError
 from runtime.registry import Published
@@ -47,9 +48,10 @@ def with_objects(subject: Subject, cluster: Objects, notes: list[str]) -> Subjec
             subject = replace(subject, facts=replace(subject.facts, revisions=revisions))
         with _noted(notes):
             if name := subject.options.s3.secret:
-                secret = cluster.get(Ref("Secret", name))
-                keys = None if secret is None else tuple(secret.get("data") or ())
-                subject = replace(subject, facts=replace(subject.facts, secrets={name: keys}))
+                subject = _with_secret(subject, cluster, name)
+        if subject.lacks_keys():
+            with suppress(Forbidden):  # nobody counts on this one
+                subject = _with_secret(subject, cluster, SECRET)
         with _noted(notes):
             if name := subject.options.service_account:
                 found = cluster.get(Ref("ServiceAccount", name))
@@ -58,6 +60,12 @@ def with_objects(subject: Subject, cluster: Objects, notes: list[str]) -> Subjec
     except ScalezeroError as error:  # the next question would fail like this one
         notes.append(f"the cluster could not be asked: {error}")
     return subject
+
+
+def _with_secret(subject: Subject, cluster: Objects, name: str) -> Subject:
+    secret = cluster.get(Ref("Secret", name))
+    keys = None if secret is None else tuple(secret.get("data") or ())
+    return replace(subject, facts=replace(subject.facts, secrets={name: keys}))
 
 
 @contextmanager

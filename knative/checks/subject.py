@@ -83,6 +83,11 @@ class Subject:
             except BadSetting:
                 continue  # artifacts.py tells it
 
+    def lacks_keys(self) -> bool:
+        """Tell whether models come from S3, and nothing says with which keys."""
+        pulls = any(str(each.settings.model_uri).startswith("s3:") for each in self.served())
+        return pulls and self.options.s3.secret is None and self.options.service_account is None
+
     def first_of_models(self) -> Iterator[Served]:
         """Yield one version of each model: what a rule says of all would be told for each otherwise."""
         models: set[str] = set()

@@ -197,6 +197,10 @@ CASES: dict[str, tuple[Case, Case]] = {
         Case(function=(_variable("SCALEZERO_QUEUE_SIZE", "63"),)),
         Case(function=(_variable("SCALEZERO_QUEUE_SIZE", "64"),)),
     ),
+    "registry-keys-unused": (
+        Case(function=NO_SECRET, facts=Facts(secrets={"scalezero-s3": KEYS})),
+        Case(function=NO_SECRET, facts=Facts(secrets={"scalezero-s3": None})),
+    ),
     "registry-on-loopback": (
         Case(function=(_variable("AWS_ENDPOINT_URL", "http://127.0.0.1:8333"),)),
         Case(function=(_variable("AWS_ENDPOINT_URL", "http://127.example:8333"),)),

@@ -178,7 +178,25 @@ def test_of_a_cluster_is_asked_only_what_is_counted_on(folder: Path) -> None:
     (folder / "func.yaml").unlink()
     objects = Objects()
     report(folder, objects=objects)
-    assert objects.asked == ["Revision"]
+    assert objects.asked == ["Revision", "Secret"]
+    objects = Objects()
+    report(folder, objects=objects, flags=Flags(service_account="reader"))
+    assert objects.asked == ["Revision", "ServiceAccount"]
+
+
+def test_keys_that_nothing_names_are_found_in_the_namespace(folder: Path) -> None:
+    (folder / "func.yaml").unlink()
+    there = Objects({Ref("Secret", "scalezero-s3"): {"data": dict.fromkeys(KEYS, "")}})
+    found = {each.code: each for each in report(folder, objects=there).findings}
+    assert found["registry-keys-unused"].fix.startswith("--s3-secret scalezero-s3")
+    assert "registry-without-keys" not in found
+
+
+def test_that_a_secret_which_nothing_names_may_not_be_looked_at_is_no_note(folder: Path) -> None:
+    (folder / "func.yaml").unlink()
+    found = report(folder, objects=Objects(forbidden=frozenset({"Secret"})))
+    assert "registry-without-keys" in codes(found)
+    assert found.notes == ()
 
 
 def test_what_a_flag_says_is_not_blamed_on_the_file(folder: Path) -> None:
