@@ -90,10 +90,11 @@ class SplitChanged(ScalezeroError):
 
     code = "split_changed"
 
-    def __init__(self, model: str, *, live: str, written: str, by: str) -> None:
+    def __init__(self, model: str, *, namespace: str, target: str, live: str, written: str, by: str) -> None:
         super().__init__(
-            f"{by} has changed the split of {model} to {live}, where the rollout left {written}; "
-            "--adopt begins a rollout anew from the split as it stands",
+            f"{by} has changed the split of {model} to {live}, where the rollout left {written}; to begin one from the "
+            f"split as it stands: scalezero rollout {model} --to {target} --adopt -n {namespace}; to forget that one "
+            f"and leave the split: scalezero rollout {model} --abort -n {namespace}",
             model=model,
             live=live,
             written=written,

@@ -3,6 +3,7 @@
     warming -> settling -> watching -> warming -> settling -> ... -> done
        |          |           |
        `----------+-----------+----> rolled back, or halted where a person shall look first
+                  at a person's word: back, or forgotten where the split is somebody else's
 
 A step is warmed (the target is Ready and has a pod, so that no caller waits for one), written, and watched as soon as
 the Route has taken it. Each wait has its bound, so that a rollout ends. Time passing without requests is no evidence:
@@ -19,11 +20,13 @@ from knative.rollout.judgement import NOTHING, Limits, Sample, against
 from knative.rollout.split import WHOLE, Split, is_same, percent_of, shifted, told
 from runtime.errors import BadSetting
 
-Phase = Literal["warming", "settling", "watching", "done", "rolled_back", "halted"]
-Verb = Literal["warm", "wait", "shift", "finish", "roll_back", "halt"]
+Phase = Literal["warming", "settling", "watching", "done", "rolled_back", "halted", "forgotten"]
+Verb = Literal["warm", "wait", "shift", "finish", "roll_back", "halt", "forget"]
 
-ENDS: Final[Mapping[Phase, Verb]] = MappingProxyType({"done": "finish", "rolled_back": "roll_back", "halted": "halt"})
-_OVER: Final = frozenset({"done", "rolled_back"})
+ENDS: Final[Mapping[Phase, Verb]] = MappingProxyType(
+    {"done": "finish", "rolled_back": "roll_back", "halted": "halt", "forgotten": "forget"}
+)
+_OVER: Final = frozenset({"done", "rolled_back", "forgotten"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +117,12 @@ def resume(state: State, *, limits: Limits, now: float) -> State:
 def abort(state: State, *, now: float) -> State:
     """Go back at a person's word."""
     return replace(state, phase="rolled_back", since=now, reason="aborted")
+
+
+def forget(state: State, *, live: Split, changed_by: str, now: float) -> State:
+    """End it at a person's word, and leave the split that somebody else has set: that one is what it ends at."""
+    reason = f"the split stays as {changed_by} has set it"
+    return replace(state, stable=live, step=-1, phase="forgotten", since=now, reason=reason)
 
 
 def schedule(state: State) -> tuple[Stage, ...]:

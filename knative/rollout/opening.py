@@ -6,7 +6,7 @@ from typing import Final
 
 from knative.rollout.errors import NoRollout, RolloutUnderWay, SplitChanged
 from knative.rollout.judgement import Limits
-from knative.rollout.machine import State, abort, begin, resume
+from knative.rollout.machine import State, abort, begin, forget, resume
 from knative.rollout.split import Split, is_same, percent_of, told
 
 STEPS: Final = (5, 25, 50, 100)
@@ -17,6 +17,7 @@ class Found:
     """What the Service says of rollouts."""
 
     model: str
+    namespace: str
     live: Split
     changed_by: str  # who wrote the live split
     recorded: State | None  # the last rollout, if there was one
@@ -32,9 +33,9 @@ def opening(
     recorded = found.recorded
     if recorded is None or recorded.is_over or adopt:
         return begin(target, stable=found.live, steps=steps or STEPS, limits=limits, now=now)
+    refuse_changed(found, recorded, target=target)  # first: with the split changed, that one cannot be gone on with
     if recorded.target != target:
         raise RolloutUnderWay(found.model, underway=progress(recorded), asked=f"one to {target}")
-    _refuse_changed(found, recorded)
     if steps is not None and _ahead(steps, recorded) != recorded.steps:
         asked = f"one with the steps {','.join(map(str, steps))}"
         raise RolloutUnderWay(found.model, underway=progress(recorded), asked=asked)
@@ -42,13 +43,27 @@ def opening(
 
 
 def closing(found: Found, *, now: float) -> State:
-    """Give up the rollout under way. Raises `NoRollout`, `SplitChanged`."""
+    """Give up the rollout under way: go back, or forget it where the split is somebody else's. Raises `NoRollout`."""
     recorded = found.recorded
     if recorded is None or recorded.is_over:
         last = f"the last one was {progress(recorded)}" if recorded else "there never was one"
         raise NoRollout(found.model, last=last)
-    _refuse_changed(found, recorded)
+    if not is_same(found.live, recorded.split):
+        return forget(recorded, live=found.live, changed_by=found.changed_by, now=now)
     return abort(recorded, now=now)
+
+
+def refuse_changed(found: Found, state: State, *, target: str) -> None:
+    """Raise `SplitChanged` where the split is not the state's; it tells the commands for `target` that work."""
+    if not is_same(found.live, state.split):
+        raise SplitChanged(
+            found.model,
+            namespace=found.namespace,
+            target=target,
+            live=told(found.live),
+            written=told(state.split),
+            by=found.changed_by,
+        )
 
 
 def progress(state: State) -> str:
@@ -60,9 +75,3 @@ def progress(state: State) -> str:
 
 def _ahead(steps: Sequence[int], recorded: State) -> tuple[int, ...]:
     return tuple(each for each in steps if each > percent_of(recorded.stable, recorded.target))
-
-
-def _refuse_changed(found: Found, recorded: State) -> None:
-    if not is_same(found.live, recorded.split):
-        written = told(recorded.split)
-        raise SplitChanged(found.model, live=told(found.live), written=written, by=found.changed_by)

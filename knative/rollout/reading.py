@@ -84,15 +84,19 @@ def pod_of(manifest: Manifest) -> Pod:
     )
 
 
-def changed_by(service: Manifest) -> str:
-    """Name who has written the traffic: the field manager, and the user where Knative knows one."""
-    managers = [
+def writers(service: Manifest) -> list[str]:
+    """List the field managers that the traffic belongs to."""
+    return [
         each["manager"]
         for each in service["metadata"].get("managedFields") or ()
         if "f:traffic" in (each.get("fieldsV1") or {}).get("f:spec", {})
     ]
+
+
+def changed_by(service: Manifest) -> str:
+    """Name who has written the traffic: the field manager, and the user where Knative knows one."""
     user = (service["metadata"].get("annotations") or {}).get("serving.knative.dev/lastModifier")
-    who = " and ".join(dict.fromkeys(managers)) or "somebody else"
+    who = " and ".join(dict.fromkeys(writers(service))) or "somebody else"
     return f"{who} (user {user})" if user else who
 
 

@@ -14,10 +14,10 @@ from knative.api.client import Cluster
 from knative.api.errors import ClusterError, ClusterUnreachable, Forbidden, Outrun
 from knative.objects import SERVICE_LABEL, SERVING, Manifest, Ref
 from knative.rollout import reading, record
-from knative.rollout.errors import NoService, RevisionNotReady, SplitChanged, TakenOver, is_away
+from knative.rollout.errors import NoService, RevisionNotReady, TakenOver, is_away
 from knative.rollout.judgement import NOTHING, Limits, Sample
 from knative.rollout.machine import ENDS, Decision, Facts, State, Verb, decide
-from knative.rollout.opening import Found, closing, opening, progress
+from knative.rollout.opening import Found, closing, opening, progress, refuse_changed
 from knative.rollout.reading import Condition
 from knative.rollout.split import Split, is_same, told
 from knative.rollout.waking import wake
@@ -110,7 +110,10 @@ class Rollout:
         return state
 
     def give_up(self, limits: Limits) -> State:
-        """Go back where it came from. Raises `NoService`, `NoRollout`, `SplitChanged`, `BadRecord`, `ClusterError`."""
+        """Go back where it came from, or forget it where somebody else has set the split.
+
+        Raises `NoService`, `NoRollout`, `BadRecord`, `ClusterError`.
+        """
         while True:
             service = self._service()
             state = closing(self._found(service, adopt=False), now=self._clock())
@@ -119,7 +122,7 @@ class Rollout:
                 self._write(service, state)
             except Outrun:
                 continue
-            self._say(Progress(self._clock(), "roll_back", state.split, state.reason))
+            self._say(Progress(self._clock(), ENDS[state.phase], state.split, state.reason))
             self._await_route(state)
             return state
 
@@ -133,16 +136,14 @@ class Rollout:
     def _found(self, service: Manifest, *, adopt: bool) -> Found:
         recorded = None if adopt else record.find(service)  # with adopt, a record that nobody can read is no hindrance
         live, by = reading.live_split(service), reading.changed_by(service)
-        return Found(model=self._model, live=live, changed_by=by, recorded=recorded)
+        return Found(model=self._model, namespace=self._cluster.namespace, live=live, changed_by=by, recorded=recorded)
 
     def _claimed(self, state: State) -> State:
         """Write that this command carries the rollout on, so that another one that does so still will stop."""
         state = self.state = replace(state, run=uuid4().hex)
         while True:
             service = self._service()
-            live, by = reading.live_split(service), reading.changed_by(service)
-            if not is_same(live, state.split):
-                raise SplitChanged(self._model, live=told(live), written=told(state.split), by=by)
+            refuse_changed(self._found(service, adopt=True), state, target=state.target)
             try:
                 self._write(service, state)
             except Outrun:
@@ -219,9 +220,8 @@ class Rollout:
         self._sleep(max(0.0, _SOON - (self._clock() - began)))
 
     def _write(self, service: Manifest, state: State) -> None:
-        """Write the record, and the split with it. A split that somebody else has written stays theirs."""
+        """Write the record, and the split with it."""
         metadata = service["metadata"]
-        ours = is_same(reading.live_split(service), state.split) or state.phase != "halted"
         self._cluster.apply(
             {
                 "apiVersion": SERVING,
@@ -232,7 +232,7 @@ class Rollout:
                     "resourceVersion": metadata["resourceVersion"],
                     "annotations": {record.ANNOTATION: record.render(state)},
                 },
-                **({"spec": {"traffic": reading.traffic(service, state.split)}} if ours else {}),
+                **_spec(service, state),
             },
             manager=MANAGER,
             force=True,
@@ -260,6 +260,17 @@ class Rollout:
             split = facts.live if decision.verb == "halt" else decision.state.split
             self._say(Progress(facts.now, decision.verb, split, why, facts.new, facts.old))
         self._told = line
+
+
+def _spec(service: Manifest, state: State) -> Manifest:
+    """Give the split to write. One that somebody else has written stays theirs, and is not even named.
+
+    Unless it was written under this field manager's name: what a manager no longer names, the API server takes away.
+    """
+    halted = state.phase == "halted" and not is_same(reading.live_split(service), state.split)
+    if not halted and state.phase != "forgotten":
+        return {"spec": {"traffic": reading.traffic(service, state.split)}}
+    return {"spec": {"traffic": service["spec"]["traffic"]}} if MANAGER in reading.writers(service) else {}
 
 
 def _reason(state: State, ready: Condition, route: Condition) -> str:

@@ -18,6 +18,7 @@ _WORDS: Final = {
     "finish": "done",
     "roll_back": "rolled back",
     "halt": "halted",
+    "forget": "forgotten",
 }
 
 

@@ -204,6 +204,20 @@ def test_a_split_that_kn_changes_meanwhile_stays_kns(stable: Namespace) -> None:
     assert split(stable) == {V2: 100}
 
 
+def test_giving_up_after_kn_has_changed_the_split_forgets_the_rollout_and_leaves_the_split(stable: Namespace) -> None:
+    with running(stable, "--to", "v2", "--steps", "30,100", "--interval", "60") as process:
+        has(stable, V2, 30)
+        process.kill()
+    set_split(stable, v1=15, v2=85)
+    said = stable.scalezero("rollout", MODEL, "--to", "v1", code=2)
+    assert f"scalezero rollout payment-model --abort -n {stable.name}" in said
+    assert "the split stays as kn" in stable.scalezero("rollout", MODEL, "--abort")
+    assert split(stable) == {V1: 15, V2: 85}
+    said = stable.scalezero("rollout", MODEL, "--to", "v1", "--steps", "10,15,100", "--interval", "1")
+    assert "10 and 15 % are behind it already" in said
+    assert split(stable) == {V1: 100}
+
+
 def test_of_two_commands_at_once_one_stops(stable: Namespace) -> None:
     with running(stable, "--to", "v2", "--steps", "50,100", "--interval", "60") as first:
         has(stable, V2, 50)

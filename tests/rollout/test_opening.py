@@ -21,7 +21,7 @@ def recorded(step: int = 1, phase: Phase = "watching") -> State:
 
 def found(state: State | None, live: Split | None = None) -> Found:
     split = live or (state.split if state else STABLE)
-    return Found(model="m", live=split, changed_by="kn (user ann)", recorded=state)
+    return Found(model="m", namespace="shop", live=split, changed_by="kn (user ann)", recorded=state)
 
 
 def opened(there: Found, target: str = "m-v2", steps: tuple[int, ...] | None = None, *, adopt: bool = False) -> State:
@@ -34,7 +34,7 @@ def test_without_a_record_it_begins_from_the_split_as_it_stands() -> None:
     assert opened(found(None), steps=(50,)).steps == (50,)
 
 
-@pytest.mark.parametrize("phase", ["done", "rolled_back"])
+@pytest.mark.parametrize("phase", ["done", "rolled_back", "forgotten"])
 def test_after_one_that_is_over_it_begins_anew(phase: Phase) -> None:
     assert opened(found(recorded(phase=phase), STABLE), "m-v3").target == "m-v3"
 
@@ -66,11 +66,24 @@ def test_another_one_meanwhile_is_refused_with_the_ways_out(
 
 def test_a_split_that_was_changed_meanwhile_is_refused_with_who_did_it() -> None:
     live = (Share("m-v1", 10), Share("m-v2", 90))
-    said = r"kn \(user ann\) has changed the split of m to 10 % m-v1, 90 % m-v2"
-    with pytest.raises(SplitChanged, match=said):
-        opened(found(recorded(), live))
-    with pytest.raises(SplitChanged, match=said):
-        closing(found(recorded(), live), now=9)
+    for target in ("m-v2", "m-v3"):
+        with pytest.raises(SplitChanged) as caught:
+            opened(found(recorded(phase="halted"), live), target)
+        assert str(caught.value) == (
+            "kn (user ann) has changed the split of m to 10 % m-v1, 90 % m-v2, where the rollout left "
+            "75 % m-v1, 25 % m-v2; to begin one from the split as it stands: "
+            f"scalezero rollout m --to {target} --adopt -n shop; to forget that one and leave the split: "
+            "scalezero rollout m --abort -n shop"
+        )
+
+
+@pytest.mark.parametrize("phase", ["warming", "settling", "watching", "halted"])
+def test_one_whose_split_somebody_else_has_set_is_forgotten_and_the_split_stays(phase: Phase) -> None:
+    live = (Share("m-v1", 10), Share("m-v2", 90))
+    state = closing(found(recorded(phase=phase), live), now=9)
+    assert (state.phase, state.split, state.since) == ("forgotten", live, 9)
+    assert state.reason == "the split stays as kn (user ann) has set it"
+    assert opened(found(state, live), "m-v3").stable == live
 
 
 def test_adopting_begins_anew_from_what_stands_whatever_was_recorded() -> None:

@@ -14,7 +14,7 @@ from knative.rollout.record import ANNOTATION, find, parse, render
 from knative.rollout.split import Share, Split
 from tests.rollout.strategies import samples, splits, steps
 
-PHASES: list[Phase] = ["warming", "settling", "watching", "done", "rolled_back", "halted"]
+PHASES: list[Phase] = ["warming", "settling", "watching", "done", "rolled_back", "halted", "forgotten"]
 
 
 @given(

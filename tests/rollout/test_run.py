@@ -5,14 +5,15 @@ from dataclasses import replace
 import pytest
 
 from knative.api.errors import ClusterError, ClusterUnreachable, Forbidden, RefusedByCluster
+from knative.objects import REVISION_LABEL
 from knative.rollout.errors import NoRollout, NoService, RevisionNotReady, SplitChanged, TakenOver
 from knative.rollout.judgement import Limits
 from knative.rollout.machine import State
 from knative.rollout.reading import live_split
-from knative.rollout.record import parse, render
+from knative.rollout.record import ANNOTATION, parse, render
 from knative.rollout.run import Progress, Rollout
-from tests.rollout.cluster import Small
-from tests.rollout.manifests import pod, to
+from tests.rollout.cluster import MANAGED, Small
+from tests.rollout.manifests import pod, revision, to
 from tests.rollout.test_waking import answering
 
 LIMITS = Limits(interval=10, patience=60)
@@ -199,6 +200,51 @@ def test_giving_up_writes_the_split_it_came_from_though_it_is_outrun() -> None:
     assert cluster.live["spec"]["traffic"] == [to("m-v1", 100, tag="v1"), to("m-v2", 0, tag="v2")]
     with pytest.raises(NoRollout):
         hand.rollout.give_up(LIMITS)
+
+
+def halted_and_changed() -> Small:
+    """A halted rollout, whose split somebody else has set since."""
+    cluster = Small()
+    halted = replace(Hand(cluster).plan(), step=0, phase="halted", run="another")
+    cluster.touch([to("m-v1", 15, tag="v1"), {"latestRevision": True, "percent": 85}], {ANNOTATION: render(halted)})
+    return cluster
+
+
+def test_giving_up_where_the_split_is_somebody_elses_ends_the_record_alone() -> None:
+    cluster = halted_and_changed()
+    theirs = cluster.live["spec"]["traffic"]
+    hand = Hand(cluster)
+    assert hand.rollout.give_up(LIMITS).phase == "forgotten"
+    assert [each.get("spec") for each in cluster.applied] == [None]
+    assert cluster.live["spec"]["traffic"] == theirs
+    assert (hand.verbs, hand.said[0].why) == (["forget"], "the split stays as kn (user admin) has set it")
+    with pytest.raises(NoRollout, match=r"forgotten at 15 % m-v1, 85 % m-v2: the split stays as kn"):
+        hand.rollout.give_up(LIMITS)
+    assert Hand(cluster).run().phase == "done"
+
+
+def test_a_split_under_the_own_managers_name_is_named_again_as_it_stands() -> None:
+    """Else the API server would take it away."""
+    cluster = halted_and_changed()
+    cluster.live["metadata"]["managedFields"] = [MANAGED]
+    theirs = cluster.live["spec"]["traffic"]
+    Hand(cluster).rollout.give_up(LIMITS)
+    assert cluster.applied[-1]["spec"]["traffic"] == theirs
+
+
+@pytest.mark.parametrize("end", ["done", "rolled_back"])
+def test_after_one_that_is_over_another_one_needs_no_flags(end: str) -> None:
+    cluster = Small()
+    hand = Hand(cluster)
+    state = hand.plan()
+    if end == "rolled_back":
+        del cluster.revisions["m-v2"]
+    assert hand.rollout.carry_out(state).phase == end
+    cluster.revisions["m-v3"] = revision("m-v3")
+    cluster.pods = [{**pod("pod-3"), "metadata": {"name": "pod-3", "labels": {REVISION_LABEL: "m-v3"}}}]
+    after = Hand(cluster)
+    assert after.rollout.carry_out(after.plan("v3")).phase == "done"
+    assert dict(live_split(cluster.live)) == {"m-v3": 100}
 
 
 def test_a_revision_that_is_not_ready_is_refused_before_anything_is_written() -> None:
