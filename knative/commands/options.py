@@ -3,8 +3,9 @@
 import math
 import os
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import click
 
@@ -19,11 +20,20 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 def files(command: F) -> F:
-    """Add -f, the manifests to read."""
+    """Add the manifests to read: as arguments, or behind -f as kubectl has them. The command has them as `paths`."""
+
+    @wraps(command)
+    def with_paths(*, named: tuple[Path, ...], given: tuple[Path, ...], **others: object) -> object:
+        if not (named or given):
+            raise click.UsageError("Which files? Name a manifest or a folder of them, as PATH or behind -f.")
+        return command(paths=(*given, *named), **others)
+
     kind = click.Path(exists=True, path_type=Path)
-    return click.option(
-        "-f", "--filename", "paths", multiple=True, required=True, type=kind, help="A manifest, or a folder of them."
-    )(command)
+    named = click.option(
+        "-f", "--filename", "named", multiple=True, type=kind, help="A manifest, or a folder of them; the same as PATH."
+    )
+    given = click.argument("given", metavar="[PATH]...", nargs=-1, type=kind)
+    return cast("F", given(named(with_paths)))
 
 
 def output(command: F) -> F:

@@ -1,9 +1,12 @@
 """What the options that verbs share take, and what they refuse."""
 
+from pathlib import Path
+
 import click
 import pytest
+from click.testing import CliRunner
 
-from knative.commands.options import duration
+from knative.commands.options import duration, files
 
 
 @pytest.mark.parametrize(
@@ -26,3 +29,27 @@ def test_a_duration_is_written_as_the_resources_write_it_or_in_plain_seconds(tex
 def test_no_time_too_much_and_what_is_no_duration_are_refused_with_what_would_be_right(text: str) -> None:
     with pytest.raises(click.BadParameter, match=r'expected more than 0 and up to 24h, such as "90s", "1m30s" or 90'):
         duration(text)
+
+
+@click.command()
+@files
+def echo(paths: tuple[Path, ...]) -> None:
+    """Print the paths."""
+    click.echo(" ".join(each.name for each in paths))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "paths"),
+    [(["a"], "a"), (["-f", "a"], "a"), (["a", "b"], "a b"), (["-f", "b", "a", "-f", "a"], "a b a")],
+)
+def test_files_are_named_as_arguments_or_behind_the_flag(tmp_path: Path, arguments: list[str], paths: str) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).touch()
+    spelled = [each if each.startswith("-") else str(tmp_path / each) for each in arguments]
+    assert CliRunner().invoke(echo, spelled).output.split() == paths.split()
+
+
+def test_no_files_are_asked_for() -> None:
+    result = CliRunner().invoke(echo, [])
+    assert result.exit_code == 2
+    assert "Name a manifest or a folder of them, as PATH or behind -f." in result.output
