@@ -71,7 +71,9 @@ def _published(subject: Subject, served: Served, uri: str) -> Iterator[Finding]:
     artifact = subject.facts.artifacts[uri]
     if artifact is None:
         what = f"{served.version.metadata.name}: there is nothing at {uri}"
-        yield ARTIFACT_MISSING.found(what, fix="scalezero publish, which deploy does by itself", where=where)
+        trained = "scalezero publish with the folder, which deploy does by itself"
+        fix = trained if subject.is_trained(served.version) else f"scalezero publish FILE {uri}"
+        yield ARTIFACT_MISSING.found(what, fix=fix, where=where)
     elif artifact.sha256 is None:
         what = f"{served.version.metadata.name}: nobody recorded a digest of {uri}"
         yield ARTIFACT_UNDIGESTED.found(what, fix="publish it with scalezero publish", where=where)

@@ -17,6 +17,7 @@ from knative.checks.rules import findings
 from knative.checks.subject import Subject
 from knative.function.options import Flags, deployment, function_for, handler_for
 from knative.function.placing import in_image
+from knative.function.publishing import TRAINER
 from knative.objects import ref_of
 from knative.resources import BadManifest, ModelVersion, Resources
 from knative.resources.documents import Document, documents
@@ -104,6 +105,7 @@ def subject_of(
         documents={ref_of(document.data): document for document in found if isinstance(document.data, dict)},
         function=function,
         handler=handler,
+        trained=frozenset(each.file for each in found if Path(each.file).with_name(TRAINER).is_file()),
         flags=flags,
     )
     return subject, [refused(fault) for fault in faults]

@@ -51,6 +51,7 @@ class Subject:
     documents: Mapping[Ref, Document] = field(default_factory=dict)
     function: FunctionFile | None = None
     handler: Path | None = None  # the author's main.py beside the manifests
+    trained: Collection[str] = ()  # the files of manifests that have a train.py beside them
     flags: Flags = field(default_factory=Flags)
     facts: Facts = Facts()
 
@@ -82,6 +83,11 @@ class Subject:
                 yield Served(version, config, settings_of(version, config, self.options))
             except BadSetting:
                 continue  # artifacts.py tells it
+
+    def is_trained(self, version: ModelVersion) -> bool:
+        """Tell whether a train.py lies beside the version's manifest."""
+        document = self.documents.get(Ref(version.kind, version.metadata.name))
+        return document is not None and document.file in self.trained
 
     def lacks_keys(self) -> bool:
         """Tell whether models come from S3, and nothing says with which keys."""

@@ -6,7 +6,7 @@ returns its `path` and its `metrics` on held-out data.
 
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -50,10 +50,25 @@ def publish_function(
 
     Says one line for each step. Raises `BadManifest`, `TrainingFailed`, `AlreadyPublished`, and what `publish` raises.
     """
+    versions = read_resources(folder / MANIFEST).model_versions
+    if not (folder / TRAINER).is_file():
+        _refuse_missing(folder, versions, only_missing=only_missing)
     return tuple(
         _publish_version(folder, version, only_missing=only_missing, overwrite=overwrite, say=say)
-        for version in read_resources(folder / MANIFEST).model_versions
+        for version in versions
     )
+
+
+def _refuse_missing(folder: Path, versions: Sequence[ModelVersion], *, only_missing: bool) -> None:
+    """Name what nothing trains, all of it before anything is done. Raises `TrainingFailed`."""
+    uris = [version.spec.storage.uri(folder) for version in versions]
+    missing = [uri for uri in uris if not (only_missing and find(uri))]
+    if missing:
+        by_hand = ", ".join(f"scalezero publish FILE {uri}" for uri in missing)
+        reason = (
+            f"there is no such file; write one with train(version, out), or publish a model that you have: {by_hand}"
+        )
+        raise TrainingFailed(folder / TRAINER, reason)
 
 
 def _publish_version(

@@ -253,6 +253,10 @@ def test_the_registry_tells_the_size_and_what_is_missing(
     publish(model, "s3://checked/payment-model-v1.onnx", metadata={})
     found = {each.code: each for each in report(folder, find=find).findings}
     assert found["artifact-missing"].what == "payment-model-v2: there is nothing at s3://checked/payment-model-v2.onnx"
+    assert found["artifact-missing"].fix == "scalezero publish FILE s3://checked/payment-model-v2.onnx"
+    (folder / "train.py").touch()
+    fixes = {each.code: each.fix for each in report(folder, find=find).findings}
+    assert fixes["artifact-missing"] == "scalezero publish with the folder, which deploy does by itself"
     assert found["cache-below-model"].what.startswith("payment-model-v1: its model has 1Mi")
 
 

@@ -98,19 +98,37 @@ def test_training_to_other_bytes_is_refused_unless_overwriting(folder: Path) -> 
 @pytest.mark.parametrize(
     ("trainer", "reason"),
     [
-        (None, r"there is no such file; expected one with train\(version, out\)"),
         ("x = 1", r"it has no function train\(version, out\)"),
         ("import no_such_library", r"No module named 'no_such_library'; pip install 'scalezero\[train\]'"),
         ("def train(version, out): return 1 / 0", "ZeroDivisionError: division by zero"),
         ("def train(", "SyntaxError"),
     ],
 )
-def test_a_trainer_that_fails_is_told_with_its_file(folder: Path, trainer: str | None, reason: str) -> None:
-    (folder / "train.py").unlink()
-    if trainer is not None:
-        (folder / "train.py").write_text(trainer)
+def test_a_trainer_that_fails_is_told_with_its_file(folder: Path, trainer: str, reason: str) -> None:
+    (folder / "train.py").write_text(trainer)
     with pytest.raises(TrainingFailed, match=rf"train\.py: .*{reason}"):
         publish_function(folder, say=lambda _: None)
+
+
+def test_without_a_trainer_all_that_is_missing_is_told_first_with_both_ways_out(folder: Path) -> None:
+    (folder / "train.py").unlink()
+    lines: list[str] = []
+    with pytest.raises(
+        TrainingFailed, match=r"train\.py: there is no such file; write one with train\(version"
+    ) as told:
+        publish_function(folder, say=lines.append)
+    for major in (1, 2):
+        assert f"scalezero publish FILE {folder / 'published' / f'add-v{major}.onnx'}" in told.value.message
+    assert lines == []
+
+
+def test_without_a_trainer_what_is_there_is_no_obstacle(folder: Path) -> None:
+    publish_function(folder, say=lambda _: None)
+    (folder / "train.py").unlink()
+    assert not any(each.uploaded for each in publish_function(folder, only_missing=True, say=lambda _: None))
+    (folder / "published" / "add-v2.onnx").unlink()
+    with pytest.raises(TrainingFailed, match=r"FILE [^,]*add-v2\.onnx$"):
+        publish_function(folder, only_missing=True, say=lambda _: None)
 
 
 def test_a_folder_without_resources_is_told(tmp_path: Path) -> None:
