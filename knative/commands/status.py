@@ -8,12 +8,15 @@ from datetime import UTC, datetime
 import click
 
 from knative.api.client import Cluster
+from knative.api.errors import ObjectMissing
 from knative.commands import options
 from knative.commands.output import answer, table
 from knative.deploying.report import Model, Revision, look, models
+from knative.manifests.names import MANAGED_BY, MANAGER
 from knative.objects import Manifest
 from knative.rollout.errors import BadRecord
 from knative.rollout.record import find
+from runtime.errors import BadSetting
 
 _COLUMNS = ("REVISION", "VERSION", "TRAFFIC", "TAGS", "STATE", "PODS", "IMAGE", "AGE")
 _AGES = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
@@ -24,10 +27,16 @@ _AGES = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 @options.cluster
 @options.output
 def command(model: str | None, namespace: str | None, context: str | None, form: str) -> None:
-    """Print MODEL, or all models that scalezero deployed; 1 where one of them is not Ready."""
+    """Print MODEL, or all models that scalezero deployed; 1 where one of them is not Ready.
+
+    A model is Ready where all of its traffic is served: what gets none may have failed, and is told all the same.
+    """
     cluster = Cluster(context=context, namespace=namespace)
     cluster.see_namespace()
-    seen = look(cluster, model)
+    try:
+        seen = look(cluster, model)
+    except ObjectMissing as error:
+        raise BadSetting("MODEL", value=model, allowed=_there(cluster)) from error
     found = models(seen)
     rollouts = {each["metadata"]["name"]: rollout_of(each) for each in seen.services}
     if form != "table":
@@ -40,6 +49,13 @@ def command(model: str | None, namespace: str | None, context: str | None, form:
         for each in found:
             show(each, rollouts[each.name], now=datetime.now(UTC))
     sys.exit(0 if all(each.is_ready for each in found) else 1)
+
+
+def _there(cluster: Cluster) -> str:
+    """Say which models there are instead."""
+    names = [each["metadata"]["name"] for each in cluster.list("Service", labels={MANAGED_BY: MANAGER})]
+    place = f"namespace {cluster.namespace} of {cluster.context}"
+    return f"a model of {place}, which has {', '.join(names)}" if names else f"none, as {place} has no models"
 
 
 def rollout_of(service: Manifest) -> dict[str, object] | None:

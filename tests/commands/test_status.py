@@ -1,12 +1,19 @@
 """How a model stands, as a person reads it."""
 
+import json
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from knative.commands.status import age, rollout_of, show
 from knative.deploying.report import Model, Revision, Split
 from knative.objects import Manifest
+from runtime.cli import scalezero
+from tests.api.test_client import cluster, status
+from tests.api.test_connection import send
 
 NOW = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)
 MODEL = Model(
@@ -76,6 +83,31 @@ def test_a_model_is_told_with_all_that_is_wrong_with_it(capsys: pytest.CaptureFi
         "rollout phase: halted to: m-v2",
         "",
     ]
+
+
+@pytest.mark.parametrize(
+    ("there", "sentence"),
+    [
+        (("a", "b"), "a model of namespace shop of mine, which has a, b"),
+        ((), "none, as namespace shop of mine has no models"),
+    ],
+)
+def test_a_model_that_is_not_there_is_told_with_those_that_are(
+    tmp_path: Path, there: tuple[str, ...], sentence: str
+) -> None:
+    services = json.dumps({"metadata": {"resourceVersion": "7"}, "items": [{"metadata": {"name": n}} for n in there]})
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        if request.path.endswith("/services/nope"):
+            send(request, 404, status(404, "NotFound", name="nope", kind="services"))
+        else:
+            send(request, 200, services.encode())
+
+    with cluster(tmp_path, answer):
+        environ = {"KUBECONFIG": str(tmp_path / "kubeconfig")}
+        result = CliRunner().invoke(scalezero, ["status", "nope"], env=environ)
+    assert result.exit_code == 2
+    assert result.output == f"scalezero: MODEL='nope': expected {sentence}\n"
 
 
 def service(**annotations: str) -> Manifest:
