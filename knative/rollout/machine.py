@@ -40,6 +40,7 @@ class State:
     step: int = -1  # the one that stands, as an index; -1: none yet
     phase: Phase = "warming"
     since: float = 0.0  # when the phase began, in seconds of the epoch
+    judged: int = 0  # how many of the steps that are behind had requests enough to be judged by
     others: Sample = NOTHING  # what the other revisions answered in the steps before this one
     reason: str = ""  # why it was rolled back or halted
     run: str = ""  # which command carries it out
@@ -86,6 +87,19 @@ class Decision(NamedTuple):
         return self.verb not in {"warm", "wait"}
 
 
+class Verdict(NamedTuple):
+    """What a step that went its way had to be judged by, beside its pods' crashes."""
+
+    percent: int
+    requests: int  # of the target
+    needed: int
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether that were enough."""
+        return self.requests >= self.needed
+
+
 class Stage(NamedTuple):
     """One line of a schedule."""
 
@@ -123,6 +137,13 @@ def forget(state: State, *, live: Split, changed_by: str, now: float) -> State:
     """End it at a person's word, and leave the split that somebody else has set: that one is what it ends at."""
     reason = f"the split stays as {changed_by} has set it"
     return replace(state, stable=live, step=-1, phase="forgotten", since=now, reason=reason)
+
+
+def verdict(state: State, verb: Verb, new: Sample) -> Verdict | None:
+    """Say what the step that stands had to be judged by, where `verb` leads past it; else None."""
+    if state.step < 0 or verb not in {"shift", "finish"}:
+        return None
+    return Verdict(state.steps[state.step], new.requests, state.limits.min_requests)
 
 
 def schedule(state: State) -> tuple[Stage, ...]:
@@ -176,14 +197,21 @@ def _watching(state: State, facts: Facts) -> Decision:
     if facts.now - state.since < state.limits.interval:
         return Decision("wait", state)
     if state.step == len(state.steps) - 1:
-        return _over("done", state, facts, "")
+        return _over("done", _counted(state, "finish", facts), facts, "")
     return _warming(replace(state, phase="warming", since=facts.now), facts)
 
 
 def _shift(state: State, facts: Facts) -> Decision:
     others = state.others.plus(facts.old)._replace(crashes=0)  # crashes are counted by the step
-    ahead = replace(state, step=state.step + 1, phase="settling", since=facts.now, others=others)
+    ahead = replace(
+        _counted(state, "shift", facts), step=state.step + 1, phase="settling", since=facts.now, others=others
+    )
     return Decision("shift", ahead)
+
+
+def _counted(state: State, verb: Verb, facts: Facts) -> State:
+    found = verdict(state, verb, facts.new)
+    return replace(state, judged=state.judged + 1) if found and found.is_judged else state
 
 
 def _failed(state: State, facts: Facts, reason: str) -> Decision:

@@ -24,6 +24,7 @@ def render(state: State) -> str:
             "steps": state.steps,
             "behind": state.behind,
             "step": state.step,
+            "judged": state.judged,
             "phase": state.phase,
             "since": round(state.since, 3),
             "reason": state.reason,
@@ -65,6 +66,7 @@ def _state(fields: Mapping[str, Any]) -> State:
         steps=tuple(int(each) for each in fields["steps"]),
         behind=tuple(int(each) for each in fields.get("behind", ())),  # older records lack it
         step=int(fields["step"]),
+        judged=int(fields.get("judged", 0)),
         phase=fields["phase"],
         since=float(fields["since"]),
         reason=str(fields["reason"]),

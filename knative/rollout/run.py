@@ -1,8 +1,4 @@
-"""A rollout carried out: look, decide, act, and again. The record and the split are written in one request.
-
-The write is a server-side apply of the traffic and the annotation alone, under a field manager of its own and with the
-resourceVersion that was looked at: the template is nobody's business here, and who was faster is noticed.
-"""
+"""A rollout carried out: look, decide, act, and again."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -12,18 +8,18 @@ from uuid import uuid4
 
 from knative.api.client import Cluster
 from knative.api.errors import ClusterError, ClusterUnreachable, Forbidden, Outrun
-from knative.objects import SERVICE_LABEL, SERVING, Manifest, Ref
+from knative.objects import SERVICE_LABEL, Manifest, Ref
 from knative.rollout import reading, record
 from knative.rollout.errors import NoService, RevisionNotReady, TakenOver, is_away
 from knative.rollout.judgement import NOTHING, Limits, Sample
-from knative.rollout.machine import ENDS, Decision, Facts, State, Verb, decide
+from knative.rollout.machine import ENDS, Decision, Facts, State, Verb, Verdict, decide, verdict
 from knative.rollout.opening import Found, closing, opening, progress, refuse_changed
 from knative.rollout.reading import Condition
 from knative.rollout.split import Split, is_same, told
 from knative.rollout.waking import wake
 from knative.rollout.watch import Watch
+from knative.rollout.writing import write
 
-MANAGER: Final = "scalezero-rollout"
 _PAUSE: Final = 2.0  # s between two looks
 _SOON: Final = 0.5  # s while the Route is about to take a split
 _MUTE: Final = "its pods tell no metrics: only their readiness and their crashes are watched"
@@ -39,6 +35,9 @@ class Progress(NamedTuple):
     why: str
     new: Sample = NOTHING  # what the step showed until then
     old: Sample = NOTHING
+    verdict: Verdict | None = None  # of the step that this leads past
+    judged: int = 0  # steps, of those behind
+    steps: int = 0  # all of them
 
 
 Say = Callable[[Progress], None]
@@ -119,10 +118,19 @@ class Rollout:
             state = closing(self._found(service, adopt=False), now=self._clock())
             state = self.state = replace(state, run=uuid4().hex, limits=limits)
             try:
-                self._write(service, state)
+                write(self._cluster, service, state)
             except Outrun:
                 continue
-            self._say(Progress(self._clock(), ENDS[state.phase], state.split, state.reason))
+            self._say(
+                Progress(
+                    self._clock(),
+                    ENDS[state.phase],
+                    state.split,
+                    state.reason,
+                    judged=state.judged,
+                    steps=len(state.steps),
+                )
+            )
             self._await_route(state)
             return state
 
@@ -145,7 +153,7 @@ class Rollout:
             service = self._service()
             refuse_changed(self._found(service, adopt=True), state, target=state.target)
             try:
-                self._write(service, state)
+                write(self._cluster, service, state)
             except Outrun:
                 continue
             return state
@@ -155,22 +163,24 @@ class Rollout:
         if (recorded := record.find(service)) is None or recorded.run != state.run:
             raise TakenOver(self._model, now=progress(recorded) if recorded else "its record is gone")
         if recorded.step != state.step or recorded.phase in ENDS:  # our own write, whose answer was lost
-            return self._landed(replace(recorded, limits=state.limits))
+            return self._landed(state, replace(recorded, limits=state.limits))
         facts = self._facts(service, state)
         decision = decide(state, facts)
         if decision.is_written:
             try:
-                self._write(service, decision.state)
+                write(self._cluster, service, decision.state)
             except Outrun:
                 return state  # looked at again
-        self._tell(decision, facts)
+        self._tell(state, decision, facts)
         self._act(decision, service)
         return decision.state
 
-    def _landed(self, state: State) -> State:
+    def _landed(self, before: State, after: State) -> State:
+        """Tell what was decided at the last look: the watch still has its numbers."""
+        decision = Decision(ENDS.get(after.phase, "shift"), after, after.reason)
+        self._report(before, decision, at=self._clock(), split=after.split)
         self._watch = Watch(self._cluster)
-        self._say(Progress(self._clock(), ENDS.get(state.phase, "shift"), state.split, state.reason))
-        return state
+        return after
 
     def _act(self, decision: Decision, service: Manifest) -> None:
         """Do what takes time."""
@@ -219,25 +229,6 @@ class Rollout:
                 raise
         self._sleep(max(0.0, _SOON - (self._clock() - began)))
 
-    def _write(self, service: Manifest, state: State) -> None:
-        """Write the record, and the split with it."""
-        metadata = service["metadata"]
-        self._cluster.apply(
-            {
-                "apiVersion": SERVING,
-                "kind": "Service",
-                "metadata": {
-                    "name": metadata["name"],
-                    "namespace": metadata["namespace"],
-                    "resourceVersion": metadata["resourceVersion"],
-                    "annotations": {record.ANNOTATION: record.render(state)},
-                },
-                **_spec(service, state),
-            },
-            manager=MANAGER,
-            force=True,
-        )
-
     def _await_route(self, state: State) -> None:
         """Wait until the Route has taken the last split, so that who asks next finds it so."""
         ends = self._clock() + state.limits.patience
@@ -252,25 +243,19 @@ class Rollout:
                     return
             self._sleep(_SOON)
 
-    def _tell(self, decision: Decision, facts: Facts) -> None:
+    def _tell(self, state: State, decision: Decision, facts: Facts) -> None:
         """Tell what happened, and what is waited for once."""
         why = _MUTE if decision.verb == "shift" and self._watch.is_mute else decision.why
         line = f"{decision.verb} {why} {told(decision.state.split)}"
         if decision.is_written or (why and line != self._told):
             split = facts.live if decision.verb == "halt" else decision.state.split
-            self._say(Progress(facts.now, decision.verb, split, why, facts.new, facts.old))
+            self._report(state, decision._replace(why=why), at=facts.now, split=split)
         self._told = line
 
-
-def _spec(service: Manifest, state: State) -> Manifest:
-    """Give the split to write. One that somebody else has written stays theirs, and is not even named.
-
-    Unless it was written under this field manager's name: what a manager no longer names, the API server takes away.
-    """
-    halted = state.phase == "halted" and not is_same(reading.live_split(service), state.split)
-    if not halted and state.phase != "forgotten":
-        return {"spec": {"traffic": reading.traffic(service, state.split)}}
-    return {"spec": {"traffic": service["spec"]["traffic"]}} if MANAGER in reading.writers(service) else {}
+    def _report(self, before: State, decision: Decision, *, at: float, split: Split) -> None:
+        verb, after, new = decision.verb, decision.state, self._watch.new
+        found, steps = verdict(before, verb, new), len(after.steps)
+        self._say(Progress(at, verb, split, decision.why, new, self._watch.old, found, after.judged, steps))
 
 
 def _reason(state: State, ready: Condition, route: Condition) -> str:

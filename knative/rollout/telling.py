@@ -7,7 +7,7 @@ from typing import Final
 
 from knative.resources.documents import text_of
 from knative.rollout.judgement import Sample, percentile
-from knative.rollout.machine import State, schedule
+from knative.rollout.machine import State, Verdict, schedule
 from knative.rollout.run import Progress
 from knative.rollout.split import Split, percent_of, told
 
@@ -28,6 +28,9 @@ def line(progress: Progress) -> str:
     parts = [f"{at}  {_WORDS[progress.verb]:<11}  {told(progress.split)}", progress.why]
     if progress.verb != "wait" and (progress.new.requests or progress.old.requests):
         parts.append(f"until now it answered {_shown(progress.new)}, the others {_shown(progress.old)}")
+    parts.insert(2, _judged(progress.verdict) if progress.verdict else "")
+    if progress.verb == "finish":
+        parts.append(f"{progress.judged} of {progress.steps} steps judged")
     return "; ".join(part for part in parts if part)
 
 
@@ -40,6 +43,9 @@ def values(progress: Progress) -> dict[str, object]:
         "why": progress.why,
         "target": _measured(progress.new),
         "others": _measured(progress.old),
+        "step": _verdict(progress.verdict) if progress.verdict else None,
+        "judgedSteps": progress.judged,
+        "steps": progress.steps,
     }
 
 
@@ -73,6 +79,21 @@ def schedule_lines(state: State) -> list[str]:
 def schedule_values(state: State) -> list[dict[str, object]]:
     """Write a schedule for a program."""
     return [{"afterSeconds": stage.after, "split": _split(stage.split)} for stage in schedule(state)]
+
+
+def _judged(verdict: Verdict) -> str:
+    if verdict.is_judged:
+        return f"{verdict.percent} % judged by {verdict.requests} requests"
+    return f"{verdict.percent} % not judged: {verdict.requests} of {verdict.needed} requests"
+
+
+def _verdict(verdict: Verdict) -> dict[str, object]:
+    return {
+        "percent": verdict.percent,
+        "judged": verdict.is_judged,
+        "requests": verdict.requests,
+        "neededRequests": verdict.needed,
+    }
 
 
 def _after(seconds: float) -> str:

@@ -8,7 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from knative.rollout.judgement import NOTHING, Limits, Sample
-from knative.rollout.machine import Decision, Facts, Phase, State, abort, begin, decide, resume, schedule
+from knative.rollout.machine import (
+    Decision,
+    Facts,
+    Phase,
+    State,
+    Verdict,
+    abort,
+    begin,
+    decide,
+    resume,
+    schedule,
+    verdict,
+)
 from knative.rollout.record import parse, render
 from knative.rollout.split import Share, Split, is_same, percent_of
 from runtime.errors import BadSetting
@@ -162,6 +174,21 @@ def test_a_rollout_with_good_weather_takes_each_step_once_and_an_interval_each()
 
 def test_no_requests_are_no_evidence_and_the_time_passes() -> None:
     assert list(course(started(), lambda _: Weather(new=NOTHING, old=NOTHING)))[-1].verb == "finish"
+
+
+@pytest.mark.parametrize(("requests", "judged"), [(19, 0), (20, 4)])
+def test_each_step_with_requests_enough_counts_as_judged_once(requests: int, judged: int) -> None:
+    """Not what the target answered before the first shift, nor at each look."""
+    decisions = list(course(started(), lambda _: Weather(new=Sample(requests, 0), after=7)))
+    assert decisions[-1].verb == "finish"
+    assert decisions[-1].state.judged == judged
+
+
+def test_a_verdict_is_of_the_step_that_is_gone_past() -> None:
+    first = replace(started(), step=0, phase="watching")
+    assert verdict(first, "shift", Sample(7, 0)) == Verdict(5, 7, 20)
+    assert verdict(first, "roll_back", Sample(7, 0)) is None  # its reason says it all
+    assert verdict(started(), "shift", FINE) is None
 
 
 def test_it_warms_before_the_first_shift_and_again_where_the_pods_have_gone() -> None:

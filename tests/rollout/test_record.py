@@ -42,8 +42,9 @@ def test_a_record_is_small_and_plain_json() -> None:
     assert json.loads(text)["from"] == {"m-v1": 100}
 
 
-def test_a_record_from_before_skipped_steps_were_kept_is_read() -> None:
-    assert parse(lacking("behind")) == state()
+@pytest.mark.parametrize("field", ["behind", "judged"])
+def test_a_record_from_before_a_field_was_kept_is_read(field: str) -> None:
+    assert parse(lacking(field)) == state()
 
 
 def state() -> State:

@@ -8,7 +8,7 @@ import yaml
 
 from knative.rollout import telling
 from knative.rollout.judgement import Limits, Sample
-from knative.rollout.machine import begin
+from knative.rollout.machine import Verdict, begin
 from knative.rollout.run import Progress
 from knative.rollout.split import Share, split_from
 
@@ -32,6 +32,32 @@ def test_a_line_says_what_happened_why_and_what_the_step_showed() -> None:
     assert telling.line(WARM)[8:] == "  warming      95 % m-v1, 5 % m-v2; it has no pod that takes requests yet"
 
 
+@pytest.mark.parametrize(
+    ("verdict", "said"),
+    [
+        (Verdict(5, 7, 20), "5 % not judged: 7 of 20 requests"),
+        (Verdict(5, 20, 20), "5 % judged by 20 requests"),
+    ],
+)
+def test_a_step_that_is_gone_past_is_told_with_whether_it_was_judged(verdict: Verdict, said: str) -> None:
+    assert f"5 % m-v2; {said}; until now" in telling.line(SHIFT._replace(verdict=verdict))
+    step = telling.values(SHIFT._replace(verdict=verdict))["step"]
+    assert step == {
+        "percent": 5,
+        "judged": verdict.requests == 20,
+        "requests": verdict.requests,
+        "neededRequests": 20,
+    }
+
+
+def test_at_the_end_it_is_told_how_many_steps_were_judged() -> None:
+    done = SHIFT._replace(verb="finish", verdict=Verdict(100, 0, 20), judged=1, steps=4)
+    assert "; 100 % not judged: 0 of 20 requests; " in telling.line(done)
+    assert telling.line(done).endswith("; 1 of 4 steps judged")
+    values = telling.values(done)
+    assert (values["judgedSteps"], values["steps"]) == (1, 4)
+
+
 def test_a_wait_is_told_without_numbers_that_have_only_begun() -> None:
     assert "answered" not in telling.line(SHIFT._replace(verb="wait", why="the Route has not taken it yet"))
 
@@ -44,6 +70,9 @@ def test_a_program_gets_plain_values() -> None:
         "why": "",
         "target": {"requests": 100, "errors": 1, "restarts": 0, "p95Seconds": 0.0095},
         "others": {"requests": 5, "errors": 0, "restarts": 2, "p95Seconds": None},
+        "step": None,
+        "judgedSteps": 0,
+        "steps": 0,
     }
     text = telling.written(telling.values(SHIFT), "json")
     assert json.loads(text) == expected
