@@ -13,6 +13,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+import orjson
+
 from runtime.errors import DeadlineExceeded, FunctionFailed, InvalidInput, QueueFull, ScalezeroError
 from runtime.frontends import status
 from runtime.frontends.http import Headers, Message, Receive, Request, Scope, Send
@@ -24,12 +26,14 @@ if TYPE_CHECKING:
 
     import flask
     from a2wsgi import WSGIMiddleware
+    from werkzeug.exceptions import InternalServerError
 
 P = ParamSpec("P")
 R = TypeVar("R")
 NAME = "function"  # as the measurements call it
 _log = logging.getLogger("scalezero.function")
 _ASCII = 0x7F  # the last of it
+_CRASHED = HTTPStatus.INTERNAL_SERVER_ERROR.value
 _RETRY_AFTER = 1  # seconds
 _LEFT = "scalezero.left"  # in a call's scope: the future that is done once its caller has left
 
@@ -132,7 +136,26 @@ def _flask_application(target: str, source: Path) -> "flask.Flask":
         message = f"{target!r} is a function of functions_framework.aio; expected a plain one, not asynchronous"
         raise TypeError(message)
     made.register_error_handler(ScalezeroError, answer)
+    if functions_framework.crash_handler in made.error_handler_spec[None][_CRASHED].values():  # not the author's own
+        made.register_error_handler(_CRASHED, _crashed)
     return made
+
+
+def _crashed(error: "InternalServerError") -> "flask.Response":
+    """What the function's own fault is told as: by its type alone. Flask has logged it with its traceback.
+
+    A function that aborts with 500 means that; its answer stays what functions-framework makes of it.
+    """
+    import flask
+    import functions_framework
+
+    cause = error.original_exception
+    if cause is None:
+        return flask.make_response(functions_framework.crash_handler(error))  # type: ignore[no-untyped-call]
+    name = type(cause).__name__
+    message = f"the function raised {name}; the server's log has the details"
+    document = status.error_document("internal", message, {"exception": name})
+    return flask.Response(orjson.dumps(document), _CRASHED, content_type="application/json")
 
 
 def _until_left(application: "WSGIApplication") -> "WSGIApplication":

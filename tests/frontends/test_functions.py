@@ -72,6 +72,50 @@ def large(request):
 """
 
 
+ABORTING = """
+import flask
+import functions_framework
+
+class Teapot(Exception):
+    pass
+
+@functions_framework.errorhandler(Teapot)
+def answer_teapot(error):
+    return "the author's own answer", 418
+
+def handle(request):
+    if request.path == "/404":
+        flask.abort(404, "not here")
+    if request.path == "/500":
+        flask.abort(500, "as meant")
+    if request.path == "/returned":
+        return "mine", 500
+    if request.path == "/caught":
+        raise Teapot
+    return 7
+"""
+OWN_HANDLER = """
+import functions_framework
+
+@functions_framework.errorhandler(500)
+def answer_all(error):
+    return f"handled by the author: {error.original_exception}", 500
+
+def handle(request):
+    return {}["amount"]
+"""
+
+
+@pytest.fixture(scope="module")
+def aborting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A function that answers faults itself."""
+    folder = tmp_path_factory.mktemp("aborting")
+    (folder / "main.py").write_text(ABORTING)
+    models.doubling(folder / "m.onnx")
+    with serving(folder, folder / "m.onnx", FUNCTION_SOURCE=str(folder / "main.py")) as served:
+        yield served
+
+
 @pytest.fixture(scope="module")
 def payment_model(s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The URI of payment-model 2.0.0 on the real S3."""
@@ -211,9 +255,44 @@ def test_a_refusal_before_the_function_is_counted_as_its_own(tmp_path: Path, mai
 
 def test_an_authors_own_fault_is_500_and_ends_nothing(tmp_path: Path, main: Path) -> None:
     with serving(tmp_path, tmp_path / "m.onnx", FUNCTION_SOURCE=str(main), FUNCTION_TARGET="broken") as served:
-        assert post(served, {}).status_code == 500
+        response = post(served, {})
+        error = error_of(response, 500)
         assert served.predict([1, 2]).status_code == 200
-        assert "the author's own fault" in served.log.read_text()
+        logged = served.log.read_text()
+    assert (error["code"], error["details"]) == ("internal", {"exception": "RuntimeError"})
+    assert "RuntimeError" in error["message"]
+    assert "the author's own fault" not in response.text
+    assert "the author's own fault" in logged
+    assert "Traceback" in logged
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("/404", (404, "not here")),
+        ("/500", (500, "as meant")),
+        ("/returned", (500, "mine")),
+        ("/caught", (418, "the author's own answer")),
+    ],
+)
+def test_what_a_function_answers_or_aborts_with_stays_as_it_is(
+    aborting: Served, path: str, told: tuple[int, str]
+) -> None:
+    response = post(aborting, {}, path)
+    assert response.status_code == told[0]
+    assert told[1] in response.text
+    assert not response.headers["content-type"].startswith("application/json")
+
+
+def test_an_answer_of_a_kind_that_flask_takes_not_is_the_functions_fault(aborting: Served) -> None:
+    assert error_of(post(aborting, {}, "/number"), 500)["details"] == {"exception": "TypeError"}
+
+
+def test_an_authors_own_handler_of_faults_answers_them(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(OWN_HANDLER)
+    with serving(tmp_path, models.doubling(tmp_path / "m.onnx"), FUNCTION_SOURCE=str(tmp_path / "main.py")) as served:
+        response = post(served, {})
+    assert (response.status_code, response.text) == (500, "handled by the author: 'amount'")
 
 
 @pytest.mark.parametrize(
