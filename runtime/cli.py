@@ -159,7 +159,7 @@ def _publish(target: Path, uri: str | None) -> None:
         publish_function(target, only_missing=True, say=click.echo)
         return
     if not uri:
-        raise BadSetting("URI", value="", allowed="where to publish the file, such as s3://models/model-v1.onnx")
+        raise BadSetting("URI", value=None, allowed="where to publish the file, such as s3://models/model-v1.onnx")
     from runtime.model.session import Session
     from runtime.registry import publish
 

@@ -241,10 +241,11 @@ class InvalidModel(ModelUnavailable):
 
 
 class BadSetting(ScalezeroError):
-    """A setting or a manifest field has a value that is not allowed."""
+    """A setting or a manifest field has a value that is not allowed, or has none: `value` is None then."""
 
     code = "bad_setting"
     lasting = True
 
     def __init__(self, name: str, *, value: object, allowed: str) -> None:
-        super().__init__(f"{name}={value!r}: expected {allowed}", name=name, value=value, allowed=allowed)
+        came = f"{name}: not given; " if value is None else f"{name}={value!r}: "
+        super().__init__(f"{came}expected {allowed}", name=name, value=value, allowed=allowed)

@@ -52,7 +52,9 @@ def _check_places(settings: Settings) -> None:
     if uri and isinstance(place := parse_uri(uri), Path) and not place.is_file():
         raise BadSetting("SCALEZERO_MODEL_URI", value=uri, allowed="an ONNX file or a function's folder that is there")
     if not uri and not source:
-        raise BadSetting("SCALEZERO_MODEL_URI", value="", allowed="a model to serve, or a function in FUNCTION_SOURCE")
+        raise BadSetting(
+            "SCALEZERO_MODEL_URI", value=None, allowed="a model to serve, or a function in FUNCTION_SOURCE"
+        )
 
 
 class Service:

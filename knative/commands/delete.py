@@ -35,7 +35,7 @@ def command(
 ) -> None:
     """Delete MODEL with its splits, or what the files of -f declare; only what scalezero made, and wait until gone."""
     if (model is None) == (not paths):
-        raise BadSetting("delete", value=model or "nothing", allowed="the name of a model, or -f with its files")
+        raise BadSetting("MODEL", value=model, allowed="the name of a model, or -f with its files, and not both")
     cluster = Cluster(context=context, namespace=namespace)
     if model is None:
         cluster, refs = _declared(cluster, paths, namespace)

@@ -78,7 +78,7 @@ def command(  # noqa: PLR0913 - each is a flag of its own
     rolled back or halted, or another command has taken it over.
     """
     if (to is None) != abort:
-        raise BadSetting("--to", value=to or "nothing", allowed="a revision to go to, or --abort, and not both")
+        raise BadSetting("--to", value=to, allowed="a revision to go to, or --abort, and not both")
     rollout = Rollout(Cluster(context=context, namespace=namespace), model, say=lambda event: _say(event, form))
     within = _limits_of(**limits)
     if to is None:

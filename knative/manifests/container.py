@@ -12,7 +12,7 @@ from runtime.settings import Settings
 def container(settings: Settings, options: Deployment) -> Manifest:
     """Write the container. Raises `BadSetting` where no image is known."""
     if options.image is None:
-        raise BadSetting("image", value="nothing", allowed="the image of the runtime: --image, or `image` in func.yaml")
+        raise BadSetting("image", value=None, allowed="the image of the runtime: --image, or `image` in func.yaml")
     return {
         "name": names.CONTAINER,
         "image": options.image,
