@@ -8,6 +8,7 @@ import click
 from knative.api.client import Cluster
 from knative.commands import options
 from knative.commands.options import F
+from knative.resources import durations
 from knative.rollout import opening, telling
 from knative.rollout.errors import TakenOver
 from knative.rollout.judgement import Limits
@@ -29,9 +30,9 @@ def _steps(_context: click.Context, _option: click.Parameter, text: str | None) 
 
 def _limits(command: F) -> F:
     """Add how long a step lasts, what it may show, and what happens when it shows more."""
-    seconds, share = click.FloatRange(min=0, min_open=True), click.FloatRange(0, 1)
-    text = "Seconds that a step is watched."
-    command = click.option("--interval", type=seconds, default=_USUAL.interval, show_default=True, help=text)(command)
+    text, usual = "How long a step is watched.", durations.written(_USUAL.interval)
+    command = click.option("--interval", type=options.duration, default=usual, show_default=True, help=text)(command)
+    share = click.FloatRange(0, 1)
     text = "Share of failed requests it may have on top of the others'."
     command = click.option("--max-error-rate", type=share, default=_USUAL.max_error_rate, show_default=True, help=text)(
         command
