@@ -9,7 +9,7 @@ from typing import Final
 
 from knative.checks.finding import Finding, error, warning
 from knative.checks.subject import Subject
-from knative.function.placing import REMEDY, without_place
+from knative.function.placing import FUNCTIONS
 from knative.manifests import capacity
 from knative.manifests.names import CACHE_PATH
 from knative.resources import ModelVersion
@@ -32,7 +32,12 @@ LIVE, READY = "/healthz/live", "/healthz/ready"
 def check(subject: Subject) -> Iterator[Finding]:
     """Compare func.yaml with the resources and with what is rendered."""
     if subject.handler is not None and subject.options.runtime.function_source is None:
-        yield FUNCTION_NOT_SERVED.found(without_place(subject.handler).message, fix=REMEDY)
+        what = f"{subject.handler} is in no folder of {FUNCTIONS}/, all of which the image holds"
+        fix = (
+            f"put it under {FUNCTIONS}/ and build an image that has it (scripts/image --tag ...), or name its path in "
+            "an image of your own as FUNCTION_SOURCE in func.yaml"
+        )
+        yield FUNCTION_NOT_SERVED.found(what, fix=fix)
     if subject.function is not None:
         function = subject.function.function
         yield from _model(subject, function)

@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
-from knative.checks.finding import Finding, advice, error, warning
+from knative.checks.finding import Finding, advice, came, error, warning
 from knative.checks.subject import Served, Subject
 from knative.importing.files import SECRET
 from knative.manifests.environment import settings_of
@@ -61,7 +61,7 @@ def _out_of_reach(subject: Subject) -> Iterator[Finding]:
             settings_of(version, None, subject.options)
         except BadSetting as fault:
             where = subject.place(version, "spec", "storage", "path")
-            yield ARTIFACT_OUT_OF_REACH.found(fault.message, fix=f"use {fault.details['allowed']}", where=where)
+            yield ARTIFACT_OUT_OF_REACH.found(came(fault), fix=f"use {fault.details['allowed']}", where=where)
 
 
 def _published(subject: Subject, served: Served, uri: str) -> Iterator[Finding]:

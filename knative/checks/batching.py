@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from knative.checks.finding import Finding, error, warning
+from knative.checks.finding import Finding, came, error, warning
 from knative.checks.reading import WAIT_NOT_BELOW_TIMEOUT
 from knative.checks.subject import Served, Subject
 from knative.manifests import capacity
@@ -33,7 +33,7 @@ def _concurrency(subject: Subject, served: Served) -> Iterator[Finding]:
     except BadSetting as fault:
         where = subject.place_in_function("deploy", "options", "resources", "limits", "concurrency")
         allowed = f"use {fault.details['allowed']}; or a smaller batchSize"
-        yield CONCURRENCY_BELOW_BATCHES.found(fault.message, fix=allowed, where=where)
+        yield CONCURRENCY_BELOW_BATCHES.found(came(fault), fix=allowed, where=where)
 
 
 def _wait(subject: Subject, served: Served) -> Iterator[Finding]:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from runtime.errors import ScalezeroError
+
 
 class Severity(StrEnum):
     """How much it matters."""
@@ -35,6 +37,12 @@ class Rule:
     def found(self, what: str, *, fix: str, where: str | None = None) -> Finding:
         """Say what the rule found."""
         return Finding(code=self.code, severity=self.severity, where=where, what=what, why=self.why, fix=fix)
+
+
+def came(fault: ScalezeroError) -> str:
+    """Say what a fault says, without what would be right: that is the fix, and is told there."""
+    allowed = fault.details.get("allowed")
+    return fault.message.removesuffix(f"expected {allowed}").rstrip(" :;")
 
 
 def error(code: str, why: str) -> Rule:

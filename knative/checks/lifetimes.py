@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from knative.checks.finding import Finding, error, warning
+from knative.checks.finding import Finding, came, error, warning
 from knative.checks.subject import Served, Subject
 from knative.manifests import capacity
 from runtime.errors import BadSetting
@@ -44,7 +44,7 @@ def _pod(subject: Subject, served: Served) -> Iterator[Finding]:
         given = capacity.timeout_seconds(settings)
     except BadSetting as fault:
         where = subject.place_of_variable("SCALEZERO_GRACE_PERIOD")
-        yield GRACE_TOO_LONG.found(fault.message, fix=f"use {fault.details['allowed']}", where=where)
+        yield GRACE_TOO_LONG.found(came(fault), fix=f"use {fault.details['allowed']}", where=where)
         return
     needed = settings.load_timeout + settings.timeout + drain + settings.grace_period
     if needed > given:

@@ -1,10 +1,11 @@
-"""What could not be read or deployed, as findings with the sentence that the reading itself would say."""
+"""What could not be read or deployed, as findings: what came as the reading tells it, and what is right as the fix."""
 
 from collections.abc import Iterator
 from typing import Final
 
-from knative.checks.finding import Finding, Rule, error
+from knative.checks.finding import Finding, Rule, came, error
 from knative.checks.subject import Subject
+from knative.checks.syntax import Told, explained
 from knative.manifests import desired
 from knative.resources import BadManifest
 from runtime.errors import BadSetting, ScalezeroError
@@ -38,10 +39,20 @@ def refused(fault: ScalezeroError) -> Finding:
         facts = fault.details
         line = facts.get("line")
         where = f"{facts['file']}:{line}" if line else str(facts["file"])
-        what = fault.message.removeprefix(f"{where}: ")
+        if facts["allowed"] == "YAML":
+            told = _explained(fault)
+            return BAD_MANIFEST.found(told.what, fix=told.fix, where=where)
+        what = came(fault).removeprefix(f"{where}: ")
         return _rule(fault).found(what, fix=f"write {facts['allowed']}", where=where)
     rule = SCALE_BOUNDS if fault.details.get("name") == "scale" else NOT_DEPLOYABLE
-    return rule.found(fault.message, fix=f"use {fault.details.get('allowed', 'another value')}")
+    return rule.found(came(fault), fix=f"use {fault.details.get('allowed', 'another value')}")
+
+
+def _explained(fault: BadManifest) -> Told:
+    """Put into words what the parser said, with the line where that began, which its exception knows."""
+    problem = str(fault.details["value"]).removeprefix("no YAML (").removesuffix(")")
+    began = getattr(fault.__cause__, "context_mark", None)
+    return explained(problem, None if began is None else began.line + 1)
 
 
 def _rule(fault: BadManifest) -> Rule:

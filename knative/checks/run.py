@@ -74,8 +74,16 @@ def examine(
     if sources.cluster is not None:
         subject = with_objects(subject, sources.cluster(subject.options.namespace), notes)
     found = [*told, *findings(subject)]
-    unique = dict.fromkeys(sorted(found, key=lambda each: (_ORDER.index(each.severity), each.where or "", each.code)))
+    unique = dict.fromkeys(sorted(found, key=_order))
     return Report(findings=tuple(unique), notes=tuple(notes))
+
+
+def _order(each: Finding) -> tuple[int, str, int, str]:
+    """Put the worst first, and of those the first in a file."""
+    file, _, line = (each.where or "").rpartition(":")
+    if not line.isdecimal():
+        file, line = each.where or "", "0"
+    return _ORDER.index(each.severity), file, int(line), each.code
 
 
 def subject_of(

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from knative.checks.finding import Finding, advice, error, warning
+from knative.checks.finding import Finding, advice, came, error, warning
 from knative.checks.subject import Subject
 from knative.manifests import names
 from knative.manifests.traffic import models_of, split_of
@@ -76,7 +76,7 @@ def _named(make: Callable[[], str], where: str | None) -> Iterator[Finding]:
     try:
         make()
     except BadSetting as fault:
-        yield NAME_REFUSED.found(fault.message, fix=f"use {fault.details['allowed']}", where=where)
+        yield NAME_REFUSED.found(came(fault), fix=f"use {fault.details['allowed']}", where=where)
 
 
 def _model(subject: Subject, model: str) -> Iterator[Finding]:
@@ -85,7 +85,7 @@ def _model(subject: Subject, model: str) -> Iterator[Finding]:
     except BadSetting as fault:
         second = next(each for each in subject.resources.ab_services if each.metadata.name == fault.details["value"])
         where = subject.place(second, "metadata", "name")
-        yield TWO_SPLITS.found(fault.message, fix=f"keep {fault.details['allowed']}", where=where)
+        yield TWO_SPLITS.found(came(fault), fix=f"keep {fault.details['allowed']}", where=where)
         return
     others = [each for each in subject.resources.model_versions if each.spec.model_name == model][1:]
     if split is None and others:

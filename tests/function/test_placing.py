@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from knative.function.placing import in_image, without_place
+from knative.function.placing import in_image
 
 
 @pytest.mark.parametrize("folder", ["functions/a", "deep/functions/a"])
@@ -15,9 +15,3 @@ def test_a_folder_under_functions_keeps_its_name_wherever_the_command_runs(tmp_p
 @pytest.mark.parametrize("folder", ["a", "functions", "functions/a/b"])
 def test_any_other_folder_is_not_in_the_image(tmp_path: Path, folder: str) -> None:
     assert in_image(tmp_path / folder / "main.py") is None
-
-
-def test_a_function_without_a_place_is_told_both_ways_out() -> None:
-    said = without_place(Path("mine/main.py")).message
-    assert said.startswith("function='mine/main.py': expected one in a folder of functions/")
-    assert "FUNCTION_SOURCE in func.yaml" in said
