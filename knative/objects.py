@@ -24,8 +24,9 @@ class Api(NamedTuple):
 
 
 SERVING: Final = "serving.knative.dev/v1"
-# Knative's labels: of a revision, whose it is; of a pod, whose it is too.
+# Knative's labels: of a revision, whose it is and whether routes lead to it; of a pod, whose it is too.
 SERVICE_LABEL: Final = "serving.knative.dev/service"
+ROUTING_LABEL: Final = "serving.knative.dev/routingState"  # "reserve": no route leads to it
 REVISION_LABEL: Final = "serving.knative.dev/revision"
 REVISION_UID_LABEL: Final = "serving.knative.dev/revisionUID"
 

@@ -1,19 +1,22 @@
 """What the cluster holds of what is wanted: reads only, for `plan`."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from knative.api.client import Cluster
 from knative.manifests import Step
-from knative.objects import Manifest, Ref, ref_of
+from knative.objects import SERVICE_LABEL, Manifest, Ref, ref_of
 
 
-def observe(cluster: Cluster, steps: Iterable[Step]) -> Mapping[Ref, Manifest]:
-    """Read the steps' objects, the revisions that they make and those that they need, as far as they are there.
+def observe(cluster: Cluster, steps: Sequence[Step]) -> Mapping[Ref, Manifest]:
+    """Read the steps' objects, their models' revisions and those that they need, as far as they are there.
 
     Raises `KnativeMissing`, `Forbidden`, `ClusterUnreachable`.
     """
     refs = dict.fromkeys(ref for step in steps for ref in _refs(step))
-    return {ref: found for ref in refs if (found := cluster.get(ref)) is not None}
+    models = dict.fromkeys(step.manifest["metadata"]["name"] for step in steps if step.makes)
+    revisions = [each for model in models for each in cluster.list("Revision", labels={SERVICE_LABEL: model})]
+    found = {ref_of(each): each for each in revisions}
+    return found | {ref: each for ref in refs if ref not in found and (each := cluster.get(ref)) is not None}
 
 
 def _refs(step: Step) -> Iterator[Ref]:

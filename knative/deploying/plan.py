@@ -16,7 +16,7 @@ from knative.deploying.differences import Difference, differences
 from knative.deploying.readiness import condition
 from knative.manifests import Step, names
 from knative.manifests.traffic import everything_to
-from knative.objects import SERVICE_LABEL, Manifest, Ref, ref_of
+from knative.objects import ROUTING_LABEL, SERVICE_LABEL, Manifest, Ref, ref_of
 
 Verb = Literal["create", "change", "keep", "refuse"]
 
@@ -60,6 +60,7 @@ class _World:
     objects: dict[Ref, Manifest]
     force: bool
     templates: Mapping[str, Manifest] = field(default_factory=dict)  # as declared, by revision
+    needed: frozenset[str] = frozenset()  # revisions that the files route to, declared or not
 
     def find(self, kind: str, name: str) -> Manifest | None:
         return self.objects.get(Ref(kind, name))
@@ -83,7 +84,8 @@ def plan(steps: Sequence[Step], observed: Mapping[Ref, Manifest], *, force: bool
     With `force`, traffic that somebody else has set since is taken over; without, that is refused.
     """
     templates = {each.makes: each.manifest["spec"]["template"] for each in steps if each.makes is not None}
-    world = _World(dict(observed), force, templates)
+    needed = frozenset(name for each in steps for name in each.needs)
+    world = _World(dict(observed), force, templates, needed)
     return Plan(tuple(world.after(action) for step in steps for action in _actions(step, world)))
 
 
@@ -97,6 +99,7 @@ def _actions(step: Step, world: _World) -> Iterator[Action]:
         yield revision
         if step.final and revision.verb != "refuse":
             yield _service(step, world)
+            yield from _leftover(step.manifest["metadata"]["name"], world)
 
 
 def _revision(step: Step, name: str, world: _World) -> Action:
@@ -134,6 +137,20 @@ def _service(step: Step, world: _World) -> Action:
         traffic=_tagged(step, live) if kept else step.manifest["spec"]["traffic"],
     )
     return _object(wanted, _without_template(wanted), world, force=kept)
+
+
+def _leftover(model: str, world: _World) -> Iterator[Action]:
+    """Tell of the model's revisions that the files no longer declare; they stay, as traffic may come back to them."""
+    service = world.find("Service", model) or {}
+    latest = (service.get("status") or {}).get("latestCreatedRevisionName")
+    for ref, found in world.objects.items():
+        labels = found.get("metadata", {}).get("labels") or {}
+        if ref.kind != "Revision" or ref.name in world.templates or labels.get(SERVICE_LABEL) != model:
+            continue
+        why = "no ModelVersion declares it"
+        if labels.get(ROUTING_LABEL) == "reserve" and ref.name not in {latest, *world.needed}:
+            why += f", and nothing routes to it; kn revision delete {ref.name} removes it"
+        yield Action(verb="keep", ref=ref, why=why)
 
 
 def _object(manifest: Manifest, compared: Manifest, world: _World, *, force: bool = False) -> Action:

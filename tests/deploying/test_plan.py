@@ -187,6 +187,31 @@ def test_a_change_of_the_newest_version_is_refused_as_a_revision_never_changes()
     assert "another ModelVersion" in refused.why
 
 
+@pytest.mark.parametrize(
+    ("state", "latest", "files", "removable"),
+    [
+        pytest.param("reserve", "shop-v2", (V2,), True, id="nothing routes to it"),
+        pytest.param("active", "shop-v2", (V2,), False, id="a route leads to it"),
+        pytest.param("reserve", "shop-v1", (V2,), False, id="Knative would miss its latest one"),
+        pytest.param("reserve", "shop-v2", (V2, split("shop-ab", "shop-v1", "shop-v2")), False, id="files route to it"),
+    ],
+)
+def test_a_revision_that_files_no_longer_declare_is_kept_and_told(
+    state: str, latest: str, files: tuple[str, ...], *, removable: bool
+) -> None:
+    world = deployed(V1, V2)
+    world[SERVICE] = {
+        **world[SERVICE],
+        "status": {"latestCreatedRevisionName": latest, "latestReadyRevisionName": latest},
+    }
+    old = Ref("Revision", "shop-v1")
+    world[old]["metadata"]["labels"]["serving.knative.dev/routingState"] = state
+    (kept,) = (each for each in plan(desired(read(*files), OPTIONS), world).actions if each.ref == old)
+    assert (kept.verb, kept.manifest) == ("keep", None)
+    assert kept.why.startswith("no ModelVersion declares it")
+    assert ("kn revision delete shop-v1 removes it" in kept.why) is removable
+
+
 BROKEN = [{"type": "Ready", "status": "False", "reason": "ContainerMissing"}]
 LOSES_NOTHING, MAY_STAY = "`scalezero delete shop` loses nothing", "it may stay as it is"
 
