@@ -92,6 +92,10 @@ def test_no_caller_notices_a_rollout(stable: Namespace) -> None:
     assert events[-1]["event"] == "finish"
     assert events[-1]["target"]["requests"] > 0
     assert events[-1]["target"]["errors"] == 0
+    passed = [each["step"] for each in events if each["step"]]
+    assert [each["percent"] for each in passed] == [10, 50, 100]
+    assert passed[-1]["judged"]
+    assert (events[-1]["judgedSteps"], events[-1]["steps"]) == (sum(each["judged"] for each in passed), 3)
     after = stable.get("Service", MODEL)["spec"]
     assert after["template"] == before["template"]
     assert tags(after) == tags(before)
@@ -215,6 +219,8 @@ def test_giving_up_after_kn_has_changed_the_split_forgets_the_rollout_and_leaves
     assert split(stable) == {V1: 15, V2: 85}
     said = stable.scalezero("rollout", MODEL, "--to", "v1", "--steps", "10,15,100", "--interval", "1")
     assert "10 and 15 % are behind it already" in said
+    assert "100 % not judged: 0 of 20 requests" in said
+    assert said.rstrip().endswith("0 of 1 steps judged")
     assert split(stable) == {V1: 100}
 
 
