@@ -18,6 +18,9 @@ from knative.rollout.split import percent_of, told
 from runtime.errors import BadSetting
 
 _USUAL = Limits()
+_ABORT = (
+    "Go back to the split it came from; where somebody else has set the split since, leave that and end the rollout."
+)
 
 
 def _steps(_context: click.Context, _option: click.Parameter, text: str | None) -> tuple[int, ...] | None:
@@ -54,7 +57,7 @@ def _limits(command: F) -> F:
 @click.option("--to", metavar="REVISION", help="The revision, by its name, its tag or its model version.")
 @click.option("--steps", metavar="PERCENTS", callback=_steps, help="One after another.  [default: 5,25,50,100]")
 @_limits
-@click.option("--abort", is_flag=True, help="Go back to where it came from; forget it where the split is another's.")
+@click.option("--abort", is_flag=True, help=_ABORT)
 @click.option("--adopt", is_flag=True, help="Forget the rollout under way: begin anew from the split as it stands.")
 @click.option("--dry-run", is_flag=True, help="Print the schedule, and change nothing.")
 @options.timeout
