@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
-from knative.importing.files import SECRET, Project, is_aliased, uri
-from knative.importing.server import Left, Server, Url
+from knative.importing.files import SECRET, VERSION, Project, is_aliased, uri
+from knative.importing.server import Body, Left, Server, Url
 from knative.resources import ForeignDeployment
 
 _PORTS: Final = (
@@ -28,6 +28,7 @@ def text(
         _names(deployment, server),
         "## What to do next\n\n" + _steps(server, project, secret=secret),
         "## What callers ask\n\n" + _PORTS + "\n\n| before | now |\n|---|---|\n" + _rows(server.urls),
+        _bodies(server),
         _left(left),
     )
     return "\n\n".join(each for each in sections if each) + "\n"
@@ -49,9 +50,14 @@ def _names(deployment: ForeignDeployment, server: Server) -> str:
         lines.append(f"- The Knative Service has the model's name, {first.name}: Knative takes no name like {name}.")
     lines += [
         "- The container's environment is in func.yaml; the author's code reads it, the runtime itself does not.",
-        "- The pods come and go with the requests, from none to `scale.max` in func.yaml; `scale.min` keeps some.",
+        f"- {_pods(deployment)} come and go with the requests: func.yaml has `scale.min` and `scale.max` of them.",
     ]
     return "\n".join(lines)
+
+
+def _pods(deployment: ForeignDeployment) -> str:
+    replicas = deployment.spec.replicas
+    return "The pods" if replicas is None else f"In place of `replicas: {replicas}`, pods"
 
 
 def _steps(server: Server, project: Project, *, secret: str | None) -> str:
@@ -76,6 +82,23 @@ def _code(lines: Sequence[str]) -> str:
 
 def _rows(urls: Sequence[Url]) -> str:
     return "\n".join(f"| `{each.before}` | {each.now} |" for each in urls)
+
+
+def _bodies(server: Server) -> str:
+    """Write the same request to a model of one input, as it was and as it is."""
+    if server.before is None:
+        return ""
+    model = server.models[0].name
+    now = Body(
+        '{"inputs": [[1.0, 2.0], [3.0, 4.0]]}',
+        f'{{"model_name": "{model}", "model_version": "{VERSION}", "outputs": [[0.1], [0.9]], "latency_ms": 1.8}}',
+    )
+    rows = (
+        f"| {when} | `{each.request}` | `{each.answer}` |" for when, each in (("before", server.before), ("now", now))
+    )
+    several = 'A model of several inputs takes them by name: `{"inputs": {"a": [[1.0]], "b": [[2.0]]}}`.'
+    table = "|  | request | answer |\n|---|---|---|\n" + "\n".join(rows)
+    return f"Two rows, asked of a model with one input:\n\n{table}\n\n{several}"
 
 
 def _left(left: Sequence[Left]) -> str:

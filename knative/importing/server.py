@@ -32,6 +32,13 @@ class Url(NamedTuple):
     now: str
 
 
+class Body(NamedTuple):
+    """An example of what a caller sends and gets: JSON."""
+
+    request: str
+    answer: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """One model: its name in the cluster and the one it had, where it lay, and its batching where that is said."""
@@ -53,6 +60,7 @@ class Server:
     conversions: tuple[tuple[str, ...], ...]  # for each model, how ONNX is made of it: lines of a shell or of Python
     left: tuple[Left, ...]
     timeout: int | None = None  # ms that a request may take
+    before: Body | None = None  # of a request for a prediction; none: the model's own code decides
 
 
 class Reader(NamedTuple):

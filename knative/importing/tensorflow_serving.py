@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from knative.importing.command_line import Flags, flags_of, value_of, words_of
-from knative.importing.server import Batching, Files, Left, Model, Reader, Server, Url, model, told_apart
+from knative.importing.server import Batching, Body, Files, Left, Model, Reader, Server, Url, model, told_apart
 from knative.resources.pod import Container
 
 _TITLE: Final = "TensorFlow Serving"
@@ -19,6 +19,8 @@ _PROGRAM: Final = "tensorflow_model_server"
 
 _CONFIG: Final = re.compile(r"""\b(name|base_path)\s*:\s*(['"])(.*?)\2""")
 _BATCHING: Final = re.compile(r"\b(max_batch_size|batch_timeout_micros)\s*:?\s*\{\s*value\s*:\s*(\d+)\s*\}")
+_COPY: Final = {"gs": "gcloud storage rsync --recursive", "s3": "aws s3 sync"}
+_BEFORE: Final = Body('{"instances": [[1.0, 2.0], [3.0, 4.0]]}', '{"predictions": [[0.1], [0.9]]}')
 _READ: Final = frozenset(
     {
         "--batching_parameters_file",
@@ -45,12 +47,23 @@ def read(container: Container, files: Files, fallback: str) -> Server:
         models=told_apart(models),
         urls=tuple(url for each in models for url in _urls(each, flags)),
         conversions=tuple(_conversion(each) for each in models),
-        left=(*of_models, *of_batching, *others),
+        left=(*of_models, *of_batching, *_whether_batched(flags), *others),
+        before=_BEFORE,
         timeout=int(timeout) if timeout.isdecimal() else None,
     )
 
 
 READER: Final = Reader(_IMAGE, _PROGRAM, read)
+
+
+def _whether_batched(flags: Flags) -> Iterator[Left]:
+    if "--enable_batching" not in flags:
+        return
+    value = value_of(flags, "--enable_batching") or "true"
+    if value in {"false", "0"}:
+        yield Left(f"--enable_batching={value}", "requests are always batched here; a batchSize of 1 ends that")
+    else:
+        yield Left("--enable_batching", "nothing to switch on: batchSize and maxWaitTime in model.yaml stand for it")
 
 
 def _urls(each: Model, flags: Flags) -> Iterator[Url]:
@@ -66,10 +79,23 @@ def _urls(each: Model, flags: Flags) -> Iterator[Url]:
 
 def _conversion(each: Model) -> tuple[str, ...]:
     """Write how ONNX is made of the model, as far as it can be known here."""
+    saved = f"{each.origin.rstrip('/')}/VERSION"
+    copying: tuple[str, ...] = ()
+    if "://" in saved:
+        source, saved = saved, f"{each.name}-saved"
+        copying = _copying(source, saved)
     return (
+        *copying,
         "pip install tf2onnx",
-        f"python -m tf2onnx.convert --saved-model {each.origin}/VERSION --output {each.name}-v1.onnx",
+        f"python -m tf2onnx.convert --saved-model {saved} --output {each.name}-v1.onnx",
     )
+
+
+def _copying(source: str, folder: str) -> tuple[str, ...]:
+    """Write how a saved model comes out of its bucket: tf2onnx is given a folder."""
+    command = _COPY.get(source.partition("://")[0])
+    copy = f"{command} {source} {folder}" if command else f"# copy {source} into {folder}"
+    return "# the model lies in a bucket: copy it first", f"mkdir -p {folder}", copy
 
 
 def _models(

@@ -165,7 +165,15 @@ def test_the_page_says_what_to_do_and_what_callers_ask() -> None:
     assert "--saved-model /models/half_two/VERSION --output half-two-v1.onnx" in page
     assert "scalezero publish half-two-v1.onnx s3://models/half-two-v1.onnx" in page
     assert "| `POST :8501/v1/models/half_two:predict` | POST /api/v1/models/half-two/predict" in page
+    assert "In place of `replicas: 3`, pods come and go" in page
     assert "What was left out" not in page
+
+
+def test_the_page_shows_a_request_as_it_was_and_as_it_is() -> None:
+    page = made(deployment(container(env=env(MODEL_NAME="half_two")))).files["README.md"]
+    assert '| before | `{"instances": [[1.0, 2.0], [3.0, 4.0]]}` | `{"predictions": [[0.1], [0.9]]}` |' in page
+    assert '| now | `{"inputs": [[1.0, 2.0], [3.0, 4.0]]}` | `{"model_name": "half-two"' in page
+    assert "| before |" not in made(deployment(container("pytorch/torchserve"))).files["README.md"].partition("GET")[2]
 
 
 @pytest.mark.parametrize(

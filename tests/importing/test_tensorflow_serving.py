@@ -74,7 +74,38 @@ def test_batching_parameters_are_found_in_a_config_map() -> None:
     assert (model.batch_size, model.max_wait) == (128, 1500)
     server = read(args=args)
     assert (server.models[0].batch_size, server.models[0].max_wait) == (None, None)
-    assert [each.what for each in server.left] == ["--batching_parameters_file=/etc/tf/batching.txt"]
+    assert [each.what for each in server.left] == [
+        "--batching_parameters_file=/etc/tf/batching.txt",
+        "--enable_batching",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("flag", "what", "why"),
+    [
+        ("--enable_batching", "--enable_batching", "batchSize and maxWaitTime in model.yaml stand for it"),
+        ("--enable_batching=true", "--enable_batching", "batchSize and maxWaitTime in model.yaml stand for it"),
+        ("--enable_batching=false", "--enable_batching=false", "a batchSize of 1 ends that"),
+    ],
+)
+def test_whether_it_batched_is_told(flag: str, what: str, why: str) -> None:
+    (left,) = read(args=[flag]).left
+    assert left.what == what
+    assert why in left.why
+
+
+@pytest.mark.parametrize(
+    ("origin", "copy"),
+    [
+        ("gs://b/half", "gcloud storage rsync --recursive gs://b/half/VERSION model-saved"),
+        ("s3://b/half", "aws s3 sync s3://b/half/VERSION model-saved"),
+        ("hdfs://b/half", "# copy hdfs://b/half/VERSION into model-saved"),
+    ],
+)
+def test_a_model_in_a_bucket_is_copied_before_it_is_converted(origin: str, copy: str) -> None:
+    (lines,) = read(args=[f"--model_base_path={origin}"]).conversions
+    assert copy in lines
+    assert lines[-1] == "python -m tf2onnx.convert --saved-model model-saved --output model-v1.onnx"
 
 
 def test_a_batch_beyond_what_is_served_here_is_cut() -> None:
