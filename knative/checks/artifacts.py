@@ -15,8 +15,8 @@ from runtime.errors import BadSetting
 ARTIFACT_MISSING: Final = warning("artifact-missing", "A revision without its model never becomes Ready.")
 ARTIFACT_OUT_OF_REACH: Final = error("artifact-out-of-reach", "A pod sees its image and the registry, no other files.")
 ARTIFACT_SHARED: Final = warning("artifact-shared", "Two versions would be one model under two names.")
-ARTIFACT_UNDIGESTED: Final = advice(
-    "artifact-undigested", "Nothing tells a pod whether what it pulled is what was published."
+ARTIFACT_UNDIGESTED: Final = warning(
+    "artifact-undigested", "Nothing says that it is a model, or what was trained: a pod takes whatever it pulls."
 )
 OPTIMIZATION_WAITS: Final = advice("optimization-waits", "No quantized variant is made yet, so the float model serves.")
 REGISTRY_KEYS_UNUSED: Final = warning(
@@ -76,7 +76,8 @@ def _published(subject: Subject, served: Served, uri: str) -> Iterator[Finding]:
         yield ARTIFACT_MISSING.found(what, fix=fix, where=where)
     elif artifact.sha256 is None:
         what = f"{served.version.metadata.name}: nobody recorded a digest of {uri}"
-        yield ARTIFACT_UNDIGESTED.found(what, fix="publish it with scalezero publish", where=where)
+        fix = "scalezero publish FILE under a URI that is free, and that one as the path"  # it overwrites nothing
+        yield ARTIFACT_UNDIGESTED.found(what, fix=fix, where=where)
 
 
 def _registry(subject: Subject) -> Iterator[Finding]:

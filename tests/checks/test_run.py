@@ -18,7 +18,7 @@ from knative.objects import Manifest, Ref
 from knative.resources import Resources
 from runtime.cli import scalezero
 from runtime.errors import BadSetting, StoreUnreachable
-from runtime.registry import Published, find, publish
+from runtime.registry import AlreadyPublished, Published, find, publish
 from tests.checks.cases import FUNCTION, KEYS, revision
 from tests.checks.cases import MODELS as WITHOUT_FINDING
 from tests.models import identity
@@ -269,6 +269,25 @@ def test_the_registry_tells_the_size_and_what_is_missing(
     fixes = {each.code: each.fix for each in report(folder, find=find).findings}
     assert fixes["artifact-missing"] == "scalezero publish with the folder, which deploy does by itself"
     assert found["cache-below-model"].what.startswith("payment-model-v1: its model has 1Mi")
+
+
+def test_what_was_put_into_the_registry_by_other_means_is_a_warning(
+    folder: Path, s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be anything; publishing over it is refused, so the fix names another place."""
+    for name, value in s3.environment().items():
+        monkeypatch.setenv(name, value)
+    uri = "s3://undigested/payment-model-v1.onnx"
+    s3.put(uri, b"no model at all", {})
+    (folder / "model.yaml").write_text(MODELS.replace("s3://models", "s3://undigested"))
+    (folder / "func.yaml").write_text(FUNCTION.replace("s3://models", "s3://undigested"))
+    found = {each.code: each for each in report(folder, find=find).findings}["artifact-undigested"]
+    assert found.severity is Severity.WARNING
+    assert "a URI that is free" in found.fix
+    model = folder / "model.onnx"
+    identity(model)
+    with pytest.raises(AlreadyPublished):
+        publish(model, uri, metadata={})
 
 
 def test_without_a_cluster_the_files_are_checked_and_a_note_says_so(
