@@ -8,6 +8,7 @@ import click
 from knative.api.client import Cluster
 from knative.commands import options
 from knative.commands.outcome import told
+from knative.commands.output import answer
 from knative.deploying.removing import belongings, delete
 from knative.function.options import Flags, deployment, function_for
 from knative.manifests import desired
@@ -29,9 +30,10 @@ _ANY_IMAGE = "none"  # what is deleted is known by its name
     help="A manifest, or a folder of them.",
 )
 @options.cluster
+@options.output
 @options.timeout
 def command(
-    model: str | None, paths: tuple[Path, ...], namespace: str | None, context: str | None, timeout: float
+    model: str | None, paths: tuple[Path, ...], namespace: str | None, context: str | None, form: str, timeout: float
 ) -> None:
     """Delete MODEL with its splits, or what the files of -f declare; only what scalezero made, and wait until gone."""
     if (model is None) == (not paths):
@@ -42,7 +44,9 @@ def command(
     else:
         refs = belongings(cluster, model)
     with told():
-        delete(cluster, refs, seconds=timeout, tell=click.echo)
+        deleted = delete(cluster, refs, seconds=timeout, tell=lambda line: click.echo(line, err=form != "table"))
+    if form != "table":
+        click.echo(answer({"deleted": [ref._asdict() for ref in deleted]}, form), nl=False)
 
 
 def _declared(cluster: Cluster, paths: tuple[Path, ...], namespace: str | None) -> tuple[Cluster, tuple[Ref, ...]]:

@@ -11,11 +11,11 @@ import click
 
 from knative.function.options import Flags, function_for, handler_for
 from knative.function.options import deployment as deployment_options
+from knative.function.placing import FUNCTIONS, in_image
 from knative.manifests import Deployment
 from knative.resources import Resources, durations
 from runtime.errors import BadSetting
 
-FUNCTIONS = "functions"
 F = TypeVar("F", bound=Callable[..., object])
 
 
@@ -110,13 +110,3 @@ def options_for(paths: tuple[Path, ...], resources: Resources, flags: Flags, *, 
         )
         raise BadSetting("function", value=str(handler), allowed=allowed)
     return options
-
-
-def in_image(handler: Path) -> Path | None:
-    """Say where the image has an author's function; None where it has it not.
-
-    The image has the folder functions/ in its working directory, so functions/NAME/main.py is there, wherever the
-    command runs.
-    """
-    folder = handler.resolve().parent
-    return Path(FUNCTIONS, folder.name, handler.name) if folder.parent.name == FUNCTIONS else None

@@ -31,8 +31,10 @@ def belongings(cluster: Cluster, model: str) -> tuple[Ref, ...]:
 
 def delete(
     cluster: Cluster, refs: Iterable[Ref], *, seconds: float, tell: Tell, sleep: Callable[[float], None] = time.sleep
-) -> None:
-    """Delete the objects, and wait until they and their revisions are gone. `tell` hears of each.
+) -> tuple[Ref, ...]:
+    """Delete the objects, wait until they and their revisions are gone, and name those that were there.
+
+    `tell` hears of each.
 
     Raises `NotOurs` where one of them is somebody else's, before anything is deleted; `StillThere` in the end.
     """
@@ -44,6 +46,7 @@ def delete(
     for ref in ordered:
         tell(f"{ref}: {'deleted' if ref in there and cluster.delete(ref) else 'was not there'}")
     _wait(cluster, tuple(there), seconds, sleep)
+    return tuple(there)
 
 
 def _wait(cluster: Cluster, refs: Sequence[Ref], seconds: float, sleep: Callable[[float], None]) -> None:
