@@ -1,5 +1,6 @@
 """Every error that a caller can get has its status, and one JSON form."""
 
+from asyncio import CancelledError
 from collections.abc import Iterator
 
 import orjson
@@ -31,6 +32,15 @@ def test_the_table_has_no_code_that_nothing_raises() -> None:
     assert set(status.HTTP) - {kind.code for kind in KINDS} == {"internal"}
 
 
+@pytest.mark.parametrize(
+    ("error", "counted"),
+    [(InvalidInput("x", got="1", expected="2"), 400), (CancelledError(), 499), (ZeroDivisionError(), 500)],
+    ids=repr,
+)
+def test_whatever_ends_a_request_is_counted_under_a_status(error: BaseException, counted: int) -> None:
+    assert status.of(error) == counted
+
+
 def test_an_error_is_told_with_code_message_and_details() -> None:
     response = status.error_response(InvalidInput("inputs[1]", got="true", expected="a number"))
     assert response.status == 400
@@ -51,6 +61,14 @@ def test_an_error_is_told_with_code_message_and_details() -> None:
         (errors.UnknownPath("/x"), "nothing answers '/x' here; /openapi.json lists what does"),
         (errors.FunctionFailed("main.py", "SyntaxError"), "the function in main.py cannot be loaded: SyntaxError"),
         (errors.ModelFailed("m", "out of memory"), "model 'm' failed: out of memory"),
+        (
+            errors.PayloadTooLarge("body", limit=10, unit="bytes", got=11),
+            "body: got 11 bytes; expected at most 10 bytes",
+        ),
+        (
+            errors.PayloadTooLarge("body", limit=10, unit="bytes"),
+            "body: got more than 10 bytes; expected at most 10 bytes",
+        ),
         (errors.ShuttingDown(), "this process is shutting down; another one will answer"),
         (
             errors.DigestMismatch("s3://b/m", expected="aa", got="bb"),

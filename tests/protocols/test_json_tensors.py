@@ -1,5 +1,6 @@
 """JSON values become checked tensors: nothing is rounded or wrapped, and what is wrong is named by its place."""
 
+import gzip
 from typing import Any
 
 import numpy as np
@@ -213,7 +214,7 @@ def _has_huge(value: object) -> bool:
         [10**5000],
     ],
 )
-def test_what_an_authors_python_sends_is_refused_as_clearly(value: Any) -> None:  # noqa: ANN401 - anything
+def test_what_an_authors_python_sends_is_refused_as_clearly(value: Any) -> None:
     with pytest.raises(InvalidInput) as refused:
         read(value, "f4")
     assert len(str(refused.value)) < 300
@@ -293,3 +294,8 @@ def test_an_element_of_any_array_can_be_written(dtype: str) -> None:
     array = np.array([1], dtype)
     assert json_tensors.load(json_tensors.dump(json_tensors.plain(array[0]))) == 1
     assert json_tensors.load(json_tensors.dump(json_tensors.plain(array))) == [1]
+
+
+def test_a_compressed_body_is_told_as_what_it_is() -> None:
+    with pytest.raises(InvalidInput, match=r"^body: got a gzip-compressed body; expected a JSON object in UTF-8$"):
+        json_tensors.load(gzip.compress(b"{}"))
