@@ -214,7 +214,7 @@ def _has_huge(value: object) -> bool:
         [10**5000],
     ],
 )
-def test_what_an_authors_python_sends_is_refused_as_clearly(value: Any) -> None:
+def test_what_an_authors_python_sends_is_refused_as_clearly(value: Any) -> None:  # noqa: ANN401 - any object
     with pytest.raises(InvalidInput) as refused:
         read(value, "f4")
     assert len(str(refused.value)) < 300
