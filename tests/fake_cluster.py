@@ -108,7 +108,9 @@ class FakeCluster(Cluster):
 
     def _knative(self, held: Manifest) -> None:
         """Make the revision of a Service's template, and have its traffic routed."""
-        if held["kind"] == "Revision":
+        if held["kind"] == "Revision":  # touched, so Knative looks at its pods; only one that fails is
+            told = {"type": "Ready", "status": "False", "reason": "ExitCode1", "message": "as its pods say"}
+            held["status"] = {"observedGeneration": held["metadata"]["generation"], "conditions": [told]}
             return
         for each in held["spec"].get("traffic", ()):
             found = self.objects.get(Ref("Revision", each["revisionName"]))

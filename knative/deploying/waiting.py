@@ -12,13 +12,14 @@ from knative.deploying import explain
 from knative.deploying.errors import NotReadyInTime, NotUp, ObjectFailed, RevisionFailed
 from knative.deploying.readiness import Failed, Pending, Ready, Verdict, condition, verdict
 from knative.manifests.names import LOOKED_AT
-from knative.objects import SERVING, Manifest, Ref
+from knative.objects import SERVING, Manifest, Ref, ref_of
 
 Tell = Callable[[str], None]
 Clock = Callable[[], float]  # seconds that only grow
 
 _WITH_PODS: Final = frozenset({"Deployment", "Revision"})
 _GLANCE: Final = 2.0  # s between two looks at what no watch tells: the pods
+_LOOKS: Final = 5  # that Knative is asked for
 # s that a failure must last: a container that ended may come up again, a Secret may be on its way
 _SETTLED: Final = 6.0
 
@@ -60,7 +61,7 @@ def wait(
             return found or {}
         (said,) = judged
         if patience.is_over(judged, clock()):
-            raise _failure(cluster, ref, found, said)
+            raise _failure(cluster, ref, found, said, sleep)
         if said != told:
             tell(f"{ref}: {said}")
             told = said
@@ -107,21 +108,28 @@ def _owner_says(cluster: Cluster, owner: str | None) -> Verdict:
     return Pending("it is being made")
 
 
-def _failure(cluster: Cluster, ref: Ref, found: Manifest | None, reason: str) -> NotUp:
+def _failure(cluster: Cluster, ref: Ref, found: Manifest | None, reason: str, sleep: Callable[[float], None]) -> NotUp:
     if ref.kind != "Revision":
         return ObjectFailed(str(ref), reason)
     if found is None:
         return RevisionFailed(ref.name, reason)
-    _have_looked_at(cluster, found)
+    _have_looked_at(cluster, found, sleep)
     return explain.failure(cluster, found, reason)
 
 
-def _have_looked_at(cluster: Cluster, revision: Manifest) -> None:
+def _have_looked_at(cluster: Cluster, revision: Manifest, sleep: Callable[[float], None]) -> None:
     """Let Knative's own condition say it too: it looks at a revision's pods when anything of the revision changes.
 
-    Else it does so when the progress deadline is over, which is minutes later.
+    Else it does so when the progress deadline is over, which is minutes later. What it looks for is how the run before
+    has ended, which may be a moment later than what is known here.
     """
-    metadata = revision["metadata"]
-    marked = {"name": metadata["name"], "annotations": {LOOKED_AT: metadata["resourceVersion"]}}
+    found: Manifest | None = revision
     with suppress(ClusterError):  # it is told here all the same
-        cluster.apply({"apiVersion": SERVING, "kind": "Revision", "metadata": marked})
+        for _ in range(_LOOKS):
+            if found is None or isinstance(verdict(found), Failed):
+                return
+            marked = {LOOKED_AT: found["metadata"]["resourceVersion"]}
+            named = {"name": found["metadata"]["name"], "annotations": marked}
+            cluster.apply({"apiVersion": SERVING, "kind": "Revision", "metadata": named})
+            sleep(_GLANCE)
+            found = cluster.get(ref_of(revision))

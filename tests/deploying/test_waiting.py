@@ -24,7 +24,7 @@ def revision(*, generation: int = 1) -> Manifest:
 
 def waited(cluster: FakeCluster, ref: Ref = REVISION, *, owner: str | None = None) -> list[str]:
     said: list[str] = []
-    wait(cluster, ref, seconds=60, tell=said.append, owner=owner, clock=cluster.clock)
+    wait(cluster, ref, seconds=60, tell=said.append, owner=owner, clock=cluster.clock, sleep=lambda _: None)
     return said
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from knative.api.client import Cluster
-from knative.objects import Ref
+from knative.objects import REVISION_LABEL, Ref
 from tests.s3_server import S3Server
 
 T = TypeVar("T")
@@ -79,7 +79,7 @@ class Namespace:
 
     def pods(self, revision: str) -> list[dict[str, Any]]:
         """The pods of a revision that are not on their way out."""
-        found = self.cluster.list("Pod", labels={"serving.knative.dev/revision": revision})
+        found = self.cluster.list("Pod", labels={REVISION_LABEL: revision})
         return [each for each in found if "deletionTimestamp" not in each["metadata"]]
 
     def wanted(self, revision: str) -> int:
@@ -87,8 +87,8 @@ class Namespace:
         return int(self.get("Deployment", f"{revision}-deployment")["spec"]["replicas"])
 
     def at_zero(self, revision: str) -> bool:
-        """Whether the revision has no pod, and takes its requests through the activator."""
-        return not self.wanted(revision) and not self.pods(revision)
+        """Whether the revision has no pod at all: one that is ending may still be given a request."""
+        return not self.wanted(revision) and not self.cluster.list("Pod", labels={REVISION_LABEL: revision})
 
     def condition(self, kind: str, name: str, condition: str) -> dict[str, str]:
         """One condition of an object's status; empty where it has none yet."""

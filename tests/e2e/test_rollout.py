@@ -58,7 +58,13 @@ def running(place: Namespace, *arguments: str) -> Iterator[subprocess.Popen[str]
     """A rollout in a process of its own; it ends with the block at the latest."""
     command = [str(SCALEZERO), "rollout", MODEL, *arguments, "-n", place.name]
     with subprocess.Popen(
-        command, env=place.variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        env=place.variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # As at a terminal, also where these tests run in the background of a shell, which has Ctrl-C ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509 - no locks are held
     ) as process:
         try:
             yield process
