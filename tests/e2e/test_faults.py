@@ -62,7 +62,9 @@ def registry(own: Namespace) -> Iterator[Registry]:
 
 
 @pytest.fixture(scope="module")
-def folder(own: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def folder(
+    own: Namespace, deployed: Namespace, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:  # published by then
     """The function, v2 of which has an artifact of its own: a test takes it away."""
     copy(own, "payment-model-v2.onnx", second(own))
     artifact = {"s3://models/payment-model-v2.onnx": second(own)}
