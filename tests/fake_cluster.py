@@ -27,6 +27,7 @@ class FakeCluster(Cluster):
         self.pods: list[Manifest] = []
         self.answers: dict[str, Answer] = {}  # of pods
         self.log_lines = ""
+        self.looks_at_pods = True  # whether Knative does, when a revision is touched
         self.status_writes = 0  # how many times somebody writes a status just before our next applies
         self.interruptions = 0  # how many of the next looks do not reach the cluster
         self.now = 0.0
@@ -108,9 +109,10 @@ class FakeCluster(Cluster):
 
     def _knative(self, held: Manifest) -> None:
         """Make the revision of a Service's template, and have its traffic routed."""
-        if held["kind"] == "Revision":  # touched, so Knative looks at its pods; only one that fails is
-            told = {"type": "Ready", "status": "False", "reason": "ExitCode1", "message": "as its pods say"}
-            held["status"] = {"observedGeneration": held["metadata"]["generation"], "conditions": [told]}
+        if held["kind"] == "Revision":  # touched: only one that fails is
+            if self.looks_at_pods:
+                told = {"type": "Ready", "status": "False", "reason": "ExitCode1", "message": "as its pods say"}
+                held["status"] = {"observedGeneration": held["metadata"]["generation"], "conditions": [told]}
             return
         for each in held["spec"].get("traffic", ()):
             found = self.objects.get(Ref("Revision", each["revisionName"]))

@@ -90,6 +90,16 @@ def test_a_revision_that_failed_is_touched_so_that_knative_looks_at_its_pods_too
     assert cluster.objects[REVISION]["metadata"]["annotations"] == {"scalezero.dev/looked-at": "1"}
 
 
+def test_a_knative_that_sees_nothing_is_asked_a_few_times_and_no_more() -> None:
+    cluster = holding(revision(generation=2))
+    cluster.looks_at_pods = False
+    state = {"terminated": {"exitCode": 1, "message": "it is no model"}}
+    cluster.pods = [{**POD, "status": {"containerStatuses": [{"name": "model", "state": state}]}}]
+    with pytest.raises(RevisionFailed):
+        waited(cluster)
+    assert [ref for ref, _ in cluster.applied] == [REVISION] * 5
+
+
 def test_a_pod_that_cannot_start_fails_its_deployment_too() -> None:
     ref, labels = Ref("Deployment", "m"), {"app.kubernetes.io/name": "m"}
     waiting = {"reason": "ErrImagePull", "message": "no such image"}
