@@ -46,3 +46,12 @@ APIS: Final = {
 def ref_of(manifest: Manifest) -> Ref:
     """Name the object that a manifest is of."""
     return Ref(manifest["kind"], manifest["metadata"]["name"])
+
+
+def traffic_writers(manifest: Manifest) -> tuple[str, ...]:
+    """Name the field managers that hold the traffic of a Service or a Route."""
+    return tuple(
+        each["manager"]
+        for each in manifest["metadata"].get("managedFields") or ()
+        if "f:traffic" in (each.get("fieldsV1") or {}).get("f:spec", {})
+    )

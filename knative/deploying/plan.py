@@ -16,7 +16,7 @@ from knative.deploying.differences import Difference, differences
 from knative.deploying.readiness import condition
 from knative.manifests import Step, names
 from knative.manifests.traffic import everything_to
-from knative.objects import ROUTING_LABEL, SERVICE_LABEL, Manifest, Ref, ref_of
+from knative.objects import ROUTING_LABEL, SERVICE_LABEL, Manifest, Ref, ref_of, traffic_writers
 
 Verb = Literal["create", "change", "keep", "refuse"]
 
@@ -170,11 +170,7 @@ def _object(manifest: Manifest, compared: Manifest, world: _World, *, force: boo
 
 def holder_of_traffic(live: Manifest) -> str | None:
     """Name who set the traffic last, where it was not an apply of ours."""
-    holders = [
-        each["manager"]
-        for each in live["metadata"].get("managedFields", ())
-        if "f:traffic" in each.get("fieldsV1", {}).get("f:spec", {})
-    ]
+    holders = traffic_writers(live)
     return None if names.MANAGER in holders else ", ".join(holders) or None
 
 

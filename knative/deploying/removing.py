@@ -21,9 +21,8 @@ def belongings(cluster: Cluster, model: str) -> tuple[Ref, ...]:
     """List what belongs to a model: its Service, its account, the Routes that lead to its revisions alone."""
     revisions = {each["metadata"]["name"] for each in cluster.list("Revision", labels={SERVICE_LABEL: model})}
     routes = (each for each in cluster.list("Route", labels={MANAGED_BY: MANAGER}) if _leads_to(each) <= revisions)
-    own = (
-        each for each in routes if SERVICE_LABEL not in each["metadata"]["labels"]
-    )  # a Service's own Route goes with it
+    # A Service's own Route goes with it.
+    own = (each for each in routes if SERVICE_LABEL not in each["metadata"]["labels"])
     account = cluster.get(Ref("ServiceAccount", model))
     accounts = [Ref("ServiceAccount", model)] if account and _manager(account) == MANAGER else []
     return (*(Ref("Route", each["metadata"]["name"]) for each in own), Ref("Service", model), *accounts)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from knative.deploying import readiness
-from knative.objects import REVISION_LABEL, Manifest
+from knative.objects import REVISION_LABEL, Manifest, traffic_writers
 from knative.rollout.errors import AmbiguousRevision, UnknownRevision
 from knative.rollout.split import Split, is_same, split_from
 
@@ -79,24 +79,15 @@ def pod_of(manifest: Manifest) -> Pod:
     return Pod(
         metadata["name"],
         metadata["labels"].get(REVISION_LABEL, ""),
-        condition(manifest, "Ready").status is True and "deletionTimestamp" not in metadata,
+        readiness.is_up(manifest),
         sum(each.get("restartCount", 0) for each in containers),
     )
-
-
-def writers(service: Manifest) -> list[str]:
-    """List the field managers that the traffic belongs to."""
-    return [
-        each["manager"]
-        for each in service["metadata"].get("managedFields") or ()
-        if "f:traffic" in (each.get("fieldsV1") or {}).get("f:spec", {})
-    ]
 
 
 def changed_by(service: Manifest) -> str:
     """Name who has written the traffic: the field manager, and the user where Knative knows one."""
     user = (service["metadata"].get("annotations") or {}).get("serving.knative.dev/lastModifier")
-    who = " and ".join(dict.fromkeys(writers(service))) or "somebody else"
+    who = " and ".join(dict.fromkeys(traffic_writers(service))) or "somebody else"
     return f"{who} (user {user})" if user else who
 
 

@@ -7,7 +7,7 @@ resourceVersion that was looked at: the template is nobody's business here, and 
 from typing import Final
 
 from knative.api.client import Cluster
-from knative.objects import SERVING, Manifest
+from knative.objects import SERVING, Manifest, traffic_writers
 from knative.rollout import reading, record
 from knative.rollout.machine import State
 from knative.rollout.split import is_same
@@ -43,4 +43,4 @@ def _spec(service: Manifest, state: State) -> Manifest:
     halted = state.phase == "halted" and not is_same(reading.live_split(service), state.split)
     if not halted and state.phase != "forgotten":
         return {"spec": {"traffic": reading.traffic(service, state.split)}}
-    return {"spec": {"traffic": service["spec"]["traffic"]}} if MANAGER in reading.writers(service) else {}
+    return {"spec": {"traffic": service["spec"]["traffic"]}} if MANAGER in traffic_writers(service) else {}
