@@ -116,7 +116,7 @@ def _serve(target: str | None, chosen: dict[str, str]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))  # until the server takes them over there is nothing to finish
     from runtime.declared import settings_for
-    from runtime.frontends.listener import listen
+    from runtime.http.listener import listen
     from runtime.service import Service, begin
     from runtime.telemetry.process import process_started
 
@@ -133,11 +133,13 @@ def _serve(target: str | None, chosen: dict[str, str]) -> None:
     logs.set_up(settings.log_level, service=settings.service, revision=settings.revision)
     if settings.model_uri:
         import_module("runtime.model.session")  # the heaviest import, while the pull is under way
-    from runtime.frontends.asgi import Application
-    from runtime.frontends.server import run
+    from runtime.frontends.application import Application
+    from runtime.http.limits import Limits
+    from runtime.http.server import run
 
     service = Service(settings, process_started=started, pull=pull)
-    run(Application(service), listening, service)
+    limits = Limits(body=settings.max_body_bytes, buffered=settings.max_buffered_bytes)
+    run(Application(service), listening, limits=limits, grace=settings.grace_period)
     if service.hopeless:
         from runtime.telemetry.termination import leave
 

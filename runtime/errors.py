@@ -10,8 +10,13 @@ An error takes facts and builds its own sentence: what came, where, and what wou
      |    |-- UnknownModel                 model_not_found
      |    |-- UnknownPath                  path_not_found
      |    |-- MethodNotAllowed             method_not_allowed
-     |    `-- PayloadTooLarge              payload_too_large
+     |    |-- PayloadTooLarge              payload_too_large
+     |    |-- HeadTooLarge                 headers_too_large
+     |    |-- UnsupportedEncoding          unsupported_encoding
+     |    |-- BadRequest                   bad_request            no HTTP that can be read
+     |    `-- RequestTimeout               request_timeout        the client was too slow in sending
      |-- QueueFull                         queue_full             try again after a while
+     |-- Overloaded                        overloaded             try again after a while
      |-- DeadlineExceeded                  deadline_exceeded
      |-- ShuttingDown                      shutting_down
      |-- FunctionFailed                    function_failed        the author's function could not be loaded
@@ -76,8 +81,10 @@ class UnknownModel(RequestError):
 
     code = "model_not_found"
 
-    def __init__(self, model: str, served: Sequence[str]) -> None:
-        super().__init__(f"no model {model!r} here; served: {', '.join(served)}", model=model, served=list(served))
+    def __init__(self, model: str, served: Sequence[str], *, version: str | None = None) -> None:
+        wanted = f"no model {model[:80]!r}" if version is None else f"no version {version[:80]!r} of model {model[:80]!r}"
+        names = ", ".join(served) or "none"
+        super().__init__(f"{wanted} here; served: {names}", model=model[:80], version=version, served=list(served))
 
 
 class UnknownPath(RequestError):
@@ -112,6 +119,64 @@ class PayloadTooLarge(RequestError):
     def __init__(self, what: str, *, limit: int, unit: str, got: int | None = None) -> None:
         came = f"{got} {unit}" if got is not None else f"more than {limit} {unit}"
         super().__init__(f"{what}: got {came}; expected at most {limit} {unit}", limit=limit, unit=unit, got=got)
+
+
+class HeadTooLarge(RequestError):
+    """The request line and the headers are larger than this server takes."""
+
+    code = "headers_too_large"
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(f"request line and headers: got more than {limit} bytes; expected at most {limit}", limit=limit)
+
+
+class UnsupportedEncoding(RequestError):
+    """The body is compressed in a way that this server does not read."""
+
+    code = "unsupported_encoding"
+
+    def __init__(self, coding: str, supported: Sequence[str]) -> None:
+        names = ", ".join(supported)
+        super().__init__(f"Content-Encoding: got {coding[:40]!r}; expected one of {names}", supported=list(supported))
+
+
+class BadRequest(RequestError):
+    """What came is not HTTP, or breaks its rules."""
+
+    code = "bad_request"
+
+    def __init__(self, got: str) -> None:
+        super().__init__(f"request: got {got}; expected a request as RFC 9112 defines it", got=got)
+
+
+class RequestTimeout(RequestError):
+    """The client took too long to send its request; `seconds` is the time for it, `rate` bytes a second extend it."""
+
+    code = "request_timeout"
+
+    def __init__(self, part: str, *, seconds: float, rate: float | None = None) -> None:
+        longer = f", and 1 s more for each {rate:g} bytes" if rate else ""
+        super().__init__(
+            f"request {part}: not complete in time; expected within {seconds:g} s{longer}",
+            part=part,
+            seconds=seconds,
+            bytes_per_second=rate,
+        )
+
+
+class Overloaded(ScalezeroError):
+    """The process holds as much as it may; `retry_after` is in seconds."""
+
+    code = "overloaded"
+
+    def __init__(self, what: str, *, limit: int, unit: str, retry_after: int) -> None:
+        self.retry_after = retry_after
+        super().__init__(
+            f"{what}: the limit of {limit} {unit} is reached; try again in {retry_after} s",
+            limit=limit,
+            unit=unit,
+            retry_after=retry_after,
+        )
 
 
 class QueueFull(ScalezeroError):

@@ -29,7 +29,7 @@ class ReadyModel(NamedTuple):
     batcher: Batcher
 
 
-def predict(
+def old_predict(
     model: ReadyModel, tensors: Sequence[np.ndarray], *, gone: Gone | None = None, timeout: float | None = None
 ) -> Awaitable[Ticket]:
     """Submit one request: `tensors` holds one array per input, in the signature's order, rows along the first axis.
@@ -90,3 +90,33 @@ def _joined(parts: Sequence[Ticket]) -> Ticket:
     whole.run.ran = sum(each.run.ran for each in parts)
     whole.run.batched = sum(each.run.batched for each in parts)
     return whole
+
+
+class _Cancel:
+    def __init__(self, future): self.future = future
+    def cancel(self): self.future.cancel()
+
+
+def submit(model, query, done):
+    from runtime.tensors import Prediction
+    rows = model.signature.validate(query.tensors)
+    future = model.batcher.submit(query.tensors, rows)
+    def settle(f):
+        if f.cancelled(): return
+        e = f.exception()
+        if e: done(e); return
+        t = f.result()
+        done(Prediction(t.outputs, model=model.name, version=model.version, arrived=t.arrived, queued=t.queued, batched=t.run.batched, ran=t.run.ran))
+    future.add_done_callback(settle)
+    return _Cancel(future)
+
+
+async def predict(model, query):
+    future = asyncio.get_running_loop().create_future()
+    def done(o):
+        if future.done(): return
+        if isinstance(o, BaseException): future.set_exception(o)
+        else: future.set_result(o)
+    t = submit(model, query, done)
+    try: return await future
+    finally: t.cancel()

@@ -97,12 +97,19 @@ class Service:
         for served in self.models.values():
             await served.close()
 
-    def model(self, name: str) -> ServedModel:
-        """The model of that name. Raises `UnknownModel`, listing those that are served."""
+    def model(self, name: str, version: str | None = None) -> ServedModel:
+        """The model of that name, in that version if one is asked for.
+
+        Raises `UnknownModel`, listing those that are served.
+        """
         served = self.models.get(name)
-        if served is None:
-            raise UnknownModel(name, list(self.models))
+        if served is None or (version is not None and version != served.version):
+            raise UnknownModel(name, list(self.models), version=version)
         return served
+
+    def stuck(self) -> str | None:
+        """Why this process will not recover by itself, or None where nothing hangs."""
+        return None
 
     @property
     def version(self) -> str | None:

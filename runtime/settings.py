@@ -183,6 +183,12 @@ class Settings:
     max_body_bytes: int = _setting(
         "SCALEZERO_MAX_BODY_BYTES", _whole(1, 2**31), "largest request body", default=32 * 2**20
     )
+    max_buffered_bytes: int = _setting(
+        "SCALEZERO_MAX_BUFFERED_BYTES",
+        _whole(1, 2**40),
+        "bodies of unanswered requests that the process holds; beyond it the answer is 503 with Retry-After",
+        default=256 * 2**20,
+    )
     threads: int | None = _setting(
         "SCALEZERO_THREADS",
         _whole(1, 1024),

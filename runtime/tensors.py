@@ -1,15 +1,28 @@
 """The vocabulary of an inference: what every protocol decodes into and encodes from.
 
+    Call         which model a request asks, and what it asks, not yet held against the model's signature
     Query        the tensors of one request, in the signature's order, and what its caller wants of the answer
     Prediction   the outputs of one query, which model made them, and where the time went
 
-Both are made for every request: plain slots, as a frozen dataclass takes four times as long to make.
+They are made for every request: plain slots, as a frozen dataclass takes four times as long to make.
 """
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+
+
+class Call:
+    """A decoded request."""
+
+    __slots__ = ("model", "parts", "version")
+
+    def __init__(self, model: str, version: str | None, parts: Any) -> None:  # noqa: ANN401 - the protocol's own
+        self.model = model
+        self.version = version  # None: the one that is served
+        self.parts = parts
 
 
 class Query:

@@ -1,76 +1,92 @@
-"""The endpoints behind the route table. Each reads as its verbs: decode, validate, run, encode."""
+"""What this process answers about itself and its models, beside the protocols."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from time import perf_counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import orjson
 
 from runtime.artifacts.cache import hash_file
-from runtime.batching.run import Ticket
 from runtime.errors import ScalezeroError
-from runtime.frontends import openapi, status
-from runtime.frontends.http import JSON, Request, Response
-from runtime.predictor import ReadyModel, predict, unless_gone
-from runtime.protocols import predict as predict_api
+from runtime.frontends import openapi
+from runtime.frontends.inference import Reply
+from runtime.frontends.predict_api import PREDICT_API
+from runtime.frontends.routes import Owner, Route
+from runtime.http.messages import Answer, Request
+from runtime.predictor import ReadyModel
 from runtime.served_model import ServedModel
+from runtime.status import error_document
 from runtime.telemetry import prometheus
 
 if TYPE_CHECKING:
     from runtime.frontends.functions import FunctionHost
+    from runtime.http.exchange import Exchange
     from runtime.service import Service
 
+Plain: TypeAlias = Callable[[Request], Answer]
 _TEXT: Final = (b"content-type", prometheus.CONTENT_TYPE.encode())
 
 
+class Direct:
+    """The handler of an endpoint that answers at once."""
+
+    def __init__(self, endpoint: Plain, reply: Reply) -> None:
+        self._endpoint = endpoint
+        self._reply = reply
+
+    def direct(self, exchange: "Exchange") -> bool:
+        """Answer now."""
+        self._reply(exchange, self._endpoint(exchange.request))
+        return True
+
+    async def answer(self, request: Request) -> Answer:
+        """Answer now."""
+        return self._endpoint(request)
+
+
+class Slow:
+    """The handler of an endpoint that has to wait for something."""
+
+    def __init__(self, endpoint: Callable[[Request], Awaitable[Answer]]) -> None:
+        self._endpoint = endpoint
+
+    def direct(self, _: "Exchange") -> bool:
+        """Leave it to `answer`."""
+        return False
+
+    async def answer(self, request: Request) -> Answer:
+        """Answer."""
+        return await self._endpoint(request)
+
+
 class Endpoints:
-    """All that this process answers about its models."""
+    """All that is not an inference."""
 
     def __init__(self, service: "Service", function: "FunctionHost | None") -> None:
         self._service = service
         self._function = function
-        self._limit = service.settings.max_body_bytes
-        self._local_digest: str | None = None
+        self._digests: dict[str, str] = {}  # by the path of a local file
 
-    async def predict(self, request: Request) -> Response:
-        """The predict API."""
-        served = self._service.model(request.parameters["model"])
-        try:
-            message = await request.receive()
-            body = message.get("body", b"")
-            if message.get("more_body") or len(body) > self._limit or not body:
-                body = await request.rest(message, self._limit)
-            ready = served.ready
-            if ready is None:
-                ready = await unless_gone(asyncio.ensure_future(served.load()), request.gone)
-            query = predict_api.parse(body, ready.signature)
-            answer = await predict(ready, query.tensors, gone=request.gone)
-        except (Exception, asyncio.CancelledError) as error:
-            code = status.of(error)
-            served.measurements.answered(predict_api.NAME, code, perf_counter() - request.started)
-            raise
-        latency = perf_counter() - request.started
-        served.measurements.answered(predict_api.NAME, 200, latency)
-        return Response(
-            200,
-            predict_api.render(query, ready, answer, latency=latency),
-            [JSON, (b"server-timing", _server_timing(served, request, answer))],
-        )
+    def routes(self, ours: Owner, reply: Reply) -> list[Route]:
+        """The routes; `ours` owns what belongs to no protocol."""
+        return [
+            Route("/healthz/live", "GET", ours, Direct(self.live, reply)),
+            Route("/healthz/ready", "GET", ours, Direct(self.ready, reply)),
+            Route("/metrics", "GET", ours, Slow(self.metrics)),
+            Route("/openapi.json", "GET", ours, Direct(self.openapi, reply)),
+            Route("/api/v1/models", "GET", PREDICT_API, Direct(self.models, reply)),
+            Route("/api/v1/models/{model}", "GET", PREDICT_API, Slow(self.model)),
+        ]
 
-    async def models(self, _: Request) -> Response:
-        """Every model of this process."""
-        return _json({"models": [_summary(served) for served in self._service.models.values()]})
+    def live(self, _: Request) -> Answer:
+        """Whether the process answers, and nothing in it hangs for good."""
+        stuck = self._service.stuck()
+        if stuck is None:
+            return _json({"status": "live"})
+        return _json({"status": "stuck", "reason": stuck}, HTTPStatus.SERVICE_UNAVAILABLE)
 
-    async def model(self, request: Request) -> Response:
-        """One model: its state, and its signature and digest once it is loaded."""
-        return _json(await self._describe(self._service.model(request.parameters["model"])))
-
-    async def live(self, _: Request) -> Response:
-        """Whether the process answers at all."""
-        return _json({"status": "live"})
-
-    async def ready(self, _: Request) -> Response:
+    def ready(self, _: Request) -> Answer:
         """Whether traffic may come: 503 with the reason until a prefetched model and the author's function answer."""
         models = {served.name: _why_not(served) for served in self._service.unready()}
         function = self._function
@@ -78,29 +94,39 @@ class Endpoints:
             return _json({"status": "ready"})
         document: dict[str, object] = {"status": "not ready", "models": models}
         if function and not function.ready:
-            document["function"] = _told(function.error, "loading", "the function is being imported")
+            document["function"] = _reason(function.error, "loading", "the function is being imported")
         return _json(document, HTTPStatus.SERVICE_UNAVAILABLE)
 
-    async def metrics(self, _: Request) -> Response:
-        """Prometheus' scrape."""
+    async def metrics(self, _: Request) -> Answer:
+        """Prometheus' scrape. The first one imports prometheus_client, which takes a while: on a thread of its own."""
+        await asyncio.to_thread(prometheus.load)
         measured = [served.measurements for served in self._service.models.values()]
         revision = self._service.settings.revision or ""
-        return Response(HTTPStatus.OK, prometheus.exposition(measured, revision=revision), [_TEXT])
+        return Answer(HTTPStatus.OK, prometheus.exposition(measured, revision=revision), [_TEXT])
 
-    async def openapi(self, _: Request) -> Response:
+    def openapi(self, _: Request) -> Answer:
         """This API, described."""
         signatures = {
             name: served.ready.signature if served.ready else None for name, served in self._service.models.items()
         }
         return _json(openapi.document(signatures, version=self._service.version or "1"))
 
+    def models(self, _: Request) -> Answer:
+        """Every model of this process."""
+        return _json({"models": [_summary(served) for served in self._service.models.values()]})
+
+    async def model(self, request: Request) -> Answer:
+        """One model: its state, and its signature and digest once it is loaded."""
+        return _json(await self._describe(self._service.model(request.parameters["model"])))
+
     async def _digest(self, ready: ReadyModel) -> str:
         """The artifact's SHA-256; that of a local file, which no start waits for, is worked out when asked for."""
         if ready.artifact.sha256:
             return ready.artifact.sha256
-        if self._local_digest is None:
-            self._local_digest = await asyncio.to_thread(hash_file, ready.artifact.path)
-        return self._local_digest
+        path = str(ready.artifact.path)
+        if path not in self._digests:
+            self._digests[path] = await asyncio.to_thread(hash_file, ready.artifact.path)
+        return self._digests[path]
 
     async def _describe(self, served: ServedModel) -> dict[str, object]:
         document: dict[str, object] = {
@@ -127,8 +153,8 @@ class Endpoints:
         return document
 
 
-def _json(document: object, code: int = HTTPStatus.OK) -> Response:
-    return Response(code, orjson.dumps(document))
+def _json(document: object, code: int = HTTPStatus.OK) -> Answer:
+    return Answer(code, orjson.dumps(document))
 
 
 def _summary(served: ServedModel) -> dict[str, object]:
@@ -140,29 +166,11 @@ def _tensor(name: str, datatype: str, shape: object) -> dict[str, object]:
 
 
 def _why_not(served: ServedModel) -> object:
-    return _told(served.error, served.state.value, "the model is being loaded")
+    return _reason(served.error, served.state.value, "the model is being loaded")
 
 
-def _told(error: ScalezeroError | None, code: str, message: str) -> object:
+def _reason(error: ScalezeroError | None, code: str, message: str) -> object:
     """The error, or in its form that it only takes a while."""
     if error is None:
-        return status.error_document(code, message, {})["error"]
-    return status.error_document(error.code, error.message, error.details)["error"]
-
-
-def _server_timing(served: ServedModel, request: Request, answer: Ticket) -> bytes:
-    """Where the time went, in milliseconds (W3C Server Timing); with the cold start for those who waited through it."""
-    run = answer.run
-    waited = run.started - answer.arrived
-    timing = b"queue;dur=%.3f, batch;dur=%.3f, run;dur=%.3f" % (waited * 1e3, run.batched * 1e3, run.ran * 1e3)
-    if request.started > served.first_answer:
-        return timing
-    cold_start = served.measurements.cold_start
-    if cold_start is None:
-        return timing
-    phases = [
-        b"%b;dur=%.3f" % (name.encode(), seconds * 1e3)
-        for name, seconds in cold_start.seen(request.started).items()
-        if seconds
-    ]
-    return b", ".join([*phases, timing])
+        return error_document(code, message, {})["error"]
+    return error_document(error.code, error.message, error.details)["error"]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import orjson
 
 from runtime.errors import DeadlineExceeded, FunctionFailed, InvalidInput, QueueFull, ScalezeroError
-from runtime.frontends import status
+from runtime.protocols import refusals as status
 from runtime.frontends.http import Headers, Message, Receive, Request, Scope, Send
 from runtime.predictor import CallerGone
 
@@ -217,7 +217,7 @@ def answer(error: ScalezeroError) -> "flask.Response":
     """What went wrong, in the form that the predict API tells it: for an author who catches an error himself."""
     import flask
 
-    told = status.error_response(error)
+    told = status.error_answer(error)
     headers = [(name.decode(), value.decode()) for name, value in told.headers]
     return flask.Response(told.body, told.status, headers)
 

@@ -60,14 +60,3 @@ class Request:
         """Return when the caller has left; to be awaited only after the body was read."""
         while (await self.receive())["type"] != "http.disconnect":
             pass  # a message in between says no more than that the caller is there
-
-
-class Response:
-    """A whole answer; `headers` come beside content-length, which is counted."""
-
-    __slots__ = ("body", "headers", "status")
-
-    def __init__(self, status: int, body: bytes, headers: Headers | None = None) -> None:
-        self.status = status
-        self.body = body
-        self.headers = [JSON] if headers is None else headers

@@ -1,52 +1,123 @@
-"""The route table: which endpoint answers a path. Pure, and a dictionary look-up for a path seen before."""
+"""The route table: which handler answers a path. Pure, and a dictionary look-up for a path seen lately."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
+from typing import Any, Final, NamedTuple
 
-from runtime.errors import MethodNotAllowed
-from runtime.frontends.http import Request, Response
+from runtime.errors import MethodNotAllowed, ScalezeroError
+from runtime.http.messages import Answer
 
-Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
-_REMEMBERED = 256  # paths; they come from callers, so their number must be bounded
+_REMEMBERED: Final = 256  # paths; they come from clients, so their number must be bounded
+_PARAMETER: Final = re.compile(r"\{(\w+)\}")
+
+
+class Owner(NamedTuple):
+    """The protocol that a path belongs to: it answers every error there, 404 and 405 included."""
+
+    name: str
+    prefixes: tuple[str, ...]  # of the paths that are its own, whether a route fits them or not
+    refuse: Callable[[ScalezeroError], Answer]
+
+
+class Route(NamedTuple):
+    """`pattern` is a path such as `/api/v1/models/{model}/predict`; a parameter is one path segment."""
+
+    pattern: str
+    method: str
+    protocol: Owner
+    handler: Any  # what `frontends.application` calls; opaque here
 
 
 class Match(NamedTuple):
-    """What answers a path, by method, and the path's parameters."""
+    """The routes of a path by method, and the path's parameters."""
 
-    methods: Mapping[str, Endpoint]
+    routes: Mapping[str, Route]
     parameters: Mapping[str, str]
 
-    def endpoint(self, method: str, path: str) -> Endpoint:
-        """The method's endpoint; HEAD is served as GET. Raises `MethodNotAllowed`."""
-        found = self.methods.get("GET" if method == "HEAD" else method)
+    @property
+    def protocol(self) -> Owner:
+        """The owner of the path."""
+        return next(iter(self.routes.values())).protocol
+
+    def route(self, method: str, path: str) -> Route:
+        """The method's route; HEAD is served as GET. Raises `MethodNotAllowed`."""
+        found = self.routes.get("GET" if method == "HEAD" else method)
         if found is None:
-            allowed = [*self.methods, *(["HEAD"] if "GET" in self.methods else [])]
+            allowed = [*self.routes, *(["HEAD"] if "GET" in self.routes else [])]
             raise MethodNotAllowed(method, path, allowed)
         return found
 
 
 class Routes:
-    """Patterns such as `/api/v1/models/{model}/predict`; a parameter is one path segment."""
+    """All routes of a process, and who owns the paths that none of them fits."""
 
-    def __init__(self, table: Mapping[str, Mapping[str, Endpoint]]) -> None:
-        """`table` maps each pattern to its endpoints by method; the first pattern that fits wins."""
-        self._patterns = [(_compiled(pattern), methods) for pattern, methods in table.items()]
+    def __init__(self, routes: Sequence[Route], *, default: Owner) -> None:
+        """Raises `ValueError` where two routes could answer one request: the order of a list must not decide."""
+        for one, other in combinations(routes, 2):
+            if one.method == other.method and _overlap(one.pattern, other.pattern):
+                message = f"{one.method} {one.pattern} ({one.protocol.name}) overlaps {other.pattern} ({other.protocol.name})"
+                raise ValueError(message)
+        patterns = dict.fromkeys(route.pattern for route in routes)
+        self._patterns = [
+            (_compiled(pattern), {route.method: route for route in routes if route.pattern == pattern})
+            for pattern in patterns
+        ]
+        self._owners = sorted(
+            {(prefix, route.protocol) for route in routes for prefix in route.protocol.prefixes},
+            key=lambda pair: -len(pair[0]),
+        )
+        self._default = default
         self._known: dict[str, Match] = {}
 
     def match(self, path: str) -> Match | None:
-        """The path's endpoints, or None where no pattern fits."""
+        """The path's routes, or None where no pattern fits."""
         known = self._known.get(path)
         if known is not None:
             return known
-        for pattern, methods in self._patterns:
+        for pattern, routes in self._patterns:
             if found := pattern.fullmatch(path):
-                match = Match(methods, found.groupdict())
-                if len(self._known) < _REMEMBERED:
-                    self._known[path] = match
+                match = Match(routes, found.groupdict())
+                if len(self._known) >= _REMEMBERED:
+                    self._known.clear()  # so that no path keeps its place for good
+                self._known[path] = match
                 return match
         return None
 
+    def claimed(self, path: str) -> Owner | None:
+        """The protocol below whose prefix the path is, or None."""
+        return next((owner for prefix, owner in self._owners if _is_below(path, prefix)), None)
+
+    def owner(self, path: str) -> Owner:
+        """Who answers an error on this path."""
+        match = self.match(path)
+        return match.protocol if match else self.claimed(path) or self._default
+
+
+def _is_below(path: str, prefix: str) -> bool:
+    return path == prefix or path.startswith(prefix.rstrip("/") + "/")
+
 
 def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(pattern)))
+    pieces = _PARAMETER.split(pattern)  # text, name, text, name, ..., text
+    return re.compile("".join(f"(?P<{each}>[^/]+)" if index % 2 else re.escape(each) for index, each in enumerate(pieces)))
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether a path could fit both patterns."""
+    first, second = one.split("/"), other.split("/")
+    return len(first) == len(second) and all(map(_segments_overlap, first, second))
+
+
+def _segments_overlap(one: str, other: str) -> bool:
+    """Whether a segment could fit both: parameters fit anything, the text before and behind them does not."""
+    (before, behind), (other_before, other_behind) = _ends(one), _ends(other)
+    if not (_PARAMETER.search(one) or _PARAMETER.search(other)):
+        return one == other
+    starts = before.startswith(other_before) or other_before.startswith(before)
+    return starts and (behind.endswith(other_behind) or other_behind.endswith(behind))
+
+
+def _ends(segment: str) -> tuple[str, str]:
+    pieces = _PARAMETER.split(segment)
+    return pieces[0], pieces[-1]

@@ -18,10 +18,36 @@ import numpy as np
 from runtime.batching.run import Ticket
 from runtime.errors import InvalidInput
 from runtime.model.signature import Signature, TensorSpec
+from runtime.http.messages import Answer, Request
 from runtime.predictor import ReadyModel
 from runtime.protocols import json_tensors
+from runtime.protocols.refusals import error_answer
+from runtime.tensors import Call, Prediction
+from runtime.tensors import Query as Inference
 
 NAME: Final = "predict"
+
+
+class PredictApi:
+    """The translator of the predict API."""
+
+    name = NAME
+
+    def decode(self, request: Request) -> Call:
+        return Call(request.parameters["model"], None, request.body)
+
+    def decode_slices(self, request: Request):
+        yield
+        return self.decode(request)
+
+    def bind(self, call: Call, model: ReadyModel) -> list[Inference]:
+        query = parse(call.parts, model.signature)
+        return [Inference(query.tensors, form=query)]
+
+    def encode(self, queries: Sequence[Inference], predictions: Sequence[Prediction], model: ReadyModel, *, latency: float) -> Answer:
+        return Answer(200, render(queries[0].form, model, predictions[0], latency=latency))
+
+    refuse = staticmethod(error_answer)
 
 
 class Query:

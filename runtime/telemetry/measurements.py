@@ -78,19 +78,19 @@ class ModelMeasurements:
     def __init__(self, model: str, version: str) -> None:
         self.model = model
         self.version = version
-        self.requests: dict[tuple[str, int], Histogram] = {}  # (protocol, HTTP status) -> seconds
+        self.requests: dict[tuple[str, str], Histogram] = {}  # (protocol, "ok" or an error's code) -> seconds
         self.queue = Histogram(SECONDS)  # per request
         self.batch = Histogram(SECONDS)  # stacking and splitting, per run
         self.run = Histogram(SECONDS)  # in the session, per run
         self.batch_rows = Histogram(ROWS)
         self.load_failures: Counter[str] = Counter()  # error code -> attempts
         self.cold_start: ColdStart | None = None
-        self._answers: list[tuple[str, int, float]] = []
+        self._answers: list[tuple[str, str, float]] = []
         self._runs: list[RunFacts] = []
 
-    def answered(self, protocol: str, status: int, seconds: float) -> None:
+    def answered(self, protocol: str, code: str, seconds: float) -> None:
         """Take in one answered request."""
-        self._answers.append((protocol, status, seconds))
+        self._answers.append((protocol, code, seconds))
         if len(self._answers) >= _BULK:
             self.count()
 
@@ -104,9 +104,9 @@ class ModelMeasurements:
         """Bring the histograms up to date."""
         answers, self._answers = self._answers, []
         runs, self._runs = self._runs, []
-        by_kind: dict[tuple[str, int], list[float]] = {}
-        for protocol, status, seconds in answers:
-            by_kind.setdefault((protocol, status), []).append(seconds)
+        by_kind: dict[tuple[str, str], list[float]] = {}
+        for protocol, code, seconds in answers:
+            by_kind.setdefault((protocol, code), []).append(seconds)
         for kind, values in by_kind.items():
             self.requests.setdefault(kind, Histogram(SECONDS)).add(values)
         self.queue.add(seconds for each in runs for seconds in each.queued)

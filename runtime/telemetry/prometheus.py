@@ -6,6 +6,7 @@ Source: Prometheus exposition formats, text format 0.0.4.
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from runtime.status import fault_of
 from runtime.telemetry.histogram import Histogram
 from runtime.telemetry.measurements import ModelMeasurements
 
@@ -20,6 +21,11 @@ _PER_RUN = {
     "run": ("scalezero_run_seconds", "Time in the ONNX Runtime session, per run"),
     "batch_rows": ("scalezero_batch_rows", "Rows per run"),
 }
+
+
+def load() -> None:
+    """Import what `exposition` needs."""
+    import prometheus_client  # noqa: F401 - from any thread, so that the event loop goes on
 
 
 def exposition(models: Sequence[ModelMeasurements], *, revision: str) -> bytes:
@@ -62,11 +68,11 @@ class _Models:
         family = HistogramMetricFamily(
             "scalezero_request_seconds",
             "Time from a request's arrival to its answer",
-            labels=(*_LABELS, "protocol", "code"),
+            labels=(*_LABELS, "protocol", "code", "fault"),
         )
         for model in self._models:
-            for (protocol, status), histogram in model.requests.items():
-                labels = [*self._of(model), protocol, str(status)]
+            for (protocol, code), histogram in model.requests.items():
+                labels = [*self._of(model), protocol, code, fault_of(code).value]
                 family.add_metric(labels, histogram.cumulative(), histogram.total)
         return family
 

@@ -1,0 +1,197 @@
+"""The one application: requests to handlers by the route table, all else to the author's function.
+
+    begin(exchange)          handler.direct: answered by a plain call or a callback
+                             handler.answer: a coroutine, where `direct` returns False
+                             the author's function: over ASGI
+    refuse(fault, request)   the answer to what the transport refuses, from the protocol that owns the path
+
+Errors become answers here, and nowhere else.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from functools import partial
+from time import perf_counter
+from typing import TYPE_CHECKING, Final, Protocol
+
+from runtime import author
+from runtime.errors import ScalezeroError, UnknownPath
+from runtime.frontends import content, functions
+from runtime.frontends.endpoints import Endpoints
+from runtime.frontends.functions import FunctionHost, Passing
+from runtime.frontends.http import Request as FunctionRequest
+from runtime.frontends.predict_api import routes as predict_api_routes
+from runtime.frontends.routes import Owner, Routes
+from runtime.http.asgi import Receive, Scope, Send
+from runtime.http.messages import Answer, Headers, Request
+from runtime.protocols.refusals import error_answer, internal_error
+from runtime.status import INTERNAL, OK, code_of
+
+if TYPE_CHECKING:
+    from runtime.http.exchange import Exchange
+    from runtime.service import Service
+
+_log = logging.getLogger("scalezero.request")
+_SERVER_FAULT: Final = 500
+OURS: Final = Owner("scalezero", ("/healthz",), error_answer)  # and every path that no protocol owns
+
+
+class Handler(Protocol):
+    """What answers a route."""
+
+    def direct(self, exchange: "Exchange") -> bool:
+        """Answer without a task, now or from a callback; False where `answer` has to. Raises `ScalezeroError`."""
+
+    async def answer(self, request: Request) -> Answer:
+        """Answer in a coroutine. Raises `ScalezeroError`."""
+
+
+class Application:
+    """What the server serves."""
+
+    def __init__(self, service: "Service") -> None:
+        settings = service.settings
+        self._service = service
+        self._function: FunctionHost | None = None
+        if settings.function_source:
+            self._function = FunctionHost(
+                settings.function_source,
+                settings.function_target,
+                threads=settings.function_threads,
+                waiting=settings.queue_size,
+                max_body=settings.max_body_bytes,
+                timeout=settings.timeout,
+            )
+        endpoints = Endpoints(service, self._function)
+        self._routes = Routes(
+            [*endpoints.routes(OURS, self.reply), *predict_api_routes(service, self.reply)], default=OURS
+        )
+        self._access_log = settings.access_log
+        self._settled: Headers | None = None
+        self._preloading: asyncio.Task[None] | None = None
+
+    async def open(self, end: Callable[[], None]) -> None:
+        """Open the service; `end` ends the process in order."""
+        self._service.end = end
+        await self._service.open()
+        author.attach(self._service, asyncio.get_running_loop())
+        if self._function:
+            self._preloading = asyncio.create_task(self._preload(self._function))
+
+    async def close(self) -> None:
+        """Finish what is queued."""
+        if self._preloading:
+            self._preloading.cancel()
+        author.detach()
+        await self._service.close()
+
+    def begin(self, exchange: "Exchange") -> None:
+        """Answer a request: directly where its handler can, else in a task."""
+        request = exchange.request
+        path = request.path
+        match = request.match = self._routes.match(path)
+        if match is None and self._function is not None and self._routes.claimed(path) is None:
+            exchange.serve(partial(self._call, self._function, request))
+            return
+        try:
+            if match is None:
+                raise UnknownPath(path)
+            handler: Handler = match.route(request.method, path).handler
+            if not handler.direct(exchange):
+                exchange.run(self._answer(request, handler))
+        except Exception as error:  # noqa: BLE001 - the last line of defence
+            self.reply(exchange, self._told(error, request))
+
+    async def _answer(self, request: Request, handler: "Handler") -> Answer:
+        try:
+            answer = await handler.answer(request)
+        except Exception as error:  # noqa: BLE001 - as above
+            answer = self._told(error, request)
+        self._complete(request, answer)
+        return answer
+
+    def _told(self, error: Exception, request: Request) -> Answer:
+        """The answer to an error; one that is a bug of ours is logged whole and answered without its text."""
+        if isinstance(error, ScalezeroError):
+            return self.refuse(error, request)
+        _log.error("internal error", exc_info=error, extra=_facts(request))
+        return internal_error()
+
+    def reply(self, exchange: "Exchange", answer: Answer) -> None:
+        """Send an answer of the direct path, with what every answer has."""
+        self._complete(exchange.request, answer)
+        exchange.respond(answer)
+
+    def refuse(self, fault: ScalezeroError, request: Request | None) -> Answer:
+        """The answer to a request that failed, in the words of the protocol that owns its path."""
+        owner = self._routes.owner(request.path) if request else OURS
+        answer = owner.refuse(fault)
+        level = logging.WARNING if answer.status >= _SERVER_FAULT else logging.DEBUG
+        if request and _log.isEnabledFor(level):
+            facts = {"status": answer.status, "code": fault.code, "reason": fault.message}
+            _log.log(level, "request refused", extra={**_facts(request), **facts})
+        return answer
+
+    async def _call(self, function: FunctionHost, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the author's function answer over ASGI, and measure and log that as any other answer."""
+        answer = Passing(send, lambda: self._in_every_answer(request))
+        code = INTERNAL
+        try:
+            await function(FunctionRequest(scope, receive), answer)
+            code = OK if answer.status < _SERVER_FAULT else INTERNAL
+        except Exception as error:  # noqa: BLE001 - as above
+            code = code_of(error)
+            await _send(self._told(error, request), answer)
+        finally:
+            for served in self._service.models.values():
+                served.measurements.answered(functions.NAME, code, perf_counter() - request.started)
+        if self._access_log:
+            _log.info("request", extra={**_facts(request), "status": answer.status})
+
+    def _complete(self, request: Request, answer: Answer) -> None:
+        """Add what every answer has."""
+        content.compress(request, answer)
+        answer.headers += self._in_every_answer(request)
+        if self._access_log:
+            _log.info("request", extra={**_facts(request), "status": answer.status})
+
+    def _in_every_answer(self, request: Request) -> Headers:
+        identity = self._identity() if self._settled is None else self._settled
+        request_id = request.header(b"x-request-id")
+        return [*identity, (b"x-request-id", request_id)] if request_id else identity
+
+    def _identity(self) -> Headers:
+        """Who answers: the revision and, as soon as it is known, the model version. Settled once a model is loaded."""
+        service = self._service
+        revision, version = service.settings.revision, service.version
+        headers = [(b"x-revision", revision.encode())] if revision else []
+        if version:
+            headers.append((b"x-model-version", version.encode()))
+        if service.loaded:
+            self._settled = headers
+        return headers
+
+    async def _preload(self, function: FunctionHost) -> None:
+        """Import the function once the model is there: the first answer must not wait for both."""
+        for served in self._service.unready():
+            await served.tried.wait()
+        await function.preload()
+        if function.error:
+            self._service.gives_up(function.error)
+
+
+async def _send(answer: Answer, send: Send) -> None:
+    """Send a whole answer over ASGI."""
+    await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+def _facts(request: Request) -> dict[str, object]:
+    """What a log line says of a request, with what joins it to the client's own logs and traces."""
+    facts: dict[str, object] = {"method": request.method, "path": request.path}
+    for name in (b"x-request-id", b"traceparent"):
+        value = request.header(name)
+        if value:
+            facts["request_id" if name == b"x-request-id" else "traceparent"] = value.decode("latin-1")
+    return facts

@@ -1,0 +1,173 @@
+"""One inference of any protocol: decode, bind, submit, encode. Measured here, once for all protocols.
+
+    direct     a whole, small request to a model that is loaded: plain calls, joined by the batcher's callback
+    answer     everything else (a large body, a compressed one, a cold model, several queries): a coroutine
+
+Both call the same translator. What would hold the event loop for more than about a millisecond (a large JSON body or
+answer) is done in slices, with other requests' turns in between.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from runtime.errors import ScalezeroError
+from runtime.frontends import content, timing
+from runtime.http.messages import Answer, Request
+from runtime.predictor import ReadyModel, predict, submit
+from runtime.status import CLIENT_LEFT, OK, code_of
+from runtime.tensors import Call, Prediction, Query
+
+if TYPE_CHECKING:
+    from runtime.http.exchange import Exchange
+    from runtime.service import Service
+    from runtime.served_model import ServedModel
+
+SLICE: Final = 64 * 1024  # bytes of a body that may be decoded, or of an answer that may be encoded, at once
+
+
+class Translator(Protocol):
+    """What a protocol is: it raises `ScalezeroError` for what it does not take, and knows no other protocol."""
+
+    name: str
+
+    def decode(self, request: Request) -> Call:
+        """Read a request whose body is small."""
+
+    def decode_slices(self, request: Request) -> "content.Slices[Call]":
+        """Read a request of any size; each step takes some milliseconds at most."""
+
+    def bind(self, call: Call, model: ReadyModel) -> list[Query]:
+        """Hold the parts against the model's signature."""
+
+    def encode(
+        self, queries: Sequence[Query], predictions: Sequence[Prediction], model: ReadyModel, *, latency: float
+    ) -> Answer:
+        """Build the answer; a large one as pieces. `latency` in seconds."""
+
+    def refuse(self, fault: ScalezeroError) -> Answer:
+        """Build the answer that tells of the fault."""
+
+
+Reply = Callable[["Exchange", Answer], None]
+
+
+class Inference:
+    """The handler of one translator's routes."""
+
+    def __init__(self, service: "Service", translator: Translator, reply: Reply) -> None:
+        """`reply` sends an answer over an exchange."""
+        self._service = service
+        self._translator = translator
+        self._reply = reply
+
+    def direct(self, exchange: "Exchange") -> bool:
+        """Answer without a task, where that can be done; see the module."""
+        request = exchange.request
+        if len(request.body) > SLICE or request.header(b"content-encoding"):
+            return False
+        served: ServedModel | None = None
+        try:
+            call = self._translator.decode(request)
+            served = self._service.model(call.model, call.version)
+            ready = served.ready
+            if ready is None:
+                return False
+            queries = self._translator.bind(call, ready)
+            if len(queries) != 1:
+                return False
+            pending = _Pending(self, exchange, served, ready, queries[0])
+            exchange.on_gone = pending.leave
+            pending.ticket = submit(ready, queries[0], pending.done)
+        except ScalezeroError as fault:
+            self._refuse(exchange, served, fault)
+        return True
+
+    async def answer(self, request: Request) -> Answer:
+        """Answer in a coroutine. Raises `ScalezeroError`; the caller has the protocol tell it."""
+        translator = self._translator
+        served: ServedModel | None = None
+        try:
+            await content.inflate(request, self._service.settings.max_body_bytes)
+            call = await content.in_turns(translator.decode_slices(request))
+            served = self._service.model(call.model, call.version)
+            ready = served.ready or await served.load()
+            queries = translator.bind(call, ready)
+            predictions = await _all(ready, queries)
+            return self._encoded(request, served, ready, queries, predictions)
+        except (Exception, asyncio.CancelledError) as error:
+            if served is not None:
+                self._count(served, code_of(error), request)
+            raise
+
+    def _encoded(
+        self,
+        request: Request,
+        served: "ServedModel",
+        ready: ReadyModel,
+        queries: Sequence[Query],
+        predictions: Sequence[Prediction],
+    ) -> Answer:
+        latency = perf_counter() - request.started
+        answer = self._translator.encode(queries, predictions, ready, latency=latency)
+        answer.headers.append((b"server-timing", timing.header(predictions, served, request.started)))
+        self._count(served, OK, request)
+        return answer
+
+    def _count(self, served: "ServedModel", code: str, request: Request) -> None:
+        served.measurements.answered(self._translator.name, code, perf_counter() - request.started)
+
+    def _refuse(self, exchange: "Exchange", served: "ServedModel | None", fault: ScalezeroError) -> None:
+        if served is not None:
+            self._count(served, code_of(fault), exchange.request)
+        self._reply(exchange, self._translator.refuse(fault))
+
+    def finish(self, pending: "_Pending", outcome: Prediction | BaseException) -> None:
+        """Answer a request whose run has ended."""
+        exchange, served = pending.exchange, pending.served
+        if isinstance(outcome, Prediction):
+            try:
+                answer = self._encoded(exchange.request, served, pending.ready, [pending.query], [outcome])
+            except ScalezeroError as fault:
+                self._refuse(exchange, served, fault)
+            else:
+                self._reply(exchange, answer)
+        elif isinstance(outcome, ScalezeroError):
+            self._refuse(exchange, served, outcome)
+        else:
+            self._count(served, code_of(outcome), exchange.request)
+            raise outcome
+
+
+class _Pending:
+    """One direct request between its submission and its answer."""
+
+    __slots__ = ("exchange", "inference", "query", "ready", "served", "ticket")
+
+    ticket: Any  # what `submit` gave
+
+    def __init__(
+        self, inference: Inference, exchange: "Exchange", served: "ServedModel", ready: ReadyModel, query: Query
+    ) -> None:
+        self.inference = inference
+        self.exchange = exchange
+        self.served = served
+        self.ready = ready
+        self.query = query
+
+    def done(self, outcome: Prediction | BaseException) -> None:
+        """Take the outcome of the run."""
+        self.inference.finish(self, outcome)
+
+    def leave(self) -> None:
+        """The client has left: what is still queued never runs."""
+        self.ticket.cancel()
+        self.inference._count(self.served, CLIENT_LEFT, self.exchange.request)  # noqa: SLF001 - its own state
+
+
+async def _all(ready: ReadyModel, queries: Sequence[Query]) -> list[Prediction]:
+    """Predict all queries, batched with everybody else's."""
+    if len(queries) == 1:
+        return [await predict(ready, queries[0])]
+    return await asyncio.gather(*(predict(ready, query) for query in queries))

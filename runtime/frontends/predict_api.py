@@ -1,0 +1,19 @@
+"""The predict API's routes and its place among the protocols."""
+
+from typing import TYPE_CHECKING
+
+from runtime.frontends.inference import Inference, Reply
+from runtime.frontends.routes import Owner, Route
+from runtime.protocols.predict import PredictApi
+from runtime.protocols.refusals import error_answer
+
+if TYPE_CHECKING:
+    from runtime.service import Service
+
+PREDICT_API = Owner("predict", ("/api/v1/models",), error_answer)
+
+
+def routes(service: "Service", reply: Reply) -> list[Route]:
+    """`POST /api/v1/models/{model}/predict`."""
+    handler = Inference(service, PredictApi(), reply)
+    return [Route("/api/v1/models/{model}/predict", "POST", PREDICT_API, handler)]

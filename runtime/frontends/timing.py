@@ -1,0 +1,28 @@
+"""The header Server-Timing: where the time of a prediction went. Source: W3C Server Timing."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from runtime.tensors import Prediction
+
+if TYPE_CHECKING:
+    from runtime.served_model import ServedModel
+
+
+def header(predictions: Sequence[Prediction], served: "ServedModel", started: float) -> bytes:
+    """Milliseconds of queue, batch and run, of the slowest of several predictions; with the cold start for a request
+    that began before the model's first answer. `started` is on `perf_counter`'s clock.
+    """
+    slowest = predictions[0] if len(predictions) == 1 else max(predictions, key=lambda each: each.queued + each.ran)
+    timing = b"queue;dur=%.3f, batch;dur=%.3f, run;dur=%.3f" % (
+        slowest.queued * 1e3,
+        slowest.batched * 1e3,
+        slowest.ran * 1e3,
+    )
+    cold_start = served.measurements.cold_start
+    if started > served.first_answer or cold_start is None:
+        return timing
+    phases = [
+        b"%b;dur=%.3f" % (name.encode(), seconds * 1e3) for name, seconds in cold_start.seen(started).items() if seconds
+    ]
+    return b", ".join([*phases, timing])

@@ -1,0 +1,123 @@
+"""What a connection of either version of HTTP has: its place in the server, its deadline and the pace of its writing."""
+
+import asyncio
+import math
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from runtime.http.server import Server
+
+_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113, 3.4
+
+
+class Connection(asyncio.Protocol):
+    """One connection. `deadline` is on the server's clock; the server calls `expire` once it has passed."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, server: "Server") -> None:
+        self.server = server
+        self.deadline = math.inf
+        self.since = server.now  # when it was last of use, for the choice of whom to close when there are too many
+        self.writable: asyncio.Event | None = None  # made, and not set, while the socket takes nothing
+        self._unread = 0  # bytes that the client had not read when the writing last stopped or was looked at
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being answered."""
+        raise NotImplementedError
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Register with the server; the peer has to ask for something within the time of a head."""
+        self.transport = transport  # type: ignore[assignment] # of the kind that TCP has; uvloop's has its own base
+        self.deadline = self.server.now + self.server.limits.head_time
+        self.server.register(self)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """Unregister, and let go of whoever waits for the socket."""
+        self.deadline = math.inf
+        self.server.connections.discard(self)
+        self.resume_writing()
+
+    def addresses(self) -> tuple[tuple[str, int] | None, tuple[str, int] | None]:
+        """Host and port of this side and of the peer, as ASGI's `server` and `client`."""
+        names = [self.transport.get_extra_info(each) for each in ("sockname", "peername")]
+        ours, theirs = [(name[0], name[1]) if isinstance(name, tuple) else None for name in names]
+        return ours, theirs
+
+    def pause_writing(self) -> None:
+        """Hold pieces back: the client does not read."""
+        self.writable = asyncio.Event()
+        self._unread = self.transport.get_write_buffer_size()
+        self.deadline = self.server.now + self.server.limits.write_time
+
+    def resume_writing(self) -> None:
+        """Let pieces go on."""
+        if self.writable is not None:
+            self.writable.set()
+            self.writable = None
+
+    def expire(self) -> None:
+        """Act on the deadline that has passed."""
+        raise NotImplementedError
+
+    def shut_down(self) -> None:
+        """The process ends: finish what is under way, then close."""
+        raise NotImplementedError
+
+    def refuse_all(self) -> None:
+        """The time for finishing is over: answer what is under way with 503."""
+        raise NotImplementedError
+
+    def _still_unread(self) -> bool:
+        """Whether the client has read nothing since the last look; else look again after the time for writing."""
+        unread = self.transport.get_write_buffer_size()
+        if unread >= self._unread:
+            return True
+        self._unread = unread
+        self.deadline = self.server.now + self.server.limits.write_time
+        return False
+
+
+class Greeting(Connection):
+    """The first bytes of a connection tell which HTTP it speaks."""
+
+    def __init__(self, server: "Server") -> None:
+        super().__init__(server)
+        self._seen = b""
+
+    @property
+    def busy(self) -> bool:
+        """Nothing is answered yet."""
+        return False
+
+    def data_received(self, data: bytes) -> None:
+        """Hand over to the right version, with what came so far."""
+        seen = self._seen = self._seen + data
+        if _PREFACE.startswith(seen[: len(_PREFACE)]):
+            if len(seen) < len(_PREFACE):
+                return
+            from runtime.http.http2 import Http2  # some milliseconds, when its first client comes
+
+            self._become(Http2(self.server), seen)
+        else:
+            from runtime.http.http11 import Http11
+
+            self._become(Http11(self.server), seen)
+
+    def _become(self, version: Connection, seen: bytes) -> None:
+        self.server.connections.discard(self)
+        self.transport.set_protocol(version)
+        version.connection_made(self.transport)
+        version.data_received(seen)
+
+    def expire(self) -> None:
+        """Close a connection that never asked."""
+        self.transport.abort()
+
+    def shut_down(self) -> None:
+        """Nothing is under way."""
+        self.transport.close()
+
+    def refuse_all(self) -> None:
+        """Nothing is under way."""

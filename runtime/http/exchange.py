@@ -1,0 +1,163 @@
+"""One request whose body is whole, and its answer."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import TYPE_CHECKING, Protocol
+
+from runtime.errors import ScalezeroError
+from runtime.http.asgi import Asgi, AsgiApplication
+from runtime.http.messages import Answer, Headers, Pieces, Request
+
+if TYPE_CHECKING:
+    from runtime.http.connection import Connection
+
+
+_log = logging.getLogger("scalezero.http")
+
+
+class Application(Protocol):
+    """What a server serves."""
+
+    def begin(self, exchange: "Exchange") -> None:
+        """Answer a request: by `respond`, now or from a callback, or by `run` or `serve`, which start a task."""
+
+    def refuse(self, fault: ScalezeroError, request: Request | None) -> Answer:
+        """Build the answer to a request that the transport refuses; None: not even its head was read."""
+
+
+class Exchange:
+    """A request and the way to its answer. `on_gone` is called where the client leaves before the answer."""
+
+    __slots__ = ("_asgi", "_task", "answered", "begun", "connection", "gone", "on_gone", "request", "server", "size")
+
+    def __init__(self, connection: "Connection", request: Request) -> None:
+        self.connection = connection
+        self.server = connection.server
+        self.request = request
+        self.size = 0  # bytes of the body that the budget counts
+        self.begun = False  # the head of the answer is written
+        self.answered = False  # the last byte of the answer is written
+        self.gone = False  # nobody waits for the answer any more
+        self.on_gone: Callable[[], object] | None = None
+        self._asgi: Asgi | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Have the application answer."""
+        self.server.application.begin(self)
+
+    def run(self, answering: Coroutine[object, object, Answer]) -> None:
+        """Answer by a coroutine, which is cancelled where the client leaves. It must not raise."""
+        self.on_gone = self._run(self._respond_later(answering)).cancel
+
+    def serve(self, application: AsgiApplication) -> None:
+        """Answer by an ASGI application."""
+        self._asgi = Asgi(self)
+        self._run(self._asgi.run(application))
+
+    def respond(self, answer: Answer) -> None:
+        """Answer. Whole bodies leave in one write, pieces as the client reads them."""
+        if self.gone or self.answered:
+            return
+        if isinstance(answer.body, bytes) and not answer.trailers:
+            self.write_whole(answer.status, answer.headers, answer.body)
+        else:
+            self._run(self._send(answer))
+
+    def leave(self) -> None:
+        """Note that the client has left."""
+        if not (self.gone or self.answered):
+            self._let_go()
+            self._over()
+
+    def abandon(self, fault: ScalezeroError) -> None:
+        """Answer with the fault where nothing of an answer is written, else break the answer off."""
+        if self.gone or self.answered:
+            return
+        if self.begun:
+            self.break_off()
+        else:
+            self.respond(self.server.application.refuse(fault, self.request))
+            self._let_go()
+
+    # What each version of HTTP does in its way.
+
+    def write_whole(self, status: int, headers: Headers, body: bytes) -> None:
+        """Write a whole answer; its length is counted here."""
+        raise NotImplementedError
+
+    def write_head(self, status: int, headers: Headers, *, length: int | None) -> None:
+        """Begin an answer whose body comes in pieces; `length` is its size, where that is known."""
+        raise NotImplementedError
+
+    def write_piece(self, piece: bytes) -> None:
+        """Write a piece of the body."""
+        raise NotImplementedError
+
+    def write_end(self, trailers: Headers) -> None:
+        """End the answer."""
+        raise NotImplementedError
+
+    def break_off(self) -> None:
+        """Let the client see that the answer is not whole."""
+        raise NotImplementedError
+
+    async def drain(self) -> None:
+        """Wait until the client reads."""
+        raise NotImplementedError
+
+    def finished(self) -> None:
+        """Note that the last byte is written. Each version calls it when it ends an answer."""
+        self.answered = True
+        if self._asgi is not None:
+            self._asgi.wake()
+        self._over()
+
+    def _let_go(self) -> None:
+        self.gone = True
+        if self._asgi is not None:
+            self._asgi.wake()
+        if self.on_gone is not None:
+            self.on_gone()
+
+    def _over(self) -> None:
+        if self.size:
+            self.server.budget.give_back(self.size)
+            self.size = 0
+
+    def _run(self, answering: Coroutine[object, object, None]) -> "asyncio.Task[None]":
+        self._task = self.server.loop.create_task(answering)  # the loop itself holds tasks weakly
+        return self._task
+
+    async def _respond_later(self, answering: Coroutine[object, object, Answer]) -> None:
+        self.respond(await answering)
+
+    async def _send(self, answer: Answer) -> None:
+        """Send an answer in pieces. A fault in the middle breaks it off."""
+        body = answer.body
+        length = len(body) if isinstance(body, bytes) else None
+        self.write_head(answer.status, answer.headers, length=length)
+        try:
+            async for piece in _each(body):
+                self.write_piece(piece)
+                await self.drain()
+                if self.gone:
+                    return
+        except Exception:
+            _log.exception("an answer broke off", extra={"path": self.request.path})
+            self.break_off()
+        else:
+            self.write_end(answer.trailers or [])
+
+
+async def _each(body: bytes | Pieces) -> AsyncIterator[bytes]:
+    if isinstance(body, bytes):
+        yield body
+    elif isinstance(body, AsyncIterator):
+        async for piece in body:
+            yield piece
+    else:
+        for piece in body:
+            yield piece
+            await asyncio.sleep(0)  # making a piece takes milliseconds: others have their turn in between

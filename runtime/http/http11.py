@@ -1,0 +1,399 @@
+"""HTTP/1.1: one connection, its requests one after another.
+
+    bytes -> httptools (llhttp) -> head -> body, counted -> Exchange -> one write -> next request
+
+The body is collected here, within its limit, its time and the process' budget; an application never sees a request that
+is not whole. What cannot become a request is refused, and the connection ends: where it is unread, nothing behind it
+can be trusted. Source: RFC 9112.
+
+A client on a kept connection sends the same head again and again, and what a head means depends on its bytes alone. So
+heads that came lately are remembered with what the parser made of them: a request that comes in one read with a known
+head needs no parser.
+"""
+
+import math
+from collections import deque
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+import httptools
+
+from runtime.errors import BadRequest, HeadTooLarge, PayloadTooLarge, RequestTimeout, ScalezeroError, ShuttingDown
+from runtime.http.connection import Connection
+from runtime.http.exchange import Exchange
+from runtime.http.messages import Headers, Request, bodiless
+
+if TYPE_CHECKING:
+    from runtime.http.server import Server
+
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+_STATUS: Final = {each.value: f"HTTP/1.1 {each.value} {each.phrase}\r\n".encode() for each in HTTPStatus}
+_END_OF_HEAD: Final = b"\r\n\r\n"
+_MOST_KNOWN: Final = 256  # heads; they come from clients, so their number and length must be bounded
+_LONGEST_KNOWN: Final = 4096  # bytes
+_PIPELINED: Final = 16  # requests that wait on one connection before it is read no further
+_LINGER: Final = 2.0  # seconds in which a client that still sends may read why it is refused
+_AWAITED: Final = math.inf  # no deadline: it is not the client's turn
+
+
+class KnownHead(NamedTuple):
+    """What the parser made of a head: the request but for its body, of which `length` bytes follow."""
+
+    request: Request
+    length: int
+
+
+class Http11(Connection):
+    """One HTTP/1.1 connection."""
+
+    def __init__(self, server: "Server") -> None:
+        super().__init__(server)
+        self.exchange: Http11Exchange | None = None
+        self._parser = httptools.HttpRequestParser(self)
+        self._waiting: deque[Http11Exchange] = deque()  # requests behind the one that is being answered
+        self._reading: Http11Exchange | None = None  # the request whose body is coming in
+        self._head: _Head | None = None  # the request whose head is coming in
+        self._body: list[bytes] = []
+        self._begun = 0.0  # when the body began, on the server's clock
+        self._first_read = b""  # a read that begins a request, while it is parsed
+        self._deaf = False  # what still comes is thrown away
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being answered, or its body read."""
+        return self.exchange is not None or self._reading is not None
+
+    def data_received(self, data: bytes) -> None:
+        """Read what came."""
+        if self._deaf:
+            return
+        if self._head is None and self._reading is None and self.exchange is None and not self._waiting:
+            if self._take_known(data):
+                return
+            self._first_read = data
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            pass  # answered in HTTP/1.1 all the same: RFC 9110, 7.8
+        except httptools.HttpParserError as error:
+            if not self._deaf:
+                self._refuse(BadRequest(_reason(error)))
+            return
+        self._first_read = b""
+        if self._head is not None:
+            self._head.size += len(data)
+            if self._head.size > self.server.limits.head:
+                self._refuse(HeadTooLarge(limit=self.server.limits.head))
+
+    def _take_known(self, data: bytes) -> bool:
+        """Begin a request that came in one read with a head that is known; False where it is another."""
+        end = data.find(_END_OF_HEAD) + len(_END_OF_HEAD)
+        known = self.server.heads.get(data[:end])
+        if known is None or len(data) - end != known.length:
+            return False
+        exchange = Http11Exchange(self, known.request.again(data[end:]))
+        exchange.size = known.length
+        try:
+            self.server.budget.take(known.length)
+        except ScalezeroError as fault:
+            exchange.size, exchange.fault = 0, fault
+        self._begin(exchange)
+        return True
+
+    def _remember(self, exchange: "Http11Exchange") -> None:
+        """Remember the head of a request that came in one read, where nothing but its length frames the body."""
+        data, self._first_read = self._first_read, b""
+        end = data.find(_END_OF_HEAD) + len(_END_OF_HEAD)
+        if end > _LONGEST_KNOWN or len(data) - end != exchange.size or not exchange.keep_alive:
+            return
+        names = {name for name, _ in exchange.request.headers}
+        if names.isdisjoint({b"transfer-encoding", b"expect"}):
+            heads = self.server.heads
+            if len(heads) >= _MOST_KNOWN:
+                heads.clear()  # so that no head keeps its place for good
+            heads[data[:end]] = KnownHead(exchange.request.again(b""), exchange.size)
+
+    # httptools calls these.
+
+    def on_message_begin(self) -> None:
+        """Begin a head; it has its time from here."""
+        if self._deaf:
+            return
+        self._head = _Head()
+        if self.exchange is None:
+            self.deadline = self.server.now + self.server.limits.head_time
+
+    def on_url(self, url: bytes) -> None:
+        """Take the target, or a part of it."""
+        if self._head is not None:
+            self._head.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; trailers of a chunked body are not kept."""
+        if self._head is not None:
+            self._head.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """Make the request, and refuse at once what cannot be taken."""
+        head, self._head = self._head, None
+        if head is None:
+            return
+        parser = self._parser
+        raw_path, path, query = _target(head.url)
+        method, version = parser.get_method().decode("ascii"), parser.get_http_version()
+        exchange = Http11Exchange(self, Request(method, path, raw_path, query, head.headers, version))
+        exchange.keep_alive = parser.should_keep_alive() and not parser.should_upgrade()
+        self._reading = exchange
+        self._begun = self.server.now
+        has_host = version != "1.1"
+        for name, value in head.headers:
+            if name == b"content-length":
+                if int(value) > self.server.limits.body:
+                    limit = self.server.limits.body
+                    self._refuse(PayloadTooLarge("body", limit=limit, unit="bytes", got=int(value)))
+                    return
+            elif name == b"expect":
+                if value.lower() == b"100-continue" and self.exchange is None:
+                    self.transport.write(_CONTINUE)
+            elif name == b"host":
+                has_host = True
+        if not has_host:
+            self._refuse(BadRequest("an HTTP/1.1 request without a Host header"))
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body, within the limit and the budget."""
+        exchange, server = self._reading, self.server
+        if exchange is None or self._deaf:
+            return
+        size = exchange.size + len(body)
+        try:
+            if size > server.limits.body:
+                raise PayloadTooLarge("body", limit=server.limits.body, unit="bytes")
+            server.budget.take(len(body))
+        except ScalezeroError as fault:
+            self._refuse(fault)
+            return
+        exchange.size = size
+        self._body.append(body)
+        if self.exchange is None:
+            self.deadline = server.limits.body_deadline(self._begun, size)
+
+    def on_message_complete(self) -> None:
+        """Answer the request now, or after those before it."""
+        exchange, self._reading = self._reading, None
+        if exchange is None or self._deaf:
+            return
+        body = self._body
+        if body:
+            exchange.request.body = body[0] if len(body) == 1 else b"".join(body)
+            self._body = []
+        if self._first_read:
+            self._remember(exchange)
+        if not exchange.keep_alive:
+            self._deaf = True  # nothing may come behind it
+        if self.exchange is None:
+            self._begin(exchange)
+        else:
+            self._waiting.append(exchange)
+            if len(self._waiting) >= _PIPELINED:
+                self.transport.pause_reading()
+
+    def _begin(self, exchange: "Http11Exchange") -> None:
+        self.exchange = exchange
+        self.deadline = _AWAITED
+        exchange.begin()
+
+    def ended(self, exchange: "Http11Exchange") -> None:
+        """Go on after an answer: close, or begin the next request."""
+        self.exchange = None
+        server = self.server
+        if not exchange.keep_alive:
+            self._hang_up(linger=exchange.fault is not None)
+            return
+        self.since = server.now
+        self.deadline = server.now + (server.limits.quiet if server.closing else server.limits.keep_alive)
+        if self._waiting:
+            server.loop.call_soon(self._next)
+
+    def _next(self) -> None:
+        if self.exchange is None and self._waiting and not self.transport.is_closing():
+            if len(self._waiting) == _PIPELINED:
+                self.transport.resume_reading()
+            self._begin(self._waiting.popleft())
+
+    def _refuse(self, fault: ScalezeroError) -> None:
+        """Answer what cannot become a request, after those before it, and take nothing more from this client."""
+        self._deaf = True
+        refused, self._reading, self._head = self._reading, None, None
+        self._body = []
+        if refused is None:
+            refused = Http11Exchange(self, Request("GET", "", b"", b"", [], "1.1"))
+        refused.keep_alive = False
+        refused.fault = fault
+        if self.exchange is None:
+            self._begin(refused)
+        else:
+            self._waiting.append(refused)
+
+    def _hang_up(self, *, linger: bool) -> None:
+        """Close. A client that still sends would lose the answer by a reset, so it is read on for a moment."""
+        self._deaf = True
+        self._waiting.clear()
+        if not linger:
+            self.transport.close()
+        elif not self.transport.is_closing():
+            self.transport.write_eof()
+            self.deadline = self.server.now + _LINGER
+
+    def eof_received(self) -> bool:
+        """Take the end of what the client sends as its leaving."""
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Tell whoever answers that the client has left."""
+        super().connection_lost(error)
+        for exchange in (self.exchange, self._reading, *self._waiting):
+            if exchange is not None:
+                exchange.leave()
+        self.exchange = self._reading = None
+        self._waiting.clear()
+
+    def expire(self) -> None:
+        """A client that is late with its head or body gets 408; one that is idle, or does not read, is closed."""
+        if self.writable is not None:
+            if self._still_unread():
+                self.transport.abort()
+        elif self._deaf:
+            self.transport.abort()
+        elif self._reading is not None:
+            limits = self.server.limits
+            self._refuse(RequestTimeout("body", seconds=limits.body_time, rate=limits.body_rate))
+        elif self._head is not None:
+            self._refuse(RequestTimeout("head", seconds=self.server.limits.head_time))
+        else:
+            self.transport.close()
+
+    def resume_writing(self) -> None:
+        """Let pieces go on; it is no longer the client's turn."""
+        super().resume_writing()
+        if self.exchange is not None:
+            self.deadline = _AWAITED
+
+    def shut_down(self) -> None:
+        """Close after the answers that are due; an idle client may be about to ask, so it is given a moment."""
+        if not self.busy and not self._waiting:
+            self.deadline = min(self.deadline, self.server.now + self.server.limits.quiet)
+
+    def refuse_all(self) -> None:
+        """Answer what is under way with 503."""
+        self._waiting.clear()
+        if self._reading is not None and self.exchange is None:
+            self._refuse(ShuttingDown())
+        elif self.exchange is not None:
+            self.exchange.keep_alive = False
+            self.exchange.abandon(ShuttingDown())
+
+
+class Http11Exchange(Exchange):
+    """A request over HTTP/1.1 and its answer."""
+
+    __slots__ = ("_chunked", "fault", "keep_alive")
+
+    connection: Http11
+
+    def __init__(self, connection: Http11, request: Request) -> None:
+        super().__init__(connection, request)
+        self.keep_alive = True
+        self.fault: ScalezeroError | None = None  # why the transport refuses the request
+        self._chunked = False
+
+    def begin(self) -> None:
+        """Answer a refused request here, any other by the application."""
+        if self.fault is None:
+            super().begin()
+        else:
+            self.respond(self.server.application.refuse(self.fault, self.request))
+
+    def write_whole(self, status: int, headers: Headers, body: bytes) -> None:
+        """Write head and body at once."""
+        length = b"content-length: %d\r\n" % len(body)
+        if bodiless(self.request.method, status):
+            body = b""
+            length = length if status not in {204, 304} else b""
+        self.connection.transport.write(b"%b%b\r\n%b" % (self._head(status, headers), length, body))
+        self.finished()
+
+    def write_head(self, status: int, headers: Headers, *, length: int | None) -> None:
+        """Frame the body by its length, by chunks, or for HTTP/1.0 by the end of the connection."""
+        framing = b""
+        if length is not None:
+            framing = b"content-length: %d\r\n" % length
+        elif not bodiless(self.request.method, status):
+            self._chunked = self.request.version == "1.1"
+            self.keep_alive = self.keep_alive and self._chunked
+            framing = b"transfer-encoding: chunked\r\n" if self._chunked else b""
+        self.connection.transport.write(b"%b%b\r\n" % (self._head(status, headers), framing))
+
+    def write_piece(self, piece: bytes) -> None:
+        """Write a piece, as a chunk where the length is not known."""
+        if piece and not self.gone and self.request.method != "HEAD":
+            self.connection.transport.write(b"%x\r\n%b\r\n" % (len(piece), piece) if self._chunked else piece)
+
+    def write_end(self, trailers: Headers) -> None:  # noqa: ARG002 - HTTP/1.1 clients do not ask for trailers
+        """Write the last chunk."""
+        if self._chunked:
+            self.connection.transport.write(b"0\r\n\r\n")
+        self.finished()
+
+    def break_off(self) -> None:
+        """Reset the connection: an orderly close would look like an end."""
+        self.connection.transport.abort()
+
+    async def drain(self) -> None:
+        """Wait while the socket takes nothing."""
+        connection = self.connection
+        while connection.writable is not None and not self.gone:
+            await connection.writable.wait()
+
+    def finished(self) -> None:
+        """Let the connection go on."""
+        super().finished()
+        self.connection.ended(self)
+
+    def _head(self, status: int, headers: Headers) -> bytes:
+        self.begun = True
+        lines = b"".join([b"%b: %b\r\n" % each for each in headers])
+        self.keep_alive = self.keep_alive and not self.server.closing
+        close = b"" if self.keep_alive else b"connection: close\r\n"
+        return b"%b%b%b%b" % (_STATUS.get(status) or b"HTTP/1.1 %d \r\n" % status, self.server.date_line, lines, close)
+
+
+class _Head:
+    """A head that is coming in."""
+
+    __slots__ = ("headers", "size", "url")
+
+    def __init__(self) -> None:
+        self.url = b""
+        self.headers: Headers = []
+        self.size = 0  # bytes that were read while it was not complete
+
+
+def _target(url: bytes) -> tuple[bytes, str, bytes]:
+    """The raw path, the decoded path and the query of a request's target. Source: RFC 9112, 3.2.
+
+    Raises `UnicodeDecodeError` for bytes that no URI has.
+    """
+    raw_path, _, query = url.partition(b"?")
+    path = raw_path.decode("ascii")
+    if not path.startswith("/") and "://" in path:  # as a proxy is asked
+        path = urlsplit(path).path or "/"
+        raw_path = path.encode("ascii")
+    return raw_path, unquote(path) if "%" in path else path, query
+
+
+def _reason(error: Exception) -> str:
+    """What the parser says, of the fault itself where one of its callbacks raised it."""
+    cause = error.__context__ if isinstance(error, httptools.HttpParserCallbackError) else None
+    return "a target that is not ASCII" if isinstance(cause, UnicodeDecodeError) else f"{error}"

@@ -1,0 +1,419 @@
+"""Prior-knowledge HTTP/2 (h2c), as Knative's queue-proxy speaks it to a pod whose port has that name.
+
+    bytes -> ngh2 (libnghttp2) -> events -> body, counted -> Exchange -> answers of one turn of the loop in one write
+
+queue-proxy sends all requests of a pod through one connection for as long as that lives, and what its client cannot
+send there any more it cannot always send again: a body is read only once. So a connection has no age.
+
+At the end of the process GOAWAY first refuses no stream, so that what was sent before the peer has read it is answered
+too; the connection closes when it has been quiet for a while. Source: RFC 9113, 6.8.
+"""
+
+import asyncio
+import math
+import socket
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
+
+import ngh2
+
+from runtime.errors import Overloaded, PayloadTooLarge, RequestTimeout, ScalezeroError, ShuttingDown
+from runtime.http.connection import Connection
+from runtime.http.exchange import Exchange
+from runtime.http.messages import Headers, Request, bodiless
+
+if TYPE_CHECKING:
+    from runtime.http.server import Server
+
+_ROOM: Final = 256 * 1024  # bytes that a client may send ahead of us, for each request
+_ROOM_OF_ALL: Final = 16 * 2**20  # and for all requests of a connection
+_AT_ONCE: Final = 1000  # requests; the most that Knative's containerConcurrency could be
+_BODIES: Final = 2  # times the largest body: what one connection may hold of unfinished bodies
+_HIGH_WATER: Final = 64 * 1024  # bytes of an answer that wait for its reader before the application does
+_TCP_ALIVE: Final = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4))  # seconds; count
+_RETRY_AFTER: Final = 1  # seconds
+
+
+class Http2(Connection):
+    """One HTTP/2 connection. A peer that is gone without a word is found by TCP; one that is idle may stay."""
+
+    def __init__(self, server: "Server") -> None:
+        super().__init__(server)
+        limits = server.limits
+        configuration = ngh2.Configuration(
+            auto_window_update=False,  # room is given back as the body is taken
+            stream_reset_rate_limit=(10_000, 1_000),  # behind a proxy, the clients of many who give up are one peer
+            max_inbound_header_list_size=limits.head,
+        )
+        self.conn = ngh2.Connection(ngh2.Role.SERVER, configuration)
+        self.streams: dict[int, Http2Exchange] = {}
+        self.unfinished = 0  # bytes of bodies that are coming in
+        self._readers: set[Http2Exchange] = set()  # whose bodies are coming in
+        self._writers: set[Http2Exchange] = set()  # whose answers wait for their reader
+        self._flush_due = False
+        self._closed = False  # nothing more can be said: it broke the rules, or said goodbye and is answered
+        self._leaving: asyncio.TimerHandle | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being answered, or its body read."""
+        return bool(self.streams)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Greet the peer."""
+        super().connection_made(transport)
+        raw = transport.get_extra_info("socket")
+        if raw.family in {socket.AF_INET, socket.AF_INET6}:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for option, value in _TCP_ALIVE:
+                raw.setsockopt(socket.IPPROTO_TCP, option, value)
+        self.conn.initiate_connection(
+            {
+                ngh2.Setting.MAX_CONCURRENT_STREAMS: _AT_ONCE,
+                ngh2.Setting.INITIAL_WINDOW_SIZE: _ROOM,
+                ngh2.Setting.MAX_HEADER_LIST_SIZE: self.server.limits.head,
+            }
+        )
+        self.conn.set_local_window_size(_ROOM_OF_ALL)
+
+    def data_received(self, data: bytes) -> None:
+        """Read what came, and write what it allows."""
+        try:
+            self.conn.receive_data(data)
+        except ngh2.NGH2Error:  # no HTTP/2, or too much of it: what is queued says so to the peer
+            self._closed = True
+        self.flush()
+
+    def flush_soon(self) -> None:
+        """Write what is queued at the end of this turn of the loop: the answers of a batch leave together."""
+        if not self._flush_due:
+            self._flush_due = True
+            self.server.loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Take what happened, then write what is queued, which may make more happen."""
+        self._flush_due = False
+        self._take_events()
+        data = b""
+        try:
+            data = self.conn.data_to_send()
+        except ngh2.NGH2Error:
+            self._closed = True
+        self._take_events()
+        if data and not self.transport.is_closing():
+            self.transport.write(data)
+        if self._closed:
+            self._abandon()
+            self.transport.close()
+        elif self._writers:
+            self._look_at_writers()
+
+    def _take_events(self) -> None:
+        for event in self.conn.events():
+            kind = type(event)
+            if kind is ngh2.RequestReceived:
+                self._request(event)
+            elif kind is ngh2.DataReceived:
+                self._body(event)
+            elif kind is ngh2.TrailersReceived:
+                if exchange := self.streams.get(event.stream_id):
+                    self._complete(exchange)
+            elif kind is ngh2.StreamClosed:
+                self._end(event.stream_id)
+            elif kind is ngh2.ConnectionClosed:
+                self._closed = True
+
+    def _request(self, event: ngh2.RequestReceived) -> None:
+        stream = event.stream_id
+        try:
+            request, announced = _request(event.headers)
+        except (UnicodeDecodeError, ValueError):  # a path that is not ASCII, which no URI is
+            self.conn.reset_stream(stream, ngh2.ErrorCode.PROTOCOL_ERROR)
+            return
+        exchange = self.streams[stream] = Http2Exchange(self, request, stream)
+        limit = self.server.limits.body
+        if event.end_stream:
+            exchange.complete = True
+            self._settle()
+            exchange.begin()
+        elif announced > limit:
+            exchange.refuse(PayloadTooLarge("body", limit=limit, unit="bytes", got=announced))
+        else:
+            exchange.since = self.server.now
+            self._readers.add(exchange)
+            self._settle()
+
+    def _body(self, event: ngh2.DataReceived) -> None:
+        exchange, size = self.streams.get(event.stream_id), len(event.data)
+        self.conn.acknowledge_received_data(size, event.stream_id)
+        if exchange is None or exchange.answered:
+            return
+        if size:
+            try:
+                self._count(exchange, size)
+            except ScalezeroError as fault:
+                exchange.refuse(fault)
+                return
+            exchange.pieces.append(event.data)
+        if event.end_stream:
+            self._complete(exchange)
+
+    def _count(self, exchange: "Http2Exchange", size: int) -> None:
+        """Count a piece of a body against its limit and the budgets. Raises `PayloadTooLarge` and `Overloaded`."""
+        limit = self.server.limits.body
+        if exchange.size + size > limit:
+            raise PayloadTooLarge("body", limit=limit, unit="bytes")
+        if self.unfinished + size > _BODIES * limit:
+            what = "unfinished bodies of this connection"
+            raise Overloaded(what, limit=_BODIES * limit, unit="bytes", retry_after=_RETRY_AFTER)
+        self.server.budget.take(size)
+        exchange.size += size
+        self.unfinished += size
+
+    def _complete(self, exchange: "Http2Exchange") -> None:
+        """Answer a request whose body is whole."""
+        exchange.complete = True
+        self._no_reader(exchange)
+        if exchange.answered:
+            return
+        pieces, exchange.pieces = exchange.pieces, []
+        exchange.request.body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        exchange.begin()
+
+    def _no_reader(self, exchange: "Http2Exchange") -> None:
+        """Stop counting a body as unfinished."""
+        if exchange in self._readers:
+            self._readers.discard(exchange)
+            self.unfinished -= exchange.size
+            self._settle()
+
+    def _end(self, stream: int) -> None:
+        exchange = self.streams.pop(stream, None)
+        if exchange is not None:
+            self._no_reader(exchange)
+            exchange.leave()
+            self._writers.discard(exchange)
+        self.since = self.server.now
+        if self.server.closing:
+            self._leave_when_quiet()
+
+    def wait_for_reader(self, exchange: "Http2Exchange") -> None:
+        """Look at this answer from time to time until its reader has taken it."""
+        exchange.since, exchange.unread = self.server.now, self.conn.queued_body_size(exchange.stream)
+        self._writers.add(exchange)
+        self._settle()
+
+    def _look_at_writers(self) -> None:
+        for exchange in list(self._writers):
+            if self.conn.queued_body_size(exchange.stream) <= _HIGH_WATER:
+                self._writers.discard(exchange)
+                exchange.wake()
+
+    def _settle(self) -> None:
+        """While bodies or answers depend on the client, look at them at every tick."""
+        self.deadline = self.server.now if self._readers or self._writers else math.inf
+
+    def expire(self) -> None:
+        """Give up what the client is late with; a connection that never asked for anything is closed."""
+        if self.writable is not None:
+            if self._still_unread():
+                self.transport.abort()
+            return
+        if not (self._readers or self._writers):
+            self.transport.abort()
+            return
+        now, limits = self.server.now, self.server.limits
+        for exchange in list(self._readers):
+            if limits.body_deadline(exchange.since, exchange.size) <= now:
+                exchange.refuse(RequestTimeout("body", seconds=limits.body_time, rate=limits.body_rate))
+        for exchange in list(self._writers):
+            self._give_up_unread(exchange)
+        self.flush()
+
+    def _give_up_unread(self, exchange: "Http2Exchange") -> None:
+        unread = self.conn.queued_body_size(exchange.stream)
+        if unread < exchange.unread:
+            exchange.unread, exchange.since = unread, self.server.now
+        elif exchange.since + self.server.limits.write_time <= self.server.now:
+            self._writers.discard(exchange)
+            exchange.break_off()
+
+    def resume_writing(self) -> None:
+        """Let the answers go on."""
+        super().resume_writing()
+        self._settle()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Tell whoever answers that the client has left."""
+        super().connection_lost(error)
+        if self._leaving:
+            self._leaving.cancel()
+        self._abandon()
+
+    def _abandon(self) -> None:
+        for exchange in self.streams.values():
+            exchange.leave()
+        self.streams.clear()
+        self._readers.clear()
+        self._writers.clear()
+        self.unfinished = 0
+        self.deadline = math.inf
+
+    def shut_down(self) -> None:
+        """End, after what is under way and what is on its way."""
+        try:
+            self.conn.send_shutdown_notice()
+        except ngh2.NGH2Error:  # it is broken already
+            self.transport.close()
+            return
+        self.flush()
+        self._leave_when_quiet()
+
+    def refuse_all(self) -> None:
+        """Answer what is under way with 503."""
+        for exchange in list(self.streams.values()):
+            exchange.abandon(ShuttingDown())
+        self.conn.send_goaway()
+        self.flush()
+
+    def _leave_when_quiet(self) -> None:
+        if self._leaving:
+            self._leaving.cancel()
+        self._leaving = self.server.loop.call_later(self.server.limits.quiet, self._leave)
+
+    def _leave(self) -> None:
+        if not self.streams and not self.transport.is_closing():  # the end of the last one asks again
+            self.conn.send_goaway()
+            self.flush()
+            self.transport.close()
+
+
+class Http2Exchange(Exchange):
+    """A request on one stream and its answer."""
+
+    __slots__ = ("_news", "complete", "pieces", "since", "stream", "unread")
+
+    connection: Http2
+
+    def __init__(self, connection: Http2, request: Request, stream: int) -> None:
+        super().__init__(connection, request)
+        self.stream = stream
+        self.complete = False  # all of the body came
+        self.pieces: list[bytes] = []  # what came of it
+        self.since = 0.0  # when the body began, or the client last read of the answer, on the server's clock
+        self.unread = 0  # bytes of the answer that the client had not read then
+        self._news: asyncio.Event | None = None  # made while the application waits for the client
+
+    def refuse(self, fault: ScalezeroError) -> None:
+        """Refuse the request before its body is whole."""
+        self.pieces = []
+        self.connection._no_reader(self)  # noqa: SLF001 - one protocol in two classes
+        self.respond(self.server.application.refuse(fault, self.request))
+
+    def write_whole(self, status: int, headers: Headers, body: bytes) -> None:
+        """Queue head and body."""
+        self._write_head(status, headers, len(body), ends=not body or bodiless(self.request.method, status))
+        if body and not bodiless(self.request.method, status):
+            self.connection.conn.send_data(self.stream, body, end_stream=True)
+        self._ended()
+
+    def write_head(self, status: int, headers: Headers, *, length: int | None) -> None:
+        """Queue the head of an answer that comes in pieces."""
+        self._write_head(status, headers, length, ends=False)
+        self.connection.flush_soon()
+
+    def write_piece(self, piece: bytes) -> None:
+        """Queue a piece."""
+        if piece and not self.gone and self.request.method != "HEAD":
+            self.connection.conn.send_data(self.stream, piece)
+            self.connection.flush_soon()
+
+    def write_end(self, trailers: Headers) -> None:
+        """Queue the trailers, or the end."""
+        if trailers:
+            self.connection.conn.send_trailers(self.stream, trailers)
+        else:
+            self.connection.conn.end_stream(self.stream)
+        self._ended()
+
+    def break_off(self) -> None:
+        """Reset the stream."""
+        if not self.gone:
+            self.connection.conn.reset_stream(self.stream, ngh2.ErrorCode.INTERNAL_ERROR)
+            self.connection.flush_soon()
+            self.leave()
+
+    async def drain(self) -> None:
+        """Wait for the socket, and for the reader of this answer."""
+        connection = self.connection
+        while not self.gone and connection.writable is not None:
+            await connection.writable.wait()
+        while not self.gone and connection.conn.queued_body_size(self.stream) > _HIGH_WATER:
+            connection.wait_for_reader(self)
+            self._news = asyncio.Event()
+            await self._news.wait()
+
+    def wake(self) -> None:
+        """Let the application go on: its reader has read, or left."""
+        if self._news is not None:
+            self._news.set()
+            self._news = None
+
+    def _let_go(self) -> None:
+        super()._let_go()
+        self.wake()
+
+    def _write_head(self, status: int, headers: Headers, length: int | None, *, ends: bool) -> None:
+        self.begun = True
+        fields = [(b":status", b"%d" % status), self.server.date]
+        fields += headers
+        if length is not None and status not in {204, 304}:
+            fields.append((b"content-length", b"%d" % length))
+        self.connection.conn.send_response(self.stream, fields, end_stream=ends)
+
+    def _ended(self) -> None:
+        """Let go of a request that was not read to its end, and of an answer that its client does not read."""
+        connection = self.connection
+        self.finished()
+        connection.flush_soon()
+        if not self.complete:
+            self.server.loop.call_soon(self._stop_sending)
+        elif connection.conn.queued_body_size(self.stream) > _HIGH_WATER:
+            connection.wait_for_reader(self)
+
+    def _stop_sending(self) -> None:
+        """Tell the client to stop sending what nobody reads. Source: RFC 9113, 8.1."""
+        connection = self.connection
+        if self.stream in connection.streams and not connection.conn.queued_body_size(self.stream):
+            connection.conn.reset_stream(self.stream, ngh2.ErrorCode.NO_ERROR)
+            connection.flush()
+
+
+def _request(fields: "list[tuple[bytes, bytes]]") -> tuple[Request, int]:
+    """The request that a header block makes, and the length that it announces (0 where it says none).
+
+    Raises `UnicodeDecodeError` for a path that is not ASCII.
+    """
+    pseudo: dict[bytes, bytes] = {}
+    headers: Headers = []
+    cookies: list[bytes] = []
+    announced = 0
+    for name, value in fields:
+        if name[:1] == b":":
+            pseudo[name] = value
+            continue
+        if name == b"content-length":
+            announced = int(value)
+        elif name == b"cookie":
+            cookies.append(value)
+            continue
+        headers.append((name, value))
+    if cookies:  # which may come apart: RFC 9113, 8.2.3
+        headers.append((b"cookie", b"; ".join(cookies)))
+    if b":authority" in pseudo:
+        headers.append((b"host", pseudo[b":authority"]))
+    raw_path, _, query = pseudo.get(b":path", b"").partition(b"?")
+    path = raw_path.decode("ascii")
+    method = pseudo[b":method"].decode("ascii")
+    return Request(method, unquote(path) if "%" in path else path, raw_path, query, headers, "2"), announced
+

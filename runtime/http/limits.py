@@ -1,0 +1,63 @@
+"""What one client, and all of them together, may take of this process. Times in seconds, sizes in bytes."""
+
+import resource
+from typing import Final, NamedTuple
+
+from runtime.errors import Overloaded
+
+_SPARE_FILES: Final = 128  # descriptors for the model, the registry, the cache and the author's function
+_MOST_CONNECTIONS: Final = 10_000
+_FEWEST_CONNECTIONS: Final = 64
+_RETRY_AFTER: Final = 1
+
+
+class Limits(NamedTuple):
+    """The bounds of the transport."""
+
+    body: int  # largest body of one request
+    buffered: int  # all bodies in memory: those that are coming in and those not answered yet
+    head: int = 64 * 1024  # request line and headers, the same for both versions of HTTP
+    head_time: float = 15.0  # from the first byte of a head, or from accepting the connection, to the head's end
+    body_time: float = 15.0  # a body may take this long, and longer by its size over `body_rate`
+    body_rate: float = 8 * 1024.0  # bytes a second that a body must keep up after that
+    write_time: float = 30.0  # an answer of which the client reads nothing for this long is given up
+    # Longer than Knative's and Go's proxies keep an idle connection (90 s), so that they close first and never write
+    # into a connection that is being closed here.
+    keep_alive: float = 120.0
+    quiet: float = 0.5  # in shutdown: a connection without a request for this long is closed
+
+    def body_deadline(self, begun: float, received: int) -> float:
+        """When a body that began then, and of which so much has come, is late."""
+        return begun + self.body_time + received / self.body_rate
+
+
+class Budget:
+    """Bytes of request bodies that the process holds: what is coming in, and what is not answered yet."""
+
+    __slots__ = ("limit", "used")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.used = 0
+
+    def take(self, size: int) -> None:
+        """Count bytes in. Raises `Overloaded` where the budget is spent; nothing is counted then."""
+        if self.used + size > self.limit:
+            raise Overloaded("bodies of unanswered requests", limit=self.limit, unit="bytes", retry_after=_RETRY_AFTER)
+        self.used += size
+
+    def give_back(self, size: int) -> None:
+        """Count bytes out."""
+        self.used -= size
+
+
+def most_connections() -> int:
+    """How many connections fit beside the files that the process needs, after raising its limit as far as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_CONNECTIONS + _SPARE_FILES
+    if soft < wanted and soft != resource.RLIM_INFINITY:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft == resource.RLIM_INFINITY:
+        return _MOST_CONNECTIONS
+    return max(_FEWEST_CONNECTIONS, min(_MOST_CONNECTIONS, soft - _SPARE_FILES))

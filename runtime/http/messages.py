@@ -1,0 +1,68 @@
+"""A request and an answer: bytes and headers."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from time import perf_counter
+from typing import Any, Final, TypeAlias
+
+Headers: TypeAlias = list[tuple[bytes, bytes]]
+Pieces: TypeAlias = Iterator[bytes] | AsyncIterator[bytes]
+JSON: Final = (b"content-type", b"application/json")
+NOTHING: Final[Mapping[str, str]] = {}
+_BODILESS: Final = frozenset({204, 304})  # RFC 9110, 15.3.5 and 15.4.5
+
+
+class Request:
+    """One HTTP request. `started` is when its head was complete, on `perf_counter`'s clock."""
+
+    __slots__ = ("body", "headers", "match", "method", "path", "query", "raw_path", "started", "version")
+
+    def __init__(  # noqa: PLR0913 - made once for each request, by position
+        self, method: str, path: str, raw_path: bytes, query: bytes, headers: Headers, version: str, body: bytes = b""
+    ) -> None:
+        self.started = perf_counter()
+        self.method = method
+        self.path = path  # percent-decoded
+        self.raw_path = raw_path  # as it came, without the query
+        self.query = query
+        self.headers = headers  # names in lower case
+        self.version = version  # "1.0", "1.1" or "2"
+        self.body = body  # whole, before anybody sees the request
+        self.match: Any = None  # what the route table found, kept for the second look
+
+    def again(self, body: bytes) -> "Request":
+        """The same request with another body, as of now."""
+        return Request(self.method, self.path, self.raw_path, self.query, self.headers, self.version, body)
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first header of that (lower-case) name."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """The parameters of the path, as the route's pattern names them."""
+        return self.match.parameters if self.match else NOTHING
+
+
+class Answer:
+    """A response. The transport counts its length and frames it.
+
+    `body` is bytes, or pieces for a body that is made while it is sent. `trailers` follow it over HTTP/2.
+    """
+
+    __slots__ = ("body", "headers", "status", "trailers")
+
+    def __init__(
+        self, status: int, body: bytes | Pieces = b"", headers: Headers | None = None, trailers: Headers | None = None
+    ) -> None:
+        self.status = status
+        self.body = body
+        self.headers: Headers = [JSON] if headers is None else headers
+        self.trailers = trailers
+
+
+def bodiless(method: str, status: int) -> bool:
+    """Whether an answer has no body by its kind. Source: RFC 9110, 6.4.1."""
+    return method == "HEAD" or status in _BODILESS

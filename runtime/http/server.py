@@ -1,0 +1,162 @@
+"""Accepting connections, the clock that their deadlines are read on, signals, and the orderly end.
+
+One timer serves all connections: every tick the server calls `expire` on those whose deadline has passed. A request
+costs no timer, and a deadline is late by a tick at most.
+"""
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from email.utils import formatdate
+from time import monotonic
+from typing import TYPE_CHECKING, Final, Protocol
+
+from runtime.http import exchange
+from runtime.http.connection import Connection, Greeting
+from runtime.http.limits import Budget, Limits, most_connections
+
+if TYPE_CHECKING:
+    from runtime.http.http11 import KnownHead
+
+_log = logging.getLogger("scalezero.http")
+_BACKLOG: Final = 2048  # connections that wait to be accepted; the kernel's own ceiling may be lower
+_TICK: Final = 0.5  # seconds between two looks at the clock
+_LAST_LOOK: Final = 0.05  # seconds between two looks at what is still to be answered, in shutdown
+_HURRY: Final = 2.0  # seconds for the end of a process that gives up
+_LAST_WORDS: Final = 1.0  # seconds for refusals to reach their clients
+
+
+class Application(exchange.Application, Protocol):
+    """What a server serves, from its start to its end."""
+
+    async def open(self, end: Callable[[], None]) -> None:
+        """Begin, on the event loop, before the first request. `end` ends the server, as a signal does, in a hurry."""
+
+    async def close(self) -> None:
+        """End, when everything is answered."""
+
+
+class Server:
+    """One port and its connections. Made and used on one event loop."""
+
+    def __init__(self, application: exchange.Application, limits: Limits) -> None:
+        self.application = application
+        self.limits = limits
+        self.loop = asyncio.get_running_loop()
+        self.budget = Budget(limits.buffered)
+        self.connections: set[Connection] = set()
+        self.heads: dict[bytes, "KnownHead"] = {}  # of HTTP/1.1, by their bytes
+        self.closing = False  # nothing new is accepted, what is there is finished
+        self.now = monotonic()  # as of the last tick
+        self.date_line = b""  # the Date header as HTTP/1.1 writes it: RFC 9110, 6.6.1
+        self.date = (b"date", b"")
+        self._most = most_connections()
+        self._ticking: asyncio.TimerHandle | None = None
+        self._tick()
+
+    async def accept(self, listening: socket.socket) -> asyncio.Server:
+        """Accept connections from now on."""
+        return await self.loop.create_server(lambda: Greeting(self), sock=listening, backlog=_BACKLOG)
+
+    def register(self, connection: Connection) -> None:
+        """Count a connection in. Where there are too many, the one that is idle for longest makes room."""
+        if len(self.connections) >= self._most:
+            idle = [each for each in self.connections if not each.busy]
+            if idle:
+                min(idle, key=lambda each: each.since).transport.abort()
+        self.connections.add(connection)
+
+    async def finish(self, grace: float) -> None:
+        """Finish what is under way; what is not answered within `grace` seconds is answered with 503."""
+        self.closing = True
+        until = self.loop.time() + max(0.0, grace - _LAST_WORDS)
+        for connection in list(self.connections):
+            connection.shut_down()
+        while self.connections and self.loop.time() < until:
+            await asyncio.sleep(_LAST_LOOK)
+            self._look()
+        for connection in list(self.connections):
+            connection.refuse_all()
+        until = self.loop.time() + min(grace, _LAST_WORDS)
+        while any(each.transport.get_write_buffer_size() for each in self.connections) and self.loop.time() < until:
+            await asyncio.sleep(_LAST_LOOK)
+        for connection in list(self.connections):
+            connection.transport.close()
+        if self._ticking:
+            self._ticking.cancel()
+
+    def _tick(self) -> None:
+        self._ticking = self.loop.call_later(_TICK, self._tick)
+        date = formatdate(usegmt=True).encode()
+        self.date = (b"date", date)
+        self.date_line = b"date: %b\r\n" % date
+        self._look()
+
+    def _look(self) -> None:
+        """Read the clock, and act on the deadlines that have passed."""
+        now = self.now = monotonic()
+        for connection in [each for each in self.connections if each.deadline <= now]:
+            try:
+                connection.expire()
+            except Exception:
+                _log.exception("a connection could not be ended")
+                connection.transport.abort()
+
+
+class _Ending:
+    """Whether the server is to end, and how long that may take."""
+
+    def __init__(self, grace: float) -> None:
+        self.asked = asyncio.Event()
+        self.grace = grace  # seconds
+
+    def in_a_hurry(self) -> None:
+        """End: there is nothing to finish that anybody could answer well."""
+        self.grace = min(self.grace, _HURRY)
+        self.asked.set()
+
+    def on_signal(self, number: signal.Signals) -> None:
+        """End in order; the second signal ends the process at once."""
+        if self.asked.is_set():
+            asyncio.get_running_loop().remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        self.asked.set()
+
+
+def run(application: Application, listening: socket.socket, *, limits: Limits, grace: float) -> None:
+    """Serve until SIGTERM or SIGINT, or until the application asks for the end. `grace` (seconds) bounds the end.
+
+    The event loop is left as it is, since joining its threads could take for ever: the process has to end after this.
+    """
+    import uvloop
+
+    loop = uvloop.new_event_loop()
+    asyncio.set_event_loop(loop)
+    loop.run_until_complete(serve(application, listening, limits=limits, grace=grace))
+
+
+async def serve(application: Application, listening: socket.socket, *, limits: Limits, grace: float) -> None:
+    """Serve on the running event loop; see `run`."""
+    ending = _Ending(grace)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ending.on_signal, number)
+    await application.open(ending.in_a_hurry)
+    server = Server(application, limits)
+    accepting = await server.accept(listening)
+    await ending.asked.wait()
+    accepting.close()
+    until = loop.time() + ending.grace
+    await server.finish(ending.grace)
+    await _within(until - loop.time(), application.close())
+
+
+async def _within(seconds: float, closing: Awaitable[None]) -> None:
+    """Give the application what is left of the grace, and a moment at least."""
+    try:
+        await asyncio.wait_for(closing, max(seconds, _LAST_LOOK))
+    except TimeoutError:
+        _log.warning("not everything was finished within the grace period")

@@ -1,0 +1,116 @@
+"""The one table from an error's code to what each kind of caller gets. Pure.
+
+HTTP takes the status, gRPC the code, an event's delivery the outcome; metrics count the code and whose fault it is.
+Sources: RFC 9110; gRPC, Status codes and their use; Knative Eventing, Broker specification, delivery retries.
+"""
+
+from asyncio import CancelledError
+from enum import Enum
+from http import HTTPStatus
+from typing import Final, NamedTuple
+
+from runtime.errors import ScalezeroError
+
+
+class Grpc(Enum):
+    """gRPC's status codes, as far as errors here have them."""
+
+    CANCELLED = 1
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    RESOURCE_EXHAUSTED = 8
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+
+
+class Delivery(Enum):
+    """What becomes of an event whose inference failed."""
+
+    REJECT = "reject"  # never again: the same event fails again
+    RETRY = "retry"
+
+
+class Fault(Enum):
+    """Whose fault an error is, as metrics and rollouts see it."""
+
+    NONE = "none"
+    CLIENT = "client"
+    OVERLOAD = "overload"  # nobody's: there is more work than this process takes
+    SERVER = "server"
+
+
+class Row(NamedTuple):
+    """What a code means to each kind of caller."""
+
+    http: int
+    grpc: Grpc
+    delivery: Delivery
+    fault: Fault
+
+
+def _client(http: HTTPStatus, grpc: Grpc = Grpc.INVALID_ARGUMENT) -> Row:
+    return Row(http.value, grpc, Delivery.REJECT, Fault.CLIENT)
+
+
+def _overload(http: HTTPStatus, grpc: Grpc) -> Row:
+    return Row(http.value, grpc, Delivery.RETRY, Fault.OVERLOAD)
+
+
+def _server(http: HTTPStatus, grpc: Grpc = Grpc.UNAVAILABLE) -> Row:
+    return Row(http.value, grpc, Delivery.RETRY, Fault.SERVER)
+
+
+OK: Final = "ok"  # what a request that succeeded is counted under
+CLIENT_LEFT: Final = "client_left"
+INTERNAL: Final = "internal"
+_UNAVAILABLE: Final = _server(HTTPStatus.SERVICE_UNAVAILABLE)
+TABLE: Final = {
+    "invalid_input": _client(HTTPStatus.BAD_REQUEST),
+    "rejected_by_model": _client(HTTPStatus.BAD_REQUEST),
+    "bad_request": _client(HTTPStatus.BAD_REQUEST),
+    "model_not_found": _client(HTTPStatus.NOT_FOUND, Grpc.NOT_FOUND),
+    "path_not_found": _client(HTTPStatus.NOT_FOUND, Grpc.UNIMPLEMENTED),
+    "method_not_allowed": _client(HTTPStatus.METHOD_NOT_ALLOWED, Grpc.UNIMPLEMENTED),
+    "request_timeout": _client(HTTPStatus.REQUEST_TIMEOUT, Grpc.DEADLINE_EXCEEDED),
+    "payload_too_large": _client(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, Grpc.RESOURCE_EXHAUSTED),
+    "headers_too_large": _client(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, Grpc.RESOURCE_EXHAUSTED),
+    "unsupported_encoding": _client(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, Grpc.UNIMPLEMENTED),
+    CLIENT_LEFT: Row(499, Grpc.CANCELLED, Delivery.RETRY, Fault.CLIENT),  # as nginx counts it; never sent
+    "queue_full": _overload(HTTPStatus.TOO_MANY_REQUESTS, Grpc.RESOURCE_EXHAUSTED),
+    "overloaded": _overload(HTTPStatus.SERVICE_UNAVAILABLE, Grpc.UNAVAILABLE),
+    "shutting_down": _overload(HTTPStatus.SERVICE_UNAVAILABLE, Grpc.UNAVAILABLE),
+    "deadline_exceeded": _overload(HTTPStatus.GATEWAY_TIMEOUT, Grpc.DEADLINE_EXCEEDED),
+    "model_failed": _server(HTTPStatus.INTERNAL_SERVER_ERROR, Grpc.INTERNAL),
+    INTERNAL: _server(HTTPStatus.INTERNAL_SERVER_ERROR, Grpc.INTERNAL),
+    "function_failed": _UNAVAILABLE,
+    "model_unavailable": _UNAVAILABLE,
+    "artifact_missing": _UNAVAILABLE,
+    "artifact_changed": _UNAVAILABLE,
+    "digest_mismatch": _UNAVAILABLE,
+    "access_denied": _UNAVAILABLE,
+    "credentials_missing": _UNAVAILABLE,
+    "store_unreachable": _UNAVAILABLE,
+    "store_stalled": _UNAVAILABLE,
+    "disk_full": _UNAVAILABLE,
+    "invalid_model": _UNAVAILABLE,
+    "bad_setting": _UNAVAILABLE,
+}
+
+
+def code_of(error: BaseException) -> str:
+    """The code that an exception is counted and answered under; what is not in the table is a fault of the server."""
+    if isinstance(error, ScalezeroError):
+        return error.code if error.code in TABLE else INTERNAL
+    return CLIENT_LEFT if isinstance(error, CancelledError) else INTERNAL
+
+
+def fault_of(code: str) -> Fault:
+    """Whose fault a counted code is; `OK` is nobody's."""
+    return Fault.NONE if code == OK else TABLE[code].fault
+
+
+def error_document(code: str, message: str, details: object) -> dict[str, object]:
+    """The JSON form of the errors of the predict API, and of every path that no other protocol owns."""
+    return {"error": {"code": code, "message": message, "details": details}}
