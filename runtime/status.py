@@ -65,6 +65,7 @@ def _server(http: HTTPStatus, grpc: Grpc = Grpc.UNAVAILABLE) -> Row:
 OK: Final = "ok"  # what a request that succeeded is counted under
 CLIENT_LEFT: Final = "client_left"
 INTERNAL: Final = "internal"
+_STATUS: Final = "http_"  # before the status of an author's own answer that is no success
 _UNAVAILABLE: Final = _server(HTTPStatus.SERVICE_UNAVAILABLE)
 TABLE: Final = {
     "invalid_input": _client(HTTPStatus.BAD_REQUEST),
@@ -106,9 +107,21 @@ def code_of(error: BaseException) -> str:
     return CLIENT_LEFT if isinstance(error, CancelledError) else INTERNAL
 
 
+def code_of_status(status: int) -> str:
+    """The code that an answer of the author's own is counted under."""
+    return OK if status < HTTPStatus.BAD_REQUEST else f"{_STATUS}{status}"
+
+
 def fault_of(code: str) -> Fault:
     """Whose fault a counted code is; `OK` is nobody's."""
-    return Fault.NONE if code == OK else TABLE[code].fault
+    if code == OK:
+        return Fault.NONE
+    if code in TABLE:
+        return TABLE[code].fault
+    status = int(code.removeprefix(_STATUS))
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return Fault.OVERLOAD
+    return Fault.SERVER if status >= HTTPStatus.INTERNAL_SERVER_ERROR else Fault.CLIENT
 
 
 def error_document(code: str, message: str, details: object) -> dict[str, object]:

@@ -7,14 +7,13 @@ refusals (502, 503 while a container is down) show as crashes only.
 """
 
 from collections.abc import Iterable, Mapping
+from http import HTTPStatus
 from typing import Final, NamedTuple
 
 from knative.rollout.judgement import Sample
 
 _FAMILY: Final = "scalezero_request_seconds"
-_TOO_MANY: Final = 429
-_CALLERS: Final = 400
-_OURS: Final = 500
+_NONE, _CLIENT = "none", "client"  # faults, as runtime/status.py has them; all others count against a revision
 
 
 class Scrape(NamedTuple):
@@ -36,18 +35,30 @@ def parse(text: str) -> Sample:
     """Add up what a pod's /metrics say of its requests, over all protocols. Raises `ValueError` for other text."""
     from prometheus_client.parser import text_string_to_metric_families
 
-    counts: dict[int, int] = {}
+    counts: dict[str, int] = {}
     cumulative: dict[float, int] = {}
     samples = (each for family in text_string_to_metric_families(text) for each in family.samples)
     for sample in samples:
         if sample.name == f"{_FAMILY}_count":
-            code = int(sample.labels["code"])
-            counts[code] = counts.get(code, 0) + int(sample.value)
-        elif sample.name == f"{_FAMILY}_bucket" and int(sample.labels["code"]) < _CALLERS:
+            fault = _fault(sample.labels)
+            counts[fault] = counts.get(fault, 0) + int(sample.value)
+        elif sample.name == f"{_FAMILY}_bucket" and _fault(sample.labels) == _NONE:
             end = float(sample.labels["le"])
             cumulative[end] = cumulative.get(end, 0) + int(sample.value)
-    errors = sum(count for code, count in counts.items() if code >= _OURS or code == _TOO_MANY)
+    errors = sum(count for fault, count in counts.items() if fault not in {_NONE, _CLIENT})
     return Sample(sum(counts.values()), errors, _buckets(cumulative))
+
+
+def _fault(labels: Mapping[str, str]) -> str:
+    """Read whose fault the requests were; pods of 0.1 tell the HTTP status as `code` and no fault."""
+    fault = labels.get("fault")
+    if fault is not None:
+        return fault
+    status = int(labels["code"])
+    if status < HTTPStatus.BAD_REQUEST:
+        return _NONE
+    is_clients = status < HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.TOO_MANY_REQUESTS
+    return _CLIENT if is_clients else "server"
 
 
 def started(scrapes: Iterable[Scrape]) -> Tally:

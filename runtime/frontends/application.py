@@ -26,7 +26,7 @@ from runtime.frontends.routes import Owner, Routes
 from runtime.http.asgi import Receive, Scope, Send
 from runtime.http.messages import Answer, Headers, Request
 from runtime.protocols.refusals import error_answer, internal_error
-from runtime.status import INTERNAL, OK, code_of
+from runtime.status import INTERNAL, code_of, code_of_status
 
 if TYPE_CHECKING:
     from runtime.http.exchange import Exchange
@@ -139,7 +139,7 @@ class Application:
         code = INTERNAL
         try:
             await function(FunctionRequest(scope, receive), answer)
-            code = OK if answer.status < _SERVER_FAULT else INTERNAL
+            code = code_of_status(answer.status)
         except Exception as error:  # noqa: BLE001 - as above
             code = code_of(error)
             await _send(self._told(error, request), answer)

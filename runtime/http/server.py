@@ -9,8 +9,7 @@ import logging
 import signal
 import socket
 from collections.abc import Awaitable, Callable
-from email.utils import formatdate
-from time import monotonic
+from time import gmtime, monotonic, strftime
 from typing import TYPE_CHECKING, Final, Protocol
 
 from runtime.http import exchange
@@ -89,7 +88,8 @@ class Server:
 
     def _tick(self) -> None:
         self._ticking = self.loop.call_later(_TICK, self._tick)
-        date = formatdate(usegmt=True).encode()
+        # The locale is C unless the author's function sets another: email.utils would spare us that, for 10 ms of a start.
+        date = strftime("%a, %d %b %Y %H:%M:%S GMT", gmtime()).encode()
         self.date = (b"date", date)
         self.date_line = b"date: %b\r\n" % date
         self._look()

@@ -230,7 +230,7 @@ def test_metrics_count_what_was_answered(served: Served) -> None:
             sample.value
             for family in families
             for sample in family.samples
-            if sample.name == "scalezero_request_seconds_count" and sample.labels["code"] == "200"
+            if sample.name == "scalezero_request_seconds_count" and sample.labels["code"] == "ok"
         )
 
     before = answered()

@@ -10,15 +10,15 @@ from runtime.telemetry import prometheus
 from runtime.telemetry.measurements import ModelMeasurements
 
 
-def exposed(*answers: tuple[str, int, float]) -> str:
+def exposed(*answers: tuple[str, str, float]) -> str:
     measurements = ModelMeasurements("m", "1.0.0")
-    for protocol, status, seconds in answers:
-        measurements.answered(protocol, status, seconds)
+    for protocol, code, seconds in answers:
+        measurements.answered(protocol, code, seconds)
     return prometheus.exposition([measurements], revision="m-v1").decode()
 
 
 def test_the_runtimes_own_exposition_is_read() -> None:
-    sample = parse(exposed(("predict", 200, 0.002), ("predict", 200, 0.3), ("function", 204, 0.002)))
+    sample = parse(exposed(("predict", "ok", 0.002), ("predict", "ok", 0.3), ("function", "ok", 0.002)))
     assert (sample.requests, sample.errors) == (3, 0)
     assert dict(sample.seconds)[0.0025] == 2
     assert dict(sample.seconds)[0.5] == 1
@@ -26,13 +26,38 @@ def test_the_runtimes_own_exposition_is_read() -> None:
 
 
 @pytest.mark.parametrize(
+    ("code", "is_error"),
+    [
+        ("ok", False),
+        ("invalid_input", False),
+        ("client_left", False),
+        ("http_404", False),
+        ("queue_full", True),
+        ("internal", True),
+        ("deadline_exceeded", True),
+        ("http_503", True),
+    ],
+)
+def test_a_clients_fault_is_no_error_and_no_answer_to_time(code: str, *, is_error: bool) -> None:
+    sample = parse(exposed(("predict", code, 0.002)))
+    assert (sample.requests, sample.errors) == (1, int(is_error))
+    assert sum(count for _, count in sample.seconds) == (code == "ok")
+
+
+@pytest.mark.parametrize(
     ("status", "is_error"),
     [(200, False), (301, False), (400, False), (404, False), (429, True), (500, True), (504, True)],
 )
-def test_a_callers_fault_is_no_error_and_no_answer_to_time(status: int, *, is_error: bool) -> None:
-    sample = parse(exposed(("predict", status, 0.002)))
+def test_pods_that_tell_statuses_and_no_fault_are_read_as_well(status: int, *, is_error: bool) -> None:
+    labels = f'code="{status}",protocol="predict"'
+    name = "scalezero_request_seconds"
+    sample = parse(
+        f"# TYPE {name} histogram\n"
+        f'{name}_bucket{{{labels},le="0.5"}} 1\n{name}_bucket{{{labels},le="+Inf"}} 1\n'
+        f"{name}_count{{{labels}}} 1\n{name}_sum{{{labels}}} 0.2\n"
+    )
     assert (sample.requests, sample.errors) == (1, int(is_error))
-    assert sum(count for _, count in sample.seconds) == (status < 400)
+    assert dict(sample.seconds).get(0.5, 0) == (status < 400)
 
 
 def test_a_pod_that_nobody_has_asked_yet_has_nothing() -> None:

@@ -87,16 +87,16 @@ def counts(histogram: Histogram) -> int:
     return histogram.cumulative()[-1][1]
 
 
-@given(answers=st.lists(st.tuples(st.sampled_from([200, 400]), st.floats(0, 50)), max_size=40))
-def test_every_answer_is_counted_once_by_its_status(answers: list[tuple[int, float]]) -> None:
+@given(answers=st.lists(st.tuples(st.sampled_from(["ok", "invalid_input"]), st.floats(0, 50)), max_size=40))
+def test_every_answer_is_counted_once_by_its_code(answers: list[tuple[str, float]]) -> None:
     measured = ModelMeasurements("m", "1")
-    for status, seconds in answers:
-        measured.answered("predict", status, seconds)
+    for code, seconds in answers:
+        measured.answered("predict", code, seconds)
     measured.count()
     measured.count()
-    for status in (200, 400):
-        expected = [seconds for each, seconds in answers if each == status]
-        histogram = measured.requests.get(("predict", status))
+    for code in ("ok", "invalid_input"):
+        expected = [seconds for each, seconds in answers if each == code]
+        histogram = measured.requests.get(("predict", code))
         assert (counts(histogram) if histogram else 0) == len(expected)
         assert math.isclose(histogram.total if histogram else 0.0, sum(expected), abs_tol=1e-9)
 
@@ -115,7 +115,7 @@ def test_runs_are_counted_by_request_and_by_run() -> None:
 def test_what_waits_to_be_counted_is_bounded() -> None:
     measured = ModelMeasurements("m", "1")
     for _ in range(5000):
-        measured.answered("predict", 200, 0.001)
+        measured.answered("predict", "ok", 0.001)
         measured.ran(RunFacts(rows=1, queued=[0.0], batched=0.0, ran=0.001))
     assert len(measured._answers) < 1000
     assert len(measured._runs) < 1000

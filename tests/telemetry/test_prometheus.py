@@ -21,8 +21,8 @@ def scraped(*models: ModelMeasurements, revision: str = "payment-model-v1") -> S
 
 def measured(model: str = "payment-model") -> ModelMeasurements:
     measurements = ModelMeasurements(model, "1.0.0")
-    measurements.answered("predict", 200, 0.002)
-    measurements.answered("predict", 400, 0.0002)
+    measurements.answered("predict", "ok", 0.002)
+    measurements.answered("predict", "invalid_input", 0.0002)
     measurements.ran(RunFacts(rows=3, queued=[0.0, 0.1, 0.2], batched=0.001, ran=0.02))
     measurements.load_failures["artifact_missing"] = 2
     return measurements
@@ -34,11 +34,13 @@ def label(**more: str) -> tuple[tuple[str, str], ...]:
 
 def test_every_number_is_found_under_model_version_and_revision() -> None:
     samples = scraped(measured())
-    answered = label(protocol="predict", code="200")
+    answered = label(protocol="predict", code="ok", fault="none")
     assert samples["scalezero_request_seconds_count", answered] == 1
     assert samples["scalezero_request_seconds_sum", answered] == pytest.approx(0.002)
-    assert samples["scalezero_request_seconds_bucket", label(protocol="predict", code="200", le="0.0025")] == 1
-    assert samples["scalezero_request_seconds_bucket", label(protocol="predict", code="200", le="0.001")] == 0
+    assert samples["scalezero_request_seconds_bucket", label(protocol="predict", code="ok", fault="none", le="0.0025")] == 1
+    assert samples["scalezero_request_seconds_bucket", label(protocol="predict", code="ok", fault="none", le="0.001")] == 0
+    refused = label(protocol="predict", code="invalid_input", fault="client")
+    assert samples["scalezero_request_seconds_count", refused] == 1
     assert samples["scalezero_queue_seconds_count", label()] == 3
     assert samples["scalezero_run_seconds_count", label()] == 1
     assert samples["scalezero_batch_rows_sum", label()] == 3

@@ -1,14 +1,18 @@
-"""Every error that a caller can get has its status, and one JSON form."""
+"""Every error that a client can get has its row in the one table, and one JSON form."""
 
 from asyncio import CancelledError
 from collections.abc import Iterator
 
+from typing import cast
+
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from runtime import errors
+from runtime import errors, status
 from runtime.errors import InvalidInput, MethodNotAllowed, QueueFull, RequestError, ScalezeroError
-from runtime.frontends import status
+from runtime.protocols import refusals
 
 
 def every(kind: type[ScalezeroError]) -> Iterator[type[ScalezeroError]]:
@@ -20,32 +24,69 @@ def every(kind: type[ScalezeroError]) -> Iterator[type[ScalezeroError]]:
 
 
 KINDS = sorted((each for each in every(ScalezeroError) if "code" in each.__dict__), key=lambda each: each.code)
+FAULTS = st.sampled_from([code for code in status.TABLE if code != status.CLIENT_LEFT])
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda each: each.code)
-def test_every_error_has_a_status_of_its_side(kind: type[ScalezeroError]) -> None:
-    code = status.HTTP[kind.code]
-    assert (400 <= code < 500) is (issubclass(kind, RequestError | QueueFull))
+def test_every_error_has_a_row_of_its_side(kind: type[ScalezeroError]) -> None:
+    row = status.TABLE[kind.code]
+    assert (row.fault is status.Fault.CLIENT) is issubclass(kind, RequestError)
+    assert (400 <= row.http < 500) is (issubclass(kind, RequestError | QueueFull))
 
 
 def test_the_table_has_no_code_that_nothing_raises() -> None:
-    assert set(status.HTTP) - {kind.code for kind in KINDS} == {"internal"}
+    assert set(status.TABLE) - {kind.code for kind in KINDS} == {status.INTERNAL, status.CLIENT_LEFT}
+
+
+@pytest.mark.parametrize("row", status.TABLE.values(), ids=list(status.TABLE))
+def test_only_what_the_client_has_to_mend_is_not_delivered_again(row: status.Row) -> None:
+    gave_up = row.http == 499
+    assert (row.delivery is status.Delivery.REJECT) is (row.fault is status.Fault.CLIENT and not gave_up)
+
+
+class Strange(ScalezeroError):
+    """An error that nobody has given a row."""
+
+    code = "strange"
 
 
 @pytest.mark.parametrize(
     ("error", "counted"),
-    [(InvalidInput("x", got="1", expected="2"), 400), (CancelledError(), 499), (ZeroDivisionError(), 500)],
+    [
+        (InvalidInput("x", got="1", expected="2"), "invalid_input"),
+        (CancelledError(), status.CLIENT_LEFT),
+        (ZeroDivisionError(), status.INTERNAL),
+        (Strange("x"), status.INTERNAL),
+    ],
     ids=repr,
 )
-def test_whatever_ends_a_request_is_counted_under_a_status(error: BaseException, counted: int) -> None:
-    assert status.of(error) == counted
+def test_whatever_ends_a_request_is_counted_under_a_code_of_the_table(error: BaseException, counted: str) -> None:
+    assert status.code_of(error) == counted
+
+
+@pytest.mark.parametrize(
+    ("code", "fault"), [(200, "none"), (302, "none"), (404, "client"), (429, "overload"), (500, "server"), (599, "server")]
+)
+def test_an_authors_own_status_is_counted_with_its_fault(code: int, fault: str) -> None:
+    assert status.fault_of(status.code_of_status(code)).value == fault
+
+
+@given(FAULTS)
+def test_a_code_of_the_table_keeps_its_fault(code: str) -> None:
+    assert status.fault_of(code) is status.TABLE[code].fault
+
+
+def test_an_error_without_a_row_says_no_more_than_that_it_is_the_servers() -> None:
+    answer = refusals.error_answer(Strange("the secret"))
+    assert answer.status == 500
+    assert b"the secret" not in cast("bytes", answer.body)
 
 
 def test_an_error_is_told_with_code_message_and_details() -> None:
-    response = status.error_response(InvalidInput("inputs[1]", got="true", expected="a number"))
+    response = refusals.error_answer(InvalidInput("inputs[1]", got="true", expected="a number"))
     assert response.status == 400
     assert (b"content-type", b"application/json") in response.headers
-    assert orjson.loads(response.body) == {
+    assert orjson.loads(cast("bytes", response.body)) == {
         "error": {
             "code": "invalid_input",
             "message": "inputs[1]: got true; expected a number",
@@ -78,18 +119,18 @@ def test_an_error_is_told_with_code_message_and_details() -> None:
     ids=lambda each: getattr(each, "code", ""),
 )
 def test_an_error_is_a_sentence_with_what_came_and_what_would_be_right(error: ScalezeroError, sentence: str) -> None:
-    assert orjson.loads(status.error_response(error).body)["error"]["message"] == sentence
+    assert orjson.loads(cast("bytes", refusals.error_answer(error).body))["error"]["message"] == sentence
 
 
 def test_some_statuses_ask_for_a_header() -> None:
-    full = status.error_response(QueueFull(limit=4, retry_after=7))
+    full = refusals.error_answer(QueueFull(limit=4, retry_after=7))
     assert (full.status, full.headers[-1]) == (429, (b"retry-after", b"7"))
-    wrong = status.error_response(MethodNotAllowed("PUT", "/x", ["GET", "HEAD"]))
+    wrong = refusals.error_answer(MethodNotAllowed("PUT", "/x", ["GET", "HEAD"]))
     assert (wrong.status, wrong.headers[-1]) == (405, (b"allow", b"GET, HEAD"))
 
 
 def test_a_bug_of_ours_says_no_more_than_that() -> None:
-    response = status.internal_error()
+    response = refusals.internal_error()
     assert response.status == 500
-    assert orjson.loads(response.body)["error"]["code"] == "internal"
+    assert orjson.loads(cast("bytes", response.body))["error"]["code"] == "internal"
     assert (b"content-type", b"application/json") in response.headers
