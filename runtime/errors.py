@@ -82,7 +82,9 @@ class UnknownModel(RequestError):
     code = "model_not_found"
 
     def __init__(self, model: str, served: Sequence[str], *, version: str | None = None) -> None:
-        wanted = f"no model {model[:80]!r}" if version is None else f"no version {version[:80]!r} of model {model[:80]!r}"
+        wanted = (
+            f"no model {model[:80]!r}" if version is None else f"no version {version[:80]!r} of model {model[:80]!r}"
+        )
         names = ", ".join(served) or "none"
         super().__init__(f"{wanted} here; served: {names}", model=model[:80], version=version, served=list(served))
 
@@ -127,7 +129,9 @@ class HeadTooLarge(RequestError):
     code = "headers_too_large"
 
     def __init__(self, *, limit: int) -> None:
-        super().__init__(f"request line and headers: got more than {limit} bytes; expected at most {limit}", limit=limit)
+        super().__init__(
+            f"request line and headers: got more than {limit} bytes; expected at most {limit}", limit=limit
+        )
 
 
 class UnsupportedEncoding(RequestError):

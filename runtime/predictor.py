@@ -93,30 +93,56 @@ def _joined(parts: Sequence[Ticket]) -> Ticket:
 
 
 class _Cancel:
-    def __init__(self, future): self.future = future
-    def cancel(self): self.future.cancel()
+    def __init__(self, future):
+        self.future = future
+
+    def cancel(self):
+        self.future.cancel()
 
 
 def submit(model, query, done):
     from runtime.tensors import Prediction
+
     rows = model.signature.validate(query.tensors)
     future = model.batcher.submit(query.tensors, rows)
+
     def settle(f):
-        if f.cancelled(): return
+        if f.cancelled():
+            return
         e = f.exception()
-        if e: done(e); return
+        if e:
+            done(e)
+            return
         t = f.result()
-        done(Prediction(t.outputs, model=model.name, version=model.version, arrived=t.arrived, queued=t.queued, batched=t.run.batched, ran=t.run.ran))
+        done(
+            Prediction(
+                t.outputs,
+                model=model.name,
+                version=model.version,
+                arrived=t.arrived,
+                queued=t.queued,
+                batched=t.run.batched,
+                ran=t.run.ran,
+            )
+        )
+
     future.add_done_callback(settle)
     return _Cancel(future)
 
 
 async def predict(model, query):
     future = asyncio.get_running_loop().create_future()
+
     def done(o):
-        if future.done(): return
-        if isinstance(o, BaseException): future.set_exception(o)
-        else: future.set_result(o)
+        if future.done():
+            return
+        if isinstance(o, BaseException):
+            future.set_exception(o)
+        else:
+            future.set_result(o)
+
     t = submit(model, query, done)
-    try: return await future
-    finally: t.cancel()
+    try:
+        return await future
+    finally:
+        t.cancel()

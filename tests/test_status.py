@@ -2,7 +2,6 @@
 
 from asyncio import CancelledError
 from collections.abc import Iterator
-
 from typing import cast
 
 import orjson
@@ -65,7 +64,8 @@ def test_whatever_ends_a_request_is_counted_under_a_code_of_the_table(error: Bas
 
 
 @pytest.mark.parametrize(
-    ("code", "fault"), [(200, "none"), (302, "none"), (404, "client"), (429, "overload"), (500, "server"), (599, "server")]
+    ("code", "fault"),
+    [(200, "none"), (302, "none"), (404, "client"), (429, "overload"), (500, "server"), (599, "server")],
 )
 def test_an_authors_own_status_is_counted_with_its_fault(code: int, fault: str) -> None:
     assert status.fault_of(status.code_of_status(code)).value == fault

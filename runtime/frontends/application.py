@@ -95,13 +95,17 @@ class Application:
             exchange.serve(partial(self._call, self._function, request))
             return
         try:
-            if match is None:
-                raise UnknownPath(path)
-            handler: Handler = match.route(request.method, path).handler
+            handler = self._handler(request)
             if not handler.direct(exchange):
                 exchange.run(self._answer(request, handler))
         except Exception as error:  # noqa: BLE001 - the last line of defence
             self.reply(exchange, self._told(error, request))
+
+    def _handler(self, request: Request) -> "Handler":
+        if request.match is None:
+            raise UnknownPath(request.path)
+        handler: Handler = request.match.route(request.method, request.path).handler
+        return handler
 
     async def _answer(self, request: Request, handler: "Handler") -> Answer:
         try:

@@ -58,7 +58,9 @@ def _inflated(body: bytes, coding: str, limit: int) -> Slices[bytes]:
             try:
                 piece = engine.decompress(body, _STEP)
             except zlib.error as error:
-                raise InvalidInput("body", got=f"no {coding} ({error})", expected=f"a body compressed by {coding}") from None
+                raise InvalidInput(
+                    "body", got=f"no {coding} ({error})", expected=f"a body compressed by {coding}"
+                ) from None
             if not piece and not engine.unconsumed_tail and not engine.eof:
                 raise InvalidInput("body", got=f"{coding} data that is cut off", expected="all of it")
             size += len(piece)
@@ -76,7 +78,9 @@ def compress(request: Request, answer: Answer) -> None:
     body = answer.body
     if isinstance(body, bytes) and len(body) < _WORTH:
         return
-    if not _wants_gzip(request.header(b"accept-encoding")) or any(name == b"content-encoding" for name, _ in answer.headers):
+    if not _wants_gzip(request.header(b"accept-encoding")) or any(
+        name == b"content-encoding" for name, _ in answer.headers
+    ):
         return
     answer.headers += [(b"content-encoding", b"gzip"), (b"vary", b"accept-encoding")]
     if isinstance(body, bytes) and len(body) <= _STEP:

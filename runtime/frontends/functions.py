@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import orjson
 
 from runtime.errors import DeadlineExceeded, FunctionFailed, InvalidInput, QueueFull, ScalezeroError
-from runtime.protocols import refusals as status
 from runtime.frontends.http import Headers, Message, Receive, Request, Scope, Send
 from runtime.predictor import CallerGone
+from runtime.protocols import refusals as status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,8 +21,8 @@ from runtime.tensors import Call, Prediction, Query
 
 if TYPE_CHECKING:
     from runtime.http.exchange import Exchange
-    from runtime.service import Service
     from runtime.served_model import ServedModel
+    from runtime.service import Service
 
 SLICE: Final = 64 * 1024  # bytes of a body that may be decoded, or of an answer that may be encoded, at once
 

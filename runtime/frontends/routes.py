@@ -56,7 +56,9 @@ class Routes:
         """Raises `ValueError` where two routes could answer one request: the order of a list must not decide."""
         for one, other in combinations(routes, 2):
             if one.method == other.method and _overlap(one.pattern, other.pattern):
-                message = f"{one.method} {one.pattern} ({one.protocol.name}) overlaps {other.pattern} ({other.protocol.name})"
+                message = (
+                    f"{one.method} {one.pattern} ({one.protocol.name}) overlaps {other.pattern} ({other.protocol.name})"
+                )
                 raise ValueError(message)
         patterns = dict.fromkeys(route.pattern for route in routes)
         self._patterns = [
@@ -100,7 +102,9 @@ def _is_below(path: str, prefix: str) -> bool:
 
 def _compiled(pattern: str) -> re.Pattern[str]:
     pieces = _PARAMETER.split(pattern)  # text, name, text, name, ..., text
-    return re.compile("".join(f"(?P<{each}>[^/]+)" if index % 2 else re.escape(each) for index, each in enumerate(pieces)))
+    return re.compile(
+        "".join(f"(?P<{each}>[^/]+)" if index % 2 else re.escape(each) for index, each in enumerate(pieces))
+    )
 
 
 def _overlap(one: str, other: str) -> bool:

@@ -44,7 +44,9 @@ class PredictApi:
         query = parse(call.parts, model.signature)
         return [Inference(query.tensors, form=query)]
 
-    def encode(self, queries: Sequence[Inference], predictions: Sequence[Prediction], model: ReadyModel, *, latency: float) -> Answer:
+    def encode(
+        self, queries: Sequence[Inference], predictions: Sequence[Prediction], model: ReadyModel, *, latency: float
+    ) -> Answer:
         return Answer(200, render(queries[0].form, model, predictions[0], latency=latency))
 
     refuse = staticmethod(error_answer)

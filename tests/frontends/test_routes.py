@@ -62,7 +62,11 @@ def test_a_path_that_fits_no_pattern_has_no_match(path: str) -> None:
 def test_the_method_chooses_and_head_is_a_get() -> None:
     match = table().match("/models/m")
     assert match
-    assert [match.route(method, "/models/m").handler for method in ("GET", "HEAD", "DELETE")] == ["get", "get", "delete"]
+    assert [match.route(method, "/models/m").handler for method in ("GET", "HEAD", "DELETE")] == [
+        "get",
+        "get",
+        "delete",
+    ]
     with pytest.raises(MethodNotAllowed, match="/models/m does not take POST; it takes GET, DELETE, HEAD"):
         match.route("POST", "/models/m")
 
@@ -126,7 +130,9 @@ def test_a_path_never_fits_two_routes(one: list[str], other: list[str], path: li
         Routes([Route(each, "GET", OURS, each) for each in patterns], default=DEFAULT)
     except ValueError:
         return
-    fitting = [each for each in patterns if Routes([Route(each, "GET", OURS, 1)], default=DEFAULT).match("/" + "/".join(path))]
+    fitting = [
+        each for each in patterns if Routes([Route(each, "GET", OURS, 1)], default=DEFAULT).match("/" + "/".join(path))
+    ]
     assert len(fitting) < 2
 
 
