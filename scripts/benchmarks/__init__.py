@@ -10,8 +10,10 @@ the ratio of the two, measured in turns within one run, holds from one machine t
     servers, client, load, noise, s3, venvs   the effects: processes, requests, wrk, the machine's other users
     subjects, dialects   pure: a model's rows and right answers, and the JSON in which a server is asked for them
     launches, rivals     data: how ours, the floors and the peers are started
+    h2load     closed-loop load over HTTP/1.1 or HTTP/2, by one client program
     figures, report      pure: pairs -> ratio -> target met or not -> table, JSON
     floors/    the floors themselves, started as processes of their own
+    attacks/   hostile clients, and the probe that asks for liveness meanwhile
     peers/     other servers in the floors' place, one folder each, for `scripts/bench peers`
     cluster/   what callers see of functions on a real Knative, for `scripts/bench cluster`
 """

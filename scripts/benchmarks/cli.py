@@ -20,7 +20,13 @@ from scripts.benchmarks.measures.every import EVERY
 from scripts.benchmarks.noise import Guard
 from scripts.benchmarks.rivals import PEERS, Peer
 
-PACKAGES: Final = {"taskset": "util-linux", "wrk": "wrk"}
+PACKAGES: Final = {
+    "taskset": "util-linux",
+    "prlimit": "util-linux",
+    "wrk": "wrk",
+    "h2load": "nghttp2-client",
+}  # on Debian
+TOOLS: Final = {"raw_": "wrk", "throughput_": "wrk", "h2_": "h2load", "live_": "prlimit"}  # by a name's beginning
 FAULTS: Final = (CannotMeasure, OSError, HTTPException)
 
 
@@ -89,10 +95,10 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def need_tools(names: Sequence[str]) -> None:
     """Stop with the command that installs what the named figures need and this machine lacks."""
-    needed = ["taskset", *(["wrk"] if any(name.startswith("throughput") for name in names) else [])]
-    missing = [tool for tool in needed if not shutil.which(tool)]
+    needed = {"taskset", *(tool for start, tool in TOOLS.items() if any(name.startswith(start) for name in names))}
+    missing = [tool for tool in PACKAGES if tool in needed and not shutil.which(tool)]
     if missing:
-        packages = " ".join(PACKAGES[tool] for tool in missing)
+        packages = " ".join(dict.fromkeys(PACKAGES[tool] for tool in missing))
         raise click.ClickException(f"{' and '.join(missing)} not found; on Debian: apt-get install {packages}")
 
 
@@ -144,7 +150,7 @@ def compared(lab: Lab, peer: Peer) -> tuple[list[Versus], list[str]]:
 @click.argument("names", nargs=-1, type=click.Choice(list(EVERY)), metavar="[NAMES]...")
 @with_options
 def main(names: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401 - each option has its own type
-    """Measure ours beside the floors on one core, and print what share of them it reaches; some six minutes for all.
+    """Measure ours beside the floors on one core, and print the ratios; some fifteen minutes for all.
 
     A missed target is a result, not a failure: the exit code is 1 only where a figure could not be measured.
     """

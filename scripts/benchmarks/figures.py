@@ -6,15 +6,21 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
+NO_LIMITS: Final[Mapping[str, float]] = MappingProxyType({})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A bound on ours / floor. `higher_is_better` tells on which side of it a ratio keeps it."""
+    """A bound on ours / floor. `higher_is_better` tells on which side of it a ratio keeps it.
+
+    `limits` are upper bounds on what is measured beside the ratio, by the name in `Figure.extra`.
+    """
 
     unit: str
     ratio: float
     higher_is_better: bool
     digits: int  # after the decimal point, in the table
+    limits: Mapping[str, float] = field(default_factory=dict)
 
     def met(self, ratio: float) -> bool:
         """Whether a ratio keeps the promise."""
@@ -24,27 +30,37 @@ class Target:
         return f"{'>=' if self.higher_is_better else '<='} {self.ratio:.2f}"
 
 
-def _at_least(ratio: float, unit: str, digits: int = 0) -> Target:
-    return Target(unit=unit, ratio=ratio, higher_is_better=True, digits=digits)
+LIVE_LIMIT_MS: Final = 20.0  # how soon /healthz/live answers while a heavy model runs
+LIVE_UNDER_ATTACK_SECONDS: Final = 0.050  # how soon it answers whatever a client does
+MEMORY_LIMIT: Final = 12.0  # peak memory, as a multiple of the request's body
 
 
-def _at_most(ratio: float, unit: str, digits: int = 0) -> Target:
-    return Target(unit=unit, ratio=ratio, higher_is_better=False, digits=digits)
+def _at_least(ratio: float, unit: str, *, digits: int = 0, limits: Mapping[str, float] = NO_LIMITS) -> Target:
+    return Target(unit=unit, ratio=ratio, higher_is_better=True, digits=digits, limits=limits)
+
+
+def _at_most(ratio: float, unit: str, *, digits: int = 0, limits: Mapping[str, float] = NO_LIMITS) -> Target:
+    return Target(unit=unit, ratio=ratio, higher_is_better=False, digits=digits, limits=limits)
 
 
 TARGETS: Final[Mapping[str, Target]] = MappingProxyType(
     {
-        "cold_start": _at_most(1.3, "ms"),
-        "throughput_c1": _at_least(0.7, "req/s"),
-        "throughput_c8": _at_least(0.7, "req/s"),
-        "throughput_c32": _at_least(0.7, "req/s"),
-        "lone_latency": _at_most(1.2, "us"),
-        "heavy_model": _at_least(0.95, "rows/s", digits=2),
-        "memory": _at_most(1.25, "MiB", digits=1),
+        "raw_c1": _at_least(0.65, "req/s"),
+        "raw_c8": _at_least(0.42, "req/s"),
+        "raw_c32": _at_least(0.38, "req/s"),
+        "throughput_c1": _at_least(0.95, "req/s"),
+        "throughput_c8": _at_least(1.2, "req/s"),
+        "throughput_c32": _at_least(1.3, "req/s"),
+        "h2_c1": _at_least(0.8, "req/s"),
+        "h2_c8": _at_least(0.8, "req/s"),
+        "h2_c32": _at_least(0.8, "req/s"),
+        "lone_latency": _at_most(1.15, "us"),
+        "cold_start": _at_most(1.15, "ms"),
+        "memory": _at_most(1.12, "MiB", digits=1),
+        "heavy_model": _at_least(0.95, "rows/s", digits=2, limits={"live_max_ms": LIVE_LIMIT_MS}),
+        "live_under_attack": _at_most(1.0, "s", digits=3, limits={"memory_times_body": MEMORY_LIMIT}),
     }
 )
-
-LIVE_LIMIT_MS: Final = 20.0  # how soon /healthz/live answers while a heavy model runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +81,8 @@ class Pair:
 class Figure:
     """What one name came to: medians of ours and of the floor, and the median of the pairs' ratios.
 
-    The ratio is not ours / floor: a pair shares its moment, so slow moments cancel in it.
+    The ratio is not ours / floor: a pair shares its moment, so slow moments cancel in it. `extra` is what was measured
+    beside it; a name with a dot, as `rows.max_ms`, belongs to one part of the measure, and only JSON shows it.
     """
 
     name: str
@@ -83,8 +100,9 @@ class Figure:
 
     @property
     def met(self) -> bool:
-        """Whether the ratio and, for the heavy model, the slowest liveness answer keep their promises."""
-        return self.target.met(self.ratio) and self.extra.get("live_max_ms", 0.0) <= LIVE_LIMIT_MS
+        """Whether the ratio and what has a limit beside it keep their promises."""
+        kept = (self.extra.get(name, 0.0) <= limit for name, limit in self.target.limits.items())
+        return self.target.met(self.ratio) and all(kept)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,6 +63,11 @@ class Lab:
         return self._subject("heavy", [Path(__file__).with_name("transformer.py")])
 
     @cached_property
+    def counts(self) -> Subject:
+        """A small model that takes whole numbers."""
+        return self._subject("counts", [Path(__file__).with_name("making.py")])
+
+    @cached_property
     def s3(self) -> Mapping[str, str]:
         """The environment that reaches this run's S3 server."""
         return self._stack.enter_context(running_s3())

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +13,6 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 BIN: Final = Path(sys.executable).parent  # not resolved: a venv's interpreter is a link
 FLOORS: Final = "scripts.benchmarks.floors"
 BATCHING: Final = {"SCALEZERO_BATCH_SIZE": "32", "SCALEZERO_MAX_WAIT_TIME": "100ms"}
-UNBATCHED: Final = {"SCALEZERO_BATCH_SIZE": "1"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +33,11 @@ def ours(subject: Subject, uri: str, cache: str, environment: Mapping[str, str])
     )
 
 
+def limited(launch: Launch, *, files: int) -> Launch:
+    """The same, with so many open files and connections; the hard limit stays."""
+    return replace(launch, command=["prlimit", f"--nofile={files}:", *launch.command])
+
+
 def bare(subject: Subject) -> Launch:
     """The least that serves a model, from disk."""
     return Launch(
@@ -43,8 +47,17 @@ def bare(subject: Subject) -> Launch:
     )
 
 
+def raw(subject: Subject) -> Launch:
+    """The least that an asyncio server can do, from disk."""
+    return Launch(
+        label="floors/raw.py",
+        command=[sys.executable, "-P", "-m", f"{FLOORS}.raw", str(subject.path), PORT],
+        path="/",
+    )
+
+
 def batching(subject: Subject) -> Launch:
-    """The least that batches, from disk."""
+    """The least ASGI application that batches, from disk."""
     options = ["--http", "zttp", "--http2", "--loop", "uvloop", "--lifespan", "off", "--no-access-log"]
     return Launch(
         label="floors/asgi_batching.py",

@@ -1,4 +1,4 @@
-"""Make a model and rows for it: `python -m scripts.benchmarks.making KIND FOLDER`, KIND is v1, v2 or heavy.
+"""Make a model and rows for it: `python -m scripts.benchmarks.making KIND FOLDER`, KIND is v1, v2, heavy or counts.
 
 A process of its own: what it imports (training, ONNX) must not be mapped by the process that measures memory.
 """
@@ -9,10 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 PAYMENT_ROWS: Final = 32
 PAYMENT_SEED: Final = 1  # a stream that no training saw
 HEAVY_ROWS: Final = 8
-NAMES: Final = {"v1": "payment-model-v1", "v2": "payment-model-v2", "heavy": "text-encoder"}
+NAMES: Final = {"v1": "payment-model-v1", "v2": "payment-model-v2", "heavy": "text-encoder", "counts": "counts"}
+COUNTS_ROWS: Final = 8
+COUNTS: Final = 30  # in a row, as many as a payment has features
 
 
 def payment(version: str, folder: Path) -> list[list[float]]:
@@ -32,12 +36,33 @@ def heavy(path: Path) -> list[list[int]]:
     return transformer.rows(HEAVY_ROWS)
 
 
+def counts(path: Path) -> list[list[int]]:
+    """Write a model that adds up whole numbers, int64 [batch, 30] -> [batch, 1]; return rows of them."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    axes = numpy_helper.from_array(np.array([1], np.int64), "axes")
+    node = helper.make_node("ReduceSum", ["counts", "axes"], ["sum"], keepdims=1)
+    inputs = [helper.make_tensor_value_info("counts", TensorProto.INT64, ["batch", COUNTS])]
+    outputs = [helper.make_tensor_value_info("sum", TensorProto.INT64, ["batch", 1])]
+    graph = helper.make_graph([node], "counts", inputs, outputs, [axes])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return [[index + step for step in range(COUNTS)] for index in range(COUNTS_ROWS)]
+
+
 def main() -> None:
     """Write NAME.onnx and NAME.rows.json."""
     kind, folder = sys.argv[1], Path(sys.argv[2])
     name = NAMES[kind]
+    path = folder / f"{name}.onnx"
     rows: Sequence[Sequence[float]]
-    rows = heavy(folder / f"{name}.onnx") if kind == "heavy" else payment(f"{kind.removeprefix('v')}.0.0", folder)
+    match kind:
+        case "heavy":
+            rows = heavy(path)
+        case "counts":
+            rows = counts(path)
+        case _:
+            rows = payment(f"{kind.removeprefix('v')}.0.0", folder)
     (folder / f"{name}.rows.json").write_text(json.dumps(rows))
 
 

@@ -97,7 +97,7 @@ def _markdown(shown: Table) -> str:
 
 
 def _beside(each: Figure) -> str:
-    extra = [f"{name} {value:.3g}" for name, value in each.extra.items()]
+    extra = [f"{name} {value:.3g}" for name, value in each.extra.items() if "." not in name]
     noise = [f"{each.disturbed} of {each.pairs} pairs disturbed"] if each.disturbed else []
     return ", ".join(extra + noise)
 

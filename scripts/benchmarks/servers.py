@@ -63,6 +63,16 @@ class Server:
         except psutil.Error as error:
             raise CannotMeasure(f"{self.launch.label} cannot be weighed: {error}") from error
 
+    def peak_memory(self) -> float:
+        """The largest resident set that each of its processes has had, summed up, in bytes.
+
+        Raises CannotMeasure where one of them ends meanwhile.
+        """
+        try:
+            return float(sum(_peak(Path(f"/proc/{process.pid}/status").read_text()) for process in self._tree()))
+        except OSError as error:
+            raise CannotMeasure(f"{self.launch.label} cannot be weighed: {error}") from error
+
     def pause(self) -> None:
         """Give the core to another server, background work included."""
         for process in self._tree():  # not the group: a server may give its workers groups of their own
@@ -91,6 +101,12 @@ class Server:
             return [root, *root.children(recursive=True)]
         except psutil.NoSuchProcess:
             return []
+
+
+def _peak(status: str) -> int:
+    """VmHWM of /proc/PID/status (proc(5)), in bytes; 0 for a process that has ended and waits to be reaped."""
+    lines = (line.split() for line in status.splitlines() if line.startswith("VmHWM:"))
+    return next((int(words[1]) * 1024 for words in lines), 0)
 
 
 def _signal(process: psutil.Process, which: signal.Signals) -> None:

@@ -41,7 +41,16 @@ class TestFigures:
 
     @pytest.mark.parametrize(
         ("name", "kept", "missed"),
-        [("cold_start", 1.3, 1.31), ("throughput_c8", 0.7, 0.69), ("heavy_model", 0.95, 0.94), ("memory", 1.25, 1.26)],
+        [
+            ("raw_c32", 0.38, 0.37),
+            ("throughput_c8", 1.2, 1.19),
+            ("h2_c1", 0.8, 0.79),
+            ("lone_latency", 1.15, 1.16),
+            ("cold_start", 1.15, 1.16),
+            ("memory", 1.12, 1.13),
+            ("heavy_model", 0.95, 0.94),
+            ("live_under_attack", 1.0, 1.01),
+        ],
     )
     def test_a_target_is_kept_at_its_bound_and_on_the_better_side(self, name: str, kept: float, missed: float) -> None:
         assert TARGETS[name].met(kept)
@@ -50,6 +59,16 @@ class TestFigures:
     @pytest.mark.parametrize(("live", "met"), [(20.0, True), (20.1, False)])
     def test_the_heavy_model_also_owes_a_quick_liveness_answer(self, live: float, *, met: bool) -> None:
         assert figure("heavy_model", [Pair(ours=1, floor=1)], {"live_max_ms": live}).met is met
+
+    @pytest.mark.parametrize(("multiple", "met"), [(12.0, True), (12.1, False)])
+    def test_the_memory_of_an_attacked_server_is_bounded_too(self, multiple: float, *, met: bool) -> None:
+        assert figure("live_under_attack", [Pair(ours=1, floor=1)], {"memory_times_body": multiple}).met is met
+
+    def test_the_names_are_those_that_programs_read(self) -> None:
+        assert list(EVERY) == [
+            *["raw_c1", "raw_c8", "raw_c32", "throughput_c1", "throughput_c8", "throughput_c32"],
+            *["h2_c1", "h2_c8", "h2_c32", "lone_latency", "cold_start", "memory", "heavy_model", "live_under_attack"],
+        ]
 
     def test_every_measure_has_a_target_and_every_target_a_measure(self) -> None:
         assert list(EVERY) == list(TARGETS)
@@ -68,23 +87,29 @@ class TestReport:
     def test_json_has_ours_floor_ratio_and_unit_of_each_name(self) -> None:
         written = json.loads(json.dumps(report.document(self.figures)))
         assert list(written) == ["cold_start", "throughput_c1"]
-        expected = {"ours": 200, "floor": 160, "ratio": 1.25, "unit": "ms", "target": "<= 1.30", "met": True}
+        expected = {"ours": 200, "floor": 160, "ratio": 1.25, "unit": "ms", "target": "<= 1.15", "met": False}
         assert written["cold_start"].items() >= expected.items()
         assert written["throughput_c1"].items() >= {"met": False, "disturbed": 1, "steal": 0.25}.items()
 
     def test_the_table_shows_a_missed_target_and_the_noise(self) -> None:
-        kept, missed = report.table(self.figures).splitlines()[2:]
-        assert [cell.strip() for cell in kept.split("|")[1:8]] == [
+        first, missed = report.table(self.figures).splitlines()[2:]
+        assert [cell.strip() for cell in first.split("|")[1:8]] == [
             "cold_start",
             "200",
             "160",
             "ms",
             "1.25",
-            "<= 1.30",
-            "yes",
+            "<= 1.15",
+            "NO",
         ]
         assert "NO" in missed
         assert "1 of 1 pairs disturbed" in missed
+
+    def test_what_belongs_to_one_part_of_a_measure_is_in_json_only(self) -> None:
+        got = figure("memory", [Pair(ours=1, floor=1)], {"asked": 3.0, "rows.max_ms": 12.0})
+        assert report.document([got])["memory"].items() >= {"asked": 3.0, "rows.max_ms": 12.0}.items()
+        assert "asked 3" in report.table([got])
+        assert "rows.max_ms" not in report.table([got])
 
     peers = (
         Versus(peer="mosec 1.0", figure=figure("throughput_c8", [Pair(ours=9000, floor=1200)])),

@@ -69,11 +69,23 @@ def test_a_responses_length_is_read_from_its_head(head: bytes) -> None:
 
 
 class TestCommand:
-    def test_a_missing_tool_is_named_with_what_installs_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize(
+        ("name", "told"),
+        [
+            ("raw_c1", "taskset and wrk not found; on Debian: apt-get install util-linux wrk"),
+            ("throughput_c1", "taskset and wrk not found; on Debian: apt-get install util-linux wrk"),
+            ("h2_c32", "taskset and h2load not found; on Debian: apt-get install util-linux nghttp2-client"),
+            ("live_under_attack", "taskset and prlimit not found; on Debian: apt-get install util-linux"),
+            ("memory", "taskset not found; on Debian: apt-get install util-linux"),
+        ],
+    )
+    def test_a_missing_tool_is_named_with_what_installs_it(
+        self, name: str, told: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("PATH", "")
-        result = CliRunner().invoke(main, ["throughput_c1"])
+        result = CliRunner().invoke(main, [name])
         assert result.exit_code == 1
-        assert "taskset and wrk not found; on Debian: apt-get install util-linux wrk" in result.output
+        assert result.output.strip().endswith(told)
 
     def test_an_unknown_name_is_answered_with_the_known_ones(self) -> None:
         result = CliRunner().invoke(main, ["cold_stat"])
@@ -118,6 +130,7 @@ class TestServers:
             assert process.cpu_affinity() == [CPU]
             assert 0.01 < seconds < 60
             assert 20e6 < server.memory() < 1e9
+            assert server.peak_memory() >= server.memory()
             with line(server, linear, 1) as caller:
                 assert all(linear.accepts(1, caller.ask()) for _ in range(20))
         assert not psutil.pid_exists(server.process.pid)

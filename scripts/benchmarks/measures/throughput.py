@@ -11,18 +11,18 @@ from scripts.benchmarks.figures import Figure, Pair, figure
 from scripts.benchmarks.lab import Lab
 from scripts.benchmarks.launches import Contender
 from scripts.benchmarks.load import wrk
-from scripts.benchmarks.servers import Server, running
+from scripts.benchmarks.servers import Launch, Server, running
 from scripts.benchmarks.subjects import Subject
 
 WARM_SECONDS: Final = 1.0
 
 
-def measure(connections: int) -> Callable[[Lab], Figure]:
-    """The measure of one number of connections, beside the least that batches."""
+def measure(name: str, floor: Callable[[Subject], Launch], *, connections: int) -> Callable[[Lab], Figure]:
+    """The measure of one number of connections, beside one floor."""
 
     def throughput(lab: Lab) -> Figure:
-        floor = Contender(launch=launches.batching(lab.payment), subject=lab.payment)
-        return figure(f"throughput_c{connections}", pairs(lab, floor, connections=connections))
+        other = Contender(launch=floor(lab.payment), subject=lab.payment)
+        return figure(name, pairs(lab, other, connections=connections))
 
     return throughput
 
