@@ -11,12 +11,12 @@ import numpy as np
 
 SPACE: Final = b" \t\r\n"  # what JSON allows between tokens
 
-_COMMA: Final = ord(",")
 _QUOTE: Final = ord('"')
 _BACKSLASH: Final = ord("\\")
-_OPENERS: Final = ord("{")  # of both kinds, with bit 0x20 set: [ is 0x5b, { is 0x7b
-_CLOSERS: Final = ord("}")
-_BIT: Final = 0x20
+_BIT: Final = 0x20  # the bit in which both kinds of bracket differ: [ is 0x5b, { is 0x7b
+_OPENER: Final = ord("{")
+_CLOSER: Final = ord("}")
+_NONE: Final = np.empty(0, np.intp)
 _PAIR: Final = 12  # bytes of the longest escape, a surrogate pair: \ud83d\ude00
 _ESCAPE: Final = 6  # bytes of one \uXXXX
 
@@ -36,24 +36,37 @@ def splits(text: bytes, *, whole: bool) -> Splits:
     the last comma of a container that stays open. `whole` says to look at all of the text; otherwise nothing
     behind the last comma is split, as the value there may go on in the next text.
     """
-    if not whole and _is_flat(text):
-        last = text.rfind(b",")
-        return Splits([last] if last >= 0 else [], None, 0)
-    codes = np.frombuffer(text, np.uint8)
-    quotes = _quotes(codes, text)
-    lowered = codes | _BIT
-    found = np.flatnonzero((codes == _COMMA) | (lowered == _OPENERS) | (lowered == _CLOSERS))
-    found = found[np.searchsorted(quotes, found) % 2 == 0]
-    open_string = int(quotes[-1]) if len(quotes) % 2 else None
+    text, open_string = _without_strings(text)
     if not whole:
-        commas = np.flatnonzero(codes[found] == _COMMA)
-        found = found[: commas[-1] + 1 if commas.size else 0]
-    if not found.size:
-        return Splits([], open_string, 0)
-    kinds = codes[found] | _BIT  # a comma has the bit already
-    depth = np.cumsum((kinds == _OPENERS).astype(np.int32) - (kinds == _CLOSERS))
-    chosen = _stays_open(kinds, depth) | _closes_older(kinds, depth) | _last_comma(kinds, depth)
-    return Splits(found[chosen].tolist(), open_string, int(depth.max()))
+        text = text[: text.rfind(b",") + 1]
+    lowered = np.frombuffer(text, np.uint8) | _BIT
+    brackets = np.flatnonzero((lowered == _OPENER) | (lowered == _CLOSER))
+    if not brackets.size:
+        return Splits([text.rfind(b",")] if b"," in text else [], open_string, 0)
+    opens = lowered[brackets] == _OPENER
+    depth = np.cumsum(np.where(opens, 1, -1))
+    least_behind = np.minimum.accumulate(depth[::-1])[::-1]
+    least_before = np.minimum.accumulate(np.append(0, depth[:-1]))
+    chosen = np.where(opens, depth <= least_behind, depth < least_before)
+    # Commas stand in the gaps between brackets, the first of which begins with the text, at depth 0.
+    stays = np.append(least_behind[0] >= 0, depth <= least_behind)
+    bounds = np.concatenate(([0], brackets, [len(text)]))
+    gaps = np.column_stack((bounds[:-1], bounds[1:], np.append(0, depth)))[stays]
+    positions = brackets[chosen].tolist() + _last_commas(text, gaps)
+    return Splits(sorted(positions), open_string, int(depth.max()))
+
+
+def _last_commas(text: bytes, gaps: np.ndarray) -> list[int]:
+    """Of each depth the last comma, in gaps of (begin, end, depth) whose depth never falls."""
+    commas = []
+    least, above = gaps[0, 2], len(text)  # no depth is more than the text is long
+    for begin, end, depth in gaps[::-1].tolist():
+        if depth < above and (comma := text.rfind(b",", begin, end)) >= 0:
+            commas.append(comma)
+            above = depth
+            if depth == least:
+                break
+    return commas
 
 
 def string_end(text: bytes) -> int | None:
@@ -67,14 +80,12 @@ def string_end(text: bytes) -> int | None:
 
 def string_cut(text: bytes) -> int:
     """The last place to cut the inside of a string: not within a character, an escape or a surrogate pair."""
-    end = len(text)
-    if b"\\" not in text[-_PAIR:]:
+    escapes = _escapes(np.frombuffer(text, np.uint8)) if b"\\" in text[-_PAIR:] else _NONE
+    if not escapes.size or escapes[-1] + _PAIR < len(text):
         return _character_start(text)
-    for start in _escapes(np.frombuffer(text, np.uint8))[::-1][:_PAIR].tolist():
-        if start + _PAIR < end:
-            return _character_start(text)
-        cut = start
-        if start + _ESCAPE <= end and not _is_low_surrogate(text[start : start + _ESCAPE]):
+    for cut in escapes[:-_PAIR:-1].tolist():
+        escape = text[cut : cut + _ESCAPE]
+        if len(escape) == _ESCAPE and not _is_low_surrogate(escape):
             break
     return int(cut)
 
@@ -88,9 +99,16 @@ def _character_start(text: bytes) -> int:
     return end
 
 
-def _is_flat(text: bytes) -> bool:
-    """Whether there is neither a string nor a bracket, so that every comma belongs to one list: a quick look."""
-    return not any(each in text for each in (b'"', b"]", b"[", b"}", b"{"))
+def _without_strings(text: bytes) -> tuple[bytes, int | None]:
+    """The text with zeros for what is in strings, and where the string begins that it ends in."""
+    if b'"' not in text:
+        return text, None
+    codes = np.frombuffer(text, np.uint8)
+    quotes = _quotes(codes, text)
+    marks = np.zeros(codes.size, np.uint8)
+    marks[quotes] = 1
+    outside = np.bitwise_xor.accumulate(marks) ^ 1
+    return (codes * outside).tobytes(), int(quotes[-1]) if quotes.size % 2 else None
 
 
 def _quotes(codes: np.ndarray, text: bytes) -> np.ndarray:
@@ -110,26 +128,6 @@ def _escapes(codes: np.ndarray) -> np.ndarray:
     begins[1:] = np.diff(slashes) > 1
     run_start = np.maximum.accumulate(np.where(begins, slashes, 0))
     return slashes[(slashes - run_start) % 2 == 0]
-
-
-def _stays_open(kinds: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    return (kinds == _OPENERS) & (depth <= _least_from_here(depth))
-
-
-def _closes_older(kinds: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    least_before = np.minimum.accumulate(np.concatenate(([0], depth[:-1])))
-    return (kinds == _CLOSERS) & (depth < least_before)
-
-
-def _last_comma(kinds: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """The commas behind which no other comma stands at their depth or above it."""
-    of_commas = np.where(kinds == _COMMA, depth, np.iinfo(np.int32).max)
-    least_behind = np.append(_least_from_here(of_commas)[1:], np.iinfo(np.int32).max)
-    return of_commas < least_behind
-
-
-def _least_from_here(depth: np.ndarray) -> np.ndarray:
-    return np.minimum.accumulate(depth[::-1])[::-1]
 
 
 def _is_low_surrogate(escape: bytes) -> bool:

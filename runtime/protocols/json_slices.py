@@ -1,7 +1,7 @@
 """JSON bodies of any size, parsed in slices, so that the event loop lives and numbers never become Python objects.
 
 orjson holds the GIL and makes an object of each value: 32 MiB at once stop the process for a second and take 15 to 30
-times their size. Here the body is read in windows of 64 KiB:
+times their size. Here the body is read in windows of 32 KiB:
 
     body ─► window ─► json_cuts: where containers stay open, and the last commas
                           │ parts: `"inputs":` [ `0.5,0.25,` ... `,1.5` ]
@@ -27,7 +27,7 @@ from runtime.errors import InvalidInput
 from runtime.protocols.json_cuts import SPACE, splits, string_cut, string_end
 from runtime.protocols.json_tree import OpenList, OpenObject, Tree
 
-WINDOW: Final = 65536  # bytes: about a millisecond of work
+WINDOW: Final = 32768  # bytes: a fraction of a millisecond for numbers, some four for the smallest lists
 DEEPEST: Final = 64  # lists and objects within each other; NumPy has as many axes
 LONGEST_TOKEN: Final = 65536  # bytes between two commas, without a string that is a value
 LONGEST_TEXT: Final = 4 * 2**20  # characters of a string with any beyond ASCII: each may take four bytes
@@ -55,7 +55,7 @@ def parse(body: bytes | memoryview, *, window: int = WINDOW) -> Generator[None, 
 class _Reader:
     """What is known between two windows: the open containers, and what the text may go on with."""
 
-    __slots__ = ("_after_comma", "_after_value", "_at", "_body", "_text", "_tree", "_window")
+    __slots__ = ("_after_comma", "_after_value", "_at", "_body", "_tree", "_window")
 
     def __init__(self, body: memoryview, window: int) -> None:
         self._body = body
@@ -64,22 +64,22 @@ class _Reader:
         self._tree = Tree()
         self._after_value = False  # a comma or the end of the container must follow
         self._after_comma = False  # a value must follow
-        self._text: list[str] | None = None  # the pieces of the long string that the window begins in
 
     def read(self) -> Generator[None, None, Any]:
         """Read window by window; the rest of one is the beginning of the next."""
         rest = b""
         while self._at < len(self._body):
-            text = rest + bytes(self._body[self._at : self._at + self._window])
-            self._at = min(self._at + self._window, len(self._body))
-            if self._text is None:
-                rest = yield from self._read_values(text)
-            else:
-                rest = self._read_string(text, self._text)
+            rest = yield from self._read_values(self._next(rest))
             yield
         return (yield from self._finish(rest))
 
+    def _next(self, rest: bytes) -> bytes:
+        window = self._body[self._at : self._at + self._window]
+        self._at += len(window)
+        return rest + bytes(window)
+
     def _read_values(self, text: bytes) -> Generator[None, None, bytes]:
+        """Take what is complete, and a long string to its end."""
         found = splits(text, whole=False)
         start = self._at - len(text)
         done = yield from self._split(text, found.positions, found.deepest, start)
@@ -88,17 +88,15 @@ class _Reader:
             stripped = rest.rstrip(SPACE)
             rest = rest if len(stripped) == len(rest) else stripped + b" "
         elif len(rest) > self._window // 2 and self._takes_value(before := text[done : found.open_string]):
-            yield from self._begin_string(before, start + done)
-            return self._read_string(text[found.open_string + 1 :], [])
+            yield from self._put_string(before, start + done)
+            return (yield from self._read_string(text[found.open_string + 1 :]))
         if len(rest) > LONGEST_TOKEN:
             self._refuse_long(rest)
         return rest
 
     def _split(self, text: bytes, positions: list[int], deepest: int, start: int) -> Generator[None, None, int]:
         """Take the parts of the text between the splits, of which the last is returned; `start` is its place."""
-        if len(self._tree.open) + deepest > DEEPEST:
-            where = f"more than {DEEPEST} levels of lists and objects at byte {start}"
-            raise InvalidInput("body", got=where, expected=f"at most {DEEPEST} levels")
+        self._bound_depth(deepest, start)
         done = 0
         for position in positions:
             part, at, kind = text[done:position], start + done, text[position]
@@ -150,7 +148,7 @@ class _Reader:
         found = splits(rest, whole=True)
         start = self._at - len(rest)
         done = yield from self._split(rest, found.positions, found.deepest, start)
-        if self._tree.open or self._text is not None:
+        if self._tree.open:
             _loads(rest[done:], self._so_far(), b"", at=start + done)
             raise _not_json("unexpected end of data", self._at)
         if not self._after_value:  # nothing was split: the whole document is here, behind much space
@@ -165,26 +163,30 @@ class _Reader:
             return before.endswith((b":", b"["))
         return bool(self._tree.open) and isinstance(self._tree.open[-1], OpenList) and not self._after_value
 
-    def _begin_string(self, before: bytes, at: int) -> Generator[None, None, None]:
+    def _put_string(self, before: bytes, at: int) -> Generator[None, None, None]:
         """Put an empty string where the long one will be."""
         found = splits(before, whole=True)
         done = yield from self._split(before, found.positions, found.deepest, at)
         self._take(before[done:] + b'""', at + done, comma=False)
 
-    def _read_string(self, text: bytes, pieces: list[str]) -> bytes:
-        """Read as much of the string as the text has, and put it into its place when it ends."""
-        end = string_end(text)
-        cut = string_cut(text) if end is None else end
-        pieces.append(_loads(text[:cut], b'"', b'"', at=self._at - len(text)))
-        if sum(map(len, pieces)) > LONGEST_TEXT and not all(map(str.isascii, pieces)):
-            expected = f"at most {LONGEST_TEXT:,} characters, or ASCII, such as base64"
-            raise InvalidInput("body", got=f"a longer string, not ASCII, at byte {self._at - len(text)}", expected=expected)
-        if end is None:
-            self._text = pieces
-            return text[cut:]
-        self._tree.replace_last("".join(pieces))
-        self._text = None
-        return text[end + 1 :]
+    def _read_string(self, rest: bytes) -> Generator[None, None, bytes]:
+        """Read a long string to its end, and put it into its place; return what follows it."""
+        string, end = "", string_end(rest)
+        while True:
+            at, cut = self._at - len(rest), string_cut(rest) if end is None else end
+            # CPython extends a local string in place: joining pieces at the end would copy all of it at once.
+            string += _loads(rest[:cut], b'"', b'"', at=at)
+            if len(string) > LONGEST_TEXT and not string.isascii():
+                expected = f"at most {LONGEST_TEXT:,} characters, or ASCII, such as base64"
+                raise InvalidInput("body", got=f"a longer string before byte {at + cut}", expected=expected)
+            if end is not None:
+                self._tree.replace_last(string)
+                return rest[end + 1 :]
+            if self._at == len(self._body):
+                raise _not_json("unexpected end of data", self._at)
+            yield
+            rest = self._next(rest[cut:])
+            end = string_end(rest)
 
     def _brackets(self) -> tuple[bytes, bytes]:
         if not self._tree.open:
@@ -202,6 +204,7 @@ class _Reader:
 
     def _refuse_long(self, rest: bytes) -> NoReturn:
         at = self._at - len(rest)
+        self._bound_depth(splits(rest, whole=True).deepest, at)
         try:
             orjson.loads(self._so_far() + rest)
         except orjson.JSONDecodeError as error:
@@ -209,6 +212,11 @@ class _Reader:
                 _loads(rest, self._so_far(), b"", at=at)
         got = f"a key or a number of more than {LONGEST_TOKEN:,} bytes at byte {at}"
         raise InvalidInput("body", got=got, expected=f"at most {LONGEST_TOKEN:,} bytes")
+
+    def _bound_depth(self, deeper: int, at: int) -> None:
+        if len(self._tree.open) + deeper > DEEPEST:
+            got = f"more than {DEEPEST} levels of lists and objects behind byte {at}"
+            raise InvalidInput("body", got=got, expected=f"at most {DEEPEST} levels")
 
 
 def _loads(part: bytes, before: bytes, behind: bytes, *, at: int) -> Any:  # noqa: ANN401 - any JSON value

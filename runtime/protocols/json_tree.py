@@ -10,12 +10,12 @@ import math
 from collections.abc import Generator
 from typing import Any, Final, cast
 
-
 from runtime.errors import InvalidInput
 from runtime.protocols.json_numbers import Numbers, regular
 
 MOST_VALUES: Final = 1_000_000  # Python objects made from one body
 _CONTAINER: Final = 4  # values that a list or an object counts as, by its memory and the time to make and free it
+_MEMBER: Final = 4  # as above, for a member of a long object: a table that grows is made anew
 
 
 class OpenList:
@@ -83,7 +83,7 @@ class Tree:
         """Add what orjson made of the text to the innermost container."""
         top = self.open[-1]
         if isinstance(top, OpenObject):
-            self._count_in(text)
+            self._count_in(text, comma=_MEMBER)
             top.items.update(values)
             top.key = next(reversed(values))
             return
@@ -136,9 +136,9 @@ class Tree:
             each.items = each.numbers.take_back(each.shape) if each.count else []
         return cast("list[Any]", innermost.items)
 
-    def _count_in(self, text: bytes) -> None:
+    def _count_in(self, text: bytes, *, comma: int = 1) -> None:
         # Commas and brackets within strings count too: this is a bound.
-        self._count(1 + text.count(b",") + _CONTAINER * (text.count(b"[") + text.count(b"{")))
+        self._count(comma * (1 + text.count(b",")) + _CONTAINER * (text.count(b"[") + text.count(b"{")))
 
     def _count(self, values: int) -> None:
         self._values += values
@@ -149,5 +149,3 @@ class Tree:
                 expected="numbers in lists of equal length, or fewer values "
                 f"(a list or an object counts as {_CONTAINER}): send a large batch by column, or in parts",
             )
-
-
