@@ -16,6 +16,8 @@ _BACKSLASH: Final = ord("\\")
 _BIT: Final = 0x20  # the bit in which both kinds of bracket differ: [ is 0x5b, { is 0x7b
 _OPENER: Final = ord("{")
 _CLOSER: Final = ord("}")
+_CONTINUES: Final = 0x80  # from here to the next, bytes within a character of UTF-8
+_BEGINS: Final = 0xC0  # from here on, bytes that begin a character of several
 _NONE: Final = np.empty(0, np.intp)
 _PAIR: Final = 12  # bytes of the longest escape, a surrogate pair: \ud83d\ude00
 _ESCAPE: Final = 6  # bytes of one \uXXXX
@@ -91,12 +93,10 @@ def string_cut(text: bytes) -> int:
 
 
 def _character_start(text: bytes) -> int:
-    """The end of the text, or where its last character begins, if that has more than one byte and may go on."""
+    """The end of the text, or where its last character begins, if that may go on."""
     end = len(text)
-    for start in range(end - 1, max(end - 5, -1), -1):
-        if text[start] & 0xC0 != 0x80:  # no continuation byte of UTF-8
-            return start if text[start] & 0x80 else start + 1
-    return end
+    first = next((each for each in range(end - 1, max(end - 5, -1), -1) if not _CONTINUES <= text[each] < _BEGINS), end)
+    return first if first < end and text[first] >= _BEGINS else end
 
 
 def _without_strings(text: bytes) -> tuple[bytes, int | None]:
@@ -127,7 +127,8 @@ def _escapes(codes: np.ndarray) -> np.ndarray:
     begins = np.ones(slashes.size, bool)
     begins[1:] = np.diff(slashes) > 1
     run_start = np.maximum.accumulate(np.where(begins, slashes, 0))
-    return slashes[(slashes - run_start) % 2 == 0]
+    escapes: np.ndarray = slashes[(slashes - run_start) % 2 == 0]
+    return escapes
 
 
 def _is_low_surrogate(escape: bytes) -> bool:

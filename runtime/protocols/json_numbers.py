@@ -1,13 +1,13 @@
 """Numbers of a large JSON list, kept in one flat NumPy buffer instead of one Python object each.
 
-The element types are int64, uint64 where a number is beyond int64, float64 where one has a fraction, an exponent or is
-null, and bool for true and false. Nothing is rounded: what no single type holds exactly is declined, and the caller keeps
-Python objects. JSON has no NaN, so a NaN in an array is a null.
+The element types are int64, uint64 where a number is beyond int64, float64 where one has a fraction or an exponent or
+is null, and bool for true and false. No integer is rounded: what no single type holds exactly is declined, and the
+caller keeps Python objects. JSON has no NaN, so a NaN in an array is a null.
 """
 
 import math
 from collections.abc import Generator, Iterator
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 
@@ -28,16 +28,14 @@ def regular(values: list[Any], text: bytes) -> np.ndarray | None:
     if b'"' in text or b"{" in text:
         return None
     of_bool = b"t" in text or b"f" in text
+    of_floats = not of_bool and (b"." in text or b"e" in text or b"E" in text or b"n" in text)
     try:
-        if not of_bool and (b"." in text or b"e" in text or b"E" in text or b"n" in text):
-            array = np.array(values, np.float64)
-        else:
-            array = np.array(values)
+        array = np.array(values, np.float64) if of_floats else np.array(values)
     except (TypeError, ValueError):  # lists of unequal length, or null among lists
         return None
     if of_bool:
         return array if array.dtype == _BOOL else None
-    return array if array.dtype in (_INT64, _UINT64) or (array.dtype == _FLOAT64 and _is_exact(array, values)) else None
+    return array if array.dtype != _FLOAT64 or _is_exact(array, values) else _unsigned(values)
 
 
 class Numbers:
@@ -87,9 +85,10 @@ class Numbers:
         begin = self.size - math.prod(shape)
         array = self._memory.view(self._dtype)[begin : self.size].reshape(shape)
         self.size = begin
+        objects = array.astype(object)
         if self._dtype == _FLOAT64:
-            return np.where(np.isnan(array), None, array.astype(object)).tolist()  # type: ignore[no-any-return]
-        return array.tolist()  # type: ignore[no-any-return]
+            objects[np.isnan(array)] = None
+        return cast("list[Any]", objects.tolist())
 
     def _unify(self) -> Iterator[None]:
         """Bring all elements to the one type, in place: all types but bool, which stays alone, have eight bytes."""
@@ -126,4 +125,14 @@ def _common(ours: np.dtype[Any], theirs: np.dtype[Any], limits: tuple[int, int])
 def _is_exact(array: np.ndarray, values: list[Any]) -> bool:
     """Whether no integer among the values was rounded when it became a float."""
     large = np.abs(array) >= _EXACT
-    return not large.any() or not any(isinstance(each, int) for each in np.array(values, object)[large])
+    if not large.any():
+        return True
+    return all(isinstance(each, float) or abs(each) <= _EXACT for each in np.array(values, object)[large])
+
+
+def _unsigned(values: list[Any]) -> np.ndarray | None:
+    """The values as uint64, where each is such an integer: NumPy makes floats of [1, 2**63]."""
+    objects = np.array(values, object)
+    if not all(isinstance(each, int) and each >= 0 for each in objects.flat):
+        return None
+    return objects.astype(_UINT64)

@@ -37,6 +37,7 @@ _LIST: Final = ord("[")
 _OBJECT: Final = ord("{")
 _CLOSER: Final = {OpenList: b"]", OpenObject: b"}"}
 _OPENER: Final = {OpenList: b"[", OpenObject: b"{"}
+_NEITHER: Final = "unexpected character, expected a comma or an end"
 _GZIP: Final = b"\x1f\x8b"
 
 
@@ -85,14 +86,22 @@ class _Reader:
         done = yield from self._split(text, found.positions, found.deepest, start)
         rest = text[done:]
         if found.open_string is None:
-            stripped = rest.rstrip(SPACE)
-            rest = rest if len(stripped) == len(rest) else stripped + b" "
+            rest = self._without_space(rest)
         elif len(rest) > self._window // 2 and self._takes_value(before := text[done : found.open_string]):
             yield from self._put_string(before, start + done)
             return (yield from self._read_string(text[found.open_string + 1 :]))
         if len(rest) > LONGEST_TOKEN:
             self._refuse_long(rest)
         return rest
+
+    def _without_space(self, rest: bytes) -> bytes:
+        """The rest with one space at its end for all that are there, and at the beginning of the next window."""
+        stripped = rest.rstrip(SPACE)
+        if len(stripped) == len(rest):
+            return rest
+        window = bytes(self._body[self._at : self._at + self._window])
+        self._at += len(window) - len(window.lstrip(SPACE))
+        return stripped + b" "
 
     def _split(self, text: bytes, positions: list[int], deepest: int, start: int) -> Generator[None, None, int]:
         """Take the parts of the text between the splits, of which the last is returned; `start` is its place."""
@@ -112,13 +121,10 @@ class _Reader:
     def _take(self, part: bytes, at: int, *, comma: bool) -> None:
         """Take members of the innermost container, which a comma or its end follows."""
         end = at + len(part)
-        if not self._tree.open:
-            _loads(part + b",", b"0" if self._after_value else b"", b"", at=at)
+        if not self._tree.open:  # outside of the document, where no comma belongs: orjson says where the misfit is
+            _loads(part + b",", self._so_far(), b"", at=at)
         if self._after_value:
-            part = part.lstrip(SPACE)
-            if part[:1] not in (b"", b","):
-                raise _not_json("unexpected character, expected a comma or an end", end - len(part))
-            self._after_value, self._after_comma, part = not part, bool(part), part[1:]
+            part = self._behind_comma(part, end)
         if not self._after_value:
             opener, closer = self._brackets()
             values = _loads(part, opener, closer, at=end - len(part))
@@ -128,10 +134,20 @@ class _Reader:
                 raise _not_json("unexpected character, expected a JSON value", end)
         self._after_value, self._after_comma = not comma, comma
 
+    def _behind_comma(self, part: bytes, end: int) -> bytes:
+        """What stands behind the comma that a value is followed by; nothing where the part is only space."""
+        part = part.lstrip(SPACE)
+        if not part:
+            return part
+        if part[0] != _COMMA:
+            raise _not_json(_NEITHER, end - len(part))
+        self._after_value, self._after_comma = False, True
+        return part[1:]
+
     def _open(self, part: bytes, at: int, *, is_list: bool) -> None:
         """Open a container; the part before its bracket is empty, or a key and its colon."""
         if self._after_value:
-            raise _not_json("unexpected character, expected a comma or an end", at + len(part))
+            raise _not_json(_NEITHER, at + len(part) - len(part.lstrip(SPACE)))
         opener, closer = self._brackets()
         member = _loads(part, opener, b"[]" + closer, at=at)
         key = next(iter(member)) if opener == b"{" else ""
@@ -141,7 +157,7 @@ class _Reader:
     def _close(self, part: bytes, at: int, bracket: bytes) -> Generator[None, None, None]:
         self._take(part, at, comma=False)
         if bracket != self._brackets()[1]:
-            raise _not_json("unexpected character, expected a comma or an end", at + len(part))
+            raise _not_json(_NEITHER, at + len(part))
         yield from self._tree.pop()
 
     def _finish(self, rest: bytes) -> Generator[None, None, Any]:
@@ -198,9 +214,7 @@ class _Reader:
         """A short text that stands for all that was taken, so that orjson tells what is wrong behind it."""
         opener, _ = self._brackets()
         value = b'"":0' if opener == b"{" else b"0"
-        if self._after_comma:
-            return opener + value + b","
-        return opener + value if self._after_value else opener
+        return opener + (value + b"," if self._after_comma else value if self._after_value else b"")
 
     def _refuse_long(self, rest: bytes) -> NoReturn:
         at = self._at - len(rest)
