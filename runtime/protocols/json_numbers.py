@@ -1,8 +1,9 @@
 """Numbers of a large JSON list, kept in one flat NumPy buffer instead of one Python object each.
 
 The element types are int64, uint64 where a number is beyond int64, float64 where one has a fraction or an exponent or
-is null, and bool for true and false. No integer is rounded: what no single type holds exactly is declined, and the
-caller keeps Python objects. JSON has no NaN, so a NaN in an array is a null.
+is null, and bool for true and false. What no single type holds exactly is declined, and stays Python objects. Only
+beside a fraction or a null an integer beyond 2**53 is rounded to float64: no input of integers takes such a list.
+JSON has no NaN, so a NaN in an array is a null.
 """
 
 import math
@@ -45,31 +46,34 @@ class Numbers:
     changes the type of all, and that must be done in steps.
     """
 
-    __slots__ = ("_dtype", "_limits", "_memory", "_room", "_runs", "size")
+    __slots__ = ("_dtype", "_fractional", "_limits", "_memory", "_room", "_runs", "size")
 
     def __init__(self, room: int) -> None:
         self.size = 0
         self._room = room
         self._memory = np.empty(0, _INT64)
         self._dtype = _INT64
-        self._runs: list[tuple[int, np.dtype[Any]]] = []  # where elements of another type begin
+        self._runs: list[tuple[int, np.dtype[Any]]] = [(0, _INT64)]  # where elements of another type begin
+        self._fractional = False  # whether there is a fraction or a null
         self._limits = (0, 0)  # the least and the greatest integer, with 0 among them
 
     def append(self, array: np.ndarray) -> bool:
         """Add the elements; False, and nothing added, where one element type cannot hold all of them exactly."""
         limits = _joined(self._limits, array)
+        fractional = self._fractional or (array.dtype == _FLOAT64 and _is_fractional(array))
         if not self.size:
             # Only the pages that numbers are written to take memory, so the buffer has room for all from the start.
             self._memory = np.empty(self._room // _SHORTEST + 1, _BOOL if array.dtype == _BOOL else _INT64)
-            self._runs.clear()
-        dtype = _common(self._dtype, array.dtype, limits) if self.size else array.dtype
+            self._runs = [(0, array.dtype)]
+        exact = fractional or -_EXACT <= limits[0] <= limits[1] <= _EXACT
+        dtype = _common(self._dtype, array.dtype, exact=exact, signed=limits[0] < 0) if self.size else array.dtype
         if dtype is None:
             return False
-        if not self._runs or self._runs[-1][1] != array.dtype:
+        if self._runs[-1][1] != array.dtype:
             self._runs.append((self.size, array.dtype))
         end = self.size + array.size
         self._memory.view(array.dtype)[self.size : end] = array.reshape(-1)
-        self.size, self._dtype, self._limits = end, dtype, limits
+        self.size, self._dtype, self._limits, self._fractional = end, dtype, limits, fractional
         return True
 
     def finish(self, shape: tuple[int, ...]) -> Generator[None, None, np.ndarray]:
@@ -110,22 +114,25 @@ def _joined(limits: tuple[int, int], array: np.ndarray) -> tuple[int, int]:
     return min(limits[0], int(array.min())), max(limits[1], int(array.max()))
 
 
-def _common(ours: np.dtype[Any], theirs: np.dtype[Any], limits: tuple[int, int]) -> np.dtype[Any] | None:
-    """The element type that holds both exactly, given the least and the greatest of their integers."""
-    low, high = limits
+def _common(ours: np.dtype[Any], theirs: np.dtype[Any], *, exact: bool, signed: bool) -> np.dtype[Any] | None:
+    """The element type that holds both: whether their integers are `exact` in float64, and some of them negative."""
     if ours == theirs:
         return ours
     if _BOOL in (ours, theirs):
         return None
     if _FLOAT64 in (ours, theirs):
-        return _FLOAT64 if low >= -_EXACT and high <= _EXACT else None
-    return _UINT64 if low >= 0 else None
+        return _FLOAT64 if exact else None
+    return None if signed else _UINT64
+
+
+def _is_fractional(array: np.ndarray) -> bool:
+    return bool((array != np.trunc(array)).any())  # NaN is not equal to itself
 
 
 def _is_exact(array: np.ndarray, values: list[Any]) -> bool:
-    """Whether no integer among the values was rounded when it became a float."""
+    """Whether no integer among the values was rounded when it became a float, or none need be exact."""
     large = np.abs(array) >= _EXACT
-    if not large.any():
+    if not large.any() or _is_fractional(array):
         return True
     return all(isinstance(each, float) or abs(each) <= _EXACT for each in np.array(values, object)[large])
 

@@ -128,10 +128,9 @@ class _Reader:
         if not self._after_value:
             opener, closer = self._brackets()
             values = _loads(part, opener, closer, at=end - len(part))
-            if values:
-                self._tree.take(values, part)
-            elif comma or self._after_comma:
+            if not values:
                 raise _not_json("unexpected character, expected a JSON value", end)
+            self._tree.take(values, part)
         self._after_value, self._after_comma = not comma, comma
 
     def _behind_comma(self, part: bytes, end: int) -> bytes:
@@ -164,9 +163,8 @@ class _Reader:
         found = splits(rest, whole=True)
         start = self._at - len(rest)
         done = yield from self._split(rest, found.positions, found.deepest, start)
-        if self._tree.open:
-            _loads(rest[done:], self._so_far(), b"", at=start + done)
-            raise _not_json("unexpected end of data", self._at)
+        if self._tree.open:  # the end is missing: orjson says what came instead
+            return _loads(rest[done:], self._so_far(), b"", at=start + done)
         if not self._after_value:  # nothing was split: the whole document is here, behind much space
             return _loads(rest, b"", b"", at=start)
         _loads(rest[done:], b"0", b"", at=start + done)

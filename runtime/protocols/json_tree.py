@@ -15,7 +15,7 @@ from runtime.protocols.json_numbers import Numbers, regular
 
 MOST_VALUES: Final = 1_000_000  # Python objects made from one body
 _CONTAINER: Final = 4  # values that a list or an object counts as, by its memory and the time to make and free it
-_MEMBER: Final = 4  # as above, for a member of a long object: a table that grows is made anew
+_MEMBER: Final = 4  # as above, for a member of a long object, whose table is made anew, and a number taken back
 
 
 class OpenList:
@@ -128,11 +128,11 @@ class Tree:
         """The Python objects of the innermost list; if it held numbers, so did the lists that share its buffer."""
         if innermost.items is not None:
             return innermost.items
-        self._count(innermost.numbers.size)
+        self._count(_MEMBER * innermost.numbers.size)
         for each in reversed(self.open):
             if not isinstance(each, OpenList) or each.items is not None:
                 break
-            self._count(_CONTAINER * math.prod(each.shape[:-1]))
+            self._count(_CONTAINER * (math.prod(each.shape[:-1]) if each.row else 0))
             each.items = each.numbers.take_back(each.shape) if each.count else []
         return cast("list[Any]", innermost.items)
 

@@ -7,7 +7,7 @@ and quotes that belong there.
 
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import orjson
@@ -73,8 +73,8 @@ def _dump(document: object) -> Iterator[bytes]:
         yield from _enclosed(_rows(document), b"[", b"]")
     elif isinstance(document, dict):
         yield from _enclosed(_members(document), b"{", b"}")
-    elif isinstance(document, (list, tuple)):
-        yield from _enclosed(_elements(document), b"[", b"]")
+    else:  # a list or a tuple: anything else is small
+        yield from _enclosed(_elements(cast("Iterable[Any]", document)), b"[", b"]")
 
 
 def _enclosed(parts: Iterable[Iterable[bytes]], opener: bytes, closer: bytes) -> Iterator[bytes]:

@@ -82,11 +82,13 @@ def test_a_compressed_body_is_told_as_what_it_is(window: int) -> None:
     [
         ([1, 2, -3], "i8"),
         ([1, 2**63, 3], "u8"),
-        ([1, 2**63, 0.5], None),  # no type holds both
+        ([1, 2**63, 2.0], None),  # no type holds both
+        ([1, 2**63, 0.5], "f8"),  # no input of integers takes it, so that it may be rounded
+        ([1, -(2**62), None], "f8"),
         ([1, 0.5, 3], "f8"),
         ([1, None, 3], "f8"),
         ([2**53, 0.5], "f8"),
-        ([2**53 + 1, 0.5], None),
+        ([2**53 + 1, 2.0], None),
         ([-1, 2**63], None),
         ([1e300, 1], "f8"),
         ([True, False], "?"),
