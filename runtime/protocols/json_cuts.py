@@ -16,6 +16,7 @@ _BACKSLASH: Final = ord("\\")
 _BIT: Final = 0x20  # the bit in which both kinds of bracket differ: [ is 0x5b, { is 0x7b
 _OPENER: Final = ord("{")
 _CLOSER: Final = ord("}")
+_BLOCK: Final = 64
 _CONTINUES: Final = 0x80  # from here to the next, bytes within a character of UTF-8
 _BEGINS: Final = 0xC0  # from here on, bytes that begin a character of several
 _NONE: Final = np.empty(0, np.intp)
@@ -62,12 +63,13 @@ def _last_commas(text: bytes, gaps: np.ndarray) -> list[int]:
     """Of each depth the last comma, in gaps of (begin, end, depth) whose depth never falls."""
     commas = []
     least, above = gaps[0, 2], len(text)  # no depth is more than the text is long
-    for begin, end, depth in gaps[::-1].tolist():
-        if depth < above and (comma := text.rfind(b",", begin, end)) >= 0:
-            commas.append(comma)
-            above = depth
-            if depth == least:
-                break
+    for last in range(len(gaps), 0, -_BLOCK):  # mostly the first few gaps from the end are enough
+        for begin, end, depth in gaps[max(last - _BLOCK, 0) : last][::-1].tolist():
+            if depth < above and (comma := text.rfind(b",", begin, end)) >= 0:
+                commas.append(comma)
+                above = depth
+        if above == least:
+            break
     return commas
 
 

@@ -7,6 +7,7 @@ times their size. Here the body is read in windows of 32 KiB:
                           │ parts: `"inputs":` [ `0.5,0.25,` ... `,1.5` ]
                           ▼
                       orjson parses each part, completed to a list or an object: all of the grammar is checked by it
+                          │ (json_rows: rows of numbers as one flat list)
                           ▼
                       json_tree: the open containers; numbers go on into NumPy buffers (json_numbers)
 
@@ -25,6 +26,7 @@ import orjson
 
 from runtime.errors import InvalidInput
 from runtime.protocols.json_cuts import SPACE, splits, string_cut, string_end
+from runtime.protocols.json_rows import flattened
 from runtime.protocols.json_tree import OpenList, OpenObject, Tree
 
 WINDOW: Final = 32768  # bytes: a fraction of a millisecond for numbers, some four for the smallest lists
@@ -126,12 +128,17 @@ class _Reader:
         if self._after_value:
             part = self._behind_comma(part, end)
         if not self._after_value:
-            opener, closer = self._brackets()
-            values = _loads(part, opener, closer, at=end - len(part))
-            if not values:
-                raise _not_json("unexpected character, expected a JSON value", end)
-            self._tree.take(values, part)
+            self._take_members(part, end - len(part))
         self._after_value, self._after_comma = not comma, comma
+
+    def _take_members(self, part: bytes, at: int) -> None:
+        if (rows := flattened(part)) and self._tree.take_rows(*rows):
+            return
+        opener, closer = self._brackets()
+        values = _loads(part, opener, closer, at=at)
+        if not values:
+            raise _not_json("unexpected character, expected a JSON value", at + len(part))
+        self._tree.take(values, part)
 
     def _behind_comma(self, part: bytes, end: int) -> bytes:
         """What stands behind the comma that a value is followed by; nothing where the part is only space."""

@@ -10,6 +10,8 @@ import math
 from collections.abc import Generator
 from typing import Any, Final, cast
 
+import numpy as np
+
 from runtime.errors import InvalidInput
 from runtime.protocols.json_numbers import Numbers, regular
 
@@ -34,8 +36,14 @@ class OpenList:
         """The shape of the array so far."""
         return (self.count, *(self.row or ()))
 
-    def take_rows(self, count: int, row: tuple[int, ...]) -> bool:
-        """Count more rows, if they are of the same shape."""
+    def add(self, array: np.ndarray | None) -> bool:
+        """Add the rows of an array, if there is one, and they are of the same shape and of a type that fits."""
+        if array is None or self.row not in (None, array.shape[1:]) or not self.numbers.append(array):
+            return False
+        return self.count_rows(len(array), array.shape[1:])
+
+    def count_rows(self, count: int, row: tuple[int, ...]) -> bool:
+        """Count rows that are in the buffer, if they are of the same shape."""
         if self.row not in (None, row):
             return False
         self.count += count
@@ -87,13 +95,18 @@ class Tree:
             top.items.update(values)
             top.key = next(reversed(values))
             return
-        if top.items is None:
-            array = regular(values, text)
-            if array is not None and top.row in (None, array.shape[1:]) and top.numbers.append(array):
-                top.take_rows(len(array), array.shape[1:])
-                return
+        if top.items is None and top.add(regular(values, text)):
+            return
         self._count_in(text)
         self._objects_of(top).extend(values)
+
+    def take_rows(self, numbers: list[Any], text: bytes, shape: tuple[int, ...]) -> bool:
+        """Add rows of numbers, given flat, to the innermost container; False where it cannot hold them as such."""
+        top = self.open[-1]
+        if not isinstance(top, OpenList) or top.items is not None:
+            return False
+        array = regular(numbers, text)
+        return top.add(None if array is None else array.reshape(shape))
 
     def replace_last(self, value: str) -> None:
         """Set the value that came last in the innermost container."""
@@ -108,7 +121,7 @@ class Tree:
         closed = self.open[-1]
         outer = self.open[-2] if len(self.open) > 1 else None
         if isinstance(closed, OpenList) and closed.items is None and isinstance(outer, OpenList):
-            if outer.items is None and outer.take_rows(1, closed.shape):
+            if outer.items is None and outer.count_rows(1, closed.shape):
                 self.open.pop()
                 return
             if outer.items is None:  # a row of another shape
