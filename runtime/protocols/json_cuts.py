@@ -53,22 +53,22 @@ def splits(text: bytes, *, whole: bool) -> Splits:
     chosen = np.where(opens, depth <= least_behind, depth < least_before)
     # Commas stand in the gaps between brackets, the first of which begins with the text, at depth 0.
     stays = np.append(least_behind[0] >= 0, depth <= least_behind)
-    bounds = np.concatenate(([0], brackets, [len(text)]))
-    gaps = np.column_stack((bounds[:-1], bounds[1:], np.append(0, depth)))[stays]
+    bounds = np.concatenate(([-1], brackets, [len(text)]))
+    gaps = np.column_stack((bounds[:-1] + 1, bounds[1:], np.append(0, depth)))[stays & (np.diff(bounds) > 1)]
     positions = brackets[chosen].tolist() + _last_commas(text, gaps)
     return Splits(sorted(positions), open_string, int(depth.max()))
 
 
 def _last_commas(text: bytes, gaps: np.ndarray) -> list[int]:
     """Of each depth the last comma, in gaps of (begin, end, depth) whose depth never falls."""
-    commas = []
-    least, above = gaps[0, 2], len(text)  # no depth is more than the text is long
-    for last in range(len(gaps), 0, -_BLOCK):  # mostly the first few gaps from the end are enough
+    commas: list[int] = []
+    above = len(text)  # more than any depth
+    for last in range(len(gaps), 0, -_BLOCK):  # mostly a few gaps at the end are enough
         for begin, end, depth in gaps[max(last - _BLOCK, 0) : last][::-1].tolist():
             if depth < above and (comma := text.rfind(b",", begin, end)) >= 0:
                 commas.append(comma)
                 above = depth
-        if above == least:
+        if above == gaps[0, 2]:
             break
     return commas
 

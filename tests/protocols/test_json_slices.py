@@ -1,6 +1,7 @@
 """A body parsed in slices is what orjson makes of it, refused where orjson refuses it, and never held in one step."""
 
 import gzip
+import json
 import subprocess
 import sys
 import time
@@ -27,6 +28,37 @@ windows = st.sampled_from([1, 2, 3, 5, 8, 13, 21, 64])
 @example(body=b'{"b":1,"a":[1,2,3,4,5,6],"b":{"a":[1,2,3]}}', window=5)
 def test_the_slices_are_what_orjson_makes_of_the_whole(body: bytes, window: int) -> None:
     assert same(plain(sliced(body, window)), orjson.loads(body))
+
+
+_NUMBERS = np.random.default_rng(8).standard_normal(60_000)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"inputs": _NUMBERS.tolist()},
+        {"inputs": _NUMBERS.reshape(-1, 30).tolist()},
+        {
+            "inputs": {
+                "ids": np.arange(60_000).reshape(-1, 4).tolist(),
+                "image": _NUMBERS.reshape(2, 3, 100, 100).tolist(),
+            }
+        },
+        {
+            "inputs": [{"name": "x", "shape": [60_000], "datatype": "FP64", "data": _NUMBERS.tolist()}],
+            "parameters": {"a": 1},
+        },
+        {"instances": [{"b64": "QUJD" * 20_000}, {"b64": ""}, {"b64": "QUJD" * 40_000}], "signature_name": "x"},
+        {"instances": [{"age": each, "sex": "m", "note": 'a "quoted", word'} for each in range(5_000)]},
+        {"inputs": ["é" * 50_000, "a,[", "😀" * 30_000]},
+    ],
+)
+@pytest.mark.parametrize("indent", [None, 1])
+def test_a_large_body_of_any_protocol_is_what_orjson_makes_of_it(document: object, indent: int | None) -> None:
+    body = json.dumps(document, indent=indent).encode()
+    parsed, steps = drained(parse(body))
+    assert steps > 1
+    assert same(plain(parsed), orjson.loads(body))
 
 
 @given(body=broken(), window=windows)
@@ -141,8 +173,6 @@ def test_a_long_list_of_several_kinds_or_shapes_stays_a_list(value: list[Any]) -
 @pytest.mark.parametrize("ascii_only", [True, False])
 @pytest.mark.parametrize("form", [["{}"], {"a": "{}", "b": [1]}, [1, "{}", 2], [{"a": {"b": ["{}"]}}, "{}"]])
 def test_a_long_string_is_read_over_many_windows(piece: str, form: Any, *, ascii_only: bool) -> None:  # noqa: ANN401 - any JSON value
-    import json
-
     value = json.loads(json.dumps(form).replace("{}", json.dumps(piece * 500)[1:-1]))
     body = json.dumps(value, ensure_ascii=ascii_only).encode()
     for window in (16, 37, 100):
