@@ -1,7 +1,7 @@
 """JSON bodies of any size, parsed in slices, so that the event loop lives and numbers never become Python objects.
 
 orjson holds the GIL and makes an object of each value: 32 MiB at once stop the process for a second and take 15 to 30
-times their size. Here the body is read in windows of 32 KiB:
+times their size. Here the body is read in windows of 64 KiB:
 
     body ─► window ─► json_cuts: where containers stay open, and the last commas
                           │ parts: `"inputs":` [ `0.5,0.25,` ... `,1.5` ]
@@ -14,9 +14,9 @@ times their size. Here the body is read in windows of 32 KiB:
 What a window leaves behind its last comma is read again with the next one. Only a string may be longer than a window:
 it is cut within, where neither a character nor an escape is.
 
-The language is that of orjson, with these limits, each with an error of its own: 64 levels of lists and objects, 64 KiB
-of anything else than a string between two commas (a key, a number), 4 MiB of a string that is not ASCII, and a million
-Python objects (`json_tree.MOST_VALUES`).
+The language is that of orjson, with these limits, each with an error of its own: 64 levels of lists and objects; 128
+KiB between two commas, without a string that is a value (so keys and numbers are bounded); 4 MiB for a string that is not
+ASCII; and a million Python objects (`json_tree.MOST_VALUES`).
 """
 
 from collections.abc import Generator
@@ -29,9 +29,9 @@ from runtime.protocols.json_cuts import SPACE, splits, string_cut, string_end
 from runtime.protocols.json_rows import flattened
 from runtime.protocols.json_tree import OpenList, OpenObject, Tree
 
-WINDOW: Final = 32768  # bytes: a fraction of a millisecond for numbers, some four for the smallest lists
+WINDOW: Final = 65536  # bytes: half a millisecond for numbers, some five for the smallest lists and objects
 DEEPEST: Final = 64  # lists and objects within each other; NumPy has as many axes
-LONGEST_TOKEN: Final = 65536  # bytes between two commas, without a string that is a value
+LONGEST_TOKEN: Final = 2 * WINDOW  # bytes between two commas, without a string that is a value
 LONGEST_TEXT: Final = 4 * 2**20  # characters of a string with any beyond ASCII: each may take four bytes
 
 _COMMA: Final = ord(",")
