@@ -15,8 +15,8 @@ What a window leaves behind its last comma is read again with the next one. Only
 it is cut within, where neither a character nor an escape is.
 
 The language is that of orjson, with these limits, each with an error of its own: 64 levels of lists and objects; 128
-KiB between two commas, without a string that is a value (so keys and numbers are bounded); 4 MiB for a string that is not
-ASCII; and a million Python objects (`json_tree.MOST_VALUES`).
+KiB between two commas, apart from a string that is a value (this bounds keys and numbers); 4 MiB for a string that is
+not ASCII; and a million Python objects (`json_tree.MOST_VALUES`).
 """
 
 from collections.abc import Generator

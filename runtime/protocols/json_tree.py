@@ -16,8 +16,10 @@ from runtime.errors import InvalidInput
 from runtime.protocols.json_numbers import Numbers, regular
 
 MOST_VALUES: Final = 1_000_000  # Python objects made from one body
-_CONTAINER: Final = 4  # values that a list or an object counts as, by its memory and the time to make and free it
-_MEMBER: Final = 4  # as above, for a member of a long object, whose table is made anew, and a number taken back
+# Values that a list or an object counts as: the garbage collector visits each one, with the event loop stopped.
+_CONTAINER: Final = 8
+# Values that a member of a long object counts as, whose table is made anew, and a number taken back from an array.
+_MEMBER: Final = 4
 
 
 class OpenList:

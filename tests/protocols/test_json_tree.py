@@ -69,9 +69,9 @@ def test_the_last_value_can_be_replaced(container: str) -> None:
     ("container", "values", "text", "weight"),
     [
         ("[", ["a", "b"], b'"a","b"', 2),
-        ("[", [{}, []], b"{},[]", 10),
-        ("{", {"a": 1}, b'"a":1', 4 + 4),
-        ("[", [[1], [1, 2]], b"[1],[1,2]", 3 + 8),
+        ("[", [{}, []], b"{},[]", 2 + 16),
+        ("{", {"a": 1}, b'"a":1', 8 + 4),
+        ("[", [[1], [1, 2]], b"[1],[1,2]", 3 + 16),
     ],
 )
 def test_python_objects_are_counted(
