@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from runtime.protocols import json_tensors, json_writer
-from runtime.protocols.json_writer import PIECE, dump, size_hint
+from runtime.protocols import json_tensors
+from runtime.protocols.json import writer
+from runtime.protocols.json.writer import PIECE, dump, size_hint
 from tests import strategies
 
 _ARRAYS = strategies.dtypes.flatmap(
@@ -44,8 +45,8 @@ def whole(document: object) -> bytes:
 @given(document=_DOCUMENTS, piece=st.sampled_from([12, 40, 100, 1000]), batch=st.sampled_from([1, 3, 1024]))
 def test_the_pieces_are_what_orjson_writes_at_once(document: object, piece: int, batch: int) -> None:
     with pytest.MonkeyPatch.context() as small:  # so that small documents are taken apart as large ones are
-        small.setattr(json_writer, "PIECE", piece)
-        small.setattr(json_writer, "_BATCH", batch)
+        small.setattr(writer, "PIECE", piece)
+        small.setattr(writer, "_BATCH", batch)
         assert b"".join(dump(document)) == whole(document)
 
 

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from runtime.protocols.json_rows import flattened
+from runtime.protocols.json.rows import flattened
 
 _SHAPES = npst.array_shapes(min_dims=2, max_dims=4, max_side=4)
 

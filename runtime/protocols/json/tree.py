@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 import numpy as np
 
 from runtime.errors import InvalidInput
-from runtime.protocols.json_numbers import Numbers, regular
+from runtime.protocols.json.buffers import Numbers, regular
 
 MOST_VALUES: Final = 1_000_000  # Python objects made from one body
 # Values that a list or an object counts as: the garbage collector visits each one, with the event loop stopped.

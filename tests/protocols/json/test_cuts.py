@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.protocols.json_cuts import splits, string_cut, string_end
-from tests.protocols.json_texts import texts
+from runtime.protocols.json.cuts import splits, string_cut, string_end
+from tests.protocols.json.texts import texts
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from runtime.errors import InvalidInput
-from runtime.protocols import json_slices
-from runtime.protocols.json_slices import parse
-from tests.protocols.json_texts import broken, drained, plain, same, sliced, texts
+from runtime.protocols.json import slices
+from runtime.protocols.json.slices import parse
+from tests.protocols.json.texts import broken, drained, plain, same, sliced, texts
 
 MIB = 2**20
 windows = st.sampled_from([1, 2, 3, 5, 8, 13, 21, 64])
@@ -187,7 +187,7 @@ def test_a_long_string_that_does_not_end_or_is_none_is_refused(string: bytes) ->
 
 @pytest.mark.parametrize("space", [b" ", b"\n", b"\t\r\n "])
 def test_space_between_tokens_takes_no_memory_and_changes_nothing(space: bytes) -> None:
-    much = space * (3 * json_slices.LONGEST_TOKEN // len(space))
+    much = space * (3 * slices.LONGEST_TOKEN // len(space))
     body = much.join([b"", b"{", b'"a"', b":", b"[", b"1", b",", b"2", b"]", b"}", b""])
     assert plain(drained(parse(body))[0]) == {"a": [1, 2]}
 
@@ -227,7 +227,7 @@ def test_a_body_gives_way_once_for_each_window() -> None:
     body = b"[" + b"[1.5,2]," * 100_000 + b"[3,4]]"
     array, steps = drained(parse(memoryview(body)))
     assert array.shape == (100_001, 2)
-    assert steps >= len(body) // json_slices.WINDOW
+    assert steps >= len(body) // slices.WINDOW
 
 
 def test_a_small_body_takes_one_step() -> None:
@@ -239,7 +239,7 @@ def test_a_change_of_type_at_the_end_is_made_in_steps() -> None:
     array, steps = drained(parse(body))
     assert array.dtype == np.float64
     assert array[-2:].tolist() == [1, 1.5]
-    assert steps > len(body) / json_slices.WINDOW + 5
+    assert steps > len(body) / slices.WINDOW + 5
 
 
 def test_no_step_holds_the_process_for_long() -> None:
@@ -262,7 +262,7 @@ def test_memory_stays_in_proportion_to_the_body(piece: str) -> None:
     program = f"""
 import resource, numpy
 from runtime.errors import InvalidInput
-from runtime.protocols.json_slices import parse
+from runtime.protocols.json.slices import parse
 body = b"[" + b'{piece}' * ({16 * MIB} // {len(piece)})
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:

@@ -3,20 +3,20 @@
 orjson holds the GIL and makes an object of each value: 32 MiB at once stop the process for a second and take 15 to 30
 times their size. Here the body is read in windows of 64 KiB:
 
-    body ─► window ─► json_cuts: where containers stay open, and the last commas
+    body ─► window ─► cuts: where containers stay open, and the last commas
                           │ parts: `"inputs":` [ `0.5,0.25,` ... `,1.5` ]
                           ▼
                       orjson parses each part, completed to a list or an object: all of the grammar is checked by it
-                          │ (json_rows: rows of numbers as one flat list)
+                          │ (rows: rows of numbers as one flat list)
                           ▼
-                      json_tree: the open containers; numbers go on into NumPy buffers (json_numbers)
+                      tree: the open containers; numbers go on into NumPy buffers (buffers)
 
 What a window leaves behind its last comma is read again with the next one. Only a string may be longer than a window:
 it is cut within, where neither a character nor an escape is.
 
 The language is that of orjson, with these limits, each with an error of its own: 64 levels of lists and objects; 128
 KiB between two commas, apart from a string that is a value (this bounds keys and numbers); 4 MiB for a string that is
-not ASCII; and a million Python objects (`json_tree.MOST_VALUES`).
+not ASCII; and a million Python objects (`tree.MOST_VALUES`).
 """
 
 from collections.abc import Generator
@@ -25,9 +25,9 @@ from typing import Any, Final, NoReturn
 import orjson
 
 from runtime.errors import InvalidInput
-from runtime.protocols.json_cuts import SPACE, splits, string_cut, string_end
-from runtime.protocols.json_rows import flattened
-from runtime.protocols.json_tree import OpenList, OpenObject, Tree
+from runtime.protocols.json.cuts import SPACE, splits, string_cut, string_end
+from runtime.protocols.json.rows import flattened
+from runtime.protocols.json.tree import OpenList, OpenObject, Tree
 
 WINDOW: Final = 65536  # bytes: half a millisecond for numbers, some five for the smallest lists and objects
 DEEPEST: Final = 64  # lists and objects within each other; NumPy has as many axes

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from runtime.errors import InvalidInput
-from runtime.protocols import json_tree
-from runtime.protocols.json_tree import Tree
-from tests.protocols.json_texts import drained
+from runtime.protocols.json import tree as tree_module
+from runtime.protocols.json.tree import Tree
+from tests.protocols.json.texts import drained
 
 
 def opened(*containers: str) -> Tree:
@@ -81,15 +81,15 @@ def test_python_objects_are_counted(
     weight: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(json_tree, "MOST_VALUES", weight)
+    monkeypatch.setattr(tree_module, "MOST_VALUES", weight)
     opened(container).take(values, text)
-    monkeypatch.setattr(json_tree, "MOST_VALUES", weight - 1)
+    monkeypatch.setattr(tree_module, "MOST_VALUES", weight - 1)
     with pytest.raises(InvalidInput, match=r"^body: got more than -?\d+ values outside of arrays of numbers; expected"):
         opened(container).take(values, text)
 
 
 def test_numbers_in_arrays_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_tree, "MOST_VALUES", 0)
+    monkeypatch.setattr(tree_module, "MOST_VALUES", 0)
     tree = opened("[")
     tree.take([[1, 2]] * 100, b"[1,2]," * 99 + b"[1,2]")
     assert closed(tree).shape == (100, 2)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.protocols.json_numbers import Numbers, regular
+from runtime.protocols.json.buffers import Numbers, regular
 
 _OF_ONE_KIND: list[list[Any]] = [
     [1, -7],

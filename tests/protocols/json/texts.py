@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from runtime.protocols.json_slices import parse
+from runtime.protocols.json.slices import parse
 
 _NUMBERS = st.sampled_from([0, 1, -7, 300, 2**53, 2**53 + 1, 2**63 - 1, 2**63, -(2**63), 2**64, 0.5, -1e300, 2.0, -0.0])
 _STRINGS = st.text(alphabet='ab,[]{}:"\\\n\x00é€😀', max_size=12)
