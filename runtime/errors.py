@@ -241,11 +241,14 @@ class InvalidModel(ModelUnavailable):
 
 
 class BadSetting(ScalezeroError):
-    """A setting or a manifest field has a value that is not allowed, or has none: `value` is None then."""
+    """A setting or a manifest field has a value that is not allowed, or has none: `value` is None then.
+
+    A `hidden` value is a secret or a place on this machine; neither the sentence nor the details show it.
+    """
 
     code = "bad_setting"
     lasting = True
 
-    def __init__(self, name: str, *, value: object, allowed: str) -> None:
-        came = f"{name}: not given; " if value is None else f"{name}={value!r}: "
-        super().__init__(f"{came}expected {allowed}", name=name, value=value, allowed=allowed)
+    def __init__(self, name: str, *, value: object, allowed: str, hidden: bool = False) -> None:
+        came = f"{name}: not given; " if value is None else f"{name}: " if hidden else f"{name}={value!r}: "
+        super().__init__(f"{came}expected {allowed}", name=name, value=None if hidden else value, allowed=allowed)

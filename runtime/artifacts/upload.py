@@ -7,22 +7,15 @@ the AWS command line would, and its uploads of large files are in parts.
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from runtime.artifacts.access import Credentials, S3Access, certificates, s3_access
 from runtime.artifacts.faults import Answer, translate
+from runtime.artifacts.signature import Keys
 from runtime.artifacts.uris import S3Place, parse_uri
 from runtime.errors import ArtifactChanged, BadSetting, CredentialsMissing, StoreUnreachable
-
-if TYPE_CHECKING:
-    from obstore.store import S3Config
-
-    from runtime.artifacts.s3 import Keys
-
-LIFETIME = timedelta(minutes=10)  # after that the session is asked again; it renews what has expired by itself
 
 
 class Outgoing(NamedTuple):
@@ -35,21 +28,16 @@ class Outgoing(NamedTuple):
 
 
 class SessionCredentials:
-    """What boto3 found, as obstore takes it: called for the keys, `config` read for what else the profile says."""
+    """What boto3 found: called for the keys; `region` is what the profile says."""
 
     def __init__(self, credentials: Any, *, region: str | None) -> None:  # noqa: ANN401 - botocore's, without types
         self._credentials = credentials
-        self.config: S3Config = {"region": region} if region else {}
+        self.region = region
 
-    def __call__(self) -> "Keys":
+    def __call__(self) -> Keys:
         """Return keys that work now."""
         frozen = self._credentials.get_frozen_credentials()
-        return {
-            "access_key_id": frozen.access_key or "",
-            "secret_access_key": frozen.secret_key or "",
-            "token": frozen.token,
-            "expires_at": datetime.now(UTC) + LIFETIME,
-        }
+        return Keys(frozen.access_key or "", frozen.secret_key or "", frozen.token or None)
 
 
 def credential_provider(uri: str) -> SessionCredentials | None:
