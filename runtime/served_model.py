@@ -12,15 +12,16 @@ import math
 from collections.abc import Callable
 from concurrent.futures import Future
 from enum import Enum
+from functools import partial
 from threading import Thread
 from time import perf_counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from runtime.artifacts.fetch import Artifact
 from runtime.batching.batcher import Batcher
 from runtime.batching.policy import Limits
 from runtime.batching.run import Run
-from runtime.errors import InvalidModel, ModelUnavailable, QueueFull, ScalezeroError
+from runtime.errors import InvalidModel, LoadFailed, ModelUnavailable, QueueFull, ScalezeroError
 from runtime.model.cpu import usable_cpus
 from runtime.predictor import ReadyModel
 from runtime.settings import WORD, Settings, is_word
@@ -29,6 +30,7 @@ from runtime.telemetry.measurements import ColdStart, ModelMeasurements, RunFact
 if TYPE_CHECKING:
     from runtime.model.session import Session
 
+T = TypeVar("T")
 _log = logging.getLogger("scalezero.model")
 _RETRY_AFTER = 1  # seconds, told to callers beyond those that may wait for a load
 _RETRY_FIRST, _RETRY_MOST = 1.0, 30.0  # seconds between attempts that nobody asked for
@@ -71,8 +73,8 @@ class Pull:
 
     def _run(self, fetch: Callable[[], Artifact]) -> None:
         try:
-            self.artifact.set_result(fetch())
-        except BaseException as error:  # noqa: BLE001 - it travels to whoever waits
+            self.artifact.set_result(_contained(fetch))
+        except Exception as error:  # noqa: BLE001 - it travels to whoever waits
             self.artifact.set_exception(error)
 
 
@@ -168,7 +170,8 @@ class ServedModel:
             self._failed(error)
             raise
         except Exception as error:
-            unexpected = ModelUnavailable(str(self.uri), f"{type(error).__name__}: {error}")
+            unexpected = _unexpected(str(self.uri), error)
+            _log.error("loading failed unexpectedly", extra={"model": self.name}, exc_info=error)
             self._failed(unexpected)
             raise unexpected from error
         finally:
@@ -180,7 +183,9 @@ class ServedModel:
 
     async def _open(self, artifact: Artifact, marks: _Marks) -> ReadyModel:
         threads = self._settings.threads or usable_cpus()
-        session, warm_ups = await asyncio.to_thread(_open_session, artifact, self.name, threads, marks)
+        session, warm_ups = await asyncio.to_thread(
+            _contained, partial(_open_session, artifact, self.name, threads, marks)
+        )
         settings, signature = self._settings, session.signature
         limits = Limits(
             batch_size=settings.batch_size,
@@ -239,6 +244,27 @@ class ServedModel:
         started = run.started
         queued = [started - ticket.arrived for ticket in run.tickets]
         self.measurements.ran(RunFacts(run.rows, queued, run.batched, run.ran))
+
+
+class _OutOfLineError(Exception):
+    """Stands for a BaseException, such as a library's panic or `sys.exit`: it ends an attempt, not the event loop."""
+
+
+def _contained(work: Callable[[], T]) -> T:
+    """Do the work on this thread; whatever ends it is an Exception."""
+    try:
+        return work()
+    except Exception:
+        raise
+    except BaseException as error:
+        raise _OutOfLineError from error
+
+
+def _unexpected(uri: str, error: Exception) -> ModelUnavailable:
+    """Say what callers may know of an error that is none of ours: its text may hold paths and secrets."""
+    if isinstance(error, OSError):
+        return ModelUnavailable(uri, f"{type(error).__name__}: {error.strerror or 'no reason given'}")
+    return LoadFailed(uri, error.__cause__ if isinstance(error, _OutOfLineError) and error.__cause__ else error)
 
 
 def _seen(attempt: "asyncio.Task[ReadyModel]") -> None:
