@@ -237,9 +237,7 @@ class ArtifactTooLarge(ModelUnavailable):
     lasting = True
 
     def __init__(self, uri: str, *, size: int, limit: int) -> None:
-        reason = (
-            f"the model has {size} bytes or more; expected at most {limit}, raise SCALEZERO_MAX_ARTIFACT_BYTES for more"
-        )
+        allowed = f"at most {limit}; SCALEZERO_MAX_ARTIFACT_BYTES may allow more"
         super().__init__(uri, f"the model has {size} bytes or more; expected {allowed}", size=size, limit=limit)
 
 
