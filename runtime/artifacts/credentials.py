@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from runtime.artifacts.access import Credentials, S3Access, endpoint_of
 from runtime.artifacts.faults import ERROR_SECONDS, MOST_ERROR_BYTES, read_answer, translate
@@ -87,6 +87,7 @@ def _ask(
     method: str, url: str, headers: Mapping[str, str], *, body: bytes, access: S3Access, uri: str, limits: Limits
 ) -> str:
     """Send one request to who hands out keys, and return the text of the answer."""
+    secrets = (headers.get("authorization"), *(value for _, value in parse_qsl(body.decode("ascii"))))
     client, parts = client_for(url, access=access, limits=limits), urlsplit(url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
@@ -97,7 +98,7 @@ def _ask(
         raise _missing(uri, error.reason) from error
     text = reply.beginning(MOST_ERROR_BYTES, seconds=ERROR_SECONDS)
     if reply.head.status != 200:  # noqa: PLR2004 - the number is the HTTP status
-        raise translate(uri, read_answer(reply.head, text)._replace(about_credentials=True))
+        raise translate(uri, read_answer(reply.head, text, secrets=secrets)._replace(about_credentials=True))
     return text.decode("utf-8", "replace")
 
 

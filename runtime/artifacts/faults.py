@@ -6,6 +6,7 @@ Redirects: https://docs.aws.amazon.com/AmazonS3/latest/userguide/Redirects.html
 """
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -81,9 +82,12 @@ class Answer(NamedTuple):
         )
 
 
-def read_answer(head: Head, body: bytes) -> Answer:
-    """Find the facts in an error's head and in the beginning of its body."""
+def read_answer(head: Head, body: bytes, *, secrets: Iterable[str | None] = ()) -> Answer:
+    """Find the facts in an error's head and in the beginning of its body, without the secrets that it may echo."""
     text = body.decode("utf-8", "replace")
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "...")
     code, message, endpoint, region = (each.search(text) for each in (_CODE, _MESSAGE, _ENDPOINT, _REGION))
     elsewhere = _host(head.headers.get("location", "")) or (_host(f"//{endpoint[1]}") if endpoint else None)
     return Answer(

@@ -89,7 +89,8 @@ class S3Source:
             raise self._broken(uri, error) from error
         if reply.head.status in {WHOLE, PART} or (reply.head.status == UNCHANGED and "if-none-match" in headers):
             return reply
-        answer = read_answer(reply.head, reply.beginning(MOST_ERROR_BYTES, seconds=ERROR_SECONDS))
+        text = reply.beginning(MOST_ERROR_BYTES, seconds=ERROR_SECONDS)
+        answer = read_answer(reply.head, text, secrets=self._keys[0] or ())
         raise translate(uri, answer, anonymous=self.anonymous, region=self._region)
 
     def _signed(self, path: str, query: str) -> dict[str, str]:
