@@ -6,6 +6,7 @@ alias bomb ends with the alias that goes too far.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import yaml
 
@@ -77,14 +78,12 @@ class _Loader(yaml.SafeLoader):
         self._count = 0
         self._sizes: dict[yaml.Node, int] = {}  # of finished nodes, with all that is in them
 
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node:
         """Compose one value or alias. Raises `BadManifest` beyond the limits, and for a value that holds itself."""
         line, is_alias = self._next_line(), self.check_event(yaml.AliasEvent)
         before = self._count
         self._count += 0 if is_alias else 1
-        node = super().compose_node(parent, index)
-        if node is None:
-            return None
+        node = cast("yaml.Node", super().compose_node(parent, index))
         if not is_alias:
             self._sizes[node] = self._count - before
         elif node in self._sizes:

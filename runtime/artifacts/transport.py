@@ -25,6 +25,7 @@ MOST_HEAD = 64 * 1024  # bytes
 MOST_LINE = 4 * 1024  # bytes of a line between chunks
 MOST_INTERIM = 8  # answers of status 1xx before the real one
 PIECE = 256 * 1024  # bytes read at once
+END_OF_CERTIFICATE = b"-----END CERTIFICATE-----"
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -67,17 +68,20 @@ class Limits(NamedTuple):
 def client_for(url: str, *, access: S3Access, limits: Limits) -> "Client":
     """Make a client for a checked URL; nothing is sent yet. Raises `BadSetting` where the CA bundle does not work."""
     origin, bundle = origin_of(url), certificates(access)
-    tls = _trusting(access, bundle) if origin.scheme == "https" or bundle is not None else None
-    return Client(origin, limits=limits, tls=tls if origin.scheme == "https" else None)
+    if origin.scheme == "https":
+        return Client(origin, limits=limits, tls=_trusting(access, bundle, ssl.create_default_context()))
+    if bundle is not None:  # not needed here, so a look at its first certificate is enough
+        first = bundle.partition(END_OF_CERTIFICATE)[0] + END_OF_CERTIFICATE
+        _trusting(access, first, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    return Client(origin, limits=limits, tls=None)
 
 
-def _trusting(access: S3Access, bundle: bytes | None) -> ssl.SSLContext:
-    """Trust the system's certificates and those of the bundle."""
-    context = ssl.create_default_context()
+def _trusting(access: S3Access, bundle: bytes | None, context: ssl.SSLContext) -> ssl.SSLContext:
+    """Trust the bundle's certificates besides those that the context has."""
     try:
         if bundle is not None:
             context.load_verify_locations(cadata=bundle.decode("ascii", "replace"))
-    except ssl.SSLError as error:
+    except (ssl.SSLError, ValueError) as error:
         allowed = f"a PEM file with certificates ({_words(error)})"
         raise BadSetting("AWS_CA_BUNDLE", value=str(access.ca_bundle), allowed=allowed) from error
     return context
