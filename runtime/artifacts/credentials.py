@@ -15,9 +15,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from runtime.artifacts.access import Credentials, S3Access, endpoint_of
 from runtime.artifacts.faults import ERROR_SECONDS, MOST_ERROR_BYTES, read_answer, translate
-from runtime.artifacts.http1 import request
 from runtime.artifacts.signature import Keys
-from runtime.artifacts.transport import BrokenExchangeError, Limits, client_for
+from runtime.artifacts.transport import Client, Limits, client_for
+from runtime.artifacts.wire import BrokenExchangeError
 from runtime.errors import CredentialsMissing
 
 AGENT = "http://169.254.170.2"  # of Amazon ECS, for the relative URI
@@ -59,7 +59,8 @@ def _from_sts(environ: Mapping[str, str], *, access: S3Access, uri: str, limits:
     }
     url = endpoint_of(environ, "STS") or f"https://sts.{access.aws_domain}"
     headers = {"content-type": "application/x-www-form-urlencoded", "accept": "application/xml"}
-    text = _ask("POST", url, headers, body=urlencode(form).encode(), access=access, uri=uri, limits=limits)
+    client = client_for(url, access=access, limits=limits)
+    text = _ask(client, url, headers, body=urlencode(form).encode(), uri=uri)
     found = [re.search(_FIELD.format(name), text) for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")]
     if not all(found):
         raise _missing(uri, "STS answered without keys")
@@ -75,7 +76,8 @@ def _from_agent(environ: Mapping[str, str], *, access: S3Access, uri: str, limit
         headers["authorization"] = _token(file, uri=uri)
     elif token := environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN"):
         headers["authorization"] = token
-    text = _ask("GET", url, headers, body=b"", access=access, uri=uri, limits=limits)
+    client = client_for(url, access=access, limits=limits, direct=True)  # it is on this node
+    text = _ask(client, url, headers, uri=uri)
     try:
         said = json.loads(text)
         return Keys(str(said["AccessKeyId"]), str(said["SecretAccessKey"]), str(said["Token"]))
@@ -83,15 +85,13 @@ def _from_agent(environ: Mapping[str, str], *, access: S3Access, uri: str, limit
         raise _missing(uri, "the agent answered without keys") from error
 
 
-def _ask(
-    method: str, url: str, headers: Mapping[str, str], *, body: bytes, access: S3Access, uri: str, limits: Limits
-) -> str:
+def _ask(client: Client, url: str, headers: Mapping[str, str], *, body: bytes = b"", uri: str) -> str:
     """Send one request to who hands out keys, and return the text of the answer."""
     secrets = (headers.get("authorization"), *(value for _, value in parse_qsl(body.decode("ascii"))))
-    client, parts = client_for(url, access=access, limits=limits), urlsplit(url)
+    method, parts = "POST" if body else "GET", urlsplit(url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
-        reply = client.exchange(request(method, target, {"host": client.origin.authority, **headers}, body=body))
+        reply = client.exchange(client.request(method, target, {"host": client.origin.authority, **headers}, body=body))
     except ValueError as error:  # the token holds a line break
         raise _missing(uri, str(error)) from error
     except BrokenExchangeError as error:

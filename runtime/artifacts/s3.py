@@ -13,12 +13,13 @@ from urllib.parse import urlsplit
 from runtime.artifacts.access import S3Access
 from runtime.artifacts.credentials import Finder, finder
 from runtime.artifacts.faults import ERROR_SECONDS, MOST_ERROR_BYTES, Answer, read_answer, translate
-from runtime.artifacts.http1 import Head, Range, content_range, request
+from runtime.artifacts.http1 import Head, Range, content_range
 from runtime.artifacts.policy import PullPolicy
 from runtime.artifacts.signature import Keys, quoted, sign
 from runtime.artifacts.store import ObjectInfo, Opened
-from runtime.artifacts.transport import BrokenExchangeError, Client, Limits, Reply, client_for
+from runtime.artifacts.transport import Client, Limits, Reply, client_for
 from runtime.artifacts.uris import S3Place, parse_uri
+from runtime.artifacts.wire import BrokenExchangeError
 from runtime.errors import ArtifactChanged, BadSetting, ModelUnavailable
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class S3Source:
         query = f"versionId={quoted(place.version_id)}" if place.version_id is not None else ""
         signed = self._signed(path, query) | headers | {"accept-encoding": "identity"}
         try:
-            reply = self._client.exchange(request("GET", f"{path}?{query}" if query else path, signed))
+            reply = self._client.exchange(self._client.request("GET", f"{path}?{query}" if query else path, signed))
         except BrokenExchangeError as error:
             raise self._broken(uri, error) from error
         if reply.head.status in {WHOLE, PART} or (reply.head.status == UNCHANGED and "if-none-match" in headers):

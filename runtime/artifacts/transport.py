@@ -1,41 +1,35 @@
 """Connections to one server, for requests that a hostile or broken server cannot turn against the process.
 
-    exchange(request) -> Reply: its head, then its body in pieces, or the beginning of it
+    exchange(message) -> Reply: its head, then its body in pieces, or the beginning of it
 
 It follows no redirect: a session token goes to the server that it is meant for. The head is at most 64 KiB, an error's
 body is cut, and every read ends with the stall timeout or the deadline, whichever comes first. Client libraries follow
 redirects by themselves or read an error's body whole. This one needs nothing that a start has not imported.
 """
 
+import os
+import re
 import socket
 import ssl
 import time
-import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from runtime.artifacts.access import S3Access, certificates
-from runtime.artifacts.http1 import END_OF_HEAD, Head, chunk_size, parse_head
+from runtime.artifacts.http1 import Head, request
+from runtime.artifacts.wire import BrokenExchangeError, Wire, words
 from runtime.errors import BadSetting
 
+if TYPE_CHECKING:
+    from runtime.artifacts.proxies import Proxy
+
 CONNECT_TIMEOUT = 5.0  # seconds; a handshake that takes longer is an outage, not a slow store
-MOST_HEAD = 64 * 1024  # bytes
-MOST_LINE = 4 * 1024  # bytes of a line between chunks
-MOST_INTERIM = 8  # answers of status 1xx before the real one
-PIECE = 256 * 1024  # bytes read at once
 END_OF_CERTIFICATE = b"-----END CERTIFICATE-----"
+HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+")  # as OpenSSL names certificates to find them
 DEFAULT_PORTS = {"http": 80, "https": 443}
-
-
-class BrokenExchangeError(Exception):
-    """No whole answer came. The text says why; `timed_out` tells silence from a connection that broke."""
-
-    def __init__(self, reason: str, *, timed_out: bool = False) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.timed_out = timed_out
 
 
 class Origin(NamedTuple):
@@ -65,15 +59,42 @@ class Limits(NamedTuple):
     deadline: float  # for the head; a body is bounded by who reads it
 
 
-def client_for(url: str, *, access: S3Access, limits: Limits) -> "Client":
-    """Make a client for a checked URL; nothing is sent yet. Raises `BadSetting` where the CA bundle does not work."""
+def client_for(url: str, *, access: S3Access, limits: Limits, direct: bool = False) -> "Client":
+    """Make a client for a checked URL, `direct` without any proxy; nothing is sent yet.
+
+    Raises `BadSetting` where the CA bundle or the proxy cannot work.
+    """
     origin, bundle = origin_of(url), certificates(access)
+    proxy = None if direct else _proxy_of(origin)
     if origin.scheme == "https":
-        return Client(origin, limits=limits, tls=_trusting(access, bundle, ssl.create_default_context()))
+        tls = _trusting(access, bundle, _system_context())
+        return Client(origin, limits=limits, tls=tls, proxy=proxy)
     if bundle is not None:  # not needed here, so a look at its first certificate is enough
         first = bundle.partition(END_OF_CERTIFICATE)[0] + END_OF_CERTIFICATE
         _trusting(access, first, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
-    return Client(origin, limits=limits, tls=None)
+    return Client(origin, limits=limits, proxy=proxy)
+
+
+def _proxy_of(origin: Origin) -> "Proxy | None":
+    if not any(name.lower().endswith("_proxy") and name.lower() != "no_proxy" for name in os.environ):
+        return None
+    from runtime.artifacts.proxies import proxy_for  # rare, and a cold start would pay for it
+
+    return proxy_for(origin.scheme, origin.host, os.environ)
+
+
+def _system_context() -> ssl.SSLContext:
+    """Trust the system's certificates.
+
+    A folder whose names are hashes is looked into when a certificate is needed; to read them all takes 20 to 40 ms.
+    """
+    folder = ssl.get_default_verify_paths().capath
+    hashed = folder is not None and any(HASHED.fullmatch(path.name) for path in Path(folder).iterdir())
+    if "SSL_CERT_FILE" in os.environ or not hashed:
+        return ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(capath=folder)
+    return context
 
 
 def _trusting(access: S3Access, bundle: bytes | None, context: ssl.SSLContext) -> ssl.SSLContext:
@@ -82,7 +103,7 @@ def _trusting(access: S3Access, bundle: bytes | None, context: ssl.SSLContext) -
         if bundle is not None:
             context.load_verify_locations(cadata=bundle.decode("ascii", "replace"))
     except (ssl.SSLError, ValueError) as error:
-        allowed = f"a PEM file with certificates ({_words(error)})"
+        allowed = f"a PEM file with certificates ({words(error)})"
         raise BadSetting("AWS_CA_BUNDLE", value=str(access.ca_bundle), allowed=allowed) from error
     return context
 
@@ -90,10 +111,10 @@ def _trusting(access: S3Access, bundle: bytes | None, context: ssl.SSLContext) -
 class Reply:
     """An answer whose body is still on its way."""
 
-    def __init__(self, client: "Client", wire: "_Wire", head: Head) -> None:
+    def __init__(self, client: "Client", wire: "Wire", head: Head) -> None:
         self.head = head
         self._client = client
-        self._wire: _Wire | None = wire
+        self._wire: Wire | None = wire
         if head.length == 0:
             self._done()
 
@@ -143,31 +164,46 @@ class Reply:
 class Client:
     """Connections to one origin, kept for the next request. Threads may share it."""
 
-    def __init__(self, origin: Origin, *, limits: Limits, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self,
+        origin: Origin,
+        *,
+        limits: Limits,
+        tls: ssl.SSLContext | None = None,
+        proxy: "Proxy | None" = None,
+    ) -> None:
         """`tls` is for https; nothing is opened yet."""
         self.origin = origin
         self._limits = limits
+        self._proxy = proxy
         self._tls = tls
-        self._idle: list[_Wire] = []
+        self._idle: list[Wire] = []
 
-    def exchange(self, request: bytes) -> Reply:
+    def request(self, method: str, path: str, headers: Mapping[str, str], *, body: bytes = b"") -> bytes:
+        """Write a request as this server, or the proxy in front of it, takes it. Raises ValueError, see `http1`."""
+        if self._proxy is None or self._tls is not None:
+            return request(method, path, headers, body=body)
+        target = f"{self.origin.scheme}://{self.origin.authority}{path}"
+        return request(method, target, {**headers, **self._proxy.headers}, body=body)
+
+    def exchange(self, message: bytes) -> Reply:
         """Send a request and return its answer. Raises `BrokenExchangeError`."""
         until = time.monotonic() + self._limits.deadline
-        if (reply := self._again(request, until)) is not None:
+        if (reply := self._again(message, until)) is not None:
             return reply
         wire = self._connect(until)
-        return Reply(self, wire, wire.ask(request))
+        return Reply(self, wire, wire.ask(message))
 
-    def put_back(self, wire: "_Wire") -> None:
+    def put_back(self, wire: "Wire") -> None:
         """Keep a connection whose answer has been read whole."""
         self._idle.append(wire)
 
-    def _again(self, request: bytes, until: float) -> Reply | None:
+    def _again(self, message: bytes, until: float) -> Reply | None:
         """Ask over a kept connection; None where there is none, or where the server has closed it meanwhile."""
         try:
             wire = self._idle.pop()
             wire.until = until
-            return Reply(self, wire, wire.ask(request))
+            return Reply(self, wire, wire.ask(message))
         except IndexError:
             return None
         except BrokenExchangeError as error:
@@ -175,14 +211,18 @@ class Client:
                 raise
             return None
 
-    def _connect(self, until: float) -> "_Wire":
+    def _connect(self, until: float) -> "Wire":
         timeout = min(CONNECT_TIMEOUT, self._limits.stall, self._limits.deadline)
+        server = self._proxy or self.origin
         try:
-            plain = socket.create_connection((self.origin.host, self.origin.port), timeout=timeout)
+            plain = socket.create_connection((server.host, server.port), timeout=timeout)
         except (OSError, UnicodeError) as error:
-            raise BrokenExchangeError(f"no connection ({_words(error)})") from error
+            through = " to the proxy" if self._proxy else ""
+            raise BrokenExchangeError(f"no connection{through} ({words(error)})") from error
         if self._tls is None:
-            return _Wire(plain, stall=self._limits.stall, until=until)
+            return Wire(plain, stall=self._limits.stall, until=until)
+        if self._proxy is not None:
+            self._tunnel(plain, self._proxy, until)
         try:
             secure = self._tls.wrap_socket(plain, server_hostname=self.origin.host)
         except ssl.SSLCertVerificationError as error:
@@ -191,120 +231,19 @@ class Client:
             raise BrokenExchangeError(f"its certificate is not trusted ({error.verify_message}); {advice}") from error
         except (OSError, ValueError) as error:
             plain.close()
-            raise BrokenExchangeError(f"no TLS connection ({_words(error)})") from error
-        return _Wire(secure, stall=self._limits.stall, until=until)
+            raise BrokenExchangeError(f"no TLS connection ({words(error)})") from error
+        return Wire(secure, stall=self._limits.stall, until=until)
 
-
-class _Wire:
-    """One connection, and the bytes that were read from it beyond what was asked."""
-
-    __slots__ = ("__weakref__", "_ahead", "_socket", "_stall", "close", "until")
-
-    def __init__(self, connection: socket.socket, *, stall: float, until: float) -> None:
-        self._socket = connection
-        self._stall = stall
-        self._ahead = b""
-        self.until = until  # on the monotonic clock: when the exchange must be over
-        # What nobody reads to its end is closed when it is forgotten, whatever else goes with it.
-        self.close = weakref.finalize(self, connection.close)
-
-    def ask(self, request: bytes) -> Head:
-        """Send a request and read the head of its answer. It closes the connection where it fails."""
+    def _tunnel(self, plain: socket.socket, proxy: "Proxy", until: float) -> None:
+        """Have the proxy pass all bytes on (CONNECT, RFC 9110, section 9.3.6)."""
+        wire = Wire(plain.dup(), stall=self._limits.stall, until=until)
+        authority = f"{self.origin.authority.removesuffix(f':{self.origin.port}')}:{self.origin.port}"
         try:
-            self._socket.settimeout(self._patience())
-            self._socket.sendall(request)
-            return self._head()
-        except ValueError as error:
-            self.close()
-            raise BrokenExchangeError(str(error)) from error
-        except OSError as error:
-            self.close()
-            raise _broken(error) from error
+            head = wire.ask(request("CONNECT", authority, {"host": authority, **proxy.headers}))
         except BrokenExchangeError:
-            self.close()
+            plain.close()
             raise
-
-    def _head(self) -> Head:
-        for _ in range(MOST_INTERIM):
-            head = parse_head(self._until(END_OF_HEAD, most=MOST_HEAD))
-            if head.status >= 200:  # noqa: PLR2004 - 1xx is not the answer yet (RFC 9110, section 15.2)
-                return head
-        raise ValueError("only interim answers came")
-
-    def exactly(self, length: int) -> Iterator[bytes]:
-        """Yield that many bytes, in pieces."""
-        while length:
-            piece = self._some(min(length, PIECE))
-            length -= len(piece)
-            yield piece
-
-    def rest(self) -> Iterator[bytes]:
-        """Yield what comes until the server closes the connection."""
-        with suppress(_ClosedError):
-            while True:
-                yield self._some(PIECE)
-
-    def chunks(self) -> Iterator[bytes]:
-        """Yield the content of all chunks (RFC 9112, section 7.1). Raises ValueError where they are none."""
-        while size := chunk_size(self._until(b"\r\n", most=MOST_LINE)):
-            yield from self.exactly(size)
-            if self._until(b"\r\n", most=2):
-                raise ValueError("the answer has a chunk that is longer than its size")
-        for _ in range(MOST_INTERIM):  # trailers
-            if not self._until(b"\r\n", most=MOST_LINE):
-                return
-        raise ValueError("the answer has too many trailers")
-
-    def _some(self, most: int) -> bytes:
-        if not self._ahead:
-            self._ahead = self._receive()
-        piece, self._ahead = self._ahead[:most], self._ahead[most:]
-        return piece
-
-    def _until(self, mark: bytes, *, most: int) -> bytes:
-        """Return what comes before the mark. Raises ValueError where that is more than `most` bytes."""
-        searched = 0
-        while (at := self._ahead.find(mark, searched)) < 0:
-            searched = max(0, len(self._ahead) - len(mark) + 1)
-            if len(self._ahead) > most:
-                break
-            self._ahead += self._receive()
-        if not 0 <= at <= most:
-            raise ValueError(f"the answer has a line or a head of more than {most} bytes")
-        before, self._ahead = self._ahead[:at], self._ahead[at + len(mark) :]
-        return before
-
-    def _receive(self) -> bytes:
-        try:
-            self._socket.settimeout(self._patience())
-            piece = self._socket.recv(PIECE)
-        except OSError as error:
-            raise _broken(error) from error
-        if not piece:
-            raise _ClosedError("the connection was closed in the middle of an answer")
-        return piece
-
-    def _patience(self) -> float:
-        left = self.until - time.monotonic()
-        if left <= 0:
-            raise BrokenExchangeError("the answer took too long", timed_out=True)
-        return min(self._stall, left)
-
-
-class _ClosedError(BrokenExchangeError):
-    """The server closed the connection."""
-
-
-def _broken(error: OSError) -> BrokenExchangeError:
-    if isinstance(error, TimeoutError):
-        return BrokenExchangeError("nothing came for too long", timed_out=True)
-    return BrokenExchangeError(f"the connection broke ({_words(error)})")
-
-
-def _words(error: OSError | ValueError) -> str:
-    """Say what the system said, without addresses."""
-    if isinstance(error, ssl.SSLError):
-        return str(error.reason or "TLS error").lower().replace("_", " ")
-    if isinstance(error, TimeoutError):
-        return "timed out"
-    return getattr(error, "strerror", None) or type(error).__name__
+        wire.close()
+        if head.status != 200:  # noqa: PLR2004 - the number is the HTTP status
+            plain.close()
+            raise BrokenExchangeError(f"the proxy answered {head.status}")
