@@ -277,7 +277,11 @@ def _open_session(artifact: Artifact, name: str, threads: int, marks: _Marks) ->
     """Open and warm up, on a thread of its own: the event loop goes on answering probes meanwhile."""
     from runtime.model.session import Session
 
-    session = Session(artifact.path, uri=artifact.uri, name=name, threads=threads)
+    try:
+        session = Session(artifact.path, uri=artifact.uri, name=name, threads=threads)
+    except InvalidModel as error:  # ONNX Runtime names the file with its folder, which callers need not know
+        reason = str(error.details["reason"]).replace(f"{artifact.path.parent}/", "")
+        raise InvalidModel(artifact.uri, reason) from error
     marks.opened = perf_counter()
     warm_ups = session.warm_up()
     marks.warm = perf_counter()

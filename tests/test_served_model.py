@@ -141,8 +141,9 @@ def test_a_file_that_is_no_model_is_told_as_such(tmp_path: Path) -> None:
 
     async def scenario(served: ServedModel) -> None:
         for _ in range(2):
-            with pytest.raises(InvalidModel):
+            with pytest.raises(InvalidModel, match=r"m\.onnx") as told:
                 await served.load()
+            assert str(tmp_path) not in f"{told.value}{told.value.details}"
         assert served.state is State.FAILED
 
     living(Registry(artifact(tmp_path / "m.onnx")), scenario)

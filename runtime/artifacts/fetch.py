@@ -26,7 +26,7 @@ from runtime.artifacts.uris import S3Place, parse_uri, suffix_of
 from runtime.errors import ArtifactMissing, BadSetting, DigestMismatch, DiskFull, InvalidModel, StoreStalled
 
 _log = logging.getLogger("scalezero.artifacts")
-CACHE_SETTING = "SCALEZERO_CACHE_DIR"
+PLACES = frozenset({"AWS_CA_BUNDLE", "SCALEZERO_CACHE_DIR"})  # settings that hold a path
 HEX = frozenset("0123456789abcdef")
 HEX_DIGITS = 64  # of a SHA-256
 
@@ -98,10 +98,10 @@ def _places_hidden() -> Iterator[None]:
         yield
     except BadSetting as error:
         name, value, allowed = (error.details.get(key) for key in ("name", "value", "allowed"))
-        if name != CACHE_SETTING:
+        if name not in PLACES:
             raise
-        _log.error("cache not usable", extra={"path": value, "expected": allowed})
-        raise BadSetting(CACHE_SETTING, value=value, allowed=str(allowed), hidden=True) from error
+        _log.error("setting not usable", extra={"setting": name, "value": value, "expected": allowed})
+        raise BadSetting(str(name), value=value, allowed=str(allowed), hidden=True) from error
 
 
 def _digest(sha256: str | None) -> str | None:

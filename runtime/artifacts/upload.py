@@ -5,6 +5,7 @@ the AWS command line would, and its uploads of large files are in parts.
 """
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ from runtime.artifacts.faults import Answer, translate
 from runtime.artifacts.signature import Keys
 from runtime.artifacts.uris import S3Place, parse_uri
 from runtime.errors import ArtifactChanged, BadSetting, CredentialsMissing, StoreUnreachable
+
+FOLDERS = re.compile(r"(?<![:/\w])/\S*/")  # of an absolute path; a URL's path comes behind its host
 
 
 class Outgoing(NamedTuple):
@@ -56,7 +59,7 @@ def credential_provider(uri: str) -> SessionCredentials | None:
         try:
             provider()
         except OSError as error:  # the token file of a web identity
-            raise CredentialsMissing(uri, f"no credentials could be had: {error}") from error
+            raise CredentialsMissing(uri, f"no credentials could be had: {error.strerror}") from error
         return provider
 
 
@@ -144,9 +147,14 @@ def _told(uri: str, *, anonymous: bool = False, about_credentials: bool = False)
         answer = _answer(cause) if isinstance(cause, exceptions.ClientError) else Answer(message=str(error))
         raise translate(uri, answer, anonymous=anonymous) from error
     except (exceptions.HTTPClientError, exceptions.ConnectionError) as error:
-        raise StoreUnreachable(uri, f"the store cannot be reached: {error}") from error
+        raise StoreUnreachable(uri, f"the store cannot be reached: {_said(error)}") from error
     except exceptions.BotoCoreError as error:
-        raise CredentialsMissing(uri, f"no credentials could be had: {error}") from error
+        raise CredentialsMissing(uri, f"no credentials could be had: {_said(error)}") from error
+
+
+def _said(error: Exception) -> str:
+    """Return what botocore says, with files by their names alone: callers of a pod get it too."""
+    return FOLDERS.sub("", str(error))
 
 
 def _answer(error: Any) -> Answer:  # noqa: ANN401 (a ClientError, whose class is only there once botocore is loaded)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -158,4 +159,4 @@ def test_a_part_is_a_plain_value() -> None:
 )
 def test_a_limit_that_cannot_work_is_named(name: str, value: float) -> None:
     with pytest.raises(BadSetting, match=f"{name}={value}: expected"):
-        replace(POLICY, **{name: value})
+        replace(POLICY, **cast("dict[str, Any]", {name: value}))

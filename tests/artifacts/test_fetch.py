@@ -208,7 +208,7 @@ def test_a_cache_folder_that_is_lost_later_is_named_in_the_log_only(
     with pytest.raises(BadSetting, match=r"^SCALEZERO_CACHE_DIR: expected a folder") as refused:
         fetch("s3://bucket/key", cache_dir=tmp_path / "file")
     assert str(tmp_path) not in f"{refused.value}{refused.value.details}"
-    assert [record.__dict__["path"] for record in caplog.records] == [str(tmp_path / "file")]
+    assert [record.__dict__["value"] for record in caplog.records] == [str(tmp_path / "file")]
 
 
 @pytest.mark.parametrize(
