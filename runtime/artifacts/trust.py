@@ -50,7 +50,8 @@ def folder_fault(folder: Owned, *, uid: int, outermost: bool, mounted: bool) -> 
     if folder.uid != uid and not (outermost and folder.uid == 0):
         return f"a folder of uid {uid}; it belongs to uid {folder.uid}, remove it or name another one"
     if folder.mode & SHARED and not (outermost and mounted):
-        return f"a folder that only its owner may write; its mode is {folder.mode & 0o7777:04o}, run chmod go-w on it"
+        mode = f"{folder.mode & 0o7777:04o}"
+        return f"a folder that only its owner may write; its mode is {mode}, run chmod -R go-w on it"
     return None
 
 

@@ -13,7 +13,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from runtime.artifacts.access import Credentials, S3Access, certificates, s3_access
-from runtime.artifacts.faults import Answer, translate
+from runtime.artifacts.faults import Answer, read_answer, translate
+from runtime.artifacts.http1 import Head
 from runtime.artifacts.signature import Keys
 from runtime.artifacts.uris import S3Place, parse_uri
 from runtime.errors import ArtifactChanged, BadSetting, CredentialsMissing, StoreUnreachable
@@ -111,7 +112,14 @@ def open_bucket(name: str, *, overwrite: bool) -> Bucket:
         # Not an argument of `upload_file`, which takes a list of its own choice and has no word for it.
         for operation in ("PutObject", "CompleteMultipartUpload"):
             client.meta.events.register(f"before-parameter-build.s3.{operation}", _only_new)
+    if access.endpoint is not None:
+        client.meta.events.register("before-parameter-build.s3", _stay)
     return Bucket(client, name, anonymous=access.credentials is Credentials.ANONYMOUS)
+
+
+def _stay(context: dict[str, Any], **_: object) -> None:
+    """Have botocore follow no redirect: a store of your own has no other regions, and it would ask without end."""
+    context["s3_redirect"] = {**context.get("s3_redirect", {}), "redirected": True}
 
 
 def _only_new(params: dict[str, Any], **_: object) -> None:
@@ -158,5 +166,6 @@ def _said(error: Exception) -> str:
 
 
 def _answer(error: Any) -> Answer:  # noqa: ANN401 (a ClientError, whose class is only there once botocore is loaded)
-    said, status = error.response.get("Error", {}), error.response["ResponseMetadata"]["HTTPStatusCode"]
-    return Answer(status=status, code=said.get("Code", ""), message=said.get("Message", ""))
+    said, facts = error.response.get("Error", {}), error.response["ResponseMetadata"]
+    answer = read_answer(Head(facts["HTTPStatusCode"], facts.get("HTTPHeaders", {})), b"")
+    return answer._replace(code=said.get("Code", ""), message=said.get("Message", ""))

@@ -13,10 +13,12 @@ import pytest
 
 from runtime.artifacts.fetch import fetch
 from runtime.artifacts.policy import GIB
+from runtime.artifacts.upload import open_bucket
 from runtime.errors import AccessDenied, ArtifactTooLarge, DiskFull, ModelUnavailable, StoreStalled, StoreUnreachable
 from tests.artifacts.conftest import BUCKET, IMPATIENT, KIB, Bench
 from tests.artifacts.hostile import Hostile, Script, endless, sending
 from tests.artifacts.test_external import beside, save
+from tests.artifacts.test_upload import outgoing
 from tests.faulty_s3 import Fault, FaultyS3
 
 URI = "s3://models/m.onnx"
@@ -69,6 +71,15 @@ def test_a_redirect_in_the_middle_of_a_pull_is_not_followed_either(bench: Bench)
             bench.fetch(stored.uri)
         assert other.seen == []
     assert bench.leftovers() == []
+
+
+def test_publishing_follows_no_redirect_either(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_bytes(b"content")
+    with FaultyS3(bench.s3.endpoint_url) as other:
+        bench.faulty.add(Fault(status=307, headers={"location": f"{other.endpoint_url}/{BUCKET}/m.onnx"}))
+        with pytest.raises(AccessDenied, match="not followed"):
+            open_bucket(BUCKET, overwrite=True).upload(outgoing(tmp_path / "m.onnx", "redirected/m.onnx"))
+        assert other.seen == []
 
 
 def test_the_region_of_a_bucket_that_is_elsewhere_is_told(bench: Bench) -> None:

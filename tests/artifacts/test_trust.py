@@ -3,6 +3,8 @@
 import json
 import os
 import stat
+import subprocess
+import tempfile
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +19,7 @@ from tests.artifacts.conftest import Bench
 
 FOLDER, FILE, LINK = stat.S_IFDIR, stat.S_IFREG, stat.S_IFLNK
 ME, OTHER, ROOT = 1000, 1001, 0
+NOBODY = 65534
 Spoil = Callable[[Path], None]
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file to another user")
@@ -32,7 +35,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a 
         (Owned(FOLDER | 0o777, ROOT), True, True, None),
         (Owned(FOLDER | 0o2777, ROOT), True, True, None),
         (Owned(FOLDER | 0o2775, ROOT), True, True, None),
-        (Owned(FOLDER | 0o777, ROOT), True, False, "its mode is 0777, run chmod go-w on it"),
+        (Owned(FOLDER | 0o777, ROOT), True, False, "its mode is 0777, run chmod -R go-w on it"),
         (Owned(FOLDER | 0o775, ME), True, False, "its mode is 0775"),
         (Owned(FOLDER | 0o1777, ME), True, False, "its mode is 1777"),
         (Owned(FOLDER | 0o777, ME), False, True, "its mode is 0777"),
@@ -71,7 +74,7 @@ def shared(path: Path) -> None:
 
 
 def foreign(path: Path) -> None:
-    os.chown(path, 65534, 65534)
+    os.chown(path, NOBODY, NOBODY)
 
 
 def linked(path: Path) -> None:
@@ -163,3 +166,45 @@ def test_a_tree_is_planted_into_folders_of_its_own(tmp_path: Path) -> None:
         assert not folder.is_symlink()
         assert (tree / "sub" / "deep" / "w.bin").samefile(blob)
     assert not list(outside.iterdir())
+
+
+@needs_root
+@pytest.mark.parametrize(
+    "options", ["mode=0777", "mode=2777,gid=65534", "mode=2775,gid=65534"], ids=["plain", "s", "fs"]
+)
+def test_an_empty_dir_of_kubernetes_is_taken_by_a_user_that_does_not_own_it(options: str) -> None:
+    """The kubelet makes it root's, writable for all; with an fsGroup it gets that group, and setgid."""
+    with tempfile.TemporaryDirectory() as place:
+        volume = Path(place) / "volume"
+        volume.mkdir()
+        Path(place).chmod(0o755)
+        mounted = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size=1m,{options}", "tmpfs", volume], capture_output=True, check=False
+        )
+        if mounted.returncode != 0:
+            pytest.skip(f"nobody may mount here: {mounted.stderr.decode().strip()}")
+        try:
+            assert as_nobody(lambda: Cache(volume).prepare()) == 0
+            assert {path.stat().st_uid for path in volume.iterdir()} == {NOBODY}
+            assert {path.stat().st_mode & 0o777 for path in volume.iterdir()} == {0o700}
+            assert as_nobody(lambda: Cache(volume).prepare()) == 0
+            with pytest.raises(BadSetting, match=f"it belongs to uid {NOBODY}"):
+                Cache(volume).prepare()
+        finally:
+            subprocess.run(["umount", "--lazy", volume], check=True)
+
+
+def as_nobody(work: Callable[[], None]) -> int:
+    """Do the work as another user, in a process of its own; 0: it went well."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+            work()
+            code = 0
+        finally:
+            os._exit(code)
+    return os.waitpid(child, 0)[1]
