@@ -10,6 +10,7 @@ is made by us with modes of our own.
 
 import errno
 import os
+import re
 import stat
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,8 @@ from typing import NamedTuple
 from runtime.errors import BadSetting
 
 SHARED = stat.S_IWGRP | stat.S_IWOTH
+MOUNTS = Path("/proc/self/mountinfo")
+OCTAL = re.compile(rb"\\([0-7]{3})")
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
 ABSENT = frozenset({errno.ENOENT, errno.ELOOP, errno.EACCES, errno.ENXIO})  # a link, another's file, a socket
 # No link is followed, and a FIFO in the place of a file does not block.
@@ -57,10 +60,24 @@ def folder_fault(folder: Owned, *, uid: int, outermost: bool, mounted: bool) -> 
 
 def check_folder(path: Path, *, outermost: bool = False) -> None:
     """Raise `BadSetting` where the folder is not trusted."""
-    mounted = outermost and path.is_mount()
-    fault = folder_fault(facts(path.lstat()), uid=os.geteuid(), outermost=outermost, mounted=mounted)
+    folder = facts(path.lstat())
+    mounted = outermost and bool(folder.mode & SHARED) and is_mounted(path)
+    fault = folder_fault(folder, uid=os.geteuid(), outermost=outermost, mounted=mounted)
     if fault is not None:
         raise BadSetting("SCALEZERO_CACHE_DIR", value=str(path), allowed=fault)
+
+
+def is_mounted(path: Path) -> bool:
+    """Whether the path is the root of a mount, a bind mount of the same file system included, as a volume may be.
+
+    The fifth field of a line is the mount point, with blanks and backslashes in octal (proc_pid_mountinfo(5)).
+    """
+    try:
+        lines = MOUNTS.read_bytes().splitlines()
+    except OSError:
+        return path.is_mount()
+    points = {OCTAL.sub(lambda found: bytes([int(found[1], 8)]), line.split(b" ")[4]) for line in lines}
+    return os.fsencode(path.resolve()) in points
 
 
 def open_file(path: Path) -> int:

@@ -13,7 +13,7 @@ import pytest
 
 from runtime.artifacts.cache import FOLDERS, Cache, Ref
 from runtime.artifacts.fetch import check
-from runtime.artifacts.trust import Owned, folder_fault, is_trusted_file
+from runtime.artifacts.trust import Owned, folder_fault, is_mounted, is_trusted_file
 from runtime.errors import BadSetting
 from tests.artifacts.conftest import Bench
 
@@ -192,6 +192,25 @@ def test_an_empty_dir_of_kubernetes_is_taken_by_a_user_that_does_not_own_it(opti
                 Cache(volume).prepare()
         finally:
             subprocess.run(["umount", "--lazy", volume], check=True)
+
+
+@needs_root
+def test_a_volume_on_the_same_file_system_is_a_mount_too(tmp_path: Path) -> None:
+    """A container's root may lie on the node's own file system, as its volumes do."""
+    volume, place = tmp_path / "volume", tmp_path / "a place"
+    volume.mkdir()
+    place.mkdir()
+    volume.chmod(0o777)
+    assert not is_mounted(place)
+    if subprocess.run(["mount", "--bind", volume, place], capture_output=True, check=False).returncode != 0:
+        pytest.skip("nobody may mount here")
+    try:
+        assert is_mounted(place)
+        Cache(place).prepare()
+        with pytest.raises(BadSetting, match="its mode is 0777"):
+            Cache(volume).prepare()
+    finally:
+        subprocess.run(["umount", "--lazy", place], check=True)
 
 
 def as_nobody(work: Callable[[], None]) -> int:
