@@ -29,7 +29,9 @@ An error takes facts and builds its own sentence: what came, where, and what wou
      |    |-- CredentialsMissing           credentials_missing
      |    |-- StoreUnreachable             store_unreachable
      |    |-- StoreStalled                 store_stalled
+     |    |-- ArtifactTooLarge             artifact_too_large
      |    |-- DiskFull                     disk_full
+     |    |-- LoadFailed                   load_failed
      |    `-- InvalidModel                 invalid_model
      `-- BadSetting                        bad_setting            stops the start
 """
@@ -244,7 +246,8 @@ class ModelUnavailable(ScalezeroError):
     code = "model_unavailable"
 
     def __init__(self, uri: str, reason: str, **details: object) -> None:
-        super().__init__(f"{uri}: {reason}", uri=uri, reason=reason, **details)
+        place = _public(uri)
+        super().__init__(f"{place}: {reason}", uri=place, reason=reason, **details)
 
 
 class ArtifactMissing(ModelUnavailable):
@@ -296,10 +299,32 @@ class StoreStalled(ModelUnavailable):
     code = "store_stalled"
 
 
+class ArtifactTooLarge(ModelUnavailable):
+    """The store says that the artifact is larger than this server takes; sizes are in bytes."""
+
+    code = "artifact_too_large"
+    lasting = True
+
+    def __init__(self, uri: str, *, size: int, limit: int) -> None:
+        allowed = f"at most {limit}; SCALEZERO_MAX_ARTIFACT_BYTES may allow more"
+        super().__init__(uri, f"the model has {size} bytes or more; expected {allowed}", size=size, limit=limit)
+
+
 class DiskFull(ModelUnavailable):
     """The cache has no room for the artifact."""
 
     code = "disk_full"
+
+
+class LoadFailed(ModelUnavailable):
+    """A library failed in a way that nobody expected. Its text may hold secrets, so only the log has it."""
+
+    code = "load_failed"
+    lasting = True
+
+    def __init__(self, uri: str, error: BaseException) -> None:
+        kind = type(error).__name__
+        super().__init__(uri, f"loading it failed with {kind}; the log has the details", exception=kind)
 
 
 class InvalidModel(ModelUnavailable):
@@ -310,11 +335,21 @@ class InvalidModel(ModelUnavailable):
 
 
 class BadSetting(ScalezeroError):
-    """A setting or a manifest field has a value that is not allowed, or has none: `value` is None then."""
+    """A setting or a manifest field has a value that is not allowed, or has none: `value` is None then.
+
+    A `hidden` value is a secret or a place on this machine; neither the sentence nor the details show it.
+    """
 
     code = "bad_setting"
     lasting = True
 
-    def __init__(self, name: str, *, value: object, allowed: str) -> None:
-        came = f"{name}: not given; " if value is None else f"{name}={value!r}: "
-        super().__init__(f"{came}expected {allowed}", name=name, value=value, allowed=allowed)
+    def __init__(self, name: str, *, value: object, allowed: str, hidden: bool = False) -> None:
+        came = f"{name}: not given; " if value is None else f"{name}: " if hidden else f"{name}={value!r}: "
+        super().__init__(f"{came}expected {allowed}", name=name, value=None if hidden else value, allowed=allowed)
+
+
+def _public(uri: str) -> str:
+    """Name an artifact for callers: a file by its name alone, as its folder is a matter of this machine."""
+    if uri.startswith("/") or uri.lower().startswith("file:"):
+        return uri.rpartition("/")[2] or uri
+    return uri

@@ -12,15 +12,16 @@ import math
 from collections.abc import Callable
 from concurrent.futures import Future
 from enum import Enum
+from functools import partial
 from threading import Thread
 from time import perf_counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from runtime.artifacts.fetch import Artifact
 from runtime.batching.batcher import Batcher
 from runtime.batching.policy import Limits
 from runtime.batching.run import Run
-from runtime.errors import InvalidModel, ModelUnavailable, QueueFull, ScalezeroError
+from runtime.errors import InvalidModel, LoadFailed, ModelUnavailable, QueueFull, ScalezeroError
 from runtime.model.cpu import usable_cpus
 from runtime.predictor import ReadyModel
 from runtime.settings import WORD, Settings, is_word
@@ -29,6 +30,7 @@ from runtime.telemetry.measurements import ColdStart, ModelMeasurements, RunFact
 if TYPE_CHECKING:
     from runtime.model.session import Session
 
+T = TypeVar("T")
 _log = logging.getLogger("scalezero.model")
 _RETRY_AFTER = 1  # seconds, told to callers beyond those that may wait for a load
 _RETRY_FIRST, _RETRY_MOST = 1.0, 30.0  # seconds between attempts that nobody asked for
@@ -71,8 +73,8 @@ class Pull:
 
     def _run(self, fetch: Callable[[], Artifact]) -> None:
         try:
-            self.artifact.set_result(fetch())
-        except BaseException as error:  # noqa: BLE001 - it travels to whoever waits
+            self.artifact.set_result(_contained(fetch))
+        except Exception as error:  # noqa: BLE001 - it travels to whoever waits
             self.artifact.set_exception(error)
 
 
@@ -168,7 +170,8 @@ class ServedModel:
             self._failed(error)
             raise
         except Exception as error:
-            unexpected = ModelUnavailable(str(self.uri), f"{type(error).__name__}: {error}")
+            unexpected = _unexpected(str(self.uri), error)
+            _log.error("loading failed unexpectedly", extra={"model": self.name}, exc_info=error)
             self._failed(unexpected)
             raise unexpected from error
         finally:
@@ -180,7 +183,9 @@ class ServedModel:
 
     async def _open(self, artifact: Artifact, marks: _Marks) -> ReadyModel:
         threads = self._settings.threads or usable_cpus()
-        session, warm_ups = await asyncio.to_thread(_open_session, artifact, self.name, threads, marks)
+        session, warm_ups = await asyncio.to_thread(
+            _contained, partial(_open_session, artifact, self.name, threads, marks)
+        )
         settings, signature = self._settings, session.signature
         limits = Limits(
             batch_size=settings.batch_size,
@@ -241,6 +246,27 @@ class ServedModel:
         self.measurements.ran(RunFacts(run.rows, queued, run.batched, run.ran))
 
 
+class _OutOfLineError(Exception):
+    """Stands for a BaseException, such as a library's panic or `sys.exit`: it ends an attempt, not the event loop."""
+
+
+def _contained(work: Callable[[], T]) -> T:
+    """Do the work on this thread; whatever ends it is an Exception."""
+    try:
+        return work()
+    except Exception:
+        raise
+    except BaseException as error:
+        raise _OutOfLineError from error
+
+
+def _unexpected(uri: str, error: Exception) -> ModelUnavailable:
+    """Say what callers may know of an error that is none of ours: its text may hold paths and secrets."""
+    if isinstance(error, OSError):
+        return ModelUnavailable(uri, f"{type(error).__name__}: {error.strerror or 'no reason given'}")
+    return LoadFailed(uri, error.__cause__ if isinstance(error, _OutOfLineError) and error.__cause__ else error)
+
+
 def _seen(attempt: "asyncio.Task[ReadyModel]") -> None:
     """A failure is told by `error` and to those who wait, if any still do: asyncio need not warn of it."""
     if not attempt.cancelled():
@@ -251,7 +277,11 @@ def _open_session(artifact: Artifact, name: str, threads: int, marks: _Marks) ->
     """Open and warm up, on a thread of its own: the event loop goes on answering probes meanwhile."""
     from runtime.model.session import Session
 
-    session = Session(artifact.path, uri=artifact.uri, name=name, threads=threads)
+    try:
+        session = Session(artifact.path, uri=artifact.uri, name=name, threads=threads)
+    except InvalidModel as error:  # ONNX Runtime names the file with its folder, which callers need not know
+        reason = str(error.details["reason"]).replace(f"{artifact.path.parent}/", "")
+        raise InvalidModel(artifact.uri, reason) from error
     marks.opened = perf_counter()
     warm_ups = session.warm_up()
     marks.warm = perf_counter()

@@ -20,7 +20,11 @@ from runtime.settings import Settings
 
 def fetcher(uri: str, settings: Settings) -> Callable[[], Artifact]:
     """What pulls the model at that URI, as the settings say."""
-    policy = PullPolicy(stall_timeout=settings.stall_timeout, deadline=settings.load_timeout)
+    policy = PullPolicy(
+        stall_timeout=settings.stall_timeout,
+        deadline=settings.load_timeout,
+        max_bytes=settings.max_artifact_bytes,
+    )
     return partial(fetch, uri, cache_dir=settings.cache_dir, sha256=settings.model_sha256, policy=policy)
 
 

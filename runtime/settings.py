@@ -158,8 +158,14 @@ class Settings:
     cache_dir: Path = _setting(
         "SCALEZERO_CACHE_DIR",
         _PATH,
-        "verified artifacts are kept here, the newest of each URI; what it replaced goes when the next pull ends",
+        "verified artifacts are kept here, the newest of each URI; no other user may own or write it",
         default_factory=_default_cache,
+    )
+    max_artifact_bytes: int = _setting(
+        "SCALEZERO_MAX_ARTIFACT_BYTES",
+        _whole(1, 2**44),
+        "most bytes of a model from S3, its external data included",
+        default=64 * 2**30,
     )
     batch_size: int = _setting("SCALEZERO_BATCH_SIZE", _whole(1, 4096), "most rows of one run", default=32)
     max_wait: float = _setting(

@@ -89,6 +89,8 @@ TABLE: Final = {
     "model_unavailable": _UNAVAILABLE,
     "artifact_missing": _UNAVAILABLE,
     "artifact_changed": _UNAVAILABLE,
+    "artifact_too_large": _UNAVAILABLE,
+    "load_failed": _UNAVAILABLE,
     "digest_mismatch": _UNAVAILABLE,
     "access_denied": _UNAVAILABLE,
     "credentials_missing": _UNAVAILABLE,

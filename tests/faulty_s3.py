@@ -42,6 +42,7 @@ class Fault:
     status: int | None = None  # answer this instead of forwarding
     code: str = "InternalError"  # the S3 error code in the body of that answer
     body: str | None = None  # the whole body of that answer
+    headers: Mapping[str, str] = field(default_factory=dict)  # of that answer, besides its type and length
     reset_after: int | None = None  # bytes of the body, then a TCP reset
     close_after: int | None = None  # bytes of the body, then an orderly close
     stall_after: int | None = None  # bytes of the body, then silence for as long as the server lives; -1: no headers
@@ -170,7 +171,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._silence(0, 0)
             elif fault is not None and fault.status is not None:
                 status = fault.status
-                self._answer(fault.status, fault.body or ERROR.format(fault.code))
+                self._answer(fault.status, fault.body or ERROR.format(fault.code), fault.headers)
             else:
                 status = self._forward(fault or Fault(), sent)
         self._record(status, sent[0])
@@ -189,12 +190,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.state.active -= 1
             self.state.lock.notify_all()
 
-    def _answer(self, status: int, text: str) -> None:
+    def _answer(self, status: int, text: str, headers: Mapping[str, str]) -> None:
         self._body()
         body = text.encode()
         self.send_response(status)
         self.send_header("content-type", "application/xml")
         self.send_header("content-length", str(len(body)))
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(b"" if self.command == "HEAD" else body)
 

@@ -1,11 +1,22 @@
-"""YAML text in, documents out, each knowing the line of every field. The only importer of PyYAML."""
+"""YAML text in, documents out, each knowing the line of every field. The only importer of PyYAML.
+
+A file is bounded before it costs anything: its size, and its values, where those behind an alias count each time. So an
+alias bomb ends with the alias that goes too far.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import yaml
 
 from knative.resources.errors import BadManifest
+
+MOST_BYTES = 1 << 20  # of a file; a cluster keeps no object that is much larger
+MOST_VALUES = 100_000  # of a file: seconds to read
+MOST_DIGITS = 1000  # of a number or a time, which cost more than their length
+MOST_REASON = 300  # characters of what PyYAML says, which may quote the file
+COSTLY = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("float", "int", "timestamp"))
 
 FieldPath = tuple[str | int, ...]
 
@@ -30,23 +41,69 @@ class Document:
 
 
 def documents(text: str, *, file: str) -> list[Document]:
-    """Parse a file of YAML documents; empty ones are left out. Raises `BadManifest`."""
+    """Parse a file of YAML documents; empty ones are left out. Raises `BadManifest`, also beyond the limits above."""
+    if len(text) > MOST_BYTES:
+        raise too_large(file)
     try:
-        return [document for document in _parsed(yaml.SafeLoader(text), file) if document.data is not None]
+        return [document for document in _parsed(_Loader(text, file), file) if document.data is not None]
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         raise _not_yaml(file, line, error.problem or error) from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise _not_yaml(file, line, f"the character #x{error.character:04x}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # 2024-13-45, nested beyond reason
+    except RecursionError as error:
+        raise _not_yaml(file, None, "it is nested too deeply") from error
+    except (yaml.YAMLError, ValueError) as error:  # 2024-13-45
         raise _not_yaml(file, None, error) from error
 
 
-def _parsed(loader: yaml.SafeLoader, file: str) -> Iterator[Document]:
+def too_large(file: str) -> BadManifest:
+    """Build the error for a file of more bytes than are read."""
+    return BadManifest(file, None, "file", value=f"more than {MOST_BYTES} bytes", allowed=f"at most {MOST_BYTES} bytes")
+
+
+def _parsed(loader: "_Loader", file: str) -> Iterator[Document]:
     while loader.check_node() and (root := loader.get_node()) is not None:
         _refuse_repeated(root, file)
         yield Document(file=file, root=root, data=loader.construct_document(root))
+
+
+class _Loader(yaml.SafeLoader):
+    """Counts the values of a file while they are composed, before anything is made of them."""
+
+    def __init__(self, text: str, file: str) -> None:
+        super().__init__(text)
+        self._file = file
+        self._count = 0
+        self._sizes: dict[yaml.Node, int] = {}  # of finished nodes, with all that is in them
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node:
+        """Compose one value or alias. Raises `BadManifest` beyond the limits, and for a value that holds itself."""
+        line, is_alias = self._next_line(), self.check_event(yaml.AliasEvent)
+        before = self._count
+        self._count += 0 if is_alias else 1
+        node = cast("yaml.Node", super().compose_node(parent, index))
+        if not is_alias:
+            self._sizes[node] = self._count - before
+        elif node in self._sizes:
+            self._count += self._sizes[node]
+        else:
+            raise BadManifest(self._file, line, "document", value="an alias of what it stands in", allowed="no circle")
+        self._check(node, line)
+        return node
+
+    def _next_line(self) -> int:
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        return int(event.start_mark.line) + 1
+
+    def _check(self, node: yaml.Node, line: int) -> None:
+        if self._count > MOST_VALUES:
+            value = f"more than {MOST_VALUES} values, counting those behind an alias each time"
+            raise BadManifest(self._file, line, "document", value=value, allowed=f"at most {MOST_VALUES}")
+        if node.tag in COSTLY and len(node.value) > MOST_DIGITS:
+            value, allowed = f"a number of {len(node.value)} characters", f"at most {MOST_DIGITS}"
+            raise BadManifest(self._file, line, "document", value=value, allowed=allowed)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -93,7 +150,9 @@ def _refuse_repeated(root: yaml.Node, file: str) -> None:
 
 
 def _not_yaml(file: str, line: int | None, reason: object) -> BadManifest:
-    return BadManifest(file, line, "document", value=f"no YAML ({reason})", allowed="YAML")
+    said = str(reason)
+    text = said if len(said) <= MOST_REASON else f"{said[:MOST_REASON]}..."
+    return BadManifest(file, line, "document", value=f"no YAML ({text})", allowed="YAML")
 
 
 def _line(node: yaml.Node) -> int:

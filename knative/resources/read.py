@@ -4,6 +4,8 @@ Each document is parsed (documents.py), converted to the kind it names, and then
 fault stops the reading with its file, line and field.
 """
 
+import os
+import stat
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +15,7 @@ import msgspec
 from knative.resources.ab_service import ABService
 from knative.resources.api_definition import APIDefinition
 from knative.resources.deployment import ForeignDeployment
-from knative.resources.documents import Document, FieldPath, documents, text_of
+from knative.resources.documents import MOST_BYTES, Document, FieldPath, documents, text_of, too_large
 from knative.resources.errors import BadManifest, told
 from knative.resources.expectations import nearest_of
 from knative.resources.faults import bad_field, fault
@@ -97,12 +99,20 @@ def files_of(path: Path) -> list[Path]:
 
 
 def content(file: Path) -> str:
-    """Read a file's text. Raises `BadManifest`."""
+    """Read a file's text. Raises `BadManifest` where it is none, or larger than a manifest may be."""
     try:
-        return file.read_text("utf-8")
+        # A pipe that nobody writes to does not block the opening.
+        with open(os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as opened:  # noqa: PTH123 - a descriptor
+            if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+                raise BadManifest(str(file), None, "file", value="a folder, pipe or device", allowed="a regular file")
+            raw = opened.read(MOST_BYTES + 1)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise BadManifest(str(file), None, "file", value=reason, allowed="a manifest that can be read") from error
+    if len(raw) > MOST_BYTES:
+        raise too_large(str(file))
+    try:
+        return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise BadManifest(str(file), None, "file", value=f"no UTF-8 ({error.reason})", allowed="UTF-8 text") from error
 

@@ -2,18 +2,18 @@
 
 Credentials, first match, in the order of the AWS SDKs:
 
-    AWS_SKIP_SIGNATURE=true                      anonymous, by wish
-    AWS_ACCESS_KEY_ID + AWS_SECRET_ACCESS_KEY    ENVIRONMENT: the fast client signs with them (and AWS_SESSION_TOKEN)
-    AWS_WEB_IDENTITY_TOKEN_FILE + AWS_ROLE_ARN   ENVIRONMENT: the fast client asks the STS of AWS; one of your own,
-                                                 as it may be plain HTTP, is BOTO3's to ask
-    AWS_CONTAINER_CREDENTIALS_*                  ENVIRONMENT: the fast client asks the agent
+    AWS_SKIP_SIGNATURE=true                      ANONYMOUS, as asked
+    AWS_ACCESS_KEY_ID + AWS_SECRET_ACCESS_KEY    KEYS (and AWS_SESSION_TOKEN)
+    AWS_WEB_IDENTITY_TOKEN_FILE + AWS_ROLE_ARN   WEB_IDENTITY: STS gives keys for the token
+    AWS_CONTAINER_CREDENTIALS_*                  AGENT: the node's agent gives keys
     AWS_PROFILE, a shared file, or AWS itself    BOTO3: profiles, SSO, processes, roles; nothing found: anonymous
-    none of these, at an endpoint of your own    anonymous: no instance role means anything there
+    none of these, at an endpoint of your own    ANONYMOUS: no instance role means anything there
 
 Anonymous reads a public bucket; where that is refused, the error says that no credentials were found.
 """
 
 import enum
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +21,30 @@ from urllib.parse import urlsplit
 
 from runtime.errors import BadSetting
 
+DEFAULT_REGION = "us-east-1"  # as the AWS SDKs have it
+SECRETS = (  # never shown, not even where they are wrong
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+)
+WORDS = ("AWS_PROFILE", "AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME", "AWS_SKIP_SIGNATURE")
+REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
+FILES = (
+    "AWS_CA_BUNDLE",
+    "AWS_CONFIG_FILE",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+)
+ADDRESSES = (
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_ENDPOINT_URL_STS",
+)
+_REGION = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z._-]{0,61}[0-9A-Za-z])?")  # goes into a host name
+_RELATIVE = re.compile(r"/[!-~]*")
 TRUE = frozenset({"1", "true", "yes", "on"})
 SCHEMES = frozenset({"http", "https"})
 CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
@@ -30,7 +54,9 @@ class Credentials(enum.Enum):
     """Who finds the credentials."""
 
     ANONYMOUS = "anonymous"
-    ENVIRONMENT = "environment"
+    KEYS = "keys"
+    WEB_IDENTITY = "web identity"
+    AGENT = "agent"
     BOTO3 = "boto3"
 
 
@@ -43,14 +69,23 @@ class S3Access(NamedTuple):
     ca_bundle: Path | None = None  # PEM file
 
     @property
-    def plain_http(self) -> bool:
-        """Whether the endpoint itself asks for HTTP without TLS."""
-        return self.endpoint is not None and self.endpoint.startswith("http://")
+    def region_or_default(self) -> str:
+        """The region that requests are signed for."""
+        return self.region or DEFAULT_REGION
+
+    @property
+    def aws_domain(self) -> str:
+        """The end of the host names of AWS services in the region."""
+        return f"{self.region_or_default}.amazonaws.com{'.cn' if self.region_or_default.startswith('cn-') else ''}"
 
 
 def s3_access(environ: Mapping[str, str], *, home: Path) -> S3Access:
-    """Decide from the environment; `home` is where the folder `.aws` would be. Raises `BadSetting`."""
-    endpoint = _endpoint(environ)
+    """Decide from the environment; `home` is where the folder `.aws` would be.
+
+    Raises `BadSetting` where a variable cannot work, such as a key with a line break at its end.
+    """
+    _check(environ)
+    endpoint = endpoint_of(environ, "S3")
     bundle = environ.get("AWS_CA_BUNDLE")
     return S3Access(
         endpoint=endpoint,
@@ -58,6 +93,12 @@ def s3_access(environ: Mapping[str, str], *, home: Path) -> S3Access:
         credentials=_credentials(environ, endpoint=endpoint, home=home),
         ca_bundle=Path(bundle) if bundle else None,
     )
+
+
+def endpoint_of(environ: Mapping[str, str], service: str) -> str | None:
+    """Return the address of a service of your own, without a slash at its end; None: the one of AWS."""
+    value = environ.get(f"AWS_ENDPOINT_URL_{service}") or environ.get("AWS_ENDPOINT_URL")
+    return value.rstrip("/") if value else None
 
 
 def certificates(access: S3Access) -> bytes | None:
@@ -74,19 +115,44 @@ def certificates(access: S3Access) -> bytes | None:
     return content
 
 
-def _endpoint(environ: Mapping[str, str]) -> str | None:
-    for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
-        if value := environ.get(name):
-            if not _is_web_address(value):
-                raise BadSetting(name, value=value, allowed="http://HOST[:PORT] or https://HOST[:PORT]")
-            return value.rstrip("/")
-    return None
+def _check(environ: Mapping[str, str]) -> None:
+    """Refuse what cannot be a header, a host name or a path, before a client or a server has to."""
+    for name in (*SECRETS, *WORDS):
+        value = environ.get(name, "")
+        if not (value.isascii() and _is_clean(value)):
+            allowed = "printable ASCII, with no blank or line break at its ends"
+            raise BadSetting(name, value=value, allowed=allowed, hidden=name in SECRETS)
+    for name in FILES:
+        if not _is_clean(value := environ.get(name, "")):
+            raise BadSetting(name, value=value, allowed="a path, with no blank or line break at its ends")
+    for name in REGIONS:
+        if not _REGION.fullmatch(value := environ.get(name) or DEFAULT_REGION):
+            raise BadSetting(name, value=value, allowed="the name of a region, such as eu-west-1")
+    for name in ADDRESSES:
+        if address := environ.get(name):
+            _check_address(name, address)
+    relative = environ.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
+    if relative and not _RELATIVE.fullmatch(relative):
+        raise BadSetting("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", value=relative, allowed="a path that begins with /")
 
 
-def _is_web_address(text: str) -> bool:
+def _is_clean(text: str) -> bool:
+    return text.isprintable() and text == text.strip()
+
+
+def _check_address(name: str, value: str) -> None:
+    if "@" in value:
+        allowed = "an address without user and password; keys belong into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        raise BadSetting(name, value=value, allowed=allowed, hidden=True)
+    if not _is_web_address(value, query=name == "AWS_CONTAINER_CREDENTIALS_FULL_URI"):
+        raise BadSetting(name, value=value, allowed="http://HOST[:PORT] or https://HOST[:PORT]")
+
+
+def _is_web_address(text: str, *, query: bool) -> bool:
     try:
         url = urlsplit(text)
-        return url.scheme in SCHEMES and bool(url.hostname) and url.port != 0 and text.isprintable() and " " not in text
+        whole = url.scheme in SCHEMES and bool(url.hostname) and url.port != 0 and (query or not url.query)
+        return whole and not url.fragment and text.isascii() and text.isprintable() and " " not in text
     except ValueError:  # a port that is no number, brackets that do not close
         return False
 
@@ -95,23 +161,15 @@ def _credentials(environ: Mapping[str, str], *, endpoint: str | None, home: Path
     def all_set(*names: str) -> bool:
         return all(environ.get(name) for name in names)
 
-    web_identity = all_set("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN")
-    own_sts = all_set("AWS_ENDPOINT_URL_STS") or all_set("AWS_ENDPOINT_URL")  # the latter means every service
     if environ.get("AWS_SKIP_SIGNATURE", "").lower() in TRUE:
         return Credentials.ANONYMOUS
-    if (
-        all_set("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-        or (web_identity and not own_sts)
-        or all_set("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
-        or all_set("AWS_CONTAINER_CREDENTIALS_FULL_URI")
-    ):
-        return Credentials.ENVIRONMENT
-    if (
-        endpoint is None
-        or web_identity
-        or all_set("AWS_PROFILE")
-        or any(path.is_file() for path in _shared_files(environ, home))
-    ):
+    if all_set("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        return Credentials.KEYS
+    if all_set("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN"):
+        return Credentials.WEB_IDENTITY
+    if all_set("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") or all_set("AWS_CONTAINER_CREDENTIALS_FULL_URI"):
+        return Credentials.AGENT
+    if endpoint is None or all_set("AWS_PROFILE") or any(path.is_file() for path in _shared_files(environ, home)):
         return Credentials.BOTO3
     return Credentials.ANONYMOUS
 

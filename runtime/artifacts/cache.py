@@ -14,6 +14,8 @@ not keep a blob whose URI has gone on to another; it is then pulled again, and t
 
 An entry appears by a rename, whole, and is hashed again before each use. That is why nothing is synced to disk: what
 a power cut tore fails its hash and is pulled again, and the cold start never waits for a disk.
+
+Files and folders that another user owns or may write are not used: `trust` says which.
 """
 
 import contextlib
@@ -30,11 +32,13 @@ from typing import NamedTuple
 from runtime.artifacts import holds
 from runtime.artifacts.download import read_back
 from runtime.artifacts.policy import Part
+from runtime.artifacts.trust import FILE_MODE, FOLDER_MODE, check_folder, open_file, open_lock
 from runtime.errors import BadSetting, DiskFull
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR})
 FOLDERS = ("blobs", "trees", "refs", "partial", "locks")
+MOST_NOTE = 1 << 20  # bytes of a note that are read
 FIRST_LOOK, LAST_LOOK = 0.002, 0.05  # seconds between two looks at a lock that another holds
 
 
@@ -73,12 +77,18 @@ class Cache(NamedTuple):
     root: Path
 
     def prepare(self) -> None:
-        """Make the folders. Raises `BadSetting` where they cannot be made, and `DiskFull`."""
+        """Make the folders. Raises `BadSetting` where they cannot be made or trusted, and OSError on a full disk."""
         try:
-            with self.faults(str(self.root)):
-                for name in FOLDERS:
-                    (self.root / name).mkdir(parents=True, exist_ok=True)
+            self.root.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            check_folder(self.root, outermost=True)
+            for name in FOLDERS:
+                folder = self.root / name
+                with contextlib.suppress(FileExistsError):
+                    folder.mkdir(mode=FOLDER_MODE)
+                check_folder(folder)
         except OSError as error:  # a file is there, the name is too long, /proc makes nothing: no such folder can be
+            if error.errno in NO_ROOM:
+                raise
             raise self._unusable(error) from error
 
     def blob(self, digest: str, suffix: str) -> Path:
@@ -104,15 +114,18 @@ class Cache(NamedTuple):
     def recall(self, place: str) -> Ref | None:
         """Return what is remembered of a place; a torn or foreign note is as good as none."""
         try:
-            return Ref(**json.loads((self.root / "refs" / f"{place}.json").read_bytes()))
-        except (OSError, ValueError, TypeError):
+            with open(open_file(self.root / "refs" / f"{place}.json"), "rb") as note:  # noqa: PTH123 - a descriptor
+                return Ref(**json.loads(note.read(MOST_NOTE)))
+        except (OSError, ValueError, TypeError, RecursionError):
             return None
 
     def remember(self, place: str, ref: Ref) -> None:
         """Note what the place was. Call it with the place's lock held."""
-        note = self.root / "partial" / f"{place}.json"
-        note.write_text(json.dumps(ref._asdict() | {"metadata": dict(ref.metadata)}))
-        note.replace(self.root / "refs" / f"{place}.json")
+        text = json.dumps(ref._asdict() | {"metadata": dict(ref.metadata)})
+        with self.partial(f"{place}.json") as note:
+            note.touch(FILE_MODE, exist_ok=False)
+            note.write_text(text)
+            note.replace(self.root / "refs" / f"{place}.json")
 
     @contextlib.contextmanager
     def partial(self, place: str) -> Iterator[Path]:
@@ -140,25 +153,46 @@ class Cache(NamedTuple):
         tree = self.root / "trees" / sha256(listing.encode()).hexdigest()
         with self.lock(tree.name, timeout=timeout):
             for name, blob in files.items():
+                self._make_folders(tree, (tree / name).parent)
                 if not _is_link(tree / name, blob):
-                    (tree / name).parent.mkdir(parents=True, exist_ok=True)
                     with self.partial(tree.name) as seedling:
                         os.link(blob, seedling)
                         seedling.replace(tree / name)
         return tree
 
+    def _make_folders(self, tree: Path, folder: Path) -> None:
+        """Make the folder and those above it up to the tree; what lies there and is not trusted is removed."""
+        for each in reversed([folder, *folder.parents][: len(folder.parts) - len(tree.parts) + 1]):
+            try:
+                each.mkdir(mode=FOLDER_MODE)
+            except FileExistsError:
+                try:
+                    check_folder(each)
+                except BadSetting:
+                    _remove(each)
+                    each.mkdir(mode=FOLDER_MODE)
+
     @contextlib.contextmanager
     def lock(self, place: str, *, timeout: float) -> Iterator[None]:
-        """Hold the place alone, across threads and processes. Raises TimeoutError after `timeout` seconds.
+        """Hold the place alone, across threads and processes.
+
+        Raises TimeoutError after `timeout` seconds, and `BadSetting` where the lock is not trusted.
 
         `flock` of the kernel, not a lock library: one costs 11 ms of a cold start to import, this is the whole of it.
         """
-        file = os.open(self.root / "locks" / place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        file = open_lock(self.root / "locks" / place)
         try:
             _acquire(file, until=time.monotonic() + timeout)
             yield
         finally:
             os.close(file)
+
+    def refuse_beyond(self, size: int, uri: str) -> None:
+        """Raise `DiskFull` where the file system has no room for that many bytes, as far as it knows."""
+        state = os.statvfs(self.root)
+        free = state.f_bavail * state.f_frsize
+        if size > free:
+            raise DiskFull(uri, f"the cache has no room: {size} bytes are needed, {free} are free", needed=size)
 
     def sweep(self, *, keep: str) -> None:
         """Remove what nobody needs any more: what pulls left that died, and what was replaced.
@@ -169,7 +203,7 @@ class Cache(NamedTuple):
             place = path.name.partition(".")[0]
             if place == keep:
                 continue
-            with contextlib.suppress(OSError), self.lock(place, timeout=0):
+            with contextlib.suppress(OSError, BadSetting), self.lock(place, timeout=0):
                 _remove(path)
         self._evict()
 
@@ -184,7 +218,7 @@ class Cache(NamedTuple):
                     holds.discard(blob)
         for tree in (self.root / "trees").iterdir():
             # Who holds the lock may be about to link; whoever was given the folder holds its files.
-            with contextlib.suppress(OSError), self.lock(tree.name, timeout=0):
+            with contextlib.suppress(OSError, BadSetting), self.lock(tree.name, timeout=0):
                 files = [path for path in tree.rglob("*") if path.is_file()]
                 if _is_dead(files) and not any(holds.is_held(path) for path in files):
                     _remove(tree)
@@ -196,7 +230,7 @@ class Cache(NamedTuple):
             yield
         except OSError as error:
             if error.errno in NO_ROOM:
-                raise DiskFull(uri, f"no room in {self.root}: {error.strerror}", cache_dir=str(self.root)) from error
+                raise DiskFull(uri, f"the cache has no room: {error.strerror}") from error
             if error.errno in FORBIDDEN:
                 raise self._unusable(error) from error
             raise
@@ -221,7 +255,7 @@ def _acquire(file: int, *, until: float, sleep: Callable[[float], None] = time.s
 def _is_link(path: Path, blob: Path) -> bool:
     """Whether the name is still a link to its (just verified) blob."""
     try:
-        return path.samefile(blob)
+        return os.path.samestat(path.lstat(), blob.lstat())
     except OSError:
         return False
 
@@ -233,7 +267,7 @@ def _is_dead(files: Sequence[Path]) -> bool:
 
 def _remove(path: Path) -> None:
     """Remove a file or a folder, or as much of it as can be."""
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         import shutil  # trees are rare, and its import would be paid by every cold start
 
         shutil.rmtree(path, ignore_errors=True)

@@ -104,7 +104,7 @@ def check_local(model: Path, locations: frozenset[str], *, uri: str) -> None:
     for location in sorted(locations):
         target = (folder / location).resolve()
         if not target.is_relative_to(folder):
-            reason = f"its external data {location!r} is a link to {target}; expected a file inside {folder}"
+            reason = f"its external data {location!r} is a link out of the model's folder; expected a file inside it"
             raise InvalidModel(uri, reason, location=location)
         if not target.is_file():
             raise ArtifactMissing(uri, f"its external data {location!r} is not beside it", location=location)

@@ -1,12 +1,16 @@
-"""From what an S3 answered to the error that a caller is told. Pure: the fast client hands its errors over as text.
+"""From what an S3 answered to the error that a caller gets. Pure.
 
-Its message holds the request, the HTTP status and the XML of S3's own error, or else the kind of the broken connection.
+The body of an error is XML with a code and a message, of which no more than the beginning is read.
 Codes: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+Redirects: https://docs.aws.amazon.com/AmazonS3/latest/userguide/Redirects.html
 """
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
+from runtime.artifacts.http1 import Head
 from runtime.errors import (
     AccessDenied,
     ArtifactChanged,
@@ -31,14 +35,16 @@ BAD_CREDENTIALS = frozenset(
     }
 )
 WRONG_REGION = frozenset({"AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"})
+MOST_ERROR_BYTES = 8 * 1024  # of an error's body: S3's own are far shorter
+ERROR_SECONDS = 2.0  # for all of it
+MOST_CHARACTERS = 200  # of what a store says that is passed on
+REDIRECTS = range(300, 400)
 NOT_FOUND = {
     "NoSuchBucket": "there is no such bucket",
     "NoSuchVersion": "there is no such version of the object",
 }
 Judgement = tuple[type[ModelUnavailable], str]  # the error and its reason
 BY_STATUS: dict[int, Judgement] = {
-    301: (AccessDenied, "the bucket is in another region than AWS_REGION says"),
-    307: (AccessDenied, "the bucket is in another region than AWS_REGION says"),
     404: (ArtifactMissing, "there is no such object"),
     412: (ArtifactChanged, "the object was replaced while it was being read"),
     416: (InvalidModel, "the object is empty"),
@@ -48,21 +54,21 @@ ANONYMOUS = (
     "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a web identity"
 )
 
-_STATUS = re.compile(r"status code: (\d{3})")
-_CODE = re.compile(r"<Code>([^<]+)</Code>")
-_MESSAGE = re.compile(r"<Message>([^<]+)</Message>")
-_REQUEST = re.compile(r"Error performing ([A-Z]+) (\S+)")
-_CERTIFICATE = re.compile(r"InvalidCertificate\(\s*(\w+)")
-_CAUSE = re.compile(r'(?:message|error): "?([^"{(,\n]+)"?,')
-_DETAIL = "\n\nDebug source"
+_CODE = re.compile(r"<Code>([^<]{1,200})</Code>")
+_MESSAGE = re.compile(r"<Message>([^<]{1,4000})</Message>")
+_REGION = re.compile(r"<Region>([0-9a-z-]{1,63})</Region>")
+_ENDPOINT = re.compile(r"<Endpoint>([^<]{1,300})</Endpoint>")
+_AWS_HOST = re.compile(r"(?:^|\.)s3[.-]([a-z]{2}(?:-[a-z]+)+-[0-9]+)\.amazonaws\.com")
 
 
 class Answer(NamedTuple):
-    """The facts of a failed request, as far as the client told them."""
+    """The facts of a failed request, as far as they are known."""
 
     status: int | None = None
     code: str = ""
     message: str = ""
+    region: str | None = None  # where the bucket is, by what the store says
+    elsewhere: str | None = None  # the host that it redirects to
     timed_out: bool = False
     about_credentials: bool = False  # it was not S3 that was asked but who hands out the credentials
 
@@ -76,40 +82,72 @@ class Answer(NamedTuple):
         )
 
 
-def read_answer(text: str) -> Answer:
-    """Find the facts in the fast client's message."""
-    head, _, detail = text.partition(_DETAIL)
-    if "BareRedirect" in detail:  # the client keeps the status of a redirect that leads nowhere to itself
-        return Answer(status=301, code="PermanentRedirect")
-    status, code, message = (pattern.search(head) for pattern in (_STATUS, _CODE, _MESSAGE))
-    request = _REQUEST.search(head)
+def read_answer(head: Head, body: bytes, *, secrets: Iterable[str | None] = ()) -> Answer:
+    """Find the facts in an error's head and in the beginning of its body, without the secrets that it may echo."""
+    text = body.decode("utf-8", "replace")
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "...")
+    code, message, endpoint, region = (each.search(text) for each in (_CODE, _MESSAGE, _ENDPOINT, _REGION))
+    elsewhere = _host(head.headers.get("location", "")) or (_host(f"//{endpoint[1]}") if endpoint else None)
     return Answer(
-        status=int(status[1]) if status else None,
-        code=code[1] if code else "",
-        message=message[1] if message else _cause(head, detail) if not status else "",
-        timed_out=not status and ("kind: Timeout" in detail or "TimedOut" in detail) and "Connect," not in detail,
-        # A pull itself only ever asks GET of S3; tokens come from files, or are fetched with POST and PUT.
-        about_credentials=request[1] != "GET" if request else "token file" in head,
+        status=head.status,
+        code=_shown(code[1]) if code else "",
+        message=_shown(message[1]) if message else "",
+        region=head.headers.get("x-amz-bucket-region") or (region[1] if region else _region_of(elsewhere)),
+        elsewhere=elsewhere,
     )
 
 
-def translate(uri: str, answer: Answer, *, anonymous: bool = False) -> ModelUnavailable:
-    """Choose the error for a failed request about the object at `uri`; the code says more than the status."""
-    error, reason = _by_code(answer) or _by_status(answer, anonymous=anonymous)
+def translate(uri: str, answer: Answer, *, anonymous: bool = False, region: str | None = None) -> ModelUnavailable:
+    """Choose the error for a failed request about the object at `uri`; the code says more than the status.
+
+    `region` is the one that the request was signed for.
+    """
+    error, reason = _by_code(answer, region) or _by_status(answer, anonymous=anonymous)
     return error(uri, reason)
 
 
-def _by_code(answer: Answer) -> Judgement | None:
+def _by_code(answer: Answer, region: str | None) -> Judgement | None:
     said = f"the store answered {answer.summary}"
     if answer.about_credentials:
         return CredentialsMissing, f"no credentials could be had: {answer.summary}"
     if answer.code in BAD_CREDENTIALS:
         return CredentialsMissing, f"the credentials do not work: {said}"
-    if answer.code in WRONG_REGION:
-        return AccessDenied, f"the bucket is in another region than AWS_REGION says: {said}"
+    if answer.code in WRONG_REGION or answer.status in REDIRECTS:
+        return AccessDenied, f"{_where(answer, region)}: {said}"
     if answer.code in NOT_FOUND:
         return ArtifactMissing, NOT_FOUND[answer.code]
     return (StoreStalled, said) if answer.code == "RequestTimeout" else None
+
+
+def _where(answer: Answer, region: str | None) -> str:
+    """Say where the bucket is instead, and what to set. No redirect is followed: it would get the session token."""
+    if answer.region is not None and answer.region != region:
+        asked = f", not in {region}" if region else ""
+        return f"the bucket is in the region {_shown(answer.region)}{asked}; set AWS_REGION={_shown(answer.region)}"
+    if answer.code in WRONG_REGION:
+        return "the bucket is in another region than AWS_REGION says"
+    host = f" to {answer.elsewhere}" if answer.elsewhere else ""
+    return f"the store redirects{host}, which is not followed; set AWS_ENDPOINT_URL to the store's own address"
+
+
+def _host(url: str) -> str | None:
+    try:
+        return _shown(urlsplit(url).hostname or "") or None
+    except ValueError:
+        return None
+
+
+def _region_of(host: str | None) -> str | None:
+    match = _AWS_HOST.search(host or "")
+    return match[1] if match else None
+
+
+def _shown(text: str) -> str:
+    """Make what a store says fit for an error: printable, and cut."""
+    line = "".join(letter if letter.isprintable() else " " for letter in text[:MOST_CHARACTERS])
+    return line if len(text) <= MOST_CHARACTERS else f"{line}..."
 
 
 def _by_status(answer: Answer, *, anonymous: bool) -> Judgement:
@@ -133,13 +171,3 @@ def _refused(answer: Answer, said: str, *, anonymous: bool) -> Judgement:
     # S3 does not tell who may not list whether there is an object at all.
     hint = "; without the right to list, a missing object looks like this too" if answer.code == "AccessDenied" else ""
     return AccessDenied, said + hint
-
-
-def _cause(head: str, detail: str) -> str:
-    """Say why a connection broke: the innermost cause that the client names, after what it was doing."""
-    first_line = head.splitlines()[0] if head else "no reason given"
-    doing = first_line.rpartition(" - ")[2].removeprefix("Generic S3 error: ")
-    if certificate := _CERTIFICATE.search(detail):
-        return f"its certificate is not trusted ({certificate[1]}); AWS_CA_BUNDLE may name a file with the right ones"
-    causes = _CAUSE.findall(detail)
-    return f"{doing} ({causes[-1]})" if causes else doing

@@ -8,9 +8,10 @@ fetch -> a file of this machine: served where it lies, hashed where a digest is 
 """
 
 import contextlib
+import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import NamedTuple
@@ -24,6 +25,8 @@ from runtime.artifacts.store import Store
 from runtime.artifacts.uris import S3Place, parse_uri, suffix_of
 from runtime.errors import ArtifactMissing, BadSetting, DigestMismatch, DiskFull, InvalidModel, StoreStalled
 
+_log = logging.getLogger("scalezero.artifacts")
+PLACES = frozenset({"AWS_CA_BUNDLE", "SCALEZERO_CACHE_DIR"})  # settings that hold a path
 HEX = frozenset("0123456789abcdef")
 HEX_DIGITS = 64  # of a SHA-256
 
@@ -57,7 +60,7 @@ def fetch(
 
     Raises `BadSetting` for a URI, digest, folder or environment that cannot work, and the `ModelUnavailable` errors:
     ArtifactMissing, AccessDenied, CredentialsMissing, StoreUnreachable, StoreStalled, ArtifactChanged, DigestMismatch,
-    DiskFull and InvalidModel.
+    ArtifactTooLarge, DiskFull and InvalidModel.
     """
     began = time.perf_counter()
     place = parse_uri(uri)
@@ -66,8 +69,8 @@ def fetch(
         artifact = _local(uri, place, expected)
     else:
         cache = Cache(cache_dir.absolute())
-        cache.prepare()
-        with cache.faults(uri):
+        with _places_hidden(), cache.faults(uri):
+            cache.prepare()
             artifact = _from_s3(uri, place, expected, objects=_objects(place, cache, policy))
     return artifact._replace(pull_seconds=time.perf_counter() - began - artifact.verify_seconds)
 
@@ -83,8 +86,22 @@ def check(uri: str, *, cache_dir: Path, sha256: str | None = None) -> None:
     if isinstance(place, Path):
         return
     certificates(_access())
-    with contextlib.suppress(DiskFull):
-        Cache(cache_dir.absolute()).prepare()
+    cache = Cache(cache_dir.absolute())
+    with contextlib.suppress(DiskFull), cache.faults(uri):
+        cache.prepare()
+
+
+@contextlib.contextmanager
+def _places_hidden() -> Iterator[None]:
+    """Keep the paths of this machine out of an error that callers get; the log has them."""
+    try:
+        yield
+    except BadSetting as error:
+        name, value, allowed = (error.details.get(key) for key in ("name", "value", "allowed"))
+        if name not in PLACES:
+            raise
+        _log.error("setting not usable", extra={"setting": name, "value": value, "expected": allowed})
+        raise BadSetting(str(name), value=value, allowed=str(allowed), hidden=True) from error
 
 
 def _digest(sha256: str | None) -> str | None:
@@ -151,9 +168,13 @@ def _connect(place: S3Place, access: S3Access, policy: PullPolicy) -> Store:
 
 
 def _from_s3(uri: str, place: S3Place, expected: str | None, *, objects: CachedObjects) -> Artifact:
-    blob = objects.get(Wanted(uri=uri, suffix=suffix_of(place), sha256=expected))
-    locations = model_locations(blob.path, uri=uri)
-    beside = {location: objects.get(_sibling(place, location)) for location in sorted(locations)}
+    left = objects.policy.max_bytes
+    blob = objects.get(Wanted(uri=uri, suffix=suffix_of(place), sha256=expected, most=left))
+    beside: dict[str, Blob] = {}
+    left -= blob.path.stat().st_size
+    for location in sorted(model_locations(blob.path, uri=uri)):
+        beside[location] = objects.get(_sibling(place, location, most=left))
+        left -= beside[location].path.stat().st_size
     return Artifact(
         uri=uri,
         path=_together(objects, place, blob, beside) if beside else blob.path,
@@ -167,9 +188,9 @@ def _from_s3(uri: str, place: S3Place, expected: str | None, *, objects: CachedO
     )
 
 
-def _sibling(place: S3Place, location: str) -> Wanted:
+def _sibling(place: S3Place, location: str, *, most: int) -> Wanted:
     key = PurePosixPath(place.key).parent / location
-    return Wanted(uri=f"s3://{place.bucket}/{key}", suffix="", sha256=None)
+    return Wanted(uri=f"s3://{place.bucket}/{key}", suffix="", sha256=None, most=most)
 
 
 def _together(objects: CachedObjects, place: S3Place, model: Blob, beside: Mapping[str, Blob]) -> Path:

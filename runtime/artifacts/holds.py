@@ -10,19 +10,21 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from runtime.artifacts.trust import OPEN_FLAGS, open_file
+
 _held: dict[tuple[int, int], int] = {}  # device and inode -> the descriptor that keeps the lock
 
 
 @contextlib.contextmanager
 def shared(path: Path) -> Iterator[int]:
-    """Open a file to read, held against removal. Raises FileNotFoundError where it is not there.
+    """Open a file to read, held against removal. Raises FileNotFoundError where it is not there, or not trusted.
 
     It waits for nobody for long: the lock is held alone only for the moment of a look or of a removal.
     """
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    file = open_file(path)
     try:
         fcntl.flock(file, fcntl.LOCK_SH)
-        if not os.path.samestat(os.fstat(file), path.stat()):
+        if not os.path.samestat(os.fstat(file), path.lstat()):
             raise FileNotFoundError(path)
         yield file
     finally:
@@ -53,9 +55,9 @@ def discard(path: Path) -> None:
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[bool]:
     """Tell whether nobody else has the file; as long as that is looked at, nobody comes by it."""
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    file = os.open(path, os.O_RDONLY | OPEN_FLAGS)
     try:
-        yield _lock_alone(file) and os.path.samestat(os.fstat(file), path.stat())
+        yield _lock_alone(file) and os.path.samestat(os.fstat(file), path.lstat())
     finally:
         os.close(file)
 

@@ -14,9 +14,10 @@ from runtime.artifacts.cache import Cache, Ref, place_name
 from runtime.artifacts.download import OUTAGE, Download, Effort, download, persist
 from runtime.artifacts.policy import PullPolicy
 from runtime.artifacts.store import Opened, Store
-from runtime.errors import ArtifactChanged, DigestMismatch, InvalidModel, StoreStalled
+from runtime.artifacts.trust import FILE_MODE, OPEN_FLAGS
+from runtime.errors import ArtifactChanged, ArtifactTooLarge, DigestMismatch, InvalidModel, StoreStalled
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("scalezero.artifacts")
 
 
 class Wanted(NamedTuple):
@@ -25,6 +26,7 @@ class Wanted(NamedTuple):
     uri: str
     suffix: str
     sha256: str | None
+    most: int  # bytes that it may have
 
 
 class Blob(NamedTuple):
@@ -85,7 +87,8 @@ class CachedObjects(NamedTuple):
             # Asked once, without patience: an old answer is at hand.
             opened = self.open_store().open(wanted.uri, first=self.policy.part_bytes, unless=ref.etag)
         except OUTAGE as error:
-            log.warning("serving %s from the cache, unchecked: %s", wanted.uri, error.details["reason"])
+            facts = {"uri": wanted.uri, "code": error.code, "reason": error.details["reason"]}
+            _log.warning("serving from the cache, unchecked", extra=facts)
             return blob
         return blob if opened is None else self._pull_fresh(place, wanted, opened)
 
@@ -94,7 +97,7 @@ class CachedObjects(NamedTuple):
         try:
             return self._pull(place, wanted, opened)
         except ArtifactChanged:
-            log.info("%s was replaced during the pull; pulling the new one", wanted.uri)
+            _log.info("replaced during the pull, pulling the new one", extra={"uri": wanted.uri})
             return self._pull(place, wanted, None)
 
     def _pull(self, place: str, wanted: Wanted, opened: Opened | None) -> Blob:
@@ -106,10 +109,18 @@ class CachedObjects(NamedTuple):
         first = opened or persist(begin, effort)
         if first is None or first.info.size == 0:
             raise InvalidModel(wanted.uri, "the object is empty")
+        self._refuse_too_large(first.info.size, wanted)
         with self.cache.partial(place) as path:
             done = _into(path, lambda file: download(store, first, file, effort))
             _compare(done, wanted)
             return self._adopt(place, wanted, path, done)
+
+    def _refuse_too_large(self, size: int, wanted: Wanted) -> None:
+        """Refuse before anything is written: parts are written at their place, so the disk alone would not tell."""
+        if size > wanted.most:
+            so_far = self.policy.max_bytes - wanted.most  # of the model's other files
+            raise ArtifactTooLarge(wanted.uri, size=so_far + size, limit=self.policy.max_bytes)
+        self.cache.refuse_beyond(size, wanted.uri)
 
     def _adopt(self, place: str, wanted: Wanted, partial: Path, done: Download) -> Blob:
         path = self.cache.adopt(partial, done.sha256, wanted.suffix)
@@ -127,7 +138,7 @@ class CachedObjects(NamedTuple):
 
 
 def _into(path: Path, write: Callable[[int], Download]) -> Download:
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | OPEN_FLAGS, FILE_MODE)
     try:
         return write(file)
     finally:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from runtime.errors import BadSetting
 
 MIB = 1024 * 1024
+GIB = 1024 * MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,10 +21,13 @@ class PullPolicy:
     stall_timeout: float = 10.0  # seconds without a byte until a connection counts as dead
     patience: float = 15.0  # seconds of an outage without one new byte until it is told to the caller
     deadline: float = 300.0  # seconds for the whole pull, whatever progress it makes
+    max_bytes: int = 64 * GIB  # a model with its external data; more than any that a CPU serves
 
     def __post_init__(self) -> None:
         if self.part_bytes < 1:
             raise BadSetting("part_bytes", value=self.part_bytes, allowed="at least 1 byte")
+        if self.max_bytes < 1:
+            raise BadSetting("max_bytes", value=self.max_bytes, allowed="at least 1 byte")
         if self.concurrency < 1:
             raise BadSetting("concurrency", value=self.concurrency, allowed="at least 1")
         for name in ("stall_timeout", "patience", "deadline"):

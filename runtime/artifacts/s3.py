@@ -1,69 +1,77 @@
-"""S3 for the pod: the only importer of obstore, a client that loads in about ten milliseconds.
+"""S3 for the pod: ranged GETs of one object, signed, over `transport`.
 
-It is told to try nothing twice. Retries, deadline and resumption are decided in one place, `download`, which knows how
+Nothing is tried twice here. Retries, deadline and resumption are decided in one place, `download`, which knows how
 many bytes are already safe; a second loop of retries below it would multiply the waiting.
 """
 
-from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
-from runtime.artifacts.access import Credentials, S3Access, certificates
-from runtime.artifacts.faults import read_answer, translate
+from runtime.artifacts.access import S3Access
+from runtime.artifacts.credentials import Finder, finder
+from runtime.artifacts.faults import ERROR_SECONDS, MOST_ERROR_BYTES, Answer, read_answer, translate
+from runtime.artifacts.http1 import Head, Range, content_range
 from runtime.artifacts.policy import PullPolicy
+from runtime.artifacts.signature import Keys, quoted, sign
 from runtime.artifacts.store import ObjectInfo, Opened
+from runtime.artifacts.transport import Client, Limits, Reply, client_for
 from runtime.artifacts.uris import S3Place, parse_uri
+from runtime.artifacts.wire import BrokenExchangeError
 from runtime.errors import ArtifactChanged, BadSetting, ModelUnavailable
 
 if TYPE_CHECKING:
-    from obstore import GetOptions, GetResult
-    from obstore.store import ClientConfig, S3Config, S3Store
+    from runtime.artifacts.upload import SessionCredentials
 
-DEFAULT_REGION = "us-east-1"  # as obstore has it
-CONNECT_TIMEOUT = 5.0  # seconds; a handshake that takes longer is an outage, not a slow store
-# Every read of the socket is a piece of its own: gathered ones would be lost with the connection. It costs nothing
-# measurable, as the reads grow to some 300 KB on a fast network.
-PIECE = 1  # bytes at least
+WHOLE, PART, UNCHANGED = 200, 206, 304  # HTTP statuses
+METADATA = "x-amz-meta-"
 
 
-class Keys(TypedDict):
-    """Credentials as obstore takes them from a provider."""
+class Span(NamedTuple):
+    """The bytes [start, end) that a request asks for; the `first` request of a pull may get more."""
 
-    access_key_id: str
-    secret_access_key: str
-    token: str | None
-    expires_at: datetime | None
+    start: int
+    end: int
+    first: bool
 
 
-class S3Source(NamedTuple):
-    """One bucket, read through obstore. Implements `Store`."""
+class S3Source:
+    """One bucket at one endpoint. Implements `Store`; threads may share it."""
 
-    client: "S3Store"
-    bucket: str
-    scope: str  # the endpoint: the same bucket name elsewhere is another bucket
-    anonymous: bool
+    def __init__(self, bucket: str, *, access: S3Access, client: Client, find_keys: Finder) -> None:
+        """`find_keys` is asked once, when the first request is due."""
+        self.bucket = bucket
+        self.scope = access.endpoint or "aws"  # the same bucket name elsewhere is another bucket
+        self.anonymous = False
+        self._region = access.region_or_default
+        self._prefix = urlsplit(access.endpoint or "").path.rstrip("/")
+        self._client = client
+        self._find_keys = find_keys
+        self._keys: list[Keys | None] = []
 
     def open(self, uri: str, *, first: int, unless: str | None = None) -> Opened | None:
         """See `Store.open`. The answer to a ranged GET tells the whole size, the ETag and the metadata."""
-        options = _options(0, first, version_id=self._place(uri).version_id)
-        if unless is not None:
-            options["if_none_match"] = unless
-        result = self._get(uri, options)
-        if result is None:
+        conditions = {"if-none-match": unless} if unless is not None else {}
+        place = self._place(uri)
+        reply = self._get(uri, place, {"range": f"bytes=0-{first - 1}", **conditions})
+        if reply.head.status == UNCHANGED:
             return None
-        info = _describe(uri, result)
-        return Opened(info=info, end=min(first, info.size), pieces=self._pieces(uri, result))
+        got = self._range(uri, reply, Span(0, first, first=True))
+        return Opened(info=_describe(uri, reply.head, got.size), end=got.end, pieces=self._pieces(uri, reply, got))
 
     def read(self, info: ObjectInfo, start: int, end: int) -> Iterator[bytes]:
         """See `Store.read`."""
-        options = _options(start, end, version_id=info.version_id)
-        if info.etag is not None:
-            options["if_match"] = info.etag
-        result = self._get(info.uri, options)
+        place = self._place(info.uri)._replace(version_id=info.version_id)
+        conditions = {"if-match": info.etag} if info.etag is not None else {}
+        reply = self._get(info.uri, place, {"range": f"bytes={start}-{end - 1}", **conditions})
+        got = self._range(info.uri, reply, Span(start, end, first=False))
         # A store that does not know If-Match answers all the same; the ETag in its answer tells.
-        if result is None or result.meta["e_tag"] != info.etag or result.meta["size"] != info.size:
+        if reply.head.headers.get("etag") != info.etag or got.size != info.size:
+            reply.close()
             raise ArtifactChanged(info.uri, "the object was replaced while it was being read")
-        yield from self._pieces(info.uri, result)
+        yield from self._pieces(info.uri, reply, got)
 
     def _place(self, uri: str) -> S3Place:
         place = parse_uri(uri)
@@ -71,104 +79,99 @@ class S3Source(NamedTuple):
             raise BadSetting("model URI", value=uri, allowed=f"an object of the bucket s3://{self.bucket}")
         return place
 
-    def _get(self, uri: str, options: "GetOptions") -> "GetResult | None":
-        """Ask once; None means 304, not modified."""
-        import obstore
-        from obstore.exceptions import BaseError, NotModifiedError
-
+    def _get(self, uri: str, place: S3Place, headers: dict[str, str]) -> Reply:
+        """Ask once. Returns an answer of status 200, 206 or 304; every other one is an error."""
+        path = f"{self._prefix}/{place.bucket}/{quoted(place.key, safe='/')}"
+        query = f"versionId={quoted(place.version_id)}" if place.version_id is not None else ""
+        signed = self._signed(path, query) | headers | {"accept-encoding": "identity"}
         try:
-            return obstore.get(self.client, self._place(uri).key, options=options)
-        except NotModifiedError:
-            return None
-        except (BaseError, OSError, ValueError) as error:
-            raise self._told(uri, error) from error
+            reply = self._client.exchange(self._client.request("GET", f"{path}?{query}" if query else path, signed))
+        except BrokenExchangeError as error:
+            raise self._broken(uri, error) from error
+        if reply.head.status in {WHOLE, PART} or (reply.head.status == UNCHANGED and "if-none-match" in headers):
+            return reply
+        text = reply.beginning(MOST_ERROR_BYTES, seconds=ERROR_SECONDS)
+        answer = read_answer(reply.head, text, secrets=self._keys[0] or ())
+        raise translate(uri, answer, anonymous=self.anonymous, region=self._region)
 
-    def _pieces(self, uri: str, result: "GetResult") -> Iterator[bytes]:
-        from obstore.exceptions import BaseError
+    def _signed(self, path: str, query: str) -> dict[str, str]:
+        headers = {"host": self._client.origin.authority}
+        if not self._keys:
+            self._keys.append(self._find_keys())
+            self.anonymous = self._keys[0] is None
+        keys = self._keys[0]
+        if keys is None:
+            return headers
+        return sign(headers, path=path, query=query, keys=keys, region=self._region, now=datetime.now(UTC))
 
+    def _range(self, uri: str, reply: Reply, wanted: Span) -> Range:
+        """Return which bytes come. An answer with others than those asked for is as good as none."""
         try:
-            yield from result.stream(min_chunk_size=PIECE)
-        except (BaseError, OSError) as error:
-            raise self._told(uri, error) from error
+            return _received(reply.head, wanted)
+        except ValueError as error:
+            reply.close()
+            raise self._broken(uri, BrokenExchangeError(str(error))) from error
 
-    def _told(self, uri: str, error: Exception) -> ModelUnavailable:
-        """Translate by what the answer says; the client's exception classes only tell some answers apart."""
-        return translate(uri, read_answer(str(error)), anonymous=self.anonymous)
+    def _pieces(self, uri: str, reply: Reply, got: Range) -> Iterator[bytes]:
+        """Yield the body, which must not be longer than its range: what is behind it belongs to another part."""
+        left = got.end - got.start
+        try:
+            for piece in reply.pieces():
+                left -= len(piece)
+                if left < 0:
+                    break
+                yield piece
+        except BrokenExchangeError as error:
+            raise self._broken(uri, error) from error
+        if left < 0:
+            reply.close()
+            raise self._broken(uri, BrokenExchangeError("the answer is longer than its range"))
+
+    def _broken(self, uri: str, error: BrokenExchangeError) -> ModelUnavailable:
+        return translate(uri, Answer(message=error.reason, timed_out=error.timed_out))
 
 
 def open_source(
-    place: S3Place,
-    *,
-    access: S3Access,
-    policy: PullPolicy,
-    provider: Callable[[], Keys] | None = None,
+    place: S3Place, *, access: S3Access, policy: PullPolicy, provider: "SessionCredentials | None" = None
 ) -> S3Source:
-    """Make a client for the bucket; nothing is sent yet. `provider` finds credentials that obstore cannot.
+    """Make a client for the bucket; nothing is sent yet. `provider` has the credentials that boto3 found.
 
-    Raises `BadSetting` where the CA bundle cannot be read or the client refuses the configuration.
+    Raises `BadSetting` where the CA bundle cannot be read.
     """
-    from obstore.exceptions import BaseError
-    from obstore.store import S3Store
-
-    anonymous = access.credentials is Credentials.ANONYMOUS or (
-        access.credentials is Credentials.BOTO3 and provider is None
-    )
-    optional: dict[str, Any] = {"credential_provider": provider} if provider is not None else {}
-    try:
-        client = S3Store(
-            place.bucket,
-            config=_config(access, anonymous=anonymous, provider=provider),
-            client_options=_client_options(access, policy),
-            retry_config={"max_retries": 0, "retry_timeout": timedelta(seconds=policy.deadline)},
-            **optional,
-        )
-    except (BaseError, ValueError) as error:
-        said = str(error).splitlines()[0]
-        if access.ca_bundle is not None:
-            allowed = f"a PEM file with certificates ({said})"
-            raise BadSetting("AWS_CA_BUNDLE", value=str(access.ca_bundle), allowed=allowed) from error
-        raise BadSetting("AWS_* environment", value=access, allowed=f"what S3 takes ({said})") from error
-    return S3Source(client=client, bucket=place.bucket, scope=access.endpoint or "aws", anonymous=anonymous)
+    limits = Limits(stall=policy.stall_timeout, deadline=policy.deadline)
+    find_keys = provider or finder(os.environ, access=access, uri=f"s3://{place.bucket}", limits=limits)
+    if access.region is None and provider is not None:
+        access = access._replace(region=provider.region)
+    client = client_for(access.endpoint or f"https://s3.{access.aws_domain}", access=access, limits=limits)
+    return S3Source(place.bucket, access=access, client=client, find_keys=find_keys)
 
 
-def _config(access: S3Access, *, anonymous: bool, provider: Callable[[], Keys] | None) -> "S3Config":
-    config: S3Config = {"skip_signature": anonymous}
-    if access.region is not None or provider is None:  # else the provider's own `config` may know the region
-        config["region"] = access.region or DEFAULT_REGION
-    if access.endpoint is not None:
-        # Under both names: obstore looks at AWS_ENDPOINT_URL_S3 itself and prefers it.
-        config["endpoint"] = access.endpoint
-        config["aws_endpoint_url_s3"] = access.endpoint
-        config["virtual_hosted_style_request"] = False
-    return config
+def _received(head: Head, wanted: Span) -> Range:
+    """Return the bytes that an answer holds. Raises ValueError where they are not those that were asked for.
+
+    A 200 is the whole object: a store may ignore a range that covers it, or that begins it.
+    """
+    if head.status == PART:
+        got = content_range(head)
+    elif head.length is not None:
+        got = Range(0, head.length, head.length)
+    else:
+        raise ValueError("the answer does not tell the object's size")
+    end = got.size if head.status == WHOLE and wanted.first else min(wanted.end, got.size)
+    if (got.start, got.end) != (wanted.start, end):
+        raise ValueError(f"the answer has the bytes {got.start} to {got.end}, not {wanted.start} to {end}")
+    if head.length not in {None, got.end - got.start}:
+        raise ValueError("the answer has a Content-Length that is not the length of its range")
+    return got
 
 
-def _client_options(access: S3Access, policy: PullPolicy) -> "ClientConfig":
-    options: ClientConfig = {
-        "allow_http": access.plain_http,
-        "connect_timeout": timedelta(seconds=min(CONNECT_TIMEOUT, policy.stall_timeout)),
-        "read_timeout": timedelta(seconds=policy.stall_timeout),
-        "timeout": timedelta(seconds=policy.deadline),
-    }
-    if (bundle := certificates(access)) is not None:
-        options["root_certificate"] = bundle
-    return options
-
-
-def _options(start: int, end: int, *, version_id: str | None) -> "GetOptions":
-    options: GetOptions = {"range": (start, end)}
-    if version_id is not None:  # obstore takes no None here
-        options["version"] = version_id
-    return options
-
-
-def _describe(uri: str, result: "GetResult") -> ObjectInfo:
-    metadata = {str(key).lower(): str(value) for key, value in result.attributes.items() if str(key)[:1].islower()}
+def _describe(uri: str, head: Head, size: int) -> ObjectInfo:
+    metadata = {name.removeprefix(METADATA): value for name, value in head.headers.items() if name.startswith(METADATA)}
     return ObjectInfo(
         uri=uri,
-        size=result.meta["size"],
-        etag=result.meta["e_tag"],
-        version_id=result.meta["version"],
+        size=size,
+        etag=head.headers.get("etag"),
+        version_id=head.headers.get("x-amz-version-id"),
         sha256=metadata.get("sha256", "").lower() or None,
         metadata=metadata,
     )

@@ -5,24 +5,21 @@ the AWS command line would, and its uploads of large files are in parts.
 """
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from runtime.artifacts.access import Credentials, S3Access, certificates, s3_access
-from runtime.artifacts.faults import Answer, translate
+from runtime.artifacts.faults import Answer, read_answer, translate
+from runtime.artifacts.http1 import Head
+from runtime.artifacts.signature import Keys
 from runtime.artifacts.uris import S3Place, parse_uri
 from runtime.errors import ArtifactChanged, BadSetting, CredentialsMissing, StoreUnreachable
 
-if TYPE_CHECKING:
-    from obstore.store import S3Config
-
-    from runtime.artifacts.s3 import Keys
-
-LIFETIME = timedelta(minutes=10)  # after that the session is asked again; it renews what has expired by itself
+FOLDERS = re.compile(r"(?<![:/\w])/\S*/")  # of an absolute path; a URL's path comes behind its host
 
 
 class Outgoing(NamedTuple):
@@ -35,21 +32,16 @@ class Outgoing(NamedTuple):
 
 
 class SessionCredentials:
-    """What boto3 found, as obstore takes it: called for the keys, `config` read for what else the profile says."""
+    """What boto3 found: called for the keys; `region` is what the profile says."""
 
     def __init__(self, credentials: Any, *, region: str | None) -> None:  # noqa: ANN401 - botocore's, without types
         self._credentials = credentials
-        self.config: S3Config = {"region": region} if region else {}
+        self.region = region
 
-    def __call__(self) -> "Keys":
+    def __call__(self) -> Keys:
         """Return keys that work now."""
         frozen = self._credentials.get_frozen_credentials()
-        return {
-            "access_key_id": frozen.access_key or "",
-            "secret_access_key": frozen.secret_key or "",
-            "token": frozen.token,
-            "expires_at": datetime.now(UTC) + LIFETIME,
-        }
+        return Keys(frozen.access_key or "", frozen.secret_key or "", frozen.token or None)
 
 
 def credential_provider(uri: str) -> SessionCredentials | None:
@@ -68,7 +60,7 @@ def credential_provider(uri: str) -> SessionCredentials | None:
         try:
             provider()
         except OSError as error:  # the token file of a web identity
-            raise CredentialsMissing(uri, f"no credentials could be had: {error}") from error
+            raise CredentialsMissing(uri, f"no credentials could be had: {error.strerror}") from error
         return provider
 
 
@@ -120,7 +112,14 @@ def open_bucket(name: str, *, overwrite: bool) -> Bucket:
         # Not an argument of `upload_file`, which takes a list of its own choice and has no word for it.
         for operation in ("PutObject", "CompleteMultipartUpload"):
             client.meta.events.register(f"before-parameter-build.s3.{operation}", _only_new)
+    if access.endpoint is not None:
+        client.meta.events.register("before-parameter-build.s3", _stay)
     return Bucket(client, name, anonymous=access.credentials is Credentials.ANONYMOUS)
+
+
+def _stay(context: dict[str, Any], **_: object) -> None:
+    """Have botocore follow no redirect: a store of your own has no other regions, and it would ask without end."""
+    context["s3_redirect"] = {**context.get("s3_redirect", {}), "redirected": True}
 
 
 def _only_new(params: dict[str, Any], **_: object) -> None:
@@ -156,11 +155,17 @@ def _told(uri: str, *, anonymous: bool = False, about_credentials: bool = False)
         answer = _answer(cause) if isinstance(cause, exceptions.ClientError) else Answer(message=str(error))
         raise translate(uri, answer, anonymous=anonymous) from error
     except (exceptions.HTTPClientError, exceptions.ConnectionError) as error:
-        raise StoreUnreachable(uri, f"the store cannot be reached: {error}") from error
+        raise StoreUnreachable(uri, f"the store cannot be reached: {_said(error)}") from error
     except exceptions.BotoCoreError as error:
-        raise CredentialsMissing(uri, f"no credentials could be had: {error}") from error
+        raise CredentialsMissing(uri, f"no credentials could be had: {_said(error)}") from error
+
+
+def _said(error: Exception) -> str:
+    """Return what botocore says, with files by their names alone: callers of a pod get it too."""
+    return FOLDERS.sub("", str(error))
 
 
 def _answer(error: Any) -> Answer:  # noqa: ANN401 (a ClientError, whose class is only there once botocore is loaded)
-    said, status = error.response.get("Error", {}), error.response["ResponseMetadata"]["HTTPStatusCode"]
-    return Answer(status=status, code=said.get("Code", ""), message=said.get("Message", ""))
+    said, facts = error.response.get("Error", {}), error.response["ResponseMetadata"]
+    answer = read_answer(Head(facts["HTTPStatusCode"], facts.get("HTTPHeaders", {})), b"")
+    return answer._replace(code=said.get("Code", ""), message=said.get("Message", ""))

@@ -21,6 +21,7 @@ S3_ALLOWED = "s3://bucket/key, with no part of the key empty, '.' or '..'"
 UNCLEAR = frozenset({"", ".", ".."})
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,62}")
+PASSWORD = re.compile(r"//[^/]*@")  # user and password in front of a host
 VERSION = "?versionId="
 MODEL_SUFFIXES = frozenset({".onnx", ".ort"})
 
@@ -66,9 +67,9 @@ def _s3(rest: str, *, uri: str) -> S3Place:
     rest, _, version_id = rest.partition(VERSION)
     bucket, _, key = rest.partition("/")
     if not BUCKET.fullmatch(bucket) or CONTROL.search(key) or not UNCLEAR.isdisjoint(key.split("/")):
-        raise BadSetting("model URI", value=uri, allowed=S3_ALLOWED)
+        raise BadSetting("model URI", value=PASSWORD.sub("//...@", uri), allowed=S3_ALLOWED)
     return S3Place(bucket, key, version_id or None)
 
 
 def _bad(uri: str) -> BadSetting:
-    return BadSetting("model URI", value=uri, allowed=ALLOWED)
+    return BadSetting("model URI", value=PASSWORD.sub("//...@", uri), allowed=ALLOWED)

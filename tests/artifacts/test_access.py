@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.artifacts.access import Credentials, certificates, s3_access
+from runtime.artifacts.access import SECRETS, Credentials, certificates, s3_access
 from runtime.errors import BadSetting
 
 HERE = {"AWS_ENDPOINT_URL": "http://127.0.0.1:8333"}
@@ -20,6 +20,9 @@ BAD_ENDPOINTS = [
     "http://x:0",
     "http://[::1",
     "http://x y",
+    "http://x/#f",
+    "http://x/?q",
+    "http://x\n",
 ]
 AGENT = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.23/v1/credentials"}
 
@@ -27,13 +30,12 @@ AGENT = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.23/v1/credent
 @pytest.mark.parametrize(
     ("environ", "credentials"),
     [
-        (KEYS | HERE, Credentials.ENVIRONMENT),
-        (KEYS | {"AWS_PROFILE": "p"}, Credentials.ENVIRONMENT),
-        (WEB, Credentials.ENVIRONMENT),
-        (WEB | {"AWS_ENDPOINT_URL_S3": "https://s3.example"}, Credentials.ENVIRONMENT),
-        (WEB | {"AWS_ENDPOINT_URL_STS": "http://sts.example"}, Credentials.BOTO3),
-        (WEB | HERE, Credentials.BOTO3),
-        (AGENT, Credentials.ENVIRONMENT),
+        (KEYS | HERE, Credentials.KEYS),
+        (KEYS | WEB | {"AWS_PROFILE": "p"}, Credentials.KEYS),
+        (WEB, Credentials.WEB_IDENTITY),
+        (WEB | AGENT | HERE, Credentials.WEB_IDENTITY),
+        (AGENT, Credentials.AGENT),
+        (HERE | {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/credentials/x"}, Credentials.AGENT),
         (KEYS | HERE | {"AWS_SKIP_SIGNATURE": "True"}, Credentials.ANONYMOUS),
         (HERE, Credentials.ANONYMOUS),
         (HERE | {"AWS_ACCESS_KEY_ID": "id"}, Credentials.ANONYMOUS),
@@ -58,8 +60,7 @@ def test_a_shared_file_is_a_source(tmp_path: Path, name: str) -> None:
 
 def test_the_endpoint_of_s3_goes_before_the_one_of_all_services(tmp_path: Path) -> None:
     access = s3_access(HERE | {"AWS_ENDPOINT_URL_S3": "https://s3.example/"}, home=tmp_path)
-    assert (access.endpoint, access.plain_http) == ("https://s3.example", False)
-    assert s3_access(HERE, home=tmp_path).plain_http
+    assert access.endpoint == "https://s3.example"
     assert s3_access({"AWS_ENDPOINT_URL": ""}, home=tmp_path).endpoint is None
 
 
@@ -93,3 +94,48 @@ def test_a_bundle_is_read_where_it_has_certificates(tmp_path: Path) -> None:
     bundle.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
     assert certificates(access) == bundle.read_bytes()
     assert certificates(s3_access({}, home=tmp_path)) is None
+
+
+def test_a_region_of_china_has_its_own_domain(tmp_path: Path) -> None:
+    assert s3_access({}, home=tmp_path).aws_domain == "us-east-1.amazonaws.com"
+    assert s3_access({"AWS_REGION": "cn-north-1"}, home=tmp_path).aws_domain == "cn-north-1.amazonaws.com.cn"
+
+
+@pytest.mark.parametrize("name", SECRETS)
+@pytest.mark.parametrize("value", ["s3cret\n", " s3cret", "s3\0cret", "s3cr\u00e9t"])
+def test_a_key_that_no_header_takes_is_a_setting_to_mend_and_is_not_shown(
+    tmp_path: Path, name: str, value: str
+) -> None:
+    with pytest.raises(BadSetting, match=f"^{name}: expected printable ASCII") as refused:
+        s3_access(KEYS | HERE | {name: value}, home=tmp_path)
+    assert "s3" not in f"{refused.value}{refused.value.details}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AWS_REGION", "eu-west-1\n"),
+        ("AWS_REGION", "evil.example/"),
+        ("AWS_DEFAULT_REGION", " "),
+        ("AWS_PROFILE", "p\n"),
+        ("AWS_ROLE_ARN", "arn "),
+        ("AWS_CA_BUNDLE", "/ca.pem\n"),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", "\t/token"),
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "169.254.170.23/v1"),
+        ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "v2"),
+        ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2 HTTP/1.1\r\nx: y"),
+    ],
+)
+def test_a_variable_that_cannot_work_is_named_at_the_start(tmp_path: Path, name: str, value: str) -> None:
+    with pytest.raises(BadSetting, match=f"^{name}=.*: expected"):
+        s3_access(HERE | {name: value}, home=tmp_path)
+
+
+def test_an_agent_s_address_may_have_a_query(tmp_path: Path) -> None:
+    s3_access({"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1/v1?for=pod"}, home=tmp_path)
+
+
+def test_a_password_in_an_address_is_refused_and_not_shown(tmp_path: Path) -> None:
+    with pytest.raises(BadSetting, match=r"^AWS_ENDPOINT_URL: expected an address without user") as refused:
+        s3_access({"AWS_ENDPOINT_URL": "http://user:pa55@host:9000"}, home=tmp_path)
+    assert "pa55" not in f"{refused.value}{refused.value.details}"

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from runtime.artifacts.download import Effort, GivenUpError, download, persist
 from runtime.artifacts.policy import Part, PullPolicy, remaining_parts
 from runtime.artifacts.store import ObjectInfo, Opened
-from runtime.errors import ArtifactMissing, StoreStalled, StoreUnreachable
+from runtime.errors import ArtifactMissing, BadSetting, StoreStalled, StoreUnreachable
 
 POLICY = PullPolicy(patience=10, deadline=100)
 
@@ -143,3 +144,19 @@ def test_an_answer_that_is_too_short_is_no_object(tmp_path: Path) -> None:
 
 def test_a_part_is_a_plain_value() -> None:
     assert sorted([Part(5, 6), Part(0, 5)]) == [Part(0, 5), Part(5, 6)]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("part_bytes", 0),
+        ("concurrency", 0),
+        ("max_bytes", 0),
+        ("stall_timeout", 0.0),
+        ("patience", float("nan")),
+        ("deadline", -1.0),
+    ],
+)
+def test_a_limit_that_cannot_work_is_named(name: str, value: float) -> None:
+    with pytest.raises(BadSetting, match=f"{name}={value}: expected"):
+        replace(POLICY, **cast("dict[str, Any]", {name: value}))

@@ -3,6 +3,7 @@
 import pytest
 
 from runtime.artifacts.faults import Answer, read_answer, translate
+from runtime.artifacts.http1 import Head
 from runtime.errors import (
     AccessDenied,
     ArtifactMissing,
@@ -41,15 +42,51 @@ def test_a_refusal_without_credentials_says_how_to_give_some() -> None:
     assert "AWS_ACCESS_KEY_ID" in str(translate("s3://b/k", Answer(status=403), anonymous=True))
 
 
-def test_the_facts_are_read_from_the_clients_message() -> None:
-    text = (
-        "Generic S3 error: Error performing PUT http://169.254.169.254/latest/api/token in 1ms - Server returned "
-        "non-2xx status code: 403 Forbidden: <Error><Code>AccessDenied</Code><Message>No.</Message></Error>"
-        "\n\nDebug source:\n..."
-    )
-    assert read_answer(text) == Answer(status=403, code="AccessDenied", message="No.", about_credentials=True)
-    refused = 'Os {\n code: 111,\n kind: ConnectionRefused,\n message: "Connection refused",\n}'
-    assert read_answer(f"Generic S3 error: x - error sending request\n\nDebug source:\n{refused}") == Answer(
-        message="error sending request (Connection refused)"
-    )
-    assert read_answer("") == Answer(message="no reason given")
+def test_the_facts_are_read_from_head_and_body() -> None:
+    body = b"<Error><Code>AccessDenied</Code><Message>No.</Message></Error>"
+    assert read_answer(Head(403, {}), body) == Answer(status=403, code="AccessDenied", message="No.")
+    assert read_answer(Head(500, {}), b"\xff\x00 no XML") == Answer(status=500)
+
+
+@pytest.mark.parametrize(
+    ("head", "body"),
+    [
+        (Head(301, {"x-amz-bucket-region": "eu-west-1"}), ""),
+        (Head(301, {}), "<Code>PermanentRedirect</Code><Endpoint>models.s3.eu-west-1.amazonaws.com</Endpoint>"),
+        (Head(307, {"location": "https://models.s3-eu-west-1.amazonaws.com/m.onnx"}), "<Code>TemporaryRedirect</Code>"),
+        (Head(400, {}), "<Code>AuthorizationHeaderMalformed</Code><Region>eu-west-1</Region>"),
+    ],
+)
+def test_a_bucket_in_another_region_is_named_with_what_to_set(head: Head, body: str) -> None:
+    told = translate("s3://models/m.onnx", read_answer(head, body.encode()), region="us-east-1")
+    assert type(told) is AccessDenied
+    assert "in the region eu-west-1, not in us-east-1; set AWS_REGION=eu-west-1" in str(told)
+
+
+@pytest.mark.parametrize(
+    "location", ["http://elsewhere.example/m.onnx", "http://u:secret@elsewhere.example/m?k=secret"]
+)
+def test_a_redirect_to_another_host_is_told_with_that_host_alone(location: str) -> None:
+    told = translate("s3://b/k", read_answer(Head(302, {"location": location}), b""), region="us-east-1")
+    assert type(told) is AccessDenied
+    assert "redirects to elsewhere.example, which is not followed; set AWS_ENDPOINT_URL" in str(told)
+    assert "secret" not in str(told)
+
+
+@pytest.mark.parametrize("location", ["", "/relative", "http://[::1", "http://"])
+def test_a_redirect_to_nowhere_is_told_too(location: str) -> None:
+    told = translate("s3://b/k", read_answer(Head(302, {"location": location}), b""))
+    assert "the store redirects, which is not followed" in str(told)
+
+
+def test_a_region_that_is_the_one_asked_for_is_no_advice() -> None:
+    answer = Answer(status=400, code="AuthorizationHeaderMalformed", region="us-east-1")
+    assert "in another region than AWS_REGION says" in str(translate("s3://b/k", answer, region="us-east-1"))
+    assert "set AWS_REGION=eu-west-1" in str(translate("s3://b/k", answer._replace(region="eu-west-1")))
+
+
+def test_what_a_store_says_is_cut_and_printable() -> None:
+    body = f"<Code>{'C' * 200}</Code><Message>a\x1b[31m{'m' * 3000}</Message>".encode()
+    told = str(translate("s3://b/k", read_answer(Head(500, {}), body)))
+    assert len(told) < 600
+    assert told.isprintable()

@@ -196,8 +196,19 @@ def test_a_cache_folder_that_cannot_be_is_a_setting_to_mend(tmp_path: Path) -> N
     (tmp_path / "file").touch()
     for folder in (tmp_path / "file" / "cache", tmp_path / "file", Path("/proc/1/x"), tmp_path / ("long" * 100)):
         with pytest.raises(BadSetting, match=r"SCALEZERO_CACHE_DIR=.*: expected a folder") as told:
-            fetch("s3://bucket/key", cache_dir=folder)
+            check("s3://bucket/key", cache_dir=folder)
         assert told.value.details["value"] == str(folder)
+
+
+def test_a_cache_folder_that_is_lost_later_is_named_in_the_log_only(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever calls the model gets this error; where the cache is on this machine is not theirs to know."""
+    (tmp_path / "file").touch()
+    with pytest.raises(BadSetting, match=r"^SCALEZERO_CACHE_DIR: expected a folder") as refused:
+        fetch("s3://bucket/key", cache_dir=tmp_path / "file")
+    assert str(tmp_path) not in f"{refused.value}{refused.value.details}"
+    assert [record.__dict__["value"] for record in caplog.records] == [str(tmp_path / "file")]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from runtime.errors import InvalidModel, StoreStalled
 from tests.artifacts.conftest import IMPATIENT
 from tests.artifacts.test_download import ScriptedStore
 
-WANTED = Wanted(uri="s3://b/k", suffix=".onnx", sha256=None)
+WANTED = Wanted(uri="s3://b/k", suffix=".onnx", sha256=None, most=1 << 20)
 
 
 def objects(root: Path, store: ScriptedStore) -> CachedObjects:

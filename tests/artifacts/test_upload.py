@@ -222,3 +222,16 @@ def test_certificates_that_cannot_be_read_are_a_setting_to_mend(
     monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "ca.pem"))
     with pytest.raises(BadSetting, match="AWS_CA_BUNDLE"):
         bench.fetch(f"s3://{BUCKET}/m.onnx")
+
+
+def test_a_broken_file_of_credentials_is_named_without_its_folder(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ENVIRONMENT:
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "aws-config").write_text("no section\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "aws-config"))
+    monkeypatch.setenv("AWS_PROFILE", "p")
+    with pytest.raises(CredentialsMissing, match="aws-config") as told:
+        bench.fetch(f"s3://{BUCKET}/m.onnx")
+    assert str(tmp_path) not in str(told.value)

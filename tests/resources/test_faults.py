@@ -57,7 +57,7 @@ def fault(text: str) -> BadManifest:
         ("  format: onnx\n", "", 7, "spec.format", "nothing", "onnx, the one format served here"),
         ('"1.0.0"', "1.0", 9, "spec.version", "1.0", VERSION),
         ('"1.0.0"', "2024-01-05", 9, "spec.version", '"2024-01-05"', VERSION),
-        ('"1.0.0"', "&a [*a]", 9, "spec.version", "a list", VERSION),
+        ('"1.0.0"', "&a [*a]", 9, "document", "an alias of what it stands in", "no circle"),
         ("type: s3", "type: gcs", 12, "spec.storage.type", '"gcs"', "s3 or file"),
         (
             "type: s3",
@@ -196,7 +196,7 @@ def test_a_field_written_twice_is_refused_at_the_second() -> None:
         ("x: 1\na: !!python/object:os.system x", "model.yaml:2", "could not determine a constructor"),
         ("a: 1\nb: \x07", "model.yaml:2", "the character #x0007"),
         ("a: 2024-13-45", "model.yaml", "month must be in 1..12"),
-        ("[" * 3_000, "model.yaml", "recursion"),
+        ("[" * 3_000, "model.yaml", "nested too deeply"),
         ("? [a]\n: b", "model.yaml:1", "unhashable key"),
     ],
 )

@@ -1,0 +1,83 @@
+"""A file of YAML costs no more than its limits, whatever stands in it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from knative.resources import BadManifest
+from knative.resources.documents import MOST_BYTES, MOST_DIGITS, MOST_VALUES, documents
+from knative.resources.func_yaml import read_function
+from knative.resources.read import content, read_resources
+
+# Each line is ten of the one before: 10^12 values from some 400 bytes.
+BOMB = "l0: &l0 [a, b, c, d, e, f, g, h, i, j]\n" + "".join(
+    f"l{level}: &l{level} [{', '.join([f'*l{level - 1}'] * 10)}]\n" for level in range(1, 12)
+)
+MERGES = "m0: &m0 {a: 1}\n" + "".join(
+    f"m{level}: &m{level} {{<<: [{', '.join([f'*m{level - 1}'] * 10)}]}}\n" for level in range(1, 12)
+)
+
+
+@pytest.mark.parametrize(("text", "line"), [(BOMB, 5), (MERGES, 6)], ids=["aliases", "merges"])
+def test_an_alias_bomb_is_refused_at_the_line_that_goes_too_far(text: str, line: int) -> None:
+    with pytest.raises(BadManifest) as refused:
+        documents(text, file="bomb.yaml")
+    assert str(refused.value).startswith(f"bomb.yaml:{line}: document: got more than 100000 values")
+    assert str(refused.value).endswith("expected at most 100000")
+
+
+@pytest.mark.parametrize("text", ["a: &a [*a]", "a: &a {b: *a}", "&a {? b : [*a]}", "a: &a [[*a]]"])
+def test_a_value_that_holds_itself_is_refused(text: str) -> None:
+    with pytest.raises(BadManifest, match=r"self\.yaml:1: document: got an alias of what it stands in"):
+        documents(text, file="self.yaml")
+
+
+def test_an_alias_within_the_limits_means_the_value_again() -> None:
+    (document,) = documents("a: &a [1, {b: 2}]\nc: *a\n<<: {d: *a}\n", file="f.yaml")
+    assert document.data == {"a": [1, {"b": 2}], "c": [1, {"b": 2}], "d": [1, {"b": 2}]}
+
+
+def test_the_values_of_all_documents_of_a_file_count() -> None:
+    half = "[" + "0," * (MOST_VALUES // 2) + "]"
+    assert len(documents(half, file="f.yaml")) == 1
+    with pytest.raises(BadManifest, match=r"f\.yaml:3: document: got more than"):
+        documents(f"{half}\n---\n{half}", file="f.yaml")
+
+
+@pytest.mark.parametrize("number", ["1" * (MOST_DIGITS + 1), "1" + ":1" * MOST_DIGITS, "1." + "1" * MOST_DIGITS])
+def test_a_number_that_takes_long_to_read_is_refused(number: str) -> None:
+    with pytest.raises(BadManifest, match=r"f\.yaml:2: document: got a number of \d+ characters; expected at most"):
+        documents(f"a: 1\nb: {number}", file="f.yaml")
+    assert documents(f'a: "{number}"', file="f.yaml")[0].data == {"a": number}
+
+
+def test_what_the_parser_says_is_cut() -> None:
+    with pytest.raises(BadManifest) as refused:
+        documents(f"a: *{'x' * 10_000}", file="f.yaml")
+    assert len(str(refused.value)) < 500
+
+
+def test_a_file_beyond_the_size_is_not_read(tmp_path: Path) -> None:
+    large = tmp_path / "large.yaml"
+    large.touch()
+    os.truncate(large, 1 << 40)
+    with pytest.raises(BadManifest, match=f"got more than {MOST_BYTES} bytes; expected at most {MOST_BYTES} bytes"):
+        read_resources(large)
+    with pytest.raises(BadManifest, match="at most"):
+        documents(" " * (MOST_BYTES + 1), file="f.yaml")
+    large.write_text("#" * MOST_BYTES)
+    assert content(large) == "#" * MOST_BYTES
+
+
+def test_a_pipe_or_a_device_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "func.yaml")
+    os.mkfifo(tmp_path / "model.yaml")
+    expected = r"file: got a folder, pipe or device; expected a regular file"
+    with pytest.raises(BadManifest, match=expected):
+        read_resources(tmp_path)
+    with pytest.raises(BadManifest, match=expected):
+        read_function(tmp_path)
+    for device in ("/dev/zero", "/dev/null"):
+        with pytest.raises(BadManifest, match=expected):
+            read_resources(Path(device))
