@@ -17,7 +17,7 @@ import numpy as np
 from runtime.errors import InvalidInput, ShuttingDown, UnknownModel
 
 if TYPE_CHECKING:
-    from runtime.model.signature import TensorSpec
+    from runtime.tensors import TensorSpec
     from runtime.service import Service
 
 Rows: TypeAlias = np.ndarray | Sequence[object]

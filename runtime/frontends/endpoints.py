@@ -16,6 +16,7 @@ from runtime.predictor import ReadyModel, predict, unless_gone
 from runtime.protocols import predict as predict_api
 from runtime.served_model import ServedModel
 from runtime.telemetry import prometheus
+from runtime.tensors import Prediction, TensorSpec
 
 if TYPE_CHECKING:
     from runtime.frontends.functions import FunctionHost
@@ -54,7 +55,7 @@ class Endpoints:
         served.measurements.answered(predict_api.NAME, 200, latency)
         return Response(
             200,
-            predict_api.render(query, ready, answer, latency=latency),
+            predict_api.render(query, _prediction(ready, answer), ready.signature, latency=latency),
             [JSON, (b"server-timing", _server_timing(served, request, answer))],
         )
 
@@ -113,8 +114,8 @@ class Endpoints:
             document |= {
                 "sha256": await self._digest(ready),
                 "size_bytes": ready.artifact.size,
-                "inputs": [_tensor(spec.name, spec.datatype, spec.shape) for spec in ready.signature.inputs],
-                "outputs": [_tensor(spec.name, spec.datatype, spec.shape) for spec in ready.signature.outputs],
+                "inputs": [_tensor(spec) for spec in ready.signature.inputs],
+                "outputs": [_tensor(spec) for spec in ready.signature.outputs],
                 "batching": {
                     "batchable": ready.batcher.batchable,
                     "batch_size": ready.batcher.limits.batch_size,
@@ -135,8 +136,21 @@ def _summary(served: ServedModel) -> dict[str, object]:
     return {"name": served.name, "version": served.version, "state": served.state.value}
 
 
-def _tensor(name: str, datatype: str, shape: object) -> dict[str, object]:
-    return {"name": name, "datatype": datatype, "shape": shape}
+def _tensor(spec: TensorSpec) -> dict[str, object]:
+    """An input or output in the metadata; a shape of null is not known, [] is a scalar's."""
+    return {"name": spec.name, "kind": spec.kind, "datatype": spec.datatype, "shape": spec.shape}
+
+
+def _prediction(ready: ReadyModel, ticket: Ticket) -> Prediction:
+    return Prediction(
+        ticket.outputs,
+        model=ready.name,
+        version=ready.version,
+        arrived=ticket.arrived,
+        queued=ticket.queued,
+        batched=ticket.run.batched,
+        ran=ticket.run.ran,
+    )
 
 
 def _why_not(served: ServedModel) -> object:

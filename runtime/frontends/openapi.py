@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from math import prod
 from typing import Any
 
-from runtime.model.signature import Signature, TensorSpec
+from runtime.model.signature import Signature
+from runtime.tensors import TensorSpec
 
 _ERRORS = {
     "400": "the request is not what the model takes",

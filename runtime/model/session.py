@@ -16,45 +16,43 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before the import: it wou
 import onnxruntime as ort
 
 from runtime.errors import InvalidModel, ModelFailed, RejectedByModel, ScalezeroError
-from runtime.model.signature import STRING, Signature, TensorSpec
+from runtime.model import elements, file_kind, values
+from runtime.model.signature import Signature
+from runtime.tensors import STRING, TensorSpec, as_array
 
 _log = logging.getLogger("scalezero.model")
 _QUICK: Final = 0.005  # seconds
 _GROSS: Final = 0.1  # of the largest output: a difference that no rounding makes
+_MIXED: Final = (
+    "an output of bfloat16, float8 or 4 bits beside strings, sequences, maps or optional values cannot be served; "
+    "export the model with a Cast to float at that output"
+)
 _UNSET_VERSION: Final = 2**63 - 1  # what ONNX Runtime gives where the file has none
-_ELEMENTS: Final = {
-    "float": np.float32,
-    "double": np.float64,
-    "float16": np.float16,
-    "int8": np.int8,
-    "int16": np.int16,
-    "int32": np.int32,
-    "int64": np.int64,
-    "uint8": np.uint8,
-    "uint16": np.uint16,
-    "uint32": np.uint32,
-    "uint64": np.uint64,
-    "bool": np.bool_,
-    "string": object,
-}
 
 
 class Session:
     """One model, ready to run. Runs may come from any thread; ONNX Runtime releases the GIL in them."""
 
-    def __init__(self, path: Path, *, uri: str, name: str, threads: int) -> None:
-        """Open the file with pools of `threads`. Raises `InvalidModel` with ONNX Runtime's own reason."""
+    def __init__(self, path: Path, *, uri: str, name: str, threads: int, scalars: frozenset[str] = frozenset()) -> None:
+        """Open the file with pools of `threads`; `scalars` names the inputs and outputs that have no axes.
+
+        Raises `InvalidModel` with what the file is instead of a model, or with ONNX Runtime's own reason.
+        """
         self.name = name
         try:
             self._session = ort.InferenceSession(path, _options(threads), providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's exceptions share no base class but this one
-            raise InvalidModel(uri, _reason(error)) from error
-        self.signature = Signature(
-            tuple(_spec(node, uri) for node in self._session.get_inputs()),
-            tuple(_spec(node, uri, output=True) for node in self._session.get_outputs()),
+            raise InvalidModel(uri, _not_a_model(path) or _reason(error)) from error
+        self.signature = signature = Signature(
+            tuple(_spec(node, uri, scalars) for node in self._session.get_inputs()),
+            tuple(_spec(node, uri, scalars) for node in self._session.get_outputs()),
         )
-        self._inputs = [spec.name for spec in self.signature.inputs]
-        self._outputs = [spec.name for spec in self.signature.outputs]
+        self._inputs = [spec.name for spec in signature.inputs]
+        self._outputs = [spec.name for spec in signature.outputs]
+        self._takes_arrays = all(_is_array(spec) for spec in signature.inputs)
+        self._gives_narrow = any(elements.narrow(spec.dtype) for spec in signature.outputs)
+        if self._gives_narrow and not all(_may_be_ort_value(spec) for spec in (*signature.inputs, *signature.outputs)):
+            raise InvalidModel(uri, _MIXED)
 
     def run(self, tensors: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Run on one array per input, in the signature's order; return one array per output, in its order.
@@ -62,7 +60,7 @@ class Session:
         Raises `RejectedByModel` where the graph cannot compute on this input, `ModelFailed` where it is out of memory.
         """
         try:
-            outputs = self._session.run(self._outputs, dict(zip(self._inputs, tensors, strict=True)))
+            return self._computed(tensors)
         except MemoryError as error:
             raise ModelFailed(self.name, "out of memory") from error
         except Exception as error:  # as above
@@ -70,7 +68,16 @@ class Session:
             if "bad_alloc" in reason or "Failed to allocate" in reason:
                 raise ModelFailed(self.name, "out of memory") from error
             raise RejectedByModel(self.name, reason) from error
-        return [each if isinstance(each, np.ndarray) else _objects(each) for each in outputs]
+
+    def _computed(self, tensors: Sequence[np.ndarray]) -> list[np.ndarray]:
+        if self._gives_narrow:
+            feeds = dict(zip(self._inputs, map(values.ort_value, tensors), strict=True))
+            computed = self._session.run_with_ort_values(self._outputs, feeds)
+            return list(map(values.array_of, computed, self.signature.outputs))
+        if not self._takes_arrays:
+            tensors = list(map(values.feed, tensors, self.signature.inputs))
+        outputs = self._session.run(self._outputs, dict(zip(self._inputs, tensors, strict=True)))
+        return list(map(as_array, outputs))
 
     @property
     def version(self) -> str:
@@ -128,11 +135,7 @@ class Session:
 
     def _example(self) -> list[np.ndarray]:
         """Zeros (or empty strings) that fit the signature; dynamic axes have size 1."""
-        tensors = []
-        for spec in self.signature.inputs:
-            shape = [size if isinstance(size, int) else 1 for size in spec.shape or ()]
-            tensors.append(np.full(shape, "" if spec.dtype == STRING else 0, dtype=spec.dtype))
-        return tensors
+        return [values.example(spec) for spec in self.signature.inputs]
 
 
 def _alike(one: np.ndarray, other: np.ndarray) -> bool:
@@ -152,24 +155,27 @@ def _options(threads: int) -> ort.SessionOptions:
     return options
 
 
-def _spec(node: "ort.NodeArg", uri: str, *, output: bool = False) -> TensorSpec:
-    kind: str = node.type
-    if not kind.startswith("tensor("):
-        if output:  # scikit-learn's ZipMap: a list with one mapping a row
-            return TensorSpec(node.name, STRING, None)
-        raise InvalidModel(uri, f"input {node.name!r} is a {kind}; only tensors can be served")
-    element = _ELEMENTS.get(kind.removeprefix("tensor(").removesuffix(")"))
-    if element is None:
-        raise InvalidModel(uri, f"{node.name!r} is a {kind}; NumPy has no such element type")
-    # ONNX Runtime gives [] both for a scalar and for an unknown rank: take it as unknown.
-    return TensorSpec(node.name, np.dtype(element), tuple(node.shape) or None)
+def _spec(node: "ort.NodeArg", uri: str, scalars: frozenset[str]) -> TensorSpec:
+    return elements.spec_of(node.name, node.type, node.shape, scalar=node.name in scalars, uri=uri)
 
 
-def _objects(rows: Sequence[object]) -> np.ndarray:
-    array = np.empty(len(rows), dtype=object)
-    for index, row in enumerate(rows):  # assigned at once, arrays of one shape would be taken for further axes
-        array[index] = row
-    return array
+def _is_array(spec: TensorSpec) -> bool:
+    """Whether ONNX Runtime takes and gives the value as a NumPy array."""
+    return not spec.containers and elements.narrow(spec.dtype) is None
+
+
+def _may_be_ort_value(spec: TensorSpec) -> bool:
+    """Whether Python can make an OrtValue of it, and read it."""
+    return not spec.containers and spec.dtype != STRING
+
+
+def _not_a_model(path: Path) -> str | None:
+    try:
+        with path.open("rb") as file:
+            kind = file_kind.kind_of(file.read(file_kind.HEAD))
+    except OSError:
+        return None
+    return kind and f"it is not an ONNX model but {kind}"
 
 
 def _reason(error: Exception) -> str:

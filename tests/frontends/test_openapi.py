@@ -12,7 +12,8 @@ from openapi_spec_validator import validate
 
 from runtime.errors import InvalidInput
 from runtime.frontends import openapi, status
-from runtime.model.signature import STRING, Shape, Signature, TensorSpec
+from runtime.model.signature import Signature
+from runtime.tensors import STRING, Shape, TensorSpec
 from runtime.protocols import predict
 from tests import models
 from tests.frontends.conftest import serving

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 
 from runtime.errors import InvalidModel, ModelFailed, RejectedByModel
 from runtime.model.session import Session
-from runtime.model.signature import STRING
+from runtime.tensors import STRING
 from tests import models
 
 

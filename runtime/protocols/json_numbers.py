@@ -1,0 +1,88 @@
+"""Elements of JSON to arrays of a model's element type: exact, or refused with the range that the type has."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from runtime.errors import InvalidInput
+from runtime.model import elements
+from runtime.protocols.json_lists import KINDS, Place, show
+from runtime.tensors import TensorSpec
+
+_WIDEST: Final[dict[str, type]] = {"f": np.float64, "i": np.int64, "u": np.uint64, "b": np.bool_, "O": object}
+
+
+def natural(flat: list[Any], shape: tuple[int, ...], spec: TensorSpec, place: Place) -> np.ndarray:
+    """Elements of types that fit the input's, as an array of the widest type of their kind; null becomes NaN.
+
+    Raises `InvalidInput` for a number beyond that type and for a fraction in an integer input.
+    """
+    kind = elements.kind(spec.dtype)
+    if kind in "iu" and not {int}.issuperset(map(type, flat)):
+        flat = _whole(flat, shape, spec, place)
+    array = np.empty(len(flat), _WIDEST[kind])
+    try:
+        array[:] = flat
+    except OverflowError:
+        index = next(index for index, each in enumerate(flat) if not _holds(array.dtype, each))
+        raise _refused(flat[index], np.unravel_index(index, shape), spec, place) from None
+    return array.reshape(shape)
+
+
+def fitted(array: np.ndarray, spec: TensorSpec, place: Place) -> np.ndarray:
+    """An array of any kind of element as one of the input's type; in floats, NaN stands for null.
+
+    Raises `InvalidInput` naming the first element that does not fit.
+    """
+    bad = _misfits(array, spec.dtype)
+    if bad is not None and bad.any():
+        index = np.unravel_index(int(bad.argmax()), bad.shape)
+        raise _refused(array[index].item(), index, spec, place)
+    return array.astype(spec.dtype, copy=False)
+
+
+def _misfits(array: np.ndarray, dtype: np.dtype[np.generic]) -> np.ndarray | None:
+    """Which elements the type cannot hold; None: it holds all."""
+    kind, came = elements.kind(dtype), array.dtype.kind
+    if kind in "bO" or came in "bO":
+        return None if came == kind else np.ones(array.shape, np.bool_)
+    if kind == "f":
+        beyond = elements.float_range(dtype)[1]
+        return (array >= beyond) | (array <= -beyond)
+    least, most = elements.whole_range(dtype)
+    if came == "f":  # the limits are powers of two, which floats hold
+        return (array < least) | (array >= most + 1) | (array != np.floor(array))
+    return (array < least) | (array > most)
+
+
+def _whole(flat: list[Any], shape: tuple[int, ...], spec: TensorSpec, place: Place) -> list[int]:
+    """Numbers such as 1.0 and 1e2 as the whole numbers that they are."""
+    whole = []
+    for index, each in enumerate(flat):
+        if isinstance(each, float) and not each.is_integer():
+            raise _refused(each, np.unravel_index(index, shape), spec, place)
+        whole.append(int(each))
+    return whole
+
+
+def _holds(dtype: np.dtype[Any], number: float) -> bool:
+    try:
+        np.array(number, dtype)
+    except OverflowError:
+        return False
+    return True
+
+
+def _refused(value: object, index: Sequence[np.intp], spec: TensorSpec, place: Place) -> InvalidInput:
+    """With the range that the type has, where a number came: its size or its fraction is what is wrong."""
+    kind = elements.kind(spec.dtype)
+    within = ""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value == value:  # noqa: PLR0124 - NaN is null
+        if kind == "f":
+            within = f" within ±{elements.float_range(spec.dtype)[0]:.3g}"
+        elif kind in "iu":
+            least, most = elements.whole_range(spec.dtype)
+            within = f" from {least} to {most}"
+    expected = f"{KINDS[kind]}{within} ({spec.describe()})"
+    return InvalidInput(place.at([int(each) for each in index]), got=show(value), expected=expected)
