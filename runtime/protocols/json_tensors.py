@@ -10,6 +10,7 @@ element type is refused, and so is a fraction for an integer input: nothing is r
 Every look at a value is linear and ends at the first element that does not fit.
 """
 
+import math
 from typing import Any, Final
 
 import numpy as np
@@ -23,9 +24,8 @@ from runtime.tensors import STRING, TensorSpec
 
 _GZIP: Final = b"\x1f\x8b"
 _FLOAT64: Final = np.dtype(np.float64)
-_SQUARED: Final = {  # of an element type: its largest number, squared
-    np.dtype(each): float(np.finfo(each).max) ** 2 for each in (np.float16, np.float32)
-} | {_FLOAT64: np.inf}
+_LARGEST: Final = {np.dtype(each): float(np.finfo(each).max) for each in (np.float16, np.float32, np.float64)}
+_FIRST_OF_OTHERS: Final = 256  # NumPy's own types have lower numbers than those that it has from elsewhere
 
 
 def load(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
@@ -74,11 +74,12 @@ def tensor(
 def plain(value: Any) -> Any:  # noqa: ANN401 - an array, or an element of one
     """What orjson takes for it: itself, or lists where it is an array of objects, or a number where it has no axis."""
     if isinstance(value, np.ndarray):
-        if value.dtype.kind in "fiub" and elements.narrow(value.dtype) is None:
+        dtype = value.dtype
+        if dtype.num < _FIRST_OF_OTHERS and dtype != STRING:
             return value if value.ndim else value.item()
-        if value.dtype == STRING:
+        if dtype == STRING:
             return _plain_items(value.tolist())
-        return plain(value.astype(np.float32 if elements.kind(value.dtype) == "f" else np.int8))
+        return plain(value.astype(np.float32 if elements.kind(dtype) == "f" else np.int8))
     if isinstance(value, np.integer):  # orjson knows some of NumPy's whole numbers, and not ONNX Runtime's int64
         return int(value)
     if isinstance(value, dict):
@@ -99,16 +100,26 @@ def _plain_items(items: Any) -> Any:  # noqa: ANN401 - (nested) lists of strings
     return [_plain_items(each) for each in items]
 
 
-def _quick(value: object, dtype: np.dtype[Any]) -> np.ndarray | None:
-    """What NumPy makes of a list of numbers, or None where only the exact look can tell."""
+def _quick(value: Any, dtype: np.dtype[Any]) -> np.ndarray | None:  # noqa: ANN401 - any JSON value
+    """What NumPy makes of a list of numbers, or None where only the exact look can tell.
+
+    The root of the squares' sum is at least the largest of the numbers, and the cheapest bound on all of them.
+    """
+    largest = _LARGEST.get(dtype)
     try:
-        if (bound := _SQUARED.get(dtype)) is not None:
-            array = np.array(value, _FLOAT64)
-            # The cheapest bound on all elements. np.dot would report the overflow that it is asked to find.
-            return array.astype(dtype) if np.vdot(array, array) <= bound else None
-        array = np.array(value)
-    except (ValueError, TypeError, OverflowError):  # lists of unequal length, objects, null for a number
+        if largest is None:
+            return _quick_whole(value, dtype)
+        if type(value) is list and value and type(value[0]) is not list:
+            return np.array(value, dtype) if math.hypot(*value) <= largest else None
+        array = np.array(value, _FLOAT64)
+        # np.dot would report the overflow that it is asked to find.
+        return array.astype(dtype) if np.vdot(array, array) <= largest * largest else None
+    except (ValueError, TypeError, OverflowError):  # lists of unequal length, objects, null
         return None
+
+
+def _quick_whole(value: Any, dtype: np.dtype[Any]) -> np.ndarray | None:  # noqa: ANN401 - any JSON value
+    array = np.array(value)
     if array.dtype.kind != "i" or dtype.kind not in "iu":
         return None
     if array.dtype == dtype:

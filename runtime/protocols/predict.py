@@ -33,7 +33,8 @@ class Form(NamedTuple):
     by_name: bool
 
 
-_FORMS: Final = {(one_row, by_name): Form(one_row, by_name) for one_row in (False, True) for by_name in (False, True)}
+_ROW, _ROWS = Form(one_row=True, by_name=False), Form(one_row=False, by_name=False)
+_NAMED_ROW, _NAMED_ROWS = Form(one_row=True, by_name=True), Form(one_row=False, by_name=True)
 
 
 def parse(body: bytes, signature: Signature) -> Query:
@@ -52,7 +53,7 @@ def bind(document: object, signature: Signature, *, body: bytes | None = None) -
         return _named(inputs, signature, body)
     if not isinstance(inputs, (list, np.ndarray)):
         raise InvalidInput("inputs", got=show(inputs), expected="a list, or an object of named tensors")
-    if len(inputs) and isinstance(inputs[0], dict) and _takes_records(signature):
+    if len(inputs) and type(inputs[0]) is dict and _takes_records(signature):
         return _records(inputs, signature)
     if len(signature.inputs) != 1:
         names = _list(spec.name for spec in signature.inputs)
@@ -61,7 +62,7 @@ def bind(document: object, signature: Signature, *, body: bytes | None = None) -
     spec = signature.inputs[0]
     numbers_only = body is not None and json_tensors.numbers_only(body, keys=1)
     tensor, rows = _tensor("inputs", inputs, spec, numbers_only=numbers_only)
-    return Query((tensor,), form=_FORMS[row_forms.one_row((rows,), inputs=1), False])
+    return Query((tensor,), form=_ROW if row_forms.one_row((rows,), inputs=1) else _ROWS)
 
 
 def render(query: Query, prediction: Prediction, signature: Signature, *, latency: float) -> bytes:
@@ -75,27 +76,24 @@ def answer(query: Query, prediction: Prediction, signature: Signature, *, latenc
         "model_name": prediction.model,
         "model_version": prediction.version,
         "outputs": _outputs(query, prediction.outputs, signature),
-        "latency_ms": round(latency * 1e3, 3),
+        "latency_ms": round(latency * 1e6) / 1e3,
     }
 
 
 def _outputs(query: Query, outputs: Sequence[np.ndarray], signature: Signature) -> Any:  # noqa: ANN401 - any JSON value
-    """The outputs in the form of the request.
-
-    One row loses its first axis in each output that has one row for each row of the inputs, and only where it has
-    exactly one.
-    """
+    """The outputs in the form of the request."""
     form: Form = query.form  # type: ignore[assignment] # what `bind` has set
-    by_name = form.by_name or len(outputs) != 1
-    if form.one_row:
-        least = 1 if by_name else 2  # a row of a rank-1 output is a number, and answered as a list of it
-        outputs = [
-            array[0] if per_row and array.ndim >= least and len(array) == 1 else array
-            for array, per_row in zip(outputs, signature.row_outputs, strict=True)
-        ]
-    if by_name:
-        return {spec.name: json_tensors.plain(array) for spec, array in zip(signature.outputs, outputs, strict=True)}
-    return json_tensors.plain(outputs[0])
+    one_row = form.one_row
+    if len(outputs) == 1 and not form.by_name:
+        array = outputs[0]  # a row of a rank-1 output is a number, and answered as a list of it
+        return json_tensors.plain(_row(array, signature.row_outputs[0]) if one_row and array.ndim > 1 else array)
+    rows = map(_row, outputs, signature.row_outputs) if one_row else outputs
+    return {spec.name: json_tensors.plain(each) for spec, each in zip(signature.outputs, rows, strict=True)}
+
+
+def _row(array: np.ndarray, per_row: bool) -> Any:  # noqa: ANN401, FBT001 - an array, or an element of one; for `map`
+    """The one row without its first axis, where the output has one row for each row of the inputs, and exactly one."""
+    return array[0] if per_row and array.ndim and len(array) == 1 else array
 
 
 def _inputs_of(document: object) -> object:
@@ -119,7 +117,7 @@ def _named(inputs: dict[str, Any], signature: Signature, body: bytes | None) -> 
         tensor, rows = _tensor(field, inputs.get(spec.name), spec, numbers_only=numbers_only)
         tensors.append(tensor)
         forms.append(rows)
-    return Query(tensors, form=_FORMS[row_forms.one_row(forms, inputs=len(forms)), True])
+    return Query(tensors, form=_NAMED_ROW if row_forms.one_row(forms, inputs=len(forms)) else _NAMED_ROWS)
 
 
 def _tensor(field: str, value: object, spec: TensorSpec, *, numbers_only: bool) -> tuple[np.ndarray, row_forms.Rows]:
@@ -144,7 +142,7 @@ def _records(records: Sequence[Any], signature: Signature) -> Query:
         column = [record[spec.name] for record in records]
         array = json_tensors.tensor("inputs", column, spec, behind_first=f".{spec.name}")
         tensors.append(row_forms.in_records(f"inputs[0].{spec.name}", array, spec))
-    return Query(tensors, form=_FORMS[False, True])
+    return Query(tensors, form=_NAMED_ROWS)
 
 
 def _check_names(inputs: dict[str, Any], signature: Signature, field: str) -> None:

@@ -31,18 +31,20 @@ def in_rows(field: str, array: np.ndarray, spec: TensorSpec) -> tuple[np.ndarray
     shape = spec.shape
     if shape is None:
         return array, None
-    rank = len(shape)
+    rank, came = len(shape), array.ndim
     if not array.size:
         return _empty(field, array, spec, shape)
-    if array.ndim == rank:
+    if came == rank:
         return array, MANY if rank else None
-    if spec.holds_rows:
-        if shape[1:] == (1,) and array.ndim < rank:
-            column = array.reshape(-1, 1)
-            return column, ONE if not array.ndim else MANY if len(column) > 1 else EITHER
-        if array.ndim == rank - 1:
+    if came < rank and spec.holds_rows:
+        if came == rank - 1 and shape[-1] != 1:
             return array[np.newaxis], ONE
-        if array.ndim == 1 and (row := spec.row_shape) and array.size == math.prod(row):
+        if shape[1:] == (1,):
+            column = array.reshape(-1, 1)
+            return column, ONE if not came else MANY if len(column) > 1 else EITHER
+        if came == rank - 1:
+            return array[np.newaxis], ONE
+        if came == 1 and (row := spec.row_shape) and array.size == math.prod(row):
             return array.reshape(1, *row), ONE
     raise InvalidInput(field, got=f"shape {list(array.shape)}", expected=_expected(spec))
 
