@@ -1,6 +1,6 @@
 """ONNX's element types and containers as NumPy has them, and the range of numbers that each holds.
 
-The only module that imports ml_dtypes, which gives NumPy the types narrower than its own (bfloat16, float8, 4 bits); it
+The only module that imports ml_dtypes, which gives NumPy the types narrower than its own (bfloat16, float8, 4 and 2 bits); it
 is imported for models that use one. Source: onnx.proto, TensorProto.DataType and TypeProto.
 """
 
@@ -45,8 +45,12 @@ _NARROW: Final = {
     "float8e5m2fnuz": Narrow("float8_e5m2fnuz", 20, 8),
     "uint4": Narrow("uint4", 21, 4),
     "int4": Narrow("int4", 22, 4),
+    "float4e2m1": Narrow("float4_e2m1fn", 23, 4),
+    "uint2": Narrow("uint2", 25, 2),
+    "int2": Narrow("int2", 26, 2),
 }
 _BY_NAME: Final = {each.name: each for each in _NARROW.values()}
+_BYTE: Final = 8  # bits
 _CONTAINERS: Final = {"seq": "sequence", "optional": "optional"}
 
 
@@ -71,7 +75,7 @@ def spec_of(name: str, type_name: str, shape: list[Dimension], *, scalar: bool, 
     dtype = _dtype(inner.removeprefix("tensor(").removesuffix(")"))
     if dtype is None:
         raise InvalidModel(
-            uri, f"{name!r} is a {type_name}, which NumPy cannot hold; export the model with a Cast to float there"
+            uri, f"{name!r} is a {type_name}, which has no form here; export the model with a Cast to float there"
         )
     if containers:
         return TensorSpec(name, dtype, None, tuple(containers))
@@ -130,21 +134,28 @@ def _dtype(element: str) -> np.dtype[np.generic] | None:
 
 
 def packed(array: np.ndarray) -> bytes:
-    """The elements of a narrow type as ONNX lays them out; of 4 bits two share a byte, the first one the lower half."""
+    """The elements of a narrow type as ONNX lays them out: those of 4 or 2 bits share bytes, from the lowest bits up."""
     bits = _BY_NAME[array.dtype.name].bits
-    if bits >= 8:  # noqa: PLR2004 - a byte
+    if bits >= _BYTE:
         return array.tobytes()
-    halves = array.astype(np.int8).view(np.uint8).ravel() & 0xF
-    if len(halves) % 2:
-        halves = np.append(halves, np.uint8(0))
-    return (halves[0::2] | halves[1::2] << 4).tobytes()
+    codes = array.ravel().view(np.uint8) & (2**bits - 1)
+    shares = _BYTE // bits
+    codes = np.append(codes, np.zeros(-len(codes) % shares, np.uint8)).reshape(-1, shares)
+    return np.bitwise_or.reduce(codes << _shifts(bits), axis=1).astype(np.uint8).tobytes()
 
 
 def unpacked(data: bytes, dtype: np.dtype[np.generic], shape: list[int]) -> np.ndarray:
     """What `packed` gives, read back."""
-    if _BY_NAME[dtype.name].bits >= 8:  # noqa: PLR2004 - a byte
+    bits = _BY_NAME[dtype.name].bits
+    if bits >= _BYTE:
         return np.frombuffer(data, dtype).reshape(shape)
-    both = np.frombuffer(data, np.uint8)
-    halves = np.stack((both & 0xF, both >> 4), axis=-1).ravel()[: math.prod(shape)]
-    signed = ((halves ^ 8).astype(np.int8) - 8) if dtype.name.startswith("int") else halves
-    return signed.astype(dtype).reshape(shape)
+    codes = (np.frombuffer(data, np.uint8)[:, np.newaxis] >> _shifts(bits)) & (2**bits - 1)
+    codes = codes.ravel()[: math.prod(shape)]
+    if kind(dtype) == "i":  # extend the sign, as ml_dtypes has it in a byte
+        sign = 1 << bits - 1
+        codes = ((codes ^ sign).astype(np.int8) - sign).astype(np.int8)
+    return codes.view(dtype).reshape(shape)
+
+
+def _shifts(bits: int) -> np.ndarray:
+    return np.arange(0, _BYTE, bits, dtype=np.uint8)
