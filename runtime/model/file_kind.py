@@ -83,5 +83,5 @@ def _is_utf8(head: bytes) -> bool:
     try:
         head.decode()
     except UnicodeDecodeError as error:
-        return error.start > len(head) - 4  # a character cut in two by the end of `head`
+        return error.reason == "unexpected end of data"  # a character cut in two by the end of `head`
     return True

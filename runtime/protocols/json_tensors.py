@@ -1,6 +1,6 @@
 """Plain JSON values to checked tensors and back: what every JSON protocol here shares.
 
-    body -> load -> a JSON value -> tensor: NumPy's quick look, or json_lists (shape) and json_numbers (range) -> array
+    body -> load -> a JSON value -> tensor: NumPy's quick look, or json_lists (shape) and json_elements (range) -> array
 
 The policy for numbers that JSON does not have: a bare NaN or Infinity is not JSON and is refused; `null` in a float
 tensor is NaN (a missing value), both ways; an infinite output is `null` too. A number beyond the range of the input's
@@ -18,7 +18,7 @@ import orjson
 
 from runtime.errors import InvalidInput
 from runtime.model import elements
-from runtime.protocols import json_numbers
+from runtime.protocols import json_elements
 from runtime.protocols.json_lists import Place, flatten, show
 from runtime.tensors import STRING, TensorSpec
 
@@ -66,9 +66,9 @@ def tensor(
         return array
     place = Place(field, behind_first)
     if isinstance(value, np.ndarray) and value.dtype != STRING:  # of a body that was parsed in slices
-        return json_numbers.fitted(value, spec, place)
+        return json_elements.fitted(value, spec, place)
     flat, shape = flatten(value, spec, place)
-    return json_numbers.fitted(json_numbers.natural(flat, shape, spec, place), spec, place)
+    return json_elements.fitted(json_elements.natural(flat, shape, spec, place), spec, place)
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 - an array, or an element of one

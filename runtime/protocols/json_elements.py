@@ -35,11 +35,24 @@ def fitted(array: np.ndarray, spec: TensorSpec, place: Place) -> np.ndarray:
 
     Raises `InvalidInput` naming the first element that does not fit.
     """
-    bad = _misfits(array, spec.dtype)
+    bad = None if _within(array, spec.dtype) else _misfits(array, spec.dtype)
     if bad is not None and bad.any():
         index = np.unravel_index(int(bad.argmax()), bad.shape)
         raise _refused(array[index].item(), index, spec, place)
     return array.astype(spec.dtype, copy=False)
+
+
+def _within(array: np.ndarray, dtype: np.dtype[np.generic]) -> bool:
+    """Whether the least and the greatest number tell that all fit; they do not where one is NaN or may be a fraction."""
+    kind, came = elements.kind(dtype), array.dtype.kind
+    if not array.size or kind not in "fiu" or came not in "fiu" or (came == "f" and kind != "f"):
+        return False
+    least, most = array.min(), array.max()
+    if kind == "f":
+        beyond = elements.float_range(dtype)[1]
+        return bool(-beyond < least and most < beyond)
+    low, high = elements.whole_range(dtype)
+    return bool(low <= least and most <= high)
 
 
 def _misfits(array: np.ndarray, dtype: np.dtype[np.generic]) -> np.ndarray | None:
