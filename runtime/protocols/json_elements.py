@@ -19,11 +19,9 @@ def natural(flat: list[Any], shape: tuple[int, ...], spec: TensorSpec, place: Pl
     Raises `InvalidInput` for a number beyond that type and for a fraction in an integer input.
     """
     kind = elements.kind(spec.dtype)
-    if kind in "iu" and not {int}.issuperset(map(type, flat)):
-        flat = _whole(flat, shape, spec, place)
     array = np.empty(len(flat), _WIDEST[kind])
     try:
-        array[:] = flat
+        array[:] = flat if kind not in "iu" or {int}.issuperset(map(type, flat)) else _whole(flat, shape, spec, place)
     except OverflowError:
         index = next(index for index, each in enumerate(flat) if not _holds(array.dtype, each))
         raise _refused(flat[index], np.unravel_index(index, shape), spec, place) from None
@@ -81,7 +79,7 @@ def _whole(flat: list[Any], shape: tuple[int, ...], spec: TensorSpec, place: Pla
 
 def _holds(dtype: np.dtype[Any], number: float) -> bool:
     try:
-        np.array(number, dtype)
+        np.array(float(number) if dtype.kind == "f" else int(number), dtype)
     except OverflowError:
         return False
     return True

@@ -1,8 +1,11 @@
 """JSON values become checked tensors: nothing is rounded or wrapped, and what is wrong is named by its place."""
 
 import gzip
+import math
+import time
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 import orjson
@@ -12,7 +15,7 @@ from hypothesis import strategies as st
 
 from runtime.errors import InvalidInput
 from runtime.model.signature import Signature
-from runtime.tensors import STRING, TensorSpec
+from runtime.tensors import STRING, TensorSpec, as_array
 from runtime.protocols import json_tensors
 from tests import strategies
 
@@ -303,3 +306,154 @@ def test_an_element_of_any_array_can_be_written(dtype: str) -> None:
 def test_a_compressed_body_is_told_as_what_it_is() -> None:
     with pytest.raises(InvalidInput, match=r"^body: got a gzip-compressed body; expected a JSON object in UTF-8$"):
         json_tensors.load(gzip.compress(b"{}"))
+
+
+@pytest.mark.parametrize(
+    ("text", "dtype", "numbers"),
+    [
+        (b"[1.0, 2, 3e0, 1e2]", "i8", [1, 2, 3, 100]),
+        (b"[-0.0, 255.0]", "u1", [0, 255]),
+        (b"[1.0, 9007199254740993]", "i8", [1, 9007199254740993]),
+        (b"[1.0, 18446744073709551615]", "u8", [1, 18446744073709551615]),
+        (b"[1e18]", "i8", [10**18]),
+    ],
+)
+@pytest.mark.parametrize("numbers_only", [True, False])
+def test_a_whole_number_is_one_however_it_is_written(
+    text: bytes,
+    dtype: str,
+    numbers: list[int],
+    numbers_only: bool,  # noqa: FBT001 - a parameter of the table
+) -> None:
+    got = json_tensors.tensor("inputs", json_tensors.load(text), spec(dtype), numbers_only=numbers_only)
+    assert (got.tolist(), got.dtype) == (numbers, np.dtype(dtype))
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ([1, 1.5], r"inputs\[1\]: got 1\.5; expected a whole number from -128 to 127 \(int8\[n\]\)"),
+        ([1e30], r"inputs\[0\]: got 1e\+30; expected a whole number from -128 to 127"),
+        ([127, 128.0], r"inputs\[1\]: got 128; expected a whole number from -128 to 127"),
+    ],
+)
+def test_any_other_number_is_refused_with_the_range(value: list[float], told: str) -> None:
+    for came in (value, np.array(value)):
+        with pytest.raises(InvalidInput, match=told.replace("got 128;", r"got 128(\.0)?;")):
+            json_tensors.tensor("inputs", came, spec("i1"))
+
+
+NARROW = [ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.int4, ml_dtypes.uint4]
+
+
+@pytest.mark.parametrize("dtype", NARROW)
+def test_narrow_types_are_read_and_written_as_numbers(dtype: type) -> None:
+    got = json_tensors.tensor(
+        "inputs", [[1, 2.0], [3, 0]], TensorSpec("x", np.dtype(dtype), ("n", 2)), numbers_only=True
+    )
+    assert got.dtype == dtype
+    assert json_tensors.load(json_tensors.dump(json_tensors.plain(got))) == [[1, 2], [3, 0]]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value", "expected"),
+    [
+        (ml_dtypes.bfloat16, 3.4e38, r"within ±3\.39e\+38 \(bfloat16\[n\]\)"),
+        (ml_dtypes.float8_e4m3fn, 500, r"within ±448 \(float8_e4m3fn\[n\]\)"),
+        (ml_dtypes.int4, 8, r"from -8 to 7 \(int4\[n\]\)"),
+        (ml_dtypes.uint4, -1, r"from 0 to 15 \(uint4\[n\]\)"),
+    ],
+)
+def test_a_number_beyond_a_narrow_type_is_refused_with_its_range(dtype: type, value: float, expected: str) -> None:
+    with pytest.raises(InvalidInput, match=expected):
+        read([value], dtype)
+
+
+@given(data=st.data(), dtype=st.sampled_from(["f2", "f4", "f8", "i1", "i8", "u1", "u8", "?", "O"]))
+def test_an_array_of_a_sliced_body_is_read_as_the_list_that_it_stands_for(data: st.DataObject, dtype: str) -> None:
+    """NaN in it stands for null. (Lists that mix integers beyond 2**53 with floats are no arrays there.)"""
+    came = data.draw(st.sampled_from(["i8", "u8", "f8", "?", "O"]))
+    elements = {
+        "f8": st.none() | st.floats(-1e300, 1e300) | st.integers(-300, 300).map(float),
+        "i8": st.integers(-300, 300) | st.integers(-(2**63), 2**63 - 1),
+        "u8": st.integers(0, 2**64 - 1),
+        "?": st.booleans(),
+        "O": st.text(max_size=3),
+    }[came]
+    rows = data.draw(st.lists(st.lists(elements, min_size=2, max_size=2), min_size=1, max_size=3))
+    array = np.array(rows, object if came == "O" else came)
+    try:
+        right = read(rows, dtype)
+    except InvalidInput as refused:
+        with pytest.raises(InvalidInput) as also:
+            read(array, dtype)
+        assert also.value.details["field"] == refused.details["field"]  # noqa: PT017 - both are refused
+        assert also.value.details["expected"] == refused.details["expected"]  # noqa: PT017 - as above
+    else:
+        np.testing.assert_array_equal(read(array, dtype), right)
+        assert read(array, dtype).dtype == right.dtype
+
+
+def test_lists_of_arrays_and_numpys_own_numbers_are_taken_as_an_author_has_them() -> None:
+    assert read([np.array([1.0, 2.0]), (3, np.float32(4))], "f4").tolist() == [[1, 2], [3, 4]]
+    with pytest.raises(InvalidInput, match=r"inputs\[0\]: got 1\.5; expected a whole number"):
+        read([np.float64(1.5)], "i8")
+
+
+def test_the_place_in_a_list_of_records_has_the_name_behind_the_first_index() -> None:
+    with pytest.raises(InvalidInput, match=r'^inputs\[1\]\.age\[0\]: got "x"'):
+        json_tensors.tensor("inputs", [[1], ["x"]], spec("f4"), behind_first=".age")
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ([[1, 2], 3], r"inputs\[1\]: got 3; expected a list of 2, as in inputs\[0\] \(float32\[n\]\)"),
+        (
+            [[[1], [2]], [[3, 4], [5]]],
+            r"inputs\[1\]\[0\]: got 2 elements where inputs\[0\]\[0\] has 1; expected a number",
+        ),
+        ([[], [1]], r"inputs\[1\]: got 1 elements where inputs\[0\] has 0"),
+    ],
+)
+def test_lists_that_make_no_array_are_told_beside_one_that_fits(value: object, told: str) -> None:
+    with pytest.raises(InvalidInput, match=f"^{told}"):
+        read(value, "f4")
+
+
+HOSTILE = {
+    "ragged at its end": lambda n: [*([1] for _ in range(n)), [1, 1]],
+    "a fraction at its end": lambda n: [*([1] * n), 1.5],
+    "objects": lambda n: [{} for _ in range(n)],
+    "strings": lambda n: ["" for _ in range(n)],
+    "null at its end": lambda n: [*([1] * n), None],
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+@pytest.mark.parametrize("numbers_only", [True, False])
+def test_a_misfit_is_found_in_linear_time(kind: str, numbers_only: bool) -> None:  # noqa: FBT001 - a parameter of the table
+    """Ten times as much takes ten times as long, with room for a busy machine; the square would take a hundred times."""
+
+    def seconds(count: int) -> float:
+        value = HOSTILE[kind](count)
+        best = math.inf
+        for _ in range(3):
+            started = time.perf_counter()
+            with pytest.raises(InvalidInput):
+                json_tensors.tensor("inputs", value, spec("i8"), numbers_only=numbers_only and kind != "strings")
+            best = min(best, time.perf_counter() - started)
+        return best
+
+    assert seconds(50_000) < 40 * max(seconds(5_000), 1e-4)
+
+
+def test_outputs_of_containers_are_written_as_lists_objects_and_null() -> None:
+    words = as_array([np.array(["a", "b"], object), np.array([], object)])
+    assert json_tensors.dump(json_tensors.plain(words)) == b'[["a","b"],[]]'
+    tensors = as_array([np.array([[0.5]], np.float32), np.array(7), {"k": np.float64(1.5)}])
+    assert json_tensors.dump(json_tensors.plain(tensors)) == b'[[[0.5]],7,{"k":1.5}]'
+    assert json_tensors.dump(json_tensors.plain(as_array(None))) == b"null"
+    assert json_tensors.dump(json_tensors.plain(as_array({1: 0.5}))) == b'{"1":0.5}'
+    assert json_tensors.dump(json_tensors.plain(np.array("word", object))) == b'"word"'
+    assert json_tensors.dump(json_tensors.plain(np.empty((0, 2), object))) == b"[]"
