@@ -85,8 +85,8 @@ _TEXT = _Parser(str, "text")
 WORD = "at most 63 letters, digits and . + _ -, as it goes into a header"
 _WORD_PATTERN = r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,62}"
 _SEGMENT = _matching(
-    r"[^/\s\x00-\x1f\x7f]([^/\x00-\x1f\x7f]*[^/\s\x00-\x1f\x7f])?",
-    "one segment of a URL's path, without / and control characters",
+    r"(?!\.{1,2}$)[^/\s\x00-\x1f\x7f]([^/\x00-\x1f\x7f]*[^/\s\x00-\x1f\x7f])?",
+    "one segment of a URL's path, without / and control characters, and neither . nor ..",
 )
 _WORD = _matching(_WORD_PATTERN, WORD)
 _PATH = _Parser(Path, "a path")

@@ -132,6 +132,8 @@ def test_an_empty_variable_counts_as_none() -> None:
         ("SCALEZERO_MODEL_SHA256", "g" * 64),
         ("SCALEZERO_THREADS", "-1"),
         ("SCALEZERO_FUNCTION_THREADS", "1000"),
+        ("SCALEZERO_MODEL_NAME", "."),
+        ("SCALEZERO_MODEL_NAME", ".."),
         ("PORT", "65536"),
         ("PORT", "http"),
     ],
