@@ -17,8 +17,8 @@ import numpy as np
 from runtime.errors import InvalidInput, ShuttingDown, UnknownModel
 
 if TYPE_CHECKING:
-    from runtime.tensors import TensorSpec
     from runtime.service import Service
+    from runtime.tensors import TensorSpec
 
 Rows: TypeAlias = np.ndarray | Sequence[object]
 _lock: Final = threading.Lock()

@@ -4,7 +4,7 @@
     Query        the tensors of one request, in the signature's order, and what its caller wants of the answer
     Prediction   the outputs of one query, which model made them, and where the time went
 
-A query and a prediction are made for every request: plain slots, as a frozen dataclass takes four times as long to make.
+A query and a prediction are made for every request: plain slots, as a frozen dataclass takes four times as long.
 
 Every value is a NumPy array. A sequence is an array of objects with one item per element, so that a sequence with one
 item per row can be cut like a tensor; a map, and an optional value that is absent (None), is an array of objects
@@ -46,7 +46,7 @@ class TensorSpec(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """ "tensor", or the outermost container: "sequence", "map" or "optional"."""
+        """The outermost container ("sequence", "map", "optional"), or "tensor"."""
         return self.containers[0].partition(" ")[0] if self.containers else "tensor"
 
     @property
@@ -76,6 +76,7 @@ def as_array(value: object) -> np.ndarray:
     """A value that is no tensor as an array, in the form stated above; an array as it is."""
     if isinstance(value, np.ndarray):
         return value
+    array: np.ndarray
     if not isinstance(value, list):
         array = np.empty((), dtype=object)
         array[()] = value

@@ -75,13 +75,16 @@ def every_second_row(path: Path) -> Path:
 
     Nothing but a run of more than one row can tell.
     """
-    node = helper.make_node("Slice", ["x", "from", "to", "along", "step"], ["y"])
+    node = helper.make_node("Slice", ["x", "start", "to", "along", "step"], ["y"])
     return save(
         path,
         [node],
         [value("x", FLOAT, ["time", 2])],
         [value("y", FLOAT, ["steps", 2])],
-        **{"from": np.array([0]), "to": np.array([2**31]), "along": np.array([0]), "step": np.array([2])},
+        start=np.array([0]),
+        to=np.array([2**31]),
+        along=np.array([0]),
+        step=np.array([2]),
     )
 
 

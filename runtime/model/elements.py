@@ -1,7 +1,7 @@
 """ONNX's element types and containers as NumPy has them, and the range of numbers that each holds.
 
-The only module that imports ml_dtypes, which gives NumPy the types narrower than its own (bfloat16, float8, 4 and 2 bits); it
-is imported for models that use one. Source: onnx.proto, TensorProto.DataType and TypeProto.
+The only module that imports ml_dtypes, which gives NumPy the types narrower than its own (bfloat16, float8, 4 and 2
+bits); it is imported for models that use one. Source: onnx.proto, TensorProto.DataType and TypeProto.
 """
 
 import math
@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from runtime.errors import InvalidModel
-from runtime.tensors import STRING, Dimension, TensorSpec
+from runtime.tensors import Dimension, TensorSpec
 
 _NUMPY: Final = {
     "float": np.float32,
@@ -101,7 +101,7 @@ def whole_range(dtype: np.dtype[np.generic]) -> tuple[int, int]:
         return int(limits.min), int(limits.max)
     import ml_dtypes
 
-    few = ml_dtypes.iinfo(dtype)
+    few = ml_dtypes.iinfo(dtype)  # type: ignore[no-untyped-call]
     return int(few.min), int(few.max)
 
 
@@ -112,7 +112,7 @@ def float_range(dtype: np.dtype[np.generic]) -> tuple[float, float]:
     """
     if narrow(dtype) is not None:
         return _narrow_float_range(dtype)
-    info = np.finfo(dtype)  # type: ignore[arg-type] # a float type
+    info = np.finfo(dtype)  # type: ignore[type-var] # a float type
     largest = float(info.max)
     return largest, largest + _half_a_step(largest, int(info.nmant)) if dtype != np.float64 else math.inf
 
@@ -121,7 +121,7 @@ def _narrow_float_range(dtype: np.dtype[np.generic]) -> tuple[float, float]:
     """As `float_range`, a little tighter: ml_dtypes rounds float64 to float32 first, and so perhaps up to the bound."""
     import ml_dtypes
 
-    info = ml_dtypes.finfo(dtype)
+    info = ml_dtypes.finfo(dtype)  # type: ignore[no-untyped-call]
     largest = float(info.max)
     bound = np.float32(largest + _half_a_step(largest, int(info.nmant)))
     return largest, float(np.nextafter(bound, np.float32(0)))
@@ -140,18 +140,20 @@ def _dtype(element: str) -> np.dtype[np.generic] | None:
         import ml_dtypes
     except ImportError:
         return None
-    return np.dtype(getattr(ml_dtypes, _NARROW[element].name))
+    dtype: np.dtype[np.generic] = np.dtype(getattr(ml_dtypes, _NARROW[element].name))
+    return dtype
 
 
 def packed(array: np.ndarray) -> bytes:
-    """The elements of a narrow type as ONNX lays them out: those of 4 or 2 bits share bytes, from the lowest bits up."""
+    """The elements of a narrow type as ONNX lays them out: those of 4 or 2 bits share bytes, the first one lowest."""
     bits = _BY_NAME[array.dtype.name].bits
     if bits >= _BYTE:
         return array.tobytes()
     codes = array.ravel().view(np.uint8) & (2**bits - 1)
     shares = _BYTE // bits
     codes = np.append(codes, np.zeros(-len(codes) % shares, np.uint8)).reshape(-1, shares)
-    return np.bitwise_or.reduce(codes << _shifts(bits), axis=1).astype(np.uint8).tobytes()
+    shared: np.ndarray = np.bitwise_or.reduce(codes << _shifts(bits), axis=1)
+    return shared.astype(np.uint8).tobytes()
 
 
 def unpacked(data: bytes, dtype: np.dtype[np.generic], shape: list[int]) -> np.ndarray:
@@ -159,7 +161,7 @@ def unpacked(data: bytes, dtype: np.dtype[np.generic], shape: list[int]) -> np.n
     bits = _BY_NAME[dtype.name].bits
     if bits >= _BYTE:
         return np.frombuffer(data, dtype).reshape(shape)
-    codes = (np.frombuffer(data, np.uint8)[:, np.newaxis] >> _shifts(bits)) & (2**bits - 1)
+    codes: np.ndarray = (np.frombuffer(data, np.uint8)[:, np.newaxis] >> _shifts(bits)) & (2**bits - 1)
     codes = codes.ravel()[: math.prod(shape)]
     if kind(dtype) == "i":  # extend the sign, as ml_dtypes has it in a byte
         sign = 1 << bits - 1

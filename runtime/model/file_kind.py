@@ -47,23 +47,29 @@ def kind_of(head: bytes) -> str | None:
 
 def _container(head: bytes) -> str | None:
     """Formats that need more than a look at fixed first bytes."""
-    if head.startswith(b"PK\x03\x04"):
-        if b"/data.pkl" in head or b"/byteorder" in head:
-            return f"a PyTorch file; {_CONVERT} with torch.onnx.export"
-        return "a zip archive; unpack it and publish the .onnx file"
-    if head[4:8] == b"TFL3":
-        return f"a TensorFlow Lite model; {_CONVERT} with tf2onnx"
-    if head[4:8] == b"ORTM":
-        return "a model in ONNX Runtime's own format of another version; publish the .onnx file"
-    if head[257:262] == b"ustar":
-        return "a tar archive; unpack it and publish the .onnx file"
-    if head[0] == _PICKLE_FIRST and len(head) > 1 and head[1] in _PICKLE_PROTOCOLS:
-        return f"a Python pickle; {_CONVERT}, for example with skl2onnx"
-    if head[8:9] == b"{" and 0 < int.from_bytes(head[:8], "little") <= _LARGEST_HEADER:
-        return "a safetensors file, which holds weights alone; publish an ONNX export of the model"
-    if b"saved_model" in head or (head.startswith(b"\x08\x01\x12") and b"serve" in head):
-        return f"a TensorFlow SavedModel; {_CONVERT} with tf2onnx"
-    return None
+    is_zip = head.startswith(b"PK\x03\x04")
+    looks = (
+        (
+            is_zip and (b"/data.pkl" in head or b"/byteorder" in head),
+            f"a PyTorch file; {_CONVERT} with torch.onnx.export",
+        ),
+        (is_zip, "a zip archive; unpack it and publish the .onnx file"),
+        (head[4:8] == b"TFL3", f"a TensorFlow Lite model; {_CONVERT} with tf2onnx"),
+        (head[4:8] == b"ORTM", "a model in ONNX Runtime's own format of another version; publish the .onnx file"),
+        (head[257:262] == b"ustar", "a tar archive; unpack it and publish the .onnx file"),
+        (_is_pickle(head), f"a Python pickle; {_CONVERT}, for example with skl2onnx"),
+        (_is_safetensors(head), "a safetensors file, which holds weights alone; publish an ONNX export of the model"),
+        (head.startswith(b"\x08\x01\x12") and b"serve" in head, f"a TensorFlow SavedModel; {_CONVERT} with tf2onnx"),
+    )
+    return next((kind for is_kind, kind in looks if is_kind), None)
+
+
+def _is_pickle(head: bytes) -> bool:
+    return head[0] == _PICKLE_FIRST and len(head) > 1 and head[1] in _PICKLE_PROTOCOLS
+
+
+def _is_safetensors(head: bytes) -> bool:
+    return head[8:9] == b"{" and 0 < int.from_bytes(head[:8], "little") <= _LARGEST_HEADER
 
 
 def _text(head: bytes) -> str | None:

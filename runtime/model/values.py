@@ -15,7 +15,7 @@ from runtime.tensors import STRING, TensorSpec, as_array
 
 
 def feed(array: np.ndarray, spec: TensorSpec) -> Any:  # noqa: ANN401 - what ONNX Runtime takes
-    """What `InferenceSession.run` takes for the array of an input: itself, a list, a dictionary, None or an OrtValue."""
+    """What `InferenceSession.run` takes for an input's array: itself, a list, a dictionary, None or an OrtValue."""
     if spec.containers:
         return list(array) if array.ndim else array.item()
     return array if elements.narrow(spec.dtype) is None else ort_value(array)

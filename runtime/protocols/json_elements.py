@@ -19,7 +19,7 @@ def natural(flat: list[Any], shape: tuple[int, ...], spec: TensorSpec, place: Pl
     Raises `InvalidInput` for a number beyond that type and for a fraction in an integer input.
     """
     kind = elements.kind(spec.dtype)
-    array = np.empty(len(flat), _WIDEST[kind])
+    array: np.ndarray = np.empty(len(flat), _WIDEST[kind])
     try:
         array[:] = flat if kind not in "iu" or {int}.issuperset(map(type, flat)) else _whole(flat, shape, spec, place)
     except OverflowError:
@@ -41,7 +41,7 @@ def fitted(array: np.ndarray, spec: TensorSpec, place: Place) -> np.ndarray:
 
 
 def _within(array: np.ndarray, dtype: np.dtype[np.generic]) -> bool:
-    """Whether the least and the greatest number tell that all fit; they do not where one is NaN or may be a fraction."""
+    """Whether the least and the greatest number tell that all fit; not where one is NaN or may be a fraction."""
     kind, came = elements.kind(dtype), array.dtype.kind
     if not array.size or kind not in "fiu" or came not in "fiu" or (came == "f" and kind != "f"):
         return False
@@ -60,11 +60,14 @@ def _misfits(array: np.ndarray, dtype: np.dtype[np.generic]) -> np.ndarray | Non
         return None if came == kind else np.ones(array.shape, np.bool_)
     if kind == "f":
         beyond = elements.float_range(dtype)[1]
-        return (array >= beyond) | (array <= -beyond)
+        bad: np.ndarray = (array >= beyond) | (array <= -beyond)
+        return bad
     least, most = elements.whole_range(dtype)
     if came == "f":  # the limits are powers of two, which floats hold
-        return (array < least) | (array >= most + 1) | (array != np.floor(array))
-    return (array < least) | (array > most)
+        bad = (array < least) | (array >= most + 1) | (array != np.floor(array))
+    else:
+        bad = (array < least) | (array > most)
+    return bad
 
 
 def _whole(flat: list[Any], shape: tuple[int, ...], spec: TensorSpec, place: Place) -> list[int]:

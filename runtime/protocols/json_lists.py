@@ -103,8 +103,8 @@ class _Walk:
         """Take the elements of an innermost list."""
         types = _TYPES[self._kind]
         if not types.issuperset(map(type, values)):
-            for index, each in enumerate(values):  # one that fits is a subclass or NumPy's, from an author's own code
-                values[index] = each = each.item() if isinstance(each, np.generic) else each
+            values = [each.item() if isinstance(each, np.generic) else each for each in values]  # an author's own
+            for index, each in enumerate(values):
                 if type(each) not in types:
                     raise self._misfit(each, [*indices, index] if self._sizes else indices)
         self.flat += values

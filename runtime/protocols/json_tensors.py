@@ -19,7 +19,7 @@ import orjson
 from runtime.errors import InvalidInput
 from runtime.model import elements
 from runtime.protocols import json_elements
-from runtime.protocols.json_lists import Place, flatten, show
+from runtime.protocols.json_lists import Place, flatten
 from runtime.tensors import STRING, TensorSpec
 
 _GZIP: Final = b"\x1f\x8b"

@@ -5,8 +5,8 @@
     {"inputs": {"a": ..., "b": ...}}        tensors by name    -> "outputs": {"score": ...}
     {"inputs": [{"a": ..., "b": ...}, ...]} records            -> "outputs": {"score": ...}
 
-The answer mirrors the form of the request. A model with several outputs answers by name in every form. `row_forms` lists
-the forms that a tensor may have.
+The answer mirrors the form of the request. A model with several outputs answers by name in every form. `row_forms`
+lists the forms that a tensor may have.
 """
 
 import difflib
@@ -131,7 +131,7 @@ def _takes_records(signature: Signature) -> bool:
     return all(spec.holds_rows for spec in signature.inputs)
 
 
-def _records(records: Sequence[Any], signature: Signature) -> Query:
+def _records(records: Sequence[Any] | np.ndarray, signature: Signature) -> Query:
     """One object per row, as pandas writes a table with `orient="records"`."""
     for index, record in enumerate(records):
         if not isinstance(record, dict):

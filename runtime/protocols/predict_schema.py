@@ -54,7 +54,7 @@ def _inputs(signature: Signature) -> Schema:
     if specs and all(spec.holds_rows for spec in specs):
         forms.append({"type": "array", "minItems": 1, "items": _record(specs)})
     if len(specs) == 1:
-        forms.insert(0, {"type": "array", **_input(specs[0], signature)})
+        forms.insert(0, {"allOf": [{"type": "array"}, _input(specs[0], signature)]})
     return {"anyOf": forms} if len(forms) > 1 else by_name
 
 
@@ -108,7 +108,7 @@ def _outputs(signature: Signature) -> Schema:
 
 
 def _output(spec: TensorSpec, *, per_row: bool, least: int) -> Schema:
-    """An output and, where it has rows, one row of at least `least` axes; its sizes are not promised by ONNX Runtime."""
+    """An output and, where it has rows, one row of at least `least` axes. ONNX Runtime does not promise its sizes."""
     element = _unbounded(spec)
     if spec.containers:
         whole = _container(spec, element)

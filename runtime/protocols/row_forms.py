@@ -22,6 +22,8 @@ ONE: Final = 1  # one row, without its first axis
 MANY: Final = 2  # rows
 EITHER: Final = 3  # one number in a list, for [batch, 1]: a row of one, or a column of one
 
+_COLUMN: Final = 2  # axes of [batch, 1]
+
 
 def in_rows(field: str, array: np.ndarray, spec: TensorSpec) -> tuple[np.ndarray, Rows]:
     """The array with all axes of the model's shape, and which form it had.
@@ -31,22 +33,25 @@ def in_rows(field: str, array: np.ndarray, spec: TensorSpec) -> tuple[np.ndarray
     shape = spec.shape
     if shape is None:
         return array, None
-    rank, came = len(shape), array.ndim
+    rank = len(shape)
     if not array.size:
         return _empty(field, array, spec, shape)
-    if came == rank:
+    if array.ndim == rank:
         return array, MANY if rank else None
-    if came < rank and spec.holds_rows:
-        if came == rank - 1 and shape[-1] != 1:
-            return array[np.newaxis], ONE
-        if shape[1:] == (1,):
+    if array.ndim < rank and spec.holds_rows:
+        if rank == _COLUMN and shape[1] == 1:
             column = array.reshape(-1, 1)
-            return column, ONE if not came else MANY if len(column) > 1 else EITHER
-        if came == rank - 1:
-            return array[np.newaxis], ONE
-        if came == 1 and (row := spec.row_shape) and array.size == math.prod(row):
-            return array.reshape(1, *row), ONE
+            return column, ONE if not array.ndim else MANY if len(column) > 1 else EITHER
+        row = array if array.ndim == rank - 1 else _unflattened(array, spec)
+        if row is not None:
+            return row[np.newaxis], ONE
     raise InvalidInput(field, got=f"shape {list(array.shape)}", expected=_expected(spec))
+
+
+def _unflattened(array: np.ndarray, spec: TensorSpec) -> np.ndarray | None:
+    """A flat list as the row of several axes that it holds."""
+    row = spec.row_shape
+    return array.reshape(row) if row and array.ndim == 1 and array.size == math.prod(row) else None
 
 
 def in_records(field: str, array: np.ndarray, spec: TensorSpec) -> np.ndarray:

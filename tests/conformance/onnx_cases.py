@@ -33,8 +33,9 @@ def cases() -> Iterator[Case]:
         warnings.simplefilter("ignore")  # the package computes with infinities
         found = [each for kind in KINDS for each in load_model_tests(kind=kind)]
     for each in found:
-        model = each.model or onnx.load(Path(each.model_dir) / "model.onnx")
-        for inputs, outputs in each.data_sets or _stored(Path(each.model_dir)):
+        folder = Path(each.model_dir or "")  # those that are computed have none
+        model = each.model or onnx.load(folder / "model.onnx")
+        for inputs, outputs in each.data_sets or _stored(folder):
             yield Case(
                 each.name,
                 model,

@@ -14,8 +14,8 @@ from openapi_spec_validator import validate
 from runtime.errors import InvalidInput
 from runtime.frontends import openapi, status
 from runtime.model.signature import Signature
-from runtime.tensors import STRING, Prediction, Shape, TensorSpec, as_array
 from runtime.protocols import predict
+from runtime.tensors import STRING, Prediction, Shape, TensorSpec, as_array
 from tests import models
 from tests.frontends.conftest import serving
 
@@ -34,6 +34,7 @@ SIGNATURES = {
     "fixed": Signature((spec("x", (2, 2)),), (spec("y", (2, 2)),)),
     "dynamic": Signature((spec("x", ("batch", "length")),), OUTPUT),
     "nothing": Signature((), (spec("y", (3,)),)),
+    "scalar": Signature((spec("x", ()),), OUTPUT),
     "small": Signature((spec("x", ("n", 2), "i1"),), OUTPUT),
     "half": Signature((spec("x", ("n", 2), "f2"),), OUTPUT),
     "wide": Signature((spec("x", ("n", 2), "u8"),), OUTPUT),
@@ -94,6 +95,8 @@ def test_the_document_is_valid_whatever_the_models_are() -> None:
         ("fixed", [[1, 2]]),
         ("dynamic", [[1, 2, 3]]),
         ("nothing", {}),
+        ("scalar", 5),
+        ("scalar", {"x": 5}),
         ("open", 5),
         ("open", {"x": 5}),
         ("open", [[[1], [2]]]),

@@ -92,7 +92,7 @@ def test_a_narrow_output_beside_a_sequence_is_refused_with_the_next_step(tmp_pat
         helper.make_tensor_sequence_value_info("z", models.FLOAT, None),
     ]
     models.save(tmp_path / "m.onnx", nodes, [models.value("x", models.FLOAT, ["n"])], outputs)
-    with pytest.raises(InvalidModel, match="beside strings, sequences, .* Cast to float at that output"):
+    with pytest.raises(InvalidModel, match=r"beside strings, sequences, .* Cast to float at that output"):
         opened(tmp_path / "m.onnx")
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 
 from runtime.errors import InvalidInput
 from runtime.model.signature import Signature
-from runtime.tensors import STRING, Shape, TensorSpec, as_array
+from runtime.tensors import Shape, TensorSpec, as_array
 from tests import strategies
 
 F32, I64 = np.dtype(np.float32), np.dtype(np.int64)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from runtime.errors import InvalidInput
 from runtime.model.signature import Signature
-from runtime.tensors import STRING, Prediction, Shape, TensorSpec
 from runtime.protocols import predict
+from runtime.tensors import STRING, Prediction, Shape, TensorSpec
 from tests import strategies
 
 
