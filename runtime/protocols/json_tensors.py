@@ -105,17 +105,26 @@ def _quick(value: Any, dtype: np.dtype[Any]) -> np.ndarray | None:  # noqa: ANN4
 
     The root of the squares' sum is at least the largest of the numbers, and the cheapest bound on all of them.
     """
-    largest = _LARGEST.get(dtype)
     try:
-        if largest is None:
+        if (largest := _LARGEST.get(dtype)) is None:
             return _quick_whole(value, dtype)
         if type(value) is list and value and type(value[0]) is not list:
             return np.array(value, dtype) if math.hypot(*value) <= largest else None
+    except (ValueError, TypeError, OverflowError):  # not numbers alone, or lists of unequal length
+        pass
+    return _quick_floats(value, dtype, largest) if largest else None
+
+
+def _quick_floats(value: Any, dtype: np.dtype[Any], largest: float) -> np.ndarray | None:  # noqa: ANN401 - any JSON value
+    """Lists of lists, and numbers with null among them."""
+    try:
         array = np.array(value, _FLOAT64)
-        # np.dot would report the overflow that it is asked to find.
-        return array.astype(dtype) if np.vdot(array, array) <= largest * largest else None
-    except (ValueError, TypeError, OverflowError):  # lists of unequal length, objects, null
+    except (ValueError, TypeError, OverflowError):
         return None
+    squares = np.vdot(array, array)  # np.dot would report the overflow that it is asked to find
+    if squares != squares:  # noqa: PLR0124 - NaN, as there is a null
+        return array.astype(dtype) if np.fmax.reduce(np.abs(array), axis=None) <= largest else None
+    return array.astype(dtype) if squares <= largest * largest else None
 
 
 def _quick_whole(value: Any, dtype: np.dtype[Any]) -> np.ndarray | None:  # noqa: ANN401 - any JSON value
