@@ -10,7 +10,7 @@ a caller sends. Field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.
 import mmap
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -28,7 +28,11 @@ _KEEP_STEP: Final = {
     *("Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose", "Slice", "Gather", "Cast"),
     *("Relu", "Sigmoid", "Tanh", "Softmax", "Clip"),
 }
-_FLOATS: Final = {1: np.dtype("<f4"), 10: np.dtype("<f2"), 11: np.dtype("<f8")}  # TensorProto.DataType
+_FLOATS: Final[dict[int, np.dtype[np.floating[Any]]]] = {
+    1: np.dtype("<f4"),
+    10: np.dtype("<f2"),
+    11: np.dtype("<f8"),
+}  # TensorProto.DataType
 
 
 class Operator(NamedTuple):
@@ -224,12 +228,13 @@ def _sort_by_rank(buffer: Buffer, values: Iterable[Field], scalars: set[str], un
 
 def _largest_float(buffer: Buffer, place: Field) -> float | None:
     dtype = _FLOATS.get(number(buffer, place.start, place.end, 2) or 0)
-    raw = _first(buffer, place, 9)
-    floats = _first(buffer, place, 4)
-    data = (dtype, raw) if raw else (_FLOATS[1], floats)
-    if dtype is None or data[1] is None:
+    raw, floats = _first(buffer, place, 9), _first(buffer, place, 4)
+    data = raw or floats
+    if dtype is None or data is None:
         return None
-    return float(np.frombuffer(buffer[data[1].start : data[1].end], data[0] or dtype).max(initial=0.0))
+    content = bytes(buffer[data.start : data.end])
+    values = np.frombuffer(content, dtype if raw else _FLOATS[1])
+    return float(values.max(initial=0.0))
 
 
 def _first(buffer: Buffer, place: Field, field: int) -> Field | None:

@@ -5,7 +5,7 @@ The only module that imports onnxruntime.
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Final
@@ -16,11 +16,11 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before the import: it wou
 import onnxruntime as ort
 
 from runtime.errors import InvalidModel, ModelFailed, RejectedByModel, ScalezeroError
+from runtime.model.graph import read_facts
 from runtime.model.signature import STRING, Signature, TensorSpec
 
 _log = logging.getLogger("scalezero.model")
 _QUICK: Final = 0.005  # seconds
-_GROSS: Final = 0.1  # of the largest output: a difference that no rounding makes
 _UNSET_VERSION: Final = 2**63 - 1  # what ONNX Runtime gives where the file has none
 _ELEMENTS: Final = {
     "float": np.float32,
@@ -55,14 +55,15 @@ class Session:
         )
         self._inputs = [spec.name for spec in self.signature.inputs]
         self._outputs = [spec.name for spec in self.signature.outputs]
+        self.facts = read_facts(path)
 
-    def run(self, tensors: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def run(self, tensors: Sequence[np.ndarray], options: "ort.RunOptions | None" = None) -> list[np.ndarray]:
         """Run on one array per input, in the signature's order; return one array per output, in its order.
 
         Raises `RejectedByModel` where the graph cannot compute on this input, `ModelFailed` where it is out of memory.
         """
         try:
-            outputs = self._session.run(self._outputs, dict(zip(self._inputs, tensors, strict=True)))
+            outputs = self._session.run(self._outputs, dict(zip(self._inputs, tensors, strict=True)), options)
         except MemoryError as error:
             raise ModelFailed(self.name, "out of memory") from error
         except Exception as error:  # as above
@@ -72,59 +73,31 @@ class Session:
             raise RejectedByModel(self.name, reason) from error
         return [each if isinstance(each, np.ndarray) else _objects(each) for each in outputs]
 
+    def stoppable(self) -> "StoppableRun":
+        """One run that another thread can stop."""
+        return StoppableRun(self)
+
     @property
     def version(self) -> str:
         """The version that the file itself carries, "1" where it has none."""
         number = self._session.get_modelmeta().version
         return str(number) if 0 < number < _UNSET_VERSION else "1"
 
-    def warm_up(self) -> list[float]:
+    def warm_up(self, run: Callable[[Sequence[np.ndarray]], object] | None = None) -> list[float]:
         """Run once on made-up rows, so that no caller pays for first-time work; return a steady run's seconds, if any.
 
         A model that refuses zeros is not broken for it: it is then served cold. A quick model runs twice, as the first
-        run's own costs would mislead the cost model.
+        run's own costs would mislead the cost model. `run` runs it where the warm-up is to be stopped from outside.
         """
         seconds: list[float] = []
         try:
             while not seconds or (len(seconds) == 1 and seconds[0] < _QUICK):
                 started = perf_counter()
-                self.run(self._example())
+                (run or self.run)(self._example())
                 seconds.append(perf_counter() - started)
         except ScalezeroError as error:
             _log.warning("no warm-up", extra={"model": self.name, "reason": str(error)})
         return seconds[-1:]
-
-    def rows_are_independent(self) -> bool:
-        """Whether two made-up rows give together what each gives alone: then the first axis is a batch axis.
-
-        Names and shapes only suggest it; a softmax or a running sum along that axis would mix the rows of callers. What
-        a batch changes in the last digits, and an int8 model in the second, is not meant; a model that refuses the rows
-        is taken at its word.
-        """
-        rows = [self._made_up(seed) for seed in (1, 2)]
-        try:
-            alone = [self.run(row) for row in rows]
-            both = self.run([np.concatenate(column) for column in zip(*rows, strict=True)])
-        except ScalezeroError:
-            return True
-        apart = [np.concatenate(column) if column[0].ndim else column[0] for column in zip(*alone, strict=True)]
-        same = all(_alike(one, other) for one, other in zip(both, apart, strict=True))
-        if not same:
-            _log.warning("no batching: the rows of a run change each other's outputs", extra={"model": self.name})
-        return same
-
-    def _made_up(self, seed: int) -> list[np.ndarray]:
-        """One row of random small values that fits the signature."""
-        random = np.random.default_rng(seed)
-        tensors = []
-        for spec, zeros in zip(self.signature.inputs, self._example(), strict=True):
-            if spec.dtype == STRING:
-                tensors.append(np.full_like(zeros, f"{seed}"))
-            elif spec.dtype.kind == "f":
-                tensors.append(random.standard_normal(zeros.shape).astype(spec.dtype))
-            else:
-                tensors.append(random.integers(0, 2, zeros.shape).astype(spec.dtype))
-        return tensors
 
     def _example(self) -> list[np.ndarray]:
         """Zeros (or empty strings) that fit the signature; dynamic axes have size 1."""
@@ -135,11 +108,27 @@ class Session:
         return tensors
 
 
-def _alike(one: np.ndarray, other: np.ndarray) -> bool:
-    if one.shape != other.shape or one.dtype.kind not in "fiu":
-        return one.shape == other.shape
-    scale = float(np.abs(other[np.isfinite(other)]).max(initial=0.0))
-    return np.allclose(one, other, rtol=0.0, atol=_GROSS * scale, equal_nan=True)
+class StoppableRun:
+    """One run of a session. ONNX Runtime looks at the flag between operators, within loops too."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._options = ort.RunOptions()
+        self._reason: ScalezeroError | None = None
+
+    def __call__(self, tensors: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Run as `Session.run` does; raises the reason of `stop` where that came first."""
+        try:
+            return self._session.run(tensors, self._options)
+        except RejectedByModel as error:
+            if self._reason is not None:
+                raise self._reason from error
+            raise
+
+    def stop(self, reason: ScalezeroError) -> None:
+        """Make the run end as soon as it can, and raise `reason`."""
+        self._reason = reason
+        self._options.terminate = True
 
 
 def _options(threads: int) -> ort.SessionOptions:

@@ -15,11 +15,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from runtime.batching.run import Ticket
 from runtime.errors import InvalidInput
 from runtime.model.signature import Signature, TensorSpec
 from runtime.predictor import ReadyModel
 from runtime.protocols import json_tensors
+from runtime.tensors import Prediction
 
 NAME: Final = "predict"
 
@@ -53,7 +53,7 @@ def parse(body: bytes, signature: Signature) -> Query:
     return Query([tensor], one_row=one_row, by_name=False)
 
 
-def render(query: Query, model: ReadyModel, answer: Ticket, *, latency: float) -> bytes:
+def render(query: Query, model: ReadyModel, answer: Prediction, *, latency: float) -> bytes:
     """The answer's body; `latency` in seconds."""
     return json_tensors.dump(
         {
@@ -65,7 +65,7 @@ def render(query: Query, model: ReadyModel, answer: Ticket, *, latency: float) -
     )
 
 
-def _outputs(query: Query, signature: Signature, outputs: Sequence[np.ndarray]) -> Any:  # noqa: ANN401 - any JSON value
+def _outputs(query: Query, signature: Signature, outputs: Sequence[Any]) -> Any:  # noqa: ANN401 - any JSON value
     if len(outputs) > 1 or query.by_name:
         rows = [array[0] if query.one_row and array.ndim else array for array in outputs]
         return {spec.name: json_tensors.plain(row) for spec, row in zip(signature.outputs, rows, strict=True)}
