@@ -1,17 +1,26 @@
 """Whether a row's outputs are the same alone and beside others, at the tolerance of their arithmetic. Pure.
 
 Other kernels run for other numbers of rows, so floats differ in their last digits. The tolerance is relative to the
-row's own largest output: neighbours of another scale must not hide in it.
+row's own largest output: neighbours of another scale must not hide in it. A small output may have lost more digits on
+its way (`1 - p`): a difference that rounding of numbers near 1 can make is told apart, and `proof.py` looks closer.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 _TOLERANCES: Final = {"float32": 1e-4, "float64": 1e-4, "float16": 1e-2, "bfloat16": 1e-2}
-_ROUNDING: Final = 1.001  # of a quantization step: its own product is rounded
+_OF_ROUNDING: Final = {"float32": 1e-6, "float64": 2e-15, "float16": 8e-3, "bfloat16": 6e-2}  # eight times epsilon
+_STEP: Final = 1.001  # of a quantization step: its own product is rounded
+
+
+class Difference(NamedTuple):
+    """What differs, in words, and whether rounding can make it."""
+
+    text: str
+    rounding: bool = False
 
 
 def rows_in(output: object) -> int | None:
@@ -21,33 +30,36 @@ def rows_in(output: object) -> int | None:
     return len(output) if isinstance(output, list) else None
 
 
-def difference(alone: object, together: object, *, step: float | None) -> str | None:
-    """What differs between a row's output alone and together, in words; None where they are the same.
+def difference(alone: object, together: object, *, step: float | None) -> Difference | None:
+    """What differs between a row's output alone and together; None where they are the same.
 
     `step` is the output's quantization step, where it has one.
     """
     if not (isinstance(alone, np.ndarray) and isinstance(together, np.ndarray)):
-        return None if _same(alone, together) else "another value"
+        return None if _same(alone, together) else Difference("another value")
     if alone.dtype != together.dtype or alone.shape != together.shape:
-        return f"{together.dtype.name}{list(together.shape)} instead of {alone.dtype.name}{list(alone.shape)}"
-    tolerance = _TOLERANCES.get(alone.dtype.name)
-    if tolerance is not None:
-        return _float_difference(alone.astype(np.float64), together.astype(np.float64), tolerance, step or 0.0)
+        was, now = (f"{each.dtype.name}{list(each.shape)}" for each in (alone, together))
+        return Difference(f"{now} instead of {was}")
+    if alone.dtype.name in _TOLERANCES:
+        return _float_difference(alone, together, step or 0.0)
     if alone.dtype == np.dtype(object):
         pairs = zip(alone.ravel().tolist(), together.ravel().tolist(), strict=True)
-        return None if all(_same(*pair) for pair in pairs) else "another value"
-    return None if alone.tobytes() == together.tobytes() else "another value"
+        return None if all(_same(*pair) for pair in pairs) else Difference("another value")
+    return None if alone.tobytes() == together.tobytes() else Difference("another value")
 
 
-def _float_difference(alone: np.ndarray, together: np.ndarray, tolerance: float, step: float) -> str | None:
-    finite = np.isfinite(alone) & np.isfinite(together)
-    if not np.array_equal(alone[~finite], together[~finite], equal_nan=True):
-        return "other infinities or NaN"
-    scale = float(np.abs(alone[finite]).max(initial=0.0))
-    most = float(np.abs(alone[finite] - together[finite]).max(initial=0.0))
-    if most <= max(tolerance * scale, step * _ROUNDING):
+def _float_difference(alone: np.ndarray, together: np.ndarray, step: float) -> Difference | None:
+    name = alone.dtype.name
+    one, other = alone.astype(np.float64), together.astype(np.float64)
+    finite = np.isfinite(one) & np.isfinite(other)
+    if not np.array_equal(one[~finite], other[~finite], equal_nan=True):
+        return Difference("other infinities or NaN")
+    scale = float(np.abs(one[finite]).max(initial=0.0))
+    most = float(np.abs(one[finite] - other[finite]).max(initial=0.0))
+    if most <= max(_TOLERANCES[name] * scale, step * _STEP):
         return None
-    return f"a difference of {most:.3g} where the row's largest value is {scale:.3g}"
+    text = f"a difference of {most:.3g} where the row's largest value is {scale:.3g}"
+    return Difference(text, rounding=most <= _OF_ROUNDING[name])
 
 
 def _same(one: object, other: object) -> bool:

@@ -75,11 +75,16 @@ class Signature:
             tensor = tensors[0]
             if tensor.dtype == self.plain[0] and tensor.shape[1:] == self.plain[1] and (count := len(tensor)):
                 return count
+        if self.fixed_batch and all(tensor.ndim and len(tensor) == len(tensors[0]) for tensor in tensors):
+            rows_given = len(tensors[0])
+            tensors = [tensor[:1] for tensor in tensors]  # each row has the shape of the first
+        else:
+            rows_given = 1
         sizes: dict[str, int] = {}
         for spec, tensor in zip(self.inputs, tensors, strict=True):
             _check(spec, tensor, sizes)
         if not self.batchable:
-            return 1
+            return rows_given
         found = {len(tensor) for tensor in tensors}
         if len(found) > 1 and not rows.one_name(self.inputs):
             return 1  # axes of their own: the request is a whole
