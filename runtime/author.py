@@ -83,6 +83,7 @@ def detach() -> None:
 
 async def _predict(service: "Service", name: str, rows: Rows | Mapping[str, Rows]) -> Outputs:
     from runtime.predictor import predict
+    from runtime.tensors import Query
 
     ready = await service.model(name).load()
     by_name = rows if isinstance(rows, Mapping) else {ready.signature.inputs[0].name: rows}
@@ -91,9 +92,9 @@ async def _predict(service: "Service", name: str, rows: Rows | Mapping[str, Rows
         if spec.name not in by_name:
             raise InvalidInput(f"rows.{spec.name}", got="nothing", expected=spec.describe())
         tensors.append(_tensor(f"rows.{spec.name}", by_name[spec.name], spec))
-    answer = await predict(ready, tensors)
+    answer = await predict(ready, Query(tensors))
     named = zip([spec.name for spec in ready.signature.outputs], answer.outputs, strict=True)
-    return Outputs(dict(named), ready.name, ready.version)
+    return Outputs(dict(named), ready.name, ready.version)  # type: ignore[arg-type] # an author's models give tensors
 
 
 def _tensor(field: str, rows: Rows, spec: "TensorSpec") -> np.ndarray:

@@ -150,7 +150,7 @@ class Settings:
         default="stay",
     )
     load_timeout: float = _setting(
-        "SCALEZERO_LOAD_TIMEOUT", _TIMEOUT, "bound on one attempt to pull the model", default=300.0
+        "SCALEZERO_LOAD_TIMEOUT", _TIMEOUT, "bound on one attempt to pull the model and open it", default=300.0
     )
     stall_timeout: float = _setting(
         "SCALEZERO_STALL_TIMEOUT", _TIMEOUT, "a pull that gets no byte for this long is broken off", default=10.0
@@ -162,6 +162,12 @@ class Settings:
         default_factory=_default_cache,
     )
     batch_size: int = _setting("SCALEZERO_BATCH_SIZE", _whole(1, 4096), "most rows of one run", default=32)
+    batching: str = _setting(
+        "SCALEZERO_BATCHING",
+        _choice("auto", "always", "never"),
+        "auto shares runs among callers once their rows are proven independent; always and never say what you know",
+        default="auto",
+    )
     max_wait: float = _setting(
         "SCALEZERO_MAX_WAIT_TIME",
         _DURATION,
@@ -173,6 +179,12 @@ class Settings:
         _TIMEOUT,
         "longest wait of one request in the queue, once the model is loaded",
         default=30.0,
+    )
+    run_timeout: float = _setting(
+        "SCALEZERO_RUN_TIMEOUT",
+        _TIMEOUT,
+        "longest run of the model; a longer one is stopped (504), as all who wait behind it would expire",
+        default=60.0,
     )
     queue_size: int = _setting(
         "SCALEZERO_QUEUE_SIZE",

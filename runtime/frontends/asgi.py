@@ -15,9 +15,9 @@ from runtime.errors import ScalezeroError, UnknownPath
 from runtime.frontends import functions, status
 from runtime.frontends.endpoints import Endpoints
 from runtime.frontends.functions import FunctionHost, Passing
+from runtime.frontends.gone import CallerGone
 from runtime.frontends.http import Disconnected, Headers, Receive, Request, Response, Scope, Send
 from runtime.frontends.routes import Endpoint, Match, Routes
-from runtime.predictor import CallerGone
 
 if TYPE_CHECKING:
     from runtime.service import Service

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from runtime.artifacts.cache import hash_file
-from runtime.batching.run import Ticket
 from runtime.errors import ScalezeroError
 from runtime.frontends import openapi, status
+from runtime.frontends.gone import unless_gone
 from runtime.frontends.http import JSON, Request, Response
-from runtime.predictor import ReadyModel, predict, unless_gone
+from runtime.predictor import ReadyModel, predict
 from runtime.protocols import predict as predict_api
 from runtime.served_model import ServedModel
 from runtime.telemetry import prometheus
@@ -46,7 +46,11 @@ class Endpoints:
             if ready is None:
                 ready = await unless_gone(asyncio.ensure_future(served.load()), request.gone)
             query = predict_api.parse(body, ready.signature)
-            answer = await predict(ready, query.tensors, gone=request.gone)
+            predicted = predict(ready, query)
+            if ready.batcher.slow:
+                answer = await unless_gone(asyncio.ensure_future(predicted), request.gone)
+            else:
+                answer = await predicted
         except (Exception, asyncio.CancelledError) as error:
             code = status.of(error)
             served.measurements.answered(predict_api.NAME, code, perf_counter() - request.started)
@@ -55,7 +59,7 @@ class Endpoints:
         served.measurements.answered(predict_api.NAME, 200, latency)
         return Response(
             200,
-            predict_api.render(query, _prediction(ready, answer), ready.signature, latency=latency),
+            predict_api.render(query, answer, ready.signature, latency=latency),
             [JSON, (b"server-timing", _server_timing(served, request, answer))],
         )
 
@@ -117,7 +121,9 @@ class Endpoints:
                 "inputs": [_tensor(spec) for spec in ready.signature.inputs],
                 "outputs": [_tensor(spec) for spec in ready.signature.outputs],
                 "batching": {
-                    "batchable": ready.batcher.batchable,
+                    "batchable": ready.batcher.shares,
+                    "state": ready.batcher.batching.state.value,
+                    "reason": ready.batcher.batching.reason,
                     "batch_size": ready.batcher.limits.batch_size,
                     "max_wait_seconds": ready.batcher.limits.max_wait,
                     "timeout_seconds": ready.batcher.limits.timeout,
@@ -141,18 +147,6 @@ def _tensor(spec: TensorSpec) -> dict[str, object]:
     return {"name": spec.name, "kind": spec.kind, "datatype": spec.datatype, "shape": spec.shape}
 
 
-def _prediction(ready: ReadyModel, ticket: Ticket) -> Prediction:
-    return Prediction(
-        ticket.outputs,
-        model=ready.name,
-        version=ready.version,
-        arrived=ticket.arrived,
-        queued=ticket.queued,
-        batched=ticket.run.batched,
-        ran=ticket.run.ran,
-    )
-
-
 def _why_not(served: ServedModel) -> object:
     return _told(served.error, served.state.value, "the model is being loaded")
 
@@ -164,11 +158,10 @@ def _told(error: ScalezeroError | None, code: str, message: str) -> object:
     return status.error_document(error.code, error.message, error.details)["error"]
 
 
-def _server_timing(served: ServedModel, request: Request, answer: Ticket) -> bytes:
+def _server_timing(served: ServedModel, request: Request, answer: Prediction) -> bytes:
     """Where the time went, in milliseconds (W3C Server Timing); with the cold start for those who waited through it."""
-    run = answer.run
-    waited = run.started - answer.arrived
-    timing = b"queue;dur=%.3f, batch;dur=%.3f, run;dur=%.3f" % (waited * 1e3, run.batched * 1e3, run.ran * 1e3)
+    seconds = (answer.queued, answer.batched, answer.ran)
+    timing = b"queue;dur=%.3f, batch;dur=%.3f, run;dur=%.3f" % tuple(each * 1e3 for each in seconds)
     if request.started > served.first_answer:
         return timing
     cold_start = served.measurements.cold_start

@@ -17,8 +17,8 @@ import orjson
 
 from runtime.errors import DeadlineExceeded, FunctionFailed, InvalidInput, QueueFull, ScalezeroError
 from runtime.frontends import status
+from runtime.frontends.gone import CallerGone
 from runtime.frontends.http import Headers, Message, Receive, Request, Scope, Send
-from runtime.predictor import CallerGone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,8 +7,8 @@ from typing import Final
 import orjson
 
 from runtime.errors import MethodNotAllowed, QueueFull, ScalezeroError
+from runtime.frontends.gone import CallerGone
 from runtime.frontends.http import JSON, Disconnected, Headers, Response
-from runtime.predictor import CallerGone
 
 HTTP: Final = {
     "invalid_input": HTTPStatus.BAD_REQUEST,
@@ -19,6 +19,7 @@ HTTP: Final = {
     "payload_too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "queue_full": HTTPStatus.TOO_MANY_REQUESTS,
     "deadline_exceeded": HTTPStatus.GATEWAY_TIMEOUT,
+    "run_timeout": HTTPStatus.GATEWAY_TIMEOUT,
     "shutting_down": HTTPStatus.SERVICE_UNAVAILABLE,
     "function_failed": HTTPStatus.SERVICE_UNAVAILABLE,
     "model_failed": HTTPStatus.INTERNAL_SERVER_ERROR,

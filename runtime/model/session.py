@@ -5,7 +5,7 @@ The only module that imports onnxruntime.
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Final
@@ -17,12 +17,12 @@ import onnxruntime as ort
 
 from runtime.errors import InvalidModel, ModelFailed, RejectedByModel, ScalezeroError
 from runtime.model import elements, file_kind, values
+from runtime.model.graph import read_facts
 from runtime.model.signature import Signature
 from runtime.tensors import STRING, TensorSpec, as_array
 
 _log = logging.getLogger("scalezero.model")
 _QUICK: Final = 0.005  # seconds
-_GROSS: Final = 0.1  # of the largest output: a difference that no rounding makes
 _MIXED: Final = (
     "an output of bfloat16, float8 or 4 bits beside strings, sequences, maps or optional values cannot be served; "
     "export the model with a Cast to float at that output"
@@ -33,8 +33,8 @@ _UNSET_VERSION: Final = 2**63 - 1  # what ONNX Runtime gives where the file has 
 class Session:
     """One model, ready to run. Runs may come from any thread; ONNX Runtime releases the GIL in them."""
 
-    def __init__(self, path: Path, *, uri: str, name: str, threads: int, scalars: frozenset[str] = frozenset()) -> None:
-        """Open the file with pools of `threads`; `scalars` names the inputs and outputs that have no axes.
+    def __init__(self, path: Path, *, uri: str, name: str, threads: int) -> None:
+        """Open the file with pools of `threads`.
 
         Raises `InvalidModel` with what the file is instead of a model, or with ONNX Runtime's own reason.
         """
@@ -43,6 +43,8 @@ class Session:
             self._session = ort.InferenceSession(path, _options(threads), providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's exceptions share no base class but this one
             raise InvalidModel(uri, _not_a_model(path) or _reason(error)) from error
+        self.facts = read_facts(path)
+        scalars = self.facts.scalars
         self.signature = signature = Signature(
             tuple(_spec(node, uri, scalars) for node in self._session.get_inputs()),
             tuple(_spec(node, uri, scalars) for node in self._session.get_outputs()),
@@ -54,13 +56,13 @@ class Session:
         if self._gives_narrow and not all(_may_be_ort_value(spec) for spec in (*signature.inputs, *signature.outputs)):
             raise InvalidModel(uri, _MIXED)
 
-    def run(self, tensors: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def run(self, tensors: Sequence[np.ndarray], options: "ort.RunOptions | None" = None) -> list[np.ndarray]:
         """Run on one array per input, in the signature's order; return one array per output, in its order.
 
         Raises `RejectedByModel` where the graph cannot compute on this input, `ModelFailed` where it is out of memory.
         """
         try:
-            return self._computed(tensors)
+            return self._computed(tensors, options)
         except MemoryError as error:
             raise ModelFailed(self.name, "out of memory") from error
         except Exception as error:  # as above
@@ -69,15 +71,19 @@ class Session:
                 raise ModelFailed(self.name, "out of memory") from error
             raise RejectedByModel(self.name, reason) from error
 
-    def _computed(self, tensors: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def _computed(self, tensors: Sequence[np.ndarray], options: "ort.RunOptions | None") -> list[np.ndarray]:
         if self._gives_narrow:
             feeds = dict(zip(self._inputs, map(values.ort_value, tensors), strict=True))
-            computed = self._session.run_with_ort_values(self._outputs, feeds)
+            computed = self._session.run_with_ort_values(self._outputs, feeds, options)
             return list(map(values.array_of, computed, self.signature.outputs))
         if not self._takes_arrays:
             tensors = list(map(values.feed, tensors, self.signature.inputs))
-        outputs = self._session.run(self._outputs, dict(zip(self._inputs, tensors, strict=True)))
+        outputs = self._session.run(self._outputs, dict(zip(self._inputs, tensors, strict=True)), options)
         return list(map(as_array, outputs))
+
+    def stoppable(self) -> "StoppableRun":
+        """One run that another thread can stop."""
+        return StoppableRun(self)
 
     @property
     def version(self) -> str:
@@ -85,64 +91,48 @@ class Session:
         number = self._session.get_modelmeta().version
         return str(number) if 0 < number < _UNSET_VERSION else "1"
 
-    def warm_up(self) -> list[float]:
+    def warm_up(self, run: Callable[[Sequence[np.ndarray]], object] | None = None) -> list[float]:
         """Run once on made-up rows, so that no caller pays for first-time work; return a steady run's seconds, if any.
 
         A model that refuses zeros is not broken for it: it is then served cold. A quick model runs twice, as the first
-        run's own costs would mislead the cost model.
+        run's own costs would mislead the cost model. `run` runs it where the warm-up is to be stopped from outside.
         """
         seconds: list[float] = []
         try:
             while not seconds or (len(seconds) == 1 and seconds[0] < _QUICK):
                 started = perf_counter()
-                self.run(self._example())
+                (run or self.run)(self._example())
                 seconds.append(perf_counter() - started)
         except ScalezeroError as error:
             _log.warning("no warm-up", extra={"model": self.name, "reason": str(error)})
         return seconds[-1:]
-
-    def rows_are_independent(self) -> bool:
-        """Whether two made-up rows give together what each gives alone: then the first axis is a batch axis.
-
-        Names and shapes only suggest it; a softmax or a running sum along that axis would mix the rows of callers. What
-        a batch changes in the last digits, and an int8 model in the second, is not meant; a model that refuses the rows
-        is taken at its word.
-        """
-        rows = [self._made_up(seed) for seed in (1, 2)]
-        try:
-            alone = [self.run(row) for row in rows]
-            both = self.run([np.concatenate(column) for column in zip(*rows, strict=True)])
-        except ScalezeroError:
-            return True
-        apart = [np.concatenate(column) if column[0].ndim else column[0] for column in zip(*alone, strict=True)]
-        same = all(_alike(one, other) for one, other in zip(both, apart, strict=True))
-        if not same:
-            _log.warning("no batching: the rows of a run change each other's outputs", extra={"model": self.name})
-        return same
-
-    def _made_up(self, seed: int) -> list[np.ndarray]:
-        """One row of random small values that fits the signature."""
-        random = np.random.default_rng(seed)
-        tensors = []
-        for spec, zeros in zip(self.signature.inputs, self._example(), strict=True):
-            if spec.dtype == STRING:
-                tensors.append(np.full_like(zeros, f"{seed}"))
-            elif spec.dtype.kind == "f":
-                tensors.append(random.standard_normal(zeros.shape).astype(spec.dtype))
-            else:
-                tensors.append(random.integers(0, 2, zeros.shape).astype(spec.dtype))
-        return tensors
 
     def _example(self) -> list[np.ndarray]:
         """Zeros (or empty strings) that fit the signature; dynamic axes have size 1."""
         return [values.example(spec) for spec in self.signature.inputs]
 
 
-def _alike(one: np.ndarray, other: np.ndarray) -> bool:
-    if one.shape != other.shape or one.dtype.kind not in "fiu":
-        return one.shape == other.shape
-    scale = float(np.abs(other[np.isfinite(other)]).max(initial=0.0))
-    return np.allclose(one, other, rtol=0.0, atol=_GROSS * scale, equal_nan=True)
+class StoppableRun:
+    """One run of a session. ONNX Runtime looks at the flag between operators, within loops too."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._options = ort.RunOptions()
+        self._reason: ScalezeroError | None = None
+
+    def __call__(self, tensors: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Run as `Session.run` does; raises the reason of `stop` where that came first."""
+        try:
+            return self._session.run(tensors, self._options)
+        except RejectedByModel as error:
+            if self._reason is not None:
+                raise self._reason from error
+            raise
+
+    def stop(self, reason: ScalezeroError) -> None:
+        """Make the run end as soon as it can, and raise `reason`."""
+        self._reason = reason
+        self._options.terminate = True
 
 
 def _options(threads: int) -> ort.SessionOptions:

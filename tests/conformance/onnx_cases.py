@@ -46,17 +46,6 @@ def cases() -> Iterator[Case]:
             )
 
 
-def scalars(model: onnx.ModelProto) -> frozenset[str]:
-    """The inputs and outputs that are tensors without axes."""
-    return frozenset(
-        value.name
-        for value in (*model.graph.input, *model.graph.output)
-        if value.type.WhichOneof("value") == "tensor_type"
-        and value.type.tensor_type.HasField("shape")
-        and not value.type.tensor_type.shape.dim
-    )
-
-
 def _named(values: Any, data: Any) -> dict[str, Any]:  # noqa: ANN401 - protobuf has no types
     """A model of an old version lists its weights among its inputs, behind those that are meant."""
     return {value.name: _array(each) for value, each in zip(values, data, strict=False)}

@@ -17,7 +17,7 @@ from runtime.errors import InvalidModel, ScalezeroError
 from runtime.model.session import Session
 from runtime.protocols import predict
 from runtime.tensors import Prediction
-from tests.conformance.onnx_cases import Case, cases, scalars
+from tests.conformance.onnx_cases import Case, cases
 from tests.frontends.conftest import serving
 
 RIGHT: Final = "right"
@@ -81,7 +81,7 @@ def _outcome(case: Case, path: Path) -> str:
     """`RIGHT`, a reason, or what went wrong."""
     onnx.save(case.model, path)
     try:
-        session = Session(path, uri="m", name="m", threads=1, scalars=scalars(case.model))
+        session = Session(path, uri="m", name="m", threads=1)
         answer = _answer(session, {name: _json(value) for name, value in case.inputs.items()})
     except ScalezeroError as error:
         return _reason(case, path, error)

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from onnx import helper
 
 from runtime.frontends import openapi
 from tests import models
@@ -21,6 +23,20 @@ def one_at_a_time(path: Path) -> Path:
     return models.fixed_rows(path, rows=1)
 
 
+def detector(path: Path) -> Path:
+    """Every pixel of a picture, [1, 2, 2], above 0.5 is a detection."""
+    nodes = [
+        helper.make_node("Greater", ["x", "least"], ["found"]),
+        helper.make_node("NonZero", ["found"], ["axes"]),
+        helper.make_node("Transpose", ["axes"], ["places"]),
+        helper.make_node("Cast", ["places"], ["boxes"], to=models.FLOAT),
+        helper.make_node("GatherND", ["x", "places"], ["scores"]),
+    ]
+    outputs = [models.value("boxes", models.FLOAT, ["num_dets", 4]), models.value("scores", models.FLOAT, ["num_dets"])]
+    inputs = [models.value("x", models.FLOAT, ["batch", 1, 2, 2])]
+    return models.save(path, nodes, inputs, outputs, least=np.array(0.5, np.float32))
+
+
 Asked = tuple[object, object]  # inputs, outputs
 NEW = [[[[1, 2, 3, 4]], [[5, 6, 7, 8]]]]
 
@@ -35,7 +51,19 @@ NEW = [[[[1, 2, 3, 4]], [[5, 6, 7, 8]]]]
         (models.absent, [([1.0], {"o": None, "z": [1]})]),
         (models.joined, [([[1], [2, 3]], [1, 2, 3])]),
         (models.optional_input, [({"x": [1]}, {"y": True}), ({}, {"y": False}), ({"x": None}, {"y": False})]),
-        (one_at_a_time, [([1, 2], [2, 4]), ([[1, 2]], [[2, 4]])]),
+        (one_at_a_time, [([1, 2], [2, 4]), ([[1, 2]], [[2, 4]]), ([[1, 2], [3, 4]], [[2, 4], [6, 8]])]),
+        (models.scaled, [({"x": [[1, 2]], "k": 3}, {"y": [[3, 6]]})]),
+        (
+            detector,
+            [
+                (
+                    [[[0, 0.9], [0.7, 0.8]]],
+                    {"boxes": [[0, 0, 0, 1], [0, 0, 1, 0], [0, 0, 1, 1]], "scores": [0.9, 0.7, 0.8]},
+                ),
+                ([[[0, 0.9], [0, 0]]], {"boxes": [[0, 0, 0, 1]], "scores": [0.9]}),
+                ([[[0, 0], [0, 0]]], {"boxes": [], "scores": []}),
+            ],
+        ),
         (
             models.people,
             [
@@ -61,6 +89,12 @@ def test_a_fraction_for_a_whole_number_is_refused(tmp_path: Path) -> None:
     with serving(tmp_path, ids(tmp_path / "m.onnx")) as served:
         error = error_of(served.predict([1.5, 2, 3]), 400)
     assert error["message"].startswith("inputs[0]: got 1.5; expected a whole number from -9223372036854775808")
+
+
+def test_a_vector_for_a_scalar_is_refused(tmp_path: Path) -> None:
+    with serving(tmp_path, models.scaled(tmp_path / "m.onnx")) as served:
+        error = error_of(served.predict({"x": [[1, 2]], "k": [1, 2]}), 400)
+    assert error["message"] == "inputs.k: got shape [2]; expected float32[]"
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def signature(inputs: list[Shape | None], outputs: list[Shape | None]) -> Signat
         ([(None, 3)], [(None, 1)], True),
         ([("N",)], [("N",)], True),
         ([("N", 3), ("N", "length")], [("N", 1), ("N",)], True),
-        ([("N", 3)], [("M", 1)], True),  # exporters name an output's axis as they like; the first run tells
+        ([("N", 3)], [("M", 1)], False),  # an axis of another name
         ([("N", 3)], [None], True),  # a sequence of maps, one a row
         ([(1, 3)], [(1, 1)], False),  # a fixed number of rows
         ([("N", 3)], [(1, 1)], False),  # whatever goes in, one comes out
@@ -47,7 +47,8 @@ def test_whether_rows_may_share_a_run(
     outputs: list[Shape | None],
     batchable: bool,  # noqa: FBT001 - a parameter of the table
 ) -> None:
-    assert signature(inputs, outputs).batchable is batchable
+    made = signature(inputs, outputs)
+    assert (made.batchable and made.against_sharing is None) is batchable
 
 
 @pytest.mark.parametrize(
@@ -135,9 +136,10 @@ def test_an_output_that_is_not_fixed_to_1_leaves_the_rows_of_such_a_model_togeth
         takes.validate([np.zeros((2, 3), np.float32)])
 
 
-def test_the_outputs_of_a_model_without_a_batch_axis_have_no_rows() -> None:
+def test_an_output_has_rows_where_the_inputs_have_and_its_own_first_axis_allows_it() -> None:
     assert signature([("N", 3)], [("N", 1), None]).row_outputs == (True, True)
-    assert signature([("N", 3)], [("N", 1), (1, 3)]).row_outputs == (False, False)
+    assert signature([("N", 3)], [("N", 1), (1, 3)]).row_outputs == (True, False)
+    assert signature([("N", 3), (5, 3)], [("N", 1)]).row_outputs == (False,)
     label, absent = TensorSpec("label", I64, ("N",)), TensorSpec("absent", F32, None, ("optional",))
     assert Signature((spec("N", 3),), (label, absent)).row_outputs == (True, False)
 
