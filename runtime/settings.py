@@ -84,10 +84,9 @@ _SHA256_DIGITS = 64
 _TEXT = _Parser(str, "text")
 WORD = "at most 63 letters, digits and . + _ -, as it goes into a header"
 _WORD_PATTERN = r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,62}"
-_SEGMENT = _matching(
-    r"(?!\.{1,2}$)[^/\s\x00-\x1f\x7f]([^/\x00-\x1f\x7f]*[^/\s\x00-\x1f\x7f])?",
-    "one segment of a URL's path, without / and control characters, and neither . nor ..",
-)
+SEGMENT = "one segment of a URL's path, without / and control characters, and neither . nor .."
+_SEGMENT_PATTERN = r"(?!\.{1,2}$)[^/\s\x00-\x1f\x7f]([^/\x00-\x1f\x7f]*[^/\s\x00-\x1f\x7f])?"
+_SEGMENT = _matching(_SEGMENT_PATTERN, SEGMENT)
 _WORD = _matching(_WORD_PATTERN, WORD)
 _PATH = _Parser(Path, "a path")
 _DIGEST = _Parser(_hex_digest, "64 hexadecimal digits")
@@ -251,6 +250,11 @@ def settings_from(environ: Mapping[str, str], **declared: object) -> Settings:
 def is_word(text: str) -> bool:
     """Whether the text may be a version or a revision: it goes into headers, labels and URLs."""
     return re.fullmatch(_WORD_PATTERN, text) is not None
+
+
+def is_segment(text: str) -> bool:
+    """Whether the text may be a model's name: it is one segment of a URL's path."""
+    return re.fullmatch(_SEGMENT_PATTERN, text) is not None
 
 
 def _read(variable: str, each: "Field[Any]", text: str) -> object:

@@ -466,3 +466,13 @@ def test_outputs_of_containers_are_written_as_lists_objects_and_null() -> None:
     assert json_tensors.dump(json_tensors.plain(as_array({1: 0.5}))) == b'{"1":0.5}'
     assert json_tensors.dump(json_tensors.plain(np.array("word", object))) == b'"word"'
     assert json_tensors.dump(json_tensors.plain(np.empty((0, 2), object))) == b"[]"
+
+
+@pytest.mark.parametrize("dtype", ["f4", "i4"])
+def test_a_misfit_far_behind_in_an_array_is_named_by_its_place(dtype: str) -> None:
+    array = np.ones((100_000, 2))
+    array[90_000, 1] = 1e300
+    with pytest.raises(InvalidInput, match=r"^inputs\[90000\]\[1\]: got 1e\+?300; expected a"):
+        json_tensors.tensor("inputs", array, spec(dtype))
+    array[90_000, 1] = 2
+    assert json_tensors.tensor("inputs", array, spec(dtype)).sum() == 200_001
