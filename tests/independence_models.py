@@ -205,6 +205,23 @@ def countdown(path: Path, *, axes: list[str | int] | None = None) -> Path:
     return save(path, nodes, [value("n", INT64, axes or [1])], [value("y", INT64, [1])], **constants)
 
 
+def endless_on_zeros(path: Path) -> Path:
+    """A loop that goes on while the number given is 0, as it is in a warm-up; `y` = 0 for any other. int64 [1]."""
+    body = helper.make_graph(
+        [node("Identity", ["zero_given"], ["c_out"]), node("Identity", ["v_in"], ["v_out"])],
+        "body",
+        [value("i", INT64, []), value("c_in", BOOL, []), value("v_in", INT64, [1])],
+        [value("c_out", BOOL, []), value("v_out", INT64, [1])],
+    )
+    nodes = [
+        node("Squeeze", ["n"], ["given"]),
+        node("Equal", ["given", "none"], ["zero_given"]),
+        node("Loop", ["", "zero_given", "zero"], ["y"], body=body),
+    ]
+    constants = {"none": np.array(0), "zero": np.array([0])}
+    return save(path, nodes, [value("n", INT64, [1])], [value("y", INT64, [1])], **constants)
+
+
 DEPENDENT: Mapping[str, Callable[[Path], Path]] = {
     each.__name__: each for each in (counts, boxes, smooth, denoise, best, verdict, mean, dynamic_quantized)
 }

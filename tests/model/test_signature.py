@@ -23,33 +23,6 @@ def signature(inputs: list[Shape | None], outputs: list[Shape | None]) -> Signat
 
 
 @pytest.mark.parametrize(
-    ("inputs", "outputs", "batchable"),
-    [
-        ([("batch", 3)], [("batch", 1)], True),
-        ([(None, 3)], [(None, 1)], True),
-        ([("N",)], [("N",)], True),
-        ([("N", 3), ("N", "length")], [("N", 1), ("N",)], True),
-        ([("N", 3)], [("M", 1)], True),  # exporters name an output's axis as they like; the first run tells
-        ([("N", 3)], [None], True),  # a sequence of maps, one a row
-        ([(1, 3)], [(1, 1)], False),  # a fixed number of rows
-        ([("N", 3)], [(1, 1)], False),  # whatever goes in, one comes out
-        ([("N", 3), ("M", 3)], [("N", 1)], False),  # two first axes
-        ([("N", 3), (5, 3)], [("N", 1)], False),
-        ([("N", "N")], [("N", 1)], False),  # a square
-        ([("N", "length")], [("length", 3)], False),  # turned over
-        ([None], [("N", 1)], False),
-        ([], [(3,)], False),
-    ],
-)
-def test_whether_rows_may_share_a_run(
-    inputs: list[Shape | None],
-    outputs: list[Shape | None],
-    batchable: bool,  # noqa: FBT001 - a parameter of the table
-) -> None:
-    assert signature(inputs, outputs).batchable is batchable
-
-
-@pytest.mark.parametrize(
     ("inputs", "uniform"),
     [
         ([("N", 3, 4)], True),
@@ -57,6 +30,7 @@ def test_whether_rows_may_share_a_run(
         ([("N", "length")], False),
         ([None], False),
         ([("N", 3), ("N", None)], False),
+        ([("unk__1", 3), ("unk__2", 3)], False),  # their numbers of rows may differ
     ],
 )
 def test_whether_any_two_rows_fit_together(inputs: list[Shape | None], uniform: bool) -> None:  # noqa: FBT001 - a parameter of the table
@@ -136,3 +110,17 @@ def test_the_shape_of_a_row() -> None:
     assert spec("N").row_shape == ()
     assert spec("N", "length").row_shape is None
     assert TensorSpec("x", F32, None).row_shape is None
+
+
+def test_axes_that_an_exporter_named_may_differ_in_length() -> None:
+    takes = Signature((spec("unk__1", 2, name="a"), spec("unk__2", 2, name="b")), (spec("unk__3", 2),))
+    assert takes.validate([np.zeros((3, 2), np.float32), np.zeros((3, 2), np.float32)]) == 3
+    assert takes.validate([np.zeros((1, 2), np.float32), np.zeros((4, 2), np.float32)]) == 1
+
+
+def test_a_first_axis_that_is_fixed_to_one_takes_several_rows() -> None:
+    takes = Signature((spec(1, 3, name="x"),), (spec(1, 3),))
+    assert takes.fixed_batch
+    assert takes.validate([np.zeros((4, 3), np.float32)]) == 4
+    with pytest.raises(InvalidInput, match="shape"):
+        takes.validate([np.zeros((4, 2), np.float32)])

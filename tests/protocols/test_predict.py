@@ -15,11 +15,13 @@ from hypothesis import strategies as st
 from runtime.artifacts.fetch import Artifact
 from runtime.batching.batcher import Batcher
 from runtime.batching.policy import Limits
-from runtime.batching.run import Ticket
+from runtime.batching.independence import Standing, State
+from runtime.batching.run import Computation
 from runtime.errors import InvalidInput
 from runtime.model.signature import STRING, Shape, Signature, TensorSpec
 from runtime.predictor import ReadyModel
 from runtime.protocols import predict
+from runtime.tensors import Prediction
 from tests import strategies
 
 
@@ -50,14 +52,14 @@ ARTIFACT = Artifact(uri="m.onnx", path=Path("m.onnx"), sha256=None, size=0)
 def answered(signature: Signature, sent: bytes, outputs: Sequence[np.ndarray]) -> Any:  # noqa: ANN401 - any JSON value
     """The document that answers the request, where the model gives those outputs."""
     query = predict.parse(sent, signature)
-    ticket = Ticket(query.tensors, 1, 0.0, 1.0)
-    ticket.outputs = outputs
+    prediction = Prediction(outputs, model="m", version="1", arrived=0.0, queued=0.0, batched=0.0, ran=0.0)
 
     async def rendered() -> bytes:
         limits = Limits(batch_size=1, max_wait=0, timeout=1, queue_size=1)
-        batcher = Batcher(lambda tensors: tensors, limits, batchable=True, uniform=True)
+        computation = Computation.of(lambda tensors: tensors)
+        batcher = Batcher(computation, limits, Standing(State.OFF, "one request"))
         model = ReadyModel("payment-model", "1.0.0", ARTIFACT, signature, batcher)
-        text = predict.render(query, model, ticket, latency=0.0012345)
+        text = predict.render(query, model, prediction, latency=0.0012345)
         await batcher.close()
         return text
 
