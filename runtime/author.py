@@ -94,7 +94,7 @@ async def _predict(service: "Service", name: str, rows: Rows | Mapping[str, Rows
         tensors.append(_tensor(f"rows.{spec.name}", by_name[spec.name], spec))
     answer = await predict(ready, Query(tensors))
     named = zip([spec.name for spec in ready.signature.outputs], answer.outputs, strict=True)
-    return Outputs(dict(named), ready.name, ready.version)  # type: ignore[arg-type] # an author's models give tensors
+    return Outputs(dict(named), ready.name, ready.version)
 
 
 def _tensor(field: str, rows: Rows, spec: "TensorSpec") -> np.ndarray:

@@ -73,6 +73,7 @@ class Opener:
 async def _ended(opening: "_Opening", name: str, end: float) -> bool:
     """Wait until `end` for the outcome; a warm-up that takes longer is stopped, and has a moment more to return."""
     result = asyncio.wrap_future(opening.result)
+    result.add_done_callback(asyncio.Future.exception)  # told by who reads `opening.result`: asyncio need not warn
     began = perf_counter()
     await asyncio.wait([result], timeout=max(0.0, end - began))
     if not result.done():

@@ -5,7 +5,6 @@ predict   the same, awaited
 """
 
 import asyncio
-from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -116,11 +115,11 @@ class _Parts:
     def _joined(self) -> Prediction | ModelFailed:
         """One answer from those of the parts: their outputs in order, their times added up."""
         parts = self._answers
-        outputs: list[Sequence[object]] = []
+        outputs: list[np.ndarray] = []
         for column in zip(*(each.outputs for each in parts), strict=True):
             if sum(rows_in(output) or 0 for output in column) != self._rows:
                 return ModelFailed(self._model.name, f"{self._rows} rows of input gave another number of rows")
-            outputs.append(_concatenated(column))
+            outputs.append(np.concatenate(column))
         return Prediction(
             outputs,
             model=parts[0].model,
@@ -130,9 +129,3 @@ class _Parts:
             batched=sum(each.batched for each in parts),
             ran=sum(each.ran for each in parts),
         )
-
-
-def _concatenated(column: Sequence[object]) -> Sequence[object]:
-    if all(isinstance(each, np.ndarray) for each in column):
-        return np.concatenate(column)  # type: ignore[arg-type, return-value] # arrays all
-    return [item for each in column for item in each]  # type: ignore[attr-defined] # sequences, as they have rows

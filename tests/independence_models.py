@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from onnx import NodeProto, TensorProto, helper
 
-from tests.models import FLOAT, INT64, STRING, save, value
+from tests.models import FLOAT, INT64, STRING, Axes, save, value
 
 F32 = np.float32
 BOOL = TensorProto.BOOL
@@ -26,7 +26,7 @@ def counts(path: Path) -> Path:
         node("Gather", ["nz", "zero"], ["rows"], axis=0),
         node("Gather", ["x", "rows"], ["y"], axis=0),
     ]
-    constants = {"k": np.arange(5, dtype=F32).reshape(1, 5), "zero": np.array(0, np.int64)}
+    constants: dict[str, np.ndarray] = {"k": np.arange(5, dtype=F32).reshape(1, 5), "zero": np.array(0, np.int64)}
     return save(path, nodes, [value("x", FLOAT, ["batch", 1])], [value("y", FLOAT, ["num_dets", 1])], **constants)
 
 
@@ -76,7 +76,7 @@ def denoise(path: Path) -> Path:
 def best(path: Path) -> Path:
     """Whether a candidate is the best of all: a bool that depends on all rows. [candidates, 1]."""
     nodes = [node("ReduceMax", ["score"], ["m"], axes=[0], keepdims=1), node("Equal", ["score", "m"], ["best"])]
-    axes = ["candidates", 1]
+    axes: Axes = ["candidates", 1]
     return save(path, nodes, [value("score", FLOAT, axes)], [value("best", BOOL, axes)])
 
 
@@ -87,7 +87,7 @@ def verdict(path: Path) -> Path:
         node("Equal", ["score", "m"], ["best"]),
         node("Where", ["best", "yes", "no"], ["verdict"]),
     ]
-    axes = ["candidates", 1]
+    axes: Axes = ["candidates", 1]
     words = {"yes": np.array(["winner"], object), "no": np.array(["loser"], object)}
     return save(path, nodes, [value("score", FLOAT, axes)], [value("verdict", STRING, axes)], **words)
 
@@ -99,7 +99,7 @@ def mean(path: Path) -> Path:
         node("Mul", ["m", "w"], ["s"]),
         node("Add", ["x", "s"], ["y"]),
     ]
-    axes = ["batch", 3]
+    axes: Axes = ["batch", 3]
     return save(path, nodes, [value("x", FLOAT, axes)], [value("y", FLOAT, axes)], w=np.array(0.05, F32))
 
 
@@ -109,7 +109,7 @@ def dynamic_quantized(path: Path) -> Path:
         node("DynamicQuantizeLinear", ["x"], ["q", "s", "z"]),
         node("DequantizeLinear", ["q", "s", "z"], ["y"]),
     ]
-    axes = ["batch", 3]
+    axes: Axes = ["batch", 3]
     return save(path, nodes, [value("x", FLOAT, axes)], [value("y", FLOAT, axes)])
 
 
@@ -125,7 +125,7 @@ def static_quantized(path: Path) -> Path:
         node("DequantizeLinear", ["yq", "ys", "z"], ["yd"]),
         node("Reshape", ["yd", "shape"], ["y"]),
     ]
-    constants = {
+    constants: dict[str, np.ndarray] = {
         "xs": np.array(0.05, F32),
         "ws": np.array(0.02, F32),
         "ys": np.array(0.125, F32),
@@ -203,6 +203,23 @@ def countdown(path: Path, *, axes: list[str | int] | None = None) -> Path:
     nodes = [node("Squeeze", ["n"], ["trips"]), node("Loop", ["trips", "yes", "zero"], ["y"], body=body)]
     constants = {"yes": np.array(True), "zero": np.array([0]), "one": np.array([1])}
     return save(path, nodes, [value("n", INT64, axes or [1])], [value("y", INT64, [1])], **constants)
+
+
+def endless_on_zeros(path: Path) -> Path:
+    """A loop that goes on while the number given is 0, as it is in a warm-up; `y` = 0 for any other. int64 [1]."""
+    body = helper.make_graph(
+        [node("Identity", ["zero_given"], ["c_out"]), node("Identity", ["v_in"], ["v_out"])],
+        "body",
+        [value("i", INT64, []), value("c_in", BOOL, []), value("v_in", INT64, [1])],
+        [value("c_out", BOOL, []), value("v_out", INT64, [1])],
+    )
+    nodes = [
+        node("Squeeze", ["n"], ["given"]),
+        node("Equal", ["given", "none"], ["zero_given"]),
+        node("Loop", ["", "zero_given", "zero"], ["y"], body=body),
+    ]
+    constants = {"none": np.array(0), "zero": np.array([0])}
+    return save(path, nodes, [value("n", INT64, [1])], [value("y", INT64, [1])], **constants)
 
 
 DEPENDENT: Mapping[str, Callable[[Path], Path]] = {

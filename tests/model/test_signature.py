@@ -24,34 +24,6 @@ def signature(inputs: list[Shape | None], outputs: list[Shape | None]) -> Signat
 
 
 @pytest.mark.parametrize(
-    ("inputs", "outputs", "batchable"),
-    [
-        ([("batch", 3)], [("batch", 1)], True),
-        ([(None, 3)], [(None, 1)], True),
-        ([("N",)], [("N",)], True),
-        ([("N", 3), ("N", "length")], [("N", 1), ("N",)], True),
-        ([("N", 3)], [("M", 1)], False),  # an axis of another name
-        ([("N", 3)], [None], True),  # a sequence of maps, one a row
-        ([(1, 3)], [(1, 1)], False),  # a fixed number of rows
-        ([("N", 3)], [(1, 1)], False),  # whatever goes in, one comes out
-        ([("N", 3), ("M", 3)], [("N", 1)], False),  # two first axes
-        ([("N", 3), (5, 3)], [("N", 1)], False),
-        ([("N", "N")], [("N", 1)], False),  # a square
-        ([("N", "length")], [("length", 3)], False),  # turned over
-        ([None], [("N", 1)], False),
-        ([], [(3,)], False),
-    ],
-)
-def test_whether_rows_may_share_a_run(
-    inputs: list[Shape | None],
-    outputs: list[Shape | None],
-    batchable: bool,  # noqa: FBT001 - a parameter of the table
-) -> None:
-    made = signature(inputs, outputs)
-    assert (made.batchable and made.against_sharing is None) is batchable
-
-
-@pytest.mark.parametrize(
     ("inputs", "uniform"),
     [
         ([("N", 3, 4)], True),
@@ -59,6 +31,7 @@ def test_whether_rows_may_share_a_run(
         ([("N", "length")], False),
         ([None], False),
         ([("N", 3), ("N", None)], False),
+        ([("unk__1", 3), ("unk__2", 3)], False),  # their numbers of rows may differ
     ],
 )
 def test_whether_any_two_rows_fit_together(inputs: list[Shape | None], uniform: bool) -> None:  # noqa: FBT001 - a parameter of the table
@@ -154,3 +127,9 @@ def test_an_input_of_unknown_rank_takes_any_shape_of_its_type() -> None:
     assert [takes.validate([np.zeros(shape, np.float32)]) for shape in ((), (3,), (2, 2))] == [1, 1, 1]
     with pytest.raises(InvalidInput, match=r"float32\[\?\]"):
         takes.validate([np.zeros(3, np.int64)])
+
+
+def test_axes_that_an_exporter_named_may_differ_in_length() -> None:
+    takes = Signature((spec("unk__1", 2, name="a"), spec("unk__2", 2, name="b")), (spec("unk__3", 2),))
+    assert takes.validate([np.zeros((3, 2), np.float32), np.zeros((3, 2), np.float32)]) == 3
+    assert takes.validate([np.zeros((1, 2), np.float32), np.zeros((4, 2), np.float32)]) == 0
