@@ -21,8 +21,8 @@ def save(
     nodes: Sequence[onnx.NodeProto],
     inputs: Sequence[onnx.ValueInfoProto],
     outputs: Sequence[onnx.ValueInfoProto],
-    *,
     opset: int = 17,
+    /,
     **constants: np.ndarray,
 ) -> Path:
     """Write the graph, its `constants` being initializers; return the path."""
@@ -103,7 +103,7 @@ def fixed_rows(path: Path, *, rows: int = 2) -> Path:
 def cast(path: Path, *, to: int, element: int = FLOAT) -> Path:
     """`y` = `x` as another element type, [n] -> [n]."""
     node = helper.make_node("Cast", ["x"], ["y"], to=to)
-    return save(path, [node], [value("x", element, ["n"])], [value("y", to, ["n"])], opset=25)
+    return save(path, [node], [value("x", element, ["n"])], [value("y", to, ["n"])], 25)
 
 
 def scaled(path: Path, *, rows: str = "n") -> Path:
@@ -144,7 +144,7 @@ def optional_input(path: Path) -> Path:
     """`y` tells whether the optional input `x` is there."""
     node = helper.make_node("OptionalHasElement", ["x"], ["y"])
     of = helper.make_optional_type_proto(helper.make_tensor_type_proto(FLOAT, ["n"]))
-    return save(path, [node], [helper.make_value_info("x", of)], [value("y", TensorProto.BOOL, [])], opset=18)
+    return save(path, [node], [helper.make_value_info("x", of)], [value("y", TensorProto.BOOL, [])], 18)
 
 
 def joined(path: Path) -> Path:
