@@ -147,6 +147,13 @@ def optional_input(path: Path) -> Path:
     return save(path, [node], [helper.make_value_info("x", of)], [value("y", TensorProto.BOOL, [])], 18)
 
 
+def optional_value(path: Path) -> Path:
+    """`y` = the optional input `x`, which must be there."""
+    node = helper.make_node("OptionalGetElement", ["x"], ["y"])
+    of = helper.make_optional_type_proto(helper.make_tensor_type_proto(FLOAT, ["n"]))
+    return save(path, [node], [helper.make_value_info("x", of)], [value("y", FLOAT, ["n"])], 18)
+
+
 def joined(path: Path) -> Path:
     """`y` = the tensors of the sequence `x`, one behind the other."""
     node = helper.make_node("ConcatFromSequence", ["x"], ["y"], axis=0)

@@ -24,7 +24,7 @@ from runtime.tensors import STRING, TensorSpec, as_array
 _log = logging.getLogger("scalezero.model")
 _QUICK: Final = 0.005  # seconds
 _MIXED: Final = (
-    "an output of bfloat16, float8 or 4 bits beside strings, sequences, maps or optional values cannot be served; "
+    "an output of bfloat16, float8, 4 or 2 bits beside strings, sequences, maps or optional values cannot be served; "
     "export the model with a Cast to float at that output"
 )
 _UNSET_VERSION: Final = 2**63 - 1  # what ONNX Runtime gives where the file has none
@@ -53,7 +53,8 @@ class Session:
         self._outputs = [spec.name for spec in signature.outputs]
         self._takes_arrays = all(_is_array(spec) for spec in signature.inputs)
         self._gives_narrow = any(elements.narrow(spec.dtype) for spec in signature.outputs)
-        if self._gives_narrow and not all(_may_be_ort_value(spec) for spec in (*signature.inputs, *signature.outputs)):
+        specs = (*signature.inputs, *signature.outputs)
+        if self._gives_narrow and not all(_may_be_ort_value(spec) for spec in specs):
             raise InvalidModel(uri, _MIXED)
 
     def run(self, tensors: Sequence[np.ndarray], options: "ort.RunOptions | None" = None) -> list[np.ndarray]:

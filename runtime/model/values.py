@@ -1,7 +1,8 @@
 """Values of ONNX Runtime to and from arrays, where a NumPy array is not what it takes or gives itself.
 
 Containers cross as Python lists and dictionaries. The narrow element types (bfloat16, float8, 4 bits) cross as bytes
-in an OrtValue, as ONNX Runtime 1.32 gives no NumPy array for most of them.
+in an OrtValue, as ONNX Runtime 1.32 gives no NumPy array for most of them. ONNX has no sequence, map or optional value
+of these.
 """
 
 import ctypes
@@ -16,8 +17,10 @@ from runtime.tensors import STRING, TensorSpec, as_array
 
 def feed(array: np.ndarray, spec: TensorSpec) -> Any:  # noqa: ANN401 - what ONNX Runtime takes
     """What `InferenceSession.run` takes for an input's array: itself, a list, a dictionary, None or an OrtValue."""
-    if spec.containers:
-        return list(array) if array.ndim else array.item()
+    if spec.containers and not array.ndim and array.dtype == STRING:
+        return array.item()
+    if spec.containers not in ((), ("optional",)):
+        return list(array)
     return array if elements.narrow(spec.dtype) is None else ort_value(array)
 
 

@@ -75,16 +75,21 @@ def plain(value: Any) -> Any:  # noqa: ANN401 - an array, or an element of one
     """What orjson takes for it: itself, or lists where it is an array of objects, or a number where it has no axis."""
     if isinstance(value, np.ndarray):
         dtype = value.dtype
-        if dtype.num < _FIRST_OF_OTHERS and dtype != STRING:
-            return value if value.ndim else value.item()
         if dtype == STRING:
             return _plain_items(value.tolist())
-        return plain(value.astype(np.float32 if elements.kind(dtype) == "f" else np.int8))
-    if isinstance(value, np.integer):  # orjson knows some of NumPy's whole numbers, and not ONNX Runtime's int64
+        if dtype.num >= _FIRST_OF_OTHERS:
+            value = value.astype(np.float32 if elements.kind(dtype) == "f" else np.int8)
+        return value if value.ndim else plain(value[()])
+    if isinstance(value, np.generic):
+        return _plain_number(value)
+    return {key: plain(each) for key, each in value.items()} if isinstance(value, dict) else value
+
+
+def _plain_number(value: np.generic) -> Any:  # noqa: ANN401 - what orjson takes
+    """Orjson knows some of NumPy's whole numbers, and not ONNX Runtime's int64, nor what ml_dtypes adds."""
+    if isinstance(value, np.integer):
         return int(value)
-    if isinstance(value, dict):
-        return {key: plain(each) for key, each in value.items()}
-    return value
+    return value if value.dtype.num < _FIRST_OF_OTHERS else plain(np.asarray(value))
 
 
 def dump(document: object) -> bytes:

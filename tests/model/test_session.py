@@ -219,6 +219,13 @@ def test_an_optional_input_may_be_absent(tmp_path: Path) -> None:
     assert session.run([np.ones(2, np.float32)])[0].item() is True
 
 
+def test_an_optional_input_that_is_there_arrives_as_it_is(tmp_path: Path) -> None:
+    session = opened(models.optional_value(tmp_path / "m.onnx"))
+    assert session.run([np.array([1.5, 2.5], np.float32)])[0].tolist() == [1.5, 2.5]
+    with pytest.raises(RejectedByModel):
+        session.run([as_array(None)])
+
+
 def test_a_scalar_is_told_from_an_unknown_rank(tmp_path: Path) -> None:
     session = opened(models.scaled(tmp_path / "m.onnx"))
     assert [spec.shape for spec in session.signature.inputs] == [("n", 2), ()]

@@ -235,6 +235,12 @@ def test_what_an_authors_python_sends_is_refused_as_clearly(value: Any) -> None:
         (np.array([1.5], np.float16), b"[1.5]"),
         (np.float32(0.1), b"0.1"),
         (np.int64(7), b"7"),
+        (np.array(0.1, np.float32), b"0.1"),
+        (np.array(0.5, np.float16), b"0.5"),
+        (np.array(7), b"7"),
+        (np.array([1.5]).astype(ml_dtypes.bfloat16)[0], b"1.5"),
+        (np.array([3]).astype(ml_dtypes.int4)[0], b"3"),
+        (np.array(-2.0).astype(ml_dtypes.bfloat16), b"-2.0"),
     ],
 )
 def test_outputs_are_written_in_their_shortest_form(value: object, written: bytes) -> None:
@@ -476,3 +482,17 @@ def test_a_misfit_far_behind_in_an_array_is_named_by_its_place(dtype: str) -> No
         json_tensors.tensor("inputs", array, spec(dtype))
     array[90_000, 1] = 2
     assert json_tensors.tensor("inputs", array, spec(dtype)).sum() == 200_001
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+@pytest.mark.parametrize("value", [[1.5, None], [[None], [2.0]], [None]])
+def test_null_among_numbers_only_is_nan_too(value: list[Any], dtype: str) -> None:
+    quick = json_tensors.tensor("inputs", value, spec(dtype), numbers_only=True)
+    assert quick.dtype == dtype
+    np.testing.assert_array_equal(quick, np.array(value, dtype))
+
+
+@pytest.mark.parametrize("value", [[None, 3.5e38], [[3.5e38], [None]]])
+def test_a_number_beyond_range_is_refused_beside_null_too(value: list[Any]) -> None:
+    with pytest.raises(InvalidInput, match=r"got 3\.5e\+38; expected a number or null within"):
+        json_tensors.tensor("inputs", value, spec("f4"), numbers_only=True)
