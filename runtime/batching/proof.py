@@ -21,6 +21,7 @@ _REAL_ROWS: Final = 4
 _FEW: Final = 2  # of a model whose row takes longer than this many seconds alone:
 _LONG: Final = 0.1
 _SMALLER, _LARGER = 1e-3, 1e3
+_LESS, _MORE, _FAR_MORE = "less", "more", "far more"
 _FLOAT_NAMES: Final = {"float16", "float32", "float64", "bfloat16"}
 
 Runs = Callable[[Tensors], Sequence[object]]
@@ -51,7 +52,7 @@ def prove(run: Runs, rows: Sequence[Tensors], *, batch_size: int, steps: Sequenc
 
 
 def _prove(run: Runs, rows: Sequence[Tensors], batch_size: int, steps: Sequence[float | None]) -> Verdict:
-    real, alone = _run_alone(run, _distinct(rows), most=max(1, min(_REAL_ROWS, batch_size // 3)))
+    real, alone = _run_alone(run, _distinct(rows), most=_REAL_ROWS)
     for outputs in alone:
         for index, output in enumerate(outputs):
             if (count := rows_in(output)) != 1:
@@ -152,30 +153,48 @@ def _content(tensor: np.ndarray) -> object:
 
 
 def _surrounded(real: Sequence[Tensors]) -> list[_Member]:
-    """Each real row between a small and a large neighbour, made of the next real row."""
+    """Each real row among neighbours made of the next real row: less and more, and far more where not all is float."""
+    kinds = [_MORE] if all(tensor.dtype.name in _FLOAT_NAMES for tensor in real[0]) else [_MORE, _FAR_MORE]
     members = []
     for index, row in enumerate(real):
         other = real[(index + 1) % len(real)]
-        small, large = (_neighbour(row, other, factor) for factor in (_SMALLER, _LARGER))
-        members += [_Member(small, None), _Member(row, index), _Member(large, None)]
+        less, *more = ([_changed(tensor, kind) for tensor in other] for kind in (_LESS, *kinds))
+        members += [_Member(less, None), _Member(row, index), *(_Member(each, None) for each in more)]
     return members
 
 
-def _neighbour(row: Tensors, other: Tensors, factor: float) -> list[np.ndarray]:
-    return [_changed(*pair, factor) for pair in zip(row, other, strict=True)]
-
-
-def _changed(tensor: np.ndarray, other: np.ndarray, factor: float) -> np.ndarray:
-    """A float tensor at another scale; of any other type the other row's, or what differs from it and is as likely."""
+def _changed(tensor: np.ndarray, kind: str) -> np.ndarray:
+    """A tensor of another scale, or of near and far values where no scale makes sense: what is refused is left out."""
     if tensor.dtype.name in _FLOAT_NAMES:
-        return _scaled(other, factor)
-    turned = np.roll(tensor, 1, axis=None)
-    for candidate in (other, turned):
-        if _content(candidate) != _content(tensor):
-            return candidate
+        return _scaled(tensor, _SMALLER if kind == _LESS else _LARGER)
     if tensor.dtype == np.dtype(object):
-        return np.full_like(tensor, "" if tensor.size and tensor.flat[0] else "a")
-    return np.where(tensor, 0, 1).astype(tensor.dtype)  # zeros, or ones where zeros are
+        text = tensor.ravel().tolist()
+        changed = {
+            _LESS: [""] * len(text),
+            _MORE: [f"{each}z" for each in text],
+            _FAR_MORE: [f"z{each}" for each in text],
+        }
+        words = np.empty(len(text), object)
+        words[:] = changed[kind]
+        return words.reshape(tensor.shape)
+    if tensor.dtype == np.dtype(bool):
+        return {_LESS: np.zeros_like(tensor), _MORE: np.ones_like(tensor), _FAR_MORE: ~tensor}[kind]
+    if tensor.dtype.kind not in "iu":
+        return np.zeros_like(tensor)
+    return _moved(tensor, kind)
+
+
+def _moved(tensor: np.ndarray, kind: str) -> np.ndarray:
+    """Whole numbers one less, one more or a thousand times as large, within what their type holds."""
+    most = int(np.iinfo(tensor.dtype).max)
+    if kind == _LESS:
+        return np.maximum(tensor, 1) - 1
+    if kind == _MORE:
+        return np.minimum(tensor, most - 1) + 1
+    room = most // 2000
+    if room == 0:
+        return np.full_like(tensor, most)
+    return np.where(tensor < room, np.clip(tensor, 0, room) * 1000 + 1000, most).astype(tensor.dtype)
 
 
 def _scaled(tensor: np.ndarray, factor: float) -> np.ndarray:
@@ -184,8 +203,7 @@ def _scaled(tensor: np.ndarray, factor: float) -> np.ndarray:
         values = np.ones_like(values)
     most = {"float16": 6e4, "bfloat16": 3e38, "float32": 3e38}.get(tensor.dtype.name, 1e300)
     with np.errstate(all="ignore"):
-        scaled: np.ndarray = np.clip(values * factor, -most, most).astype(tensor.dtype)
-    return scaled
+        return np.asarray(np.clip(values * factor, -most, most), tensor.dtype)
 
 
 def _vary(members: Sequence[_Member]) -> bool:
@@ -197,10 +215,12 @@ def _vary(members: Sequence[_Member]) -> bool:
 
 
 def _lots(members: list[_Member], batch_size: int) -> list[list[_Member]]:
-    """The shared runs: both orders, of two sizes; windows in both orders where not all fit into one run."""
+    """The shared runs: both orders, of two sizes; around each real row, in both orders, where not all fit into one."""
     if len(members) > batch_size:
-        windows = [members[start : start + batch_size] for start in range(len(members) - batch_size + 1)]
-        return [*windows, *(window[::-1] for window in windows)]
+        ring = members * 3
+        places = [place for place, each in enumerate(members, len(members)) if each.real is not None]
+        around = [ring[start : start + batch_size] for place in places for start in (place - 1, place)]
+        return [*around, *(lot[::-1] for lot in around)]
     backwards = members[::-1]
     return [members, backwards[:-1] if backwards[-1].real is None else backwards]
 
