@@ -1,9 +1,9 @@
 """The proof that callers may share runs: their own rows, run alone and together, must give the same.
 
-Each real row runs alone, then all of them together between neighbours of very different scale, in two orders and two
-sizes: what depends on a neighbour, on the position or on the number of rows shows in at least one. Only real rows are
-compared. A difference that rounding can make is looked at again: among as many copies of itself the row must give what
-it gave among others. Imported by the first proof: a cold start and a lone caller need none of it.
+Each real row runs alone, then all of them together, among neighbours of very different scale and without, in two orders
+and sizes: what depends on a neighbour, on the position or on the number of rows shows in at least one. Only real rows
+are compared. A difference that rounding can make is looked at again: among as many copies of itself the row must give
+what it gave among others. Imported by the first proof: a cold start and a lone caller need none of it.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ _REAL_ROWS: Final = 4
 _FEW: Final = 2  # of a model whose row takes longer than this many seconds alone:
 _LONG: Final = 0.1
 _SMALLER, _LARGER = 1e-3, 1e3
-_LESS, _MORE, _FAR_MORE = "less", "more", "far more"
+_REAL, _LESS, _MORE, _FAR_MORE = "real", "less", "more", "far more"
 _FLOAT_NAMES: Final = {"float16", "float32", "float64", "bfloat16"}
 
 Runs = Callable[[Tensors], Sequence[object]]
@@ -32,6 +32,7 @@ class _Member(NamedTuple):
 
     tensors: Tensors
     real: int | None
+    kind: str
 
 
 class _CannotRun(Exception):
@@ -158,8 +159,8 @@ def _surrounded(real: Sequence[Tensors]) -> list[_Member]:
     members = []
     for index, row in enumerate(real):
         other = real[(index + 1) % len(real)]
-        less, *more = ([_changed(tensor, kind) for tensor in other] for kind in (_LESS, *kinds))
-        members += [_Member(less, None), _Member(row, index), *(_Member(each, None) for each in more)]
+        less, *more = (_Member([_changed(tensor, kind) for tensor in other], None, kind) for kind in (_LESS, *kinds))
+        members += [less, _Member(row, index, _REAL), *more]
     return members
 
 
@@ -185,12 +186,12 @@ def _changed(tensor: np.ndarray, kind: str) -> np.ndarray:
 
 
 def _moved(tensor: np.ndarray, kind: str) -> np.ndarray:
-    """Whole numbers one less, one more or a thousand times as large, within what their type holds."""
+    """Whole numbers one less or one more at every second place, or a thousand times as large, within their type."""
     most = int(np.iinfo(tensor.dtype).max)
     if kind == _LESS:
-        return np.maximum(tensor, 1) - 1
+        return np.where(_every_second(tensor), np.maximum(tensor, 1) - 1, tensor)
     if kind == _MORE:
-        return np.minimum(tensor, most - 1) + 1
+        return np.where(_every_second(tensor), np.minimum(tensor, most - 1) + 1, tensor)
     room = most // 2000
     if room == 0:
         return np.full_like(tensor, most)
@@ -198,24 +199,42 @@ def _moved(tensor: np.ndarray, kind: str) -> np.ndarray:
 
 
 def _scaled(tensor: np.ndarray, factor: float) -> np.ndarray:
+    """The tensor times the factor, and half as much again at every second place: equal elements get different ones."""
     values = tensor.astype(np.float64)
     if not values.any():
         values = np.ones_like(values)
     most = {"float16": 6e4, "bfloat16": 3e38, "float32": 3e38}.get(tensor.dtype.name, 1e300)
     with np.errstate(all="ignore"):
-        return np.asarray(np.clip(values * factor, -most, most), tensor.dtype)
+        scaled = values * np.where(_every_second(tensor), factor, 1.5 * factor)
+        return np.asarray(np.clip(scaled, -most, most), tensor.dtype)
+
+
+def _every_second(tensor: np.ndarray) -> np.ndarray:
+    return np.asarray(np.arange(tensor.size) % 2 == 0).reshape(tensor.shape)
 
 
 def _vary(members: Sequence[_Member]) -> bool:
     """Whether every input that has elements differs somewhere among the members."""
-    return all(
+    return len(members) > 1 and all(
         not column[0].size or len({_content(each) for each in column}) > 1
         for column in zip(*(member.tensors for member in members), strict=True)
     )
 
 
-def _lots(members: list[_Member], batch_size: int) -> list[list[_Member]]:
-    """The shared runs: both orders, of two sizes; around each real row, in both orders, where not all fit into one."""
+def _lots(members: Sequence[_Member], batch_size: int) -> list[list[_Member]]:
+    """The shared runs: with all neighbours, without the largest, which may outweigh all others, and with none."""
+    kinds = {member.kind for member in members}
+    largest = next((kind for kind in (_FAR_MORE, _MORE) if kind in kinds), "")
+    lots: list[list[_Member]] = []
+    for left_out in (set(), {largest}, {_LESS, _MORE, _FAR_MORE}):
+        kept = [member for member in members if member.kind not in left_out]
+        if len(kept) > 1:
+            lots += _both_orders(kept, batch_size)
+    return lots
+
+
+def _both_orders(members: list[_Member], batch_size: int) -> list[list[_Member]]:
+    """Both orders, of two sizes; around each real row, in both orders, where not all fit into one run."""
     if len(members) > batch_size:
         ring = members * 3
         places = [place for place, each in enumerate(members, len(members)) if each.real is not None]

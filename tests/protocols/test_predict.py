@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from runtime.artifacts.fetch import Artifact
 from runtime.batching.batcher import Batcher
-from runtime.batching.policy import Limits
 from runtime.batching.independence import Standing, State
+from runtime.batching.policy import Limits
 from runtime.batching.run import Computation
 from runtime.errors import InvalidInput
 from runtime.model.signature import STRING, Shape, Signature, TensorSpec
