@@ -201,7 +201,7 @@ def countdown(path: Path, *, axes: list[str | int] | None = None) -> Path:
         [value("c_out", BOOL, []), value("v_out", INT64, [1])],
     )
     nodes = [node("Squeeze", ["n"], ["trips"]), node("Loop", ["trips", "yes", "zero"], ["y"], body=body)]
-    constants = {"yes": np.array(True), "zero": np.array([0]), "one": np.array([1])}
+    constants = {"yes": np.array([True]).reshape(()), "zero": np.array([0]), "one": np.array([1])}
     return save(path, nodes, [value("n", INT64, axes or [1])], [value("y", INT64, [1])], **constants)
 
 

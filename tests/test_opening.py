@@ -99,7 +99,7 @@ def test_a_file_that_is_no_model_fails_each_time_with_its_reason(tmp_path: Path)
 
 
 def test_a_process_ends_while_a_model_opens_and_another_runs(tmp_path: Path) -> None:
-    """asyncio joins its own executor at the end; these threads are nobody's to wait for."""
+    """The default executor of asyncio is joined at the end; these threads are not."""
     path = zoo.countdown(tmp_path / "m.onnx")
     program = f"""
         import asyncio, numpy as np
@@ -124,7 +124,7 @@ def test_a_process_ends_while_a_model_opens_and_another_runs(tmp_path: Path) -> 
         asyncio.run(main())
         print("ended")
     """
-    ran = subprocess.run(  # noqa: S603 - this interpreter
+    ran = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=60, check=False
     )
     assert ran.stdout.split() == ["told", "ended"], ran.stderr

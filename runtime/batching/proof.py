@@ -1,9 +1,9 @@
 """The proof that callers may share runs: their own rows, run alone and together, must give the same.
 
-Each real row runs alone, then all of them together between neighbours of very different scale, in two orders and two
-sizes: what depends on a neighbour, on the position or on the number of rows shows in at least one. Only real rows are
-compared. A difference that rounding can make is looked at again: among as many copies of itself the row must give what
-it gave among others. Imported by the first proof: a cold start and a lone caller need none of it.
+Each real row runs alone, then all of them together, among neighbours of very different scale and without, in two orders
+and sizes: what depends on a neighbour, on the position or on the number of rows shows in at least one. Only real rows
+are compared. A difference that rounding can make is looked at again: among as many copies of itself the row must give
+what it gave among others. Imported by the first proof: a cold start and a lone caller need none of it.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,6 +21,7 @@ _REAL_ROWS: Final = 4
 _FEW: Final = 2  # of a model whose row takes longer than this many seconds alone:
 _LONG: Final = 0.1
 _SMALLER, _LARGER = 1e-3, 1e3
+_REAL, _LESS, _MORE, _FAR_MORE = "real", "less", "more", "far more"
 _FLOAT_NAMES: Final = {"float16", "float32", "float64", "bfloat16"}
 
 Runs = Callable[[Tensors], Sequence[object]]
@@ -31,6 +32,7 @@ class _Member(NamedTuple):
 
     tensors: Tensors
     real: int | None
+    kind: str
 
 
 class _CannotRun(Exception):
@@ -51,7 +53,7 @@ def prove(run: Runs, rows: Sequence[Tensors], *, batch_size: int, steps: Sequenc
 
 
 def _prove(run: Runs, rows: Sequence[Tensors], batch_size: int, steps: Sequence[float | None]) -> Verdict:
-    real, alone = _run_alone(run, _distinct(rows), most=max(1, min(_REAL_ROWS, batch_size // 3)))
+    real, alone = _run_alone(run, _distinct(rows), most=_REAL_ROWS)
     for outputs in alone:
         for index, output in enumerate(outputs):
             if (count := rows_in(output)) != 1:
@@ -152,55 +154,92 @@ def _content(tensor: np.ndarray) -> object:
 
 
 def _surrounded(real: Sequence[Tensors]) -> list[_Member]:
-    """Each real row between a small and a large neighbour, made of the next real row."""
+    """Each real row among neighbours made of the next real row: less and more, and far more where not all is float."""
+    kinds = [_MORE] if all(tensor.dtype.name in _FLOAT_NAMES for tensor in real[0]) else [_MORE, _FAR_MORE]
     members = []
     for index, row in enumerate(real):
         other = real[(index + 1) % len(real)]
-        small, large = (_neighbour(row, other, factor) for factor in (_SMALLER, _LARGER))
-        members += [_Member(small, None), _Member(row, index), _Member(large, None)]
+        less, *more = (_Member([_changed(tensor, kind) for tensor in other], None, kind) for kind in (_LESS, *kinds))
+        members += [less, _Member(row, index, _REAL), *more]
     return members
 
 
-def _neighbour(row: Tensors, other: Tensors, factor: float) -> list[np.ndarray]:
-    return [_changed(*pair, factor) for pair in zip(row, other, strict=True)]
-
-
-def _changed(tensor: np.ndarray, other: np.ndarray, factor: float) -> np.ndarray:
-    """A float tensor at another scale; of any other type the other row's, or what differs from it and is as likely."""
+def _changed(tensor: np.ndarray, kind: str) -> np.ndarray:
+    """A tensor of another scale, or of near and far values where no scale makes sense: what is refused is left out."""
     if tensor.dtype.name in _FLOAT_NAMES:
-        return _scaled(other, factor)
-    turned = np.roll(tensor, 1, axis=None)
-    for candidate in (other, turned):
-        if _content(candidate) != _content(tensor):
-            return candidate
+        return _scaled(tensor, _SMALLER if kind == _LESS else _LARGER)
     if tensor.dtype == np.dtype(object):
-        return np.full_like(tensor, "" if tensor.size and tensor.flat[0] else "a")
-    return np.where(tensor, 0, 1).astype(tensor.dtype)  # zeros, or ones where zeros are
+        text = tensor.ravel().tolist()
+        changed = {
+            _LESS: [""] * len(text),
+            _MORE: [f"{each}z" for each in text],
+            _FAR_MORE: [f"z{each}" for each in text],
+        }
+        words = np.empty(len(text), object)
+        words[:] = changed[kind]
+        return words.reshape(tensor.shape)
+    if tensor.dtype == np.dtype(bool):
+        return {_LESS: np.zeros_like(tensor), _MORE: np.ones_like(tensor), _FAR_MORE: ~tensor}[kind]
+    if tensor.dtype.kind not in "iu":
+        return np.zeros_like(tensor)
+    return _moved(tensor, kind)
+
+
+def _moved(tensor: np.ndarray, kind: str) -> np.ndarray:
+    """Whole numbers one less or one more at every second place, or a thousand times as large, within their type."""
+    most = int(np.iinfo(tensor.dtype).max)
+    if kind == _LESS:
+        return np.where(_every_second(tensor), np.maximum(tensor, 1) - 1, tensor)
+    if kind == _MORE:
+        return np.where(_every_second(tensor), np.minimum(tensor, most - 1) + 1, tensor)
+    room = most // 2000
+    if room == 0:
+        return np.full_like(tensor, most)
+    return np.where(tensor < room, np.clip(tensor, 0, room) * 1000 + 1000, most).astype(tensor.dtype)
 
 
 def _scaled(tensor: np.ndarray, factor: float) -> np.ndarray:
+    """The tensor times the factor, and half as much again at every second place: equal elements get different ones."""
     values = tensor.astype(np.float64)
     if not values.any():
         values = np.ones_like(values)
     most = {"float16": 6e4, "bfloat16": 3e38, "float32": 3e38}.get(tensor.dtype.name, 1e300)
     with np.errstate(all="ignore"):
-        scaled: np.ndarray = np.clip(values * factor, -most, most).astype(tensor.dtype)
-    return scaled
+        scaled = values * np.where(_every_second(tensor), factor, 1.5 * factor)
+        return np.asarray(np.clip(scaled, -most, most), tensor.dtype)
+
+
+def _every_second(tensor: np.ndarray) -> np.ndarray:
+    return np.asarray(np.arange(tensor.size) % 2 == 0).reshape(tensor.shape)
 
 
 def _vary(members: Sequence[_Member]) -> bool:
     """Whether every input that has elements differs somewhere among the members."""
-    return all(
+    return len(members) > 1 and all(
         not column[0].size or len({_content(each) for each in column}) > 1
         for column in zip(*(member.tensors for member in members), strict=True)
     )
 
 
-def _lots(members: list[_Member], batch_size: int) -> list[list[_Member]]:
-    """The shared runs: both orders, of two sizes; windows in both orders where not all fit into one run."""
+def _lots(members: Sequence[_Member], batch_size: int) -> list[list[_Member]]:
+    """The shared runs: with all neighbours, without the largest, which may outweigh all others, and with none."""
+    kinds = {member.kind for member in members}
+    largest = next((kind for kind in (_FAR_MORE, _MORE) if kind in kinds), "")
+    lots: list[list[_Member]] = []
+    for left_out in (set(), {largest}, {_LESS, _MORE, _FAR_MORE}):
+        kept = [member for member in members if member.kind not in left_out]
+        if len(kept) > 1:
+            lots += _both_orders(kept, batch_size)
+    return lots
+
+
+def _both_orders(members: list[_Member], batch_size: int) -> list[list[_Member]]:
+    """Both orders, of two sizes; around each real row, in both orders, where not all fit into one run."""
     if len(members) > batch_size:
-        windows = [members[start : start + batch_size] for start in range(len(members) - batch_size + 1)]
-        return [*windows, *(window[::-1] for window in windows)]
+        ring = members * 3
+        places = [place for place, each in enumerate(members, len(members)) if each.real is not None]
+        around = [ring[start : start + batch_size] for place in places for start in (place - 1, place)]
+        return [*around, *(lot[::-1] for lot in around)]
     backwards = members[::-1]
     return [members, backwards[:-1] if backwards[-1].real is None else backwards]
 

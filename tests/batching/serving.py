@@ -19,8 +19,6 @@ from runtime.opening import Opener
 from runtime.predictor import ReadyModel, predict
 from runtime.tensors import Query
 
-SETTLED = {State.PROVEN, State.REFUTED, State.NOT_PROVABLE}
-
 
 @asynccontextmanager
 async def served(
@@ -31,7 +29,7 @@ async def served(
     **changed: Any,  # noqa: ANN401 - any limit's value
 ) -> AsyncIterator[ReadyModel]:
     """The model as the runtime opens it."""
-    artifact = Artifact(uri=str(path), path=path, sha256=None, size=path.stat().st_size)
+    artifact = Artifact(uri=str(path), path=path, sha256=None, size=0)
     opened = await Opener("m", threads=1, run_timeout=30.0).open(artifact, within=60.0)
     limits = Limits(
         **{"batch_size": 32, "max_wait": 0.0, "timeout": 30.0, "queue_size": 1000, "run_timeout": 30.0, **changed}

@@ -1,4 +1,4 @@
-"""A run that takes too long is stopped, a caller that leaves frees its place, and nothing keeps the process from ending."""
+"""A run that takes too long is stopped, a caller that leaves frees its place, nothing keeps the process from ending."""
 
 import asyncio
 import logging

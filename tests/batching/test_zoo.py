@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from hypothesis import HealthCheck, example, given, settings
@@ -28,13 +29,14 @@ CONSTANTS = {
 }
 
 # name -> the operators from {x} to {y} with names of their own by {n}; the first group keeps rows apart
-APART = {
+Steps = dict[str, list[tuple[str, str, str, dict[str, Any]]]]
+APART: Steps = {
     "tanh": [("Tanh", "x", "y", {})],
     "softmax of a row": [("Softmax", "x", "y", {"axis": 1})],
     "mean of a row": [("ReduceMean", "x", "m", {"axes": [1], "keepdims": 1}), ("Sub", "x m", "y", {})],
     "reverse a row": [("Slice", "x minus least two_ minus", "y", {})],
 }
-MIXED = {
+MIXED: Steps = {
     "running sum": [("CumSum", "x axis", "y", {})],
     "running sum backwards": [("CumSum", "x axis", "y", {"reverse": 1})],
     "share of the column": [("Softmax", "x", "y", {"axis": 0})],
@@ -105,7 +107,7 @@ def model_of(path: Path, steps: list[str], *, whole_numbers: bool) -> Path:
     made = value(f"v{len(steps)}", FLOAT, ["unk__1", "unk__2"])
     constants = {**CONSTANTS, **FLOATS, "second": np.array([1])}
     used = {name for each in nodes for name in each.input}
-    return save(path, nodes, [given_], [made], **{name: each for name, each in constants.items() if name in used})  # type: ignore[arg-type] # arrays all
+    return save(path, nodes, [given_], [made], **{name: each for name, each in constants.items() if name in used})
 
 
 def ask(seed: int, *, whole_numbers: bool, rows: int) -> list[np.ndarray]:
