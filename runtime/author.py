@@ -17,8 +17,8 @@ import numpy as np
 from runtime.errors import InvalidInput, ShuttingDown, UnknownModel
 
 if TYPE_CHECKING:
-    from runtime.model.signature import TensorSpec
     from runtime.service import Service
+    from runtime.tensors import TensorSpec
 
 Rows: TypeAlias = np.ndarray | Sequence[object]
 _lock: Final = threading.Lock()
@@ -83,6 +83,7 @@ def detach() -> None:
 
 async def _predict(service: "Service", name: str, rows: Rows | Mapping[str, Rows]) -> Outputs:
     from runtime.predictor import predict
+    from runtime.tensors import Query
 
     ready = await service.model(name).load()
     by_name = rows if isinstance(rows, Mapping) else {ready.signature.inputs[0].name: rows}
@@ -91,7 +92,7 @@ async def _predict(service: "Service", name: str, rows: Rows | Mapping[str, Rows
         if spec.name not in by_name:
             raise InvalidInput(f"rows.{spec.name}", got="nothing", expected=spec.describe())
         tensors.append(_tensor(f"rows.{spec.name}", by_name[spec.name], spec))
-    answer = await predict(ready, tensors)
+    answer = await predict(ready, Query(tensors))
     named = zip([spec.name for spec in ready.signature.outputs], answer.outputs, strict=True)
     return Outputs(dict(named), ready.name, ready.version)
 

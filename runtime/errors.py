@@ -18,6 +18,7 @@ An error takes facts and builds its own sentence: what came, where, and what wou
      |-- QueueFull                         queue_full             try again after a while
      |-- Overloaded                        overloaded             try again after a while
      |-- DeadlineExceeded                  deadline_exceeded
+     |-- RunTimeout                        run_timeout
      |-- ShuttingDown                      shutting_down
      |-- FunctionFailed                    function_failed        the author's function could not be loaded
      |-- ModelFailed                       model_failed           the session broke, whatever the input
@@ -209,6 +210,20 @@ class DeadlineExceeded(ScalezeroError):
             f"waited {waited:.3f} s in the queue, past the timeout of {timeout:g} s; the model never saw it",
             waited_seconds=round(waited, 6),
             timeout_seconds=timeout,
+        )
+
+
+class RunTimeout(ScalezeroError):
+    """The model computed for longer than one run may take, in seconds, and was stopped."""
+
+    code = "run_timeout"
+
+    def __init__(self, model: str, limit: float) -> None:
+        super().__init__(
+            f"model {model!r} did not finish within {limit:g} s and was stopped; "
+            "send a smaller input, or raise SCALEZERO_RUN_TIMEOUT",
+            model=model,
+            limit_seconds=limit,
         )
 
 

@@ -1,22 +1,21 @@
-"""The one use case: validate, batch, run, name the outputs. Knows no wire format and no transport."""
+"""The one use case: validate, batch, run. Knows no wire format and no transport.
+
+submit    a callback gets the answer: no future, no task, no coroutine
+predict   the same, awaited
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from runtime.artifacts.fetch import Artifact
 from runtime.batching.batcher import Batcher
-from runtime.batching.run import Run, Ticket
+from runtime.batching.comparison import rows_in
+from runtime.batching.run import Done, Ticket
+from runtime.errors import ModelFailed
 from runtime.model.signature import Signature
-
-T = TypeVar("T")
-Gone: TypeAlias = Callable[[], Awaitable[None]]  # returns when the caller has left
-
-
-class CallerGone(Exception):
-    """The caller left before its request reached the model."""
+from runtime.tensors import Prediction, Query
 
 
 class ReadyModel(NamedTuple):
@@ -29,120 +28,104 @@ class ReadyModel(NamedTuple):
     batcher: Batcher
 
 
-def old_predict(
-    model: ReadyModel, tensors: Sequence[np.ndarray], *, gone: Gone | None = None, timeout: float | None = None
-) -> Awaitable[Ticket]:
-    """Submit one request: `tensors` holds one array per input, in the signature's order, rows along the first axis.
+class Pending(Protocol):
+    """A request under way."""
 
-    Raises `InvalidInput`, `QueueFull` or `ShuttingDown` at once. What is returned gives the outputs,
-    one array per output in the signature's order, or raises `DeadlineExceeded`, what the model says of this input, or
-    `CallerGone` where `gone` returned first; the request is then taken out of the queue. (Not a coroutine itself: a
-    layer less on the path of every request.)
+    def cancel(self) -> None:
+        """Give it up: it leaves the queue at once, and `done` is never called."""
+
+
+def submit(model: ReadyModel, query: Query, done: Done) -> Pending:
+    """Submit one request; `done` gets its prediction or its error, once, later and on this thread.
+
+    That error is `DeadlineExceeded`, `RunTimeout` or what the model says of this input. Raises `InvalidInput`,
+    `QueueFull` or `ShuttingDown` at once.
     """
-    rows = model.signature.validate(tensors)
-    batcher = model.batcher
-    if rows > batcher.limits.batch_size and batcher.batchable:
-        return _in_parts(model, tensors, rows, gone, timeout)
-    completed = batcher.submit(tensors, rows, timeout=timeout)
-    return unless_gone(completed, gone) if batcher.slow and gone else completed
-
-
-async def unless_gone(answer: "asyncio.Future[T]", gone: Gone) -> T:
-    """Wait for the answer or for the caller to leave; in the latter case cancel it and raise `CallerGone`."""
-    leaving = asyncio.ensure_future(gone())
-    either: set[asyncio.Future[Any]] = {answer, leaving}
-    try:
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if not answer.done():
-            answer.cancel()
-            raise CallerGone
-        return answer.result()
-    finally:
-        leaving.cancel()
-
-
-async def _in_parts(
-    model: ReadyModel, tensors: Sequence[np.ndarray], rows: int, gone: Gone | None, lasts: float | None
-) -> Ticket:
-    """Run a request that is larger than a batch as several, one after the other: others get their turns in between.
-
-    The deadline is that of each part's own wait.
-    """
-    batcher = model.batcher
-    size = batcher.limits.batch_size
-    done: list[Ticket] = []
-    for start in range(0, rows, size):
-        some = [tensor[start : start + size] for tensor in tensors]
-        part = batcher.submit(some, len(some[0]), timeout=lasts)
-        done.append(await (unless_gone(part, gone) if gone else part))
-    if not batcher.batchable:  # as the parts have shown: what they answer is not what the whole does
-        whole = batcher.submit(tensors, rows, timeout=lasts)
-        return await (unless_gone(whole, gone) if gone else whole)
-    return _joined(done)
-
-
-def _joined(parts: Sequence[Ticket]) -> Ticket:
-    """One answer from those of the parts: their outputs in order, their times added up."""
-    whole = Ticket((), sum(each.rows for each in parts), parts[0].arrived, parts[0].deadline)
-    whole.outputs = [np.concatenate(column) for column in zip(*(each.outputs for each in parts), strict=True)]
-    started = whole.arrived + sum(each.queued for each in parts)  # so that all of their waits count as this one's
-    whole.run = Run(list(parts), whole.rows, started, lambda _: ())
-    whole.run.ran = sum(each.run.ran for each in parts)
-    whole.run.batched = sum(each.run.batched for each in parts)
-    return whole
-
-
-class _Cancel:
-    def __init__(self, future):
-        self.future = future
-
-    def cancel(self):
-        self.future.cancel()
-
-
-def submit(model, query, done):
-    from runtime.tensors import Prediction
-
     rows = model.signature.validate(query.tensors)
-    future = model.batcher.submit(query.tensors, rows)
+    batcher = model.batcher
+    if rows > 1 and model.signature.fixed_batch:
+        return _Parts(model, query, rows, 1, done)
+    if rows > batcher.limits.batch_size and batcher.shares:
+        return _Parts(model, query, rows, batcher.limits.batch_size, done)
+    return batcher.submit(query, rows, done)
 
-    def settle(f):
-        if f.cancelled():
+
+async def predict(model: ReadyModel, query: Query) -> Prediction:
+    """Submit one request and wait for its prediction; raises what `submit` raises and what its `done` would get.
+
+    Who is cancelled meanwhile takes the request out of the queue.
+    """
+    answer: asyncio.Future[Prediction] = asyncio.get_running_loop().create_future()
+
+    def done(outcome: Prediction | BaseException) -> None:
+        if answer.done():
             return
-        e = f.exception()
-        if e:
-            done(e)
-            return
-        t = f.result()
-        done(
-            Prediction(
-                t.outputs,
-                model=model.name,
-                version=model.version,
-                arrived=t.arrived,
-                queued=t.queued,
-                batched=t.run.batched,
-                ran=t.run.ran,
-            )
-        )
-
-    future.add_done_callback(settle)
-    return _Cancel(future)
-
-
-async def predict(model, query):
-    future = asyncio.get_running_loop().create_future()
-
-    def done(o):
-        if future.done():
-            return
-        if isinstance(o, BaseException):
-            future.set_exception(o)
+        if isinstance(outcome, BaseException):
+            answer.set_exception(outcome)
         else:
-            future.set_result(o)
+            answer.set_result(outcome)
 
-    t = submit(model, query, done)
+    pending = submit(model, query, done)
     try:
-        return await future
-    finally:
-        t.cancel()
+        return await answer
+    except asyncio.CancelledError:
+        pending.cancel()
+        raise
+
+
+class _Parts:
+    """A request that is run in parts, one after the other: others get their turns in between.
+
+    The model's own timeout bounds each part's wait; the query's deadline bounds them all.
+    """
+
+    def __init__(self, model: ReadyModel, query: Query, rows: int, size: int, done: Done) -> None:
+        self._model = model
+        self._query = query
+        self._rows = rows
+        self._size = size
+        self._done = done
+        self._answers: list[Prediction] = []
+        self._under_way: Ticket = self._submit(0)
+
+    def cancel(self) -> None:
+        """Give up the part under way and those to come."""
+        self._under_way.cancel()
+
+    def _submit(self, start: int) -> Ticket:
+        part = [tensor[start : start + self._size] for tensor in self._query.tensors]
+        query = Query(part, deadline=self._query.deadline)
+        rows = min(self._size, self._rows - start)
+        return self._model.batcher.submit(query, rows, self._take, continued=start > 0)
+
+    def _take(self, answer: Prediction | BaseException) -> None:
+        if isinstance(answer, BaseException):
+            self._done(answer)
+            return
+        if not (self._model.batcher.shares or self._model.signature.fixed_batch):  # as a run has shown meanwhile
+            self._under_way = self._model.batcher.submit(self._query, self._rows, self._done, continued=True)
+            return
+        self._answers.append(answer)
+        start = len(self._answers) * self._size
+        if start < self._rows:
+            self._under_way = self._submit(start)
+        else:
+            self._done(self._joined())
+
+    def _joined(self) -> Prediction | ModelFailed:
+        """One answer from those of the parts: their outputs in order, their times added up."""
+        parts = self._answers
+        outputs: list[np.ndarray] = []
+        for column in zip(*(each.outputs for each in parts), strict=True):
+            if sum(rows_in(output) or 0 for output in column) != self._rows:
+                return ModelFailed(self._model.name, f"{self._rows} rows of input gave another number of rows")
+            outputs.append(np.concatenate(column))
+        return Prediction(
+            outputs,
+            model=parts[0].model,
+            version=parts[0].version,
+            arrived=parts[0].arrived,
+            queued=sum(each.queued for each in parts),
+            batched=sum(each.batched for each in parts),
+            ran=sum(each.ran for each in parts),
+        )

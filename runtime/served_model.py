@@ -12,25 +12,23 @@ import math
 from collections.abc import Callable
 from concurrent.futures import Future
 from enum import Enum
-from functools import partial
 from threading import Thread
 from time import perf_counter
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import NamedTuple
 
 from runtime.artifacts.fetch import Artifact
+from runtime.batching import independence
 from runtime.batching.batcher import Batcher
+from runtime.batching.independence import Standing
 from runtime.batching.policy import Limits
 from runtime.batching.run import Run
 from runtime.errors import InvalidModel, LoadFailed, ModelUnavailable, QueueFull, ScalezeroError
 from runtime.model.cpu import usable_cpus
+from runtime.opening import Opener, OutOfLineError, contained
 from runtime.predictor import ReadyModel
 from runtime.settings import WORD, Settings, is_word
 from runtime.telemetry.measurements import ColdStart, ModelMeasurements, RunFacts
 
-if TYPE_CHECKING:
-    from runtime.model.session import Session
-
-T = TypeVar("T")
 _log = logging.getLogger("scalezero.model")
 _RETRY_AFTER = 1  # seconds, told to callers beyond those that may wait for a load
 _RETRY_FIRST, _RETRY_MOST = 1.0, 30.0  # seconds between attempts that nobody asked for
@@ -73,7 +71,7 @@ class Pull:
 
     def _run(self, fetch: Callable[[], Artifact]) -> None:
         try:
-            self.artifact.set_result(_contained(fetch))
+            self.artifact.set_result(contained(fetch))
         except Exception as error:  # noqa: BLE001 - it travels to whoever waits
             self.artifact.set_exception(error)
 
@@ -97,6 +95,7 @@ class ServedModel:
         self._loading: asyncio.Task[ReadyModel] | None = None
         self._retrying: asyncio.Task[None] | None = None
         self._given_up: ScalezeroError | None = None
+        self._opener = Opener(name, threads=settings.threads or usable_cpus(), run_timeout=settings.run_timeout)
 
     @property
     def state(self) -> State:
@@ -136,13 +135,14 @@ class ServedModel:
         """
         self._retrying = asyncio.create_task(self._keep_trying(pull, gives_up))
 
-    async def close(self) -> None:
-        """Finish what is queued; load nothing more."""
+    async def close(self, *, within: float | None = None) -> None:
+        """Finish what is queued, in so many seconds (None: the grace period); load nothing more."""
         for task in (self._retrying, self._loading):
             if task:
                 task.cancel()
+        self._opener.stop()
         if self.ready:
-            await self.ready.batcher.close()
+            await self.ready.batcher.close(within=self._settings.grace_period if within is None else within)
 
     async def _keep_trying(self, pull: Pull | None, gives_up: Callable[[ScalezeroError], bool]) -> None:
         pause = _RETRY_FIRST
@@ -162,10 +162,12 @@ class ServedModel:
 
     async def _attempt(self, pull: Pull | None, begun: float) -> ReadyModel:
         marks = _Marks(begun)
+        attempt_began = perf_counter()
         try:
             artifact = await asyncio.wrap_future((pull or Pull(self._fetch)).artifact)
             marks.pulled = perf_counter()
-            self.ready = await self._open(artifact, marks)
+            left = self._settings.load_timeout - (marks.pulled - attempt_began)
+            self.ready = await self._open(artifact, marks, left)
         except ScalezeroError as error:
             self._failed(error)
             raise
@@ -181,32 +183,41 @@ class ServedModel:
         self._loaded(self.ready, artifact, marks)
         return self.ready
 
-    async def _open(self, artifact: Artifact, marks: _Marks) -> ReadyModel:
-        threads = self._settings.threads or usable_cpus()
-        session, warm_ups = await asyncio.to_thread(
-            _contained, partial(_open_session, artifact, self.name, threads, marks)
-        )
-        settings, signature = self._settings, session.signature
+    async def _open(self, artifact: Artifact, marks: _Marks, within: float) -> ReadyModel:
+        opened = await self._opener.open(artifact, within=within)
+        marks.opened, marks.warm = opened.at, opened.warm
+        settings = self._settings
+        version = settings.model_version or artifact.metadata.get("version") or opened.version
+        if not is_word(version):
+            raise InvalidModel(artifact.uri, f"its version {version!r} is none: expected {WORD}")
         limits = Limits(
             batch_size=settings.batch_size,
             max_wait=settings.max_wait,
             timeout=settings.timeout,
             queue_size=settings.queue_size,
+            run_timeout=settings.run_timeout,
         )
+        standing = independence.first_standing(settings.batching, opened.evidence, batch_size=limits.batch_size)
         batcher = Batcher(
-            session.run,
+            opened.computation,
             limits,
-            batchable=signature.batchable,
-            uniform=signature.uniform,
-            prove=session.rows_are_independent,
+            standing,
+            model=self.name,
+            version=version,
             report=self._ran,
+            changed=self._batching_changed,
         )
-        for seconds in warm_ups:
-            batcher.cost.learn(1, seconds)
-        version = settings.model_version or artifact.metadata.get("version") or session.version
-        if not is_word(version):
-            raise InvalidModel(artifact.uri, f"its version {version!r} is none: expected {WORD}")
-        return ReadyModel(self.name, version, artifact, signature, batcher)
+        for seconds in opened.warm_ups:
+            batcher.warmed_up(seconds)
+        self._batching_changed(standing)
+        return ReadyModel(self.name, version, artifact, opened.signature, batcher)
+
+    def _batching_changed(self, standing: Standing) -> None:
+        self.measurements.batching = standing.state.value
+        if standing.state is not independence.State.UNPROVEN:
+            facts = {"model": self.name, "state": standing.state.value, "reason": standing.reason}
+            shares = standing.state in {independence.State.PROVEN, independence.State.FORCED}
+            _log.info("requests share runs" if shares else "each request has a run of its own", extra=facts)
 
     def _loaded(self, ready: ReadyModel, artifact: Artifact, marks: _Marks) -> None:
         cold_start = ColdStart(
@@ -246,43 +257,14 @@ class ServedModel:
         self.measurements.ran(RunFacts(run.rows, queued, run.batched, run.ran))
 
 
-class _OutOfLineError(Exception):
-    """Stands for a BaseException, such as a library's panic or `sys.exit`: it ends an attempt, not the event loop."""
-
-
-def _contained(work: Callable[[], T]) -> T:
-    """Do the work on this thread; whatever ends it is an Exception."""
-    try:
-        return work()
-    except Exception:
-        raise
-    except BaseException as error:
-        raise _OutOfLineError from error
-
-
 def _unexpected(uri: str, error: Exception) -> ModelUnavailable:
     """Say what callers may know of an error that is none of ours: its text may hold paths and secrets."""
     if isinstance(error, OSError):
         return ModelUnavailable(uri, f"{type(error).__name__}: {error.strerror or 'no reason given'}")
-    return LoadFailed(uri, error.__cause__ if isinstance(error, _OutOfLineError) and error.__cause__ else error)
+    return LoadFailed(uri, error.__cause__ if isinstance(error, OutOfLineError) and error.__cause__ else error)
 
 
 def _seen(attempt: "asyncio.Task[ReadyModel]") -> None:
     """A failure is told by `error` and to those who wait, if any still do: asyncio need not warn of it."""
     if not attempt.cancelled():
         attempt.exception()
-
-
-def _open_session(artifact: Artifact, name: str, threads: int, marks: _Marks) -> "tuple[Session, list[float]]":
-    """Open and warm up, on a thread of its own: the event loop goes on answering probes meanwhile."""
-    from runtime.model.session import Session
-
-    try:
-        session = Session(artifact.path, uri=artifact.uri, name=name, threads=threads)
-    except InvalidModel as error:  # ONNX Runtime names the file with its folder, which callers need not know
-        reason = str(error.details["reason"]).replace(f"{artifact.path.parent}/", "")
-        raise InvalidModel(artifact.uri, reason) from error
-    marks.opened = perf_counter()
-    warm_ups = session.warm_up()
-    marks.warm = perf_counter()
-    return session, warm_ups

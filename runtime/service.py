@@ -15,7 +15,7 @@ from runtime.artifacts.policy import PullPolicy
 from runtime.artifacts.uris import MODEL_SUFFIXES, parse_uri
 from runtime.errors import BadSetting, ScalezeroError, UnknownModel
 from runtime.served_model import ProcessStart, Pull, ServedModel
-from runtime.settings import Settings
+from runtime.settings import SEGMENT, Settings, is_segment
 
 
 def fetcher(uri: str, settings: Settings) -> Callable[[], Artifact]:
@@ -51,6 +51,10 @@ def _check_places(settings: Settings) -> None:
     source, uri = settings.function_source, settings.model_uri
     if source and not source.is_file():
         raise BadSetting("FUNCTION_SOURCE", value=str(source), allowed="a Python file that is there")
+    if uri and not settings.model_name and not is_segment(name_of(uri)):
+        raise BadSetting(
+            "SCALEZERO_MODEL_NAME", value=None, allowed=f"{SEGMENT}; the file's name {name_of(uri)!r} is none"
+        )
     if uri:
         check(uri, cache_dir=settings.cache_dir, sha256=settings.model_sha256)
     if uri and isinstance(place := parse_uri(uri), Path) and not place.is_file():

@@ -84,10 +84,9 @@ _SHA256_DIGITS = 64
 _TEXT = _Parser(str, "text")
 WORD = "at most 63 letters, digits and . + _ -, as it goes into a header"
 _WORD_PATTERN = r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,62}"
-_SEGMENT = _matching(
-    r"[^/\s\x00-\x1f\x7f]([^/\x00-\x1f\x7f]*[^/\s\x00-\x1f\x7f])?",
-    "one segment of a URL's path, without / and control characters",
-)
+SEGMENT = "one segment of a URL's path, without / and control characters, and neither . nor .."
+_SEGMENT_PATTERN = r"(?!\.{1,2}$)[^/\s\x00-\x1f\x7f]([^/\x00-\x1f\x7f]*[^/\s\x00-\x1f\x7f])?"
+_SEGMENT = _matching(_SEGMENT_PATTERN, SEGMENT)
 _WORD = _matching(_WORD_PATTERN, WORD)
 _PATH = _Parser(Path, "a path")
 _DIGEST = _Parser(_hex_digest, "64 hexadecimal digits")
@@ -150,7 +149,7 @@ class Settings:
         default="stay",
     )
     load_timeout: float = _setting(
-        "SCALEZERO_LOAD_TIMEOUT", _TIMEOUT, "bound on one attempt to pull the model", default=300.0
+        "SCALEZERO_LOAD_TIMEOUT", _TIMEOUT, "bound on one attempt to pull the model and open it", default=300.0
     )
     stall_timeout: float = _setting(
         "SCALEZERO_STALL_TIMEOUT", _TIMEOUT, "a pull that gets no byte for this long is broken off", default=10.0
@@ -168,6 +167,12 @@ class Settings:
         default=64 * 2**30,
     )
     batch_size: int = _setting("SCALEZERO_BATCH_SIZE", _whole(1, 4096), "most rows of one run", default=32)
+    batching: str = _setting(
+        "SCALEZERO_BATCHING",
+        _choice("auto", "always", "never"),
+        "auto shares runs among callers once their rows are proven independent; always and never say what you know",
+        default="auto",
+    )
     max_wait: float = _setting(
         "SCALEZERO_MAX_WAIT_TIME",
         _DURATION,
@@ -179,6 +184,12 @@ class Settings:
         _TIMEOUT,
         "longest wait of one request in the queue, once the model is loaded",
         default=30.0,
+    )
+    run_timeout: float = _setting(
+        "SCALEZERO_RUN_TIMEOUT",
+        _TIMEOUT,
+        "longest run of the model; a longer one is stopped (504), as all who wait behind it would expire",
+        default=60.0,
     )
     queue_size: int = _setting(
         "SCALEZERO_QUEUE_SIZE",
@@ -251,6 +262,11 @@ def settings_from(environ: Mapping[str, str], **declared: object) -> Settings:
 def is_word(text: str) -> bool:
     """Whether the text may be a version or a revision: it goes into headers, labels and URLs."""
     return re.fullmatch(_WORD_PATTERN, text) is not None
+
+
+def is_segment(text: str) -> bool:
+    """Whether the text may be a model's name: it is one segment of a URL's path."""
+    return re.fullmatch(_SEGMENT_PATTERN, text) is not None
 
 
 def _read(variable: str, each: "Field[Any]", text: str) -> object:

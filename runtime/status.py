@@ -83,6 +83,7 @@ TABLE: Final = {
     "overloaded": _overload(HTTPStatus.SERVICE_UNAVAILABLE, Grpc.UNAVAILABLE),
     "shutting_down": _overload(HTTPStatus.SERVICE_UNAVAILABLE, Grpc.UNAVAILABLE),
     "deadline_exceeded": _overload(HTTPStatus.GATEWAY_TIMEOUT, Grpc.DEADLINE_EXCEEDED),
+    "run_timeout": _server(HTTPStatus.GATEWAY_TIMEOUT, Grpc.DEADLINE_EXCEEDED),
     "model_failed": _server(HTTPStatus.INTERNAL_SERVER_ERROR, Grpc.INTERNAL),
     INTERNAL: _server(HTTPStatus.INTERNAL_SERVER_ERROR, Grpc.INTERNAL),
     "function_failed": _UNAVAILABLE,

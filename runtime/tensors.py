@@ -1,17 +1,91 @@
-"""The vocabulary of an inference: what every protocol decodes into and encodes from.
+"""The vocabulary of an inference: what a model takes and gives, and what every protocol decodes into and encodes from.
 
+    TensorSpec   one input or output of a model: its name, element type and shape
     Call         which model a request asks, and what it asks, not yet held against the model's signature
     Query        the tensors of one request, in the signature's order, and what its caller wants of the answer
     Prediction   the outputs of one query, which model made them, and where the time went
 
-They are made for every request: plain slots, as a frozen dataclass takes four times as long to make.
+All but the first are made for every request: plain slots, as a frozen dataclass takes four times as long.
+
+Every value is a NumPy array. A sequence is an array of objects with one item per element, so that a sequence with one
+item per row can be cut like a tensor; a map, and an optional value that is absent (None), is an array of objects
+without axes.
 """
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
+
+Dimension: TypeAlias = int | str | None  # a fixed size, a named dynamic axis, an unnamed one
+Shape: TypeAlias = tuple[Dimension, ...]
+STRING: Final = np.dtype(object)  # ONNX Runtime takes and gives strings as arrays of objects
+
+
+class TensorSpec(NamedTuple):
+    """One input or output.
+
+    `shape` is () for a scalar and None where the model does not state the rank. `containers` names what holds the
+    tensors, from the outside in: "optional", "sequence", "map of int64" or "map of string"; `dtype` is then the
+    innermost element type, and `shape` None. Source: ONNX IR, "Standard data types".
+    """
+
+    name: str
+    dtype: np.dtype[np.generic]
+    shape: Shape | None
+    containers: tuple[str, ...] = ()
+
+    @property
+    def datatype(self) -> str:
+        """The type's name: "string" or NumPy's name, in its containers, such as `sequence(map(int64, float32))`."""
+        text = "string" if self.dtype == STRING else self.dtype.name
+        for container in reversed(self.containers):
+            word, _, key = container.partition(" of ")
+            text = f"{word}({key}, {text})" if key else f"{word}({text})"
+        return text
+
+    @property
+    def kind(self) -> str:
+        """The outermost container ("sequence", "map", "optional"), or "tensor"."""
+        return self.containers[0].partition(" ")[0] if self.containers else "tensor"
+
+    @property
+    def row_shape(self) -> tuple[int, ...] | None:
+        """The shape of one row behind the first axis, or None where an axis of it is dynamic."""
+        if not self.shape:
+            return None
+        row = self.shape[1:]
+        return row if all(isinstance(size, int) for size in row) else None  # type: ignore[return-value]
+
+    @property
+    def holds_rows(self) -> bool:
+        """Whether the first axis may hold any number of rows, or one: one row may then come without it."""
+        if not self.shape:
+            return False
+        return not isinstance(self.shape[0], int) or self.shape[0] == 1
+
+    def describe(self) -> str:
+        """The type and shape in words, such as `float32[batch, 30]`; `float32[]` is a scalar."""
+        if self.containers:
+            return self.datatype
+        axes = "?" if self.shape is None else ", ".join("dynamic" if size is None else str(size) for size in self.shape)
+        return f"{self.datatype}[{axes}]"
+
+
+def as_array(value: object) -> np.ndarray:
+    """A value that is no tensor as an array, in the form stated above; an array as it is."""
+    if isinstance(value, np.ndarray):
+        return value
+    array: np.ndarray
+    if not isinstance(value, list):
+        array = np.empty((), dtype=object)
+        array[()] = value
+        return array
+    array = np.empty(len(value), dtype=object)
+    for index, each in enumerate(value):  # assigned at once, arrays of one shape would be taken for further axes
+        array[index] = each
+    return array
 
 
 class Call:
@@ -55,7 +129,7 @@ class Prediction:
 
     def __init__(
         self,
-        outputs: Sequence[object],
+        outputs: Sequence[np.ndarray],
         *,
         model: str,
         version: str,
@@ -64,7 +138,7 @@ class Prediction:
         batched: float,
         ran: float,
     ) -> None:
-        self.outputs = outputs  # one value per output, in the signature's order
+        self.outputs = outputs  # one array per output, in the signature's order
         self.model = model
         self.version = version
         self.arrived = arrived  # when the query was submitted, on `perf_counter`'s clock

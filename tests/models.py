@@ -21,12 +21,17 @@ def save(
     nodes: Sequence[onnx.NodeProto],
     inputs: Sequence[onnx.ValueInfoProto],
     outputs: Sequence[onnx.ValueInfoProto],
+    opset: int = 17,
+    /,
     **constants: np.ndarray,
 ) -> Path:
     """Write the graph, its `constants` being initializers; return the path."""
     initializers = [numpy_helper.from_array(array, name) for name, array in constants.items()]
     graph = helper.make_graph(nodes, path.stem, inputs, outputs, initializers)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8 if opset <= 17 else 10),
+        path,
+    )
     return path
 
 
@@ -70,13 +75,16 @@ def every_second_row(path: Path) -> Path:
 
     Nothing but a run of more than one row can tell.
     """
-    node = helper.make_node("Slice", ["x", "from", "to", "along", "step"], ["y"])
+    node = helper.make_node("Slice", ["x", "start", "to", "along", "step"], ["y"])
     return save(
         path,
         [node],
         [value("x", FLOAT, ["time", 2])],
         [value("y", FLOAT, ["steps", 2])],
-        **{"from": np.array([0]), "to": np.array([2**31]), "along": np.array([0]), "step": np.array([2])},
+        start=np.array([0]),
+        to=np.array([2**31]),
+        along=np.array([0]),
+        step=np.array([2]),
     )
 
 
@@ -90,6 +98,77 @@ def fixed_rows(path: Path, *, rows: int = 2) -> Path:
     """`y` = 2 `x`, float32 [rows, 2] and nothing else."""
     node = helper.make_node("Add", ["x", "x"], ["y"])
     return save(path, [node], [value("x", FLOAT, [rows, 2])], [value("y", FLOAT, [rows, 2])])
+
+
+def cast(path: Path, *, to: int, element: int = FLOAT) -> Path:
+    """`y` = `x` as another element type, [n] -> [n]."""
+    node = helper.make_node("Cast", ["x"], ["y"], to=to)
+    return save(path, [node], [value("x", element, ["n"])], [value("y", to, ["n"])], 25)
+
+
+def scaled(path: Path, *, rows: str = "n") -> Path:
+    """`y` = `x` times the scalar `k`, [n, 2] -> [n, 2]."""
+    node = helper.make_node("Mul", ["x", "k"], ["y"])
+    return save(path, [node], [value("x", FLOAT, [rows, 2]), value("k", FLOAT, [])], [value("y", FLOAT, [rows, 2])])
+
+
+def first_step(path: Path) -> Path:
+    """`present` = `new` behind `past` along the third axis, as the cache of a decoder grows."""
+    node = helper.make_node("Concat", ["past", "new"], ["present"], axis=2)
+    inputs = [value("past", FLOAT, ["batch", 2, "past", 4]), value("new", FLOAT, ["batch", 2, "seq", 4])]
+    return save(path, [node], inputs, [value("present", FLOAT, ["batch", 2, "total", 4])])
+
+
+def pooled(path: Path) -> Path:
+    """The mean of each channel; both axes of a picture have the one name "?", which binds nothing."""
+    node = helper.make_node("GlobalAveragePool", ["x"], ["y"])
+    return save(path, [node], [value("x", FLOAT, ["N", 3, "?", "?"])], [value("y", FLOAT, ["N", 3, 1, 1])])
+
+
+def repeated(path: Path) -> Path:
+    """The strings `x`, twice, as a sequence of two tensors."""
+    node = helper.make_node("SequenceConstruct", ["x", "x"], ["y"])
+    output = helper.make_tensor_sequence_value_info("y", STRING, None)
+    return save(path, [node], [value("x", STRING, ["n"])], [output])
+
+
+def absent(path: Path) -> Path:
+    """An optional output `o` without a value, and `z` = `x`."""
+    of = helper.make_tensor_type_proto(FLOAT, ["n"])
+    nodes = [helper.make_node("Optional", [], ["o"], type=of), helper.make_node("Identity", ["x"], ["z"])]
+    optional = helper.make_value_info("o", helper.make_optional_type_proto(of))
+    return save(path, nodes, [value("x", FLOAT, ["n"])], [optional, value("z", FLOAT, ["n"])])
+
+
+def optional_input(path: Path) -> Path:
+    """`y` tells whether the optional input `x` is there."""
+    node = helper.make_node("OptionalHasElement", ["x"], ["y"])
+    of = helper.make_optional_type_proto(helper.make_tensor_type_proto(FLOAT, ["n"]))
+    return save(path, [node], [helper.make_value_info("x", of)], [value("y", TensorProto.BOOL, [])], 18)
+
+
+def optional_value(path: Path) -> Path:
+    """`y` = the optional input `x`, which must be there."""
+    node = helper.make_node("OptionalGetElement", ["x"], ["y"])
+    of = helper.make_optional_type_proto(helper.make_tensor_type_proto(FLOAT, ["n"]))
+    return save(path, [node], [helper.make_value_info("x", of)], [value("y", FLOAT, ["n"])], 18)
+
+
+def joined(path: Path) -> Path:
+    """`y` = the tensors of the sequence `x`, one behind the other."""
+    node = helper.make_node("ConcatFromSequence", ["x"], ["y"], axis=0)
+    sequence = helper.make_tensor_sequence_value_info("x", FLOAT, None)
+    return save(path, [node], [sequence], [value("y", FLOAT, ["n"])])
+
+
+def people(path: Path) -> Path:
+    """`score` = `age` / 100 and `label` = `sex`, both inputs being columns, [n, 1]: as a table of pandas comes."""
+    nodes = [helper.make_node("Div", ["age", "hundred"], ["score"]), helper.make_node("Identity", ["sex"], ["label"])]
+    inputs = [value("age", INT64, ["n", 1]), value("sex", STRING, ["n", 1])]
+    nodes = [helper.make_node("Cast", ["age"], ["years"], to=FLOAT), *nodes]
+    nodes[1].input[0] = "years"
+    outputs = [value("score", FLOAT, ["n", 1]), value("label", STRING, ["n", 1])]
+    return save(path, nodes, inputs, outputs, hundred=np.array(100, np.float32))
 
 
 def split_rows(path: Path) -> Path:

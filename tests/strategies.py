@@ -7,7 +7,8 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from runtime.model.signature import STRING, Signature, TensorSpec
+from runtime.model.signature import Signature
+from runtime.tensors import STRING, TensorSpec
 
 DTYPES = (
     np.float16,

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import logging
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -24,7 +25,8 @@ from runtime.errors import (
 from runtime.predictor import predict
 from runtime.served_model import ProcessStart, Pull, ServedModel, State
 from runtime.settings import Settings
-from tests import models
+from runtime.tensors import Query
+from tests import independence_models, models
 
 
 class Registry:
@@ -77,8 +79,8 @@ def where(served: ServedModel) -> str:
 
 
 async def doubled(served: ServedModel) -> None:
-    ticket = await predict(await served.load(), [np.ones((1, 2), np.float32)])
-    np.testing.assert_array_equal(ticket.outputs[0], [[2, 2]])
+    ticket = await predict(await served.load(), Query([np.ones((1, 2), np.float32)]))
+    np.testing.assert_array_equal(np.asarray(ticket.outputs[0]), [[2, 2]])
 
 
 def test_whoever_comes_first_loads_and_all_who_come_meanwhile_wait_for_that(good: Artifact) -> None:
@@ -260,7 +262,7 @@ def test_a_closed_model_takes_no_more(good: Artifact) -> None:
         ready = await served.load()
         await served.close()
         with pytest.raises(ShuttingDown):
-            predict(ready, [np.ones((1, 2), np.float32)])
+            await predict(ready, Query([np.ones((1, 2), np.float32)]))
 
     living(Registry(good), scenario)
 
@@ -282,7 +284,7 @@ def test_a_model_that_is_loading_can_be_closed(good: Artifact) -> None:
 def test_runs_are_measured(good: Artifact) -> None:
     async def scenario(served: ServedModel) -> None:
         ready = await served.load()
-        await asyncio.gather(*(predict(ready, [np.ones((2, 2), np.float32)]) for _ in range(3)))
+        await asyncio.gather(*(predict(ready, Query([np.ones((2, 2), np.float32)])) for _ in range(3)))
         served.measurements.count()
         assert served.measurements.batch_rows.total == 6
         assert served.measurements.queue.cumulative()[-1][1] == 3
@@ -295,3 +297,57 @@ def test_the_warm_up_teaches_the_batcher_what_a_run_costs(good: Artifact) -> Non
         assert 0 < (await served.load()).batcher.cost.typical < 0.1
 
     living(Registry(good), scenario)
+
+
+@pytest.mark.parametrize(
+    ("settings", "state"),
+    [({}, "unproven"), ({"batching": "never"}, "off"), ({"batching": "always"}, "forced"), ({"batch_size": 1}, "off")],
+)
+def test_the_settings_decide_whether_runs_may_be_shared(
+    good: Artifact, settings: dict[str, object], state: str
+) -> None:
+    async def scenario(served: ServedModel) -> None:
+        assert (await served.load()).batcher.batching.state.value == state
+        assert served.measurements.batching == state
+
+    living(Registry(good), scenario, **settings)
+
+
+def test_a_model_that_cannot_share_runs_says_so_in_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    made = artifact(independence_models.dynamic_quantized(tmp_path / "m.onnx"))
+
+    async def scenario(served: ServedModel) -> None:
+        ready = await served.load()
+        await asyncio.gather(*(predict(ready, Query([np.ones((1, 3), np.float32)])) for _ in range(20)))
+
+    with caplog.at_level(logging.INFO, "scalezero.model"):
+        living(Registry(made), scenario)
+    (line,) = [each for each in caplog.records if each.getMessage() == "each request has a run of its own"]
+    assert line.__dict__["state"] == "refuted"
+    assert line.__dict__["reason"].startswith("operator DynamicQuantizeLinear: ")
+
+
+def test_a_model_whose_warm_up_never_ends_is_served_cold_in_time(tmp_path: Path) -> None:
+    made = artifact(independence_models.endless_on_zeros(tmp_path / "m.onnx"))
+
+    async def scenario(served: ServedModel) -> None:
+        ready = await asyncio.wait_for(served.load(), 20)
+        prediction = await predict(ready, Query([np.array([1])]))
+        assert np.asarray(prediction.outputs[0]).tolist() == [0]
+
+    living(Registry(made), scenario, load_timeout=0.5)
+
+
+def test_what_is_raised_by_a_library_as_no_exception_is_a_failure_with_its_reason() -> None:
+    class Panic(BaseException):
+        """As a library in Rust raises it."""
+
+    def panics() -> Artifact:
+        raise Panic("unwrap on None")
+
+    async def scenario(served: ServedModel) -> None:
+        with pytest.raises(ModelUnavailable, match="Panic: unwrap on None"):
+            await served.load()
+        assert served.state is State.FAILED
+
+    living(panics, scenario)  # type: ignore[arg-type] # any function that pulls

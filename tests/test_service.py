@@ -32,12 +32,23 @@ def test_a_model_is_named_for_its_file(uri: str, name: str) -> None:
         Settings(model_uri="none/there.onnx"),
         Settings(model_uri="ftp://x/y.onnx"),
         Settings(model_uri="s3://bucket"),
+        Settings(model_uri="s3://bucket/..onnx", load="lazy"),
+        Settings(model_uri="s3://bucket/...onnx", load="lazy"),
         Settings(function_source=Path("none/main.py")),
     ],
 )
 def test_what_can_never_serve_does_not_start(settings: Settings) -> None:
     with pytest.raises(BadSetting):
         begin(settings)
+
+
+def test_a_file_whose_name_is_no_segment_of_a_path_needs_another_name() -> None:
+    """No client asks for /models/../predict: it takes the dots for a way up."""
+    with pytest.raises(
+        BadSetting, match=r"^SCALEZERO_MODEL_NAME: not given; expected .* the file's name '\.\.' is none$"
+    ):
+        begin(Settings(model_uri="s3://bucket/...onnx", load="lazy"))
+    assert begin(Settings(model_uri="s3://bucket/...onnx", load="lazy", model_name="m")) is None
 
 
 MISSING, STALLED = ArtifactMissing("s3://b/m", "none"), StoreStalled("s3://b/m", "slow")

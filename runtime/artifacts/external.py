@@ -2,8 +2,8 @@
 
 A TensorProto may say that its bytes lie in another file (`external_data`, key `location`), relative to the model's
 folder: https://github.com/onnx/onnx/blob/main/docs/ExternalData.md. A location is text in a file that somebody gave
-us, so it must not lead anywhere else. The pod has no onnx package; this walks the protobuf wire format
-(https://protobuf.dev/programming-guides/encoding/) along the few fields that lead to tensors and skips all else.
+us, so it must not lead anywhere else. This walks the file's protobuf along the few fields that lead to tensors and
+skips all else.
 Field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
 """
 
@@ -11,16 +11,13 @@ import mmap
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
 from runtime.artifacts.download import read_back
 from runtime.artifacts.policy import Part
 from runtime.errors import ArtifactMissing, InvalidModel
+from runtime.protobuf import Buffer, Field, length_delimited
 
 KEY = b"location"
-VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
-LOWEST_BITS, MORE = 0x7F, 0x80
-LONGEST_VARINT = 70  # bits: ten groups of seven
 ORT_MAGIC = b"ORTM"  # ONNX Runtime's own flatbuffer format, at byte 4; it holds its weights itself
 
 # Message -> field number -> the message in that field. Whatever is not here cannot lead to a tensor.
@@ -34,16 +31,6 @@ FIELDS: dict[str, dict[int, str]] = {
     "SparseTensor": {1: "Tensor", 2: "Tensor"},
     "Tensor": {13: "Entry"},
 }
-
-Buffer = bytes | mmap.mmap
-
-
-class Field(NamedTuple):
-    """A length-delimited field: its number and the span of its content."""
-
-    number: int
-    start: int
-    end: int
 
 
 def model_locations(path: Path, *, uri: str) -> frozenset[str]:
@@ -131,37 +118,3 @@ def _location(buffer: Buffer, entry: Field) -> Iterator[str]:
     }
     if values.get(1) == KEY:
         yield values.get(2, b"").decode()
-
-
-def length_delimited(buffer: Buffer, start: int, end: int) -> Iterator[Field]:
-    """Yield the length-delimited fields of the message at [start, end). Raises ValueError where it is malformed."""
-    at = start
-    while at < end:
-        tag, at = _varint(buffer, at, end)
-        kind = tag & 7
-        if kind == VARINT:
-            _, at = _varint(buffer, at, end)
-        elif kind in {FIXED64, FIXED32}:
-            at += 8 if kind == FIXED64 else 4
-        elif kind == BYTES:
-            length, at = _varint(buffer, at, end)
-            if at + length > end:
-                raise ValueError(f"a field of {length} bytes does not fit at byte {at}")
-            yield Field(tag >> 3, at, at + length)
-            at += length
-        else:
-            raise ValueError(f"wire type {kind} at byte {at}")
-    if at != end:
-        raise ValueError(f"a message ends at byte {at} instead of {end}")
-
-
-def _varint(buffer: Buffer, at: int, end: int) -> tuple[int, int]:
-    value = shift = 0
-    while at < end and shift < LONGEST_VARINT:
-        byte = buffer[at]
-        at += 1
-        value |= (byte & LOWEST_BITS) << shift
-        if byte < MORE:
-            return value, at
-        shift += 7
-    raise ValueError(f"an unfinished number at byte {at}")

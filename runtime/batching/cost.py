@@ -29,10 +29,6 @@ class CostModel:
         """Seconds of a typical run lately; no run's fixed part is longer. Cheaper to ask than the line."""
         return self._seconds / self._weight if self._weight else 0.0
 
-    def at_most(self, rows: int) -> float:
-        """A bound on the seconds that a run of so many rows takes, by the line; cheaper to ask than that."""
-        return self.typical * max(1.0, rows * self._weight / self._rows) if self._weight else 0.0
-
     def line(self) -> "Line":
         """The line as it is learned so far, (0, 0) before the first run; neither part is negative.
 

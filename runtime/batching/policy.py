@@ -10,11 +10,11 @@ With T(n) = a*n + b, waiting is better while  g < (b - a*q) / (q + 1).  For a lo
 its own run included, so it never waits.
 """
 
+import math
 from typing import Final, NamedTuple
 
-from runtime.batching.cost import CostModel, Line
+from runtime.batching.cost import Line
 
-INLINE_SECONDS: Final = 0.001  # a longer run leaves the event loop and goes to the worker thread
 TIMER_RESOLUTION: Final = 0.001  # uvloop's timers count milliseconds: a shorter wait cannot be kept
 
 WORTH_A_THOUGHT: Final = 2 * TIMER_RESOLUTION  # of quicker runs not even half could be saved by a wait that can be kept
@@ -27,6 +27,7 @@ class Limits(NamedTuple):
     max_wait: float  # ceiling on waiting for company
     timeout: float  # longest wait of a request in the queue
     queue_size: int  # most requests that wait
+    run_timeout: float = math.inf  # longest run
 
 
 def patience(*, waiting: int, gap: float, line: Line) -> float:
@@ -38,18 +39,17 @@ def patience(*, waiting: int, gap: float, line: Line) -> float:
     return worthwhile if worthwhile >= TIMER_RESOLUTION and gap < worthwhile else 0.0
 
 
-def linger(limits: Limits, *, waiting: int, oldest: float, gap: float, line: Line, now: float) -> float:
-    """Seconds to leave an idle session waiting; 0 means run now. `oldest` and `now` are readings of one clock."""
+def linger(limits: Limits, *, waiting: int, oldest: float, soonest: float, gap: float, line: Line, now: float) -> float:
+    """Seconds to leave an idle session waiting; 0 means run now.
+
+    `oldest` (an arrival), `soonest` (the earliest deadline) and `now` are readings of one clock. At most half of what
+    is left until that deadline is spent: nobody may expire for having waited for others.
+    """
     worthwhile = patience(waiting=waiting, gap=gap, line=line)
     if not worthwhile or waiting >= limits.batch_size:
         return 0.0
-    left = min(worthwhile, limits.max_wait, limits.timeout) - (now - oldest)
+    left = min(min(worthwhile, limits.max_wait) - (now - oldest), (soonest - now) / 2)
     return left if left >= TIMER_RESOLUTION else 0.0
-
-
-def runs_inline(cost: CostModel, rows: int) -> bool:
-    """Whether a run of so many rows is too short to be worth a thread, or to be noticed by others on the loop."""
-    return cost.at_most(rows) <= INLINE_SECONDS or cost.line().predict(rows) <= INLINE_SECONDS
 
 
 def retry_after(*, waiting: int, batch_size: int, seconds_per_run: float) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from runtime.batching.comparison import rows_in
 from runtime.errors import ScalezeroError
 
 Tensors = Sequence[np.ndarray]  # one array per input (or output), in the signature's order
@@ -15,9 +16,14 @@ class NotABatchAxis(ScalezeroError):
     code = "not_a_batch_axis"
 
 
-def shapes_of(tensors: Tensors) -> tuple[tuple[int, ...], ...]:
-    """What must be equal in two requests that share a run: the shape of a row, input by input."""
-    return tuple(tensor.shape[1:] for tensor in tensors)
+def shapes_of(tensors: Tensors, rows: int) -> tuple[tuple[tuple[int, ...], ...], bool]:
+    """What must be equal in two requests that share a run, and whether this one can share none.
+
+    That is the shape of a row, input by input; of a request whose inputs have not `rows` rows each, all of its shape.
+    """
+    if all(tensor.ndim and len(tensor) == rows for tensor in tensors):
+        return tuple(tensor.shape[1:] for tensor in tensors), False
+    return tuple(tensor.shape for tensor in tensors), True
 
 
 def join(requests: Sequence[Tensors]) -> list[np.ndarray]:
@@ -32,10 +38,7 @@ def split(outputs: Tensors, rows: Sequence[int]) -> list[list[np.ndarray]]:
 
     Raises `NotABatchAxis` where an output has another number of rows.
     """
-    total = sum(rows)
-    for output in outputs:
-        if output.ndim == 0 or len(output) != total:
-            raise NotABatchAxis(f"{total} rows went in, an output of shape {list(output.shape)} came back")
+    check_rows(outputs, sum(rows))
     if len(rows) == 1:
         return [list(outputs)]
     answers = []
@@ -44,3 +47,11 @@ def split(outputs: Tensors, rows: Sequence[int]) -> list[list[np.ndarray]]:
         answers.append([output[start : start + count] for output in outputs])
         start += count
     return answers
+
+
+def check_rows(outputs: Tensors, rows: int) -> None:
+    """Raise `NotABatchAxis` where an output has not so many rows."""
+    for output in outputs:
+        if (count := rows_in(output)) != rows:
+            came = "without rows" if count is None else f"of {count} rows"
+            raise NotABatchAxis(f"{rows} rows went in, an output {came} came back")

@@ -18,6 +18,7 @@ from runtime.predictor import ReadyModel
 from runtime.served_model import ServedModel
 from runtime.status import error_document
 from runtime.telemetry import prometheus
+from runtime.tensors import TensorSpec
 
 if TYPE_CHECKING:
     from runtime.frontends.functions import FunctionHost
@@ -139,10 +140,12 @@ class Endpoints:
             document |= {
                 "sha256": await self._digest(ready),
                 "size_bytes": ready.artifact.size,
-                "inputs": [_tensor(spec.name, spec.datatype, spec.shape) for spec in ready.signature.inputs],
-                "outputs": [_tensor(spec.name, spec.datatype, spec.shape) for spec in ready.signature.outputs],
+                "inputs": [_tensor(spec) for spec in ready.signature.inputs],
+                "outputs": [_tensor(spec) for spec in ready.signature.outputs],
                 "batching": {
-                    "batchable": ready.batcher.batchable,
+                    "batchable": ready.batcher.shares,
+                    "state": ready.batcher.batching.state.value,
+                    "reason": ready.batcher.batching.reason,
                     "batch_size": ready.batcher.limits.batch_size,
                     "max_wait_seconds": ready.batcher.limits.max_wait,
                     "timeout_seconds": ready.batcher.limits.timeout,
@@ -161,8 +164,9 @@ def _summary(served: ServedModel) -> dict[str, object]:
     return {"name": served.name, "version": served.version, "state": served.state.value}
 
 
-def _tensor(name: str, datatype: str, shape: object) -> dict[str, object]:
-    return {"name": name, "datatype": datatype, "shape": shape}
+def _tensor(spec: TensorSpec) -> dict[str, object]:
+    """An input or output in the metadata; a shape of null is not known, [] is a scalar's."""
+    return {"name": spec.name, "kind": spec.kind, "datatype": spec.datatype, "shape": spec.shape}
 
 
 def _why_not(served: ServedModel) -> object:

@@ -17,7 +17,7 @@ import orjson
 
 from runtime.errors import DeadlineExceeded, FunctionFailed, InvalidInput, QueueFull, ScalezeroError
 from runtime.frontends.http import Headers, Message, Receive, Request, Scope, Send
-from runtime.predictor import CallerGone
+from runtime.frontends.gone import CallerGone
 from runtime.protocols import refusals as status
 
 if TYPE_CHECKING:

@@ -93,7 +93,10 @@ class Inference:
             call = await content.in_turns(translator.decode_slices(request))
             served = self._service.model(call.model, call.version)
             ready = served.ready or await served.load()
-            queries = translator.bind(call, ready)
+            if len(request.body) > SLICE:  # millions of numbers are looked at by NumPy, which releases the GIL
+                queries = await asyncio.to_thread(translator.bind, call, ready)
+            else:
+                queries = translator.bind(call, ready)
             predictions = await _all(ready, queries)
             return self._encoded(request, served, ready, queries, predictions)
         except (Exception, asyncio.CancelledError) as error:

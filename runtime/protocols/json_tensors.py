@@ -1,30 +1,31 @@
 """Plain JSON values to checked tensors and back: what every JSON protocol here shares.
 
+    body -> load -> a JSON value -> tensor: NumPy's quick look, or json_lists (shape) and json_elements (range) -> array
+
 The policy for numbers that JSON does not have: a bare NaN or Infinity is not JSON and is refused; `null` in a float
 tensor is NaN (a missing value), both ways; an infinite output is `null` too. A number beyond the range of the input's
-element type is refused, and so is a fraction for an integer input: nothing is rounded or wrapped silently.
+element type is refused, and so is a fraction for an integer input: nothing is rounded or wrapped silently. (`1.0` and
+`1e2` are whole numbers.)
+
+Every look at a value is linear and ends at the first element that does not fit.
 """
 
 import math
-import re
-from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
 import orjson
 
 from runtime.errors import InvalidInput
-from runtime.model.signature import STRING, TensorSpec
+from runtime.model import elements
+from runtime.protocols import json_elements
+from runtime.protocols.json_lists import Place, flatten
+from runtime.tensors import STRING, TensorSpec
 
-_SHOWN: Final = 60  # characters of a value that an error repeats
-_DEEPEST: Final = 64  # NumPy's own limit
-_KINDS: Final = {
-    "f": "a number or null",
-    "i": "a whole number",
-    "u": "a whole number",
-    "b": "true or false",
-    "O": "a string",
-}
+_GZIP: Final = b"\x1f\x8b"
+_FLOAT64: Final = np.dtype(np.float64)
+_LARGEST: Final = {np.dtype(each): float(np.finfo(each).max) for each in (np.float16, np.float32, np.float64)}
+_FIRST_OF_OTHERS: Final = 256  # NumPy's own types have lower numbers than those that it has from elsewhere
 
 
 def load(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
@@ -42,32 +43,53 @@ def load(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
         raise InvalidInput("body", got=where, expected=expected) from None
 
 
-def numbers_only(body: bytes) -> bool:
-    """Whether all values of this JSON are numbers, in lists and objects: no string, true, false or null among them."""
-    return _KEYS.fullmatch(body.translate(None, _NUMERIC)) is not None
+def numbers_only(body: bytes, *, keys: int) -> bool:
+    """Whether no value of this JSON is a string, true or false, where its objects have that many keys.
 
-
-def tensor(field: str, value: object, spec: TensorSpec, *, numbers_only: bool = False) -> np.ndarray:
-    """The (nested) list as an array of the input's element type. Raises `InvalidInput` naming the first bad element.
-
-    `numbers_only` says that `value` is known to hold nothing else. NumPy may then look at it directly; of other values
-    it makes what they are not: a float of true, and of a thousand strings the room of the longest a thousand times.
+    Each string has two quotation marks or more. "true" and "false" have an e, which few numbers have.
     """
-    array = _quick(value, spec.dtype) if numbers_only else None
-    if array is None:
-        array = _exact(value, spec.dtype)
-    if array is None:
-        raise _explain(field, value, spec)
-    return array
+    if body.count(b'"') != 2 * keys:
+        return False
+    return b"e" not in body or (b"true" not in body and b"false" not in body)
+
+
+def tensor(
+    field: str, value: object, spec: TensorSpec, *, numbers_only: bool = False, behind_first: str = ""
+) -> np.ndarray:
+    """The (nested) list, or array, as an array of the input's element type.
+
+    Raises `InvalidInput` naming the first element that does not fit, such as `field[0]behind_first[3]`. `numbers_only`
+    says that `value` is known to hold nothing else (or null). NumPy may then look at it directly; of other values it
+    makes what they are not: a float of true, and of a thousand strings the room of the longest a thousand times.
+    """
+    if numbers_only and (array := _quick(value, spec.dtype)) is not None:
+        return array
+    place = Place(field, behind_first)
+    if isinstance(value, np.ndarray) and value.dtype != STRING:  # of a body that was parsed in slices
+        return json_elements.fitted(value, spec, place)
+    flat, shape = flatten(value, spec, place)
+    return json_elements.fitted(json_elements.natural(flat, shape, spec, place), spec, place)
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 - an array, or an element of one
     """What orjson takes for it: itself, or lists where it is an array of objects, or a number where it has no axis."""
-    if isinstance(value, np.integer):  # orjson knows some of NumPy's whole numbers, and not ONNX Runtime's int64
+    if isinstance(value, np.ndarray):
+        dtype = value.dtype
+        if dtype == STRING:
+            return _plain_items(value.tolist())
+        if dtype.num >= _FIRST_OF_OTHERS:
+            value = value.astype(np.float32 if elements.kind(dtype) == "f" else np.int8)
+        return value if value.ndim else plain(value[()])
+    if isinstance(value, np.generic):
+        return _plain_number(value)
+    return {key: plain(each) for key, each in value.items()} if isinstance(value, dict) else value
+
+
+def _plain_number(value: np.generic) -> Any:  # noqa: ANN401 - what orjson takes
+    """Orjson knows some of NumPy's whole numbers, and not ONNX Runtime's int64, nor what ml_dtypes adds."""
+    if isinstance(value, np.integer):
         return int(value)
-    if not isinstance(value, np.ndarray):
-        return value
-    return value.tolist() if value.dtype.kind == "O" or not value.ndim else value
+    return value if value.dtype.num < _FIRST_OF_OTHERS else plain(np.asarray(value))
 
 
 def dump(document: object) -> bytes:
@@ -75,116 +97,46 @@ def dump(document: object) -> bytes:
     return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
 
 
-_GZIP: Final = b"\x1f\x8b"
-_NUMERIC: Final = b"0123456789+-.eE,[] \t\r\n"
-_KEYS: Final = re.compile(rb'(?:[{}]|"[^"\\]*":)*')
-_FLOAT64: Final = np.dtype(np.float64)
-_FLOAT32: Final = np.dtype(np.float32)
-_WIDER_THAN_INT64: Final = (_FLOAT32, _FLOAT64)
-_SQUARED: Final = {  # of an element type: its largest number, squared
-    np.dtype(each): float(np.finfo(each).max) ** 2 for each in (np.float16, np.float32)
-} | {_FLOAT64: math.inf}
+def _plain_items(items: Any) -> Any:  # noqa: ANN401 - (nested) lists of strings, or of what a sequence holds
+    if not isinstance(items, list):
+        return plain(items)
+    if items and isinstance(items[0], str):  # a tensor of strings holds nothing else
+        return items
+    return [_plain_items(each) for each in items]
 
 
-def _quick(value: object, dtype: np.dtype[Any]) -> np.ndarray | None:
-    """What NumPy makes of a list of numbers, or None where only the exact look can tell."""
+def _quick(value: Any, dtype: np.dtype[Any]) -> np.ndarray | None:  # noqa: ANN401 - any JSON value
+    """What NumPy makes of a list of numbers, or None where only the exact look can tell.
+
+    The root of the squares' sum is at least the largest of the numbers, and the cheapest bound on all of them.
+    """
     try:
-        array = np.array(value)
-    except (ValueError, OverflowError):  # lists of unequal length
-        return None
-    if array.dtype is _FLOAT64 and dtype.kind == "f":
-        # The cheapest bound on all elements. np.dot would report the overflow that it is asked to find.
-        return array.astype(dtype) if np.vdot(array, array) <= _SQUARED[dtype] else None
-    if array.dtype.kind == "i" and dtype in _WIDER_THAN_INT64:
-        return array.astype(dtype)
-    if array.dtype.kind == "i" and dtype.kind in "iu" and array.size:
-        limits = np.iinfo(dtype)
-        return array.astype(dtype) if array.min() >= limits.min and array.max() <= limits.max else None
-    return None
+        if (largest := _LARGEST.get(dtype)) is None:
+            return _quick_whole(value, dtype)
+        if type(value) is list and value and type(value[0]) is not list:
+            return np.array(value, dtype) if math.hypot(*value) <= largest else None
+    except (ValueError, TypeError, OverflowError):  # not numbers alone, or lists of unequal length
+        pass
+    return _quick_floats(value, dtype, largest) if largest else None
 
 
-def _exact(value: object, dtype: np.dtype[Any]) -> np.ndarray | None:
-    """Look at every element; None where one does not fit."""
+def _quick_floats(value: Any, dtype: np.dtype[Any], largest: float) -> np.ndarray | None:  # noqa: ANN401 - any JSON value
+    """Lists of lists, and numbers with null among them."""
     try:
-        objects = np.array(value, dtype=object)
-    except ValueError:  # lists that NumPy cannot bring into one shape
+        array = np.array(value, _FLOAT64)
+    except (ValueError, TypeError, OverflowError):
         return None
-    fits = _fits(dtype)
-    if not all(fits(each) for each in objects.ravel().tolist()):
+    squares = np.vdot(array, array)  # np.dot would report the overflow that it is asked to find
+    if squares != squares:  # noqa: PLR0124 - NaN, as there is a null
+        return array.astype(dtype) if np.fmax.reduce(np.abs(array), axis=None) <= largest else None
+    return array.astype(dtype) if squares <= largest * largest else None
+
+
+def _quick_whole(value: Any, dtype: np.dtype[Any]) -> np.ndarray | None:  # noqa: ANN401 - any JSON value
+    array = np.array(value)
+    if array.dtype.kind != "i" or dtype.kind not in "iu":
         return None
-    return objects if dtype == STRING else objects.astype(dtype)
-
-
-def _explain(field: str, value: object, spec: TensorSpec) -> InvalidInput:
-    """Find the first element that does not fit; slow and exact, on the way to an error only."""
-    expected = f"{_KINDS[spec.dtype.kind]} ({spec.describe()})"
-    depth = _depth(value)
-    if depth > _DEEPEST:
-        return InvalidInput(field, got=f"lists {depth} deep", expected=expected)
-    found = _first_misfit(field, value, depth, _fits(spec.dtype))
-    path, got = found or (field, "no elements")
-    if got[0] in "-0123456789":  # a number, so that its size or its fraction must be wrong
-        expected = f"{_KINDS[spec.dtype.kind]}{_range(spec.dtype)} ({spec.describe()})"
-    return InvalidInput(path, got=got, expected=expected)
-
-
-def _range(dtype: np.dtype[Any]) -> str:
-    if dtype.kind == "f":
-        return f" within ±{np.finfo(dtype).max:.3g}"
-    if dtype.kind in "iu":
-        return f" from {np.iinfo(dtype).min} to {np.iinfo(dtype).max}"
-    return ""
-
-
-def _depth(value: object) -> int:
-    depth = 0
-    while isinstance(value, list):
-        depth += 1
-        value = value[0] if value else None
-    return depth
-
-
-def _first_misfit(path: str, value: object, depth: int, fits: Callable[[object], bool]) -> tuple[str, str] | None:
-    if not isinstance(value, list):
-        return None if depth == 0 and fits(value) else (path, show(value))
-    if depth == 0:
-        return path, "a list"
-    lengths = {len(each) for each in value if isinstance(each, list)}
-    for index, each in enumerate(value):
-        if found := _first_misfit(f"{path}[{index}]", each, depth - 1, fits):
-            return found
-        if len(lengths) > 1 and isinstance(each, list) and len(each) != len(value[0]):
-            return f"{path}[{index}]", f"{len(each)} elements where {path}[0] has {len(value[0])}"
-    return None
-
-
-def _fits(dtype: np.dtype[Any]) -> Callable[[object], bool]:
-    if dtype == STRING:
-        return lambda each: isinstance(each, str)
-    if dtype.kind == "b":
-        return lambda each: isinstance(each, bool)
-    if dtype.kind == "f":
-        beyond = _beyond(dtype)
-        return lambda each: (
-            each is None or (isinstance(each, (int, float)) and not isinstance(each, bool) and abs(each) < beyond)
-        )
+    if array.dtype == dtype:
+        return array
     limits = np.iinfo(dtype)
-    return lambda each: isinstance(each, int) and not isinstance(each, bool) and limits.min <= each <= limits.max
-
-
-def _beyond(dtype: np.dtype[Any]) -> float | int:
-    """The least number that is rounded to infinity: half a step above the largest of the element type."""
-    largest = np.finfo(dtype).max
-    step = int(largest) - int(np.nextafter(largest, dtype.type(0)))
-    return int(largest) + step // 2
-
-
-def show(value: object) -> str:
-    """The value as JSON, short enough for an error; what has no JSON form as Python has it."""
-    if isinstance(value, (list, dict)):
-        return "a list" if isinstance(value, list) else "an object"
-    try:
-        text = orjson.dumps(value, default=repr).decode()
-    except TypeError:  # beyond what JSON holds, from an author's own code: a huge number, half a surrogate pair
-        text = f"a Python {type(value).__name__}"
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return array.astype(dtype) if array.min() >= limits.min and array.max() <= limits.max else None

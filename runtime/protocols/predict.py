@@ -3,29 +3,43 @@
     {"inputs": [0.1, 0.2, ...]}             one row            -> "outputs": [0.93]
     {"inputs": [[0.1, ...], [0.7, ...]]}    rows               -> "outputs": [[0.93], [0.02]]
     {"inputs": {"a": ..., "b": ...}}        tensors by name    -> "outputs": {"score": ...}
+    {"inputs": [{"a": ..., "b": ...}, ...]} records            -> "outputs": {"score": ...}
 
-The answer mirrors the shape asked. A model with several outputs answers by name however it was asked. One row of an
-image or the like may be flat as well as nested.
+The answer mirrors the form of the request. A model with several outputs answers by name in every form. `row_forms`
+lists the forms that a tensor may have.
 """
 
 import difflib
-import math
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Generator, Iterable, Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from runtime.batching.run import Ticket
 from runtime.errors import InvalidInput
-from runtime.model.signature import Signature, TensorSpec
 from runtime.http.messages import Answer, Request
+from runtime.model.signature import Signature
 from runtime.predictor import ReadyModel
-from runtime.protocols import json_tensors
+from runtime.protocols import json_containers, json_tensors, row_forms
+from runtime.protocols.json import slices, writer
+from runtime.protocols.json_lists import show
 from runtime.protocols.refusals import error_answer
-from runtime.tensors import Call, Prediction
-from runtime.tensors import Query as Inference
+from runtime.tensors import STRING, Call, Prediction, Query, TensorSpec
 
 NAME: Final = "predict"
+_MANY: Final = 5000  # numbers: as JSON about as much as may be written at once
+_ECHOED: Final = 60  # characters of a name that an error repeats
+_LISTED: Final = 20  # names that an error lists
+
+
+class Form(NamedTuple):
+    """How to write the answer."""
+
+    one_row: bool  # the request left out the first axis
+    by_name: bool
+
+
+_ROW, _ROWS = Form(one_row=True, by_name=False), Form(one_row=False, by_name=False)
+_NAMED_ROW, _NAMED_ROWS = Form(one_row=True, by_name=True), Form(one_row=False, by_name=True)
 
 
 class PredictApi:
@@ -34,127 +48,171 @@ class PredictApi:
     name = NAME
 
     def decode(self, request: Request) -> Call:
-        return Call(request.parameters["model"], None, request.body)
+        """Read a small body. Raises `InvalidInput`."""
+        return Call(request.parameters["model"], None, _Parts(json_tensors.load(request.body), request.body))
 
-    def decode_slices(self, request: Request):
-        yield
-        return self.decode(request)
+    def decode_slices(self, request: Request) -> Generator[None, None, Call]:
+        """Read a body of any size. Raises `InvalidInput`."""
+        document = yield from slices.parse(request.body)
+        return Call(request.parameters["model"], None, _Parts(document, None))
 
-    def bind(self, call: Call, model: ReadyModel) -> list[Inference]:
-        query = parse(call.parts, model.signature)
-        return [Inference(query.tensors, form=query)]
+    def bind(self, call: Call, model: ReadyModel) -> list[Query]:
+        """One query. Raises `InvalidInput`."""
+        parts: _Parts = call.parts
+        return [bind(parts.document, model.signature, body=parts.body)]
 
     def encode(
-        self, queries: Sequence[Inference], predictions: Sequence[Prediction], model: ReadyModel, *, latency: float
+        self, queries: Sequence[Query], predictions: Sequence[Prediction], model: ReadyModel, *, latency: float
     ) -> Answer:
-        return Answer(200, render(queries[0].form, model, predictions[0], latency=latency))
+        """The answer, in pieces where it is large; `latency` in seconds."""
+        prediction = predictions[0]
+        document = answer(queries[0], prediction, model.signature, latency=latency)
+        if _is_large(prediction.outputs):
+            return Answer(200, writer.dump(document))
+        return Answer(200, json_tensors.dump(document))
 
     refuse = staticmethod(error_answer)
 
 
-class Query:
-    """A parsed request: one array per input, in the signature's order, and the form in which to answer."""
+class _Parts(NamedTuple):
+    """A parsed body; `body` is the text of a small one, for quicker looks."""
 
-    __slots__ = ("by_name", "one_row", "tensors")
-
-    def __init__(self, tensors: list[np.ndarray], *, one_row: bool, by_name: bool) -> None:
-        self.tensors = tensors
-        self.one_row = one_row  # the first axis was left out
-        self.by_name = by_name
+    document: object
+    body: bytes | None
 
 
 def parse(body: bytes, signature: Signature) -> Query:
     """Read a request body. Raises `InvalidInput` naming the field, what came and what would be right."""
-    inputs = _inputs_of(json_tensors.load(body))
-    numbers_only = json_tensors.numbers_only(body)
+    document = json_tensors.load(body)
+    return bind(document, signature, body=body)
+
+
+def bind(document: object, signature: Signature, *, body: bytes | None = None) -> Query:
+    """The query of a parsed body, whose large arrays may be NumPy's already; `body` allows for quicker looks.
+
+    Raises `InvalidInput` as `parse` does.
+    """
+    inputs = _inputs_of(document)
     if isinstance(inputs, dict):
-        return _named(inputs, signature, numbers_only=numbers_only)
-    if not isinstance(inputs, list):
-        raise InvalidInput("inputs", got=json_tensors.show(inputs), expected="a list, or an object of named tensors")
+        return _named(inputs, signature, body)
+    if not isinstance(inputs, (list, np.ndarray)):
+        raise InvalidInput("inputs", got=show(inputs), expected="a list, or an object of named tensors")
+    if len(inputs) and type(inputs[0]) is dict and _takes_records(signature):
+        return _records(inputs, signature)
     if len(signature.inputs) != 1:
-        names = ", ".join(spec.name for spec in signature.inputs)
+        names = _list(spec.name for spec in signature.inputs)
         why = f"this model has several inputs: {names}" if names else "this model has no input"
-        raise InvalidInput("inputs", got="a list", expected=f"an object, as {why}")
+        raise InvalidInput("inputs", got="a list", expected=f"an object or a list of objects, as {why}")
     spec = signature.inputs[0]
-    array = json_tensors.tensor("inputs", inputs, spec, numbers_only=numbers_only)
-    tensor, one_row = _shaped("inputs", array, spec, batchable=signature.batchable)
-    return Query([tensor], one_row=one_row, by_name=False)
+    numbers_only = body is not None and json_tensors.numbers_only(body, keys=1)
+    tensor, rows = _tensor("inputs", inputs, spec, numbers_only=numbers_only)
+    return Query((tensor,), form=_ROW if row_forms.one_row((rows,), inputs=1) else _ROWS)
 
 
-def render(query: Query, model: ReadyModel, answer: Ticket, *, latency: float) -> bytes:
+def render(query: Query, prediction: Prediction, signature: Signature, *, latency: float) -> bytes:
     """The answer's body; `latency` in seconds."""
-    return json_tensors.dump(
-        {
-            "model_name": model.name,
-            "model_version": model.version,
-            "outputs": _outputs(query, model.signature, answer.outputs),
-            "latency_ms": round(latency * 1e3, 3),
-        }
+    return json_tensors.dump(answer(query, prediction, signature, latency=latency))
+
+
+def answer(query: Query, prediction: Prediction, signature: Signature, *, latency: float) -> dict[str, Any]:
+    """The answer as a document of JSON values and arrays; `latency` in seconds."""
+    return {
+        "model_name": prediction.model,
+        "model_version": prediction.version,
+        "outputs": _outputs(query, prediction.outputs, signature),
+        "latency_ms": round(latency * 1e6) / 1e3,
+    }
+
+
+def _outputs(query: Query, outputs: Sequence[np.ndarray], signature: Signature) -> Any:  # noqa: ANN401 - any JSON value
+    """The outputs in the form of the request."""
+    form: Form = query.form  # type: ignore[assignment] # what `bind` has set
+    one_row = form.one_row
+    if len(outputs) == 1 and not form.by_name:
+        array = outputs[0]  # a row of a rank-1 output is a number, and answered as a list of it
+        return json_tensors.plain(_row(array, signature.row_outputs[0]) if one_row and array.ndim > 1 else array)
+    rows = map(_row, outputs, signature.row_outputs) if one_row else outputs
+    return {spec.name: json_tensors.plain(each) for spec, each in zip(signature.outputs, rows, strict=True)}
+
+
+def _is_large(outputs: Sequence[np.ndarray]) -> bool:
+    """Whether writing the answer at once would hold the event loop; strings may be of any length."""
+    return any(
+        each.size > _MANY or (each.dtype == STRING and writer.size_hint(each) > writer.PIECE) for each in outputs
     )
 
 
-def _outputs(query: Query, signature: Signature, outputs: Sequence[np.ndarray]) -> Any:  # noqa: ANN401 - any JSON value
-    if len(outputs) > 1 or query.by_name:
-        rows = [array[0] if query.one_row and array.ndim else array for array in outputs]
-        return {spec.name: json_tensors.plain(row) for spec, row in zip(signature.outputs, rows, strict=True)}
-    output = outputs[0]
-    if query.one_row and output.ndim > 1:  # a row of a rank-1 output is a number, and answered as a list of it
-        output = output[0]
-    return json_tensors.plain(output)
+def _row(array: np.ndarray, per_row: bool) -> Any:  # noqa: ANN401, FBT001 - an array, or an element of one; for `map`
+    """The one row without its first axis, where the output has one row for each row of the inputs, and exactly one."""
+    return array[0] if per_row and array.ndim and len(array) == 1 else array
 
 
 def _inputs_of(document: object) -> object:
     if isinstance(document, dict) and "inputs" in document and len(document) == 1:
         return document["inputs"]
     if not isinstance(document, dict):
-        raise InvalidInput("body", got=json_tensors.show(document), expected='an object with "inputs"')
+        raise InvalidInput("body", got=show(document), expected='an object with "inputs"')
     other = next((name for name in document if name != "inputs"), None)
     if "inputs" not in document:
-        came = "an empty object" if other is None else f"an object with {json_tensors.show(other)}"
+        came = "an empty object" if other is None else f"an object with {show(other)}"
         raise InvalidInput("inputs", got=came, expected='an object with "inputs"')
-    raise InvalidInput(f"{other:.60}", got="an unknown field", expected='"inputs" alone')
+    raise InvalidInput(str(other)[:_ECHOED], got="an unknown field", expected='"inputs" alone')
 
 
-def _named(inputs: dict[str, object], signature: Signature, *, numbers_only: bool) -> Query:
-    known = [spec.name for spec in signature.inputs]
-    for name in inputs:
-        if name not in known:
-            nearest = difflib.get_close_matches(name, known, 1)
-            hint = f", perhaps {nearest[0]}" if nearest else ""
-            expected = f"one of {', '.join(known)}{hint}"
-            raise InvalidInput(f"inputs.{name:.60}", got="an unknown input", expected=expected)
+def _named(inputs: dict[str, Any], signature: Signature, body: bytes | None) -> Query:
+    _check_names(inputs, signature, "inputs")
+    numbers_only = body is not None and json_tensors.numbers_only(body, keys=1 + len(inputs))
     tensors, forms = [], []
     for spec in signature.inputs:
-        if spec.name not in inputs:
-            raise InvalidInput(f"inputs.{spec.name}", got="nothing", expected=spec.describe())
         field = f"inputs.{spec.name}"
-        array = json_tensors.tensor(field, inputs[spec.name], spec, numbers_only=numbers_only)
-        tensor, one_row = _shaped(field, array, spec, batchable=signature.batchable)
+        tensor, rows = _tensor(field, inputs.get(spec.name), spec, numbers_only=numbers_only)
         tensors.append(tensor)
-        forms.append(one_row)
-    if len(set(forms)) > 1:
-        raise InvalidInput("inputs", got="one row in some inputs, rows in others", expected="the same form in each")
-    return Query(tensors, one_row=any(forms), by_name=True)
+        forms.append(rows)
+    return Query(tensors, form=_NAMED_ROW if row_forms.one_row(forms, inputs=len(forms)) else _NAMED_ROWS)
 
 
-def _shaped(field: str, array: np.ndarray, spec: TensorSpec, *, batchable: bool) -> tuple[np.ndarray, bool]:
-    """The tensor with its first axis, and whether the caller left that out."""
-    if spec.shape is None:
-        return array, False
-    rank = len(spec.shape)
-    if array.ndim == rank and array.size:
-        return array, False
-    if batchable and array.ndim == rank - 1 and (array.size or rank == 1):
-        return array[np.newaxis], True
-    if batchable and (row := spec.row_shape) and array.ndim == 1 and array.size == math.prod(row):
-        return array.reshape(1, *row), True
-    if not array.size:
-        raise InvalidInput(field, got="no elements", expected=spec.describe())
-    raise InvalidInput(field, got=f"shape {list(array.shape)}", expected=_forms(spec, batchable=batchable))
+def _tensor(field: str, value: object, spec: TensorSpec, *, numbers_only: bool) -> tuple[np.ndarray, row_forms.Rows]:
+    if spec.containers:
+        return json_containers.read(field, value, spec), None
+    array = json_tensors.tensor(field, value, spec, numbers_only=numbers_only)
+    return row_forms.in_rows(field, array, spec)
 
 
-def _forms(spec: TensorSpec, *, batchable: bool) -> str:
-    if not batchable:
-        return spec.describe()
-    row = "one row" if spec.row_shape is None else f"one row {list(spec.row_shape)}"
-    return f"{row} or rows {spec.describe()}"
+def _takes_records(signature: Signature) -> bool:
+    return all(spec.holds_rows for spec in signature.inputs)
+
+
+def _records(records: Sequence[Any] | np.ndarray, signature: Signature) -> Query:
+    """One object per row, as pandas writes a table with `orient="records"`."""
+    for index, record in enumerate(records):
+        if not isinstance(record, dict):
+            raise InvalidInput(f"inputs[{index}]", got=show(record), expected="an object, as inputs[0] is")
+        _check_names(record, signature, f"inputs[{index}]")
+    tensors = []
+    for spec in signature.inputs:
+        column = [record[spec.name] for record in records]
+        array = json_tensors.tensor("inputs", column, spec, behind_first=f".{spec.name}")
+        tensors.append(row_forms.in_records(f"inputs[0].{spec.name}", array, spec))
+    return Query(tensors, form=_NAMED_ROWS)
+
+
+def _check_names(inputs: dict[str, Any], signature: Signature, field: str) -> None:
+    """Every input must be there, but for an optional one, and nothing else."""
+    missing = next((each for each in signature.inputs if each.name not in inputs and each.kind != "optional"), None)
+    if missing is None and len(inputs) == len(signature.inputs):
+        return
+    known = [spec.name for spec in signature.inputs]
+    unknown = next((name for name in inputs if name not in known), None)
+    if unknown is not None:
+        nearest = difflib.get_close_matches(unknown[:_ECHOED], known, 1)
+        hint = f", perhaps {nearest[0]}" if nearest else ""
+        expected = f"one of {_list(known)}{hint}" if known else "no input"
+        raise InvalidInput(f"{field}.{unknown[:_ECHOED]}", got="an unknown input", expected=expected)
+    if missing is not None:
+        raise InvalidInput(f"{field}.{missing.name}", got="nothing", expected=missing.describe())
+
+
+def _list(names: Iterable[str]) -> str:
+    listed = list(names)
+    more = f" and {len(listed) - _LISTED} more" if len(listed) > _LISTED else ""
+    return ", ".join(listed[:_LISTED]) + more

@@ -85,6 +85,7 @@ class ModelMeasurements:
         self.batch_rows = Histogram(ROWS)
         self.load_failures: Counter[str] = Counter()  # error code -> attempts
         self.cold_start: ColdStart | None = None
+        self.batching: str | None = None  # whether runs are shared; None before the model is loaded
         self._answers: list[tuple[str, str, float]] = []
         self._runs: list[RunFacts] = []
 

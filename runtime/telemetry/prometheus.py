@@ -55,6 +55,7 @@ class _Models:
             yield self._histograms(name, text, ((model, getattr(model, attribute)) for model in self._models))
         yield self._cold_start()
         yield self._load_failures()
+        yield self._batching()
 
     def describe(self) -> "Iterable[Metric]":
         return ()
@@ -104,4 +105,15 @@ class _Models:
         for model in self._models:
             for code, count in model.load_failures.items():
                 family.add_metric([*self._of(model), code], count)
+        return family
+
+    def _batching(self) -> "Metric":
+        from prometheus_client.core import GaugeMetricFamily
+
+        family = GaugeMetricFamily(
+            "scalezero_batching", "Whether requests share runs: 1 for the state that holds", labels=(*_LABELS, "state")
+        )
+        for model in self._models:
+            if model.batching:
+                family.add_metric([*self._of(model), model.batching], 1)
         return family

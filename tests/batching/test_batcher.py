@@ -1,8 +1,9 @@
 """The queue in front of a model: everyone gets their own rows, in time or not at all, and nobody waits for nothing."""
 
 import asyncio
+import math
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from threading import Event, get_ident
 from typing import Any
@@ -12,11 +13,13 @@ import pytest
 import uvloop
 
 from runtime.batching.batcher import Batcher
+from runtime.batching.independence import Standing, State
 from runtime.batching.policy import Limits
-from runtime.batching.run import Run, Ticket
+from runtime.batching.run import Computation, Run
 from runtime.batching.stacking import Tensors
 from runtime.errors import DeadlineExceeded, QueueFull, RejectedByModel, ShuttingDown
 from runtime.model.session import Session
+from runtime.tensors import Prediction, Query
 from tests import models
 
 SLOW = 0.01  # seconds: a cost with which a run goes to the worker
@@ -53,10 +56,56 @@ def row(number: float, *, rows: int = 1, width: int = 2) -> list[np.ndarray]:
     return [np.full((rows, width), number, np.float32)]
 
 
-def answer(ticket: Ticket) -> float:
+def answer(prediction: Prediction) -> float:
     """The one number that an answer is made of."""
-    (number,) = {float(each) for each in ticket.outputs[0].flat}
+    (number,) = {float(each) for each in output(prediction).flat}
     return number
+
+
+def output(prediction: Prediction) -> np.ndarray:
+    """The first output."""
+    assert isinstance(prediction.outputs[0], np.ndarray)
+    return prediction.outputs[0]
+
+
+def ask(
+    batcher: Batcher, tensors: Sequence[np.ndarray], rows: int, *, timeout: float = math.inf
+) -> "asyncio.Future[Prediction]":
+    """Submit a request; the future gets its answer, and cancelling it cancels the ticket."""
+    future: asyncio.Future[Prediction] = asyncio.get_running_loop().create_future()
+
+    def done(outcome: Prediction | BaseException) -> None:
+        if isinstance(outcome, BaseException):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
+
+    ticket = batcher.submit(Query(tensors, deadline=time.perf_counter() + timeout), rows, done)
+    future.add_done_callback(lambda each: ticket.cancel() if each.cancelled() else None)
+    return future
+
+
+def made(
+    model: Callable[[Tensors], Tensors],
+    *,
+    batchable: bool = True,
+    uniform: bool = True,
+    report: Callable[[Run], None] = lambda _: None,
+    **changed: object,
+) -> Batcher:
+    """A batcher whose rows are proven to be independent, or not to be."""
+    standing = Standing(State.PROVEN if batchable else State.REFUTED, "the test says so")
+    return Batcher(Computation.of(model, uniform=uniform), limits(**changed), standing, model="m", report=report)
+
+
+def learn(batcher: Batcher, cost: float) -> None:
+    """Let the batcher know what a run costs; 0: next to nothing, for any shape."""
+    if cost:
+        batcher.warmed_up(cost)
+    else:
+        batcher._inlining.learn(10_000, None, 0.0)
+        for width in range(1, 5):
+            batcher._inlining.learn(10_000, ((width,),), 0.0)
 
 
 def batching(
@@ -72,9 +121,8 @@ def batching(
     """Run the scenario on a batcher whose runs are known to cost so many seconds, 0 for unknown; then close it."""
 
     async def whole() -> None:
-        batcher = Batcher(model, limits(**changed), batchable=batchable, uniform=uniform, report=report)
-        if cost:
-            batcher.cost.learn(1, cost)
+        batcher = made(model, batchable=batchable, uniform=uniform, report=report, **changed)
+        learn(batcher, cost)
         await scenario(batcher)
         await batcher.close()
 
@@ -94,7 +142,7 @@ def test_a_lone_request_runs_at_once_on_the_loop() -> None:
     model = Model()
 
     async def scenario(batcher: Batcher) -> None:
-        ticket = await batcher.submit(row(3), 1)
+        ticket = await ask(batcher, row(3), 1)
         assert answer(ticket) == 6
         assert ticket.queued < 0.05
         assert model.threads == {get_ident()}
@@ -106,7 +154,7 @@ def test_a_lone_caller_never_waits_however_costly_a_run_is() -> None:
     model = Model(seconds=0.02)
 
     async def scenario(batcher: Batcher) -> None:
-        waits = [(await batcher.submit(row(number), 1)).queued for number in range(8)]
+        waits = [(await ask(batcher, row(number), 1)).queued for number in range(8)]
         assert sorted(waits)[4] < 0.01
 
     batching(scenario, model, cost=0.02)
@@ -116,7 +164,7 @@ def test_what_arrives_in_one_pass_of_the_loop_shares_a_run_in_order() -> None:
     model = Model()
 
     async def scenario(batcher: Batcher) -> None:
-        futures = [batcher.submit(row(number), 1) for number in range(20)]
+        futures = [ask(batcher, row(number), 1) for number in range(20)]
         assert [answer(ticket) for ticket in await asyncio.gather(*futures)] == [2 * number for number in range(20)]
 
     batching(scenario, model)
@@ -128,10 +176,10 @@ def test_what_arrives_during_a_run_shares_the_next() -> None:
     model.gate.clear()
 
     async def scenario(batcher: Batcher) -> None:
-        first = batcher.submit(row(0), 1)
+        first = ask(batcher, row(0), 1)
         await settled(model)
         assert batcher.busy
-        rest = [batcher.submit(row(number), 1) for number in range(1, 6)]
+        rest = [ask(batcher, row(number), 1) for number in range(1, 6)]
         assert batcher.waiting == 5
         model.gate.set()
         assert [answer(each) for each in await asyncio.gather(first, *rest)] == [0, 2, 4, 6, 8, 10]
@@ -145,9 +193,9 @@ def test_no_run_is_larger_than_the_batch_size_whatever_the_requests_are() -> Non
     sizes = [3, 5, 7, 1, 8, 2, 6, 4]
 
     async def scenario(batcher: Batcher) -> None:
-        futures = [batcher.submit(row(number, rows=rows), rows) for number, rows in enumerate(sizes)]
+        futures = [ask(batcher, row(number, rows=rows), rows) for number, rows in enumerate(sizes)]
         for number, ticket in enumerate(await asyncio.gather(*futures)):
-            assert ticket.outputs[0].shape == (sizes[number], 2)
+            assert output(ticket).shape == (sizes[number], 2)
             assert answer(ticket) == 2 * number
 
     batching(scenario, model)
@@ -159,9 +207,9 @@ def test_only_rows_of_one_shape_share_a_run() -> None:
     model = Model()
 
     async def scenario(batcher: Batcher) -> None:
-        futures = [batcher.submit(row(number, width=1 + number % 2), 1) for number in range(8)]
+        futures = [ask(batcher, row(number, width=1 + number % 2), 1) for number in range(8)]
         for number, ticket in enumerate(await asyncio.gather(*futures)):
-            assert ticket.outputs[0].shape == (1, 1 + number % 2)
+            assert output(ticket).shape == (1, 1 + number % 2)
             assert answer(ticket) == 2 * number
 
     batching(scenario, model, uniform=False)
@@ -176,8 +224,8 @@ def test_many_callers_at_once_get_their_own_rows(cost: float) -> None:
         async def caller(number: int) -> None:
             await asyncio.sleep((number % 7) * 0.001)
             rows, width = 1 + number % 5, 1 + number % 3
-            ticket = await batcher.submit(row(number, rows=rows, width=width), rows)
-            assert ticket.outputs[0].shape == (rows, width)
+            ticket = await ask(batcher, row(number, rows=rows, width=width), rows)
+            assert output(ticket).shape == (rows, width)
             assert answer(ticket) == 2 * number
 
         await asyncio.gather(*map(caller, range(400)))
@@ -193,8 +241,8 @@ def test_many_callers_of_a_real_session_get_their_own_rows(tmp_path: Path) -> No
     async def scenario(batcher: Batcher) -> None:
         async def caller(number: int) -> None:
             rows, width = 1 + number % 4, 1 + number % 3
-            ticket = await batcher.submit(row(number, rows=rows, width=width), rows)
-            assert ticket.outputs[0].shape == (rows, width)
+            ticket = await ask(batcher, row(number, rows=rows, width=width), rows)
+            assert output(ticket).shape == (rows, width)
             assert answer(ticket) == 2 * number
 
         await asyncio.gather(*map(caller, range(300)))
@@ -208,13 +256,13 @@ def test_a_poisoned_row_fails_alone() -> None:
     model = Model()
 
     async def scenario(batcher: Batcher) -> None:
-        futures = [batcher.submit(row(-1 if number == 13 else number), 1) for number in range(32)]
+        futures = [ask(batcher, row(-1 if number == 13 else number), 1) for number in range(32)]
         told = await asyncio.gather(*futures, return_exceptions=True)
         for number, each in enumerate(told):
             if number == 13:
                 assert isinstance(each, RejectedByModel)
             else:
-                assert isinstance(each, Ticket)
+                assert isinstance(each, Prediction)
                 assert answer(each) == 2 * number
 
     batching(scenario, model, batch_size=32)
@@ -226,11 +274,11 @@ def test_an_expired_request_is_told_at_its_deadline_and_never_run() -> None:
     model.gate.clear()
 
     async def scenario(batcher: Batcher) -> None:
-        first = batcher.submit(row(0), 1)
+        first = ask(batcher, row(0), 1)
         await settled(model)
         began = time.perf_counter()
-        late = batcher.submit(row(1), 1, timeout=0.05)
-        patient = batcher.submit(row(2), 1)
+        late = ask(batcher, row(1), 1, timeout=0.05)
+        patient = ask(batcher, row(2), 1)
         with pytest.raises(DeadlineExceeded, match=r"past the timeout of 0\.05 s; the model never saw it"):
             await late
         assert 0.04 < time.perf_counter() - began < 0.5
@@ -246,10 +294,10 @@ def test_a_caller_cannot_wait_longer_than_the_model_allows() -> None:
     model.gate.clear()
 
     async def scenario(batcher: Batcher) -> None:
-        first = batcher.submit(row(0), 1)
+        first = ask(batcher, row(0), 1)
         await settled(model)
         with pytest.raises(DeadlineExceeded, match=r"timeout of 0\.03 s"):
-            await batcher.submit(row(1), 1, timeout=60)
+            await ask(batcher, row(1), 1, timeout=60)
         model.gate.set()
         await first
 
@@ -262,11 +310,11 @@ def test_requests_that_are_late_already_are_told_on_the_servers_own_loop() -> No
     model.gate.clear()
 
     async def scenario() -> None:
-        batcher = Batcher(model, limits(), batchable=True, uniform=True)
-        batcher.cost.learn(1, SLOW)
-        first = batcher.submit(row(0), 1)
+        batcher = made(model)
+        learn(batcher, SLOW)
+        first = ask(batcher, row(0), 1)
         await settled(model)
-        late = [batcher.submit(row(number), 1, timeout=0.0) for number in range(3)]
+        late = [ask(batcher, row(number), 1, timeout=0.0) for number in range(3)]
         told = await asyncio.gather(*late, return_exceptions=True)
         assert all(isinstance(each, DeadlineExceeded) for each in told)
         model.gate.set()
@@ -281,7 +329,7 @@ def test_a_deadline_that_passed_unseen_is_found_before_the_run() -> None:
     model = Model()
 
     async def scenario(batcher: Batcher) -> None:
-        late = batcher.submit(row(1), 1, timeout=0.005)
+        late = ask(batcher, row(1), 1, timeout=0.005)
         time.sleep(0.02)  # noqa: ASYNC251 - the loop is held up: no timer could tell
         with pytest.raises(DeadlineExceeded):
             await late
@@ -295,9 +343,9 @@ def test_a_cancelled_request_is_never_run() -> None:
     model.gate.clear()
 
     async def scenario(batcher: Batcher) -> None:
-        first = batcher.submit(row(0), 1)
+        first = ask(batcher, row(0), 1)
         await settled(model)
-        gone, stays = batcher.submit(row(1), 1), batcher.submit(row(2), 1)
+        gone, stays = ask(batcher, row(1), 1), ask(batcher, row(2), 1)
         gone.cancel()
         model.gate.set()
         assert answer(await stays) == 4
@@ -312,7 +360,7 @@ def test_who_leaves_during_the_run_spoils_nothing() -> None:
     model.gate.clear()
 
     async def scenario(batcher: Batcher) -> None:
-        futures = [batcher.submit(row(number), 1) for number in range(3)]
+        futures = [ask(batcher, row(number), 1) for number in range(3)]
         await settled(model)
         futures[1].cancel()
         model.gate.set()
@@ -328,16 +376,16 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_come_again() -> None:
     model.gate.clear()
 
     async def scenario(batcher: Batcher) -> None:
-        first = batcher.submit(row(0), 1)
+        first = ask(batcher, row(0), 1)
         await settled(model)
-        waiting = [batcher.submit(row(number), 1) for number in range(1, 5)]
+        waiting = [ask(batcher, row(number), 1) for number in range(1, 5)]
         with pytest.raises(QueueFull) as refused:
-            batcher.submit(row(9), 1)
+            ask(batcher, row(9), 1)
         assert refused.value.retry_after == 4  # four requests, one row a run, a second each
         assert refused.value.details == {"limit": 4, "retry_after": 4}
         model.gate.set()
         await asyncio.gather(first, *waiting)
-        assert answer(await batcher.submit(row(5), 1)) == 10
+        assert answer(await ask(batcher, row(5), 1)) == 10
 
     batching(scenario, model, cost=1.0, queue_size=4, batch_size=1)
 
@@ -346,12 +394,12 @@ def test_close_finishes_what_is_queued_and_takes_no_more() -> None:
     model = Model(seconds=0.02)
 
     async def scenario(batcher: Batcher) -> None:
-        futures = [batcher.submit(row(number), 1) for number in range(30)]
+        futures = [ask(batcher, row(number), 1) for number in range(30)]
         await settled(model)
         closing = asyncio.create_task(batcher.close())
         await asyncio.sleep(0)
         with pytest.raises(ShuttingDown):
-            batcher.submit(row(99), 1)
+            ask(batcher, row(99), 1)
         await closing
         assert all(future.done() for future in futures)
         assert [answer(future.result()) for future in futures] == [2 * number for number in range(30)]
@@ -363,7 +411,7 @@ def test_a_heavy_run_leaves_the_event_loop_free() -> None:
     model = Model(seconds=0.2)
 
     async def scenario(batcher: Batcher) -> None:
-        future = batcher.submit(row(1), 1)
+        future = ask(batcher, row(1), 1)
         beats, last, longest = 0, time.perf_counter(), 0.0
         while not future.done():
             await asyncio.sleep(0.002)
@@ -383,7 +431,7 @@ def arrivals(count: int, *, every: float) -> Callable[[Batcher], Coroutine[Any, 
     async def scenario(batcher: Batcher) -> None:
         futures = []
         for number in range(count):
-            futures.append(batcher.submit(row(number), 1))
+            futures.append(ask(batcher, row(number), 1))
             await asyncio.sleep(every)
         for number, ticket in enumerate(await asyncio.gather(*futures)):
             assert answer(ticket) == 2 * number
@@ -429,7 +477,7 @@ def test_nobody_waits_for_company_beyond_the_ceiling() -> None:
 
     async def scenario(batcher: Batcher) -> None:
         pace(batcher, 0.0)
-        ticket = await batcher.submit(row(1), 1)
+        ticket = await ask(batcher, row(1), 1)
         assert 0.025 < ticket.queued < 0.2
 
     batching(scenario, model, cost=1.0, max_wait=0.03)
@@ -439,30 +487,17 @@ def test_without_a_batch_axis_requests_run_one_by_one() -> None:
     model = Model()
 
     async def scenario(batcher: Batcher) -> None:
-        futures = [batcher.submit(row(number, rows=2), 1) for number in range(5)]
+        futures = [ask(batcher, row(number, rows=2), 1) for number in range(5)]
         assert [answer(each) for each in await asyncio.gather(*futures)] == [0, 2, 4, 6, 8]
 
     batching(scenario, model, batchable=False)
     assert model.batches == [[number, number] for number in range(5)]
 
 
-def test_a_false_batch_axis_is_found_out_and_answered_right(tmp_path: Path) -> None:
-    session = Session(models.every_second_row(tmp_path / "m.onnx"), uri="m", name="m", threads=1)
-    assert session.signature.batchable
-
-    async def scenario(batcher: Batcher) -> None:
-        futures = [batcher.submit(row(number, rows=3), 3) for number in range(1, 6)]
-        for number, ticket in enumerate(await asyncio.gather(*futures), 1):
-            np.testing.assert_array_equal(ticket.outputs[0], [[number, number]] * 2)
-        assert not batcher.batchable
-
-    batching(scenario, session.run)
-
-
 @pytest.mark.parametrize("batchable", [True, False])
 def test_a_model_that_fails_alone_tells_its_own_caller(batchable: bool) -> None:  # noqa: FBT001 - a parameter of the table
     async def scenario(batcher: Batcher) -> None:
-        told = await asyncio.gather(*(batcher.submit(row(number), 1) for number in (1, -1, 2)), return_exceptions=True)
+        told = await asyncio.gather(*(ask(batcher, row(number), 1) for number in (1, -1, 2)), return_exceptions=True)
         assert [isinstance(each, RejectedByModel) for each in told] == [False, True, False]
 
     batching(scenario, Model(), batchable=batchable)
@@ -474,12 +509,12 @@ def test_a_bug_in_a_run_is_told_to_its_callers_and_ends_nothing(cost: float) -> 
     model.broken = ZeroDivisionError("ours")
 
     async def scenario(batcher: Batcher) -> None:
-        futures = [batcher.submit(row(number), 1) for number in range(9)]
+        futures = [ask(batcher, row(number), 1) for number in range(9)]
         futures[0].cancel()
         told = await asyncio.wait_for(asyncio.gather(*futures, return_exceptions=True), 5)
         assert all(isinstance(each, ZeroDivisionError) for each in told[1:])
         model.broken = None
-        assert answer(await batcher.submit(row(4), 1)) == 8
+        assert answer(await ask(batcher, row(4), 1)) == 8
 
     batching(scenario, model, cost=cost)
 
@@ -491,7 +526,7 @@ def test_a_run_is_reported_once_with_its_times() -> None:
         runs.append((run.rows, len(run.tickets), run.ran, 0 <= run.batched < 1))
 
     async def scenario(batcher: Batcher) -> None:
-        await asyncio.gather(batcher.submit(row(1, rows=2), 2), batcher.submit(row(2), 1))
+        await asyncio.gather(ask(batcher, row(1, rows=2), 2), ask(batcher, row(2), 1))
 
     batching(scenario, Model(seconds=0.01), report=report)
     assert len(runs) == 1

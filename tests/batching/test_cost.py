@@ -21,7 +21,6 @@ def test_before_the_first_run_nothing_is_known() -> None:
     model = CostModel()
     assert model.line() == Line(0.0, 0.0)
     assert model.typical == 0.0
-    assert model.at_most(1000) == 0.0
 
 
 @given(per_row=seconds, fixed=seconds, rows=sizes, noise=st.lists(st.floats(-0.05, 0.05), min_size=60, max_size=60))
@@ -56,14 +55,12 @@ def test_runs_of_one_size_count_as_fixed(took: float, rows: int, times: int) -> 
 
 
 @given(runs=st.lists(st.tuples(st.integers(1, 64), seconds), min_size=1, max_size=40))
-def test_no_part_is_negative_and_the_cheap_bound_holds(runs: list[tuple[int, float]]) -> None:
+def test_no_part_is_negative_and_none_exceeds_a_typical_run(runs: list[tuple[int, float]]) -> None:
     model = learned(runs)
     line = model.line()
     assert line.per_row >= 0
     assert line.fixed >= -1e-12
     assert line.fixed <= model.typical * (1 + 1e-9)
-    for rows in (1, 7, 64, 1000):
-        assert line.predict(rows) <= model.at_most(rows) * (1 + 1e-6)
 
 
 def test_the_past_fades() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from runtime.batching.isolation import run_isolating
 from runtime.batching.stacking import NotABatchAxis, Tensors
-from runtime.errors import RejectedByModel
+from runtime.errors import RejectedByModel, RunTimeout, ShuttingDown
 
 POISON = -1.0
 
@@ -70,3 +70,25 @@ def test_a_false_batch_axis_is_told_even_where_a_half_shows_it_first() -> None:
 
     with pytest.raises(NotABatchAxis):
         run_isolating(shrinking, [[np.ones((2, 1))]] * 2, [2, 2])
+
+
+def test_a_stopped_run_of_several_is_not_halved() -> None:
+    runs = []
+
+    def stopped(tensors: Tensors) -> Tensors:
+        runs.append(len(tensors[0]))
+        raise RunTimeout("m", 1.0)
+
+    with pytest.raises(RunTimeout):
+        run_isolating(stopped, [[np.ones((1, 1))]] * 4, [1] * 4)
+    assert runs == [4]
+    (told,) = run_isolating(stopped, [[np.ones((1, 1))]], [1])
+    assert isinstance(told, RunTimeout)
+
+
+def test_all_are_told_of_a_run_that_the_end_of_the_process_stopped() -> None:
+    def ending(tensors: Tensors) -> Tensors:
+        raise ShuttingDown
+
+    told = run_isolating(ending, [[np.ones((1, 1))]] * 3, [1] * 3)
+    assert [type(each) for each in told] == [ShuttingDown] * 3

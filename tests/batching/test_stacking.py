@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from runtime.batching.stacking import NotABatchAxis, Tensors, join, shapes_of, split
+from runtime.batching.stacking import NotABatchAxis, Tensors, check_rows, join, shapes_of, split
 from tests import strategies
 
 
@@ -21,7 +21,7 @@ def test_split_after_join_gives_each_request_its_own_rows(made: tuple[list[list[
 
 @given(made=strategies.requests())
 def test_what_fits_together_has_equal_shapes(made: tuple[list[list[np.ndarray]], list[int]]) -> None:
-    assert len({shapes_of(request) for request in made[0]}) == 1
+    assert len({shapes_of(request, len(request[0])) for request in made[0]}) == 1
 
 
 def test_a_lone_request_is_not_copied() -> None:
@@ -36,3 +36,14 @@ def test_an_output_with_another_number_of_rows_is_found_out(output: np.ndarray, 
     outputs: Tensors = [np.zeros((3, 1)), output]
     with pytest.raises(NotABatchAxis, match="3 rows went in"):
         split(outputs, rows)
+
+
+@pytest.mark.parametrize("shapes", [((2, 3), (1, 3)), ((2, 3), ())])
+def test_a_request_whose_inputs_have_other_numbers_of_rows_shares_no_run(shapes: tuple[tuple[int, ...], ...]) -> None:
+    assert shapes_of([np.zeros(shape) for shape in shapes], 1) == (shapes, True)
+
+
+def test_a_list_is_counted_by_its_items() -> None:
+    check_rows([[{"yes": 1.0}, {"yes": 0.0}]], 2)  # type: ignore[list-item] # a sequence of maps, as ZipMap gives
+    with pytest.raises(NotABatchAxis, match="3 rows went in, an output of 2 rows came back"):
+        check_rows([np.zeros((3, 1)), np.zeros((2, 1))], 3)

@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import onnx
 import pytest
@@ -10,9 +11,9 @@ from onnx import TensorProto, helper
 from skl2onnx import to_onnx
 from sklearn.linear_model import LogisticRegression
 
-from runtime.errors import InvalidModel, ModelFailed, RejectedByModel
+from runtime.errors import InvalidInput, InvalidModel, ModelFailed, RejectedByModel
 from runtime.model.session import Session
-from runtime.model.signature import STRING
+from runtime.tensors import STRING, as_array
 from tests import models
 
 
@@ -50,9 +51,55 @@ def test_every_element_type_goes_in_and_out(tmp_path: Path, element: int, dtype:
     assert len(session.warm_up()) == 1
 
 
-def test_an_element_type_that_numpy_lacks_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidModel, match=r"'x' is a tensor\(bfloat16\); NumPy has no such element type"):
-        opened(models.identity(tmp_path / "m.onnx", element=TensorProto.BFLOAT16))
+@pytest.mark.parametrize(
+    ("element", "dtype", "numbers"),
+    [
+        (TensorProto.BFLOAT16, ml_dtypes.bfloat16, [1.5, -2.0, 3.0]),
+        (TensorProto.FLOAT8E4M3FN, ml_dtypes.float8_e4m3fn, [1.5, -2.0, 448.0]),
+        (TensorProto.FLOAT8E5M2, ml_dtypes.float8_e5m2, [1.5, -2.0, 3.0]),
+        (TensorProto.INT4, ml_dtypes.int4, [-8.0, 0.0, 7.0]),
+        (TensorProto.UINT4, ml_dtypes.uint4, [0.0, 8.0, 15.0]),
+        (TensorProto.UINT2, ml_dtypes.uint2, [0.0, 2.0, 3.0]),
+    ],
+)
+def test_element_types_that_onnx_runtime_takes_from_no_array_go_in_and_out(
+    tmp_path: Path, element: int, dtype: type, numbers: list[float]
+) -> None:
+    gives = opened(models.cast(tmp_path / "gives.onnx", to=element))
+    (narrow,) = gives.run([np.array(numbers, np.float32)])
+    assert (narrow.dtype, gives.signature.outputs[0].dtype) == (np.dtype(dtype), np.dtype(dtype))
+    assert narrow.astype(np.float32).tolist() == numbers
+    takes = opened(models.cast(tmp_path / "takes.onnx", to=models.FLOAT, element=element))
+    assert takes.signature.inputs[0].dtype == np.dtype(dtype)
+    assert takes.run([narrow])[0].tolist() == numbers
+    assert takes.run([narrow[:0]])[0].tolist() == []
+    assert [len(each.warm_up()) for each in (gives, takes)] == [1, 1]
+
+
+def test_a_narrow_type_goes_in_and_out_of_one_model_beside_others(tmp_path: Path) -> None:
+    session = opened(models.identity(tmp_path / "m.onnx", element=TensorProto.BFLOAT16))
+    sent = np.array([[1.5, -2, 3]], np.float32).astype(ml_dtypes.bfloat16)
+    np.testing.assert_array_equal(session.run([sent])[0], sent)
+
+
+def test_a_narrow_output_beside_a_sequence_is_refused_with_the_next_step(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Cast", ["x"], ["y"], to=TensorProto.BFLOAT16),
+        helper.make_node("SequenceConstruct", ["x"], ["z"]),
+    ]
+    outputs = [
+        models.value("y", TensorProto.BFLOAT16, ["n"]),
+        helper.make_tensor_sequence_value_info("z", models.FLOAT, None),
+    ]
+    models.save(tmp_path / "m.onnx", nodes, [models.value("x", models.FLOAT, ["n"])], outputs)
+    with pytest.raises(InvalidModel, match=r"beside strings, sequences, .* Cast to float at that output"):
+        opened(tmp_path / "m.onnx")
+
+
+def test_an_element_type_without_a_form_is_refused(tmp_path: Path) -> None:
+    models.cast(tmp_path / "m.onnx", to=TensorProto.FLOAT8E8M0)
+    with pytest.raises(InvalidModel, match=r"'y' is a tensor\(float8e8m0\).*export the model with a Cast to float"):
+        opened(tmp_path / "m.onnx")
 
 
 def test_several_inputs_and_outputs_keep_the_models_order(tmp_path: Path) -> None:
@@ -93,6 +140,7 @@ def test_scikit_learns_zipmap_is_one_mapping_a_row(tmp_path: Path) -> None:
     assert probabilities.shape == (4,)
     assert set(probabilities[0]) == {"no", "yes"}
     assert session.signature.outputs[0].dtype == STRING
+    assert session.signature.outputs[1].describe() == "sequence(map(string, float32))"
 
 
 def test_an_input_that_the_graph_cannot_compute_on_is_the_callers_fault(tmp_path: Path) -> None:
@@ -141,16 +189,49 @@ def test_a_graph_with_an_operator_that_does_not_exist_is_refused(tmp_path: Path)
         opened(tmp_path / "m.onnx")
 
 
-def test_an_input_that_is_no_tensor_is_refused(tmp_path: Path) -> None:
-    node = helper.make_node("SequenceLength", ["x"], ["y"])
-    models.save(
-        tmp_path / "m.onnx",
-        [node],
-        [helper.make_tensor_sequence_value_info("x", models.FLOAT, None)],
-        [models.value("y", models.INT64, [])],
-    )
-    with pytest.raises(InvalidModel, match=r"input 'x' is a seq\(tensor\(float\)\); only tensors can be served"):
-        opened(tmp_path / "m.onnx")
+def test_a_sequence_goes_in(tmp_path: Path) -> None:
+    session = opened(models.joined(tmp_path / "m.onnx"))
+    assert session.signature.inputs[0].containers == ("sequence",)
+    assert not session.signature.batchable
+    sent = as_array([np.array([1.0], np.float32), np.array([2.0, 3.0], np.float32)])
+    assert session.signature.validate([sent]) == 1
+    assert session.run([sent])[0].tolist() == [1, 2, 3]
+
+
+def test_strings_in_a_sequence_come_item_by_item(tmp_path: Path) -> None:
+    session = opened(models.repeated(tmp_path / "m.onnx"))
+    assert session.signature.outputs[0].datatype == "sequence(string)"
+    (got,) = session.run([np.array(["a", "b"], dtype=object)])
+    assert [each.tolist() for each in got] == [["a", "b"], ["a", "b"]]
+
+
+def test_an_optional_output_without_a_value_is_none(tmp_path: Path) -> None:
+    session = opened(models.absent(tmp_path / "m.onnx"))
+    absent, same = session.run([np.ones(1, np.float32)])
+    assert (absent.shape, absent.item(), same.tolist()) == ((), None, [1])
+    assert session.signature.outputs[0].datatype == "optional(float32)"
+    assert len(session.warm_up()) == 1
+
+
+def test_an_optional_input_may_be_absent(tmp_path: Path) -> None:
+    session = opened(models.optional_input(tmp_path / "m.onnx"))
+    assert session.run([as_array(None)])[0].item() is False
+    assert session.run([np.ones(2, np.float32)])[0].item() is True
+
+
+def test_an_optional_input_that_is_there_arrives_as_it_is(tmp_path: Path) -> None:
+    session = opened(models.optional_value(tmp_path / "m.onnx"))
+    assert session.run([np.array([1.5, 2.5], np.float32)])[0].tolist() == [1.5, 2.5]
+    with pytest.raises(RejectedByModel):
+        session.run([as_array(None)])
+
+
+def test_a_scalar_is_told_from_an_unknown_rank(tmp_path: Path) -> None:
+    session = opened(models.scaled(tmp_path / "m.onnx"))
+    assert [spec.shape for spec in session.signature.inputs] == [("n", 2), ()]
+    assert opened(models.identity(tmp_path / "o.onnx", shape=None)).signature.inputs[0].shape is None
+    with pytest.raises(InvalidInput, match=r"inputs\.k: got shape \[2\]; expected float32\[\]"):
+        session.signature.validate([np.ones((1, 2), np.float32), np.ones(2, np.float32)])
 
 
 def test_the_file_tells_its_version_if_it_has_one(tmp_path: Path) -> None:

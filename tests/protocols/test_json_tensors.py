@@ -1,8 +1,12 @@
 """JSON values become checked tensors: nothing is rounded or wrapped, and what is wrong is named by its place."""
 
 import gzip
+import math
+import time
+from collections.abc import Callable
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 import orjson
@@ -11,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.errors import InvalidInput
-from runtime.model.signature import STRING, Signature, TensorSpec
+from runtime.model.signature import Signature
 from runtime.protocols import json_tensors
+from runtime.tensors import STRING, TensorSpec, as_array
 from tests import strategies
 
 
@@ -68,7 +73,7 @@ def test_numbers_that_json_does_not_have_are_refused(text: str) -> None:
         ([1.0, 70000.0], "f2", "inputs[1]", "70000.0"),
         ([0.0, -3.5e38], "f4", "inputs[1]", "-3.5e+38"),
         ([1.0, None, 3.5e38], "f4", "inputs[2]", "3.5e+38"),
-        ([1, 10**30], "f2", "inputs[1]", "a Python int"),
+        ([1, 10**30], "f2", "inputs[1]", "1e+30"),
         ([1, 10**400], "f8", "inputs[1]", "a Python int"),
         ([1, 128], "i1", "inputs[1]", "128"),
         ([1, -1], "u1", "inputs[1]", "-1"),
@@ -76,7 +81,6 @@ def test_numbers_that_json_does_not_have_are_refused(text: str) -> None:
         ([-1, 2**63], "u8", "inputs[0]", "-1"),
         ([1, 2**64], "u8", "inputs[1]", "a Python int"),
         ([1, 2.5], "i8", "inputs[1]", "2.5"),
-        ([1, 2.0], "i8", "inputs[1]", "2.0"),  # JSON has one kind of number: it goes by the way that it is written
         ([None, 1], "i8", "inputs[0]", "null"),
         (["a", None], "O", "inputs[1]", "null"),
         ([True], "f4", "inputs[0]", "true"),
@@ -231,6 +235,12 @@ def test_what_an_authors_python_sends_is_refused_as_clearly(value: Any) -> None:
         (np.array([1.5], np.float16), b"[1.5]"),
         (np.float32(0.1), b"0.1"),
         (np.int64(7), b"7"),
+        (np.array(0.1, np.float32), b"0.1"),
+        (np.array(0.5, np.float16), b"0.5"),
+        (np.array(7), b"7"),
+        (np.array([1.5]).astype(ml_dtypes.bfloat16)[0], b"1.5"),
+        (np.array([3]).astype(ml_dtypes.int4)[0], b"3"),
+        (np.array(-2.0).astype(ml_dtypes.bfloat16), b"-2.0"),
     ],
 )
 def test_outputs_are_written_in_their_shortest_form(value: object, written: bytes) -> None:
@@ -278,14 +288,18 @@ def test_numpys_quick_look_sees_what_the_exact_one_sees(value: list[list[float]]
         np.testing.assert_array_equal(quick, exact)
 
 
-@pytest.mark.parametrize("value", ["x", "true", True, False, None, [True], {"a": None}, [[1, "2"]], 'a":', "\\"])
+@pytest.mark.parametrize("value", ["x", "true", True, False, [True], {"a": False}, [[1, "2"]], 'a":', "\\"])
 def test_anything_but_numbers_is_noticed(value: object) -> None:
-    assert not json_tensors.numbers_only(orjson.dumps({"inputs": [0.5, value]}))
+    """A number with an exponent has an e, as true and false have."""
+    for other in (0.5, 5e-7):
+        keys = 2 if isinstance(value, dict) else 1
+        assert not json_tensors.numbers_only(orjson.dumps({"inputs": [other, value]}), keys=keys)
 
 
-@pytest.mark.parametrize("value", [[1, 2.5, -3e-7], [[1], [2]], {"a": [1.0], "b 2, x": [[3]]}, [], {}])
+@pytest.mark.parametrize("value", [[1, 2.5, -3e-7], [[1], [None]], {"a": [1.0], "b 2, x": [[3]]}, [], {}])
 def test_numbers_in_lists_and_objects_are_only_numbers(value: object) -> None:
-    assert json_tensors.numbers_only(orjson.dumps({"inputs": value}, option=orjson.OPT_INDENT_2))
+    keys = 1 + len(value) if isinstance(value, dict) else 1
+    assert json_tensors.numbers_only(orjson.dumps({"inputs": value}, option=orjson.OPT_INDENT_2), keys=keys)
 
 
 @pytest.mark.parametrize("dtype", ["i1", "i8", "u8", "longlong", "ulonglong", "f2", "f4", "?"])
@@ -299,3 +313,186 @@ def test_an_element_of_any_array_can_be_written(dtype: str) -> None:
 def test_a_compressed_body_is_told_as_what_it_is() -> None:
     with pytest.raises(InvalidInput, match=r"^body: got a gzip-compressed body; expected a JSON object in UTF-8$"):
         json_tensors.load(gzip.compress(b"{}"))
+
+
+@pytest.mark.parametrize(
+    ("text", "dtype", "numbers"),
+    [
+        (b"[1.0, 2, 3e0, 1e2]", "i8", [1, 2, 3, 100]),
+        (b"[-0.0, 255.0]", "u1", [0, 255]),
+        (b"[1.0, 9007199254740993]", "i8", [1, 9007199254740993]),
+        (b"[1.0, 18446744073709551615]", "u8", [1, 18446744073709551615]),
+        (b"[1e18]", "i8", [10**18]),
+    ],
+)
+@pytest.mark.parametrize("numbers_only", [True, False])
+def test_a_whole_number_is_one_however_it_is_written(
+    text: bytes,
+    dtype: str,
+    numbers: list[int],
+    numbers_only: bool,  # noqa: FBT001 - a parameter of the table
+) -> None:
+    got = json_tensors.tensor("inputs", json_tensors.load(text), spec(dtype), numbers_only=numbers_only)
+    assert (got.tolist(), got.dtype) == (numbers, np.dtype(dtype))
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ([1, 1.5], r"inputs\[1\]: got 1\.5; expected a whole number from -128 to 127 \(int8\[n\]\)"),
+        ([1e30], r"inputs\[0\]: got 1e\+30; expected a whole number from -128 to 127"),
+        ([127, 128.0], r"inputs\[1\]: got 128; expected a whole number from -128 to 127"),
+    ],
+)
+def test_any_other_number_is_refused_with_the_range(value: list[float], told: str) -> None:
+    for came in (value, np.array(value)):
+        with pytest.raises(InvalidInput, match=told.replace("got 128;", r"got 128(\.0)?;")):
+            json_tensors.tensor("inputs", came, spec("i1"))
+
+
+NARROW = [ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.int4, ml_dtypes.uint4]
+
+
+@pytest.mark.parametrize("dtype", NARROW)
+def test_narrow_types_are_read_and_written_as_numbers(dtype: type) -> None:
+    got = json_tensors.tensor(
+        "inputs", [[1, 2.0], [3, 0]], TensorSpec("x", np.dtype(dtype), ("n", 2)), numbers_only=True
+    )
+    assert got.dtype == dtype
+    assert json_tensors.load(json_tensors.dump(json_tensors.plain(got))) == [[1, 2], [3, 0]]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value", "expected"),
+    [
+        (ml_dtypes.bfloat16, 3.4e38, r"within ±3\.39e\+38 \(bfloat16\[n\]\)"),
+        (ml_dtypes.float8_e4m3fn, 500, r"within ±448 \(float8_e4m3fn\[n\]\)"),
+        (ml_dtypes.int4, 8, r"from -8 to 7 \(int4\[n\]\)"),
+        (ml_dtypes.uint4, -1, r"from 0 to 15 \(uint4\[n\]\)"),
+    ],
+)
+def test_a_number_beyond_a_narrow_type_is_refused_with_its_range(dtype: type, value: float, expected: str) -> None:
+    with pytest.raises(InvalidInput, match=expected):
+        read([value], dtype)
+
+
+@given(data=st.data(), dtype=st.sampled_from(["f2", "f4", "f8", "i1", "i8", "u1", "u8", "?", "O"]))
+def test_an_array_of_a_sliced_body_is_read_as_the_list_that_it_stands_for(data: st.DataObject, dtype: str) -> None:
+    """NaN in it stands for null; lists that mix integers beyond 2**53 with floats are no arrays there."""
+    came = data.draw(st.sampled_from(["i8", "u8", "f8", "?", "O"]))
+    elements = {
+        "f8": st.none() | st.floats(-1e300, 1e300) | st.integers(-300, 300).map(float),
+        "i8": st.integers(-300, 300) | st.integers(-(2**63), 2**63 - 1),
+        "u8": st.integers(0, 2**64 - 1),
+        "?": st.booleans(),
+        "O": st.text(max_size=3),
+    }[came]
+    rows = data.draw(st.lists(st.lists(elements, min_size=2, max_size=2), min_size=1, max_size=3))
+    array = np.array(rows, object if came == "O" else came)
+    try:
+        right = read(rows, dtype)
+    except InvalidInput as refused:
+        with pytest.raises(InvalidInput) as also:
+            read(array, dtype)
+        if sum(not _fits(each, dtype) for row in rows for each in row) == 1:
+            assert also.value.details["field"] == refused.details["field"]  # noqa: PT017 - both are refused
+    else:
+        np.testing.assert_array_equal(read(array, dtype), right)
+        assert read(array, dtype).dtype == right.dtype
+
+
+def _fits(value: object, dtype: str) -> bool:
+    try:
+        read([value], dtype)
+    except InvalidInput:
+        return False
+    return True
+
+
+def test_lists_of_arrays_and_numpys_own_numbers_are_taken_as_an_author_has_them() -> None:
+    assert read([np.array([1.0, 2.0]), (3, np.float32(4))], "f4").tolist() == [[1, 2], [3, 4]]
+    with pytest.raises(InvalidInput, match=r"inputs\[0\]: got 1\.5; expected a whole number"):
+        read([np.float64(1.5)], "i8")
+
+
+def test_the_place_in_a_list_of_records_has_the_name_behind_the_first_index() -> None:
+    with pytest.raises(InvalidInput, match=r'^inputs\[1\]\.age\[0\]: got "x"'):
+        json_tensors.tensor("inputs", [[1], ["x"]], spec("f4"), behind_first=".age")
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ([[1, 2], 3], r"inputs\[1\]: got 3; expected a list of 2, as in inputs\[0\] \(float32\[n\]\)"),
+        (
+            [[[1], [2]], [[3, 4], [5]]],
+            r"inputs\[1\]\[0\]: got 2 elements where inputs\[0\]\[0\] has 1; expected a number",
+        ),
+        ([[], [1]], r"inputs\[1\]: got 1 elements where inputs\[0\] has 0"),
+    ],
+)
+def test_lists_that_make_no_array_are_told_beside_one_that_fits(value: object, told: str) -> None:
+    with pytest.raises(InvalidInput, match=f"^{told}"):
+        read(value, "f4")
+
+
+HOSTILE: dict[str, Callable[[int], list[Any]]] = {
+    "ragged at its end": lambda n: [*([1] for _ in range(n)), [1, 1]],
+    "a fraction at its end": lambda n: [*([1] * n), 1.5],
+    "objects": lambda n: [{} for _ in range(n)],
+    "strings": lambda n: ["" for _ in range(n)],
+    "null at its end": lambda n: [*([1] * n), None],
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+@pytest.mark.parametrize("numbers_only", [True, False])
+def test_a_misfit_is_found_in_linear_time(kind: str, numbers_only: bool) -> None:  # noqa: FBT001 - a parameter of the table
+    """Ten times as much takes some ten times as long; the bound leaves room for a busy machine, not for the square."""
+
+    def seconds(count: int) -> float:
+        value = HOSTILE[kind](count)
+        best = math.inf
+        for _ in range(3):
+            started = time.perf_counter()
+            with pytest.raises(InvalidInput):
+                json_tensors.tensor("inputs", value, spec("i8"), numbers_only=numbers_only and kind != "strings")
+            best = min(best, time.perf_counter() - started)
+        return best
+
+    assert seconds(50_000) < 40 * max(seconds(5_000), 1e-4)
+
+
+def test_outputs_of_containers_are_written_as_lists_objects_and_null() -> None:
+    words = as_array([np.array(["a", "b"], object), np.array([], object)])
+    assert json_tensors.dump(json_tensors.plain(words)) == b'[["a","b"],[]]'
+    tensors = as_array([np.array([[0.5]], np.float32), np.array(7), {"k": np.float64(1.5)}])
+    assert json_tensors.dump(json_tensors.plain(tensors)) == b'[[[0.5]],7,{"k":1.5}]'
+    assert json_tensors.dump(json_tensors.plain(as_array(None))) == b"null"
+    assert json_tensors.dump(json_tensors.plain(as_array({1: 0.5}))) == b'{"1":0.5}'
+    assert json_tensors.dump(json_tensors.plain(np.array("word", object))) == b'"word"'
+    assert json_tensors.dump(json_tensors.plain(np.empty((0, 2), object))) == b"[]"
+
+
+@pytest.mark.parametrize("dtype", ["f4", "i4"])
+def test_a_misfit_far_behind_in_an_array_is_named_by_its_place(dtype: str) -> None:
+    array = np.ones((100_000, 2))
+    array[90_000, 1] = 1e300
+    with pytest.raises(InvalidInput, match=r"^inputs\[90000\]\[1\]: got 1e\+?300; expected a"):
+        json_tensors.tensor("inputs", array, spec(dtype))
+    array[90_000, 1] = 2
+    assert json_tensors.tensor("inputs", array, spec(dtype)).sum() == 200_001
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+@pytest.mark.parametrize("value", [[1.5, None], [[None], [2.0]], [None]])
+def test_null_among_numbers_only_is_nan_too(value: list[Any], dtype: str) -> None:
+    quick = json_tensors.tensor("inputs", value, spec(dtype), numbers_only=True)
+    assert quick.dtype == dtype
+    np.testing.assert_array_equal(quick, np.array(value, dtype))
+
+
+@pytest.mark.parametrize("value", [[None, 3.5e38], [[3.5e38], [None]]])
+def test_a_number_beyond_range_is_refused_beside_null_too(value: list[Any]) -> None:
+    with pytest.raises(InvalidInput, match=r"got 3\.5e\+38; expected a number or null within"):
+        json_tensors.tensor("inputs", value, spec("f4"), numbers_only=True)

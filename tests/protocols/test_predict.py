@@ -1,8 +1,6 @@
 """The predict API's forms: what may be asked, and how the answer mirrors it."""
 
-import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,14 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.artifacts.fetch import Artifact
-from runtime.batching.batcher import Batcher
-from runtime.batching.policy import Limits
-from runtime.batching.run import Ticket
 from runtime.errors import InvalidInput
-from runtime.model.signature import STRING, Shape, Signature, TensorSpec
-from runtime.predictor import ReadyModel
+from runtime.model.signature import Signature
 from runtime.protocols import predict
+from runtime.tensors import STRING, Prediction, Shape, TensorSpec
 from tests import strategies
 
 
@@ -37,6 +31,19 @@ TWO = Signature(
 FIXED = Signature((spec("x", (2, 2)),), (spec("y", (2, 2)),))
 OPEN = Signature((spec("x", None),), (spec("y", None),))
 TEXT = Signature((spec("text", ("batch",), STRING),), (spec("label", ("batch",), STRING),))
+COLUMNS = Signature(
+    (spec("age", ("n", 1), "i8"), spec("sex", ("n", 1), STRING)),
+    (spec("score", ("n", 1)), spec("label", ("n",), STRING)),
+)
+ONE_COLUMN = Signature((spec("x", ("n", 1)),), (spec("y", ("n", 1)),))
+FIRST_STEP = Signature(
+    (spec("past", ("batch", 2, "past", 4)), spec("new", ("batch", 2, "seq", 4))),
+    (spec("present", ("batch", 2, "total", 4)),),
+)
+ONE_AT_A_TIME = Signature((spec("x", (1, 3)),), (spec("y", (1, 3)),))
+SCALED = Signature((spec("x", ("n", 2)), spec("k", ())), (spec("y", ("n", 2)),))
+SEQUENCE = Signature((TensorSpec("x", np.dtype("f4"), None, ("sequence",)),), (spec("y", ("n",)),))
+OPTIONAL = Signature((TensorSpec("x", np.dtype("f4"), None, ("optional",)), spec("n", ())), (spec("y", ()),))
 NOTHING = Signature((), (spec("y", (3,)),))
 
 
@@ -44,24 +51,13 @@ def body(inputs: object) -> bytes:
     return orjson.dumps({"inputs": inputs})
 
 
-ARTIFACT = Artifact(uri="m.onnx", path=Path("m.onnx"), sha256=None, size=0)
-
-
 def answered(signature: Signature, sent: bytes, outputs: Sequence[np.ndarray]) -> Any:  # noqa: ANN401 - any JSON value
     """The document that answers the request, where the model gives those outputs."""
     query = predict.parse(sent, signature)
-    ticket = Ticket(query.tensors, 1, 0.0, 1.0)
-    ticket.outputs = outputs
-
-    async def rendered() -> bytes:
-        limits = Limits(batch_size=1, max_wait=0, timeout=1, queue_size=1)
-        batcher = Batcher(lambda tensors: tensors, limits, batchable=True, uniform=True)
-        model = ReadyModel("payment-model", "1.0.0", ARTIFACT, signature, batcher)
-        text = predict.render(query, model, ticket, latency=0.0012345)
-        await batcher.close()
-        return text
-
-    return orjson.loads(asyncio.run(rendered()))
+    prediction = Prediction(
+        outputs, model="payment-model", version="1.0.0", arrived=0.0, queued=0.0, batched=0.0, ran=0.0
+    )
+    return orjson.loads(predict.render(query, prediction, signature, latency=0.0012345))
 
 
 @pytest.mark.parametrize(
@@ -86,6 +82,30 @@ def answered(signature: Signature, sent: bytes, outputs: Sequence[np.ndarray]) -
         (TEXT, ["a", "b"], [["a", "b"]], False, False),
         (TEXT, {"text": "a"}, [["a"]], True, True),
         (NOTHING, {}, [], False, True),
+        (COLUMNS, {"age": [22, 30], "sex": ["f", "m"]}, [[[22], [30]], [["f"], ["m"]]], False, True),
+        (COLUMNS, {"age": [22], "sex": ["f"]}, [[[22]], [["f"]]], False, True),
+        (COLUMNS, {"age": [[22]], "sex": ["f"]}, [[[22]], [["f"]]], False, True),
+        (COLUMNS, {"age": 22, "sex": "f"}, [[[22]], [["f"]]], True, True),
+        (COLUMNS, [{"age": 22, "sex": "f"}, {"sex": "m", "age": 30.0}], [[[22], [30]], [["f"], ["m"]]], False, True),
+        (COLUMNS, [{"age": 22, "sex": "f"}], [[[22]], [["f"]]], False, True),
+        (ONE_COLUMN, [3], [[[3]]], True, False),
+        (ONE_COLUMN, [3, 4], [[[3], [4]]], False, False),
+        (TWO, [{"a": [1, 2], "b": 1}, {"a": [3, 4], "b": 2}], [[[1, 2], [3, 4]], [1, 2]], False, True),
+        (FLAT, [{"x": [1, 2, 3]}], [[[1, 2, 3]]], False, True),
+        (
+            FIRST_STEP,
+            {"past": [[[], []]], "new": np.zeros((1, 2, 1, 4)).tolist()},
+            [[[[], []]], np.zeros((1, 2, 1, 4)).tolist()],
+            False,
+            True,
+        ),
+        (FLAT, [], [[]], False, False),
+        (TWO, {"a": [], "b": []}, [[], []], False, True),
+        (ONE_AT_A_TIME, [1, 2, 3], [[[1, 2, 3]]], True, False),
+        (ONE_AT_A_TIME, [[1, 2, 3], [4, 5, 6]], [[[1, 2, 3], [4, 5, 6]]], False, False),
+        (SCALED, {"x": [[1, 2]], "k": 3}, [[[1, 2]], 3], False, True),
+        (SCALED, {"x": [1, 2], "k": 3}, [[[1, 2]], 3], True, True),
+        (OPTIONAL, {"x": [1, 2], "n": 1}, [[1, 2], 1], False, True),
     ],
 )
 def test_each_form_is_read_as_what_it_means(
@@ -98,7 +118,11 @@ def test_each_form_is_read_as_what_it_means(
     query = predict.parse(body(inputs), signature)
     assert [tensor.tolist() for tensor in query.tensors] == tensors
     assert [tensor.dtype for tensor in query.tensors] == [each.dtype for each in signature.inputs]
-    assert (query.one_row, query.by_name) == (one_row, by_name)
+    assert query.form == (one_row, by_name)
+
+
+def S(values: list[str]) -> np.ndarray:  # noqa: N802 - it reads as a type
+    return np.array(values, dtype=object)
 
 
 def F(values: object) -> np.ndarray:  # noqa: N802 - it reads as a type
@@ -122,6 +146,16 @@ def F(values: object) -> np.ndarray:  # noqa: N802 - it reads as a type
         (TEXT, ["a"], [np.array(["b"], dtype=object)], ["b"]),
         (TEXT, {"text": "a"}, [np.array(["b"], dtype=object)], {"label": "b"}),
         (NOTHING, {}, [F([1, 2, 3])], {"y": [1, 2, 3]}),
+        (COLUMNS, [{"age": 22, "sex": "f"}], [F([[0.5]]), S(["f"])], {"score": [[0.5]], "label": ["f"]}),
+        (COLUMNS, {"age": [22], "sex": ["f"]}, [F([[0.5]]), S(["f"])], {"score": [[0.5]], "label": ["f"]}),
+        (COLUMNS, {"age": 22, "sex": "f"}, [F([[0.5]]), S(["f"])], {"score": [0.5], "label": "f"}),
+        (ONE_AT_A_TIME, [1, 2, 3], [F([[4, 5, 6]])], [4, 5, 6]),
+        # Not one row for each row of the inputs, so the whole is the answer
+        (FLAT, [1, 2, 3], [F([[1], [2]])], [[1], [2]]),
+        (FLAT, [1, 2, 3], [F(np.zeros((0, 4)))], []),
+        (FLAT, [1, 2, 3], [F(7)], 7),
+        (SCALED, {"x": [1, 2], "k": 3}, [F([[3, 6]])], {"y": [[3, 6]]}),
+        (TWO, {"a": [1, 2], "b": 1}, [F([7]), F(np.zeros((0, 2)))], {"y": 7, "z": []}),
     ],
 )
 def test_the_answer_mirrors_the_form_asked(
@@ -170,10 +204,9 @@ def test_what_is_sent_comes_back_through_a_model_that_changes_nothing(
         (FLAT, body(None), "inputs: got null; expected a list, or an object of named tensors"),
         (FLAT, body(5), "inputs: got 5; expected a list, or an object of named tensors"),
         (FLAT, body("a,b"), 'inputs: got "a,b"; expected a list, or an object of named tensors'),
-        (FLAT, body([]), "inputs: got no elements; expected float32[batch, 3]"),
         (FLAT, body([[]]), "inputs: got no elements; expected float32[batch, 3]"),
         (TEXT, body({"text": [[]]}), "inputs.text: got no elements; expected string[batch]"),
-        (DYNAMIC, body([[]]), "inputs: got no elements; expected int64[batch, length]"),
+        (FIXED, body([]), "inputs: got no elements; expected float32[2, 2]"),
         (FLAT, body([[[1]]]), "inputs: got shape [1, 1, 1]; expected one row [3] or rows float32[batch, 3]"),
         (IMAGE, body([1, 2]), "inputs: got shape [2]; expected one row [3, 2, 2] or rows float32[batch, 3, 2, 2]"),
         (DYNAMIC, body([[[1]]]), "inputs: got shape [1, 1, 1]; expected one row or rows int64[batch, length]"),
@@ -181,12 +214,40 @@ def test_what_is_sent_comes_back_through_a_model_that_changes_nothing(
         (FLAT, body({"X": [1, 2, 3]}), "inputs.X: got an unknown input; expected one of x"),
         (IMAGE, body({"imag": [1]}), "inputs.imag: got an unknown input; expected one of image, perhaps image"),
         (TWO, body({"a": [1, 2]}), "inputs.b: got nothing; expected int64[batch]"),
-        (TWO, body([1, 2]), "inputs: got a list; expected an object, as this model has several inputs: a, b"),
+        (
+            TWO,
+            body([1, 2]),
+            "inputs: got a list; expected an object or a list of objects, as this model has several inputs: a, b",
+        ),
         (
             TWO,
             body({"a": [1, 2], "b": [1]}),
             "inputs: got one row in some inputs, rows in others; expected the same form in each",
         ),
+        (SCALED, body({"x": [[1, 2]], "k": [1, 2]}), "inputs.k: got shape [2]; expected float32[]"),
+        (COLUMNS, body([{"age": 22, "sex": "f"}, 5]), "inputs[1]: got 5; expected an object, as inputs[0] is"),
+        (COLUMNS, body([{"age": 22, "sex": "f"}, {"age": 1}]), "inputs[1].sex: got nothing; expected string[n, 1]"),
+        (
+            COLUMNS,
+            body([{"age": 22, "sex": "f", "agge": 1}]),
+            "inputs[0].agge: got an unknown input; expected one of age, sex, perhaps age",
+        ),
+        (
+            COLUMNS,
+            body([{"age": 22, "sex": "f"}, {"age": 1.5, "sex": "m"}]),
+            "inputs[1].age: got 1.5; expected a whole number from",
+        ),
+        (
+            COLUMNS,
+            body([{"age": [[1, 2]], "sex": "f"}]),
+            "inputs[0].age: got shape [1, 2] in each record; expected one row [1] or rows int64[n, 1]",
+        ),
+        (COLUMNS, body([{"age": 22}, {}]), "inputs[0].sex: got nothing; expected string[n, 1]"),
+        (SCALED, body([{"x": [1, 2], "k": 1}]), "inputs: got a list; expected an object or a list of objects, as this"),
+        (SEQUENCE, body([[1], {}]), "inputs[1]: got an object; expected a number or null (float32[?])"),
+        (OPTIONAL, body({"x": [1]}), "inputs.n: got nothing; expected float32[]"),
+        (NOTHING, body({"x": 1}), "inputs.x: got an unknown input; expected no input"),
+        (NOTHING, body([1]), "inputs: got a list; expected an object or a list of objects, as this model has no input"),
         (FLAT, body([1, "2", 3]), 'inputs[1]: got "2"; expected a number or null (float32[batch, 3])'),
         (
             FLAT,
@@ -232,7 +293,52 @@ def test_a_refusal_never_repeats_more_than_a_line_of_what_came(sent: bytes) -> N
     assert len(str(refused.value)) < 300
 
 
-ALL = (FLAT, SCALARS, IMAGE, DYNAMIC, TWO, FIXED, OPEN, TEXT, NOTHING)
+def test_an_optional_input_may_be_left_out_or_null() -> None:
+    for inputs in ({"n": 1}, {"x": None, "n": 1}):
+        absent, _ = predict.parse(body(inputs), OPTIONAL).tensors
+        assert (absent.shape, absent.item()) == ((), None)
+
+
+def test_a_sequence_is_a_list_of_tensors() -> None:
+    (sequence,) = predict.parse(body([[1], [2, 3]]), SEQUENCE).tensors
+    assert [each.tolist() for each in sequence] == [[1], [2, 3]]
+
+
+def test_a_document_of_a_sliced_body_is_bound_as_the_body_is() -> None:
+    rows = [[1, 2, 3], [4, 5, 6]]
+    for inputs in (np.array(rows), {"x": np.array(rows, np.float64)}):
+        (tensor,) = predict.bind({"inputs": inputs}, FLAT).tensors
+        assert (tensor.tolist(), tensor.dtype) == (rows, np.dtype("f4"))
+    with pytest.raises(InvalidInput, match=r"inputs\[1\]: got null; expected a whole number"):
+        predict.bind({"inputs": np.array([1.0, np.nan])}, Signature((spec("x", ("n",), "i8"),), (spec("y", ("n",)),)))
+
+
+def test_an_error_lists_no_more_names_than_fit_into_a_line() -> None:
+    many = Signature(tuple(spec(f"x{index}", ("n",)) for index in range(1000)), (spec("y", ("n",)),))
+    with pytest.raises(InvalidInput, match="x18, x19 and 980 more"):
+        predict.parse(body([1]), many)
+    with pytest.raises(InvalidInput, match="x19 and 980 more, perhaps x1"):
+        predict.parse(body({**{f"x{index}": [1] for index in range(1000)}, "x1_": [1]}), many)
+
+
+ALL = (
+    COLUMNS,
+    ONE_COLUMN,
+    FIRST_STEP,
+    ONE_AT_A_TIME,
+    SCALED,
+    SEQUENCE,
+    OPTIONAL,
+    FLAT,
+    SCALARS,
+    IMAGE,
+    DYNAMIC,
+    TWO,
+    FIXED,
+    OPEN,
+    TEXT,
+    NOTHING,
+)
 
 
 @given(garbage=st.binary(max_size=60), signature=st.sampled_from(ALL))

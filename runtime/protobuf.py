@@ -1,0 +1,74 @@
+"""A reader of protobuf messages that are not loaded: it yields the fields' places and skips what they hold.
+
+The pod has no onnx package, and a model file may be larger than its memory. Source: protobuf, "Encoding"
+(https://protobuf.dev/programming-guides/encoding/).
+"""
+
+import mmap
+from collections.abc import Iterator
+from typing import NamedTuple
+
+Buffer = bytes | mmap.mmap
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+LOWEST_BITS, MORE = 0x7F, 0x80
+LONGEST_VARINT = 70  # bits: ten groups of seven
+
+
+class Field(NamedTuple):
+    """A length-delimited field: its number and the span of its content."""
+
+    number: int
+    start: int
+    end: int
+
+
+def length_delimited(buffer: Buffer, start: int, end: int) -> Iterator[Field]:
+    """Yield the length-delimited fields of the message at [start, end). Raises ValueError where it is malformed."""
+    at = start
+    while at < end:
+        tag, at = _varint(buffer, at, end)
+        kind = tag & 7
+        if kind == BYTES:
+            length, at = _varint(buffer, at, end)
+            if at + length > end:
+                raise ValueError(f"a field of {length} bytes does not fit at byte {at}")
+            yield Field(tag >> 3, at, at + length)
+            at += length
+        elif kind == VARINT:
+            _, at = _varint(buffer, at, end)
+        elif kind in {FIXED64, FIXED32}:
+            at += 8 if kind == FIXED64 else 4
+        else:
+            raise ValueError(f"wire type {kind} at byte {at}")
+    if at != end:
+        raise ValueError(f"a message ends at byte {at} instead of {end}")
+
+
+def number(buffer: Buffer, start: int, end: int, field: int) -> int | None:
+    """The last varint field of that number in the message at [start, end), None where there is none."""
+    found = None
+    at = start
+    while at < end:
+        tag, at = _varint(buffer, at, end)
+        kind = tag & 7
+        if kind == VARINT:
+            value, at = _varint(buffer, at, end)
+            found = value if tag >> 3 == field else found
+        elif kind == BYTES:
+            length, at = _varint(buffer, at, end)
+            at += length
+        else:
+            at += 8 if kind == FIXED64 else 4
+    return found
+
+
+def _varint(buffer: Buffer, at: int, end: int) -> tuple[int, int]:
+    value = shift = 0
+    while at < end and shift < LONGEST_VARINT:
+        byte = buffer[at]
+        at += 1
+        value |= (byte & LOWEST_BITS) << shift
+        if byte < MORE:
+            return value, at
+        shift += 7
+    raise ValueError(f"an unfinished number at byte {at}")

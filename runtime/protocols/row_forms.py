@@ -1,0 +1,100 @@
+"""The forms in which a tensor may come, beside the one that the model states. Pure.
+
+    [batch, 3]         one row without its first axis: [1, 2, 3]
+    [batch, 3, 2, 2]   one row as a flat list of 12
+    [batch, 1]         a column: [22, 30]; one row as a single number: 22
+    [batch, 2, n, 4]   an empty list in the place of the first empty axis: [[[], []]]; the fixed sizes behind are added
+
+A first axis that the model fixes to 1 may be left out like one of any size.
+"""
+
+import math
+from collections.abc import Collection
+from typing import Final, TypeAlias
+
+import numpy as np
+
+from runtime.errors import InvalidInput
+from runtime.tensors import Shape, TensorSpec
+
+Rows: TypeAlias = int | None  # what a form says of the request; None: nothing, as the input has no rows
+ONE: Final = 1  # one row, without its first axis
+MANY: Final = 2  # rows
+EITHER: Final = 3  # one number in a list, for [batch, 1]: a row of one, or a column of one
+
+_COLUMN: Final = 2  # axes of [batch, 1]
+
+
+def in_rows(field: str, array: np.ndarray, spec: TensorSpec) -> tuple[np.ndarray, Rows]:
+    """The array with all axes of the model's shape, and which form it had.
+
+    Fixed sizes are left to `Signature.validate`. Raises `InvalidInput` where no form has that many axes.
+    """
+    shape = spec.shape
+    if shape is None:
+        return array, None
+    rank = len(shape)
+    if not array.size:
+        return _empty(field, array, spec, shape)
+    if array.ndim == rank:
+        return array, MANY if rank else None
+    if array.ndim < rank and spec.holds_rows:
+        if rank == _COLUMN and shape[1] == 1:
+            column = array.reshape(-1, 1)
+            return column, ONE if not array.ndim else MANY if len(column) > 1 else EITHER
+        row = array if array.ndim == rank - 1 else _unflattened(array, spec)
+        if row is not None:
+            return row[np.newaxis], ONE
+    raise InvalidInput(field, got=f"shape {list(array.shape)}", expected=_expected(spec))
+
+
+def _unflattened(array: np.ndarray, spec: TensorSpec) -> np.ndarray | None:
+    """A flat list as the row of several axes that it holds."""
+    row = spec.row_shape
+    return array.reshape(row) if row and array.ndim == 1 and array.size == math.prod(row) else None
+
+
+def in_records(field: str, array: np.ndarray, spec: TensorSpec) -> np.ndarray:
+    """The same for one field of a list of records, whose first axis is there. Raises `InvalidInput`."""
+    rank = len(spec.shape or ())
+    if array.ndim == rank - 1 and (spec.shape or ())[-1] == 1:
+        array = array[..., np.newaxis]
+    if array.ndim != rank:
+        raise InvalidInput(field, got=f"shape {list(array.shape[1:])} in each record", expected=_expected(spec))
+    return array
+
+
+def one_row(forms: Collection[Rows], *, inputs: int) -> bool:
+    """Whether a request of these forms is one row, whose answer has no first axis either; `inputs` of the model.
+
+    Lists of one number, for a model with several inputs of [batch, 1], are columns: these have one form for any number
+    of rows. Raises `InvalidInput` where some inputs are one row and others rows.
+    """
+    if ONE in forms and MANY in forms:
+        raise InvalidInput("inputs", got="one row in some inputs, rows in others", expected="the same form in each")
+    return ONE in forms or (EITHER in forms and MANY not in forms and inputs == 1)
+
+
+def _empty(field: str, array: np.ndarray, spec: TensorSpec, shape: Shape) -> tuple[np.ndarray, Rows]:
+    if (filled := _filled(array.shape, shape)) is not None:
+        return array.reshape(filled), MANY
+    if spec.holds_rows and (filled := _filled(array.shape, shape[1:])) is not None:
+        return array.reshape(1, *filled), ONE
+    raise InvalidInput(field, got="no elements", expected=spec.describe())
+
+
+def _filled(came: tuple[int, ...], shape: Shape) -> tuple[int, ...] | None:
+    """The shape of an empty array with the fixed sizes behind its axes added; None where it does not fit."""
+    rest = shape[len(came) :]
+    sizes = (*came, *(size for size in rest if isinstance(size, int)))
+    fits = len(sizes) == len(shape) and all(
+        size == fixed for size, fixed in zip(sizes, shape, strict=True) if isinstance(fixed, int)
+    )
+    return sizes if fits else None
+
+
+def _expected(spec: TensorSpec) -> str:
+    if not spec.holds_rows:
+        return spec.describe()
+    row = "one row" if spec.row_shape is None else f"one row {list(spec.row_shape)}"
+    return f"{row} or rows {spec.describe()}"
