@@ -183,3 +183,15 @@ def test_no_run_is_larger_than_a_batch() -> None:
         outcome(run, floats(1, 2, 3, 4, 5), batch_size=batch_size)
         assert max(sizes) <= batch_size
         assert max(sizes) > 1
+
+
+def test_only_a_few_of_many_rows_are_run_alone() -> None:
+    alone: list[float] = []
+
+    def run(x: Tensors) -> list[np.ndarray]:
+        if len(x[0]) == 1:
+            alone.append(float(x[0][0, 0]))
+        return doubled(x)
+
+    assert outcome(run, floats(*range(8))) is Outcome.PASSED
+    assert alone == [0, 1, 2, 3]

@@ -25,6 +25,7 @@ def measured(model: str = "payment-model") -> ModelMeasurements:
     measurements.answered("predict", "invalid_input", 0.0002)
     measurements.ran(RunFacts(rows=3, queued=[0.0, 0.1, 0.2], batched=0.001, ran=0.02))
     measurements.load_failures["artifact_missing"] = 2
+    measurements.batching = "refuted"
     return measurements
 
 
@@ -79,3 +80,8 @@ def test_labels_that_need_escaping_come_back_as_they_were() -> None:
     samples = scraped(measured(odd), revision=odd)
     found = {dict(labels)["model"] for name, labels in samples if name == "scalezero_run_seconds_count"}
     assert found == {odd}
+
+
+def test_whether_requests_share_runs_is_told_by_the_state_that_holds() -> None:
+    assert scraped(measured())["scalezero_batching", label(state="refuted")] == 1
+    assert not any(name == "scalezero_batching" for name, _ in scraped(ModelMeasurements("m", "1")))

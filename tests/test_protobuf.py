@@ -1,0 +1,30 @@
+"""Messages are read without being loaded, and what is no message is refused."""
+
+import pytest
+from onnx import TensorProto
+
+from runtime.protobuf import Field, length_delimited, number
+
+MIXED = b"\x08\x96\x01" + b"\x12\x02ab" + b"\x1d\x00\x00\x00\x00" + b"\x21" + bytes(8) + b"\x08\x07"
+
+
+def test_fields_with_a_length_are_found_among_all_kinds() -> None:
+    assert list(length_delimited(MIXED, 0, len(MIXED))) == [Field(2, 5, 7)]
+
+
+def test_the_last_number_of_a_field_counts() -> None:
+    assert number(MIXED, 0, len(MIXED), 1) == 7
+    assert number(MIXED, 0, 3, 1) == 150
+    assert number(MIXED, 0, len(MIXED), 9) is None
+
+
+def test_onnx_writes_what_is_read() -> None:
+    tensor = TensorProto(name="scale", data_type=TensorProto.FLOAT, raw_data=b"1234").SerializeToString()
+    assert number(tensor, 0, len(tensor), 2) == TensorProto.FLOAT
+    assert {tensor[each.start : each.end] for each in length_delimited(tensor, 0, len(tensor))} == {b"scale", b"1234"}
+
+
+@pytest.mark.parametrize("content", [b"\x12\x05ab", b"\x0b", b"\xff" * 11, b"\x1d\x00", b"\x12"])
+def test_what_is_no_message_is_refused(content: bytes) -> None:
+    with pytest.raises(ValueError, match="byte"):
+        list(length_delimited(content, 0, len(content)))
