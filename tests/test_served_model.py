@@ -336,18 +336,3 @@ def test_a_model_whose_warm_up_never_ends_is_served_cold_in_time(tmp_path: Path)
         assert np.asarray(prediction.outputs[0]).tolist() == [0]
 
     living(Registry(made), scenario, load_timeout=0.5)
-
-
-def test_what_is_raised_by_a_library_as_no_exception_is_a_failure_with_its_reason() -> None:
-    class Panic(BaseException):
-        """As a library in Rust raises it."""
-
-    def panics() -> Artifact:
-        raise Panic("unwrap on None")
-
-    async def scenario(served: ServedModel) -> None:
-        with pytest.raises(ModelUnavailable, match="Panic: unwrap on None"):
-            await served.load()
-        assert served.state is State.FAILED
-
-    living(panics, scenario)  # type: ignore[arg-type] # any function that pulls
