@@ -10,11 +10,11 @@ from pathlib import Path
 import click
 import msgspec
 import pytest
+from runtime.frontends.status import HTTP
 
 from knative.resources.read import KINDS
 from runtime import errors
 from runtime.cli import scalezero
-from runtime.frontends.status import HTTP
 from runtime.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import orjson
 
 from runtime.errors import DeadlineExceeded, FunctionFailed, InvalidInput, QueueFull, ScalezeroError
-from runtime.frontends.http import Headers, Message, Receive, Request, Scope, Send
 from runtime.frontends.gone import CallerGone
+from runtime.frontends.http import Headers, Message, Receive, Request, Scope, Send
 from runtime.protocols import refusals as status
 
 if TYPE_CHECKING:

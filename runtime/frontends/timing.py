@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 def header(predictions: Sequence[Prediction], served: "ServedModel", started: float) -> bytes:
     """Milliseconds of queue, batch and run, of the slowest of several predictions.
 
-    A request that began before the model's first answer gets the cold start too. `started` is on `perf_counter`'s clock.
+    A request that began before the model's first answer gets the cold start too. `started` is on `perf_counter`'s
+    clock.
     """
     slowest = predictions[0] if len(predictions) == 1 else max(predictions, key=lambda each: each.queued + each.ran)
     timing = b"queue;dur=%.3f, batch;dur=%.3f, run;dur=%.3f" % (

@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import random
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import cast
 
 import pytest
@@ -24,7 +24,7 @@ def bare(body: bytes) -> bytes:
     return engine.compress(body) + engine.flush()
 
 
-CODINGS = {
+CODINGS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
     "x-gzip": gzip.compress,
     "deflate": zlib.compress,
@@ -70,9 +70,10 @@ def test_a_body_is_counted_as_what_it_inflates_to(name: str) -> None:
 def test_a_bomb_is_given_up_at_the_limit() -> None:
     bomb = asked(zlib.compress(b"0" * 200_000_000, 9), content_encoding="deflate")
     steps = content._inflated(bomb.body, "deflate", LIMIT)
+    taken = [next(steps) for _ in range(LIMIT // content._STEP)]
     with pytest.raises(PayloadTooLarge):
-        for count, _ in enumerate(steps):
-            assert count <= LIMIT // content._STEP + 1
+        next(steps)
+    assert len(taken) < 5
 
 
 @pytest.mark.parametrize("name", ["gzip", "deflate", "deflate, bare"])
@@ -168,7 +169,7 @@ def test_others_have_their_turn_between_the_slices() -> None:
 
 
 def test_random_bytes_never_do_more_than_be_refused() -> None:
-    chance = random.Random(7)
+    chance = random.Random(7)  # noqa: S311 - nothing secret
     for _ in range(300):
         request = asked(chance.randbytes(chance.randrange(60)), content_encoding=chance.choice(["gzip", "deflate"]))
         try:

@@ -38,8 +38,13 @@ def test_every_number_is_found_under_model_version_and_revision() -> None:
     answered = label(protocol="predict", code="ok", fault="none")
     assert samples["scalezero_request_seconds_count", answered] == 1
     assert samples["scalezero_request_seconds_sum", answered] == pytest.approx(0.002)
-    assert samples["scalezero_request_seconds_bucket", label(protocol="predict", code="ok", fault="none", le="0.0025")] == 1
-    assert samples["scalezero_request_seconds_bucket", label(protocol="predict", code="ok", fault="none", le="0.001")] == 0
+    assert (
+        samples["scalezero_request_seconds_bucket", label(protocol="predict", code="ok", fault="none", le="0.0025")]
+        == 1
+    )
+    assert (
+        samples["scalezero_request_seconds_bucket", label(protocol="predict", code="ok", fault="none", le="0.001")] == 0
+    )
     refused = label(protocol="predict", code="invalid_input", fault="client")
     assert samples["scalezero_request_seconds_count", refused] == 1
     assert samples["scalezero_queue_seconds_count", label()] == 3
