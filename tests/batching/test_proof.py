@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
+from runtime.batching import proof
 from runtime.batching.independence import Outcome
 from runtime.batching.proof import prove
 from runtime.batching.stacking import Tensors
@@ -195,3 +196,9 @@ def test_only_a_few_of_many_rows_are_run_alone() -> None:
 
     assert outcome(run, floats(*range(8))) is Outcome.PASSED
     assert alone == [0, 1, 2, 3]
+
+
+def test_of_a_model_that_takes_long_two_rows_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proof, "_LONG", -1.0)
+    verdict = prove(doubled, floats(1, 2, 3, 4), batch_size=32)
+    assert verdict.reason == "2 rows of callers gave the same alone and together"

@@ -54,6 +54,32 @@ def test_operators_of_functions_in_the_model_are_named_and_their_calls_are_known
     assert facts.functions == {Operator("mine", "Find")}
 
 
+def branch(kind: str) -> onnx.GraphProto:
+    return helper.make_graph([node(kind, ["x"], [f"of_{kind}"])], kind, [], [value(f"of_{kind}", FLOAT, None)])
+
+
+def test_a_branch_that_shapes_choose_is_looked_into_and_does_not_count_itself(tmp_path: Path) -> None:
+    nodes = [
+        node("Size", ["x"], ["s"]),
+        node("Equal", ["s", "three"], ["c"]),
+        node("If", ["c"], ["y"], then_branch=branch("Tanh"), else_branch=branch("Relu")),
+    ]
+    path = save(tmp_path / "m.onnx", nodes, [value("x", FLOAT, ROW)], [value("y", FLOAT, None)], three=np.array(3))
+    assert names(read_facts(path)) == {"Tanh", "Relu"}
+
+
+def test_branches_in_the_body_of_a_function_are_looked_into() -> None:
+    choice = node("If", ["c"], ["b"], then_branch=branch("NonZero"), else_branch=branch("Relu"))
+    body = helper.make_function("mine", "Choose", ["x", "c"], ["b"], [choice], [helper.make_opsetid("", 17)])
+    body.doc_string = "has fields that say nothing of operators"
+    calls = [helper.make_node("Choose", ["x", "c"], ["y"], domain="mine")]
+    inputs = [value("x", FLOAT, ROW), value("c", TensorProto.BOOL, [])]
+    graph = helper.make_graph(calls, "g", inputs, [value("y", FLOAT, None)])
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("mine", 1)]
+    facts = facts_of(helper.make_model(graph, functions=[body], opset_imports=opsets).SerializeToString())
+    assert names(facts) == {"mine.Choose", "If", "NonZero", "Relu"}
+
+
 def test_what_is_computed_from_shapes_and_constants_alone_is_left_out(tmp_path: Path) -> None:
     nodes = [
         node("Shape", ["x"], ["s"]),
