@@ -14,8 +14,8 @@ import pytest
 from knative.resources.read import KINDS
 from runtime import errors
 from runtime.cli import scalezero
-from runtime.frontends.status import HTTP
 from runtime.settings import Settings
+from runtime.status import HTTP
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text("utf-8")

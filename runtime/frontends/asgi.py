@@ -42,6 +42,7 @@ class Application:
                 waiting=settings.queue_size,
                 max_body=settings.max_body_bytes,
                 timeout=settings.timeout,
+                limit=settings.function_timeout,
             )
         endpoints = Endpoints(service, self._function)
         self._routes = Routes(

@@ -67,7 +67,9 @@ class Endpoints:
         return _json(await self._describe(self._service.model(request.parameters["model"])))
 
     async def live(self, _: Request) -> Response:
-        """Whether the process answers at all."""
+        """Whether the process answers: 503 with the reason where only a restart lets its function answer again."""
+        if self._function and (stuck := self._function.stuck):
+            return status.error_response(stuck)
         return _json({"status": "live"})
 
     async def ready(self, _: Request) -> Response:
