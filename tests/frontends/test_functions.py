@@ -294,12 +294,12 @@ def test_an_authors_own_handler_of_faults_answers_them(tmp_path: Path) -> None:
     assert (response.status_code, response.text) == (500, "handled by the author: 'amount'")
 
 
-SECRET = "postgres://app:hunter2@db"
+PRIVATE = "postgres://app:hunter2@db"
 IN_A_MODULE = f"""
 import pathlib
 folder = pathlib.Path(__file__).parent / "lib"
 folder.mkdir(exist_ok=True)
-(folder / "db.py").write_text("def connect():\\n    raise OSError('{SECRET}')\\n")
+(folder / "db.py").write_text("def connect():\\n    raise OSError('{PRIVATE}')\\n")
 from lib.db import connect
 connect()
 """
@@ -312,8 +312,8 @@ connect()
         ("import os\nimport a_module_that_is_not_there\n", "handle", "ModuleNotFoundError at main.py:2"),
         ("raise SystemExit(3)\n", "handle", "SystemExit at main.py:1"),
         ("raise KeyboardInterrupt\n", "handle", "KeyboardInterrupt at main.py:1"),
-        (f"raise ValueError('{SECRET}')\n", "handle", "ValueError at main.py:1"),
-        (f"import json\njson.loads('{SECRET}')\n", "handle", "JSONDecodeError at main.py:2"),
+        (f"raise ValueError('{PRIVATE}')\n", "handle", "ValueError at main.py:1"),
+        (f"import json\njson.loads('{PRIVATE}')\n", "handle", "JSONDecodeError at main.py:2"),
         (IN_A_MODULE, "handle", "OSError at lib/db.py:2"),
         (ECHO, "handel", "it has no function 'handel'; FUNCTION_TARGET names the one to serve"),
         ("handle = 3\n", "handle", "'handle' in it is no function; FUNCTION_TARGET names the one to serve"),
@@ -334,13 +334,13 @@ def test_a_function_that_cannot_be_loaded_keeps_traffic_away_and_tells_type_and_
         logged = served.log.read_text()
     for answer in answers:
         assert str(tmp_path) not in answer.text
-        assert SECRET not in answer.text
+        assert PRIVATE not in answer.text
     for each in (answers[0], answers[2]):
         error = error_of(each, 503)
         assert (error["code"], error["details"]) == ("function_failed", {"source": "main.py", "reason": reason})
     assert answers[1].json()["function"] == error
     assert "Traceback" in logged
-    assert (SECRET in code) <= (SECRET in logged)
+    assert (PRIVATE in code) <= (PRIVATE in logged)
 
 
 SLOW_IMPORT = """

@@ -1,6 +1,7 @@
 """Pure: where in the author's own files something happens, named relative to the function's folder."""
 
 from collections.abc import Iterable
+from os.path import normpath
 from pathlib import Path
 from traceback import walk_stack, walk_tb
 from types import FrameType
@@ -28,7 +29,7 @@ def _first(lines: Iterable[tuple[str, int]], folder: Path) -> str | None:
 
 
 def _place(file: str, line: int, folder: Path) -> str | None:
-    path = Path(file)
+    path = Path(normpath(file))
     if not path.is_relative_to(folder):
         return None
     inside = path.relative_to(folder)

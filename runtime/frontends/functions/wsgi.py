@@ -155,7 +155,7 @@ def _status(status: str) -> int:
     text = status.partition(" ")[0]
     number = int(text) if text.isascii() and text.isdigit() and len(text) == len("200") else None
     if number is None or not _LEAST_STATUS <= number <= _MOST_STATUS:
-        # Flask writes 0 for a text that begins with no number: the text itself stays in the log.
+        # Flask puts 0 before a text that begins with no number. The text itself is for the log alone.
         got = text if re.fullmatch(r"-?\d{1,20}", text, re.ASCII) else "no number"
         raise InvalidAnswer(
             "status", got=got, expected=f"a whole number from {_LEAST_STATUS} to {_MOST_STATUS}"
