@@ -85,7 +85,7 @@ def _slice(field: str, value: list[object], spec: "TensorSpec", part: slice) -> 
         return json_tensors.tensor(field, value[part], spec)
     except InvalidInput:
         for index in range(*part.indices(len(value))):  # one by one: the error then names the index in the whole
-            json_tensors.tensor(f"{field}[{index}]", value[index], spec)
+            tensor(f"{field}[{index}]", value[index], spec)
         raise _uneven(field, value, spec) from None
 
 
