@@ -52,7 +52,7 @@ def tensor(field: str, value: object, spec: "TensorSpec", *, at_once: int = _SLI
     from runtime.protocols import json_tensors
 
     sizes = _sizes(field, value, spec)
-    if not isinstance(value, list) or math.prod(sizes) <= at_once:
+    if not isinstance(value, (list, tuple)) or math.prod(sizes) <= at_once:
         return json_tensors.tensor(field, value, spec)
     whole: np.ndarray | None = None
     for start, part in _parts(field, value, spec, inside=math.prod(sizes[1:]), at_once=at_once):
@@ -66,7 +66,7 @@ def tensor(field: str, value: object, spec: "TensorSpec", *, at_once: int = _SLI
 
 
 def _parts(
-    field: str, value: list[object], spec: "TensorSpec", *, inside: int, at_once: int
+    field: str, value: Sequence[object], spec: "TensorSpec", *, inside: int, at_once: int
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Pieces of the first axis, each with its first index; `inside` is the number of elements of one row."""
     if inside > at_once:
@@ -78,7 +78,7 @@ def _parts(
         yield start, _slice(field, value, spec, slice(start, start + step))
 
 
-def _slice(field: str, value: list[object], spec: "TensorSpec", part: slice) -> np.ndarray:
+def _slice(field: str, value: Sequence[object], spec: "TensorSpec", part: slice) -> np.ndarray:
     from runtime.protocols import json_tensors
 
     try:
@@ -92,7 +92,7 @@ def _slice(field: str, value: list[object], spec: "TensorSpec", part: slice) -> 
 def _sizes(field: str, value: object, spec: "TensorSpec") -> list[int]:
     """The length of each axis, as the first elements tell it. Raises `InvalidInput` for a list that holds itself."""
     sizes: list[int] = []
-    while isinstance(value, list):
+    while isinstance(value, (list, tuple)):
         if len(sizes) == _DEEPEST:
             raise InvalidInput(field, got=f"lists more than {_DEEPEST} deep", expected=spec.describe())
         sizes.append(len(value))
@@ -100,7 +100,7 @@ def _sizes(field: str, value: object, spec: "TensorSpec") -> list[int]:
     return sizes
 
 
-def _uneven(field: str, value: list[object], spec: "TensorSpec") -> InvalidInput:
+def _uneven(field: str, value: Sequence[object], spec: "TensorSpec") -> InvalidInput:
     first = _sizes(field, value[0], spec)
     for index, each in enumerate(value):
         sizes = _sizes(f"{field}[{index}]", each, spec)

@@ -40,6 +40,12 @@ def test_slices_make_the_array_that_the_whole_makes(array: np.ndarray, at_once: 
     np.testing.assert_array_equal(made, finite)
 
 
+@pytest.mark.parametrize("at_once", [1, 4, 100])
+def test_tuples_and_arrays_are_rows_as_lists_are(at_once: int) -> None:
+    for row in ((1.0, 2.0, 3.0), np.array([1.0, 2.0, 3.0])):
+        assert rows.tensor("x", [row] * 4, FLOATS, at_once=at_once).tolist() == [[1.0, 2.0, 3.0]] * 4
+
+
 def test_strings_and_numbers_beyond_float64_are_made_as_they_are() -> None:
     texts = [["a", "b"], ["c", "d" * 100]]
     assert rows.tensor("x", texts, TensorSpec("x", STRING, None), at_once=1).tolist() == texts
@@ -57,12 +63,14 @@ def test_a_misfit_is_named_by_its_index_in_the_whole(index: int, at_once: int) -
     assert refusal(nested, at_once=at_once)["field"] == f"rows.x[{index}][0]"
 
 
-@pytest.mark.parametrize("at_once", [1, 2, 3, 4, 100])
+@pytest.mark.parametrize("at_once", [1, 2, 3, 4, 10, 100])
 @pytest.mark.parametrize(
     ("value", "field"),
     [
         ([[1, 2, 3]] * 5 + [[1, 2]], "rows.x[5]"),
         ([[1, 2, 3]] * 4 + [7, [1, 2, 3]], "rows.x[4]"),
+        ([(1, 2, 3)] * 5 + [(1, 2)], "rows.x"),
+        ([np.ones(3)] * 11 + [np.ones(2)], "rows.x"),
         ([[[1, 2], [3, 4]]] * 3 + [[[1, 2], [3]]], "rows.x"),
     ],
 )
