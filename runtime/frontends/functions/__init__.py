@@ -4,6 +4,7 @@
     loading.py   the author's file -> a WSGI application (functions-framework, Flask); where a failed import failed
     call.py      one call: the application runs on a thread, the event loop sends what it makes
     wsgi.py      pure: an ASGI scope -> a WSGI environment; a WSGI answer's head -> what HTTP can send
+    stepwise_json.py   JSON of any size without holding up the event loop
     threads.py   the pool: a fixed number of daemon threads
 
 The bridge between WSGI and the event loop is our own. a2wsgi has no limit on a call, leaves a thread blocked for good

@@ -21,14 +21,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runtime.errors import FunctionCrashed, FunctionTimedOut, ScalezeroError
 from runtime.frontends.functions.wsgi import Body, Head, Part, head
-from runtime.frontends.http import Send
+from runtime.frontends.http import Message, Send
 from runtime.predictor import CallerGone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 _log: Final = logging.getLogger("scalezero.function")
+_SLICE: Final = 2**20  # bytes
 _AHEAD: Final = 2  # pieces that may wait to be sent while the function makes the next one
 
 
@@ -88,7 +89,8 @@ class Call:
                     started = True
                     headers = self._head.headers
                     await send({"type": "http.response.start", "status": self._head.status, "headers": headers})
-                await send({"type": "http.response.body", "body": part.body, "more_body": part.more})
+                for message in _messages(part):
+                    await send(message)
                 if not part.more:
                     return
                 self._room.release()
@@ -198,3 +200,11 @@ class Call:
 
     def _facts(self) -> dict[str, object]:
         return {"method": self.method, "path": self._environ["PATH_INFO"]}
+
+
+def _messages(part: Part) -> "Iterator[Message]":
+    """The part as the server takes it; a large one in slices, as the server copies each before the loop goes on."""
+    body, more = part
+    for start in range(0, max(len(body), 1), _SLICE):
+        end = start + _SLICE
+        yield {"type": "http.response.body", "body": body[start:end], "more_body": more or end < len(body)}

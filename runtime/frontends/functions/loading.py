@@ -4,6 +4,7 @@ Source of the contract: functions-framework, function signatures.
 """
 
 import logging
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from runtime.author import answer
 from runtime.errors import FunctionCrashed, FunctionFailed, ScalezeroError
 from runtime.frontends.functions import places
+from runtime.frontends.functions.stepwise_json import StepwiseEncoder
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -49,6 +51,7 @@ def _application(source: Path, target: str) -> "WSGIApplication":
     if not isinstance(made, flask.Flask):
         raise _Asynchronous
     made.log_exception = _log_exception  # type: ignore[method-assign, assignment]
+    _write_json_in_steps(made)
     made.register_error_handler(ScalezeroError, answer)
     if functions_framework.crash_handler in made.error_handler_spec[None][_CRASHED].values():  # not the author's own
         made.register_error_handler(_CRASHED, _crashed)
@@ -65,6 +68,15 @@ def _reason(error: BaseException, source: Path, target: str) -> str:
     if isinstance(error, _Asynchronous):
         return f"{target!r} is a function of functions_framework.aio; expected one that is not asynchronous"
     return places.failure(error, source.resolve().parent)
+
+
+def _write_json_in_steps(made: "flask.Flask") -> None:
+    """Write JSON as Flask does, without holding up the event loop; an author's own provider stays."""
+    from flask.json.provider import DefaultJSONProvider
+
+    provider = made.json
+    if type(provider) is DefaultJSONProvider:
+        provider.dumps = partial(provider.dumps, cls=StepwiseEncoder)  # type: ignore[method-assign]
 
 
 def _log_exception(*arguments: Any) -> None:  # noqa: ANN401 - Flask passes `sys.exc_info()`, from 3.2 behind its context
