@@ -1,7 +1,7 @@
 """Every fault that scalezero tells a caller, one class each.
 
 An error takes facts and builds its own sentence: what came, where, and what would be right. It carries a neutral
-`code`; the frontends hold the one table from code to HTTP status, gRPC status and event outcome.
+`code`; `runtime.status` holds the one table from code to status.
 
     ScalezeroError
      |-- RequestError                      the caller can mend it
@@ -21,6 +21,10 @@ An error takes facts and builds its own sentence: what came, where, and what wou
      |-- RunTimeout                        run_timeout
      |-- ShuttingDown                      shutting_down
      |-- FunctionFailed                    function_failed        the author's function could not be loaded
+     |-- FunctionCrashed                   function_crashed       a call of it raised an exception
+     |-- InvalidAnswer                     function_answer_invalid  a call of it answered what HTTP cannot send
+     |-- FunctionTimedOut                  function_timed_out     a call of it took too long
+     |-- FunctionStuck                     function_stuck         no call of it comes to an end any more
      |-- ModelFailed                       model_failed           the session broke, whatever the input
      |-- ModelUnavailable                  the model cannot be loaded now; its `code` tells why
      |    |-- ArtifactMissing              artifact_missing
@@ -38,7 +42,9 @@ An error takes facts and builds its own sentence: what came, where, and what wou
 """
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
+
+_SHOWN_CALLS: Final = 5
 
 
 class ScalezeroError(Exception):
@@ -237,13 +243,70 @@ class ShuttingDown(ScalezeroError):
 
 
 class FunctionFailed(ScalezeroError):
-    """The author's function could not be loaded."""
+    """The author's function could not be loaded. `source` and `reason` hold no text of an exception, and no folder."""
 
     code = "function_failed"
     lasting = True
 
     def __init__(self, source: str, reason: str) -> None:
-        super().__init__(f"the function in {source} cannot be loaded: {reason}", source=source, reason=reason)
+        super().__init__(
+            f"the function in {source} cannot be loaded: {reason}; the server's log has the traceback",
+            source=source,
+            reason=reason,
+        )
+
+
+class FunctionCrashed(ScalezeroError):
+    """A call of the author's function raised: the caller gets the exception's type, the log its text."""
+
+    code = "function_crashed"
+
+    def __init__(self, error: BaseException) -> None:
+        name = type(error).__name__
+        super().__init__(f"the function raised {name}; the server's log has the traceback", exception=name)
+
+
+class InvalidAnswer(ScalezeroError):
+    """The function's answer has a part that cannot be sent."""
+
+    code = "function_answer_invalid"
+
+    def __init__(self, part: str, *, got: str, expected: str) -> None:
+        super().__init__(
+            f"the function's answer: {part}: got {got}; expected {expected}", part=part, got=got, expected=expected
+        )
+
+
+class FunctionTimedOut(ScalezeroError):
+    """A call of the author's function, or its import, took longer than the limit, in seconds."""
+
+    code = "function_timed_out"
+
+    def __init__(self, what: str, *, limit: float) -> None:
+        super().__init__(
+            f"{what} took longer than {limit:g} s, the limit that SCALEZERO_FUNCTION_TIMEOUT sets",
+            timeout_seconds=limit,
+        )
+
+
+class FunctionStuck(ScalezeroError):
+    """Every thread for calls of the author's function holds a call that is past its limit, in seconds.
+
+    `calls` are such as `POST /path for 312 s`.
+    """
+
+    code = "function_stuck"
+
+    def __init__(self, calls: Sequence[str], *, limit: float) -> None:
+        shown = "; ".join(calls[:_SHOWN_CALLS])
+        more = f"; {len(calls) - _SHOWN_CALLS} more" if len(calls) > _SHOWN_CALLS else ""
+        super().__init__(
+            f"all {len(calls)} threads of the function are stuck in calls past the limit of {limit:g} s: "
+            f"{shown}{more}; only a restart frees them",
+            calls=list(calls[:_SHOWN_CALLS]),
+            threads=len(calls),
+            timeout_seconds=limit,
+        )
 
 
 class ModelFailed(ScalezeroError):

@@ -5,6 +5,7 @@ Service.open()      on the event loop: the model is prefetched, or waits for its
 Service.close()     what is queued is finished
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -100,10 +101,9 @@ class Service:
         self.end()
         return True
 
-    async def close(self) -> None:
-        """Finish what is queued and in flight, then let go of everything."""
-        for served in self.models.values():
-            await served.close()
+    async def close(self, *, within: float | None = None) -> None:
+        """Finish what is queued and in flight, in so many seconds (None: the grace period), then let go of everything."""
+        await asyncio.gather(*(served.close(within=within) for served in self.models.values()))
 
     def model(self, name: str, version: str | None = None) -> ServedModel:
         """The model of that name, in that version if one is asked for.
@@ -116,8 +116,9 @@ class Service:
         return served
 
     def stuck(self) -> str | None:
-        """Why this process will not recover by itself, or None where nothing hangs."""
-        return None
+        """Why this process will not recover by itself: a run does not end, whatever is done. None: all is well."""
+        ready = (served.ready for served in self.models.values())
+        return next((model.batcher.stuck for model in ready if model and model.batcher.stuck), None)
 
     @property
     def version(self) -> str | None:

@@ -221,6 +221,13 @@ class Settings:
     function_threads: int = _setting(
         "SCALEZERO_FUNCTION_THREADS", _whole(1, 256), "calls of the author's function that run at once", default=8
     )
+    # A call may wait for the model's first pull, so the limit is not below the longest pull.
+    function_timeout: float = _setting(
+        "SCALEZERO_FUNCTION_TIMEOUT",
+        _TIMEOUT,
+        "longest time in which a call of the function gives no part of its answer; then 504",
+        default=300.0,
+    )
     host: str = _setting("SCALEZERO_HOST", _TEXT, "address to listen on", default="0.0.0.0")  # noqa: S104 - a pod is reached from outside
     port: int = _setting("PORT", _whole(0, 65535), "the one port (Knative sets it); 0: any free one", default=8080)
     grace_period: float = _setting(

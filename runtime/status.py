@@ -9,7 +9,7 @@ from enum import Enum
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
-from runtime.errors import ScalezeroError
+from runtime.errors import MethodNotAllowed, ScalezeroError
 
 
 class Grpc(Enum):
@@ -83,6 +83,10 @@ TABLE: Final = {
     "overloaded": _overload(HTTPStatus.SERVICE_UNAVAILABLE, Grpc.UNAVAILABLE),
     "shutting_down": _overload(HTTPStatus.SERVICE_UNAVAILABLE, Grpc.UNAVAILABLE),
     "deadline_exceeded": _overload(HTTPStatus.GATEWAY_TIMEOUT, Grpc.DEADLINE_EXCEEDED),
+    "function_timed_out": _server(HTTPStatus.GATEWAY_TIMEOUT, Grpc.DEADLINE_EXCEEDED),
+    "function_crashed": _server(HTTPStatus.INTERNAL_SERVER_ERROR, Grpc.INTERNAL),
+    "function_answer_invalid": _server(HTTPStatus.INTERNAL_SERVER_ERROR, Grpc.INTERNAL),
+    "function_stuck": _UNAVAILABLE,
     "run_timeout": _server(HTTPStatus.GATEWAY_TIMEOUT, Grpc.DEADLINE_EXCEEDED),
     "model_failed": _server(HTTPStatus.INTERNAL_SERVER_ERROR, Grpc.INTERNAL),
     INTERNAL: _server(HTTPStatus.INTERNAL_SERVER_ERROR, Grpc.INTERNAL),
@@ -130,3 +134,32 @@ def fault_of(code: str) -> Fault:
 def error_document(code: str, message: str, details: object) -> dict[str, object]:
     """The JSON form of the errors of the predict API, and of every path that no other protocol owns."""
     return {"error": {"code": code, "message": message, "details": details}}
+
+
+def error_body(error: ScalezeroError) -> bytes:
+    """The document as JSON; without `details` where an author's error has some that JSON does not hold.
+
+    An error without a row in the table says no more than that it is a fault of the server.
+    """
+    import orjson
+
+    if error.code not in TABLE:
+        return orjson.dumps(INTERNAL_DOCUMENT)
+    try:
+        return orjson.dumps(error_document(error.code, error.message, error.details), default=str)
+    except TypeError:  # half a surrogate pair, a list that holds itself
+        sendable = error.message.encode(errors="backslashreplace").decode()
+        return orjson.dumps(error_document(error.code, sendable, {}))
+
+
+def error_headers(error: ScalezeroError) -> dict[str, str]:
+    """The headers that the error's HTTP status asks for. Source: RFC 9110, sections 10.2.1 and 10.2.3."""
+    retry_after: int | None = getattr(error, "retry_after", None)
+    if retry_after is not None:
+        return {"retry-after": str(retry_after)}
+    if isinstance(error, MethodNotAllowed):
+        return {"allow": ", ".join(error.allowed)}
+    return {}
+
+
+INTERNAL_DOCUMENT: Final = error_document(INTERNAL, "this is a fault of the server; its log has the details", {})

@@ -10,12 +10,13 @@ from pathlib import Path
 import click
 import msgspec
 import pytest
-from runtime.frontends.status import HTTP
+from runtime.status import TABLE
 
 from knative.resources.read import KINDS
 from runtime import errors
 from runtime.cli import scalezero
 from runtime.settings import Settings
+from runtime.status import CLIENT_LEFT, TABLE
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -35,14 +36,14 @@ def test_every_setting_stands_in_the_readme_with_its_meaning(setting: object) ->
     assert re.search(rf"\| `{facts['env']}` \| .* \| {re.escape(facts['doc'])} \|", README)
 
 
-@pytest.mark.parametrize("code", sorted({*error_codes(), *HTTP}))
+@pytest.mark.parametrize("code", sorted({*error_codes(), *TABLE} - {CLIENT_LEFT}))
 def test_every_error_code_stands_in_the_readme_beside_its_status(code: str) -> None:
     line = next(line for line in README.splitlines() if f"`{code}`" in line)
-    assert line.startswith(f"| {int(HTTP[code])}")
+    assert line.startswith(f"| {TABLE[code].http}")
 
 
 def test_every_error_of_the_tree_has_a_status() -> None:
-    assert set(error_codes()) <= set(HTTP)
+    assert set(error_codes()) <= set(TABLE)
 
 
 def test_every_error_stands_in_the_tree_that_the_module_draws() -> None:

@@ -100,7 +100,32 @@ def test_an_error_is_told_with_code_message_and_details() -> None:
     [
         (errors.UnknownModel("n", ["m", "o"]), "no model 'n' here; served: m, o"),
         (errors.UnknownPath("/x"), "nothing answers '/x' here; /openapi.json lists what does"),
-        (errors.FunctionFailed("main.py", "SyntaxError"), "the function in main.py cannot be loaded: SyntaxError"),
+        (
+            errors.FunctionFailed("main.py", "SyntaxError at main.py:3"),
+            "the function in main.py cannot be loaded: SyntaxError at main.py:3; the server's log has the traceback",
+        ),
+        (
+            errors.FunctionCrashed(KeyError("secret")),
+            "the function raised KeyError; the server's log has the traceback",
+        ),
+        (
+            errors.FunctionTimedOut("this call of the function", limit=1.5),
+            "this call of the function took longer than 1.5 s, the limit that SCALEZERO_FUNCTION_TIMEOUT sets",
+        ),
+        (
+            errors.FunctionStuck(["GET for 4 s", "POST for 3 s at main.py:7"], limit=2),
+            (
+                "all 2 threads of the function are stuck in calls past the limit of 2 s: "
+                "GET for 4 s; POST for 3 s at main.py:7; only a restart frees them"
+            ),
+        ),
+        (
+            errors.FunctionStuck([f"GET for {seconds} s" for seconds in range(9, 2, -1)], limit=2),
+            (
+                "all 7 threads of the function are stuck in calls past the limit of 2 s: "
+                "GET for 9 s; GET for 8 s; GET for 7 s; GET for 6 s; GET for 5 s; 2 more; only a restart frees them"
+            ),
+        ),
         (errors.ModelFailed("m", "out of memory"), "model 'm' failed: out of memory"),
         (
             errors.PayloadTooLarge("body", limit=10, unit="bytes", got=11),
@@ -120,6 +145,26 @@ def test_an_error_is_told_with_code_message_and_details() -> None:
 )
 def test_an_error_is_a_sentence_with_what_came_and_what_would_be_right(error: ScalezeroError, sentence: str) -> None:
     assert orjson.loads(cast("bytes", refusals.error_answer(error).body))["error"]["message"] == sentence
+
+
+def test_an_error_with_details_that_json_does_not_hold_is_told_without_them() -> None:
+    circle: list[object] = []
+    circle.append(circle)
+    for error in (errors.ScalezeroError("\ud800", value=1), errors.ScalezeroError("circle", value=circle)):
+        error.code = "invalid_input"  # type: ignore[misc] # as a subclass of an author's has one
+        told = orjson.loads(status.error_response(error).body)["error"]
+        assert told["details"] == {}
+        assert told["message"] in {"\\ud800", "circle"}
+
+
+def test_an_error_with_details_that_json_does_not_hold_is_told_without_them() -> None:
+    circle: list[object] = []
+    circle.append(circle)
+    for error in (ScalezeroError("\ud800", value=1), ScalezeroError("circle", value=circle)):
+        error.code = "invalid_input"  # type: ignore[misc] # as a subclass of an author's has one
+        told = orjson.loads(cast("bytes", refusals.error_answer(error).body))["error"]
+        assert told["details"] == {}
+        assert told["message"] in {"\\ud800", "circle"}
 
 
 def test_some_statuses_ask_for_a_header() -> None:

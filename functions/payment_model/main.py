@@ -4,8 +4,7 @@ import flask
 from flask.typing import ResponseReturnValue
 
 from functions.payment_model.features import Asked
-from runtime.author import model
-from runtime.frontends.functions import answer_errors
+from runtime.author import answer_errors, model
 
 DECLINE, REVIEW = 0.8, 0.2
 

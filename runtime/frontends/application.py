@@ -19,14 +19,13 @@ from runtime import author
 from runtime.errors import ScalezeroError, UnknownPath
 from runtime.frontends import content, functions
 from runtime.frontends.endpoints import Endpoints
-from runtime.frontends.functions import FunctionHost, Passing
-from runtime.frontends.http import Request as FunctionRequest
+from runtime.frontends.functions import CallerGone, FunctionHost, FunctionRequest, Passing
 from runtime.frontends.predict_api import routes as predict_api_routes
 from runtime.frontends.routes import Owner, Routes
 from runtime.http.asgi import Receive, Scope, Send
 from runtime.http.messages import Answer, Headers, Request
 from runtime.protocols.refusals import error_answer, internal_error
-from runtime.status import INTERNAL, code_of, code_of_status
+from runtime.status import CLIENT_LEFT, INTERNAL, code_of, code_of_status
 
 if TYPE_CHECKING:
     from runtime.http.exchange import Exchange
@@ -60,8 +59,8 @@ class Application:
                 settings.function_target,
                 threads=settings.function_threads,
                 waiting=settings.queue_size,
-                max_body=settings.max_body_bytes,
                 timeout=settings.timeout,
+                limit=settings.function_timeout,
             )
         endpoints = Endpoints(service, self._function)
         self._routes = Routes(
@@ -138,15 +137,20 @@ class Application:
         return answer
 
     async def _call(self, function: FunctionHost, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the author's function answer over ASGI, and measure and log that as any other answer."""
+        """Let the author's function answer over ASGI, and measure and log that as any other answer.
+
+        Raises `AnswerBroken`: the transport then breaks the answer off.
+        """
         answer = Passing(send, lambda: self._in_every_answer(request))
         code = INTERNAL
         try:
             await function(FunctionRequest(scope, receive), answer)
             code = code_of_status(answer.status)
-        except Exception as error:  # noqa: BLE001 - as above
-            code = code_of(error)
-            await _send(self._told(error, request), answer)
+        except (CallerGone, asyncio.CancelledError):
+            code = CLIENT_LEFT
+        except ScalezeroError as fault:
+            code = code_of(fault)
+            await _send(self.refuse(fault, request), answer)
         finally:
             for served in self._service.models.values():
                 served.measurements.answered(functions.NAME, code, perf_counter() - request.started)

@@ -15,6 +15,7 @@ from runtime.frontends.predict_api import PREDICT_API
 from runtime.frontends.routes import Owner, Route
 from runtime.http.messages import Answer, Request
 from runtime.predictor import ReadyModel
+from runtime.protocols.refusals import error_answer
 from runtime.served_model import ServedModel
 from runtime.status import error_document
 from runtime.telemetry import prometheus
@@ -82,10 +83,11 @@ class Endpoints:
 
     def live(self, _: Request) -> Answer:
         """Whether the process answers, and nothing in it hangs for good."""
-        stuck = self._service.stuck()
-        if stuck is None:
-            return _json({"status": "live"})
-        return _json({"status": "stuck", "reason": stuck}, HTTPStatus.SERVICE_UNAVAILABLE)
+        if self._function and (stuck := self._function.stuck):
+            return error_answer(stuck)
+        if reason := self._service.stuck():
+            return _json({"status": "stuck", "reason": reason}, HTTPStatus.SERVICE_UNAVAILABLE)
+        return _json({"status": "live"})
 
     def ready(self, _: Request) -> Answer:
         """Whether traffic may come: 503 with the reason until a prefetched model and the author's function answer."""

@@ -14,11 +14,14 @@ _ERRORS = {
     "400": "the request is not what the model takes",
     "404": "no such model",
     "405": "another method than POST",
-    "413": "the body is above the limit",
+    "408": "the request was not complete in time",
+    "413": "the body, as it came or inflated, is above the limit",
+    "415": "a Content-Encoding that is not read here",
     "429": "the queue is full; Retry-After says when to try again",
+    "431": "the request line and headers are above the limit",
     "500": "a fault of the server",
-    "503": "the model cannot be loaded now",
-    "504": "the request waited in the queue for longer than its timeout",
+    "503": "the model cannot be loaded now, or the server is overloaded or ends",
+    "504": "the request waited in the queue, or its run took, longer than its timeout",
 }
 
 

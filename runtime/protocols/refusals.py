@@ -1,33 +1,22 @@
-"""Errors as HTTP answers: the headers that every protocol adds, and the JSON form of the predict API."""
-
-from typing import Final
+"""Errors as HTTP answers, in the JSON form of the predict API."""
 
 import orjson
 
-from runtime.errors import MethodNotAllowed, ScalezeroError
+from runtime.errors import ScalezeroError
 from runtime.http.messages import JSON, Answer, Headers
-from runtime.status import INTERNAL, TABLE, code_of, error_document
-
-_INTERNAL: Final = error_document(INTERNAL, "this is a fault of the server; its log has the details", {})
+from runtime.status import INTERNAL, INTERNAL_DOCUMENT, TABLE, code_of, error_body, error_headers
 
 
 def error_answer(error: ScalezeroError) -> Answer:
     """The answer that tells the client of the error, with the headers that its status asks for."""
-    code = code_of(error)
-    document = error_document(error.code, error.message, error.details) if code == error.code else _INTERNAL
-    return Answer(TABLE[code].http, orjson.dumps(document, default=str), [JSON, *extra_headers(error)])
+    return Answer(TABLE[code_of(error)].http, error_body(error), [JSON, *extra_headers(error)])
 
 
 def internal_error() -> Answer:
     """The answer to a bug of ours: it says no more than that, the log says all."""
-    return Answer(TABLE[INTERNAL].http, orjson.dumps(_INTERNAL))
+    return Answer(TABLE[INTERNAL].http, orjson.dumps(INTERNAL_DOCUMENT))
 
 
 def extra_headers(error: ScalezeroError) -> Headers:
     """What an error adds to its answer's headers in every protocol."""
-    retry_after: int | None = getattr(error, "retry_after", None)
-    if retry_after is not None:
-        return [(b"retry-after", b"%d" % retry_after)]
-    if isinstance(error, MethodNotAllowed):
-        return [(b"allow", ", ".join(error.allowed).encode())]
-    return []
+    return [(name.encode(), value.encode()) for name, value in error_headers(error).items()]

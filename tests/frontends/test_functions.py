@@ -29,8 +29,7 @@ MAIN = Path(functions.payment_model.__file__).with_name("main.py")
 HONEST = {"amount": 21.5, "merchant_category": "grocery", "hour": 17, "weekday": 2}
 ECHO = """
 import flask
-from runtime.author import model
-from runtime.frontends.functions import answer_errors
+from runtime.author import answer_errors, model
 
 def handle(request):
     body = request.get_json()
@@ -259,7 +258,7 @@ def test_an_authors_own_fault_is_500_and_ends_nothing(tmp_path: Path, main: Path
         error = error_of(response, 500)
         assert served.predict([1, 2]).status_code == 200
         logged = served.log.read_text()
-    assert (error["code"], error["details"]) == ("internal", {"exception": "RuntimeError"})
+    assert (error["code"], error["details"]) == ("function_crashed", {"exception": "RuntimeError"})
     assert "RuntimeError" in error["message"]
     assert "the author's own fault" not in response.text
     assert "the author's own fault" in logged
@@ -295,31 +294,53 @@ def test_an_authors_own_handler_of_faults_answers_them(tmp_path: Path) -> None:
     assert (response.status_code, response.text) == (500, "handled by the author: 'amount'")
 
 
+PRIVATE = "postgres://app:hunter2@db"
+IN_A_MODULE = f"""
+import pathlib
+folder = pathlib.Path(__file__).parent / "lib"
+folder.mkdir(exist_ok=True)
+(folder / "db.py").write_text("def connect():\\n    raise OSError('{PRIVATE}')\\n")
+from lib.db import connect
+connect()
+"""
+
+
 @pytest.mark.parametrize(
-    ("code", "target", "told"),
+    ("code", "target", "reason"),
     [
-        ("def handle(request:\n", "handle", "SyntaxError"),
-        ("import a_module_that_is_not_there\n", "handle", "a_module_that_is_not_there"),
-        ("raise SystemExit(3)\n", "handle", "SystemExit"),
-        (ECHO, "handel", "handel"),
+        ("def handle(request:\n", "handle", "SyntaxError at main.py:1"),
+        ("import os\nimport a_module_that_is_not_there\n", "handle", "ModuleNotFoundError at main.py:2"),
+        ("raise SystemExit(3)\n", "handle", "SystemExit at main.py:1"),
+        ("raise KeyboardInterrupt\n", "handle", "KeyboardInterrupt at main.py:1"),
+        (f"raise ValueError('{PRIVATE}')\n", "handle", "ValueError at main.py:1"),
+        (f"import json\njson.loads('{PRIVATE}')\n", "handle", "JSONDecodeError at main.py:2"),
+        (IN_A_MODULE, "handle", "OSError at lib/db.py:2"),
+        (ECHO, "handel", "it has no function 'handel'; FUNCTION_TARGET names the one to serve"),
+        ("handle = 3\n", "handle", "'handle' in it is no function; FUNCTION_TARGET names the one to serve"),
     ],
 )
-def test_a_function_that_cannot_be_loaded_keeps_traffic_away_and_says_why(
-    tmp_path: Path, code: str, target: str, told: str
+def test_a_function_that_cannot_be_loaded_keeps_traffic_away_and_tells_type_and_place_alone(
+    tmp_path: Path, code: str, target: str, reason: str
 ) -> None:
     source = tmp_path / "main.py"
     source.write_text(code)
     models.doubling(tmp_path / "m.onnx")
     settings = {"FUNCTION_SOURCE": str(source), "FUNCTION_TARGET": target}
     with serving(tmp_path, tmp_path / "m.onnx", ready=False, env=settings) as served:
-        error = error_of(post(served, {}), 503)
-        assert error["code"] == "function_failed"
-        assert told in error["message"]
-        assert str(source) in error["message"]
+        answers = [post(served, {})]
         until(served, "/healthz/ready", status=503)
-        assert served.get("/healthz/ready").json()["function"]["code"] == "function_failed"
+        answers += [served.get("/healthz/ready"), post(served, {})]
         assert served.get("/healthz/live").status_code == 200
-        assert error_of(post(served, {}), 503)["code"] == "function_failed"
+        logged = served.log.read_text()
+    for answer in answers:
+        assert str(tmp_path) not in answer.text
+        assert PRIVATE not in answer.text
+    for each in (answers[0], answers[2]):
+        error = error_of(each, 503)
+        assert (error["code"], error["details"]) == ("function_failed", {"source": "main.py", "reason": reason})
+    assert answers[1].json()["function"] == error
+    assert "Traceback" in logged
+    assert (PRIVATE in code) <= (PRIVATE in logged)
 
 
 SLOW_IMPORT = """
@@ -344,7 +365,7 @@ def test_a_host_is_ready_once_its_function_is_imported_and_not_before(
     source.write_text(code)
 
     async def watch() -> tuple[list[bool], str | None]:
-        host = FunctionHost(source, "handle", threads=1, waiting=1, max_body=1, timeout=1)
+        host = FunctionHost(source, "handle", threads=1, waiting=1, max_body=1, timeout=1, limit=9)
         seen = [host.ready]
         loading = asyncio.create_task(host.preload())
         await asyncio.sleep(0.1)

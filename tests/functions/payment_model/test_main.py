@@ -15,6 +15,7 @@ from werkzeug.test import TestResponse
 
 import functions.payment_model
 from functions.payment_model.train import TrainedModel
+from runtime.author import answer_errors
 from runtime.errors import QueueFull
 
 MAIN = Path(functions.payment_model.__file__).with_name("main.py")
@@ -42,6 +43,7 @@ class Host(ModuleType):
 
     def __init__(self, path: Path) -> None:
         super().__init__("runtime.author")
+        self.answer_errors = answer_errors
         self.session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
     def model(self, name: str) -> SimpleNamespace:

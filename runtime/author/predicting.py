@@ -1,26 +1,27 @@
-"""What an author's function uses: `model("payment-model").predict(rows)`, an ordinary blocking call.
+"""`model("payment-model").predict(rows)`, an ordinary blocking call of an author's function.
 
-Under scalezero's own server the call joins the batches of every other request. Under a plain `functions-framework` the
-same code opens a service of its own in the background, once per process and at the first call, that is after any fork.
+The rows are converted on the author's own thread, the event loop only runs them. Under scalezero's own server the call
+joins the batches of every other request. Under a plain `functions-framework` the same code opens a service of its own
+in the background, once per process and at the first call, that is after any fork.
 """
 
 import asyncio
 import sys
 import threading
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import numpy as np
 
-from runtime.errors import InvalidInput, ShuttingDown, UnknownModel
+from runtime.author.rows import Rows, tensors
+from runtime.errors import ShuttingDown, UnknownModel
 
 if TYPE_CHECKING:
+    from runtime.predictor import ReadyModel
     from runtime.service import Service
-    from runtime.tensors import TensorSpec
 
-Rows: TypeAlias = np.ndarray | Sequence[object]
+T = TypeVar("T")
 _lock: Final = threading.Lock()
 _ended: Final = threading.Event()
 _attached: "list[Attached]" = []  # at most one
@@ -53,10 +54,10 @@ class Model(NamedTuple):
         Raises what the HTTP API would answer with: `InvalidInput`, `QueueFull`, `DeadlineExceeded`, `ModelUnavailable`.
         """
         attached = _attached[0] if _attached else _open_own(self)
-        answer: Future[Outputs] = asyncio.run_coroutine_threadsafe(
-            _predict(attached.service, self.name, rows), attached.loop
-        )
-        return answer.result()
+        ready = attached.service.model(self.name).ready or _wait_for(_load(attached.service, self.name), attached)
+        outputs = _wait_for(_run(ready, tensors(rows, ready.signature)), attached)
+        names = [spec.name for spec in ready.signature.outputs]
+        return Outputs(dict(zip(names, outputs, strict=True)), ready.name, ready.version)
 
 
 def model(name: str) -> Model:
@@ -81,30 +82,20 @@ def detach() -> None:
     _ended.set()
 
 
-async def _predict(service: "Service", name: str, rows: Rows | Mapping[str, Rows]) -> Outputs:
+async def _load(service: "Service", name: str) -> "ReadyModel":
+    return await service.model(name).load()
+
+
+async def _run(ready: "ReadyModel", tensors: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
     from runtime.predictor import predict
     from runtime.tensors import Query
 
-    ready = await service.model(name).load()
-    by_name = rows if isinstance(rows, Mapping) else {ready.signature.inputs[0].name: rows}
-    tensors = []
-    for spec in ready.signature.inputs:
-        if spec.name not in by_name:
-            raise InvalidInput(f"rows.{spec.name}", got="nothing", expected=spec.describe())
-        tensors.append(_tensor(f"rows.{spec.name}", by_name[spec.name], spec))
-    answer = await predict(ready, Query(tensors))
-    named = zip([spec.name for spec in ready.signature.outputs], answer.outputs, strict=True)
-    return Outputs(dict(named), ready.name, ready.version)
+    return (await predict(ready, Query(tensors))).outputs
 
 
-def _tensor(field: str, rows: Rows, spec: "TensorSpec") -> np.ndarray:
-    from runtime.protocols import json_tensors
-
-    if not isinstance(rows, np.ndarray):
-        return json_tensors.tensor(field, list(rows), spec)
-    if not np.can_cast(rows.dtype, spec.dtype, "same_kind"):
-        raise InvalidInput(field, got=f"element type {rows.dtype.name}", expected=spec.describe())
-    return rows.astype(spec.dtype, copy=False)
+def _wait_for(work: Coroutine[None, None, T], attached: Attached) -> T:
+    """Do the work on the service's event loop, and block this thread until it is done."""
+    return asyncio.run_coroutine_threadsafe(work, attached.loop).result()
 
 
 def _open_own(wanted: Model) -> Attached:

@@ -1,0 +1,11 @@
+"""What an author's function imports: `model`, `answer_errors` and `answer`; and what the server attaches them to.
+
+predicting.py   model("name").predict(rows), an ordinary blocking call
+rows.py         lists and arrays -> tensors, on the calling thread and in slices
+answers.py      errors -> Flask responses in the form of the predict API
+"""
+
+from runtime.author.answers import answer, answer_errors
+from runtime.author.predicting import Model, Outputs, attach, detach, model
+
+__all__ = ["Model", "Outputs", "answer", "answer_errors", "attach", "detach", "model"]

@@ -1,0 +1,40 @@
+"""Errors as Flask responses, in the form that the predict API gives them."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from runtime.errors import ScalezeroError
+
+if TYPE_CHECKING:
+    import flask
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def answer(error: ScalezeroError) -> "flask.Response":
+    """The response to a call that ends with this error, for an author who catches it himself."""
+    import flask
+
+    from runtime.status import TABLE, code_of, error_body, error_headers
+
+    headers = {"content-type": "application/json", **error_headers(error)}
+    return flask.Response(error_body(error), TABLE[code_of(error)].http, headers)
+
+
+def answer_errors(function: Callable[P, R]) -> "Callable[P, R | flask.Response]":
+    """Decorate an HTTP function so that its `ScalezeroError`s are answered by `answer`.
+
+    Our own server does so unasked. The plain functions-framework does not know them, and would answer 500 to a fault of
+    the caller.
+    """
+
+    @wraps(function)
+    def answering(*args: P.args, **kwargs: P.kwargs) -> "R | flask.Response":
+        try:
+            return function(*args, **kwargs)
+        except ScalezeroError as error:
+            return answer(error)
+
+    return answering

@@ -1,0 +1,110 @@
+"""Pure: what an author passes to `predict` as tensors, one for each input of the model.
+
+It runs on the author's thread, and a large list is converted in slices. NumPy holds the GIL while it converts a list:
+the event loop gets its turn between two slices.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import numpy as np
+
+from runtime.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from runtime.model.signature import Signature, TensorSpec
+
+Rows: TypeAlias = np.ndarray | Sequence[object]
+_SLICE: Final = 16_384  # elements; NumPy converts that many in about a millisecond
+_DEEPEST: Final = 64  # lists in lists; NumPy's own limit
+
+
+def tensors(rows: Rows | Mapping[str, Rows], signature: "Signature") -> list[np.ndarray]:
+    """One array for each input, in the signature's order and of its element type.
+
+    Rows without a name are those of the first input. Raises `InvalidInput` naming the first element that does not fit.
+    """
+    names = [spec.name for spec in signature.inputs]
+    by_name = rows if isinstance(rows, Mapping) else {names[0]: rows}
+    unknown = next((name for name in by_name if name not in names), None)
+    if unknown is not None:
+        raise InvalidInput(
+            f"rows.{unknown}", got="an unknown input", expected=f"inputs of the model: {', '.join(names)}"
+        )
+    return [_input(by_name, spec) for spec in signature.inputs]
+
+
+def _input(by_name: Mapping[str, Rows], spec: "TensorSpec") -> np.ndarray:
+    field = f"rows.{spec.name}"
+    if spec.name not in by_name:
+        raise InvalidInput(field, got="nothing", expected=spec.describe())
+    rows = by_name[spec.name]
+    if not isinstance(rows, np.ndarray):
+        return tensor(field, list(rows), spec)
+    if not np.can_cast(rows.dtype, spec.dtype, "same_kind"):
+        raise InvalidInput(field, got=f"element type {rows.dtype.name}", expected=spec.describe())
+    return rows.astype(spec.dtype, copy=False)
+
+
+def tensor(field: str, value: object, spec: "TensorSpec", *, at_once: int = _SLICE) -> np.ndarray:
+    """The (nested) list as an array, converted `at_once` elements at a time. Raises `InvalidInput`."""
+    from runtime.protocols import json_tensors
+
+    sizes = _sizes(field, value, spec)
+    if not isinstance(value, (list, tuple)) or math.prod(sizes) <= at_once:
+        return json_tensors.tensor(field, value, spec)
+    whole: np.ndarray | None = None
+    for start, part in _parts(field, value, spec, inside=math.prod(sizes[1:]), at_once=at_once):
+        if whole is None:
+            whole = np.empty((len(value), *part.shape[1:]), part.dtype)
+        elif part.shape[1:] != whole.shape[1:]:
+            raise _uneven(field, value, spec)
+        whole[start : start + len(part)] = part
+    assert whole is not None  # noqa: S101 - a list of more than `at_once` elements has parts
+    return whole
+
+
+def _parts(
+    field: str, value: Sequence[object], spec: "TensorSpec", *, inside: int, at_once: int
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Pieces of the first axis, each with its first index; `inside` is the number of elements of one row."""
+    if inside > at_once:
+        for index, each in enumerate(value):
+            yield index, tensor(f"{field}[{index}]", each, spec, at_once=at_once)[np.newaxis]
+        return
+    step = max(1, at_once // inside)
+    for start in range(0, len(value), step):
+        yield start, _slice(field, value, spec, slice(start, start + step))
+
+
+def _slice(field: str, value: Sequence[object], spec: "TensorSpec", part: slice) -> np.ndarray:
+    from runtime.protocols import json_tensors
+
+    try:
+        return json_tensors.tensor(field, value[part], spec)
+    except InvalidInput:
+        for index in range(*part.indices(len(value))):  # one by one: the error then names the index in the whole
+            tensor(f"{field}[{index}]", value[index], spec)
+        raise _uneven(field, value, spec) from None
+
+
+def _sizes(field: str, value: object, spec: "TensorSpec") -> list[int]:
+    """The length of each axis, as the first elements tell it. Raises `InvalidInput` for a list that holds itself."""
+    sizes: list[int] = []
+    while isinstance(value, (list, tuple)):
+        if len(sizes) == _DEEPEST:
+            raise InvalidInput(field, got=f"lists more than {_DEEPEST} deep", expected=spec.describe())
+        sizes.append(len(value))
+        value = value[0] if value else None
+    return sizes
+
+
+def _uneven(field: str, value: Sequence[object], spec: "TensorSpec") -> InvalidInput:
+    first = _sizes(field, value[0], spec)
+    for index, each in enumerate(value):
+        sizes = _sizes(f"{field}[{index}]", each, spec)
+        if sizes != first:
+            got = f"the shape {sizes} where {field}[0] has {first}"
+            return InvalidInput(f"{field}[{index}]", got=got, expected=spec.describe())
+    return InvalidInput(field, got="lists of different lengths", expected=spec.describe())

@@ -1,0 +1,185 @@
+"""Pure: an ASGI request as WSGI's environment, and the head of a WSGI answer as what HTTP can send.
+
+Sources: PEP 3333; RFC 9110 sections 5.1, 5.5, 7.6.1 and 15.
+"""
+
+import io
+import re
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from runtime.errors import InvalidAnswer
+from runtime.http.asgi import Scope
+from runtime.http.messages import Headers
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIEnvironment
+
+_LEAST_STATUS, _MOST_STATUS = 200, 599  # of a final answer; 1xx are interim ones, which only the server sends
+_BODILESS: Final = (204, 304)
+_AS_ANNOUNCED: Final = "as many as the header Content-Length says"
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_UNSENDABLE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
+_PER_CONNECTION: Final = frozenset(
+    (
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    )
+)
+
+
+class Head(NamedTuple):
+    """What comes before the body of an answer; `length` is that of the body in bytes, None where nothing says it."""
+
+    status: int
+    headers: Headers
+    length: int | None
+
+
+class Part(NamedTuple):
+    """A piece of an answer's body, and whether more of it comes."""
+
+    body: bytes
+    more: bool
+
+
+class Body:
+    """The body of an answer, piece by piece, held to the length that its head announces.
+
+    A first piece that leaves bytes to come waits for the next one: an answer that is too short is then found while its
+    head can still be replaced by an error.
+    """
+
+    def __init__(self, length: int | None) -> None:
+        """`length` is in bytes; None: as long as it gets."""
+        self._missing = length
+        self._held: bytes | None = None
+        self._begun = False  # whether a part was given out
+        self._ended = False
+
+    def add(self, piece: object) -> Part | None:
+        """What may be sent now. Raises `TypeError` for what is no bytes, `InvalidAnswer` for too many of them."""
+        if not isinstance(piece, (bytes, bytearray, memoryview)):
+            raise TypeError(f"a piece of an answer is of type {type(piece).__name__}; expected bytes")
+        body = bytes(piece)
+        if not body:
+            return None
+        if self._missing is not None:
+            self._missing -= len(body)
+            if self._missing < 0:
+                raise InvalidAnswer("body", got="more bytes", expected=_AS_ANNOUNCED)
+            if self._missing and not self._begun and self._held is None:
+                self._held = body
+                return None
+        held, self._held = self._held or b"", None
+        self._begun, self._ended = True, self._missing == 0
+        return Part(held + body, more=not self._ended)
+
+    def end(self) -> Part | None:
+        """What ends the body, unless the last piece did. Raises `InvalidAnswer` where bytes are missing."""
+        if self._missing:
+            raise InvalidAnswer("body", got="fewer bytes", expected=_AS_ANNOUNCED)
+        return None if self._ended else Part(b"", more=False)
+
+
+def environment(scope: Scope, body: bytes) -> "WSGIEnvironment":
+    """The environment of a request that was read whole.
+
+    A header with an underscore in its name is left out: in the environment it would be the one with a dash, which a
+    proxy in front may have set to say who asks.
+    """
+    host, port = scope.get("server") or ("localhost", 80)
+    environ: WSGIEnvironment = {
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": "",
+        "PATH_INFO": scope["path"].encode("utf-8", "surrogateescape").decode("latin-1"),
+        "QUERY_STRING": scope["query_string"].decode("ascii"),
+        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
+        "SERVER_NAME": host,
+        "SERVER_PORT": str(port or 0),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope.get("scheme", "http"),
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+    client = scope.get("client")
+    if client:
+        environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = client[0], str(client[1])
+    for raw_name, raw_value in scope["headers"]:
+        _add_header(environ, raw_name.decode("latin-1"), raw_value.decode("latin-1"))
+    environ["CONTENT_LENGTH"] = str(len(body))
+    environ.pop("HTTP_TRANSFER_ENCODING", None)  # undone, as the body is whole
+    return environ
+
+
+def _add_header(environ: "WSGIEnvironment", name: str, value: str) -> None:
+    if "_" in name:
+        return
+    variable = name.upper().replace("-", "_")
+    if variable not in ("CONTENT_LENGTH", "CONTENT_TYPE"):
+        variable = f"HTTP_{variable}"
+    if variable in environ:
+        value = f"{environ[variable]}{'; ' if variable == 'HTTP_COOKIE' else ','}{value}"
+    environ[variable] = value
+
+
+def head(method: str, status: str, headers: Sequence[tuple[str, str]]) -> Head:
+    """What can be sent of an answer's head. `status` begins with the number; HTTP/2 has no more of it.
+
+    Headers that belong to a connection are left out: the connection is the server's. Raises `InvalidAnswer`, whose
+    cause holds what came: that is for the log alone.
+    """
+    number = _status(status)
+    sendable = []
+    length = None
+    for name, value in headers:
+        field = _field(name, value)
+        if field[0] == b"content-length":
+            length = _length(value)
+        if field[0] not in _PER_CONNECTION:
+            sendable.append(field)
+    bodiless = method == "HEAD" or number in _BODILESS
+    return Head(number, sendable, 0 if bodiless else length)
+
+
+def _status(status: str) -> int:
+    text = status.partition(" ")[0]
+    number = int(text) if text.isascii() and text.isdigit() and len(text) == len("200") else None
+    if number is None or not _LEAST_STATUS <= number <= _MOST_STATUS:
+        # Flask puts 0 before a text that begins with no number. The text itself is for the log alone.
+        got = text if re.fullmatch(r"-?\d{1,20}", text, re.ASCII) else "no number"
+        raise InvalidAnswer(
+            "status", got=got, expected=f"a whole number from {_LEAST_STATUS} to {_MOST_STATUS}"
+        ) from ValueError(status)
+    return number
+
+
+def _field(name: str, value: str) -> tuple[bytes, bytes]:
+    if not _TOKEN.fullmatch(name):
+        expected = "letters, digits and !#$%&'*+-.^_`|~ (RFC 9110, section 5.1)"
+        raise InvalidAnswer("name of a header", got="another character or none", expected=expected) from ValueError(
+            name
+        )
+    if found := _UNSENDABLE.search(value):
+        got = f"the character U+{ord(found[0]):04X}"
+        expected = "printable characters of latin-1; percent-encode others"
+        raise InvalidAnswer(f"header {name}", got=got, expected=expected) from ValueError(value)
+    return name.lower().encode(), value.strip(" \t").encode("latin-1")
+
+
+def _length(value: str) -> int:
+    if not re.fullmatch(r"\s*\d{1,18}\s*", value, re.ASCII):
+        raise InvalidAnswer(
+            "header Content-Length", got="no whole number", expected="the size of the body in bytes"
+        ) from ValueError(value)
+    return int(value)

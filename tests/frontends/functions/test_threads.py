@@ -1,0 +1,49 @@
+"""The pool: a fixed number of threads, whatever their jobs do."""
+
+import threading
+from concurrent.futures import Future
+
+import pytest
+
+from runtime.frontends.functions.threads import Threads
+
+
+def run(threads: Threads, *, busy: int = 0) -> threading.Thread:
+    """Which thread a job runs on."""
+    found: Future[threading.Thread] = Future()
+    threads.run(lambda: found.set_result(threading.current_thread()), busy=busy)
+    return found.result(10)
+
+
+def test_a_free_thread_is_used_again() -> None:
+    threads = Threads(3, name="t")
+    assert len({run(threads) for _ in range(5)}) == 1
+
+
+def test_a_thread_is_started_where_none_is_free_and_never_more_than_allowed() -> None:
+    threads = Threads(2, name="t")
+    go = threading.Event()
+
+    def wait() -> None:
+        go.wait(10)
+
+    threads.run(wait, busy=0)
+    assert run(threads, busy=1).name == "t-2"
+    assert {run(threads, busy=1).name for _ in range(3)} == {"t-2"}
+    go.set()
+
+
+def test_the_end_of_the_process_waits_for_no_thread() -> None:
+    assert run(Threads(1, name="t")).daemon
+
+
+@pytest.mark.parametrize("kind", [ValueError, SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_a_thread_outlives_whatever_its_job_raises(kind: type[BaseException], caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> None:
+        raise kind
+
+    threads = Threads(1, name="t")
+    first = run(threads)
+    threads.run(fail, busy=0)
+    assert run(threads) is first
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [kind]
