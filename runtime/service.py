@@ -102,7 +102,7 @@ class Service:
         return True
 
     async def close(self, *, within: float | None = None) -> None:
-        """Finish what is queued and in flight, in so many seconds (None: the grace period), then let go of everything."""
+        """Finish what is queued and in flight, in so many seconds (None: the grace period)."""
         await asyncio.gather(*(served.close(within=within) for served in self.models.values()))
 
     def model(self, name: str, version: str | None = None) -> ServedModel:

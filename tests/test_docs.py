@@ -10,7 +10,6 @@ from pathlib import Path
 import click
 import msgspec
 import pytest
-from runtime.status import TABLE
 
 from knative.resources.read import KINDS
 from runtime import errors

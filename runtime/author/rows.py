@@ -13,7 +13,8 @@ import numpy as np
 from runtime.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from runtime.model.signature import Signature, TensorSpec
+    from runtime.model.signature import Signature
+    from runtime.tensors import TensorSpec
 
 Rows: TypeAlias = np.ndarray | Sequence[object]
 _SLICE: Final = 16_384  # elements; NumPy converts that many in about a millisecond
@@ -49,7 +50,7 @@ def _input(by_name: Mapping[str, Rows], spec: "TensorSpec") -> np.ndarray:
 
 def tensor(field: str, value: object, spec: "TensorSpec", *, at_once: int = _SLICE) -> np.ndarray:
     """The (nested) list as an array, converted `at_once` elements at a time. Raises `InvalidInput`."""
-    from runtime.protocols import json_tensors
+    from runtime.protocols.json import tensors as json_tensors
 
     sizes = _sizes(field, value, spec)
     if not isinstance(value, (list, tuple)) or math.prod(sizes) <= at_once:
@@ -79,7 +80,7 @@ def _parts(
 
 
 def _slice(field: str, value: Sequence[object], spec: "TensorSpec", part: slice) -> np.ndarray:
-    from runtime.protocols import json_tensors
+    from runtime.protocols.json import tensors as json_tensors
 
     try:
         return json_tensors.tensor(field, value[part], spec)

@@ -19,9 +19,11 @@ from runtime.errors import InvalidInput
 from runtime.http.messages import Answer, Request
 from runtime.model.signature import Signature
 from runtime.predictor import ReadyModel
-from runtime.protocols import json_containers, json_tensors, row_forms
+from runtime.protocols import row_forms
+from runtime.protocols.json import containers as json_containers
 from runtime.protocols.json import slices, writer
-from runtime.protocols.json_lists import show
+from runtime.protocols.json import tensors as json_tensors
+from runtime.protocols.json.lists import show
 from runtime.protocols.refusals import error_answer
 from runtime.tensors import STRING, Call, Prediction, Query, TensorSpec
 

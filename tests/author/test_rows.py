@@ -10,8 +10,9 @@ from hypothesis.extra import numpy as npst
 
 from runtime.author import rows
 from runtime.errors import InvalidInput
-from runtime.model.signature import STRING, Signature, TensorSpec
-from runtime.protocols import json_tensors
+from runtime.model.signature import Signature
+from runtime.protocols.json import tensors as json_tensors
+from runtime.tensors import STRING, TensorSpec
 
 FLOATS = TensorSpec("x", np.dtype(np.float32), (None, 3))
 INTS = TensorSpec("n", np.dtype(np.int64), (None,))

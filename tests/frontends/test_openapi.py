@@ -11,8 +11,8 @@ import pytest
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 
-from runtime.errors import InvalidInput
 from runtime import status
+from runtime.errors import InvalidInput
 from runtime.frontends import openapi
 from runtime.model.signature import Signature
 from runtime.protocols import predict

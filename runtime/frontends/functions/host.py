@@ -35,9 +35,7 @@ _RETRY_AFTER: Final = 1  # seconds
 class FunctionHost:
     """One HTTP function in the functions-framework sense, as an ASGI application."""
 
-    def __init__(
-        self, source: Path, target: str, *, threads: int, waiting: int, timeout: float, limit: float
-    ) -> None:
+    def __init__(self, source: Path, target: str, *, threads: int, waiting: int, timeout: float, limit: float) -> None:
         """At most `threads` calls run at once and `waiting` more wait; the rest are refused with `QueueFull`.
 
         Who waited for a thread for `timeout` seconds gets `DeadlineExceeded`; the time of the import does not count.

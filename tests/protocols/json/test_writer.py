@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from runtime.protocols import json_tensors
+from runtime.protocols.json import tensors as json_tensors
 from runtime.protocols.json import writer
 from runtime.protocols.json.writer import PIECE, dump, size_hint
 from tests import strategies

@@ -1,6 +1,6 @@
 """Plain JSON values to checked tensors and back: what every JSON protocol here shares.
 
-    body -> load -> a JSON value -> tensor: NumPy's quick look, or json_lists (shape) and json_elements (range) -> array
+    body -> load -> a JSON value -> tensor: NumPy's quick look, or lists (shape) and elements (range) -> array
 
 The policy for numbers that JSON does not have: a bare NaN or Infinity is not JSON and is refused; `null` in a float
 tensor is NaN (a missing value), both ways; an infinite output is `null` too. A number beyond the range of the input's
@@ -18,8 +18,8 @@ import orjson
 
 from runtime.errors import InvalidInput
 from runtime.model import elements
-from runtime.protocols import json_elements
-from runtime.protocols.json_lists import Place, flatten
+from runtime.protocols.json import elements as json_elements
+from runtime.protocols.json.lists import Place, flatten
 from runtime.tensors import STRING, TensorSpec
 
 _GZIP: Final = b"\x1f\x8b"

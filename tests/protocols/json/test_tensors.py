@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from runtime.errors import InvalidInput
 from runtime.model.signature import Signature
-from runtime.protocols import json_tensors
+from runtime.protocols.json import tensors as json_tensors
 from runtime.tensors import STRING, TensorSpec, as_array
 from tests import strategies
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from runtime.errors import InvalidInput
 from runtime.model import elements
-from runtime.protocols.json_lists import KINDS, Place, show
+from runtime.protocols.json.lists import KINDS, Place, show
 from runtime.tensors import TensorSpec
 
 _BLOCK: Final = 65536  # elements looked at together: they stay in the CPU's cache

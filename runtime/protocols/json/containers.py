@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from runtime.errors import InvalidInput
-from runtime.protocols import json_tensors
-from runtime.protocols.json_lists import show
+from runtime.protocols.json import tensors as json_tensors
+from runtime.protocols.json.lists import show
 from runtime.tensors import TensorSpec, as_array
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from runtime.errors import InvalidInput
-from runtime.protocols import json_containers
+from runtime.protocols.json import containers as json_containers
 from runtime.tensors import STRING, TensorSpec
 
 
