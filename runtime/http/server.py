@@ -10,9 +10,11 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
+from heapq import nsmallest
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol
 
+from runtime.errors import PayloadTooLarge
 from runtime.http import exchange
 from runtime.http.connection import Connection, Greeting
 from runtime.http.limits import Budget, Limits, most_connections
@@ -25,6 +27,7 @@ _BACKLOG: Final = 2048  # connections that wait to be accepted; the kernel's own
 _TICK: Final = 0.5  # seconds between two looks at the clock
 _LAST_LOOK: Final = 0.05  # seconds between two looks at what is still to be answered, in shutdown
 _HURRY: Final = 2.0  # seconds for the end of a process that gives up
+_EVICTED: Final = 32  # connections closed at once, so that a flood of new ones does not search for each of them
 _LAST_WORDS: Final = 1.0  # seconds for refusals to reach their clients
 
 
@@ -47,7 +50,7 @@ class Server:
         self.loop = asyncio.get_running_loop()
         self.budget = Budget(limits.buffered)
         self.connections: set[Connection] = set()
-        self.heads: dict[bytes, "KnownHead"] = {}  # of HTTP/1.1, by their bytes
+        self.heads: dict[bytes, KnownHead] = {}  # of HTTP/1.1, by their bytes
         self.closing = False  # nothing new is accepted, what is there is finished
         self.now = monotonic()  # as of the last tick
         self.date_line = b""  # the Date header as HTTP/1.1 writes it: RFC 9110, 6.6.1
@@ -61,12 +64,25 @@ class Server:
         return await self.loop.create_server(lambda: Greeting(self), sock=listening, backlog=_BACKLOG)
 
     def register(self, connection: Connection) -> None:
-        """Count a connection in. Where there are too many, the one that is idle for longest makes room."""
-        if len(self.connections) >= self._most:
-            idle = [each for each in self.connections if not each.busy]
-            if idle:
-                min(idle, key=lambda each: each.since).transport.abort()
+        """Count a connection in. Where there are too many, those that were idle for longest are closed.
+
+        A client that sends a head or a body counts as idle: half requests must not lock out whole ones. Where all are
+        answering, the new connection is closed.
+        """
         self.connections.add(connection)
+        if len(self.connections) <= self._most:
+            return
+        idle = (each for each in self.connections if not each.busy and each is not connection)
+        for each in nsmallest(_EVICTED, idle, key=lambda each: each.since) or [connection]:
+            self.connections.discard(each)  # its end is only noticed in the loop's next turn
+            each.transport.abort()
+
+    def expect(self, announced: int) -> None:
+        """Check the length that a head announces. Raises `PayloadTooLarge`, or `Overloaded` where there is no room."""
+        limit = self.limits.body
+        if announced > limit:
+            raise PayloadTooLarge("body", limit=limit, unit="bytes", got=announced)
+        self.budget.check(announced)
 
     async def finish(self, grace: float) -> None:
         """Finish what is under way; what is not answered within `grace` seconds is answered with 503."""
