@@ -278,7 +278,8 @@ class Running:
         self.server.loop.call_soon_threadsafe(self._end.set)
 
     def stop(self) -> None:
-        self.shut_down(0.1)
+        if not self.ended():
+            self.shut_down(0.1)
         self._thread.join()
 
     def ended(self) -> bool:

@@ -235,7 +235,9 @@ def test_the_application_sees_of_a_request_what_it_sees_over_http_1(server: Runn
     names = {name: value for name, value in scope_1["headers"] if name not in {b"connection", b"content-length"}}
     assert dict(scope_2.pop("headers")) == names
     assert (scope_2.pop("http_version"), scope_2.pop("extensions")) == ("2", {"http.response.trailers": {}})
-    assert scope_2 == {name: value for name, value in scope_1.items() if name not in {"headers", "http_version", "extensions"}}
+    assert scope_2 == {
+        name: value for name, value in scope_1.items() if name not in {"headers", "http_version", "extensions"}
+    }
     assert over_1[1] == over_2[1] == "body"
 
 
