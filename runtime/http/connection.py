@@ -1,4 +1,4 @@
-"""What a connection of either version of HTTP has: its place in the server, its deadline and the pace of its writing."""
+"""What a connection of either version of HTTP has: its place in the server, its deadline and its pace of writing."""
 
 import asyncio
 import math

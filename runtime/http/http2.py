@@ -133,18 +133,18 @@ class Http2(Connection):
 
     def _take_events(self) -> None:
         for event in self.conn.events():
-            kind = type(event)
-            if kind is ngh2.RequestReceived:
-                self._request(event)
-            elif kind is ngh2.DataReceived:
-                self._body(event)
-            elif kind is ngh2.TrailersReceived:
-                if exchange := self.streams.get(event.stream_id):
-                    self._complete(exchange)
-            elif kind is ngh2.StreamClosed:
-                self._end(event.stream_id)
-            elif kind is ngh2.ConnectionClosed:
-                self._closed = True
+            match event:
+                case ngh2.RequestReceived():
+                    self._request(event)
+                case ngh2.DataReceived():
+                    self._body(event)
+                case ngh2.TrailersReceived():
+                    if exchange := self.streams.get(event.stream_id):
+                        self._complete(exchange)
+                case ngh2.StreamClosed():
+                    self._end(event.stream_id)
+                case ngh2.ConnectionClosed():
+                    self._closed = True
 
     def _request(self, event: ngh2.RequestReceived) -> None:
         stream = event.stream_id
