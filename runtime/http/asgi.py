@@ -44,7 +44,7 @@ class Asgi:
         exchange = self._exchange
         try:
             await application(self._scope(), self.receive, self.send)
-        except Exception:
+        except Exception:  # noqa: BLE001 - `fail` logs it
             exchange.fail()
         finally:  # it returned without an answer, or its task was cancelled
             exchange.end_badly()

@@ -47,7 +47,7 @@ class Exchange:
         """Have the application answer; where it raises instead, that is logged and answered with 500."""
         try:
             self.server.application.begin(self)
-        except Exception:
+        except Exception:  # noqa: BLE001 - `fail` logs it
             self.fail()
 
     def run(self, answering: Coroutine[object, object, Answer]) -> None:
@@ -150,7 +150,7 @@ class Exchange:
     async def _respond_later(self, answering: Coroutine[object, object, Answer]) -> None:
         try:
             answer = await answering
-        except Exception:
+        except Exception:  # noqa: BLE001 - `fail` logs it
             self.fail()
         else:
             self.respond(answer)
@@ -166,7 +166,7 @@ class Exchange:
                 await self.drain()
                 if self.gone:
                     return
-        except Exception:
+        except Exception:  # noqa: BLE001 - `fail` logs it
             self.fail()
         else:
             self.write_end(answer.trailers or [])

@@ -96,7 +96,7 @@ class Server:
         for connection in list(self.connections):
             connection.refuse_all()
         until = self.loop.time() + min(grace, _LAST_WORDS)
-        while any(each.transport.get_write_buffer_size() for each in self.connections) and self.loop.time() < until:
+        while any(each.transport.get_write_buffer_size() for each in self.connections) and self.loop.time() < until:  # noqa: ASYNC110 - sockets tell no event
             await asyncio.sleep(_LAST_LOOK)
         for connection in list(self.connections):
             connection.transport.close()
@@ -116,7 +116,7 @@ class Server:
         for connection in [each for each in self.connections if each.deadline <= now]:
             try:
                 connection.expire()
-            except Exception:
+            except Exception:  # noqa: BLE001 - one connection must not stop the clock
                 _log.exception("a connection could not be ended")
                 connection.transport.abort()
 
