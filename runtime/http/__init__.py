@@ -1,4 +1,6 @@
-"""The transport: HTTP/1.1 and prior-knowledge HTTP/2 (h2c) on one port. It knows requests and answers, no model, no protocol.
+"""The transport: HTTP/1.1 and prior-knowledge HTTP/2 (h2c) on one port.
+
+It knows requests and answers, no model and no protocol.
 
     socket -> Greeting (which HTTP?) -> Http11 | Http2 -> Exchange: one request whose body is whole
                                                               |

@@ -4,7 +4,6 @@ Source: the ASGI specification, HTTP & WebSocket 2.3, with the extension `http.r
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -19,7 +18,6 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 AsgiApplication: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_log = logging.getLogger("scalezero.http")
 _OF_CONNECTIONS: Final = frozenset(
     {b"connection", b"content-length", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
 )  # headers that the transport writes itself, or that are none of the application's: RFC 9110, 7.6.1
@@ -46,11 +44,10 @@ class Asgi:
         exchange = self._exchange
         try:
             await application(self._scope(), self.receive, self.send)
-        except Exception:
-            _log.exception("the application failed", extra={"path": exchange.request.path})
-        finally:  # a task that is cancelled as well
-            if not (exchange.answered or exchange.gone):
-                self._fail()
+        except Exception:  # noqa: BLE001 - `fail` logs it
+            exchange.fail()
+        finally:  # it returned without an answer, or its task was cancelled
+            exchange.end_badly()
 
     async def receive(self) -> Message:
         """The whole body at first; after that, wait until the client has left or is answered."""
@@ -130,13 +127,6 @@ class Asgi:
             raise RuntimeError("the response is longer than its content-length")
         if self._total < self._length and not more:
             raise RuntimeError("the response is shorter than its content-length")
-
-    def _fail(self) -> None:
-        """Answer 500 where nothing of an answer was written, else break it off."""
-        if self._begun:
-            self._exchange.break_off()
-        else:
-            self._exchange.write_whole(500, [(b"content-type", b"text/plain")], b"Internal Server Error")
 
     def _scope(self) -> Scope:
         exchange, request = self._exchange, self._exchange.request

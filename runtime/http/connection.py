@@ -1,4 +1,4 @@
-"""What a connection of either version of HTTP has: its place in the server, its deadline and the pace of its writing."""
+"""What a connection of either version of HTTP has: its place in the server, its deadline and its pace of writing."""
 
 import asyncio
 import math
@@ -24,7 +24,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def busy(self) -> bool:
-        """Whether a request is being answered."""
+        """Whether a whole request is being answered; a connection that is not busy may be closed to make room."""
         raise NotImplementedError
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -48,8 +48,7 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Hold pieces back: the client does not read."""
         self.writable = asyncio.Event()
-        self._unread = self.transport.get_write_buffer_size()
-        self.deadline = self.server.now + self.server.limits.write_time
+        self._watch_reader()
 
     def resume_writing(self) -> None:
         """Let pieces go on."""
@@ -69,14 +68,17 @@ class Connection(asyncio.Protocol):
         """The time for finishing is over: answer what is under way with 503."""
         raise NotImplementedError
 
-    def _still_unread(self) -> bool:
-        """Whether the client has read nothing since the last look; else look again after the time for writing."""
-        unread = self.transport.get_write_buffer_size()
-        if unread >= self._unread:
-            return True
-        self._unread = unread
+    def _watch_reader(self) -> None:
+        """Give the client the time for writing to read some of what is buffered."""
+        self._unread = self.transport.get_write_buffer_size()
         self.deadline = self.server.now + self.server.limits.write_time
-        return False
+
+    def _abort_unread(self) -> None:
+        """Abort where the client has read nothing since `_watch_reader`; else watch it again."""
+        if self.transport.get_write_buffer_size() >= self._unread:
+            self.transport.abort()
+        else:
+            self._watch_reader()
 
 
 class Greeting(Connection):

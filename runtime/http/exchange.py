@@ -44,11 +44,14 @@ class Exchange:
         self._task: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
-        """Have the application answer."""
-        self.server.application.begin(self)
+        """Have the application answer; where it raises instead, that is logged and answered with 500."""
+        try:
+            self.server.application.begin(self)
+        except Exception:  # noqa: BLE001 - `fail` logs it
+            self.fail()
 
     def run(self, answering: Coroutine[object, object, Answer]) -> None:
-        """Answer by a coroutine, which is cancelled where the client leaves. It must not raise."""
+        """Answer by a coroutine, which is cancelled where the client leaves."""
         self.on_gone = self._run(self._respond_later(answering)).cancel
 
     def serve(self, application: AsgiApplication) -> None:
@@ -63,7 +66,21 @@ class Exchange:
         if isinstance(answer.body, bytes) and not answer.trailers:
             self.write_whole(answer.status, answer.headers, answer.body)
         else:
-            self._run(self._send(answer))
+            self.on_gone = self._run(self._send(answer)).cancel
+
+    def fail(self) -> None:
+        """Log the exception that is being handled; answer 500, or break off an answer that has begun."""
+        _log.exception("the application failed", extra={"path": self.request.path})
+        self.end_badly()
+
+    def end_badly(self) -> None:
+        """Answer 500 where nothing of an answer is written, else break the answer off."""
+        if self.gone or self.answered:
+            return
+        if self.begun:
+            self.break_off()
+        else:
+            self.write_whole(500, [(b"content-type", b"text/plain")], b"Internal Server Error")
 
     def leave(self) -> None:
         """Note that the client has left."""
@@ -131,7 +148,12 @@ class Exchange:
         return self._task
 
     async def _respond_later(self, answering: Coroutine[object, object, Answer]) -> None:
-        self.respond(await answering)
+        try:
+            answer = await answering
+        except Exception:  # noqa: BLE001 - `fail` logs it
+            self.fail()
+        else:
+            self.respond(answer)
 
     async def _send(self, answer: Answer) -> None:
         """Send an answer in pieces. A fault in the middle breaks it off."""
@@ -144,9 +166,8 @@ class Exchange:
                 await self.drain()
                 if self.gone:
                     return
-        except Exception:
-            _log.exception("an answer broke off", extra={"path": self.request.path})
-            self.break_off()
+        except Exception:  # noqa: BLE001 - `fail` logs it
+            self.fail()
         else:
             self.write_end(answer.trailers or [])
 

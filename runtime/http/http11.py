@@ -22,7 +22,7 @@ import httptools
 from runtime.errors import BadRequest, HeadTooLarge, PayloadTooLarge, RequestTimeout, ScalezeroError, ShuttingDown
 from runtime.http.connection import Connection
 from runtime.http.exchange import Exchange
-from runtime.http.messages import Headers, Request, bodiless
+from runtime.http.messages import Headers, Request, bodiless, header_size
 
 if TYPE_CHECKING:
     from runtime.http.server import Server
@@ -33,6 +33,7 @@ _END_OF_HEAD: Final = b"\r\n\r\n"
 _MOST_KNOWN: Final = 256  # heads; they come from clients, so their number and length must be bounded
 _LONGEST_KNOWN: Final = 4096  # bytes
 _PIPELINED: Final = 16  # requests that wait on one connection before it is read no further
+_CHUNK_LINES: Final = 16  # bytes: a chunk's size and line ends, with some leading zeros
 _LINGER: Final = 2.0  # seconds in which a client that still sends may read why it is refused
 _AWAITED: Final = math.inf  # no deadline: it is not the client's turn
 
@@ -55,23 +56,27 @@ class Http11(Connection):
         self._reading: Http11Exchange | None = None  # the request whose body is coming in
         self._head: _Head | None = None  # the request whose head is coming in
         self._body: list[bytes] = []
-        self._begun = 0.0  # when the body began, on the server's clock
+        self._begun = 0.0  # when the head or the body began, or its turn came, on the server's clock
+        self._read = 0  # bytes of the read that is being parsed
+        self._overhead = 0  # bytes after the first read of a request that are not its body
+        self._owes_continue = False  # the client waits for 100 Continue until the answers before it are written
         self._first_read = b""  # a read that begins a request, while it is parsed
         self._deaf = False  # what still comes is thrown away
 
     @property
     def busy(self) -> bool:
-        """Whether a request is being answered, or its body read."""
-        return self.exchange is not None or self._reading is not None
+        """Whether a whole request is being answered."""
+        return self.exchange is not None
 
     def data_received(self, data: bytes) -> None:
         """Read what came."""
         if self._deaf:
             return
-        if self._head is None and self._reading is None and self.exchange is None and not self._waiting:
+        if self._head is None and self._reading is None and self._free:
             if self._take_known(data):
                 return
             self._first_read = data
+        self._read = len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -81,10 +86,22 @@ class Http11(Connection):
                 self._refuse(BadRequest(_reason(error)))
             return
         self._first_read = b""
+        self._overhead += len(data)
+        if self._overhead > self.server.limits.head:
+            self._refuse_overhead()
+
+    @property
+    def _free(self) -> bool:
+        """Whether the next request may begin: all before it are answered, and the client reads its answers."""
+        return self.exchange is None and not self._waiting and self.writable is None
+
+    def _refuse_overhead(self) -> None:
+        """Refuse a head that does not end, or a body in chunks that is mostly extensions and trailers."""
+        limit = self.server.limits.head
         if self._head is not None:
-            self._head.size += len(data)
-            if self._head.size > self.server.limits.head:
-                self._refuse(HeadTooLarge(limit=self.server.limits.head))
+            self._refuse(HeadTooLarge(limit=limit))
+        elif self._reading is not None:
+            self._refuse(BadRequest(f"more than {limit} bytes of chunk extensions and trailers"))
 
     def _take_known(self, data: bytes) -> bool:
         """Begin a request that came in one read with a head that is known; False where it is another."""
@@ -92,12 +109,12 @@ class Http11(Connection):
         known = self.server.heads.get(data[:end])
         if known is None or len(data) - end != known.length:
             return False
-        exchange = Http11Exchange(self, known.request.again(data[end:]))
-        exchange.size = known.length
         try:
             self.server.budget.take(known.length)
-        except ScalezeroError as fault:
-            exchange.size, exchange.fault = 0, fault
+        except ScalezeroError:
+            return False  # the parser's callbacks refuse it
+        exchange = Http11Exchange(self, known.request.again(data[end:]))
+        exchange.size = known.length
         self._begin(exchange)
         return True
 
@@ -121,18 +138,32 @@ class Http11(Connection):
         if self._deaf:
             return
         self._head = _Head()
-        if self.exchange is None:
-            self.deadline = self.server.now + self.server.limits.head_time
+        self._begun = self.server.now
+        self._overhead = -self._read
+        self._await_client()
 
     def on_url(self, url: bytes) -> None:
         """Take the target, or a part of it."""
         if self._head is not None:
             self._head.url += url
+            self._count_head(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; trailers of a chunked body are not kept."""
         if self._head is not None:
             self._head.headers.append((name.lower(), value))
+            self._count_head(header_size(name, value))
+
+    def _count_head(self, size: int) -> None:
+        head, limit = self._head, self.server.limits.head
+        assert head is not None  # noqa: S101 - both callers have seen it
+        head.size += size
+        if head.size > limit:
+            self._refuse(HeadTooLarge(limit=limit))
+
+    def on_chunk_header(self) -> None:
+        """Allow each chunk its size line."""
+        self._overhead -= _CHUNK_LINES
 
     def on_headers_complete(self) -> None:
         """Make the request, and refuse at once what cannot be taken."""
@@ -146,20 +177,33 @@ class Http11(Connection):
         exchange.keep_alive = parser.should_keep_alive() and not parser.should_upgrade()
         self._reading = exchange
         self._begun = self.server.now
-        has_host = version != "1.1"
-        for name, value in head.headers:
+        try:
+            if self._expectation(exchange.request):
+                self._owes_continue = True
+                self._continue()
+        except ScalezeroError as fault:
+            self._refuse(fault)
+
+    def _expectation(self, request: Request) -> bool:
+        """Whether the client waits for 100 Continue. Raises the fault of a head that cannot be taken."""
+        hosts, announced, expects = 0, 0, False
+        for name, value in request.headers:
             if name == b"content-length":
-                if int(value) > self.server.limits.body:
-                    limit = self.server.limits.body
-                    self._refuse(PayloadTooLarge("body", limit=limit, unit="bytes", got=int(value)))
-                    return
+                announced = int(value)
             elif name == b"expect":
-                if value.lower() == b"100-continue" and self.exchange is None:
-                    self.transport.write(_CONTINUE)
+                expects = value.lower() == b"100-continue" and request.version == "1.1"  # RFC 9110, 10.1.1
             elif name == b"host":
-                has_host = True
-        if not has_host:
-            self._refuse(BadRequest("an HTTP/1.1 request without a Host header"))
+                hosts += 1
+        if hosts > 1 or (not hosts and request.version == "1.1"):  # RFC 9112, 3.2
+            raise BadRequest(f"{hosts} Host headers" if hosts else "an HTTP/1.1 request without a Host header")
+        self.server.expect(announced)
+        return expects
+
+    def _continue(self) -> None:
+        """Let the client send the body, where nothing is to be written before that."""
+        if self._owes_continue and self.exchange is None and not self._waiting:
+            self._owes_continue = False
+            self.transport.write(_CONTINUE)
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body, within the limit and the budget."""
@@ -176,8 +220,9 @@ class Http11(Connection):
             return
         exchange.size = size
         self._body.append(body)
-        if self.exchange is None:
-            self.deadline = server.limits.body_deadline(self._begun, size)
+        self._overhead -= len(body)
+        self._owes_continue = False
+        self._await_client()
 
     def on_message_complete(self) -> None:
         """Answer the request now, or after those before it."""
@@ -192,12 +237,16 @@ class Http11(Connection):
             self._remember(exchange)
         if not exchange.keep_alive:
             self._deaf = True  # nothing may come behind it
-        if self.exchange is None:
+        self._line_up(exchange)
+
+    def _line_up(self, exchange: "Http11Exchange") -> None:
+        """Begin a request now, or after those before it."""
+        if self._free:
             self._begin(exchange)
-        else:
-            self._waiting.append(exchange)
-            if len(self._waiting) >= _PIPELINED:
-                self.transport.pause_reading()
+            return
+        self._waiting.append(exchange)
+        if len(self._waiting) == _PIPELINED:
+            self.transport.pause_reading()
 
     def _begin(self, exchange: "Http11Exchange") -> None:
         self.exchange = exchange
@@ -211,16 +260,38 @@ class Http11(Connection):
         if not exchange.keep_alive:
             self._hang_up(linger=exchange.fault is not None)
             return
-        self.since = server.now
-        self.deadline = server.now + (server.limits.quiet if server.closing else server.limits.keep_alive)
+        self.since = self._begun = server.now
+        self._await_client()
         if self._waiting:
             server.loop.call_soon(self._next)
+        elif self._owes_continue:
+            self._continue()
+
+    def last(self, exchange: "Http11Exchange") -> bool:
+        """Whether the connection closes behind this answer: in shutdown, what came already is answered too."""
+        if self.server.closing and not self._waiting and self._reading is None and self._head is None:
+            return True
+        return not exchange.keep_alive
 
     def _next(self) -> None:
-        if self.exchange is None and self._waiting and not self.transport.is_closing():
+        if self.exchange is None and self._waiting and self.writable is None and not self.transport.is_closing():
             if len(self._waiting) == _PIPELINED:
                 self.transport.resume_reading()
             self._begin(self._waiting.popleft())
+
+    def _await_client(self) -> None:
+        """Set the deadline by what the client is to do next: read, send the rest of a request, or send another."""
+        limits = self.server.limits
+        if self.writable is not None:
+            return  # `pause_writing` has set it
+        if self.exchange is not None:
+            self.deadline = _AWAITED
+        elif self._reading is not None:
+            self.deadline = limits.body_deadline(self._begun, self._reading.size)
+        elif self._head is not None:
+            self.deadline = self._begun + limits.head_time
+        else:
+            self.deadline = self.since + (limits.quiet if self.server.closing else limits.keep_alive)
 
     def _refuse(self, fault: ScalezeroError) -> None:
         """Answer what cannot become a request, after those before it, and take nothing more from this client."""
@@ -231,20 +302,31 @@ class Http11(Connection):
             refused = Http11Exchange(self, Request("GET", "", b"", b"", [], "1.1"))
         refused.keep_alive = False
         refused.fault = fault
-        if self.exchange is None:
-            self._begin(refused)
-        else:
-            self._waiting.append(refused)
+        self._line_up(refused)
 
     def _hang_up(self, *, linger: bool) -> None:
         """Close. A client that still sends would lose the answer by a reset, so it is read on for a moment."""
         self._deaf = True
-        self._waiting.clear()
-        if not linger:
-            self.transport.close()
-        elif not self.transport.is_closing():
+        self._drop_waiting()
+        if self.transport.is_closing():
+            return
+        if linger:
             self.transport.write_eof()
+            self.transport.resume_reading()
             self.deadline = self.server.now + _LINGER
+        else:
+            self._close()
+
+    def _close(self) -> None:
+        """Close once the client has read what is written, within the time for that."""
+        self._watch_reader()
+        self.transport.close()
+
+    def _drop_waiting(self) -> None:
+        """Forget the requests that are not begun."""
+        for exchange in self._waiting:
+            exchange.leave()
+        self._waiting.clear()
 
     def eof_received(self) -> bool:
         """Take the end of what the client sends as its leaving."""
@@ -253,17 +335,16 @@ class Http11(Connection):
     def connection_lost(self, error: Exception | None) -> None:
         """Tell whoever answers that the client has left."""
         super().connection_lost(error)
-        for exchange in (self.exchange, self._reading, *self._waiting):
+        for exchange in (self.exchange, self._reading):
             if exchange is not None:
                 exchange.leave()
-        self.exchange = self._reading = None
-        self._waiting.clear()
+        self.exchange = self._reading = self._head = None
+        self._drop_waiting()
 
     def expire(self) -> None:
         """A client that is late with its head or body gets 408; one that is idle, or does not read, is closed."""
-        if self.writable is not None:
-            if self._still_unread():
-                self.transport.abort()
+        if self.writable is not None or self.transport.is_closing():
+            self._abort_unread()
         elif self._deaf:
             self.transport.abort()
         elif self._reading is not None:
@@ -272,33 +353,36 @@ class Http11(Connection):
         elif self._head is not None:
             self._refuse(RequestTimeout("head", seconds=self.server.limits.head_time))
         else:
-            self.transport.close()
+            self._close()
 
     def resume_writing(self) -> None:
-        """Let pieces go on; it is no longer the client's turn."""
+        """Let pieces, or the next request, go on."""
         super().resume_writing()
-        if self.exchange is not None:
-            self.deadline = _AWAITED
+        if self._deaf and self.exchange is None:
+            return  # the connection is closing, within a time of its own
+        self._await_client()
+        if self._waiting:
+            self.server.loop.call_soon(self._next)
 
     def shut_down(self) -> None:
         """Close after the answers that are due; an idle client may be about to ask, so it is given a moment."""
-        if not self.busy and not self._waiting:
+        if self._free and self._reading is None and not self._deaf:
             self.deadline = min(self.deadline, self.server.now + self.server.limits.quiet)
 
     def refuse_all(self) -> None:
         """Answer what is under way with 503."""
-        self._waiting.clear()
-        if self._reading is not None and self.exchange is None:
-            self._refuse(ShuttingDown())
-        elif self.exchange is not None:
+        self._drop_waiting()
+        if self.exchange is not None:
             self.exchange.keep_alive = False
             self.exchange.abandon(ShuttingDown())
+        elif self._reading is not None:
+            self._refuse(ShuttingDown())
 
 
 class Http11Exchange(Exchange):
     """A request over HTTP/1.1 and its answer."""
 
-    __slots__ = ("_chunked", "fault", "keep_alive")
+    __slots__ = ("_bodiless", "_chunked", "fault", "keep_alive")
 
     connection: Http11
 
@@ -306,6 +390,7 @@ class Http11Exchange(Exchange):
         super().__init__(connection, request)
         self.keep_alive = True
         self.fault: ScalezeroError | None = None  # why the transport refuses the request
+        self._bodiless = False  # the answer has no body by its kind
         self._chunked = False
 
     def begin(self) -> None:
@@ -327,9 +412,10 @@ class Http11Exchange(Exchange):
     def write_head(self, status: int, headers: Headers, *, length: int | None) -> None:
         """Frame the body by its length, by chunks, or for HTTP/1.0 by the end of the connection."""
         framing = b""
-        if length is not None:
+        self._bodiless = bodiless(self.request.method, status)
+        if length is not None and status not in {204, 304}:
             framing = b"content-length: %d\r\n" % length
-        elif not bodiless(self.request.method, status):
+        elif not self._bodiless:
             self._chunked = self.request.version == "1.1"
             self.keep_alive = self.keep_alive and self._chunked
             framing = b"transfer-encoding: chunked\r\n" if self._chunked else b""
@@ -337,7 +423,7 @@ class Http11Exchange(Exchange):
 
     def write_piece(self, piece: bytes) -> None:
         """Write a piece, as a chunk where the length is not known."""
-        if piece and not self.gone and self.request.method != "HEAD":
+        if piece and not self.gone and not self._bodiless:
             self.connection.transport.write(b"%x\r\n%b\r\n" % (len(piece), piece) if self._chunked else piece)
 
     def write_end(self, trailers: Headers) -> None:  # noqa: ARG002 - HTTP/1.1 clients do not ask for trailers
@@ -364,9 +450,12 @@ class Http11Exchange(Exchange):
     def _head(self, status: int, headers: Headers) -> bytes:
         self.begun = True
         lines = b"".join([b"%b: %b\r\n" % each for each in headers])
-        self.keep_alive = self.keep_alive and not self.server.closing
-        close = b"" if self.keep_alive else b"connection: close\r\n"
-        return b"%b%b%b%b" % (_STATUS.get(status) or b"HTTP/1.1 %d \r\n" % status, self.server.date_line, lines, close)
+        if self.connection.last(self):
+            self.keep_alive = False
+            lines += b"connection: close\r\n"
+        elif self.request.version == "1.0":
+            lines += b"connection: keep-alive\r\n"  # RFC 9112, 9.3: else the client takes it for closed
+        return b"%b%b%b" % (_STATUS.get(status) or b"HTTP/1.1 %d \r\n" % status, self.server.date_line, lines)
 
 
 class _Head:
@@ -377,7 +466,7 @@ class _Head:
     def __init__(self) -> None:
         self.url = b""
         self.headers: Headers = []
-        self.size = 0  # bytes that were read while it was not complete
+        self.size = 0  # bytes of what is complete of it, as `header_size` counts them
 
 
 def _target(url: bytes) -> tuple[bytes, str, bytes]:

@@ -12,15 +12,16 @@ too; the connection closes when it has been quiet for a while. Source: RFC 9113,
 import asyncio
 import math
 import socket
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 import ngh2
 
-from runtime.errors import Overloaded, PayloadTooLarge, RequestTimeout, ScalezeroError, ShuttingDown
+from runtime.errors import HeadTooLarge, Overloaded, PayloadTooLarge, RequestTimeout, ScalezeroError, ShuttingDown
 from runtime.http.connection import Connection
 from runtime.http.exchange import Exchange
-from runtime.http.messages import Headers, Request, bodiless
+from runtime.http.messages import Headers, Request, bodiless, header_size
 
 if TYPE_CHECKING:
     from runtime.http.server import Server
@@ -29,6 +30,8 @@ _ROOM: Final = 256 * 1024  # bytes that a client may send ahead of us, for each 
 _ROOM_OF_ALL: Final = 16 * 2**20  # and for all requests of a connection
 _AT_ONCE: Final = 1000  # requests; the most that Knative's containerConcurrency could be
 _BODIES: Final = 2  # times the largest body: what one connection may hold of unfinished bodies
+_HEADS: Final = 4  # times the largest head: what is decoded of one, so that its stream can be refused
+_LOOK: Final = 16 * 1024  # bytes to be written between two looks at who waits for a reader; below _HIGH_WATER
 _HIGH_WATER: Final = 64 * 1024  # bytes of an answer that wait for its reader before the application does
 _TCP_ALIVE: Final = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4))  # seconds; count
 _RETRY_AFTER: Final = 1  # seconds
@@ -43,21 +46,25 @@ class Http2(Connection):
         configuration = ngh2.Configuration(
             auto_window_update=False,  # room is given back as the body is taken
             stream_reset_rate_limit=(10_000, 1_000),  # behind a proxy, the clients of many who give up are one peer
-            max_inbound_header_list_size=limits.head,
+            # ngh2 ends the connection beyond these. What is over `limits.head` and within them is answered with 431.
+            max_inbound_header_list_size=_HEADS * limits.head,
+            max_inbound_header_count=_HEADS * limits.head // header_size(b"", b""),
         )
         self.conn = ngh2.Connection(ngh2.Role.SERVER, configuration)
         self.streams: dict[int, Http2Exchange] = {}
         self.unfinished = 0  # bytes of bodies that are coming in
         self._readers: set[Http2Exchange] = set()  # whose bodies are coming in
         self._writers: set[Http2Exchange] = set()  # whose answers wait for their reader
+        self._ended: list[Http2Exchange] = []  # whose answers were queued to their ends since the last flush
+        self._written = 0  # bytes since the last look at the writers
         self._flush_due = False
         self._closed = False  # nothing more can be said: it broke the rules, or said goodbye and is answered
         self._leaving: asyncio.TimerHandle | None = None
 
     @property
     def busy(self) -> bool:
-        """Whether a request is being answered, or its body read."""
-        return bool(self.streams)
+        """Whether a whole request is being answered."""
+        return any(each.complete and not each.answered for each in self.streams.values())
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet the peer."""
@@ -93,51 +100,71 @@ class Http2(Connection):
     def flush(self) -> None:
         """Take what happened, then write what is queued, which may make more happen."""
         self._flush_due = False
-        self._take_events()
         data = b""
         try:
+            self._take_events()
             data = self.conn.data_to_send()
-        except ngh2.NGH2Error:
+            self._take_events()
+        except ngh2.NGH2Error:  # the connection is over for ngh2
             self._closed = True
-        self._take_events()
         if data and not self.transport.is_closing():
             self.transport.write(data)
         if self._closed:
             self._abandon()
-            self.transport.close()
-        elif self._writers:
+            self._close()
+            return
+        if self._ended:
+            self._watch_ended()
+        self._written += len(data)
+        if self._writers and self._written >= _LOOK:
             self._look_at_writers()
+
+    def _watch_ended(self) -> None:
+        """Watch the readers of answers that could not leave whole."""
+        ended, self._ended = self._ended, []
+        for exchange in ended:
+            if exchange.stream in self.streams:
+                self.wait_for_reader(exchange)
+
+    def answer_queued(self, exchange: "Http2Exchange") -> None:
+        """Note that an answer is queued to its end."""
+        self._ended.append(exchange)
+        self.flush_soon()
 
     def _take_events(self) -> None:
         for event in self.conn.events():
-            kind = type(event)
-            if kind is ngh2.RequestReceived:
-                self._request(event)
-            elif kind is ngh2.DataReceived:
-                self._body(event)
-            elif kind is ngh2.TrailersReceived:
-                if exchange := self.streams.get(event.stream_id):
-                    self._complete(exchange)
-            elif kind is ngh2.StreamClosed:
-                self._end(event.stream_id)
-            elif kind is ngh2.ConnectionClosed:
-                self._closed = True
+            match event:
+                case ngh2.RequestReceived():
+                    self._request(event)
+                case ngh2.DataReceived():
+                    self._body(event)
+                case ngh2.TrailersReceived():
+                    if exchange := self.streams.get(event.stream_id):
+                        self._complete(exchange)
+                case ngh2.StreamClosed():
+                    self._end(event.stream_id)
+                case ngh2.ConnectionClosed():
+                    self._closed = True
 
     def _request(self, event: ngh2.RequestReceived) -> None:
         stream = event.stream_id
         try:
-            request, announced = _request(event.headers)
+            request, announced, size = _request(event.headers)
         except (UnicodeDecodeError, ValueError):  # a path that is not ASCII, which no URI is
             self.conn.reset_stream(stream, ngh2.ErrorCode.PROTOCOL_ERROR)
             return
         exchange = self.streams[stream] = Http2Exchange(self, request, stream)
-        limit = self.server.limits.body
+        exchange.complete = event.end_stream
+        try:
+            if size > self.server.limits.head:
+                raise HeadTooLarge(limit=self.server.limits.head)
+            self.server.expect(announced)
+        except ScalezeroError as fault:
+            exchange.refuse(fault)
+            return
         if event.end_stream:
-            exchange.complete = True
             self._settle()
             exchange.begin()
-        elif announced > limit:
-            exchange.refuse(PayloadTooLarge("body", limit=limit, unit="bytes", got=announced))
         else:
             exchange.since = self.server.now
             self._readers.add(exchange)
@@ -173,14 +200,14 @@ class Http2(Connection):
     def _complete(self, exchange: "Http2Exchange") -> None:
         """Answer a request whose body is whole."""
         exchange.complete = True
-        self._no_reader(exchange)
+        self.body_over(exchange)
         if exchange.answered:
             return
         pieces, exchange.pieces = exchange.pieces, []
         exchange.request.body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         exchange.begin()
 
-    def _no_reader(self, exchange: "Http2Exchange") -> None:
+    def body_over(self, exchange: "Http2Exchange") -> None:
         """Stop counting a body as unfinished."""
         if exchange in self._readers:
             self._readers.discard(exchange)
@@ -190,7 +217,7 @@ class Http2(Connection):
     def _end(self, stream: int) -> None:
         exchange = self.streams.pop(stream, None)
         if exchange is not None:
-            self._no_reader(exchange)
+            self.body_over(exchange)
             exchange.leave()
             self._writers.discard(exchange)
         self.since = self.server.now
@@ -204,20 +231,23 @@ class Http2(Connection):
         self._settle()
 
     def _look_at_writers(self) -> None:
+        self._written = 0
         for exchange in list(self._writers):
+            if exchange.answered:
+                continue  # only its time is watched
             if self.conn.queued_body_size(exchange.stream) <= _HIGH_WATER:
                 self._writers.discard(exchange)
                 exchange.wake()
 
     def _settle(self) -> None:
         """While bodies or answers depend on the client, look at them at every tick."""
-        self.deadline = self.server.now if self._readers or self._writers else math.inf
+        if self.writable is None:  # else `pause_writing` has set it
+            self.deadline = self.server.now if self._readers or self._writers else math.inf
 
     def expire(self) -> None:
         """Give up what the client is late with; a connection that never asked for anything is closed."""
-        if self.writable is not None:
-            if self._still_unread():
-                self.transport.abort()
+        if self.writable is not None or self.transport.is_closing():
+            self._abort_unread()
             return
         if not (self._readers or self._writers):
             self.transport.abort()
@@ -239,9 +269,17 @@ class Http2(Connection):
             exchange.break_off()
 
     def resume_writing(self) -> None:
-        """Let the answers go on."""
+        """Let the answers, and the reading, go on."""
         super().resume_writing()
-        self._settle()
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+            self._settle()
+
+    def pause_writing(self) -> None:
+        """Hold pieces back, and read nothing: each frame might have to be answered by another one."""
+        super().pause_writing()
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
 
     def connection_lost(self, error: Exception | None) -> None:
         """Tell whoever answers that the client has left."""
@@ -250,10 +288,17 @@ class Http2(Connection):
             self._leaving.cancel()
         self._abandon()
 
+    def _close(self) -> None:
+        """Close once the peer has read what is written, within the time for that."""
+        if not self.transport.is_closing():
+            self._watch_reader()
+            self.transport.close()
+
     def _abandon(self) -> None:
-        for exchange in self.streams.values():
+        streams, self.streams = self.streams, {}
+        for exchange in streams.values():
             exchange.leave()
-        self.streams.clear()
+        self._ended.clear()
         self._readers.clear()
         self._writers.clear()
         self.unfinished = 0
@@ -264,7 +309,7 @@ class Http2(Connection):
         try:
             self.conn.send_shutdown_notice()
         except ngh2.NGH2Error:  # it is broken already
-            self.transport.close()
+            self._close()
             return
         self.flush()
         self._leave_when_quiet()
@@ -272,8 +317,12 @@ class Http2(Connection):
     def refuse_all(self) -> None:
         """Answer what is under way with 503."""
         for exchange in list(self.streams.values()):
+            self.body_over(exchange)
             exchange.abandon(ShuttingDown())
-        self.conn.send_goaway()
+        try:
+            self.conn.send_goaway()
+        except ngh2.NGH2Error:
+            self._closed = True
         self.flush()
 
     def _leave_when_quiet(self) -> None:
@@ -285,7 +334,7 @@ class Http2(Connection):
         if not self.streams and not self.transport.is_closing():  # the end of the last one asks again
             self.conn.send_goaway()
             self.flush()
-            self.transport.close()
+            self._close()
 
 
 class Http2Exchange(Exchange):
@@ -307,38 +356,55 @@ class Http2Exchange(Exchange):
     def refuse(self, fault: ScalezeroError) -> None:
         """Refuse the request before its body is whole."""
         self.pieces = []
-        self.connection._no_reader(self)  # noqa: SLF001 - one protocol in two classes
+        self.connection.body_over(self)
         self.respond(self.server.application.refuse(fault, self.request))
 
     def write_whole(self, status: int, headers: Headers, body: bytes) -> None:
         """Queue head and body."""
-        self._write_head(status, headers, len(body), ends=not body or bodiless(self.request.method, status))
-        if body and not bodiless(self.request.method, status):
-            self.connection.conn.send_data(self.stream, body, end_stream=True)
-        self._ended()
+        ends = not body or bodiless(self.request.method, status)
+        try:
+            self._write_head(status, headers, len(body), ends=ends)
+            if not ends:
+                self.connection.conn.send_data(self.stream, body, end_stream=True)
+        except ngh2.NGH2Error:  # the client has left in the same read
+            self.leave()
+        else:
+            self._ended()
 
     def write_head(self, status: int, headers: Headers, *, length: int | None) -> None:
         """Queue the head of an answer that comes in pieces."""
-        self._write_head(status, headers, length, ends=False)
+        try:
+            self._write_head(status, headers, length, ends=False)
+        except ngh2.NGH2Error:  # as above
+            self.leave()
         self.connection.flush_soon()
 
     def write_piece(self, piece: bytes) -> None:
         """Queue a piece."""
         if piece and not self.gone and self.request.method != "HEAD":
-            self.connection.conn.send_data(self.stream, piece)
+            try:
+                self.connection.conn.send_data(self.stream, piece)
+            except ngh2.NGH2Error:  # as above
+                self.leave()
             self.connection.flush_soon()
 
     def write_end(self, trailers: Headers) -> None:
         """Queue the trailers, or the end."""
-        if trailers:
-            self.connection.conn.send_trailers(self.stream, trailers)
+        if self.gone:
+            return
+        try:
+            if trailers:
+                self.connection.conn.send_trailers(self.stream, trailers)
+            else:
+                self.connection.conn.end_stream(self.stream)
+        except ngh2.NGH2Error:  # as above
+            self.leave()
         else:
-            self.connection.conn.end_stream(self.stream)
-        self._ended()
+            self._ended()
 
     def break_off(self) -> None:
         """Reset the stream."""
-        if not self.gone:
+        if self.stream in self.connection.streams:
             self.connection.conn.reset_stream(self.stream, ngh2.ErrorCode.INTERNAL_ERROR)
             self.connection.flush_soon()
             self.leave()
@@ -372,14 +438,11 @@ class Http2Exchange(Exchange):
         self.connection.conn.send_response(self.stream, fields, end_stream=ends)
 
     def _ended(self) -> None:
-        """Let go of a request that was not read to its end, and of an answer that its client does not read."""
-        connection = self.connection
+        """Let go of a request that was not read to its end."""
         self.finished()
-        connection.flush_soon()
+        self.connection.answer_queued(self)
         if not self.complete:
             self.server.loop.call_soon(self._stop_sending)
-        elif connection.conn.queued_body_size(self.stream) > _HIGH_WATER:
-            connection.wait_for_reader(self)
 
     def _stop_sending(self) -> None:
         """Tell the client to stop sending what nobody reads. Source: RFC 9113, 8.1."""
@@ -389,16 +452,17 @@ class Http2Exchange(Exchange):
             connection.flush()
 
 
-def _request(fields: "list[tuple[bytes, bytes]]") -> tuple[Request, int]:
-    """The request that a header block makes, and the length that it announces (0 where it says none).
+def _request(fields: "Sequence[tuple[bytes, bytes]]") -> tuple[Request, int, int]:
+    """The request that a header block makes, the length that it announces (0: none), and the size of the block.
 
     Raises `UnicodeDecodeError` for a path that is not ASCII.
     """
     pseudo: dict[bytes, bytes] = {}
     headers: Headers = []
     cookies: list[bytes] = []
-    announced = 0
+    announced = size = 0
     for name, value in fields:
+        size += header_size(name, value)
         if name[:1] == b":":
             pseudo[name] = value
             continue
@@ -411,9 +475,9 @@ def _request(fields: "list[tuple[bytes, bytes]]") -> tuple[Request, int]:
     if cookies:  # which may come apart: RFC 9113, 8.2.3
         headers.append((b"cookie", b"; ".join(cookies)))
     if b":authority" in pseudo:
+        headers = [each for each in headers if each[0] != b"host"]  # RFC 9113, 8.3.1: the two must not differ
         headers.append((b"host", pseudo[b":authority"]))
     raw_path, _, query = pseudo.get(b":path", b"").partition(b"?")
     path = raw_path.decode("ascii")
     method = pseudo[b":method"].decode("ascii")
-    return Request(method, unquote(path) if "%" in path else path, raw_path, query, headers, "2"), announced
-
+    return Request(method, unquote(path) if "%" in path else path, raw_path, query, headers, "2"), announced, size

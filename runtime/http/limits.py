@@ -42,9 +42,13 @@ class Budget:
 
     def take(self, size: int) -> None:
         """Count bytes in. Raises `Overloaded` where the budget is spent; nothing is counted then."""
+        self.check(size)
+        self.used += size
+
+    def check(self, size: int) -> None:
+        """Raise `Overloaded` where so many bytes more are beyond the budget."""
         if self.used + size > self.limit:
             raise Overloaded("bodies of unanswered requests", limit=self.limit, unit="bytes", retry_after=_RETRY_AFTER)
-        self.used += size
 
     def give_back(self, size: int) -> None:
         """Count bytes out."""

@@ -16,7 +16,7 @@ class Request:
 
     __slots__ = ("body", "headers", "match", "method", "path", "query", "raw_path", "started", "version")
 
-    def __init__(  # noqa: PLR0913 - made once for each request, by position
+    def __init__(
         self, method: str, path: str, raw_path: bytes, query: bytes, headers: Headers, version: str, body: bytes = b""
     ) -> None:
         self.started = perf_counter()
@@ -61,6 +61,11 @@ class Answer:
         self.body = body
         self.headers: Headers = [JSON] if headers is None else headers
         self.trailers = trailers
+
+
+def header_size(name: bytes, value: bytes) -> int:
+    """Bytes of a header as limits count them, the same for both versions. Source: RFC 9113, 6.5.2."""
+    return len(name) + len(value) + 32
 
 
 def bodiless(method: str, status: int) -> bool:

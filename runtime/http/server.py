@@ -9,9 +9,11 @@ import logging
 import signal
 import socket
 from collections.abc import Awaitable, Callable
+from heapq import nsmallest
 from time import gmtime, monotonic, strftime
 from typing import TYPE_CHECKING, Final, Protocol
 
+from runtime.errors import PayloadTooLarge
 from runtime.http import exchange
 from runtime.http.connection import Connection, Greeting
 from runtime.http.limits import Budget, Limits, most_connections
@@ -24,6 +26,7 @@ _BACKLOG: Final = 2048  # connections that wait to be accepted; the kernel's own
 _TICK: Final = 0.5  # seconds between two looks at the clock
 _LAST_LOOK: Final = 0.05  # seconds between two looks at what is still to be answered, in shutdown
 _HURRY: Final = 2.0  # seconds for the end of a process that gives up
+_EVICTED: Final = 32  # connections closed at once, so that a flood of new ones does not search for each of them
 _LAST_WORDS: Final = 1.0  # seconds for refusals to reach their clients
 
 
@@ -46,7 +49,7 @@ class Server:
         self.loop = asyncio.get_running_loop()
         self.budget = Budget(limits.buffered)
         self.connections: set[Connection] = set()
-        self.heads: dict[bytes, "KnownHead"] = {}  # of HTTP/1.1, by their bytes
+        self.heads: dict[bytes, KnownHead] = {}  # of HTTP/1.1, by their bytes
         self.closing = False  # nothing new is accepted, what is there is finished
         self.now = monotonic()  # as of the last tick
         self.date_line = b""  # the Date header as HTTP/1.1 writes it: RFC 9110, 6.6.1
@@ -60,12 +63,25 @@ class Server:
         return await self.loop.create_server(lambda: Greeting(self), sock=listening, backlog=_BACKLOG)
 
     def register(self, connection: Connection) -> None:
-        """Count a connection in. Where there are too many, the one that is idle for longest makes room."""
-        if len(self.connections) >= self._most:
-            idle = [each for each in self.connections if not each.busy]
-            if idle:
-                min(idle, key=lambda each: each.since).transport.abort()
+        """Count a connection in. Where there are too many, those that were idle for longest are closed.
+
+        A client that sends a head or a body counts as idle: half requests must not lock out whole ones. Where all are
+        answering, the new connection is closed.
+        """
         self.connections.add(connection)
+        if len(self.connections) <= self._most:
+            return
+        idle = (each for each in self.connections if not each.busy and each is not connection)
+        for each in nsmallest(_EVICTED, idle, key=lambda each: each.since) or [connection]:
+            self.connections.discard(each)  # its end is only noticed in the loop's next turn
+            each.transport.abort()
+
+    def expect(self, announced: int) -> None:
+        """Check the length that a head announces. Raises `PayloadTooLarge`, or `Overloaded` where there is no room."""
+        limit = self.limits.body
+        if announced > limit:
+            raise PayloadTooLarge("body", limit=limit, unit="bytes", got=announced)
+        self.budget.check(announced)
 
     async def finish(self, grace: float) -> None:
         """Finish what is under way; what is not answered within `grace` seconds is answered with 503."""
@@ -79,7 +95,7 @@ class Server:
         for connection in list(self.connections):
             connection.refuse_all()
         until = self.loop.time() + min(grace, _LAST_WORDS)
-        while any(each.transport.get_write_buffer_size() for each in self.connections) and self.loop.time() < until:
+        while any(each.transport.get_write_buffer_size() for each in self.connections) and self.loop.time() < until:  # noqa: ASYNC110 - sockets tell no event
             await asyncio.sleep(_LAST_LOOK)
         for connection in list(self.connections):
             connection.transport.close()
@@ -88,7 +104,7 @@ class Server:
 
     def _tick(self) -> None:
         self._ticking = self.loop.call_later(_TICK, self._tick)
-        # The locale is C unless the author's function sets another: email.utils would spare us that, for 10 ms of a start.
+        # In English unless the author's function sets another locale; email.utils would cost a start 10 ms.
         date = strftime("%a, %d %b %Y %H:%M:%S GMT", gmtime()).encode()
         self.date = (b"date", date)
         self.date_line = b"date: %b\r\n" % date
@@ -100,7 +116,7 @@ class Server:
         for connection in [each for each in self.connections if each.deadline <= now]:
             try:
                 connection.expire()
-            except Exception:
+            except Exception:  # noqa: BLE001 - one connection must not stop the clock
                 _log.exception("a connection could not be ended")
                 connection.transport.abort()
 

@@ -1,4 +1,4 @@
-"""What the tests of HTTP/1.1 serve and ask: an application that ends in every way, a real server, requests as bytes."""
+"""What the tests of the transport serve and ask: an ASGI application for every kind of end, a server, requests."""
 
 import asyncio
 import contextvars
@@ -7,10 +7,17 @@ import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any, cast
 
-import uvicorn
+import uvloop
+
+from runtime.errors import ScalezeroError
+from runtime.http.exchange import Exchange
+from runtime.http.limits import Limits
+from runtime.http.messages import Answer, Request
+from runtime.http.server import Server
+from runtime.protocols.refusals import error_answer
 
 PIECE = b"0123456789abcdef" * 4096  # 64 KiB
 Scope = dict[str, Any]
@@ -28,11 +35,6 @@ class Application:
         self.told_of_leaving = threading.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> object:
-        if scope["type"] == "lifespan":
-            for stage in ("startup", "shutdown"):
-                await receive()
-                await send({"type": f"lifespan.{stage}.complete"})
-            return None
         self.calls += 1
         way: Callable[[Scope, Receive, Send], Awaitable[object]] = getattr(
             self, scope["path"][1:].split("/")[0], self.echo
@@ -46,7 +48,7 @@ class Application:
         while message.get("more_body"):
             message = await receive()
             body += message.get("body", b"")
-        seen = {name: value for name, value in scope.items() if name not in {"client", "server"}}
+        seen = {name: value for name, value in scope.items() if name not in {"client", "server", "scalezero.request"}}
         await answer(send, json.dumps([repr(sorted(seen.items())), body.decode("latin-1")]).encode())
 
     async def unread(self, _: Scope, __: Receive, send: Send) -> None:
@@ -227,41 +229,84 @@ async def answer(send: Send, body: bytes, *, counted: bool = True) -> None:
 
 
 class Running:
-    """A server in a thread, with what the tests ask of it."""
+    """A server on a loop in a thread of its own, over the application above."""
 
-    def __init__(self, protocol: type[asyncio.Protocol], *, keep_alive: float) -> None:
+    def __init__(self, limits: Limits) -> None:
         self.application = Application()
-        config = uvicorn.Config(
-            cast("Any", self.application),
-            http=protocol,
-            ws="none",
-            loop="uvloop",
-            log_config=None,
-            access_log=False,
-            timeout_keep_alive=cast("int", keep_alive),
-        )
-        self.server = uvicorn.Server(config)
-        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.server: Server
+        self._limits = limits
+        self._listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
         self.port: int = self._listening.getsockname()[1]
-        self._thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self._listening]})
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: uvloop.run(self._run()))
+        self.faults: list[str] = []  # codes of what the transport refused
+        self.most: int | None = None  # connections
 
     def start(self) -> None:
         self._thread.start()
-        eventually(lambda: self.server.started)
+        assert self._ready.wait(10)
+
+    async def _run(self) -> None:
+        self.server = Server(self, self._limits)
+        self._end = asyncio.Event()
+        self._grace = 10.0
+        accepting = await self.server.accept(self._listening)
+        self._ready.set()
+        await self._end.wait()
+        accepting.close()
+        await self.server.finish(self._grace)
+
+    # The application's side of the transport.
+
+    def begin(self, exchange: Exchange) -> None:
+        if exchange.request.path == "/raises":
+            raise ValueError
+        if exchange.request.path == "/direct":
+            exchange.respond(Answer(200, b"direct", []))
+        else:
+            exchange.serve(cast("Any", self.application))
+
+    def refuse(self, fault: ScalezeroError, request: Request | None) -> Answer:  # noqa: ARG002 - the seam's form
+        self.faults.append(fault.code)
+        return error_answer(fault)
+
+    # The test's side.
+
+    def shut_down(self, grace: float = 10) -> None:
+        """Begin the end, in `grace` seconds."""
+        self._grace = grace
+        self.server.loop.call_soon_threadsafe(self._end.set)
 
     def stop(self) -> None:
-        self.server.should_exit = True
+        if not self.ended():
+            self.shut_down(0.1)
         self._thread.join()
+
+    def ended(self) -> bool:
+        return not self._thread.is_alive()
 
     def connect(self) -> socket.socket:
         connection = socket.create_connection(("127.0.0.1", self.port), timeout=10)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 
+    def say(self, raw: bytes) -> bytes:
+        """Everything that comes until the server closes."""
+        with closing(self.connect()) as connection, connection.makefile("rb") as answers:
+            with suppress(ConnectionError):
+                connection.sendall(raw)
+            return answers.read()
+
+    def alive(self) -> bool:
+        return self.say(request("/direct", extra="connection: close\r\n")).endswith(b"direct")
+
+
+LIMITS = Limits(body=2**21, buffered=2**23)
+
 
 @contextmanager
-def running(protocol: type[asyncio.Protocol], *, keep_alive: float = 30) -> Iterator[Running]:
-    server = Running(protocol, keep_alive=keep_alive)
+def running(limits: Limits = LIMITS) -> Iterator[Running]:
+    server = Running(limits)
     server.start()
     try:
         yield server
