@@ -63,8 +63,8 @@ class Exchange:
         """Answer. Whole bodies leave in one write, pieces as the client reads them."""
         if self.gone or self.answered:
             return
-        if isinstance(answer.body, bytes) and not answer.trailers:
-            self.write_whole(answer.status, answer.headers, answer.body)
+        if isinstance(answer.body, bytes):
+            self.write_whole(answer.status, answer.headers, answer.body, answer.trailers)
         else:
             self.on_gone = self._run(self._send(answer)).cancel
 
@@ -100,8 +100,8 @@ class Exchange:
 
     # What each version of HTTP does in its way.
 
-    def write_whole(self, status: int, headers: Headers, body: bytes) -> None:
-        """Write a whole answer; its length is counted here."""
+    def write_whole(self, status: int, headers: Headers, body: bytes, trailers: Headers | None = None) -> None:
+        """Write a whole answer; its length is counted here. HTTP/1.1 leaves trailers out."""
         raise NotImplementedError
 
     def write_head(self, status: int, headers: Headers, *, length: int | None) -> None:
@@ -157,11 +157,10 @@ class Exchange:
 
     async def _send(self, answer: Answer) -> None:
         """Send an answer in pieces. A fault in the middle breaks it off."""
-        body = answer.body
-        length = len(body) if isinstance(body, bytes) else None
-        self.write_head(answer.status, answer.headers, length=length)
+        assert not isinstance(answer.body, bytes)  # noqa: S101 - `respond` has seen it
+        self.write_head(answer.status, answer.headers, length=None)
         try:
-            async for piece in _each(body):
+            async for piece in _each(answer.body):
                 self.write_piece(piece)
                 await self.drain()
                 if self.gone:
@@ -172,10 +171,8 @@ class Exchange:
             self.write_end(answer.trailers or [])
 
 
-async def _each(body: bytes | Pieces) -> AsyncIterator[bytes]:
-    if isinstance(body, bytes):
-        yield body
-    elif isinstance(body, AsyncIterator):
+async def _each(body: Pieces) -> AsyncIterator[bytes]:
+    if isinstance(body, AsyncIterator):
         async for piece in body:
             yield piece
     else:

@@ -400,7 +400,7 @@ class Http11Exchange(Exchange):
         else:
             self.respond(self.server.application.refuse(self.fault, self.request))
 
-    def write_whole(self, status: int, headers: Headers, body: bytes) -> None:
+    def write_whole(self, status: int, headers: Headers, body: bytes, trailers: Headers | None = None) -> None:  # noqa: ARG002 - as the base says
         """Write head and body at once."""
         length = b"content-length: %d\r\n" % len(body)
         if bodiless(self.request.method, status):

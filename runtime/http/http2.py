@@ -359,13 +359,16 @@ class Http2Exchange(Exchange):
         self.connection.body_over(self)
         self.respond(self.server.application.refuse(fault, self.request))
 
-    def write_whole(self, status: int, headers: Headers, body: bytes) -> None:
-        """Queue head and body."""
-        ends = not body or bodiless(self.request.method, status)
+    def write_whole(self, status: int, headers: Headers, body: bytes, trailers: Headers | None = None) -> None:
+        """Queue head, body and trailers."""
+        conn = self.connection.conn
+        bare = not body or bodiless(self.request.method, status)
         try:
-            self._write_head(status, headers, len(body), ends=ends)
-            if not ends:
-                self.connection.conn.send_data(self.stream, body, end_stream=True)
+            self._write_head(status, headers, len(body), ends=bare and not trailers)
+            if not bare:
+                conn.send_data(self.stream, body, end_stream=not trailers)
+            if trailers:
+                conn.send_trailers(self.stream, trailers)
         except ngh2.NGH2Error:  # the client has left in the same read
             self.leave()
         else:
