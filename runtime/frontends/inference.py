@@ -16,7 +16,7 @@ from runtime.errors import ScalezeroError
 from runtime.frontends import content, timing
 from runtime.http.messages import Answer, Request
 from runtime.predictor import ReadyModel, predict, submit
-from runtime.status import CLIENT_LEFT, OK, code_of
+from runtime.status import CLIENT_LEFT, INTERNAL, OK, code_of
 from runtime.tensors import Call, Prediction, Query
 
 if TYPE_CHECKING:
@@ -127,20 +127,19 @@ class Inference:
         self._reply(exchange, self._translator.refuse(fault))
 
     def finish(self, pending: "_Pending", outcome: Prediction | BaseException) -> None:
-        """Answer a request whose run has ended."""
+        """Answer a request whose run has ended, whatever its outcome."""
         exchange, served = pending.exchange, pending.served
-        if isinstance(outcome, Prediction):
-            try:
-                answer = self._encoded(exchange.request, served, pending.ready, [pending.query], [outcome])
-            except ScalezeroError as fault:
-                self._refuse(exchange, served, fault)
-            else:
-                self._reply(exchange, answer)
-        elif isinstance(outcome, ScalezeroError):
-            self._refuse(exchange, served, outcome)
+        try:
+            if isinstance(outcome, BaseException):
+                raise outcome
+            answer = self._encoded(exchange.request, served, pending.ready, [pending.query], [outcome])
+        except ScalezeroError as fault:
+            self._refuse(exchange, served, fault)
+        except Exception:  # noqa: BLE001 - a bug of ours, which `fail` logs and answers with 500
+            self._count(served, INTERNAL, exchange.request)
+            exchange.fail()
         else:
-            self._count(served, code_of(outcome), exchange.request)
-            raise outcome
+            self._reply(exchange, answer)
 
 
 class _Pending:

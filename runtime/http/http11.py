@@ -129,6 +129,7 @@ class Http11(Connection):
             heads = self.server.heads
             if len(heads) >= _MOST_KNOWN:
                 heads.clear()  # so that no head keeps its place for good
+            exchange.request.header(b"host")  # from here on each request with this head knows its headers by name
             heads[data[:end]] = KnownHead(exchange.request.again(b""), exchange.size)
 
     # httptools calls these.

@@ -14,7 +14,7 @@ _BODILESS: Final = frozenset({204, 304})  # RFC 9110, 15.3.5 and 15.4.5
 class Request:
     """One HTTP request. `started` is when its head was complete, on `perf_counter`'s clock."""
 
-    __slots__ = ("body", "headers", "match", "method", "path", "query", "raw_path", "started", "version")
+    __slots__ = ("_first", "body", "headers", "match", "method", "path", "query", "raw_path", "started", "version")
 
     def __init__(
         self, method: str, path: str, raw_path: bytes, query: bytes, headers: Headers, version: str, body: bytes = b""
@@ -28,17 +28,20 @@ class Request:
         self.version = version  # "1.0", "1.1" or "2"
         self.body = body  # whole, before anybody sees the request
         self.match: Any = None  # what the route table found, kept for the second look
+        self._first: dict[bytes, bytes] | None = None  # the first header of each name
 
     def again(self, body: bytes) -> "Request":
         """The same request with another body, as of now."""
-        return Request(self.method, self.path, self.raw_path, self.query, self.headers, self.version, body)
+        other = Request(self.method, self.path, self.raw_path, self.query, self.headers, self.version, body)
+        other._first = self._first
+        return other
 
     def header(self, name: bytes) -> bytes | None:
         """The first header of that (lower-case) name."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
+        first = self._first
+        if first is None:
+            first = self._first = dict(reversed(self.headers))
+        return first.get(name)
 
     @property
     def parameters(self) -> Mapping[str, str]:

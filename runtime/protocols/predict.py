@@ -51,17 +51,17 @@ class PredictApi:
 
     def decode(self, request: Request) -> Call:
         """Read a small body. Raises `InvalidInput`."""
-        return Call(request.parameters["model"], None, _Parts(json_tensors.load(request.body), request.body))
+        return Call(request.parameters["model"], None, (json_tensors.load(request.body), request.body))
 
     def decode_slices(self, request: Request) -> Generator[None, None, Call]:
         """Read a body of any size. Raises `InvalidInput`."""
         document = yield from slices.parse(request.body)
-        return Call(request.parameters["model"], None, _Parts(document, None))
+        return Call(request.parameters["model"], None, (document, None))
 
     def bind(self, call: Call, model: ReadyModel) -> list[Query]:
         """One query. Raises `InvalidInput`."""
-        parts: _Parts = call.parts
-        return [bind(parts.document, model.signature, body=parts.body)]
+        document, body = call.parts
+        return [bind(document, model.signature, body=body)]
 
     def encode(
         self, queries: Sequence[Query], predictions: Sequence[Prediction], model: ReadyModel, *, latency: float
@@ -74,13 +74,6 @@ class PredictApi:
         return Answer(200, json_tensors.dump(document))
 
     refuse = staticmethod(error_answer)
-
-
-class _Parts(NamedTuple):
-    """A parsed body; `body` is the text of a small one, for quicker looks."""
-
-    document: object
-    body: bytes | None
 
 
 def parse(body: bytes, signature: Signature) -> Query:
@@ -139,9 +132,10 @@ def _outputs(query: Query, outputs: Sequence[np.ndarray], signature: Signature) 
 
 def _is_large(outputs: Sequence[np.ndarray]) -> bool:
     """Whether writing the answer at once would hold the event loop; strings may be of any length."""
-    return any(
-        each.size > _MANY or (each.dtype == STRING and writer.size_hint(each) > writer.PIECE) for each in outputs
-    )
+    for each in outputs:
+        if each.size > _MANY or (each.dtype is STRING and writer.size_hint(each) > writer.PIECE):
+            return True
+    return False
 
 
 def _row(array: np.ndarray, per_row: bool) -> Any:  # noqa: ANN401, FBT001 - an array, or an element of one; for `map`
