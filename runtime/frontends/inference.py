@@ -131,7 +131,7 @@ class Inference:
         exchange, served = pending.exchange, pending.served
         try:
             if isinstance(outcome, BaseException):
-                raise outcome
+                raise outcome  # noqa: TRY301 - one place tells what a request may end with
             answer = self._encoded(exchange.request, served, pending.ready, [pending.query], [outcome])
         except ScalezeroError as fault:
             self._refuse(exchange, served, fault)
