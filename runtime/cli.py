@@ -85,7 +85,7 @@ _EXTRAS = {  # what a verb may need, and the extra that brings it
     **dict.fromkeys(("kubernetes", "rich"), "knative"),
     **dict.fromkeys(("msgspec", "yaml"), "resources"),
     **dict.fromkeys(("onnx", "skl2onnx", "sklearn"), "train"),
-    **dict.fromkeys(("boto3", "numpy", "onnxruntime", "uvicorn"), "serve"),
+    **dict.fromkeys(("boto3", "httptools", "ngh2", "numpy", "onnxruntime", "orjson", "uvloop"), "serve"),
 }
 
 

@@ -63,9 +63,7 @@ class Application:
                 limit=settings.function_timeout,
             )
         endpoints = Endpoints(service, self._function)
-        self._routes = Routes(
-            [*endpoints.routes(OURS, self.reply), *predict_api_routes(service, self.reply)], default=OURS
-        )
+        self._routes = Routes([*endpoints.routes(OURS, self), *predict_api_routes(service, self)], default=OURS)
         self._access_log = settings.access_log
         self._settled: Headers | None = None
         self._preloading: asyncio.Task[None] | None = None
@@ -98,7 +96,7 @@ class Application:
             if not handler.direct(exchange):
                 exchange.run(self._answer(request, handler))
         except Exception as error:  # noqa: BLE001 - the last line of defence
-            self.reply(exchange, self._told(error, request))
+            self.reply(exchange, self.told(error, request))
 
     def _handler(self, request: Request) -> "Handler":
         if request.match is None:
@@ -110,14 +108,14 @@ class Application:
         try:
             answer = await handler.answer(request)
         except Exception as error:  # noqa: BLE001 - as above
-            answer = self._told(error, request)
+            answer = self.told(error, request)
         self._complete(request, answer)
         return answer
 
-    def _told(self, error: Exception, request: Request) -> Answer:
+    def told(self, error: Exception, request: Request) -> Answer:
         """The answer to an error; one that is a bug of ours is logged whole and answered without its text."""
         if isinstance(error, ScalezeroError):
-            return self.refuse(error, request)
+            return self._refusal(error, request)
         _log.error("internal error", exc_info=error, extra=_facts(request))
         return internal_error()
 
@@ -127,14 +125,28 @@ class Application:
         exchange.respond(answer)
 
     def refuse(self, fault: ScalezeroError, request: Request | None) -> Answer:
-        """The answer to a request that failed, in the words of the protocol that owns its path."""
-        owner = self._routes.owner(request.path) if request else OURS
-        answer = owner.refuse(fault)
+        """The answer to a request that the transport refuses, which no handler has counted."""
+        if request is None:
+            return OURS.refuse(fault)
+        claimed = self._routes.claimed(request.path)
+        protocol = functions.NAME if claimed is None and self._function else (claimed or OURS).name
+        self._count(protocol, code_of(fault), request)
+        answer = self._refusal(fault, request)
+        self._complete(request, answer)
+        return answer
+
+    def _refusal(self, fault: ScalezeroError, request: Request) -> Answer:
+        """The answer to a fault, in the words of the protocol that owns the path."""
+        answer = self._routes.owner(request.path).refuse(fault)
         level = logging.WARNING if answer.status >= _SERVER_FAULT else logging.DEBUG
-        if request and _log.isEnabledFor(level):
+        if _log.isEnabledFor(level):
             facts = {"status": answer.status, "code": fault.code, "reason": fault.message}
             _log.log(level, "request refused", extra={**_facts(request), **facts})
         return answer
+
+    def _count(self, protocol: str, code: str, request: Request) -> None:
+        for served in self._service.models.values():
+            served.measurements.answered(protocol, code, perf_counter() - request.started)
 
     async def _call(self, function: FunctionHost, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the author's function answer over ASGI, and measure and log that as any other answer.
@@ -150,10 +162,9 @@ class Application:
             code = CLIENT_LEFT
         except ScalezeroError as fault:
             code = code_of(fault)
-            await _send(self.refuse(fault, request), answer)
+            await _send(self._refusal(fault, request), answer)
         finally:
-            for served in self._service.models.values():
-                served.measurements.answered(functions.NAME, code, perf_counter() - request.started)
+            self._count(functions.NAME, code, request)
         if self._access_log:
             _log.info("request", extra={**_facts(request), "status": answer.status})
 

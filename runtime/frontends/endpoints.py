@@ -10,7 +10,7 @@ import orjson
 from runtime.artifacts.cache import hash_file
 from runtime.errors import ScalezeroError
 from runtime.frontends import openapi
-from runtime.frontends.inference import Reply
+from runtime.frontends.inference import Edge
 from runtime.frontends.predict_api import PREDICT_API
 from runtime.frontends.routes import Owner, Route
 from runtime.http.messages import Answer, Request
@@ -33,13 +33,13 @@ _TEXT: Final = (b"content-type", prometheus.CONTENT_TYPE.encode())
 class Direct:
     """The handler of an endpoint that answers at once."""
 
-    def __init__(self, endpoint: Plain, reply: Reply) -> None:
+    def __init__(self, endpoint: Plain, edge: Edge) -> None:
         self._endpoint = endpoint
-        self._reply = reply
+        self._edge = edge
 
     def direct(self, exchange: "Exchange") -> bool:
         """Answer now."""
-        self._reply(exchange, self._endpoint(exchange.request))
+        self._edge.reply(exchange, self._endpoint(exchange.request))
         return True
 
     async def answer(self, request: Request) -> Answer:
@@ -70,14 +70,14 @@ class Endpoints:
         self._function = function
         self._digests: dict[str, str] = {}  # by the path of a local file
 
-    def routes(self, ours: Owner, reply: Reply) -> list[Route]:
+    def routes(self, ours: Owner, edge: Edge) -> list[Route]:
         """The routes; `ours` owns what belongs to no protocol."""
         return [
-            Route("/healthz/live", "GET", ours, Direct(self.live, reply)),
-            Route("/healthz/ready", "GET", ours, Direct(self.ready, reply)),
+            Route("/healthz/live", "GET", ours, Direct(self.live, edge)),
+            Route("/healthz/ready", "GET", ours, Direct(self.ready, edge)),
             Route("/metrics", "GET", ours, Slow(self.metrics)),
-            Route("/openapi.json", "GET", ours, Direct(self.openapi, reply)),
-            Route("/api/v1/models", "GET", PREDICT_API, Direct(self.models, reply)),
+            Route("/openapi.json", "GET", ours, Direct(self.openapi, edge)),
+            Route("/api/v1/models", "GET", PREDICT_API, Direct(self.models, edge)),
             Route("/api/v1/models/{model}", "GET", PREDICT_API, Slow(self.model)),
         ]
 

@@ -8,15 +8,14 @@ answer) is done in slices, with other requests' turns in between.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from runtime.errors import ScalezeroError
 from runtime.frontends import content, timing
 from runtime.http.messages import Answer, Request
 from runtime.predictor import ReadyModel, predict, submit
-from runtime.status import CLIENT_LEFT, INTERNAL, OK, code_of
+from runtime.status import CLIENT_LEFT, OK, code_of
 from runtime.tensors import Call, Prediction, Query
 
 if TYPE_CHECKING:
@@ -46,21 +45,24 @@ class Translator(Protocol):
     ) -> Answer:
         """Build the answer; a large one as pieces. `latency` in seconds."""
 
-    def refuse(self, fault: ScalezeroError) -> Answer:
-        """Build the answer that tells of the fault."""
 
+class Edge(Protocol):
+    """What a handler of the direct path sends its answers by."""
 
-Reply = Callable[["Exchange", Answer], None]
+    def reply(self, exchange: "Exchange", answer: Answer) -> None:
+        """Send an answer, with what every answer has."""
+
+    def told(self, error: Exception, request: Request) -> Answer:
+        """Log an error, and build the answer to it in the words of the protocol that owns the path."""
 
 
 class Inference:
     """The handler of one translator's routes."""
 
-    def __init__(self, service: "Service", translator: Translator, reply: Reply) -> None:
-        """`reply` sends an answer over an exchange."""
+    def __init__(self, service: "Service", translator: Translator, edge: Edge) -> None:
         self._service = service
         self._translator = translator
-        self._reply = reply
+        self._edge = edge
 
     def direct(self, exchange: "Exchange") -> bool:
         """Answer without a task, where that can be done; see the module."""
@@ -80,8 +82,8 @@ class Inference:
             pending = _Pending(self, exchange, served, ready, queries[0])
             exchange.on_gone = pending.leave
             pending.ticket = submit(ready, queries[0], pending.done)
-        except ScalezeroError as fault:
-            self._refuse(exchange, served, fault)
+        except Exception as error:  # noqa: BLE001 - a bug of ours is counted too
+            self._tell(exchange, served, error)
         return True
 
     async def answer(self, request: Request) -> Answer:
@@ -121,10 +123,10 @@ class Inference:
     def _count(self, served: "ServedModel", code: str, request: Request) -> None:
         served.measurements.answered(self._translator.name, code, perf_counter() - request.started)
 
-    def _refuse(self, exchange: "Exchange", served: "ServedModel | None", fault: ScalezeroError) -> None:
+    def _tell(self, exchange: "Exchange", served: "ServedModel | None", error: Exception) -> None:
         if served is not None:
-            self._count(served, code_of(fault), exchange.request)
-        self._reply(exchange, self._translator.refuse(fault))
+            self._count(served, code_of(error), exchange.request)
+        self._edge.reply(exchange, self._edge.told(error, exchange.request))
 
     def finish(self, pending: "_Pending", outcome: Prediction | BaseException) -> None:
         """Answer a request whose run has ended, whatever its outcome."""
@@ -133,13 +135,16 @@ class Inference:
             if isinstance(outcome, BaseException):
                 raise outcome  # noqa: TRY301 - one place tells what a request may end with
             answer = self._encoded(exchange.request, served, pending.ready, [pending.query], [outcome])
-        except ScalezeroError as fault:
-            self._refuse(exchange, served, fault)
-        except Exception:  # noqa: BLE001 - a bug of ours, which `fail` logs and answers with 500
-            self._count(served, INTERNAL, exchange.request)
-            exchange.fail()
+        except Exception as error:  # noqa: BLE001 - as above
+            self._tell(exchange, served, error)
         else:
-            self._reply(exchange, answer)
+            self._edge.reply(exchange, answer)
+
+    def left(self, pending: "_Pending") -> None:
+        """Give up a request that nobody waits for any more: what is still queued never runs."""
+        pending.ticket.cancel()
+        if not pending.exchange.answered:  # else the transport has refused it, and counted that
+            self._count(pending.served, CLIENT_LEFT, pending.exchange.request)
 
 
 class _Pending:
@@ -163,9 +168,8 @@ class _Pending:
         self.inference.finish(self, outcome)
 
     def leave(self) -> None:
-        """The client has left: what is still queued never runs."""
-        self.ticket.cancel()
-        self.inference._count(self.served, CLIENT_LEFT, self.exchange.request)  # noqa: SLF001 - its own state
+        """Note that the client has left."""
+        self.inference.left(self)
 
 
 async def _all(ready: ReadyModel, queries: Sequence[Query]) -> list[Prediction]:

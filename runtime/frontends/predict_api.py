@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from runtime.frontends.inference import Inference, Reply
+from runtime.frontends.inference import Edge, Inference
 from runtime.frontends.routes import Owner, Route
 from runtime.protocols.predict import PredictApi
 from runtime.protocols.refusals import error_answer
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 PREDICT_API = Owner("predict", ("/api/v1/models",), error_answer)
 
 
-def routes(service: "Service", reply: Reply) -> list[Route]:
+def routes(service: "Service", edge: Edge) -> list[Route]:
     """`POST /api/v1/models/{model}/predict`."""
-    handler = Inference(service, PredictApi(), reply)
+    handler = Inference(service, PredictApi(), edge)
     return [Route("/api/v1/models/{model}/predict", "POST", PREDICT_API, handler)]

@@ -24,7 +24,6 @@ from runtime.protocols.json import containers as json_containers
 from runtime.protocols.json import slices, writer
 from runtime.protocols.json import tensors as json_tensors
 from runtime.protocols.json.lists import show
-from runtime.protocols.refusals import error_answer
 from runtime.tensors import STRING, Call, Prediction, Query, TensorSpec
 
 NAME: Final = "predict"
@@ -72,8 +71,6 @@ class PredictApi:
         if _is_large(prediction.outputs):
             return Answer(200, writer.dump(document))
         return Answer(200, json_tensors.dump(document))
-
-    refuse = staticmethod(error_answer)
 
 
 def parse(body: bytes, signature: Signature) -> Query:

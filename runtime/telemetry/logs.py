@@ -19,5 +19,3 @@ def set_up(level: str, **always: str | None) -> None:
         )
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for chatty in ("uvicorn", "uvicorn.error"):  # only what broke: it warns of each client that speaks no HTTP
-        logging.getLogger(chatty).setLevel(logging.ERROR)

@@ -10,7 +10,6 @@ from runtime.telemetry import logs
 logs.set_up("info", revision="payment-model-v1", service=None)
 logging.getLogger("scalezero.model").info("model ready", extra={"model": "m", "pull_ms": 1.5})
 logging.getLogger("scalezero.model").debug("not told")
-logging.getLogger("uvicorn.error").info("noise")
 try:
     1 / 0
 except ZeroDivisionError:
