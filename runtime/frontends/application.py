@@ -199,7 +199,7 @@ class Application:
             await self._function.preload()
             if self._function.error:
                 self._service.gives_up(self._function.error)
-        # What is here now stays: a full collection would visit some 50,000 objects and hold every answer for 20 ms or more.
+        # What is here now stays. A full collection would visit some 50,000 objects, and hold every answer for 20 ms.
         gc.freeze()
 
 
