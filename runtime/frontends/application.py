@@ -96,7 +96,7 @@ class Application:
         try:
             handler = self._handler(request)
             if not handler.direct(exchange):
-                exchange.run(self._answer(request, handler))
+                exchange.run(self._answer(exchange, handler))
         except Exception as error:  # noqa: BLE001 - the last line of defence
             self.reply(exchange, self._told(error, request))
 
@@ -106,8 +106,10 @@ class Application:
         handler: Handler = request.match.route(request.method, request.path).handler
         return handler
 
-    async def _answer(self, request: Request, handler: "Handler") -> Answer:
+    async def _answer(self, exchange: "Exchange", handler: "Handler") -> Answer:
+        request = exchange.request
         try:
+            await content.inflate(request, self._service.settings.max_body_bytes, exchange.hold)
             answer = await handler.answer(request)
         except Exception as error:  # noqa: BLE001 - as above
             answer = self._told(error, request)

@@ -8,6 +8,7 @@ answer) is done in slices, with other requests' turns in between.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -16,6 +17,7 @@ from runtime.errors import ScalezeroError
 from runtime.frontends import content, timing
 from runtime.http.messages import Answer, Request
 from runtime.predictor import ReadyModel, predict, submit
+from runtime.protocols.refusals import internal_error
 from runtime.status import CLIENT_LEFT, OK, code_of
 from runtime.tensors import Call, Prediction, Query
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from runtime.served_model import ServedModel
     from runtime.service import Service
 
+_log = logging.getLogger("scalezero.request")
 SLICE: Final = 64 * 1024  # bytes of a body that may be decoded, or of an answer that may be encoded, at once
 
 
@@ -89,7 +92,6 @@ class Inference:
         translator = self._translator
         served: ServedModel | None = None
         try:
-            await content.inflate(request, self._service.settings.max_body_bytes)
             call = await content.in_turns(translator.decode_slices(request))
             served = self._service.model(call.model, call.version)
             ready = served.ready or await served.load()
@@ -127,20 +129,26 @@ class Inference:
         self._reply(exchange, self._translator.refuse(fault))
 
     def finish(self, pending: "_Pending", outcome: Prediction | BaseException) -> None:
-        """Answer a request whose run has ended."""
-        exchange, served = pending.exchange, pending.served
-        if isinstance(outcome, Prediction):
-            try:
-                answer = self._encoded(exchange.request, served, pending.ready, [pending.query], [outcome])
-            except ScalezeroError as fault:
-                self._refuse(exchange, served, fault)
-            else:
-                self._reply(exchange, answer)
-        elif isinstance(outcome, ScalezeroError):
-            self._refuse(exchange, served, outcome)
+        """Answer a request whose run has ended. Nobody above catches what fails here, so a bug is answered here too."""
+        if isinstance(outcome, BaseException):
+            self._fail(pending, outcome)
+            return
+        exchange = pending.exchange
+        try:
+            answer = self._encoded(exchange.request, pending.served, pending.ready, [pending.query], [outcome])
+        except Exception as error:  # noqa: BLE001 - as the docstring says
+            self._fail(pending, error)
         else:
-            self._count(served, code_of(outcome), exchange.request)
-            raise outcome
+            self._reply(exchange, answer)
+
+    def _fail(self, pending: "_Pending", error: BaseException) -> None:
+        exchange, served = pending.exchange, pending.served
+        if isinstance(error, ScalezeroError):
+            self._refuse(exchange, served, error)
+            return
+        _log.error("internal error", exc_info=error, extra={"path": exchange.request.path})
+        self._count(served, code_of(error), exchange.request)
+        self._reply(exchange, internal_error())
 
 
 class _Pending:
