@@ -25,7 +25,7 @@ JSON = {"content-type": "application/json"}
 
 @pytest.fixture(scope="module", params=[False, True], ids=["HTTP/1.1", "HTTP/2"])
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, bool]]:
-    """y = 2 x, two numbers a row; and the version of HTTP to ask in."""
+    """A model of y = 2 x, two numbers a row; and the version of HTTP to ask in."""
     folder = tmp_path_factory.mktemp("doubling")
     with serving(folder, models.doubling(folder / "m.onnx")) as served:
         yield served, request.param
@@ -193,8 +193,10 @@ def test_large_requests_are_counted_with_their_code(served: tuple[Served, bool])
 def test_the_parts_of_a_large_answer_leave_nobody_waiting(served: tuple[Served, bool]) -> None:
     """One connection reads nothing of its answer of several MiB; another one is answered meanwhile."""
     body = dumped({"inputs": numbers(6, ROWS, 2)})
-    with served[0].client(http1=not served[1], http2=served[1]) as slow:
-        with slow.stream("POST", PATH, content=body, headers=JSON) as response:
-            assert response.status_code == 200
-            assert served[0].predict([1, 2]).json()["outputs"] == [2, 4]
-            assert len(response.read()) > 2**20
+    with (
+        served[0].client(http1=not served[1], http2=served[1]) as slow,
+        slow.stream("POST", PATH, content=body, headers=JSON) as response,
+    ):
+        assert response.status_code == 200
+        assert served[0].predict([1, 2]).json()["outputs"] == [2, 4]
+        assert len(response.read()) > 2**20
