@@ -119,7 +119,7 @@ class Application:
     def _told(self, error: Exception, request: Request) -> Answer:
         """The answer to an error; one that is a bug of ours is logged whole and answered without its text."""
         if isinstance(error, ScalezeroError):
-            return self.refuse(error, request)
+            return self._refusal(error, request)
         _log.error("internal error", exc_info=error, extra=_facts(request))
         return internal_error()
 
@@ -129,7 +129,21 @@ class Application:
         exchange.respond(answer)
 
     def refuse(self, fault: ScalezeroError, request: Request | None) -> Answer:
-        """The answer to a request that failed, in the words of the protocol that owns its path."""
+        """Count what the transport refuses, of which no handler knows, and return the answer to it."""
+        seconds = perf_counter() - request.started if request else 0.0
+        for served in self._service.models.values():
+            served.measurements.answered(self._protocol(request), code_of(fault), seconds)
+        return self._refusal(fault, request)
+
+    def _protocol(self, request: Request | None) -> str:
+        """The protocol that a request which no handler saw is counted under."""
+        if request is None:
+            return OURS.name
+        ours = self._routes.match(request.path) or self._routes.claimed(request.path) or self._function is None
+        return self._routes.owner(request.path).name if ours else functions.NAME
+
+    def _refusal(self, fault: ScalezeroError, request: Request | None) -> Answer:
+        """The answer to a request that failed, in the form of the protocol that owns its path."""
         owner = self._routes.owner(request.path) if request else OURS
         answer = owner.refuse(fault)
         level = logging.WARNING if answer.status >= _SERVER_FAULT else logging.DEBUG
@@ -152,7 +166,7 @@ class Application:
             code = CLIENT_LEFT
         except ScalezeroError as fault:
             code = code_of(fault)
-            await _send(self.refuse(fault, request), answer)
+            await _send(self._refusal(fault, request), answer)
         finally:
             for served in self._service.models.values():
                 served.measurements.answered(functions.NAME, code, perf_counter() - request.started)

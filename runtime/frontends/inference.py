@@ -172,8 +172,10 @@ class _Pending:
         self.inference.finish(self, outcome)
 
     def leave(self) -> None:
-        """The client has left: what is still queued never runs."""
+        """The client has left, or the transport has answered: what is still queued never runs."""
         self.ticket.cancel()
+        if self.exchange.answered:
+            return
         self.inference._count(self.served, CLIENT_LEFT, self.exchange.request)  # noqa: SLF001 - its own state
 
 
