@@ -131,8 +131,7 @@ class Application:
     def refuse(self, fault: ScalezeroError, request: Request | None) -> Answer:
         """Count what the transport refuses, of which no handler knows, and return the answer to it."""
         seconds = perf_counter() - request.started if request else 0.0
-        for served in self._service.models.values():
-            served.measurements.answered(self._protocol(request), code_of(fault), seconds)
+        self._service.answered(self._protocol(request), code_of(fault), seconds)
         return self._refusal(fault, request)
 
     def _protocol(self, request: Request | None) -> str:
@@ -168,8 +167,7 @@ class Application:
             code = code_of(fault)
             await _send(self._refusal(fault, request), answer)
         finally:
-            for served in self._service.models.values():
-                served.measurements.answered(functions.NAME, code, perf_counter() - request.started)
+            self._service.answered(functions.NAME, code, perf_counter() - request.started)
         if self._access_log:
             _log.info("request", extra={**_facts(request), "status": answer.status})
 

@@ -102,8 +102,7 @@ class Inference:
             predictions = await _all(ready, queries)
             return self._encoded(request, served, ready, queries, predictions)
         except (Exception, asyncio.CancelledError) as error:
-            if served is not None:
-                self._count(served, code_of(error), request)
+            self._count(served, code_of(error), request)
             raise
 
     def _encoded(
@@ -120,12 +119,13 @@ class Inference:
         self._count(served, OK, request)
         return answer
 
-    def _count(self, served: "ServedModel", code: str, request: Request) -> None:
-        served.measurements.answered(self._translator.name, code, perf_counter() - request.started)
+    def _count(self, served: "ServedModel | None", code: str, request: Request) -> None:
+        """Count an answer; None: the request failed before its model was known."""
+        counter = self._service if served is None else served.measurements
+        counter.answered(self._translator.name, code, perf_counter() - request.started)
 
     def _refuse(self, exchange: "Exchange", served: "ServedModel | None", fault: ScalezeroError) -> None:
-        if served is not None:
-            self._count(served, code_of(fault), exchange.request)
+        self._count(served, code_of(fault), exchange.request)
         self._reply(exchange, self._translator.refuse(fault))
 
     def finish(self, pending: "_Pending", outcome: Prediction | BaseException) -> None:

@@ -1,6 +1,5 @@
 """Many callers at once over HTTP, each answer held against ONNX Runtime's own to the same input alone."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -68,13 +67,11 @@ def assert_near(came: Any, right: Any, case: Case) -> None:  # noqa: ANN401 - an
             np.testing.assert_allclose(one, other, rtol=0, atol=max(case.tolerance * scale, case.step))
 
 
-def rows_per_run(served: Served) -> float:
-    """The mean of the metric `scalezero_batch_rows`; NaN before the first run."""
+def runs_and_rows(served: Served) -> tuple[float, float]:
+    """How many runs the metric `scalezero_batch_rows` has counted, and the rows of all of them."""
     found = {
         sample.name: sample.value
         for family in text_string_to_metric_families(served.get("/metrics").text)
         for sample in family.samples
-        if sample.name in {"scalezero_batch_rows_sum", "scalezero_batch_rows_count"}
     }
-    count = found.get("scalezero_batch_rows_count")
-    return found["scalezero_batch_rows_sum"] / count if count else math.nan
+    return found["scalezero_batch_rows_count"], found["scalezero_batch_rows_sum"]
