@@ -59,7 +59,7 @@ def whole(seed: int) -> Tensors:
 
 def ids(path: Path) -> Path:
     """Whole numbers in, floats out, [batch, 3]."""
-    shape = ["batch", 3]
+    shape: models.Axes = ["batch", 3]
     node = zoo.node("Cast", ["ids"], ["y"], to=models.FLOAT)
     ids, y = models.value("ids", models.INT64, shape), models.value("y", models.FLOAT, shape)
     return models.save(path, [node], [ids], [y])

@@ -44,7 +44,7 @@ def payments_slowly(path: Path) -> Path:
     ]
     shapes = {"w1": (30, 2000), "w2": (2000, 2000), "w3": (2000, 30)}
     weights = {name: (0.02 * random.standard_normal(shape)).astype(F32) for name, shape in shapes.items()}
-    shape = ["batch", 30]
+    shape: models.Axes = ["batch", 30]
     return models.save(
         path, nodes, [models.value("x", models.FLOAT, shape)], [models.value("y", models.FLOAT, shape)], **weights
     )

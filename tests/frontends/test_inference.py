@@ -1,16 +1,26 @@
 """One inference, on the direct path and in a task: the same answers, headers and counts whichever way it goes."""
 
+import asyncio
 import gzip
 import json
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import cast
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from runtime.frontends.endpoints import Endpoints
+from runtime.frontends.inference import Inference
+from runtime.frontends.routes import Match
+from runtime.http.exchange import Exchange
+from runtime.http.messages import Answer, Request
+from runtime.protocols.predict import PredictApi
+from runtime.service import Service
+from runtime.settings import settings_from
 from tests import independence_models, models
 from tests.frontends.conftest import Served, error_of, serving, until
 from tests.http.h2_client import calling
@@ -257,3 +267,75 @@ def test_the_waiting_caller_of_a_full_queue_is_told_when_to_come_again_and_count
         assert int(response.headers["retry-after"]) >= 1
         assert waiting.result().json()["outputs"] == [4]
         assert counts(served)["predict", "queue_full", "overload"] == 1
+
+
+# What no request can bring about: a bug of ours.
+
+
+class Broken(PredictApi):
+    """A translator that fails where no caller is to blame."""
+
+    def encode(self, *_: object, **__: object) -> Answer:
+        """Fail."""
+        raise TypeError("a secret of the server")
+
+
+class Asking:
+    """An exchange as far as an inference looks at it."""
+
+    def __init__(self, body: bytes) -> None:
+        self.request = Request("POST", PATH, PATH.encode(), b"", [], "1.1", body)
+        self.request.match = Match({}, {"model": "m"})
+        self.answered = False
+        self.on_gone: Callable[[], object] | None = None
+
+
+def test_a_bug_behind_a_run_is_answered_500_without_its_text_and_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = models.lookup(tmp_path / "m.onnx")
+    settings = settings_from({"SCALEZERO_MODEL_URI": str(path), "SCALEZERO_LOAD": "lazy"})
+
+    async def scenario() -> tuple[Answer, dict[str, tuple[str, int]]]:
+        service = Service(settings, process_started=time.perf_counter())
+        await service.open()
+        served = service.model("m")
+        await served.load()
+        replied: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        inference = Inference(service, Broken(), lambda _, answer: replied.set_result(answer))
+        assert inference.direct(cast("Exchange", Asking(b'{"inputs":[3]}')))
+        answer = await asyncio.wait_for(replied, 10)
+        served.measurements.count()
+        counted = {code: each.cumulative()[-1] for (_, code), each in served.measurements.requests.items()}
+        await service.close()
+        return answer, counted
+
+    answer, counted = asyncio.run(scenario())
+    assert answer.status == 500
+    assert json.loads(cast("bytes", answer.body))["error"]["code"] == "internal"
+    assert b"secret" not in cast("bytes", answer.body)
+    assert "a secret of the server" in caplog.text
+    assert counted == {"internal": ("+Inf", 1)}
+
+
+def test_a_run_that_never_returns_fails_liveness_with_the_reason(tmp_path: Path) -> None:
+    """What the watchdog finds after some seconds is set here; tests/batching/test_runs.py shows how it comes to it."""
+    path = models.lookup(tmp_path / "m.onnx")
+    settings = settings_from({"SCALEZERO_MODEL_URI": str(path), "SCALEZERO_LOAD": "lazy"})
+
+    async def scenario() -> list[tuple[int, dict[str, str]]]:
+        service = Service(settings, process_started=time.perf_counter())
+        await service.open()
+        ready = await service.model("m").load()
+        endpoints = Endpoints(service, None)
+        answers = []
+        for stuck in (None, "a run has not returned", None):
+            ready.batcher._watchdog.stuck = stuck
+            answer = endpoints.live(Request("GET", "/healthz/live", b"/healthz/live", b"", [], "1.1"))
+            answers.append((answer.status, json.loads(cast("bytes", answer.body))))
+        await service.close()
+        return answers
+
+    live = (200, {"status": "live"})
+    stuck = (503, {"status": "stuck", "reason": "a run has not returned"})
+    assert asyncio.run(scenario()) == [live, stuck, live]
