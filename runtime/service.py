@@ -115,6 +115,11 @@ class Service:
             raise UnknownModel(name, list(self.models), version=version)
         return served
 
+    def answered(self, protocol: str, code: str, seconds: float) -> None:
+        """Count an answer that belongs to no one model under each of them."""
+        for served in self.models.values():
+            served.measurements.answered(protocol, code, seconds)
+
     def stuck(self) -> str | None:
         """Why this process will not recover by itself: a run does not end, whatever is done. None: all is well."""
         ready = (served.ready for served in self.models.values())

@@ -94,7 +94,7 @@ class Application:
         try:
             handler = self._handler(request)
             if not handler.direct(exchange):
-                exchange.run(self._answer(request, handler))
+                exchange.run(self._answer(exchange, handler))
         except Exception as error:  # noqa: BLE001 - the last line of defence
             self.reply(exchange, self.told(error, request))
 
@@ -104,8 +104,10 @@ class Application:
         handler: Handler = request.match.route(request.method, request.path).handler
         return handler
 
-    async def _answer(self, request: Request, handler: "Handler") -> Answer:
+    async def _answer(self, exchange: "Exchange", handler: "Handler") -> Answer:
+        request = exchange.request
         try:
+            await content.inflate(request, self._service.settings.max_body_bytes, exchange.hold)
             answer = await handler.answer(request)
         except Exception as error:  # noqa: BLE001 - as above
             answer = self.told(error, request)
@@ -125,28 +127,27 @@ class Application:
         exchange.respond(answer)
 
     def refuse(self, fault: ScalezeroError, request: Request | None) -> Answer:
-        """The answer to a request that the transport refuses, which no handler has counted."""
+        """Count what the transport refuses, of which no handler knows, and return the answer to it."""
         if request is None:
             return OURS.refuse(fault)
-        claimed = self._routes.claimed(request.path)
-        protocol = functions.NAME if claimed is None and self._function else (claimed or OURS).name
-        self._count(protocol, code_of(fault), request)
+        self._service.answered(self._protocol(request), code_of(fault), perf_counter() - request.started)
         answer = self._refusal(fault, request)
         self._complete(request, answer)
         return answer
 
+    def _protocol(self, request: Request) -> str:
+        """The protocol that a request which no handler saw is counted under."""
+        ours = self._routes.match(request.path) or self._routes.claimed(request.path) or self._function is None
+        return self._routes.owner(request.path).name if ours else functions.NAME
+
     def _refusal(self, fault: ScalezeroError, request: Request) -> Answer:
-        """The answer to a fault, in the words of the protocol that owns the path."""
+        """The answer to a request that failed, in the form of the protocol that owns its path."""
         answer = self._routes.owner(request.path).refuse(fault)
         level = logging.WARNING if answer.status >= _SERVER_FAULT else logging.DEBUG
         if _log.isEnabledFor(level):
             facts = {"status": answer.status, "code": fault.code, "reason": fault.message}
             _log.log(level, "request refused", extra={**_facts(request), **facts})
         return answer
-
-    def _count(self, protocol: str, code: str, request: Request) -> None:
-        for served in self._service.models.values():
-            served.measurements.answered(protocol, code, perf_counter() - request.started)
 
     async def _call(self, function: FunctionHost, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the author's function answer over ASGI, and measure and log that as any other answer.
@@ -164,7 +165,7 @@ class Application:
             code = code_of(fault)
             await _send(self._refusal(fault, request), answer)
         finally:
-            self._count(functions.NAME, code, request)
+            self._service.answered(functions.NAME, code, perf_counter() - request.started)
         if self._access_log:
             _log.info("request", extra={**_facts(request), "status": answer.status})
 

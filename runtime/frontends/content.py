@@ -6,7 +6,7 @@ Sources: RFC 9110, 8.4 (Content-Encoding) and 12.5.3 (Accept-Encoding); RFC 1950
 import asyncio
 import re
 import zlib
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from typing import Final, TypeAlias, TypeVar
 
 from runtime.errors import InvalidInput, PayloadTooLarge, UnsupportedEncoding
@@ -16,6 +16,8 @@ T = TypeVar("T")
 Slices: TypeAlias = Generator[None, None, T]  # yields between steps of some milliseconds, returns the result
 
 _STEP: Final = 256 * 1024  # bytes that are inflated at once: a millisecond
+_FED: Final = 64 * 1024  # bytes that zlib gets at once
+_MEMBERS: Final = 4096  # of one gzip body; parallel compressors make one for each 64 KiB or more
 _GZIP: Final = 16 + zlib.MAX_WBITS  # zlib's sign for a gzip header
 _WORTH: Final = 1400  # bytes: a smaller answer fits into one packet anyhow
 _NEVER: Final = re.compile(rb"q\s*=\s*0(\.0*)?")  # a weight of zero: RFC 9110, 12.4.2
@@ -33,44 +35,67 @@ async def in_turns(slices: Slices[T]) -> T:
         await asyncio.sleep(0)
 
 
-async def inflate(request: Request, limit: int) -> None:
+async def inflate(request: Request, limit: int, hold: Callable[[int], None]) -> None:
     """Replace a compressed body by what it holds, at most `limit` bytes.
 
-    Raises `UnsupportedEncoding`, `PayloadTooLarge`, and `InvalidInput` for a body that is not what it says.
+    `hold` counts the inflated bytes against the process' budget; it raises `Overloaded` where that is spent. Raises
+    `UnsupportedEncoding`, `PayloadTooLarge`, and `InvalidInput` for a body that is not what its header says.
     """
     coding = request.header(b"content-encoding")
-    if coding is None or coding.lower() in {b"", b"identity"}:
+    if coding is None or coding.lower() in {b"", b"identity"} or not request.body:
         return
-    request.body = await in_turns(_inflated(request.body, coding.decode("latin-1").lower(), limit))
+    request.body = await in_turns(_inflated(request.body, coding.decode("latin-1").lower(), limit, hold))
 
 
-def _inflated(body: bytes, coding: str, limit: int) -> Slices[bytes]:
+def _inflated(body: bytes, coding: str, limit: int, hold: Callable[[int], None]) -> Slices[bytes]:
     if coding not in {"gzip", "x-gzip", "deflate"}:
         raise UnsupportedEncoding(coding, ["gzip", "deflate", "identity"])
-    # "deflate" is zlib's form; some clients send it bare, which the first byte tells: RFC 9110, 8.4.1.2.
-    bare = coding == "deflate" and body[:1] and body[0] & 0x0F != zlib.DEFLATED
-    window = -zlib.MAX_WBITS if bare else zlib.MAX_WBITS if coding == "deflate" else _GZIP
     pieces: list[bytes] = []
     size = 0
-    while body:
-        engine = zlib.decompressobj(window)
-        while not engine.eof:
-            try:
-                piece = engine.decompress(body, _STEP)
-            except zlib.error as error:
-                raise InvalidInput(
-                    "body", got=f"no {coding} ({error})", expected=f"a body compressed by {coding}"
-                ) from None
-            if not piece and not engine.unconsumed_tail and not engine.eof:
-                raise InvalidInput("body", got=f"{coding} data that is cut off", expected="all of it")
-            size += len(piece)
-            if size > limit:
-                raise PayloadTooLarge("inflated body", limit=limit, unit="bytes")
-            pieces.append(piece)
-            body = engine.unconsumed_tail
-            yield
-        body = engine.unused_data if window == _GZIP else b""  # gzip may have several members: RFC 1952, 2.2
+    for piece in _pieces(body, coding):
+        size += len(piece)
+        if size > limit:
+            raise PayloadTooLarge("inflated body", limit=limit, unit="bytes")
+        hold(len(piece))
+        pieces.append(piece)
+        yield
     return b"".join(pieces)
+
+
+def _pieces(body: bytes, coding: str) -> Iterator[bytes]:
+    """Inflate in steps. zlib copies the input that it leaves, so it gets little at a time: the work stays linear."""
+    # "deflate" is zlib's format. Some clients send it without zlib's header, which the first byte shows: RFC 9110,
+    # 8.4.1.2.
+    bare = coding == "deflate" and body[0] & 0x0F != zlib.DEFLATED
+    window = -zlib.MAX_WBITS if bare else zlib.MAX_WBITS if coding == "deflate" else _GZIP
+    engine = zlib.decompressobj(window)
+    members = 1
+    for start in range(0, len(body), _FED):
+        fed = body[start : start + _FED]
+        while fed:
+            if engine.eof:
+                if window != _GZIP:
+                    return
+                members += 1  # gzip may have several: RFC 1952, 2.2
+                if members > _MEMBERS:
+                    raise InvalidInput(
+                        "body", got=f"more than {_MEMBERS} gzip members", expected=f"at most {_MEMBERS}, best one"
+                    )
+                engine = zlib.decompressobj(window)
+            yield _step(engine, fed, coding)
+            fed = engine.unused_data if engine.eof else engine.unconsumed_tail
+    while not engine.eof:
+        piece = _step(engine, b"", coding)  # what the last step had no room for
+        if not piece:
+            raise InvalidInput("body", got=f"{coding} data that is cut off", expected="all of it")
+        yield piece
+
+
+def _step(engine: "zlib._Decompress", fed: bytes, coding: str) -> bytes:
+    try:
+        return engine.decompress(fed, _STEP)
+    except zlib.error as error:
+        raise InvalidInput("body", got=f"no {coding} ({error})", expected=f"a body compressed by {coding}") from None
 
 
 def compress(request: Request, answer: Answer) -> None:

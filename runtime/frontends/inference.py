@@ -91,7 +91,6 @@ class Inference:
         translator = self._translator
         served: ServedModel | None = None
         try:
-            await content.inflate(request, self._service.settings.max_body_bytes)
             call = await content.in_turns(translator.decode_slices(request))
             served = self._service.model(call.model, call.version)
             ready = served.ready or await served.load()
@@ -102,8 +101,7 @@ class Inference:
             predictions = await _all(ready, queries)
             return self._encoded(request, served, ready, queries, predictions)
         except (Exception, asyncio.CancelledError) as error:
-            if served is not None:
-                self._count(served, code_of(error), request)
+            self._count(served, code_of(error), request)
             raise
 
     def _encoded(
@@ -120,12 +118,13 @@ class Inference:
         self._count(served, OK, request)
         return answer
 
-    def _count(self, served: "ServedModel", code: str, request: Request) -> None:
-        served.measurements.answered(self._translator.name, code, perf_counter() - request.started)
+    def _count(self, served: "ServedModel | None", code: str, request: Request) -> None:
+        """Count an answer; None: the request failed before its model was known."""
+        counter = self._service if served is None else served.measurements
+        counter.answered(self._translator.name, code, perf_counter() - request.started)
 
     def _tell(self, exchange: "Exchange", served: "ServedModel | None", error: Exception) -> None:
-        if served is not None:
-            self._count(served, code_of(error), exchange.request)
+        self._count(served, code_of(error), exchange.request)
         self._edge.reply(exchange, self._edge.told(error, exchange.request))
 
     def finish(self, pending: "_Pending", outcome: Prediction | BaseException) -> None:

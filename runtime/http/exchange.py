@@ -82,6 +82,12 @@ class Exchange:
         else:
             self.write_whole(500, [(b"content-type", b"text/plain")], b"Internal Server Error")
 
+    def hold(self, size: int) -> None:
+        """Count more bytes of the request's body, which is being inflated. Raises `Overloaded`."""
+        if not self.gone:
+            self.server.budget.take(size)
+            self.size += size
+
     def leave(self) -> None:
         """Note that the client has left."""
         if not (self.gone or self.answered):

@@ -27,7 +27,8 @@ _TICK: Final = 0.5  # seconds between two looks at the clock
 _LAST_LOOK: Final = 0.05  # seconds between two looks at what is still to be answered, in shutdown
 _HURRY: Final = 2.0  # seconds for the end of a process that gives up
 _EVICTED: Final = 32  # connections closed at once, so that a flood of new ones does not search for each of them
-_LAST_WORDS: Final = 1.0  # seconds for refusals to reach their clients
+_LAST_WORDS: Final = 1.0  # seconds at most, of the grace, for refusals to reach their clients
+_LAST_SHARE: Final = 0.2  # of the grace at most, so that a short one is still for answers
 
 
 class Application(exchange.Application, Protocol):
@@ -86,7 +87,8 @@ class Server:
     async def finish(self, grace: float) -> None:
         """Finish what is under way; what is not answered within `grace` seconds is answered with 503."""
         self.closing = True
-        until = self.loop.time() + max(0.0, grace - _LAST_WORDS)
+        last_words = min(_LAST_WORDS, grace * _LAST_SHARE)
+        until = self.loop.time() + grace - last_words
         for connection in list(self.connections):
             connection.shut_down()
         while self.connections and self.loop.time() < until:
@@ -94,7 +96,7 @@ class Server:
             self._look()
         for connection in list(self.connections):
             connection.refuse_all()
-        until = self.loop.time() + min(grace, _LAST_WORDS)
+        until = self.loop.time() + last_words
         while any(each.transport.get_write_buffer_size() for each in self.connections) and self.loop.time() < until:  # noqa: ASYNC110 - sockets tell no event
             await asyncio.sleep(_LAST_LOOK)
         for connection in list(self.connections):

@@ -236,7 +236,7 @@ def test_waiting_for_others_never_makes_a_request_expire() -> None:
 
     async def scenario(batcher: Batcher) -> None:
         batcher._gap, batcher._last_arrival = 0.0, time.perf_counter()
-        assert answer(await ask(batcher, row(1), 1, timeout=0.1)) == 2
+        assert answer(await ask(batcher, row(1), 1, timeout=0.5)) == 2
 
     batching(scenario, model, cost=1.0, max_wait=10.0)
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.errors import InvalidInput, PayloadTooLarge, UnsupportedEncoding
+from runtime.errors import InvalidInput, Overloaded, PayloadTooLarge, UnsupportedEncoding
 from runtime.frontends import content
 from runtime.http.messages import Answer, Request
 
@@ -39,7 +39,9 @@ def asked(body: bytes = b"", **headers: str) -> Request:
 
 
 def inflated(request: Request, limit: int = LIMIT) -> bytes:
-    asyncio.run(content.inflate(request, limit))
+    held: list[int] = []
+    asyncio.run(content.inflate(request, limit, held.append))
+    assert sum(held) in {0, len(request.body)}
     return request.body
 
 
@@ -60,6 +62,26 @@ def test_gzip_of_several_members_is_one_body() -> None:
     assert inflated(asked(gzip.compress(b"one ") + gzip.compress(b"two"), content_encoding="GZIP")) == b"one two"
 
 
+def test_gzip_of_very_many_members_is_refused_soon() -> None:
+    """Each member costs some work even where it is empty."""
+    with pytest.raises(InvalidInput, match="more than 4096 gzip members"):
+        inflated(asked(gzip.compress(b"") * 1_000_000, content_encoding="gzip"))
+
+
+@pytest.mark.parametrize("name", ["gzip", "deflate", "deflate, bare"])
+def test_a_large_body_that_compresses_badly_is_what_was_compressed(name: str) -> None:
+    body = random.Random(3).randbytes(900_000)  # noqa: S311 - nothing secret
+    assert inflated(compressed(name, body)) == body
+
+
+def test_what_a_body_inflates_to_is_counted_before_it_is_kept() -> None:
+    def hold(size: int) -> None:
+        raise Overloaded("bodies", limit=size, unit="bytes", retry_after=1)
+
+    with pytest.raises(Overloaded):
+        asyncio.run(content.inflate(compressed("gzip", b"0" * LIMIT), LIMIT, hold))
+
+
 @pytest.mark.parametrize("name", ["gzip", "deflate", "deflate, bare"])
 def test_a_body_is_counted_as_what_it_inflates_to(name: str) -> None:
     assert len(inflated(compressed(name, b"0" * LIMIT))) == LIMIT
@@ -69,7 +91,7 @@ def test_a_body_is_counted_as_what_it_inflates_to(name: str) -> None:
 
 def test_a_bomb_is_given_up_at_the_limit() -> None:
     bomb = asked(zlib.compress(b"0" * 200_000_000, 9), content_encoding="deflate")
-    steps = content._inflated(bomb.body, "deflate", LIMIT)
+    steps = content._inflated(bomb.body, "deflate", LIMIT, lambda _: None)
     taken = [next(steps) for _ in range(LIMIT // content._STEP)]
     with pytest.raises(PayloadTooLarge):
         next(steps)

@@ -1,5 +1,6 @@
 """The process: one port for HTTP/1.1 and HTTP/2, a start that says what is wrong, an end that leaves nobody without."""
 
+import json
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 from tests import models
 from tests.faulty_s3 import Fault, FaultyS3
 from tests.frontends.conftest import COMMAND, Served, environment, error_of, serving, until
+from tests.http.h2_client import calling
 from tests.s3_server import S3Server
 
 PATH = "/api/v1/models/m/predict"
@@ -231,11 +233,8 @@ def test_a_process_that_may_stay_tells_why_its_model_does_not_answer(tmp_path: P
         assert error_of(served.predict([1, 2]), 503)["code"] == "invalid_model"
 
 
-@pytest.mark.parametrize("http2", [False, True])
-def test_who_waits_for_a_model_that_never_comes_is_answered_before_the_end(
-    tmp_path: Path,
-    s3: S3Server,
-    http2: bool,  # noqa: FBT001 - a parameter of the table
+def test_callers_that_wait_for_a_model_that_never_comes_are_answered_before_the_end(
+    tmp_path: Path, s3: S3Server
 ) -> None:
     s3.make_bucket("hopeless")
     s3.put("s3://hopeless/m.onnx", bytes(300_000))
@@ -244,11 +243,14 @@ def test_who_waits_for_a_model_that_never_comes_is_answered_before_the_end(
         env = {**s3.environment(), "AWS_ENDPOINT_URL": slow.endpoint_url}
         with (
             serving(tmp_path, "s3://hopeless/m.onnx", ready=False, env=env, SCALEZERO_LOAD_FAILURE="exit") as served,
-            served.client(http1=not http2, http2=http2) as client,
+            calling(served.port) as caller,
             ThreadPoolExecutor(4) as callers,
         ):
-            asked = [callers.submit(client.post, PATH, json={"inputs": [1, 2]}) for _ in range(4)]
+            streams = [caller.ask(PATH, b'{"inputs":[1,2]}') for _ in range(4)]
+            asked = [callers.submit(served.predict, [1, 2]) for _ in range(4)]
             assert [error_of(each.result(), 503)["code"] for each in asked] == ["invalid_model"] * 4
+            answers = [caller.answer(stream) for stream in streams]
+            assert [json.loads(each.body)["error"]["code"] for each in answers] == ["invalid_model"] * 4
             assert served.process.wait(5) == 1
 
 
