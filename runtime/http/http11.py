@@ -358,7 +358,7 @@ class Http11(Connection):
     def resume_writing(self) -> None:
         """Let pieces, or the next request, go on."""
         super().resume_writing()
-        if self._deaf and self.exchange is None:
+        if self._deaf and self.exchange is None and not self._waiting:
             return  # the connection is closing, within a time of its own
         self._await_client()
         if self._waiting:

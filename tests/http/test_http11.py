@@ -2,21 +2,16 @@
 
 import json
 import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import BinaryIO
 
 import httpx
 import pytest
 
 from tests.http.asgi_server import PIECE, Running, eventually, request, running
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.http.process import serving_process
 
 
 @pytest.fixture(scope="module")
@@ -109,37 +104,21 @@ def test_prior_knowledge_http_2_is_answered_on_the_same_port(ours: Running) -> N
             assert (response.http_version, response.json()[1]) == ("HTTP/2", str(number))
 
 
-SERVE = """
-import asyncio, os, socket
-from runtime.http import server
-from tests.http.asgi_server import LIMITS, Running
-class Serving(Running):
-    async def open(self, end): pass
-    async def close(self): pass
-serving = Serving(LIMITS)
-print(serving.port, flush=True)
-server.run(serving, serving._listening, limits=LIMITS, grace=10)
-os._exit(0)
-"""
-
-
 @pytest.mark.parametrize(
     ("path", "begun"),
     [("/slow", b""), ("/slow_stream", b""), ("/slow_stream", b"sl")],
     ids=["whole", "stream", "begun"],
 )
 def test_a_request_in_flight_at_sigterm_is_answered_and_the_process_exits_with_0(path: str, begun: bytes) -> None:
-    with subprocess.Popen([sys.executable, "-c", SERVE], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        port = int(process.stdout.readline())
-        with closing(socket.create_connection(("127.0.0.1", port), timeout=10)) as connection:
+    with serving_process() as server:
+        with closing(server.connect()) as connection:
             connection.sendall(request("/empty") + request(path))
             with connection.makefile("rb") as answers:
                 assert body_of(answers) == b""  # it serves, and the slow one has begun
                 if begun:
                     length = length_from(answers)
                     assert answers.read(len(begun)) == begun
-                process.send_signal(signal.SIGTERM)
+                server.process.send_signal(signal.SIGTERM)
                 assert (answers.read(length - len(begun)) if begun else body_of(answers)) == b"slow"[len(begun) :]
                 assert answers.read() == b""
-        assert process.wait(10) == 0
+        assert server.process.wait(10) == 0

@@ -2,20 +2,16 @@
 
 import json
 import signal
-import subprocess
-import sys
 import time
 from ast import literal_eval
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from pathlib import Path
 
 import pytest
 
 from tests.http.asgi_server import LIMITS, PIECE, Running, eventually, running
 from tests.http.h2_client import Answer, calling
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.http.process import serving_process
 
 
 @pytest.fixture(scope="module")
@@ -77,29 +73,14 @@ def test_what_was_sent_before_the_end_was_known_is_answered() -> None:
         assert caller.goaway == [2**31 - 1, later]
 
 
-SERVE = """
-import asyncio, os, socket
-from runtime.http import server
-from tests.http.asgi_server import LIMITS, Running
-class Serving(Running):
-    async def open(self, end): pass
-    async def close(self): pass
-serving = Serving(LIMITS)
-print(serving.port, flush=True)
-server.run(serving, serving._listening, limits=LIMITS, grace=10)
-os._exit(0)
-"""
-
-
 def test_streams_in_flight_at_sigterm_are_answered_and_the_process_exits_with_0() -> None:
-    with subprocess.Popen([sys.executable, "-c", SERVE], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        with calling(int(process.stdout.readline())) as caller:
+    with serving_process() as server:
+        with calling(server.port) as caller:
             assert answered(caller.answer(caller.ask("/unread")), b"did not look")
             streams = [caller.ask("/slow") for _ in range(20)] + [caller.ask("/slow_stream") for _ in range(20)]
-            process.send_signal(signal.SIGTERM)
+            server.process.send_signal(signal.SIGTERM)
             assert all(answered(caller.answer(stream), b"slow") for stream in streams)
-        assert process.wait(10) == 0
+        assert server.process.wait(10) == 0
 
 
 def test_a_request_may_end_with_its_head_its_body_or_its_trailers(server: Running) -> None:
