@@ -89,6 +89,7 @@ class Http11(Connection):
         self._overhead += len(data)
         if self._overhead > self.server.limits.head:
             self._refuse_overhead()
+        self._give_way(len(data))
 
     @property
     def _free(self) -> bool:

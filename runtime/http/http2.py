@@ -35,6 +35,7 @@ _LOOK: Final = 16 * 1024  # bytes to be written between two looks at who waits f
 _HIGH_WATER: Final = 64 * 1024  # bytes of an answer that wait for its reader before the application does
 _TCP_ALIVE: Final = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4))  # seconds; count
 _RETRY_AFTER: Final = 1  # seconds
+_IGNORED: Final = frozenset({ngh2.WindowUpdated, ngh2.PingReceived, ngh2.PingAcknowledged})  # ngh2 has acted on them
 _PROBE: Final = b"scalzero"  # 8 bytes, as PING has them: RFC 9113, 6.7
 _PROBE_FRAME: Final = b"\0\0\x08\x06\x01\0\0\0\0" + _PROBE  # PING with ACK, which is never answered
 
@@ -100,6 +101,11 @@ class Http2(Connection):
         except ngh2.NGH2Error:  # no HTTP/2, or too much of it: what is queued says so to the peer
             self._closed = True
         self.flush()
+        self._give_way(len(data))
+
+    def _read_on(self) -> None:
+        if self.writable is None:  # else `resume_writing` reads on
+            super()._read_on()
 
     def flush_soon(self) -> None:
         """Write what is queued at the end of this turn of the loop: the answers of a batch leave together."""
@@ -146,6 +152,8 @@ class Http2(Connection):
         if events:
             self._heard = True
         for event in events:
+            if type(event) in _IGNORED:  # a read may bring tens of thousands
+                continue
             match event:
                 case ngh2.RequestReceived():
                     self._request(event)

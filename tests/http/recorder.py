@@ -34,6 +34,9 @@ class Recorder(asyncio.Transport):
     def get_write_buffer_size(self) -> int:
         return 0
 
+    def is_reading(self) -> bool:
+        return True
+
     def is_closing(self) -> bool:
         return False
 
