@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -53,7 +54,7 @@ class _Serving(Running):
         pass
 
 
-def _serve(*, files: int | None, grace: float, limits: dict[str, float]) -> None:
+def _serve(*, files: int | None, grace: float, limits: dict[str, Any]) -> None:
     if files is not None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     serving = _Serving(LIMITS._replace(**limits))

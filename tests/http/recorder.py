@@ -11,10 +11,17 @@ class Recorder(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.writes: list[bytes] = []
+        self._protocol: asyncio.BaseProtocol = asyncio.Protocol()
 
     @property
     def written(self) -> bytes:
         return b"".join(self.writes)
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self._protocol = protocol
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        return self._protocol
 
     def get_extra_info(self, name: str, default: object = None) -> object:
         return SimpleNamespace(family=socket.AF_UNIX) if name == "socket" else default

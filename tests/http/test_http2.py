@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing
 import pytest
 
 from tests.http.asgi_server import LIMITS, PIECE, Running, eventually, running
+from tests.http.frames import END_HEADERS, END_STREAM, HEADERS, PREFACE, ask, frame
 from tests.http.h2_client import Answer, calling
 from tests.http.process import serving_process
 
@@ -95,6 +96,23 @@ def test_a_request_may_end_with_its_head_its_body_or_its_trailers(server: Runnin
             answer = caller.answer(stream)
             assert answer.status == 200
             assert answer.body.endswith(b'"' + body + b'"]')
+
+
+def test_options_may_ask_of_the_server_as_a_whole(server: Running) -> None:
+    """RFC 9113, 8.3.1."""
+    with calling(server.port) as caller:
+        assert b"('path', '*')" in caller.answer(caller.ask("*", method="OPTIONS")).body
+
+
+def test_connect_makes_no_tunnel(server: Running) -> None:
+    """RFC 9113, 8.5: it has no path, so that the application finds nothing; its stream is answered as any other."""
+    connect = frame(HEADERS, b"\x02\x07CONNECT\x01\x04x:80", flags=END_HEADERS | END_STREAM, stream=1)
+    with closing(server.connect()) as connection:
+        connection.sendall(PREFACE + connect + ask("/direct", stream=3))
+        raw = b""
+        while b"direct" not in raw or b"CONNECT" not in raw:
+            raw += connection.recv(65536)
+        assert b"('path', '')" in raw
 
 
 def test_a_head_has_no_body(server: Running) -> None:

@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 import pytest
 
 from tests.http.asgi_server import LIMITS, Running, eventually, running
-from tests.http.frames import ACK, HEADERS, PING, PREFACE, ask, frame
+from tests.http.frames import ACK, HEADERS, PING, PREFACE, SETTINGS, ask, frame
 from tests.http.h2_client import calling
 
 HALVES = {
@@ -96,3 +96,54 @@ def test_random_frames_harm_nobody_else(hasty: Running, seed: int) -> None:
         time.sleep(0.01)
     assert hasty.alive()
     eventually(lambda: hasty.server.budget.used == 0)
+
+
+def test_unfinished_bodies_of_one_connection_have_a_budget_of_their_own() -> None:
+    """Two of the largest size, so that one connection cannot take the budget of all."""
+    limits = LIMITS._replace(body=100_000, buffered=10**6)
+    with running(limits) as server, calling(server.port) as greedy, calling(server.port) as other:
+        held = [greedy.ask("/echo", bytes(90_000), end=False) for _ in range(2)]
+        eventually(lambda: server.server.budget.used == 180_000)
+        assert greedy.answer(greedy.ask("/echo", bytes(90_000), end=False)).status == 503
+        assert other.answer(other.ask("/echo", bytes(90_000))).status == 200
+        for stream in held:
+            greedy.send(stream, b"")
+            assert greedy.answer(stream).status == 200
+        assert greedy.answer(greedy.ask("/echo", bytes(90_000))).status == 200
+        assert server.faults == ["overloaded"]
+        eventually(lambda: server.server.budget.used == 0)
+
+
+@pytest.mark.parametrize("length", [1, 5])
+def test_a_body_of_another_length_than_its_head_says_is_refused_on_its_stream(hasty: Running, length: int) -> None:
+    """RFC 9113, 8.1.1: as malformed, before the application sees it."""
+    calls = hasty.application.calls
+    with calling(hasty.port) as caller:
+        stream = caller.ask("/echo", b"abc", fields=[("content-length", str(length))])
+        answer = caller.answer(stream)
+        assert (answer.status, answer.reset) == (None, 1)  # PROTOCOL_ERROR
+        assert caller.answer(caller.ask("/direct")).body == b"direct"
+    assert hasty.application.calls == calls
+    eventually(lambda: hasty.server.budget.used == 0)
+
+
+def test_streams_beyond_the_maximum_end_their_connection_and_no_other(hasty: Running) -> None:
+    """RFC 9113, 5.1.2: a client that was told the maximum breaks a rule by them."""
+    with closing(hasty.connect()) as connection, connection.makefile("rb") as frames:
+        connection.sendall(PREFACE + frame(SETTINGS, flags=ACK))
+        connection.sendall(b"".join(ask("/until_left", stream=2 * number + 1) for number in range(1001)))
+        assert b"max concurrent streams exceeded" in frames.read()
+    assert hasty.alive()
+
+
+def test_who_is_not_answered_within_the_grace_gets_503_on_its_stream() -> None:
+    with running() as server, calling(server.port) as caller:
+        waiting = [caller.ask("/until_left"), caller.ask("/echo", b"half", end=False)]
+        eventually(lambda: server.application.calls == 1 and server.server.budget.used == 4)
+        server.shut_down(1.2)
+        for stream in waiting:
+            answer = caller.answer(stream)
+            assert answer.status == 503
+            assert b"shutting_down" in answer.body
+        assert server.server.budget.used == 0
+        eventually(server.ended)
