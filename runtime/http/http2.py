@@ -33,6 +33,8 @@ _BODIES: Final = 2  # times the largest body: what one connection may hold of un
 _HEADS: Final = 4  # times the largest head: what is decoded of one, so that its stream can be refused
 _LOOK: Final = 16 * 1024  # bytes to be written between two looks at who waits for a reader; below _HIGH_WATER
 _HIGH_WATER: Final = 64 * 1024  # bytes of an answer that wait for its reader before the application does
+# Seconds in which a client that still sends may read its answer: curl 7.88 reports a reset behind it as an error.
+_LINGER: Final = 0.2
 _TCP_ALIVE: Final = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4))  # seconds; count
 _RETRY_AFTER: Final = 1  # seconds
 _IGNORED: Final = frozenset({ngh2.WindowUpdated, ngh2.PingReceived, ngh2.PingAcknowledged})  # ngh2 has acted on them
@@ -494,12 +496,16 @@ class Http2Exchange(Exchange):
         self.finished()
         self.connection.answer_queued(self)
         if not self.complete:
-            self.server.loop.call_soon(self._stop_sending)
+            self.server.loop.call_later(_LINGER, self._stop_sending)
 
     def _stop_sending(self) -> None:
-        """Tell the client to stop sending what nobody reads. Source: RFC 9113, 8.1."""
+        """Tell the client to stop sending what nobody reads, once it has the answer. Source: RFC 9113, 8.1."""
         connection = self.connection
-        if self.stream in connection.streams and not connection.conn.queued_body_size(self.stream):
+        if self.stream not in connection.streams:
+            return
+        if connection.conn.queued_body_size(self.stream):
+            self.server.loop.call_later(_LINGER, self._stop_sending)
+        else:
             connection.conn.reset_stream(self.stream, ngh2.ErrorCode.NO_ERROR)
             connection.flush()
 

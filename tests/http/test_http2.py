@@ -251,6 +251,28 @@ def test_who_is_refused_early_is_told_to_stop_sending(server: Running) -> None:
         assert answered(caller.answer(caller.ask("/unread")), b"did not look")
 
 
+def test_who_is_refused_early_has_time_to_read_why(server: Running) -> None:
+    """curl takes a reset that it reads together with the answer for an error."""
+    with calling(server.port) as caller:
+        answer = caller.answers[caller.ask("/unread", b"x", end=False, fields=[("content-length", str(2**30))])]
+        caller.until(lambda: answer.status == 413 and answer.ended)
+        answered_at = time.monotonic()
+        caller.until(lambda: answer.reset is not None)
+        assert time.monotonic() - answered_at > 0.05
+
+
+def test_who_reads_a_refusal_late_is_told_to_stop_sending_all_the_same(server: Running) -> None:
+    with calling(server.port, window=0, credit=False) as caller:
+        stream = caller.ask("/unread", b"x", end=False, fields=[("content-length", str(2**30))])
+        caller.until(lambda: caller.answers[stream].status == 413)
+        time.sleep(0.5)
+        assert caller.answers[stream].body == b""
+        caller.h2.increment_flow_control_window(100_000, stream)
+        caller.flush()
+        caller.until(lambda: caller.answers[stream].reset is not None)
+        assert caller.answers[stream].reset == 0
+
+
 @pytest.mark.parametrize(
     ("broken", "code"),
     [
