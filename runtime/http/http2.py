@@ -38,7 +38,7 @@ _LINGER: Final = 0.2
 _TCP_ALIVE: Final = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4))  # seconds; count
 _RETRY_AFTER: Final = 1  # seconds
 _IGNORED: Final = frozenset({ngh2.WindowUpdated, ngh2.PingReceived, ngh2.PingAcknowledged})  # ngh2 has acted on them
-_PROBE: Final = b"scalzero"  # 8 bytes, as PING has them: RFC 9113, 6.7
+_PROBE: Final = b"scalzero"  # the 8 bytes that a PING carries: RFC 9113, 6.7
 _PROBE_FRAME: Final = b"\0\0\x08\x06\x01\0\0\0\0" + _PROBE  # PING with ACK, which is never answered
 
 

@@ -252,7 +252,7 @@ def test_who_is_refused_early_is_told_to_stop_sending(server: Running) -> None:
 
 
 def test_who_is_refused_early_has_time_to_read_why(server: Running) -> None:
-    """curl takes a reset that it reads together with the answer for an error."""
+    """The client curl takes a reset that it reads together with the answer for an error."""
     with calling(server.port) as caller:
         answer = caller.answers[caller.ask("/unread", b"x", end=False, fields=[("content-length", str(2**30))])]
         caller.until(lambda: answer.status == 413 and answer.ended)
