@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from runtime.http.server import Server
 
+_LARGE_READ: Final = 32 * 1024  # bytes; a read of uvloop brings up to 256 KiB
 _PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113, 3.4
 
 
@@ -67,6 +68,19 @@ class Connection(asyncio.Protocol):
     def refuse_all(self) -> None:
         """The time for finishing is over: answer what is under way with 503."""
         raise NotImplementedError
+
+    def _give_way(self, size: int) -> None:
+        """After a large read, let others have their turn.
+
+        libuv would read up to 32 times in one turn of the loop, which small frames or chunks make seconds of work.
+        """
+        if size >= _LARGE_READ and not self.transport.is_closing() and self.transport.is_reading():
+            self.transport.pause_reading()
+            self.server.loop.call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def _watch_reader(self) -> None:
         """Give the client the time for writing to read some of what is buffered."""

@@ -89,6 +89,7 @@ class Http11(Connection):
         self._overhead += len(data)
         if self._overhead > self.server.limits.head:
             self._refuse_overhead()
+        self._give_way(len(data))
 
     @property
     def _free(self) -> bool:
@@ -359,7 +360,7 @@ class Http11(Connection):
     def resume_writing(self) -> None:
         """Let pieces, or the next request, go on."""
         super().resume_writing()
-        if self._deaf and self.exchange is None:
+        if self._deaf and self.exchange is None and not self._waiting:
             return  # the connection is closing, within a time of its own
         self._await_client()
         if self._waiting:

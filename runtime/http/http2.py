@@ -33,8 +33,13 @@ _BODIES: Final = 2  # times the largest body: what one connection may hold of un
 _HEADS: Final = 4  # times the largest head: what is decoded of one, so that its stream can be refused
 _LOOK: Final = 16 * 1024  # bytes to be written between two looks at who waits for a reader; below _HIGH_WATER
 _HIGH_WATER: Final = 64 * 1024  # bytes of an answer that wait for its reader before the application does
+# Seconds in which a client that still sends may read its answer: curl 7.88 reports a reset behind it as an error.
+_LINGER: Final = 0.2
 _TCP_ALIVE: Final = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4))  # seconds; count
 _RETRY_AFTER: Final = 1  # seconds
+_IGNORED: Final = frozenset({ngh2.WindowUpdated, ngh2.PingReceived, ngh2.PingAcknowledged})  # ngh2 has acted on them
+_PROBE: Final = b"scalzero"  # the 8 bytes that a PING carries: RFC 9113, 6.7
+_PROBE_FRAME: Final = b"\0\0\x08\x06\x01\0\0\0\0" + _PROBE  # PING with ACK, which is never answered
 
 
 class Http2(Connection):
@@ -52,6 +57,9 @@ class Http2(Connection):
         )
         self.conn = ngh2.Connection(ngh2.Role.SERVER, configuration)
         self.streams: dict[int, Http2Exchange] = {}
+        self._asked = False  # a request came
+        self._heard = False  # whole frames came since the last read began
+        self._began = server.now  # when the peer may have begun the head or the frame that is not whole yet
         self.unfinished = 0  # bytes of bodies that are coming in
         self._readers: set[Http2Exchange] = set()  # whose bodies are coming in
         self._writers: set[Http2Exchange] = set()  # whose answers wait for their reader
@@ -85,11 +93,21 @@ class Http2(Connection):
 
     def data_received(self, data: bytes) -> None:
         """Read what came, and write what it allows."""
+        if self._heard:
+            self._heard = False
+            self._began = self.server.now
+            if self._asked:
+                self._settle()
         try:
             self.conn.receive_data(data)
         except ngh2.NGH2Error:  # no HTTP/2, or too much of it: what is queued says so to the peer
             self._closed = True
         self.flush()
+        self._give_way(len(data))
+
+    def _read_on(self) -> None:
+        if self.writable is None:  # else `resume_writing` reads on
+            super()._read_on()
 
     def flush_soon(self) -> None:
         """Write what is queued at the end of this turn of the loop: the answers of a batch leave together."""
@@ -132,7 +150,12 @@ class Http2(Connection):
         self.flush_soon()
 
     def _take_events(self) -> None:
-        for event in self.conn.events():
+        events = self.conn.events()
+        if events:
+            self._heard = True
+        for event in events:
+            if type(event) in _IGNORED:  # a read may bring tens of thousands
+                continue
             match event:
                 case ngh2.RequestReceived():
                     self._request(event)
@@ -148,6 +171,7 @@ class Http2(Connection):
 
     def _request(self, event: ngh2.RequestReceived) -> None:
         stream = event.stream_id
+        self._asked = True
         try:
             request, announced, size = _request(event.headers)
         except (UnicodeDecodeError, ValueError):  # a path that is not ASCII, which no URI is
@@ -240,17 +264,21 @@ class Http2(Connection):
                 exchange.wake()
 
     def _settle(self) -> None:
-        """While bodies or answers depend on the client, look at them at every tick."""
-        if self.writable is None:  # else `pause_writing` has set it
-            self.deadline = self.server.now if self._readers or self._writers else math.inf
+        """While bodies or answers depend on the client, look at them at every tick; else after the time of a head."""
+        if self.writable is not None:
+            return  # `pause_writing` has set it
+        if self._readers or self._writers:
+            self.deadline = self.server.now
+        else:
+            self.deadline = self._began + self.server.limits.head_time
 
     def expire(self) -> None:
-        """Give up what the client is late with; a connection that never asked for anything is closed."""
+        """Give up what the client is late with."""
         if self.writable is not None or self.transport.is_closing():
             self._abort_unread()
             return
         if not (self._readers or self._writers):
-            self.transport.abort()
+            self._expire_head()
             return
         now, limits = self.server.now, self.server.limits
         for exchange in list(self._readers):
@@ -259,6 +287,29 @@ class Http2(Connection):
         for exchange in list(self._writers):
             self._give_up_unread(exchange)
         self.flush()
+
+    def _expire_head(self) -> None:
+        """Close a connection that never asked, or whose peer left a head unfinished; one that is idle may stay."""
+        if self.streams:
+            self.deadline = self.server.now + self.server.limits.head_time  # a head is due once all are answered
+        elif self._asked and self._between_frames():
+            self.deadline = math.inf
+        else:
+            self.transport.abort()
+
+    def _between_frames(self) -> bool:
+        """Whether the peer has sent whole frames and heads only.
+
+        ngh2 does not tell, so it is fed a frame. Inside another frame, or in a head that waits for CONTINUATION
+        (RFC 9113, 6.10), it does not take that for a PING, and the connection is of no more use.
+        """
+        try:
+            self.conn.receive_data(_PROBE_FRAME)
+            events = self.conn.events()
+        except ngh2.NGH2Error:
+            return False
+        self._heard = True
+        return any(isinstance(each, ngh2.PingAcknowledged) and each.opaque_data == _PROBE for each in events)
 
     def _give_up_unread(self, exchange: "Http2Exchange") -> None:
         unread = self.conn.queued_body_size(exchange.stream)
@@ -445,12 +496,16 @@ class Http2Exchange(Exchange):
         self.finished()
         self.connection.answer_queued(self)
         if not self.complete:
-            self.server.loop.call_soon(self._stop_sending)
+            self.server.loop.call_later(_LINGER, self._stop_sending)
 
     def _stop_sending(self) -> None:
-        """Tell the client to stop sending what nobody reads. Source: RFC 9113, 8.1."""
+        """Tell the client to stop sending what nobody reads, once it has the answer. Source: RFC 9113, 8.1."""
         connection = self.connection
-        if self.stream in connection.streams and not connection.conn.queued_body_size(self.stream):
+        if self.stream not in connection.streams:
+            return
+        if connection.conn.queued_body_size(self.stream):
+            self.server.loop.call_later(_LINGER, self._stop_sending)
+        else:
             connection.conn.reset_stream(self.stream, ngh2.ErrorCode.NO_ERROR)
             connection.flush()
 

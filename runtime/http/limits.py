@@ -6,7 +6,6 @@ from typing import Final, NamedTuple
 from runtime.errors import Overloaded
 
 _SPARE_FILES: Final = 128  # descriptors for the model, the registry, the cache and the author's function
-_MOST_CONNECTIONS: Final = 10_000
 _FEWEST_CONNECTIONS: Final = 64
 _RETRY_AFTER: Final = 1
 
@@ -24,6 +23,7 @@ class Limits(NamedTuple):
     # Longer than Knative's and Go's proxies keep an idle connection (90 s), so that they close first and never write
     # into a connection that is being closed here.
     keep_alive: float = 120.0
+    connections: int = 10_000  # fewer where the process may not open so many files
     quiet: float = 0.5  # in shutdown: a connection without a request for this long is closed
 
     def body_deadline(self, begun: float, received: int) -> float:
@@ -55,13 +55,24 @@ class Budget:
         self.used -= size
 
 
-def most_connections() -> int:
+def most_connections(wanted: int) -> int:
     """How many connections fit beside the files that the process needs, after raising its limit as far as it may."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _MOST_CONNECTIONS + _SPARE_FILES
-    if soft < wanted and soft != resource.RLIM_INFINITY:
-        soft = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    if soft == resource.RLIM_INFINITY:
-        return _MOST_CONNECTIONS
-    return max(_FEWEST_CONNECTIONS, min(_MOST_CONNECTIONS, soft - _SPARE_FILES))
+    files = allowed_files(wanted, soft=soft, hard=hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    return fitting_connections(wanted, files=files)
+
+
+def allowed_files(wanted: int, *, soft: int, hard: int) -> int:
+    """The limit of open files to set for so many connections. A limit that is higher already stays."""
+    files = wanted + _SPARE_FILES
+    if soft == resource.RLIM_INFINITY or soft >= files:
+        return soft
+    return files if hard == resource.RLIM_INFINITY else min(hard, files)
+
+
+def fitting_connections(wanted: int, *, files: int) -> int:
+    """How many of the wanted connections fit into a limit of open files; some always do."""
+    if files == resource.RLIM_INFINITY:
+        return wanted
+    return min(wanted, max(_FEWEST_CONNECTIONS, files - _SPARE_FILES))

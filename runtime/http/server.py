@@ -55,7 +55,7 @@ class Server:
         self.now = monotonic()  # as of the last tick
         self.date_line = b""  # the Date header as HTTP/1.1 writes it: RFC 9110, 6.6.1
         self.date = (b"date", b"")
-        self._most = most_connections()
+        self._most = most_connections(limits.connections)
         self._ticking: asyncio.TimerHandle | None = None
         self._tick()
 

@@ -228,29 +228,50 @@ async def answer(send: Send, body: bytes, *, counted: bool = True) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-class Running:
+class Client:
+    """Asks a port of this machine."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    def connect(self) -> socket.socket:
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
+
+    def say(self, raw: bytes) -> bytes:
+        """Everything that comes until the server closes."""
+        with closing(self.connect()) as connection, connection.makefile("rb") as answers:
+            with suppress(ConnectionError):
+                connection.sendall(raw)
+            return answers.read()
+
+    def alive(self) -> bool:
+        return self.say(request("/direct", extra="connection: close\r\n")).endswith(b"direct")
+
+
+class Running(Client):
     """A server on a loop in a thread of its own, over the application above."""
 
     def __init__(self, limits: Limits) -> None:
         self.application = Application()
         self.server: Server
-        self._limits = limits
-        self._listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
-        self.port: int = self._listening.getsockname()[1]
+        self.limits = limits
+        self.listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
+        super().__init__(self.listening.getsockname()[1])
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: uvloop.run(self._run()))
         self.faults: list[str] = []  # codes of what the transport refused
-        self.most: int | None = None  # connections
 
     def start(self) -> None:
         self._thread.start()
         assert self._ready.wait(10)
 
     async def _run(self) -> None:
-        self.server = Server(self, self._limits)
+        self.server = Server(self, self.limits)
         self._end = asyncio.Event()
         self._grace = 10.0
-        accepting = await self.server.accept(self._listening)
+        accepting = await self.server.accept(self.listening)
         self._ready.set()
         await self._end.wait()
         accepting.close()
@@ -284,21 +305,6 @@ class Running:
 
     def ended(self) -> bool:
         return not self._thread.is_alive()
-
-    def connect(self) -> socket.socket:
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=10)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return connection
-
-    def say(self, raw: bytes) -> bytes:
-        """Everything that comes until the server closes."""
-        with closing(self.connect()) as connection, connection.makefile("rb") as answers:
-            with suppress(ConnectionError):
-                connection.sendall(raw)
-            return answers.read()
-
-    def alive(self) -> bool:
-        return self.say(request("/direct", extra="connection: close\r\n")).endswith(b"direct")
 
 
 LIMITS = Limits(body=2**21, buffered=2**23)

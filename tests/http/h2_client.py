@@ -56,11 +56,12 @@ class Caller:
         trailers: bool = False,
         method: str = "POST",
         cookies: Sequence[str] = (),
+        fields: Sequence[tuple[str, str]] = (),
     ) -> int:
         """Send a request, and give its stream; without `end` there is more of its body to come."""
         stream = self.h2.get_next_available_stream_id()
         head = [(":method", method), (":path", path), (":scheme", "http"), (":authority", "x")]
-        head += [("cookie", each) for each in cookies]
+        head += [*fields, *(("cookie", each) for each in cookies)]
         self.h2.send_headers(stream, head, end_stream=body is None)
         self.answers[stream] = Answer()
         if body is not None:

@@ -136,8 +136,7 @@ def test_an_application_that_raises_is_answered_for(hasty: Running) -> None:
 
 
 def test_half_requests_make_room_for_whole_ones() -> None:
-    with running(LIMITS) as server, ExitStack() as held:
-        server.server._most = 50
+    with running(LIMITS._replace(connections=50)) as server, ExitStack() as held:
         for number in range(200):
             connection = held.enter_context(closing(server.connect()))
             connection.sendall(b"GET / HTTP" if number % 2 else request(body=b"0123")[:-1])
@@ -184,3 +183,13 @@ def test_whatever_clients_do_no_byte_of_the_budget_is_lost(hasty: Running, seed:
             with suppress(ConnectionError):
                 connection.sendall(raw[: chance.randrange(len(raw) + 1)])
     eventually(lambda: hasty.server.budget.used == 0)
+
+
+def test_pipelined_requests_are_all_answered_to_a_slow_reader_that_asks_to_close() -> None:
+    """The last head says close while the first answer still waits for its reader."""
+    with running() as server, closing(server.connect()) as connection, connection.makefile("rb") as answers:
+        connection.sendall(request("/big") * 200 + request("/direct", extra="connection: close\r\n"))
+        eventually(lambda: any(each.writable for each in server.server.connections))
+        raw = answers.read()
+        assert raw.count(b"HTTP/1.1 200") == 201
+        assert raw.endswith(b"direct")

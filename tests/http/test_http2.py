@@ -2,20 +2,17 @@
 
 import json
 import signal
-import subprocess
-import sys
 import time
 from ast import literal_eval
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from pathlib import Path
 
 import pytest
 
 from tests.http.asgi_server import LIMITS, PIECE, Running, eventually, running
+from tests.http.frames import END_HEADERS, END_STREAM, HEADERS, PREFACE, ask, frame
 from tests.http.h2_client import Answer, calling
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.http.process import serving_process
 
 
 @pytest.fixture(scope="module")
@@ -77,29 +74,14 @@ def test_what_was_sent_before_the_end_was_known_is_answered() -> None:
         assert caller.goaway == [2**31 - 1, later]
 
 
-SERVE = """
-import asyncio, os, socket
-from runtime.http import server
-from tests.http.asgi_server import LIMITS, Running
-class Serving(Running):
-    async def open(self, end): pass
-    async def close(self): pass
-serving = Serving(LIMITS)
-print(serving.port, flush=True)
-server.run(serving, serving._listening, limits=LIMITS, grace=10)
-os._exit(0)
-"""
-
-
 def test_streams_in_flight_at_sigterm_are_answered_and_the_process_exits_with_0() -> None:
-    with subprocess.Popen([sys.executable, "-c", SERVE], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        with calling(int(process.stdout.readline())) as caller:
+    with serving_process() as server:
+        with calling(server.port) as caller:
             assert answered(caller.answer(caller.ask("/unread")), b"did not look")
             streams = [caller.ask("/slow") for _ in range(20)] + [caller.ask("/slow_stream") for _ in range(20)]
-            process.send_signal(signal.SIGTERM)
+            server.process.send_signal(signal.SIGTERM)
             assert all(answered(caller.answer(stream), b"slow") for stream in streams)
-        assert process.wait(10) == 0
+        assert server.process.wait(10) == 0
 
 
 def test_a_request_may_end_with_its_head_its_body_or_its_trailers(server: Running) -> None:
@@ -114,6 +96,23 @@ def test_a_request_may_end_with_its_head_its_body_or_its_trailers(server: Runnin
             answer = caller.answer(stream)
             assert answer.status == 200
             assert answer.body.endswith(b'"' + body + b'"]')
+
+
+def test_options_may_ask_of_the_server_as_a_whole(server: Running) -> None:
+    """RFC 9113, 8.3.1."""
+    with calling(server.port) as caller:
+        assert b"('path', '*')" in caller.answer(caller.ask("*", method="OPTIONS")).body
+
+
+def test_connect_makes_no_tunnel(server: Running) -> None:
+    """RFC 9113, 8.5: it has no path, so that the application finds nothing; its stream is answered as any other."""
+    connect = frame(HEADERS, b"\x02\x07CONNECT\x01\x04x:80", flags=END_HEADERS | END_STREAM, stream=1)
+    with closing(server.connect()) as connection:
+        connection.sendall(PREFACE + connect + ask("/direct", stream=3))
+        raw = b""
+        while b"direct" not in raw or b"CONNECT" not in raw:
+            raw += connection.recv(65536)
+        assert b"('path', '')" in raw
 
 
 def test_a_head_has_no_body(server: Running) -> None:
@@ -250,6 +249,28 @@ def test_who_is_refused_early_is_told_to_stop_sending(server: Running) -> None:
         caller.until(lambda: answer.reset is not None)
         assert answer.reset == 0
         assert answered(caller.answer(caller.ask("/unread")), b"did not look")
+
+
+def test_who_is_refused_early_has_time_to_read_why(server: Running) -> None:
+    """The client curl takes a reset that it reads together with the answer for an error."""
+    with calling(server.port) as caller:
+        answer = caller.answers[caller.ask("/unread", b"x", end=False, fields=[("content-length", str(2**30))])]
+        caller.until(lambda: answer.status == 413 and answer.ended)
+        answered_at = time.monotonic()
+        caller.until(lambda: answer.reset is not None)
+        assert time.monotonic() - answered_at > 0.05
+
+
+def test_who_reads_a_refusal_late_is_told_to_stop_sending_all_the_same(server: Running) -> None:
+    with calling(server.port, window=0, credit=False) as caller:
+        stream = caller.ask("/unread", b"x", end=False, fields=[("content-length", str(2**30))])
+        caller.until(lambda: caller.answers[stream].status == 413)
+        time.sleep(0.5)
+        assert caller.answers[stream].body == b""
+        caller.h2.increment_flow_control_window(100_000, stream)
+        caller.flush()
+        caller.until(lambda: caller.answers[stream].reset is not None)
+        assert caller.answers[stream].reset == 0
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from runtime.http.limits import Limits
 from runtime.http.messages import Answer, Request
 from runtime.http.server import Server
 from tests.http.asgi_server import CHUNKED, ONE, request
+from tests.http.recorder import Recorder
 
 SHAPES = [
     ONE,
@@ -42,35 +43,6 @@ class Echo:
 
     def refuse(self, fault: ScalezeroError, _: Request | None) -> Answer:
         return Answer(400, fault.message.encode(), [])
-
-
-class Recorder(asyncio.Transport):
-    """A transport that keeps what is written."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written = b""
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.written += data
-
-    def write_eof(self) -> None:
-        pass
-
-    def resume_reading(self) -> None:
-        pass
-
-    def pause_reading(self) -> None:
-        pass
-
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def is_closing(self) -> bool:
-        return False
-
-    def close(self) -> None:
-        pass
 
 
 def outcome(pieces: list[bytes], *, known: dict[bytes, KnownHead] | None) -> tuple[list[object], bytes, int]:

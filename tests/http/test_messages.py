@@ -1,0 +1,51 @@
+"""Requests and answers as values."""
+
+import pytest
+
+from runtime.http.messages import JSON, Answer, Request, bodiless, header_size
+
+
+def asked(method: str = "GET", headers: list[tuple[bytes, bytes]] | None = None) -> Request:
+    return Request(method, "/a b", b"/a%20b", b"c=d", headers or [], "1.1", b"body")
+
+
+def test_a_header_is_the_first_of_its_name_and_may_be_missing() -> None:
+    request = asked(headers=[(b"a", b"1"), (b"b", b"2"), (b"a", b"3")])
+    assert (request.header(b"a"), request.header(b"b"), request.header(b"c")) == (b"1", b"2", None)
+
+
+def test_a_request_that_comes_again_differs_in_its_body_and_its_time_only() -> None:
+    first = asked("POST", [(b"a", b"1")])
+    first.match = object()
+    again = first.again(b"other")
+    same = ("method", "path", "raw_path", "query", "headers", "version")
+    assert [getattr(again, name) for name in same] == [getattr(first, name) for name in same]
+    assert (again.body, again.match) == (b"other", None)
+    assert again.started >= first.started
+
+
+def test_parameters_are_those_of_the_route_that_matched() -> None:
+    class Match:
+        parameters = {"name": "m"}  # noqa: RUF012 - a value of this test
+
+    request = asked()
+    assert request.parameters == {}
+    request.match = Match()
+    assert request.parameters == {"name": "m"}
+
+
+def test_an_answer_is_json_unless_it_says_otherwise() -> None:
+    assert Answer(200).headers == [JSON]
+    assert Answer(200, b"", []).headers == []
+
+
+def test_a_header_counts_32_bytes_beside_its_name_and_value() -> None:
+    assert header_size(b"name", b"value") == 4 + 5 + 32
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "without"),
+    [("GET", 200, False), ("HEAD", 200, True), ("GET", 204, True), ("POST", 304, True), ("POST", 205, False)],
+)
+def test_an_answer_has_no_body_by_its_method_or_status(method: str, status: int, without: bool) -> None:  # noqa: FBT001 - a parameter of the table
+    assert bodiless(method, status) is without
