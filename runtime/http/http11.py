@@ -33,6 +33,7 @@ _END_OF_HEAD: Final = b"\r\n\r\n"
 _MOST_KNOWN: Final = 256  # heads; they come from clients, so their number and length must be bounded
 _LONGEST_KNOWN: Final = 4096  # bytes
 _PIPELINED: Final = 16  # requests that wait on one connection before it is read no further
+_SLICE: Final = 16 * 1024  # bytes that are parsed in one turn of the loop, where they are not all body
 _CHUNK_LINES: Final = 16  # bytes: a chunk's size and line ends, with some leading zeros
 _LINGER: Final = 2.0  # seconds in which a client that still sends may read why it is refused
 _AWAITED: Final = math.inf  # no deadline: it is not the client's turn
@@ -61,6 +62,8 @@ class Http11(Connection):
         self._overhead = 0  # bytes after the first read of a request that are not its body
         self._owes_continue = False  # the client waits for 100 Continue until the answers before it are written
         self._first_read = b""  # a read that begins a request, while it is parsed
+        self._unparsed = b""  # what of a large read waits for its turn
+        self._announced = 0  # the length of the body that is coming in, where its head says it
         self._deaf = False  # what still comes is thrown away
 
     @property
@@ -72,10 +75,45 @@ class Http11(Connection):
         """Read what came."""
         if self._deaf:
             return
+        if self._unparsed:
+            self._unparsed += data
+            return
         if self._head is None and self._reading is None and self._free:
             if self._take_known(data):
                 return
             self._first_read = data
+        self._parse_some(data)
+
+    def _parse_some(self, data: bytes) -> None:
+        """Parse a slice of what came, the rest in later turns: pipelined requests and small chunks are much work."""
+        if len(data) > _SLICE and not self._is_body(len(data)):
+            self._parse(data[:_SLICE])
+            data = data[_SLICE:]
+            if not self._is_body(len(data)):
+                self._unparsed = data
+                self.transport.pause_reading()
+                self.server.loop.call_soon(self._parse_on)
+                return
+        self._parse(data)
+        self._give_way(len(data))
+
+    def _parse_on(self) -> None:
+        if len(self._waiting) >= _PIPELINED or not self._unparsed:
+            return  # `_next` asks again
+        data, self._unparsed = self._unparsed, b""
+        if self._deaf or self.transport.is_closing():
+            return
+        self.transport.resume_reading()
+        self._parse_some(data)
+
+    def _is_body(self, size: int) -> bool:
+        """Whether so many bytes are all of the body that is coming in, which is little work."""
+        reading = self._reading
+        return reading is not None and self._announced - reading.size >= size
+
+    def _parse(self, data: bytes) -> None:
+        if self._deaf:
+            return
         self._read = len(data)
         try:
             self._parser.feed_data(data)
@@ -89,7 +127,6 @@ class Http11(Connection):
         self._overhead += len(data)
         if self._overhead > self.server.limits.head:
             self._refuse_overhead()
-        self._give_way(len(data))
 
     @property
     def _free(self) -> bool:
@@ -199,6 +236,7 @@ class Http11(Connection):
         if hosts > 1 or (not hosts and request.version == "1.1"):  # RFC 9112, 3.2
             raise BadRequest(f"{hosts} Host headers" if hosts else "an HTTP/1.1 request without a Host header")
         self.server.expect(announced)
+        self._announced = announced
         return expects
 
     def _continue(self) -> None:
@@ -279,6 +317,7 @@ class Http11(Connection):
         if self.exchange is None and self._waiting and self.writable is None and not self.transport.is_closing():
             if len(self._waiting) == _PIPELINED:
                 self.transport.resume_reading()
+                self.server.loop.call_soon(self._parse_on)
             self._begin(self._waiting.popleft())
 
     def _await_client(self) -> None:

@@ -13,6 +13,7 @@ from typing import cast
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from runtime.frontends.application import Application
 from runtime.frontends.endpoints import Endpoints
 from runtime.frontends.inference import Inference
 from runtime.frontends.routes import Match
@@ -290,6 +291,17 @@ class Asking:
         self.on_gone: Callable[[], object] | None = None
 
 
+class Recording(Application):
+    """Keeps the answer instead of sending it."""
+
+    def __init__(self, service: Service, replied: asyncio.Future[Answer]) -> None:
+        super().__init__(service)
+        self.replied = replied
+
+    def reply(self, _: object, answer: Answer) -> None:
+        self.replied.set_result(answer)
+
+
 def test_a_bug_behind_a_run_is_answered_500_without_its_text_and_counted(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -302,7 +314,7 @@ def test_a_bug_behind_a_run_is_answered_500_without_its_text_and_counted(
         served = service.model("m")
         await served.load()
         replied: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        inference = Inference(service, Broken(), lambda _, answer: replied.set_result(answer))
+        inference = Inference(service, Broken(), Recording(service, replied))
         assert inference.direct(cast("Exchange", Asking(b'{"inputs":[3]}')))
         answer = await asyncio.wait_for(replied, 10)
         served.measurements.count()
