@@ -324,7 +324,7 @@ class ModelUnavailable(ScalezeroError):
     code = "model_unavailable"
 
     def __init__(self, uri: str, reason: str, **details: object) -> None:
-        place = _public(uri)
+        place = public_uri(uri)
         super().__init__(f"{place}: {reason}", uri=place, reason=reason, **details)
 
 
@@ -426,7 +426,7 @@ class BadSetting(ScalezeroError):
         super().__init__(f"{came}expected {allowed}", name=name, value=None if hidden else value, allowed=allowed)
 
 
-def _public(uri: str) -> str:
+def public_uri(uri: str) -> str:
     """Name an artifact for callers: a file by its name alone, as its folder is a matter of this machine."""
     if uri.startswith("/") or uri.lower().startswith("file:"):
         return uri.rpartition("/")[2] or uri

@@ -22,7 +22,7 @@ from runtime.batching.batcher import Batcher
 from runtime.batching.independence import Standing
 from runtime.batching.policy import Limits
 from runtime.batching.run import Run
-from runtime.errors import InvalidModel, LoadFailed, ModelUnavailable, QueueFull, ScalezeroError
+from runtime.errors import InvalidModel, LoadFailed, ModelUnavailable, QueueFull, ScalezeroError, public_uri
 from runtime.model.cpu import usable_cpus
 from runtime.opening import Opener, OutOfLineError, contained
 from runtime.predictor import ReadyModel
@@ -82,7 +82,7 @@ class ServedModel:
     def __init__(self, name: str, settings: Settings, fetch: Callable[[], Artifact], process: ProcessStart) -> None:
         """`fetch` pulls the artifact."""
         self.name = name
-        self.uri = settings.model_uri
+        self.uri = public_uri(settings.model_uri) if settings.model_uri else None  # as answers and logs show it
         self.error: ScalezeroError | None = None
         self.ready: ReadyModel | None = None
         self.measurements = ModelMeasurements(self.name, settings.model_version or "")

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 COMMAND = Path(sys.executable).with_name("scalezero")
 START_DEADLINE, STOP_DEADLINE = 20.0, 20.0  # seconds
@@ -113,3 +114,13 @@ def error_of(response: httpx.Response, status: int) -> dict[str, Any]:
     assert error["message"]
     assert isinstance(error["details"], dict)
     return error
+
+
+def counts(served: Served) -> dict[tuple[str, str, str], float]:
+    """Requests by protocol, code and fault."""
+    return {
+        (sample.labels["protocol"], sample.labels["code"], sample.labels["fault"]): sample.value
+        for family in text_string_to_metric_families(served.get("/metrics").text)
+        for sample in family.samples
+        if sample.name == "scalezero_request_seconds_count"
+    }

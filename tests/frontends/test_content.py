@@ -74,6 +74,18 @@ def test_a_large_body_that_compresses_badly_is_what_was_compressed(name: str) ->
     assert inflated(compressed(name, body)) == body
 
 
+@pytest.mark.parametrize("name", ["gzip", "deflate", "deflate, bare"])
+def test_what_one_step_has_no_room_for_comes_with_the_next(name: str) -> None:
+    for more in range(-2, 260, 13):  # a run of up to 258 bytes may wait inside zlib when all of its input is taken
+        body = b"0" * (content._STEP + more)
+        assert inflated(compressed(name, body)) == body
+
+
+def test_what_follows_gzip_must_be_gzip() -> None:
+    with pytest.raises(InvalidInput, match="no gzip"):
+        inflated(asked(gzip.compress(b"one") + b"two", content_encoding="gzip"))
+
+
 def test_what_a_body_inflates_to_is_counted_before_it_is_kept() -> None:
     def hold(size: int) -> None:
         raise Overloaded("bodies", limit=size, unit="bytes", retry_after=1)

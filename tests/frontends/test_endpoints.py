@@ -209,6 +209,7 @@ def test_the_models_are_listed_and_described(served: Served) -> None:
     assert described["inputs"] == [{"name": "x", "kind": "tensor", "datatype": "float32", "shape": ["batch", 2]}]
     assert described["outputs"] == [{"name": "y", "kind": "tensor", "datatype": "float32", "shape": ["batch", 2]}]
     assert described["revision"] == "m-00001"
+    assert described["uri"] == "m.onnx"  # its folder is nothing for callers
     batching = described["batching"]
     assert (batching.pop("state"), batching.pop("batchable")) in {("unproven", False), ("proven", True)}
     assert batching.pop("reason")
