@@ -78,7 +78,7 @@ def _package(proto: str) -> str:
 
 
 def _literal(serialized: bytes) -> str:
-    """Break bytes into lines of nearly equal width, so that a small change of a .proto is a small change of the line."""
+    """Break bytes into lines of at most WIDTH columns, as Python literals."""
     lines, start = [], 0
     while start < len(serialized):
         end = start + 1

@@ -2,7 +2,7 @@
 
 protobuf's default pool holds each file name and each symbol once per process. An author's function may import
 tritonclient, TensorFlow or grpcio-health-checking; they define some of our symbols in files of their own, and whichever
-came second would fail at import. KServe's and Triton's definitions of one package exclude each other there as well.
+is imported second would fail. KServe's and Triton's definitions of one package exclude each other there as well.
 So our files live in a pool of their own, which no other package sees.
 
 Two consequences. A message made here is not an instance of another package's class of the same name: only bytes pass
@@ -35,8 +35,8 @@ class Method(NamedTuple):
 def define(namespace: dict[str, object], file: bytes, *, imports: Iterable[FileDescriptor]) -> FileDescriptor:
     """Add a serialized FileDescriptorProto to the pool, and its messages and enums to a module's namespace.
 
-    As in protoc's modules, the values of a top-level enum are names of the module too. `imports` are the files that this
-    one imports; google.protobuf's own come from the default pool and are copied. Raises TypeError where the file does
+    As in protoc's modules, the values of a top-level enum are names of the module too. `imports` are the files that
+    this one imports; google.protobuf's own are in the default pool and are copied. Raises TypeError where the file does
     not fit what the pool holds.
     """
     for each in imports:
