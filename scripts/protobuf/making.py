@@ -34,8 +34,8 @@ def generate(protos: Path, *, compiler: Path) -> dict[str, str]:
     """
     sources = sorted(protos.glob("*.proto"))
     with tempfile.TemporaryDirectory() as folder:
-        command = [compiler, "-m", "grpc_tools.protoc", f"-I{protos}", f"--python_out={folder}", f"--pyi_out={folder}"]
-        subprocess.run([*command, *sources], check=True)
+        command = ["-m", "grpc_tools.protoc", f"-I{protos}", f"--python_out={folder}", f"--pyi_out={folder}"]
+        subprocess.run([compiler, *command, *sources], check=True)
         return dict(_files(sources, made=Path(folder)))
 
 
@@ -69,8 +69,9 @@ def module(name: str, source: str, serialized: bytes) -> str:
 
 
 def types(text: str) -> str:
-    """Have protoc's types import ours from the package that they are in."""
-    return re.sub(r"^import (\w+_pb2) as", rf"from {PACKAGE} import \1 as", text, flags=re.MULTILINE)
+    """Have protoc's types import ours from the package that they are in, and be complete for mypy's strict mode."""
+    text = re.sub(r"^import (\w+_pb2) as", rf"from {PACKAGE} import \1 as", text, flags=re.MULTILINE)
+    return text.replace("_Mapping]", "_Mapping[str, object]]")
 
 
 def _package(proto: str) -> str:

@@ -31,6 +31,11 @@ def test_types_import_ours_from_their_package_and_leave_the_rest() -> None:
     assert types(protoc) == protoc.replace("import other_pb2", "from runtime.protocols.protos import other_pb2")
 
 
+def test_types_say_what_a_mapping_holds() -> None:
+    written = types("a: _Union[M, _Mapping]\nb: _Mapping[str, bytes]\n")
+    assert written == "a: _Union[M, _Mapping[str, object]]\nb: _Mapping[str, bytes]\n"
+
+
 def test_the_descriptor_is_what_protoc_hands_to_its_pool() -> None:
     assert descriptor("D = _descriptor_pool.Default().AddSerializedFile(b'\\n\\x01x')\n") == b"\n\x01x"
 

@@ -28,7 +28,7 @@ FOLDER = Path(runtime.protocols.protos.__file__).parent
 NAMES = sorted(path.stem for path in FOLDER.glob("*.proto"))
 PUBLIC = Path(__file__).with_name("public_protos.txt")
 TYPES = {
-    number: name.removeprefix("TYPE_").lower() for name, number in descriptor_pb2.FieldDescriptorProto.Type.items()
+    int(number): name.removeprefix("TYPE_").lower() for name, number in descriptor_pb2.FieldDescriptorProto.Type.items()
 }
 # KServe answers its RepositoryModelLoad with these, Triton with an empty message; the table holds Triton's.
 KSERVE = {

@@ -26,13 +26,13 @@ class BatchPredictRequest(_message.Message):
     __slots__ = ("requests",)
     REQUESTS_FIELD_NUMBER: _ClassVar[int]
     requests: _containers.RepeatedCompositeFieldContainer[PredictRequest]
-    def __init__(self, requests: _Optional[_Iterable[_Union[PredictRequest, _Mapping]]] = ...) -> None: ...
+    def __init__(self, requests: _Optional[_Iterable[_Union[PredictRequest, _Mapping[str, object]]]] = ...) -> None: ...
 
 class BatchPredictResponse(_message.Message):
     __slots__ = ("items",)
     ITEMS_FIELD_NUMBER: _ClassVar[int]
     items: _containers.RepeatedCompositeFieldContainer[BatchPredictItem]
-    def __init__(self, items: _Optional[_Iterable[_Union[BatchPredictItem, _Mapping]]] = ...) -> None: ...
+    def __init__(self, items: _Optional[_Iterable[_Union[BatchPredictItem, _Mapping[str, object]]]] = ...) -> None: ...
 
 class BatchPredictItem(_message.Message):
     __slots__ = ("response", "error")
@@ -40,7 +40,7 @@ class BatchPredictItem(_message.Message):
     ERROR_FIELD_NUMBER: _ClassVar[int]
     response: PredictResponse
     error: PredictError
-    def __init__(self, response: _Optional[_Union[PredictResponse, _Mapping]] = ..., error: _Optional[_Union[PredictError, _Mapping]] = ...) -> None: ...
+    def __init__(self, response: _Optional[_Union[PredictResponse, _Mapping[str, object]]] = ..., error: _Optional[_Union[PredictError, _Mapping[str, object]]] = ...) -> None: ...
 
 class PredictError(_message.Message):
     __slots__ = ("code", "message")

@@ -35,7 +35,7 @@ class PredictionResponse(_message.Message):
     prediction: bytes
     sequence_id: str
     status: _google_rpc_pb2.Status
-    def __init__(self, prediction: _Optional[bytes] = ..., sequence_id: _Optional[str] = ..., status: _Optional[_Union[_google_rpc_pb2.Status, _Mapping]] = ...) -> None: ...
+    def __init__(self, prediction: _Optional[bytes] = ..., sequence_id: _Optional[str] = ..., status: _Optional[_Union[_google_rpc_pb2.Status, _Mapping[str, object]]] = ...) -> None: ...
 
 class TorchServeHealthResponse(_message.Message):
     __slots__ = ("health",)
