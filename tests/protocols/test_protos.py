@@ -104,6 +104,7 @@ def test_each_field_value_and_method_is_as_the_public_protos_say() -> None:
     assert {key: value for name in NAMES for key, value in facts(name)} == public() | KSERVE | OURS
 
 
+@pytest.mark.timeout(300)  # the first time, the compiler is installed
 def test_making_the_modules_anew_changes_nothing(tmp_path: Path) -> None:
     subprocess.run([ROOT / "scripts" / "protos", "--into", tmp_path], check=True)
     assert texts(tmp_path) == texts(FOLDER)
