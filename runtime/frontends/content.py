@@ -17,7 +17,7 @@ Slices: TypeAlias = Generator[None, None, T]  # yields between steps of some mil
 
 _STEP: Final = 256 * 1024  # bytes that are inflated at once: a millisecond
 _GZIP: Final = 16 + zlib.MAX_WBITS  # zlib's sign for a gzip header
-_WORTH: Final = 1400  # bytes: a smaller answer fits into one packet anyhow
+WORTH: Final = 1400  # bytes: a smaller answer fits into one packet anyhow
 _NEVER: Final = re.compile(rb"q\s*=\s*0(\.0*)?")  # a weight of zero: RFC 9110, 12.4.2
 _LEVEL: Final = 1  # of compression: the next ones cost twice the time for a few per cent of size
 
@@ -41,10 +41,11 @@ async def inflate(request: Request, limit: int) -> None:
     coding = request.header(b"content-encoding")
     if coding is None or coding.lower() in {b"", b"identity"}:
         return
-    request.body = await in_turns(_inflated(request.body, coding.decode("latin-1").lower(), limit))
+    request.body = await in_turns(inflated(request.body, coding.decode("latin-1").lower(), limit))
 
 
-def _inflated(body: bytes, coding: str, limit: int) -> Slices[bytes]:
+def inflated(body: bytes, coding: str, limit: int) -> Slices[bytes]:
+    """What a body holds that is compressed by that coding; at most `limit` bytes. Raises as `inflate` does."""
     if coding not in {"gzip", "x-gzip", "deflate"}:
         raise UnsupportedEncoding(coding, ["gzip", "deflate", "identity"])
     # "deflate" is zlib's form; some clients send it bare, which the first byte tells: RFC 9110, 8.4.1.2.
@@ -74,9 +75,14 @@ def _inflated(body: bytes, coding: str, limit: int) -> Slices[bytes]:
 
 
 def compress(request: Request, answer: Answer) -> None:
-    """Compress an answer's body where the client asks for it and it is worth it."""
+    """Compress an answer's body where the client asks for it and it is worth it.
+
+    An answer with trailers has a framing, and a compression, of its own: gRPC's.
+    """
     body = answer.body
-    if isinstance(body, bytes) and len(body) < _WORTH:
+    if answer.trailers is not None:
+        return
+    if isinstance(body, bytes) and len(body) < WORTH:
         return
     if not _wants_gzip(request.header(b"accept-encoding")) or any(
         name == b"content-encoding" for name, _ in answer.headers
@@ -84,9 +90,14 @@ def compress(request: Request, answer: Answer) -> None:
         return
     answer.headers += [(b"content-encoding", b"gzip"), (b"vary", b"accept-encoding")]
     if isinstance(body, bytes) and len(body) <= _STEP:
-        answer.body = zlib.compress(body, _LEVEL, _GZIP)
+        answer.body = gzipped(body)
     else:
         answer.body = _compressed(body)
+
+
+def gzipped(body: bytes) -> bytes:
+    """The body in gzip, quickly rather than small."""
+    return zlib.compress(body, _LEVEL, _GZIP)
 
 
 def _wants_gzip(accepted: bytes | None) -> bool:

@@ -69,7 +69,7 @@ def test_a_body_is_counted_as_what_it_inflates_to(name: str) -> None:
 
 def test_a_bomb_is_given_up_at_the_limit() -> None:
     bomb = asked(zlib.compress(b"0" * 200_000_000, 9), content_encoding="deflate")
-    steps = content._inflated(bomb.body, "deflate", LIMIT)
+    steps = content.inflated(bomb.body, "deflate", LIMIT)
     taken = [next(steps) for _ in range(LIMIT // content._STEP)]
     with pytest.raises(PayloadTooLarge):
         next(steps)
@@ -122,6 +122,12 @@ def test_a_short_or_compressed_answer_stays_as_it_is() -> None:
         before = answer.body
         content.compress(asked(accept_encoding="gzip"), answer)
         assert answer.body is before
+
+
+def test_an_answer_with_trailers_keeps_the_framing_that_it_has() -> None:
+    answer = Answer(200, b"a" * 10_000, [], [(b"grpc-status", b"0")])
+    content.compress(asked(accept_encoding="gzip"), answer)
+    assert (answer.body, answer.headers) == (b"a" * 10_000, [])
 
 
 def pieces() -> Iterator[bytes]:
