@@ -1,9 +1,10 @@
 """The one application: requests to handlers by the route table, all else to the author's function.
 
+    admit(request)           the head alone: what no body could mend is refused at once
     begin(exchange)          handler.direct: answered by a plain call or a callback
                              handler.answer: a coroutine, where `direct` returns False
                              the author's function: over ASGI
-    refuse(fault, request)   the answer to what the transport refuses, from the protocol that owns the path
+    refuse(fault, request)   the answer to what the transport refuses, from the protocol that owns the request
 
 Errors become answers here, and nowhere else.
 """
@@ -16,15 +17,16 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Final, Protocol
 
 from runtime import author
-from runtime.errors import ScalezeroError, UnknownPath
+from runtime.errors import InternalError, ScalezeroError, UnknownPath
 from runtime.frontends import content, functions
 from runtime.frontends.endpoints import Endpoints
 from runtime.frontends.functions import CallerGone, FunctionHost, FunctionRequest, Passing
+from runtime.frontends.grpc import services as grpc_services
 from runtime.frontends.predict_api import routes as predict_api_routes
 from runtime.frontends.routes import Owner, Routes
 from runtime.http.asgi import Receive, Scope, Send
 from runtime.http.messages import Answer, Headers, Request
-from runtime.protocols.refusals import error_answer, internal_error
+from runtime.protocols.refusals import error_answer
 from runtime.status import CLIENT_LEFT, INTERNAL, code_of, code_of_status
 
 if TYPE_CHECKING:
@@ -64,7 +66,13 @@ class Application:
             )
         endpoints = Endpoints(service, self._function)
         self._routes = Routes(
-            [*endpoints.routes(OURS, self.reply), *predict_api_routes(service, self.reply)], default=OURS
+            [
+                *endpoints.routes(OURS, self.reply),
+                *predict_api_routes(service, self.reply),
+                *grpc_services.routes(),
+            ],
+            default=OURS,
+            by_content=grpc_services.content_routes(service, self.reply, endpoints.takes_traffic),
         )
         self._access_log = settings.access_log
         self._settled: Headers | None = None
@@ -88,17 +96,25 @@ class Application:
     def begin(self, exchange: "Exchange") -> None:
         """Answer a request: directly where its handler can, else in a task."""
         request = exchange.request
-        path = request.path
-        match = request.match = self._routes.match(path)
-        if match is None and self._function is not None and self._routes.claimed(path) is None:
-            exchange.serve(partial(self._call, self._function, request))
-            return
+        route = self._routes.by_content(request)
+        if route is None:
+            path = request.path
+            match = request.match = self._routes.match(path)
+            if match is None and self._function is not None and self._routes.claimed(path) is None:
+                exchange.serve(partial(self._call, self._function, request))
+                return
         try:
-            handler = self._handler(request)
+            handler = self._handler(request) if route is None else route.handler
             if not handler.direct(exchange):
                 exchange.run(self._answer(request, handler))
         except Exception as error:  # noqa: BLE001 - the last line of defence
             self.reply(exchange, self._told(error, request))
+
+    def admit(self, request: Request) -> None:
+        """Refuse by its head a request that no body could mend. Raises `ScalezeroError`."""
+        route = self._routes.by_content(request)
+        if route is not None:
+            route.handler.admit(request)
 
     def _handler(self, request: Request) -> "Handler":
         if request.match is None:
@@ -119,7 +135,7 @@ class Application:
         if isinstance(error, ScalezeroError):
             return self.refuse(error, request)
         _log.error("internal error", exc_info=error, extra=_facts(request))
-        return internal_error()
+        return self.refuse(InternalError(), request)
 
     def reply(self, exchange: "Exchange", answer: Answer) -> None:
         """Send an answer of the direct path, with what every answer has."""
@@ -127,8 +143,8 @@ class Application:
         exchange.respond(answer)
 
     def refuse(self, fault: ScalezeroError, request: Request | None) -> Answer:
-        """The answer to a request that failed, in the words of the protocol that owns its path."""
-        owner = self._routes.owner(request.path) if request else OURS
+        """The answer to a request that failed, in the form of the protocol that owns its content type or its path."""
+        owner = self._routes.owner(request) if request else OURS
         answer = owner.refuse(fault)
         level = logging.WARNING if answer.status >= _SERVER_FAULT else logging.DEBUG
         if request and _log.isEnabledFor(level):
