@@ -107,16 +107,21 @@ def test_a_tensor_gets_the_same_bits_by_grpc_as_by_the_predict_api(tmp_path: Pat
     assert np.array(ours, np.float32).tobytes() == np.array(theirs, np.float32).tobytes()
 
 
-def test_calls_and_predict_requests_share_runs(served: Served) -> None:
-    """Each answer is its caller's own, whatever the neighbours in its run speak."""
-    with connected(served) as channel, served.client() as client, ThreadPoolExecutor(8) as callers:
-        futures = [predicting(channel).future(asked(number, -number), timeout=20) for number in range(200)]
-        rest = [
-            callers.submit(client.post, "/api/v1/models/m/predict", json={"inputs": [number, 1]})
-            for number in range(50)
-        ]
-        assert [list(each.result().outputs) for each in futures] == [[2 * n, -2 * n] for n in range(200)]
-        assert [each.result().json()["outputs"] for each in rest] == [[2 * n, 2] for n in range(50)]
+def test_calls_and_predict_requests_share_runs(tmp_path: Path) -> None:
+    """While a slow run is under way, those of both protocols gather for the next one; each gets its own answer."""
+    model = models.heavy(tmp_path / "m.onnx", size=1600)
+    with (
+        serving(tmp_path, model, SCALEZERO_BATCHING="always", SCALEZERO_TIMEOUT="20s") as served,
+        connected(served) as channel,
+        ThreadPoolExecutor(10) as callers,
+    ):
+        before = _count(served.get("/metrics").text, "scalezero_batch_rows_count")
+        calls = [predicting(channel).future(asked(number, -1), timeout=20) for number in range(10)]
+        requests = [callers.submit(served.predict, [number, 1]) for number in range(10)]
+        assert [list(each.result().outputs) for each in calls] == [[number, -1] for number in range(10)]
+        assert [each.result().json()["outputs"] for each in requests] == [[number, 1] for number in range(10)]
+        runs = _count(served.get("/metrics").text, "scalezero_batch_rows_count") - before
+    assert runs < 10  # 20, did each have one of its own
 
 
 def test_a_thousand_calls_at_once_on_one_connection_are_all_answered(tmp_path: Path) -> None:
