@@ -12,11 +12,16 @@ An error takes facts and builds its own sentence: what came, where, and what wou
      |    |-- MethodNotAllowed             method_not_allowed
      |    |-- PayloadTooLarge              payload_too_large
      |    |-- HeadTooLarge                 headers_too_large
+     |    |-- UnknownMethod                method_not_found       no gRPC method of that name
+     |    |-- UnknownService               service_not_found      no gRPC service or model of that name
      |    |-- UnsupportedEncoding          unsupported_encoding
+     |    |-- UnsupportedContentType       unsupported_content_type
+     |    |-- Http2Required                http2_required         a gRPC call over HTTP/1.1
      |    |-- BadRequest                   bad_request            no HTTP that can be read
      |    `-- RequestTimeout               request_timeout        the client was too slow in sending
      |-- QueueFull                         queue_full             try again after a while
      |-- Overloaded                        overloaded             try again after a while
+     |-- InternalError                     internal               a bug of ours
      |-- DeadlineExceeded                  deadline_exceeded
      |-- RunTimeout                        run_timeout
      |-- ShuttingDown                      shutting_down
@@ -107,6 +112,32 @@ class UnknownPath(RequestError):
         super().__init__(f"nothing answers {path!r} here; /openapi.json lists what does", path=path)
 
 
+class UnknownMethod(RequestError):
+    """No gRPC method answers this path."""
+
+    code = "method_not_found"
+
+    def __init__(self, path: str, served: Sequence[str]) -> None:
+        super().__init__(
+            f"gRPC method: got {path[:200]!r}; expected one of {', '.join(served)}",
+            path=path[:200],
+            served=list(served),
+        )
+
+
+class UnknownService(RequestError):
+    """The health of something was asked for that is not here."""
+
+    code = "service_not_found"
+
+    def __init__(self, name: str, served: Sequence[str]) -> None:
+        super().__init__(
+            f"service: got {name[:80]!r}; expected one of {', '.join(served)}, or an empty name for the whole server",
+            service=name[:80],
+            served=list(served),
+        )
+
+
 class MethodNotAllowed(RequestError):
     """The path is right, the method is not."""
 
@@ -148,9 +179,33 @@ class UnsupportedEncoding(RequestError):
 
     code = "unsupported_encoding"
 
-    def __init__(self, coding: str, supported: Sequence[str]) -> None:
+    def __init__(self, coding: str, supported: Sequence[str], *, header: str = "Content-Encoding") -> None:
         names = ", ".join(supported)
-        super().__init__(f"Content-Encoding: got {coding[:40]!r}; expected one of {names}", supported=list(supported))
+        super().__init__(f"{header}: got {coding[:40]!r}; expected one of {names}", supported=list(supported))
+
+
+class UnsupportedContentType(RequestError):
+    """The path takes another content type; None: the request has none."""
+
+    code = "unsupported_content_type"
+
+    def __init__(self, content_type: bytes | None, supported: Sequence[bytes]) -> None:
+        names = [each.decode("latin-1") for each in supported]
+        came = "none" if content_type is None else repr(content_type[:80].decode("latin-1"))
+        super().__init__(f"Content-Type: got {came}; expected one of {', '.join(names)}", supported=names)
+
+
+class Http2Required(RequestError):
+    """A gRPC call came over a version of HTTP that cannot carry it."""
+
+    code = "http2_required"
+
+    def __init__(self, version: str) -> None:
+        super().__init__(
+            f"HTTP version: got a gRPC call over HTTP/{version}; expected HTTP/2. Use a gRPC client without TLS "
+            "(HTTP/2 with prior knowledge), or the predict API, which takes HTTP/1.1",
+            version=version,
+        )
 
 
 class BadRequest(RequestError):
@@ -206,14 +261,23 @@ class QueueFull(ScalezeroError):
         )
 
 
+class InternalError(ScalezeroError):
+    """A bug of ours: the caller gets no more than that, the log has all of it."""
+
+    code = "internal"
+
+    def __init__(self) -> None:
+        super().__init__("this is a fault of the server; its log has the details")
+
+
 class DeadlineExceeded(ScalezeroError):
-    """The request waited in the queue for longer than its timeout, in seconds."""
+    """The request waited (by default in the queue) for longer than its timeout, in seconds."""
 
     code = "deadline_exceeded"
 
-    def __init__(self, *, waited: float, timeout: float) -> None:
+    def __init__(self, *, waited: float, timeout: float, where: str = "in the queue") -> None:
         super().__init__(
-            f"waited {waited:.3f} s in the queue, past the timeout of {timeout:g} s; the model never saw it",
+            f"waited {waited:.3f} s {where}, past the timeout of {timeout:g} s; the model never saw it",
             waited_seconds=round(waited, 6),
             timeout_seconds=timeout,
         )

@@ -91,9 +91,10 @@ def as_array(value: object) -> np.ndarray:
 class Call:
     """A decoded request."""
 
-    __slots__ = ("model", "parts", "version")
+    __slots__ = ("deadline", "model", "parts", "version")
 
     def __init__(self, model: str, version: str | None, parts: Any) -> None:  # noqa: ANN401 - the protocol's own
+        self.deadline = math.inf  # on `perf_counter`'s clock, where the protocol has one
         self.model = model
         self.version = version  # None: the one that is served
         self.parts = parts

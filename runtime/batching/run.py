@@ -93,7 +93,9 @@ class Ticket:
 
     def expire(self, now: float) -> None:
         """Answer with `DeadlineExceeded`; the model never sees the request."""
-        self.answer(DeadlineExceeded(waited=now - self.arrived, timeout=round(self.deadline - self.arrived, 3)))
+        self.answer(
+            DeadlineExceeded(waited=now - self.arrived, timeout=round(max(0.0, self.deadline - self.arrived), 3))
+        )
 
 
 class Run:

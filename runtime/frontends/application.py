@@ -1,9 +1,10 @@
 """The one application: requests to handlers by the route table, all else to the author's function.
 
+    admit(request)           the head alone: what no body could mend is refused at once
     begin(exchange)          handler.direct: answered by a plain call or a callback
                              handler.answer: a coroutine, where `direct` returns False
                              the author's function: over ASGI
-    refuse(fault, request)   the answer to what the transport refuses, from the protocol that owns the path
+    refuse(fault, request)   the answer to what the transport refuses, from the protocol that owns the request
 
 Errors become answers here, and nowhere else.
 """
@@ -17,15 +18,16 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Final, Protocol
 
 from runtime import author
-from runtime.errors import ScalezeroError, UnknownPath
+from runtime.errors import InternalError, ScalezeroError, UnknownPath
 from runtime.frontends import content, functions
 from runtime.frontends.endpoints import Endpoints
 from runtime.frontends.functions import CallerGone, FunctionHost, FunctionRequest, Passing
+from runtime.frontends.grpc import services as grpc_services
 from runtime.frontends.predict_api import routes as predict_api_routes
 from runtime.frontends.routes import Owner, Routes
 from runtime.http.asgi import Receive, Scope, Send
 from runtime.http.messages import Answer, Headers, Request
-from runtime.protocols.refusals import error_answer, internal_error
+from runtime.protocols.refusals import error_answer
 from runtime.status import CLIENT_LEFT, INTERNAL, code_of, code_of_status
 
 if TYPE_CHECKING:
@@ -64,7 +66,15 @@ class Application:
                 limit=settings.function_timeout,
             )
         endpoints = Endpoints(service, self._function)
-        self._routes = Routes([*endpoints.routes(OURS, self), *predict_api_routes(service, self)], default=OURS)
+        self._routes = Routes(
+            [
+                *endpoints.routes(OURS, self),
+                *predict_api_routes(service, self),
+                *grpc_services.routes(),
+            ],
+            default=OURS,
+            by_content=grpc_services.content_routes(service, self, endpoints.takes_traffic),
+        )
         self._access_log = settings.access_log
         self._settled: Headers | None = None
         self._starting: asyncio.Task[None] | None = None
@@ -86,17 +96,25 @@ class Application:
     def begin(self, exchange: "Exchange") -> None:
         """Answer a request: directly where its handler can, else in a task."""
         request = exchange.request
-        path = request.path
-        match = request.match = self._routes.match(path)
-        if match is None and self._function is not None and self._routes.claimed(path) is None:
-            exchange.serve(partial(self._call, self._function, request))
-            return
+        route = self._routes.by_content(request)
+        if route is None:
+            path = request.path
+            match = request.match = self._routes.match(path)
+            if match is None and self._function is not None and self._routes.claimed(path) is None:
+                exchange.serve(partial(self._call, self._function, request))
+                return
         try:
-            handler = self._handler(request)
+            handler = self._handler(request) if route is None else route.handler
             if not handler.direct(exchange):
                 exchange.run(self._answer(exchange, handler))
         except Exception as error:  # noqa: BLE001 - the last line of defence
             self.reply(exchange, self.told(error, request))
+
+    def admit(self, request: Request) -> None:
+        """Refuse by its head a request that no body could mend. Raises `ScalezeroError`."""
+        route = self._routes.by_content(request)
+        if route is not None:
+            route.handler.admit(request)
 
     def _handler(self, request: Request) -> "Handler":
         if request.match is None:
@@ -107,7 +125,8 @@ class Application:
     async def _answer(self, exchange: "Exchange", handler: "Handler") -> Answer:
         request = exchange.request
         try:
-            await content.inflate(request, self._service.settings.max_body_bytes, exchange.hold)
+            request.hold = exchange.hold
+            await content.inflate(request, self._service.settings.max_body_bytes)
             answer = await handler.answer(request)
         except Exception as error:  # noqa: BLE001 - as above
             answer = self.told(error, request)
@@ -119,7 +138,7 @@ class Application:
         if isinstance(error, ScalezeroError):
             return self._refusal(error, request)
         _log.error("internal error", exc_info=error, extra=_facts(request))
-        return internal_error()
+        return self._refusal(InternalError(), request)
 
     def reply(self, exchange: "Exchange", answer: Answer) -> None:
         """Send an answer of the direct path, with what every answer has."""
@@ -138,11 +157,13 @@ class Application:
     def _protocol(self, request: Request) -> str:
         """The protocol that a request which no handler saw is counted under."""
         ours = self._routes.match(request.path) or self._routes.claimed(request.path) or self._function is None
-        return self._routes.owner(request.path).name if ours else functions.NAME
+        if self._routes.by_content(request) or ours:
+            return self._routes.owner(request).name
+        return functions.NAME
 
     def _refusal(self, fault: ScalezeroError, request: Request) -> Answer:
         """The answer to a request that failed, in the form of the protocol that owns its path."""
-        answer = self._routes.owner(request.path).refuse(fault)
+        answer = self._routes.owner(request).refuse(fault)
         level = logging.WARNING if answer.status >= _SERVER_FAULT else logging.DEBUG
         if _log.isEnabledFor(level):
             facts = {"status": answer.status, "code": fault.code, "reason": fault.message}

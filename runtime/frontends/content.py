@@ -6,7 +6,7 @@ Sources: RFC 9110, 8.4 (Content-Encoding) and 12.5.3 (Accept-Encoding); RFC 1950
 import asyncio
 import re
 import zlib
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Final, TypeAlias, TypeVar
 
 from runtime.errors import InvalidInput, PayloadTooLarge, UnsupportedEncoding
@@ -19,7 +19,7 @@ _STEP: Final = 256 * 1024  # bytes that are inflated at once: a millisecond
 _FED: Final = 64 * 1024  # bytes that zlib gets at once
 _MEMBERS: Final = 4096  # of one gzip body; parallel compressors make one for each 64 KiB or more
 _GZIP: Final = 16 + zlib.MAX_WBITS  # zlib's sign for a gzip header
-_WORTH: Final = 1400  # bytes: a smaller answer fits into one packet anyhow
+WORTH: Final = 1400  # bytes: a smaller answer fits into one packet anyhow
 _NEVER: Final = re.compile(rb"q\s*=\s*0(\.0*)?")  # a weight of zero: RFC 9110, 12.4.2
 _LEVEL: Final = 1  # of compression: the next ones cost twice the time for a few per cent of size
 
@@ -35,19 +35,20 @@ async def in_turns(slices: Slices[T]) -> T:
         await asyncio.sleep(0)
 
 
-async def inflate(request: Request, limit: int, hold: Callable[[int], None]) -> None:
-    """Replace a compressed body by what it holds, at most `limit` bytes.
+async def inflate(request: Request, limit: int) -> None:
+    """Replace a compressed body by what it holds, at most `limit` bytes, counted against the process' budget.
 
-    `hold` counts the inflated bytes against the process' budget; it raises `Overloaded` where that is spent. Raises
-    `UnsupportedEncoding`, `PayloadTooLarge`, and `InvalidInput` for a body that is not what its header says.
+    Raises `UnsupportedEncoding`, `PayloadTooLarge`, `Overloaded`, and `InvalidInput` for a body that is not what its
+    header says.
     """
     coding = request.header(b"content-encoding")
     if coding is None or coding.lower() in {b"", b"identity"} or not request.body:
         return
-    request.body = await in_turns(_inflated(request.body, coding.decode("latin-1").lower(), limit, hold))
+    request.body = await in_turns(inflated(request, coding.decode("latin-1").lower(), request.body, limit))
 
 
-def _inflated(body: bytes, coding: str, limit: int, hold: Callable[[int], None]) -> Slices[bytes]:
+def inflated(request: Request, coding: str, body: bytes, limit: int) -> Slices[bytes]:
+    """What a body, or a message in it, holds that is compressed by that coding. Raises as `inflate` does."""
     if coding not in {"gzip", "x-gzip", "deflate"}:
         raise UnsupportedEncoding(coding, ["gzip", "deflate", "identity"])
     pieces: list[bytes] = []
@@ -56,7 +57,7 @@ def _inflated(body: bytes, coding: str, limit: int, hold: Callable[[int], None])
         size += len(piece)
         if size > limit:
             raise PayloadTooLarge("inflated body", limit=limit, unit="bytes")
-        hold(len(piece))
+        request.hold(len(piece))
         pieces.append(piece)
         yield
     return b"".join(pieces)
@@ -99,9 +100,14 @@ def _step(engine: "zlib._Decompress", fed: bytes, coding: str) -> bytes:
 
 
 def compress(request: Request, answer: Answer) -> None:
-    """Compress an answer's body where the client asks for it and it is worth it."""
+    """Compress an answer's body where the client asks for it and it is worth it.
+
+    An answer with trailers has a framing, and a compression, of its own: gRPC's.
+    """
     body = answer.body
-    if isinstance(body, bytes) and len(body) < _WORTH:
+    if answer.trailers is not None:
+        return
+    if isinstance(body, bytes) and len(body) < WORTH:
         return
     if not _wants_gzip(request.header(b"accept-encoding")) or any(
         name == b"content-encoding" for name, _ in answer.headers
@@ -109,9 +115,14 @@ def compress(request: Request, answer: Answer) -> None:
         return
     answer.headers += [(b"content-encoding", b"gzip"), (b"vary", b"accept-encoding")]
     if isinstance(body, bytes) and len(body) <= _STEP:
-        answer.body = zlib.compress(body, _LEVEL, _GZIP)
+        answer.body = gzipped(body)
     else:
         answer.body = _compressed(body)
+
+
+def gzipped(body: bytes) -> bytes:
+    """The body in gzip, quickly rather than small."""
+    return zlib.compress(body, _LEVEL, _GZIP)
 
 
 def _wants_gzip(accepted: bytes | None) -> bool:

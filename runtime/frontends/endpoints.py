@@ -89,12 +89,16 @@ class Endpoints:
             return _json({"status": "stuck", "reason": reason}, HTTPStatus.SERVICE_UNAVAILABLE)
         return _json({"status": "live"})
 
+    def takes_traffic(self) -> bool:
+        """Whether traffic may come: every prefetched model and the author's function answer."""
+        return not self._service.unready() and (self._function is None or self._function.ready)
+
     def ready(self, _: Request) -> Answer:
         """Whether traffic may come: 503 with the reason until a prefetched model and the author's function answer."""
+        if self.takes_traffic():
+            return _json({"status": "ready"})
         models = {served.name: _why_not(served) for served in self._service.unready()}
         function = self._function
-        if not models and (function is None or function.ready):
-            return _json({"status": "ready"})
         document: dict[str, object] = {"status": "not ready", "models": models}
         if function and not function.ready:
             document["function"] = _reason(function.error, "loading", "the function is being imported")

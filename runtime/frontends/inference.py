@@ -8,10 +8,12 @@ answer) is done in slices, with other requests' turns in between.
 """
 
 import asyncio
+import math
 from collections.abc import Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from runtime.errors import DeadlineExceeded
 from runtime.frontends import content, timing
 from runtime.http.messages import Answer, Request
 from runtime.predictor import ReadyModel, predict, submit
@@ -93,12 +95,12 @@ class Inference:
         try:
             call = await content.in_turns(translator.decode_slices(request))
             served = self._service.model(call.model, call.version)
-            ready = served.ready or await served.load()
+            ready = await load(served, deadline=call.deadline)
             if len(request.body) > SLICE:  # millions of numbers are looked at by NumPy, which releases the GIL
                 queries = await asyncio.to_thread(translator.bind, call, ready)
             else:
                 queries = translator.bind(call, ready)
-            predictions = await _all(ready, queries)
+            predictions = await predict_all(ready, queries)
             return self._encoded(request, served, ready, queries, predictions)
         except (Exception, asyncio.CancelledError) as error:
             self._count(served, code_of(error), request)
@@ -171,7 +173,25 @@ class _Pending:
         self.inference.left(self)
 
 
-async def _all(ready: ReadyModel, queries: Sequence[Query]) -> list[Prediction]:
+async def load(served: "ServedModel", *, deadline: float) -> ReadyModel:
+    """The ready model, loaded if need be. Raises `DeadlineExceeded` where that takes longer than the caller waits.
+
+    `deadline` is on `perf_counter`'s clock; the load goes on for whoever comes next.
+    """
+    if served.ready is not None:
+        return served.ready
+    began = perf_counter()
+    if deadline == math.inf:
+        return await served.load()
+    try:
+        async with asyncio.timeout(deadline - began):
+            return await served.load()
+    except TimeoutError:
+        timeout, waited = round(max(0.0, deadline - began), 3), perf_counter() - began
+        raise DeadlineExceeded(waited=waited, timeout=timeout, where="for the model to load") from None
+
+
+async def predict_all(ready: ReadyModel, queries: Sequence[Query]) -> list[Prediction]:
     """Predict all queries, batched with everybody else's."""
     if len(queries) == 1:
         return [await predict(ready, queries[0])]

@@ -1,4 +1,7 @@
-"""The route table: which handler answers a path. Pure, and a dictionary look-up for a path seen lately."""
+"""The route table: which handler answers a request, by its content type or its path. Pure.
+
+A path seen lately costs a look-up in a dictionary.
+"""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -6,14 +9,14 @@ from itertools import combinations
 from typing import Any, Final, NamedTuple
 
 from runtime.errors import MethodNotAllowed, ScalezeroError
-from runtime.http.messages import Answer
+from runtime.http.messages import Answer, Request
 
 _REMEMBERED: Final = 256  # paths; they come from clients, so their number must be bounded
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
 
 
 class Owner(NamedTuple):
-    """The protocol that a path belongs to: it answers every error there, 404 and 405 included."""
+    """The protocol that a path or a content type belongs to: it answers every error there, 404 and 405 included."""
 
     name: str
     prefixes: tuple[str, ...]  # of the paths that are its own, whether a route fits them or not
@@ -27,6 +30,18 @@ class Route(NamedTuple):
     method: str
     protocol: Owner
     handler: Any  # what `frontends.application` calls; opaque here
+
+
+class ContentRoute(NamedTuple):
+    """Requests of these content types, over these versions of HTTP, belong to one protocol, wherever their paths lead.
+
+    Content types are in lower case and without parameters, as gRPC's clients send them.
+    """
+
+    content_types: tuple[bytes, ...]
+    versions: frozenset[str]
+    protocol: Owner
+    handler: Any  # as in `Route`; its `admit` sees a request before the body comes
 
 
 class Match(NamedTuple):
@@ -52,7 +67,7 @@ class Match(NamedTuple):
 class Routes:
     """All routes of a process, and who owns the paths that none of them fits."""
 
-    def __init__(self, routes: Sequence[Route], *, default: Owner) -> None:
+    def __init__(self, routes: Sequence[Route], *, default: Owner, by_content: Sequence[ContentRoute] = ()) -> None:
         """Raises `ValueError` where two routes could answer one request: the order of a list must not decide."""
         for one, other in combinations(routes, 2):
             if one.method == other.method and _overlap(one.pattern, other.pattern):
@@ -70,6 +85,12 @@ class Routes:
             key=lambda pair: -len(pair[0]),
         )
         self._default = default
+        self._by_content = {
+            (kind, version): route for route in by_content for kind in route.content_types for version in route.versions
+        }
+        if len(self._by_content) < sum(len(each.content_types) * len(each.versions) for each in by_content):
+            raise ValueError("two content routes have a content type and a version in common")
+        self._content_types = tuple({kind for kind, _ in self._by_content})
         self._known: dict[str, Match] = {}
 
     def match(self, path: str) -> Match | None:
@@ -90,10 +111,20 @@ class Routes:
         """The protocol below whose prefix the path is, or None."""
         return next((owner for prefix, owner in self._owners if _is_below(path, prefix)), None)
 
-    def owner(self, path: str) -> Owner:
-        """Who answers an error on this path."""
-        match = self.match(path)
-        return match.protocol if match else self.claimed(path) or self._default
+    def by_content(self, request: Request) -> ContentRoute | None:
+        """The route that the content type alone decides, before any path is looked at; None: the path decides."""
+        kind = request.header(b"content-type")
+        if kind is None or not kind.startswith(self._content_types):
+            return None
+        return self._by_content.get((kind.partition(b";")[0].rstrip(), request.version))
+
+    def owner(self, request: Request) -> Owner:
+        """Who answers an error of this request."""
+        route = self.by_content(request)
+        if route is not None:
+            return route.protocol
+        match = self.match(request.path)
+        return match.protocol if match else self.claimed(request.path) or self._default
 
 
 def _is_below(path: str, prefix: str) -> bool:

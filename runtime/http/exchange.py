@@ -19,6 +19,9 @@ _log = logging.getLogger("scalezero.http")
 class Application(Protocol):
     """What a server serves."""
 
+    def admit(self, request: Request) -> None:
+        """Look at a head whose body is still to come over HTTP/2. Raises `ScalezeroError`: the answer, at once."""
+
     def begin(self, exchange: "Exchange") -> None:
         """Answer a request: by `respond`, now or from a callback, or by `run` or `serve`, which start a task."""
 

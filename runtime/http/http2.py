@@ -183,6 +183,8 @@ class Http2(Connection):
             if size > self.server.limits.head:
                 raise HeadTooLarge(limit=self.server.limits.head)
             self.server.expect(announced)
+            if not event.end_stream:
+                self.server.application.admit(request)
         except ScalezeroError as fault:
             exchange.refuse(fault)
             return

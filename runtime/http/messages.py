@@ -1,6 +1,6 @@
 """A request and an answer: bytes and headers."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from time import perf_counter
 from typing import Any, Final, TypeAlias
 
@@ -14,7 +14,21 @@ _BODILESS: Final = frozenset({204, 304})  # RFC 9110, 15.3.5 and 15.4.5
 class Request:
     """One HTTP request. `started` is when its head was complete, on `perf_counter`'s clock."""
 
-    __slots__ = ("_first", "body", "headers", "match", "method", "path", "query", "raw_path", "started", "version")
+    __slots__ = (
+        "_first",
+        "body",
+        "headers",
+        "hold",
+        "match",
+        "method",
+        "path",
+        "query",
+        "raw_path",
+        "started",
+        "version",
+    )
+
+    hold: Callable[[int], None]  # counts more bytes against the process' budget; there once a task answers the request
 
     def __init__(
         self, method: str, path: str, raw_path: bytes, query: bytes, headers: Headers, version: str, body: bytes = b""

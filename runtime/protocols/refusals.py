@@ -1,20 +1,13 @@
 """Errors as HTTP answers, in the JSON form of the predict API."""
 
-import orjson
-
 from runtime.errors import ScalezeroError
 from runtime.http.messages import JSON, Answer, Headers
-from runtime.status import INTERNAL, INTERNAL_DOCUMENT, TABLE, code_of, error_body, error_headers
+from runtime.status import TABLE, code_of, error_body, error_headers
 
 
 def error_answer(error: ScalezeroError) -> Answer:
     """The answer that tells the client of the error, with the headers that its status asks for."""
     return Answer(TABLE[code_of(error)].http, error_body(error), [JSON, *extra_headers(error)])
-
-
-def internal_error() -> Answer:
-    """The answer to a bug of ours: it says no more than that, the log says all."""
-    return Answer(TABLE[INTERNAL].http, orjson.dumps(INTERNAL_DOCUMENT))
 
 
 def extra_headers(error: ScalezeroError) -> Headers:

@@ -40,7 +40,8 @@ def asked(body: bytes = b"", **headers: str) -> Request:
 
 def inflated(request: Request, limit: int = LIMIT) -> bytes:
     held: list[int] = []
-    asyncio.run(content.inflate(request, limit, held.append))
+    request.hold = held.append
+    asyncio.run(content.inflate(request, limit))
     assert sum(held) in {0, len(request.body)}
     return request.body
 
@@ -90,8 +91,10 @@ def test_what_a_body_inflates_to_is_counted_before_it_is_kept() -> None:
     def hold(size: int) -> None:
         raise Overloaded("bodies", limit=size, unit="bytes", retry_after=1)
 
+    request = compressed("gzip", b"0" * LIMIT)
+    request.hold = hold
     with pytest.raises(Overloaded):
-        asyncio.run(content.inflate(compressed("gzip", b"0" * LIMIT), LIMIT, hold))
+        asyncio.run(content.inflate(request, LIMIT))
 
 
 @pytest.mark.parametrize("name", ["gzip", "deflate", "deflate, bare"])
@@ -103,7 +106,8 @@ def test_a_body_is_counted_as_what_it_inflates_to(name: str) -> None:
 
 def test_a_bomb_is_given_up_at_the_limit() -> None:
     bomb = asked(zlib.compress(b"0" * 200_000_000, 9), content_encoding="deflate")
-    steps = content._inflated(bomb.body, "deflate", LIMIT, lambda _: None)
+    bomb.hold = lambda _: None
+    steps = content.inflated(bomb, "deflate", bomb.body, LIMIT)
     taken = [next(steps) for _ in range(LIMIT // content._STEP)]
     with pytest.raises(PayloadTooLarge):
         next(steps)
@@ -156,6 +160,12 @@ def test_a_short_or_compressed_answer_stays_as_it_is() -> None:
         before = answer.body
         content.compress(asked(accept_encoding="gzip"), answer)
         assert answer.body is before
+
+
+def test_an_answer_with_trailers_keeps_the_framing_that_it_has() -> None:
+    answer = Answer(200, b"a" * 10_000, [], [(b"grpc-status", b"0")])
+    content.compress(asked(accept_encoding="gzip"), answer)
+    assert (answer.body, answer.headers) == (b"a" * 10_000, [])
 
 
 def pieces() -> Iterator[bytes]:

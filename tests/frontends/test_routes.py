@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.errors import MethodNotAllowed, ScalezeroError
-from runtime.frontends.routes import Owner, Route, Routes
-from runtime.http.messages import Answer
+from runtime.frontends.routes import ContentRoute, Owner, Route, Routes
+from runtime.http.messages import Answer, Request
 
 
 def refuse(_: ScalezeroError) -> Answer:
@@ -153,4 +153,46 @@ def _named(pattern: str) -> str:
     ],
 )
 def test_who_owns_the_prefix_answers_every_error_below_it(path: str, owner: Owner) -> None:
-    assert table().owner(path) == owner
+    assert table().owner(request(path)) == owner
+
+
+BY_CONTENT = Owner("calls", (), refuse)
+CALLS = ContentRoute((b"application/call", b"application/call+x"), frozenset({"2"}), BY_CONTENT, "call")
+
+
+@pytest.mark.parametrize("path", ["/models/m", "/v1/anything", "/unknown"])
+@pytest.mark.parametrize("kind", [b"application/call", b"application/call+x", b"application/call;a=b"])
+def test_a_content_type_decides_before_any_path(path: str, kind: bytes) -> None:
+    routes = Routes(ROUTES, default=DEFAULT, by_content=[CALLS])
+    called = request(path, kind, version="2")
+    assert routes.by_content(called) == CALLS
+    assert routes.owner(called) == BY_CONTENT
+
+
+@pytest.mark.parametrize(
+    ("kind", "version"),
+    [
+        (None, "2"),
+        (b"", "2"),
+        (b"application/json", "2"),
+        (b"application/callX", "2"),
+        (b"application/call+y", "2"),
+        (b"application/call", "1.1"),
+    ],
+)
+def test_another_content_type_or_version_leaves_the_path_to_decide(kind: bytes | None, version: str) -> None:
+    routes = Routes(ROUTES, default=DEFAULT, by_content=[CALLS])
+    called = request("/v1/models/m", kind, version=version)
+    assert routes.by_content(called) is None
+    assert routes.owner(called) == V1
+
+
+def test_two_content_routes_that_could_answer_one_request_are_refused() -> None:
+    other = ContentRoute((b"application/call",), frozenset({"1.1", "2"}), V1, "other")
+    with pytest.raises(ValueError, match="in common"):
+        Routes(ROUTES, default=DEFAULT, by_content=[CALLS, other])
+
+
+def request(path: str, content_type: bytes | None = None, *, version: str = "1.1") -> Request:
+    headers = [] if content_type is None else [(b"content-type", content_type)]
+    return Request("POST", path, path.encode(), b"", headers, version)

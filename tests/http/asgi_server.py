@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import uvloop
 
-from runtime.errors import ScalezeroError
+from runtime.errors import ScalezeroError, UnknownPath
 from runtime.http.exchange import Exchange
 from runtime.http.limits import Limits
 from runtime.http.messages import Answer, Request
@@ -278,6 +278,11 @@ class Running(Client):
         await self.server.finish(self._grace)
 
     # The application's side of the transport.
+
+    def admit(self, request: Request) -> None:
+        """Take every request, but one."""
+        if request.path == "/unwelcome":
+            raise UnknownPath(request.path)
 
     def begin(self, exchange: Exchange) -> None:
         if exchange.request.path == "/raises":

@@ -51,6 +51,14 @@ def test_callers_that_gave_up_leave_the_others_of_the_connection_alone(server: R
         assert caller.goaway == []
 
 
+def test_a_head_that_the_application_does_not_admit_is_answered_before_its_body_ends(server: Running) -> None:
+    """Who streams may wait for the answer before the end of the body."""
+    with calling(server.port) as caller:
+        answer = caller.answer(caller.ask("/unwelcome", b"some", end=False))
+        assert answer.status == 404
+        assert answered(caller.answer(caller.ask("/unread")), b"did not look")
+
+
 def test_a_caller_that_gives_up_is_told_to_the_application(server: Running) -> None:
     server.application.told_of_leaving.clear()
     with calling(server.port) as caller:

@@ -36,6 +36,9 @@ class Echo:
     def __init__(self) -> None:
         self.seen: list[object] = []
 
+    def admit(self, request: Request) -> None:
+        """Take every request."""
+
     def begin(self, exchange: Exchange) -> None:
         asked = exchange.request
         self.seen.append((asked.method, asked.path, asked.query, asked.headers, asked.version, asked.body))

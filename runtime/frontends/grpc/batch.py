@@ -1,0 +1,97 @@
+"""One call that makes several inferences: each has its own model, its own outcome and its own place in the metrics."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from time import perf_counter
+from typing import TYPE_CHECKING, Protocol
+
+from runtime.errors import InternalError, PayloadTooLarge, ScalezeroError
+from runtime.frontends import content
+from runtime.frontends.grpc import framing
+from runtime.frontends.grpc.unary import compress, deadline
+from runtime.frontends.inference import load, predict_all
+from runtime.http.messages import Answer, Request
+from runtime.predictor import ReadyModel
+from runtime.status import OK, code_of
+from runtime.tensors import Call, Prediction, Query
+
+if TYPE_CHECKING:
+    from runtime.http.exchange import Exchange
+    from runtime.served_model import ServedModel
+    from runtime.service import Service
+
+_log = logging.getLogger("scalezero.request")
+
+
+class BatchMethod(Protocol):
+    """What a protocol gives for such a method; an item is the message of a finished inference, or its fault."""
+
+    name: str
+
+    def decode(self, message: bytes) -> list[Call]:
+        """Read a message. Raises `ScalezeroError`."""
+
+    def bind(self, call: Call, model: ReadyModel) -> list[Query]:
+        """Hold one call against its model's signature. Raises `ScalezeroError`."""
+
+    def encode(
+        self, queries: Sequence[Query], predictions: Sequence[Prediction], model: ReadyModel, *, latency: float
+    ) -> bytes:
+        """The message of one finished inference; `latency` in seconds."""
+
+    def join(self, items: Sequence[bytes | ScalezeroError]) -> bytes:
+        """The message of the whole answer."""
+
+
+class Batch:
+    """The handler of such a method."""
+
+    def __init__(self, service: "Service", method: BatchMethod) -> None:
+        self._service = service
+        self._method = method
+
+    def direct(self, _: "Exchange") -> bool:
+        """Leave it to `answer`."""
+        return False
+
+    async def answer(self, request: Request) -> Answer:
+        """Answer all items, in their order. Raises `ScalezeroError` where the message is malformed."""
+        settings = self._service.settings
+        message = await content.in_turns(framing.inflated_message(request, settings.max_body_bytes))
+        calls = self._method.decode(message)
+        if len(calls) > settings.queue_size:  # those beyond it could not even wait
+            raise PayloadTooLarge("requests", limit=settings.queue_size, unit="requests", got=len(calls))
+        until = deadline(request)
+        items = await asyncio.gather(*(self._item(call, until, request) for call in calls))
+        return await compress(request, framing.answer(self._method.join(items)))
+
+    async def _item(self, call: Call, until: float, request: Request) -> bytes | ScalezeroError:
+        """One inference, counted as any other one of its model."""
+        try:
+            served = self._service.model(call.model, call.version)
+        except ScalezeroError as fault:
+            return fault
+        code = OK
+        try:
+            return await self._inferred(served, call, until, request)
+        except ScalezeroError as fault:
+            code = code_of(fault)
+            return fault
+        except Exception as error:  # noqa: BLE001 - a bug in one item must not fail the others
+            code = code_of(error)
+            _log.exception("internal error", extra={"path": request.path})
+            return InternalError()
+        except asyncio.CancelledError as error:
+            code = code_of(error)
+            raise
+        finally:
+            served.measurements.answered(self._method.name, code, perf_counter() - request.started)
+
+    async def _inferred(self, served: "ServedModel", call: Call, until: float, request: Request) -> bytes:
+        ready = await load(served, deadline=until)
+        queries = self._method.bind(call, ready)
+        for query in queries:
+            query.deadline = until
+        predictions = await predict_all(ready, queries)
+        return self._method.encode(queries, predictions, ready, latency=perf_counter() - request.started)

@@ -1,0 +1,93 @@
+"""gRPC's framing of one message: five bytes (a flag and a length), then the message. Pure.
+
+Sources: gRPC over HTTP2; gRPC, Compression. A frame that is malformed is the client's fault and gets INVALID_ARGUMENT;
+gRPC's libraries say INTERNAL, which would count as a failure of this server.
+"""
+
+from typing import Final
+
+from runtime.errors import InvalidInput, UnsupportedEncoding
+from runtime.frontends.content import WORTH, Slices, gzipped, inflated
+from runtime.http.messages import Answer, Headers, Request
+from runtime.protocols.grpc_errors import HEADERS
+
+_OK: Final[Headers] = [(b"grpc-status", b"0")]
+_CODINGS: Final = ("gzip", "deflate", "identity")
+_PREFIX: Final = 5  # bytes
+_UNITS: Final = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}  # seconds
+_DIGITS: Final = 8  # of a timeout
+
+
+def compressed(request: Request) -> bool:
+    """Whether the message is compressed, so that `message` does not read it."""
+    return request.body[:1] == b"\1"
+
+
+def message(request: Request) -> bytes:
+    """The one message of a call, uncompressed or not. Raises `InvalidInput` where the body is not exactly that."""
+    body = request.body
+    if len(body) < _PREFIX:
+        raise InvalidInput("message", got=_bytes(len(body)), expected="one message behind its prefix of 5 bytes")
+    if body[0] > 1:
+        raise InvalidInput("message", got=f"flag {body[0]}", expected="flag 0, or 1 for a compressed message")
+    announced, came = int.from_bytes(body[1:_PREFIX], "big"), len(body) - _PREFIX
+    if came < announced:
+        raise InvalidInput("message", got=f"{came} of {_bytes(announced)}", expected="all of the message")
+    if came > announced:
+        got = f"{_bytes(came - announced)} behind the first message"
+        raise InvalidInput("message", got=got, expected="one message, as this method takes no stream")
+    return body[_PREFIX:]
+
+
+def inflated_message(request: Request, limit: int) -> Slices[bytes]:
+    """The one message of a call, uncompressed in slices; at most `limit` bytes.
+
+    Raises `InvalidInput`, `UnsupportedEncoding`, and `PayloadTooLarge` beyond the limit.
+    """
+    content = message(request)
+    if not compressed(request):
+        return content
+    coding = (request.header(b"grpc-encoding") or b"identity").decode("latin-1").lower()
+    if coding == "identity":
+        raise InvalidInput("grpc-encoding", got="none for a compressed message", expected="the name of its coding")
+    if coding not in _CODINGS:
+        raise UnsupportedEncoding(coding, _CODINGS, header="grpc-encoding")
+    return (yield from inflated(request, coding, content, limit))
+
+
+def answer(content: bytes) -> Answer:
+    """A call's answer: the message, and the trailers that say it is all."""
+    body = b"\0" + len(content).to_bytes(4, "big") + content
+    return Answer(200, body, HEADERS.copy(), _OK)
+
+
+def compress(request: Request, answer: Answer) -> None:
+    """Compress the answer to a compressed message, where the client takes gzip and the answer becomes smaller.
+
+    Clients name gzip in every call, whether they want it or not, and numbers barely shrink: so the message decides.
+    """
+    body = answer.body
+    if not isinstance(body, bytes) or len(body) < WORTH or not (compressed(request) and _takes_gzip(request)):
+        return
+    content = gzipped(body[_PREFIX:])
+    if len(content) < len(body) - _PREFIX:
+        answer.body = b"\1" + len(content).to_bytes(4, "big") + content
+        answer.headers.append((b"grpc-encoding", b"gzip"))
+
+
+def _takes_gzip(request: Request) -> bool:
+    accepted = request.header(b"grpc-accept-encoding") or b""
+    return b"gzip" in (each.strip() for each in accepted.split(b","))
+
+
+def timeout(value: bytes) -> float:
+    """The seconds of a `grpc-timeout` header, such as `250m`. Raises `InvalidInput`."""
+    digits, unit = value[:-1], _UNITS.get(value[-1:])
+    if unit is None or not digits.isdigit() or len(digits) > _DIGITS:
+        got = repr(value[:20].decode("latin-1"))
+        raise InvalidInput("grpc-timeout", got=got, expected="at most 8 digits and one of H, M, S, m, u, n")
+    return int(digits) * unit
+
+
+def _bytes(count: int) -> str:
+    return f"{count} byte" if count == 1 else f"{count} bytes"

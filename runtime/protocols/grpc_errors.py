@@ -1,0 +1,66 @@
+"""Errors as gRPC answers: Trailers-Only, with rich details. Pure.
+
+    grpc-status               the code that `runtime.status` has for the error
+    grpc-message              the error's sentence, percent-encoded
+    grpc-status-details-bin   google.rpc.Status: ErrorInfo (the error's own code), BadRequest (the field), RetryInfo
+
+Sources: gRPC over HTTP2, "Responses"; google.rpc, "error_details.proto".
+"""
+
+import base64
+from typing import Final
+
+from runtime.errors import ScalezeroError
+from runtime.http.messages import Answer, Headers
+from runtime.status import TABLE, code_of
+
+DOMAIN: Final = "scalezero"
+_LONGEST: Final = 800  # bytes of a text: clients take 8 KiB of trailers, and a text may be in them four times
+_PRINTABLE: Final = frozenset(range(0x20, 0x7F)) - {ord("%")}
+_ENCODED: Final = tuple(bytes([byte]) if byte in _PRINTABLE else b"%%%02X" % byte for byte in range(256))
+HEADERS: Final[Headers] = [  # of every answer to a gRPC call
+    (b"content-type", b"application/grpc"),
+    (b"grpc-accept-encoding", b"identity,deflate,gzip"),
+]
+
+
+def grpc_error_answer(error: ScalezeroError) -> Answer:
+    """The answer that tells a gRPC client of the error: headers alone, under HTTP status 200."""
+    message = _short(error.message)
+    status = TABLE[code_of(error)].grpc.value
+    headers = [
+        *HEADERS,
+        (b"grpc-status", b"%d" % status),
+        (b"grpc-message", percent_encoded(message)),
+        (b"grpc-status-details-bin", base64.b64encode(_details(error, status, message)).rstrip(b"=")),
+    ]
+    return Answer(200, b"", headers)
+
+
+def percent_encoded(text: str) -> bytes:
+    """The text as a header: UTF-8, where all but printable ASCII and the sign itself are percent-encoded."""
+    return b"".join(_ENCODED[byte] for byte in text.encode())
+
+
+def _details(error: ScalezeroError, status: int, message: str) -> bytes:
+    """The serialized google.rpc.Status."""
+    from runtime.protocols.protos import google_rpc_pb2 as rpc
+
+    whole = rpc.Status(code=status, message=message)
+    whole.details.add().Pack(rpc.ErrorInfo(reason=code_of(error).upper(), domain=DOMAIN))
+    field = error.details.get("field")
+    if field is not None:
+        violation = rpc.BadRequest.FieldViolation(field=_short(str(field)), description=message)
+        whole.details.add().Pack(rpc.BadRequest(field_violations=[violation]))
+    seconds: int | None = getattr(error, "retry_after", None)
+    if seconds is not None:
+        retry = rpc.RetryInfo()
+        retry.retry_delay.seconds = seconds
+        whole.details.add().Pack(retry)
+    return whole.SerializeToString()
+
+
+def _short(text: str) -> str:
+    """The text as UTF-8 can hold it, without its end where it is long."""
+    encoded = text.encode(errors="backslashreplace")
+    return encoded.decode() if len(encoded) <= _LONGEST else encoded[:_LONGEST].decode(errors="ignore") + "..."

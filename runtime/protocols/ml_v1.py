@@ -1,0 +1,196 @@
+"""ml.v1.InferenceService, as protos/ml_v1.proto defines it.
+
+    Predict        numbers in, numbers out: `inputs` are rows one after the other, and the model's width cuts them
+    BatchPredict   several such requests in one message; each item of the answer is a response or an error
+
+A model has one input of numbers. `outputs` holds all outputs that are numbers, in the model's order, each row by row;
+strings, sequences and maps have no place in these messages and are left out.
+"""
+
+import math
+import struct
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from runtime.errors import InvalidInput, ScalezeroError
+from runtime.model.signature import Signature
+from runtime.predictor import ReadyModel
+from runtime.status import code_of
+from runtime.tensors import STRING, Call, Prediction, Query, TensorSpec
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+NAME: Final = "ml.v1"
+SERVICE: Final = "ml.v1.InferenceService"
+_FLOAT: Final = np.dtype("<f4")  # as protobuf packs a float
+_FEW: Final = 50  # numbers: below, an iteration is quicker than NumPy's look at the list
+_MORE: Final = 0x80  # of a varint: another byte follows
+_OTHER: Final = "the predict API takes every model"
+
+
+class Predict:
+    """The messages of the method Predict."""
+
+    name = NAME
+
+    def decode(self, message: bytes) -> Call:
+        """Read a PredictRequest. Raises `InvalidInput`."""
+        return _call(_parsed("PredictRequest", message))
+
+    def bind(self, call: Call, model: ReadyModel) -> list[Query]:
+        """One query. Raises `InvalidInput`."""
+        return [Query((_tensor(call.parts, model.signature),))]
+
+    def encode(
+        self,
+        queries: Sequence[Query],  # noqa: ARG002 - the seam's form
+        predictions: Sequence[Prediction],
+        model: ReadyModel,
+        *,
+        latency: float,
+    ) -> bytes:
+        """A PredictResponse, written here: protobuf would look at each number. `latency` in seconds."""
+        numbers = [
+            np.ascontiguousarray(output, _FLOAT).tobytes()
+            for output, spec in zip(predictions[0].outputs, model.signature.outputs, strict=True)
+            if _is_numbers(spec)
+        ]
+        content = numbers[0] if len(numbers) == 1 else b"".join(numbers)
+        packed = b"\x0a" + _varint(len(content)) + content if content else b""  # field 1, length-delimited
+        return packed + b"\x15" + struct.pack("<f", latency * 1e3)  # field 2, 32 bits
+
+
+class BatchPredict(Predict):
+    """The messages of the method BatchPredict: an item is a Predict of its own."""
+
+    def decode(self, message: bytes) -> list[Call]:  # type: ignore[override] # several calls of one message
+        """Read a BatchPredictRequest. Raises `InvalidInput`."""
+        return [_call(each) for each in _parsed("BatchPredictRequest", message).requests]
+
+    def join(self, items: Sequence[bytes | ScalezeroError]) -> bytes:
+        """A BatchPredictResponse of PredictResponses and faults."""
+        answer = _messages().BatchPredictResponse()
+        for item in items:
+            place = answer.items.add()
+            if isinstance(item, bytes):
+                place.response.MergeFromString(item)
+            else:
+                place.error.code = code_of(item)
+                place.error.message = item.message.encode(errors="backslashreplace").decode()
+        content: bytes = answer.SerializeToString()
+        return content
+
+
+@cache
+def _messages() -> "ModuleType":
+    """The generated module, imported by the first call."""
+    from runtime.protocols.protos import ml_v1_pb2
+
+    return ml_v1_pb2
+
+
+@cache
+def _decode_error() -> type[Exception]:
+    from google.protobuf.message import DecodeError
+
+    return DecodeError
+
+
+def _parsed(kind: str, message: bytes) -> Any:  # noqa: ANN401 - a class of the generated module
+    try:
+        return getattr(_messages(), kind).FromString(message)
+    except _decode_error() as error:
+        raise InvalidInput("message", got=f"no protobuf ({error})", expected=f"an {NAME}.{kind}") from error
+
+
+def _call(request: Any) -> Call:  # noqa: ANN401 - as above
+    inputs = request.inputs
+    few = len(inputs) < _FEW
+    numbers = np.fromiter(inputs, np.float32, len(inputs)) if few else np.array(inputs, np.float32)
+    return Call(request.model_name, None, numbers)
+
+
+def _tensor(numbers: np.ndarray, signature: Signature) -> np.ndarray:
+    """The numbers as the model's one input. Raises `InvalidInput`."""
+    plain = signature.plain
+    if plain is not None and plain[0] == numbers.dtype and _is_numbers(signature.outputs[0]):  # most models, in short
+        width = math.prod(plain[1])
+        if width and numbers.size and not numbers.size % width:
+            return numbers.reshape(-1, *plain[1])
+    if len(signature.inputs) != 1 or not any(map(_is_numbers, signature.outputs)):
+        raise InvalidInput("model_name", got=_described(signature), expected=f"a model of numbers; {_OTHER}")
+    spec = signature.inputs[0]
+    if not _is_numbers(spec):
+        raise InvalidInput("inputs", got="numbers", expected=f"{spec.describe()}; {_OTHER}")
+    if not numbers.size:
+        raise InvalidInput("inputs", got="no numbers", expected=_expected(spec))
+    return _cast(_shaped(numbers, spec), spec)
+
+
+def _shaped(numbers: np.ndarray, spec: TensorSpec) -> np.ndarray:
+    """The numbers in the input's shape; one unknown size is worked out. Raises `InvalidInput`."""
+    shape = spec.shape
+    if shape is None:
+        return numbers  # the model has to say
+    row = spec.row_shape
+    sizes = (-1, *row) if spec.holds_rows and row is not None else _one_unknown(spec)
+    width = math.prod(size for size in sizes if size != -1)
+    count = numbers.size
+    if width < 1 or count % width or (-1 not in sizes and count != width):
+        raise InvalidInput("inputs", got=f"{count} numbers", expected=_expected(spec))
+    return numbers.reshape(sizes)
+
+
+def _one_unknown(spec: TensorSpec) -> tuple[int, ...]:
+    """The shape of one row, or of an input without rows. Raises `InvalidInput` where several sizes are unknown."""
+    shape = spec.shape or ()
+    sizes = tuple(size if isinstance(size, int) else -1 for size in shape)
+    if spec.holds_rows:
+        sizes = (1, *sizes[1:])
+    if sizes.count(-1) > 1:
+        got = f"a model of {spec.describe()}, whose sizes a list of numbers does not tell"
+        raise InvalidInput("model_name", got=got, expected=f"a model with at most one unknown size; {_OTHER}")
+    return sizes
+
+
+def _cast(array: np.ndarray, spec: TensorSpec) -> np.ndarray:
+    """The array in the model's element type. Raises `InvalidInput` where an integer would lose something."""
+    if array.dtype == spec.dtype:
+        return array
+    if spec.dtype.kind not in "iub":
+        return array.astype(spec.dtype)
+    with np.errstate(invalid="ignore"):  # what does not fit is found below
+        cast = array.astype(spec.dtype)
+    if not np.array_equal(cast.astype(np.float64), array.astype(np.float64)):
+        raise InvalidInput("inputs", got="numbers with fractions or out of range", expected=spec.describe())
+    return cast
+
+
+def _is_numbers(spec: TensorSpec) -> bool:
+    return not spec.containers and spec.dtype != STRING and spec.dtype.kind != "c"
+
+
+def _expected(spec: TensorSpec) -> str:
+    row = spec.row_shape
+    if spec.holds_rows and row is not None:
+        return f"a multiple of {math.prod(row)}: the rows of {spec.describe()}, one after the other"
+    return f"the elements of {spec.describe()}"
+
+
+def _described(signature: Signature) -> str:
+    inputs = ", ".join(f"{spec.name}: {spec.describe()}" for spec in signature.inputs)
+    outputs = ", ".join(f"{spec.name}: {spec.describe()}" for spec in signature.outputs)
+    return f"a model of inputs ({inputs}) and outputs ({outputs})"
+
+
+def _varint(value: int) -> bytes:
+    groups = bytearray()
+    while value >= _MORE:
+        groups.append(value & (_MORE - 1) | _MORE)
+        value >>= 7
+    groups.append(value)
+    return bytes(groups)

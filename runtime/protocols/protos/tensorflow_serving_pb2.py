@@ -1,0 +1,83 @@
+"""Made by scripts/protos from tensorflow_serving.proto; a change here is lost when it runs again."""
+
+from google.protobuf import any_pb2
+from google.protobuf import wrappers_pb2
+from runtime.protocols.protos import tensorflow_pb2
+from runtime.protocols.protos import tensorflow_error_pb2
+from runtime.protocols.protos.pool import define
+
+DESCRIPTOR = define(
+    globals(),
+    b'\n\x18tensorflow_serving.proto\x12\x12tensorflow.serving\x1a\x19google/protobuf/any.proto\x1a\x1egoogle/pro'
+    b'tobuf/wrappers.proto\x1a\x10tensorflow.proto\x1a\x16tensorflow_error.proto"\x8c\x01\n\tModelSpec\x12\x0c\n'
+    b'\x04name\x18\x01 \x01(\t\x12.\n\x07version\x18\x02 \x01(\x0b2\x1b.google.protobuf.Int64ValueH\x00\x12\x17\n'
+    b'\rversion_label\x18\x04 \x01(\tH\x00\x12\x16\n\x0esignature_name\x18\x03 \x01(\tB\x10\n\x0eversion_choice"'
+    b'\xe2\x01\n\x0ePredictRequest\x121\n\nmodel_spec\x18\x01 \x01(\x0b2\x1d.tensorflow.serving.ModelSpec\x12>\n'
+    b'\x06inputs\x18\x02 \x03(\x0b2..tensorflow.serving.PredictRequest.InputsEntry\x12\x15\n\routput_filter\x18'
+    b'\x03 \x03(\t\x1aF\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12&\n\x05value\x18\x02 \x01(\x0b2\x17.'
+    b'tensorflow.TensorProto:\x028\x01"\xd0\x01\n\x0fPredictResponse\x12A\n\x07outputs\x18\x01 \x03(\x0b20.tensor'
+    b'flow.serving.PredictResponse.OutputsEntry\x121\n\nmodel_spec\x18\x02 \x01(\x0b2\x1d.tensorflow.serving.Mode'
+    b'lSpec\x1aG\n\x0cOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12&\n\x05value\x18\x02 \x01(\x0b2\x17.tensor'
+    b'flow.TensorProto:\x028\x01"\x99\x01\n\x05Input\x127\n\x0cexample_list\x18\x01 \x01(\x0b2\x1f.tensorflow.ser'
+    b'ving.ExampleListH\x00\x12O\n\x19example_list_with_context\x18\x02 \x01(\x0b2*.tensorflow.serving.ExampleLis'
+    b'tWithContextH\x00B\x06\n\x04kind"4\n\x0bExampleList\x12%\n\x08examples\x18\x01 \x03(\x0b2\x13.tensorflow.Ex'
+    b'ample"e\n\x16ExampleListWithContext\x12%\n\x08examples\x18\x01 \x03(\x0b2\x13.tensorflow.Example\x12$\n\x07'
+    b'context\x18\x02 \x01(\x0b2\x13.tensorflow.Example"t\n\x15ClassificationRequest\x121\n\nmodel_spec\x18\x01 '
+    b'\x01(\x0b2\x1d.tensorflow.serving.ModelSpec\x12(\n\x05input\x18\x02 \x01(\x0b2\x19.tensorflow.serving.Input'
+    b'"\x85\x01\n\x16ClassificationResponse\x128\n\x06result\x18\x01 \x01(\x0b2(.tensorflow.serving.Classificatio'
+    b'nResult\x121\n\nmodel_spec\x18\x02 \x01(\x0b2\x1d.tensorflow.serving.ModelSpec"T\n\x14ClassificationResult'
+    b'\x12<\n\x0fclassifications\x18\x01 \x03(\x0b2#.tensorflow.serving.Classifications"=\n\x0fClassifications'
+    b'\x12*\n\x07classes\x18\x01 \x03(\x0b2\x19.tensorflow.serving.Class"%\n\x05Class\x12\r\n\x05label\x18\x01 '
+    b'\x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02"p\n\x11RegressionRequest\x121\n\nmodel_spec\x18\x01 \x01(\x0b2'
+    b'\x1d.tensorflow.serving.ModelSpec\x12(\n\x05input\x18\x02 \x01(\x0b2\x19.tensorflow.serving.Input"}\n\x12Re'
+    b'gressionResponse\x124\n\x06result\x18\x01 \x01(\x0b2$.tensorflow.serving.RegressionResult\x121\n\nmodel_spe'
+    b'c\x18\x02 \x01(\x0b2\x1d.tensorflow.serving.ModelSpec"G\n\x10RegressionResult\x123\n\x0bregressions\x18\x01'
+    b' \x03(\x0b2\x1e.tensorflow.serving.Regression"\x1b\n\nRegression\x12\r\n\x05value\x18\x01 \x01(\x02"s\n\x15'
+    b'MultiInferenceRequest\x120\n\x05tasks\x18\x01 \x03(\x0b2!.tensorflow.serving.InferenceTask\x12(\n\x05input'
+    b'\x18\x02 \x01(\x0b2\x19.tensorflow.serving.Input"W\n\rInferenceTask\x121\n\nmodel_spec\x18\x01 \x01(\x0b2'
+    b'\x1d.tensorflow.serving.ModelSpec\x12\x13\n\x0bmethod_name\x18\x02 \x01(\t"N\n\x16MultiInferenceResponse'
+    b'\x124\n\x07results\x18\x01 \x03(\x0b2#.tensorflow.serving.InferenceResult"\xdc\x01\n\x0fInferenceResult\x12'
+    b'1\n\nmodel_spec\x18\x01 \x01(\x0b2\x1d.tensorflow.serving.ModelSpec\x12I\n\x15classification_result\x18\x02'
+    b' \x01(\x0b2(.tensorflow.serving.ClassificationResultH\x00\x12A\n\x11regression_result\x18\x03 \x01(\x0b2$.t'
+    b'ensorflow.serving.RegressionResultH\x00B\x08\n\x06result"d\n\x17GetModelMetadataRequest\x121\n\nmodel_spec'
+    b'\x18\x01 \x01(\x0b2\x1d.tensorflow.serving.ModelSpec\x12\x16\n\x0emetadata_field\x18\x02 \x03(\t"\xe2\x01\n'
+    b'\x18GetModelMetadataResponse\x121\n\nmodel_spec\x18\x01 \x01(\x0b2\x1d.tensorflow.serving.ModelSpec\x12L\n'
+    b'\x08metadata\x18\x02 \x03(\x0b2:.tensorflow.serving.GetModelMetadataResponse.MetadataEntry\x1aE\n\rMetadata'
+    b'Entry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12#\n\x05value\x18\x02 \x01(\x0b2\x14.google.protobuf.Any:\x028\x01'
+    b'"\xae\x01\n\x0fSignatureDefMap\x12L\n\rsignature_def\x18\x01 \x03(\x0b25.tensorflow.serving.SignatureDefMap'
+    b".SignatureDefEntry\x1aM\n\x11SignatureDefEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12'\n\x05value\x18\x02 "
+    b'\x01(\x0b2\x18.tensorflow.SignatureDef:\x028\x01"J\n\x15GetModelStatusRequest\x121\n\nmodel_spec\x18\x01 '
+    b'\x01(\x0b2\x1d.tensorflow.serving.ModelSpec"^\n\x16GetModelStatusResponse\x12D\n\x14model_version_status'
+    b'\x18\x01 \x03(\x0b2&.tensorflow.serving.ModelVersionStatus"\xe8\x01\n\x12ModelVersionStatus\x12\x0f\n\x07ve'
+    b'rsion\x18\x01 \x01(\x03\x12;\n\x05state\x18\x02 \x01(\x0e2,.tensorflow.serving.ModelVersionStatus.State\x12'
+    b'/\n\x06status\x18\x03 \x01(\x0b2\x1f.tensorflow.serving.StatusProto"S\n\x05State\x12\x0b\n\x07UNKNOWN\x10'
+    b'\x00\x12\t\n\x05START\x10\n\x12\x0b\n\x07LOADING\x10\x14\x12\r\n\tAVAILABLE\x10\x1e\x12\r\n\tUNLOADING\x10('
+    b'\x12\x07\n\x03END\x102"P\n\x0bStatusProto\x12*\n\nerror_code\x18\x01 \x01(\x0e2\x16.tensorflow.error.Code'
+    b'\x12\x15\n\rerror_message\x18\x02 \x01(\t"b\n\x13ReloadConfigRequest\x125\n\x06config\x18\x01 \x01(\x0b2%.t'
+    b'ensorflow.serving.ModelServerConfig\x12\x14\n\x0cmetric_names\x18\x02 \x03(\t"s\n\x14ReloadConfigResponse'
+    b'\x12/\n\x06status\x18\x01 \x01(\x0b2\x1f.tensorflow.serving.StatusProto\x12*\n\x06metric\x18\x02 \x03(\x0b2'
+    b'\x1a.tensorflow.serving.Metric"H\n\x06Metric\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1e\n\x14int64_value_inc'
+    b'rease\x18\x02 \x01(\x03H\x00B\x10\n\x0evalue_increase"\x94\x01\n\x11ModelServerConfig\x12@\n\x11model_confi'
+    b'g_list\x18\x01 \x01(\x0b2#.tensorflow.serving.ModelConfigListH\x00\x123\n\x13custom_model_config\x18\x02 '
+    b'\x01(\x0b2\x14.google.protobuf.AnyH\x00B\x08\n\x06config"B\n\x0fModelConfigList\x12/\n\x06config\x18\x01 '
+    b'\x03(\x0b2\x1f.tensorflow.serving.ModelConfig"\xb3\x02\n\x0bModelConfig\x12\x0c\n\x04name\x18\x01 \x01(\t'
+    b'\x12\x11\n\tbase_path\x18\x02 \x01(\t\x12\x16\n\x0emodel_platform\x18\x04 \x01(\t\x12i\n\x14model_version_p'
+    b'olicy\x18\x07 \x01(\x0b2K.tensorflow.serving.FileSystemStoragePathSourceConfig.ServableVersionPolicy\x12J\n'
+    b'\x0eversion_labels\x18\x08 \x03(\x0b22.tensorflow.serving.ModelConfig.VersionLabelsEntry\x1a4\n\x12VersionL'
+    b'abelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x028\x01"\xc3\x03\n!FileSys'
+    b'temStoragePathSourceConfig\x1a\x9d\x03\n\x15ServableVersionPolicy\x12d\n\x06latest\x18d \x01(\x0b2R.tensorf'
+    b'low.serving.FileSystemStoragePathSourceConfig.ServableVersionPolicy.LatestH\x00\x12^\n\x03all\x18e \x01('
+    b'\x0b2O.tensorflow.serving.FileSystemStoragePathSourceConfig.ServableVersionPolicy.AllH\x00\x12h\n\x08specif'
+    b'ic\x18f \x01(\x0b2T.tensorflow.serving.FileSystemStoragePathSourceConfig.ServableVersionPolicy.SpecificH'
+    b'\x00\x1a\x1e\n\x06Latest\x12\x14\n\x0cnum_versions\x18\x01 \x01(\r\x1a\x05\n\x03All\x1a\x1c\n\x08Specific'
+    b'\x12\x10\n\x08versions\x18\x01 \x03(\x03B\x0f\n\rpolicy_choice2\xfc\x03\n\x11PredictionService\x12a\n\x08Cl'
+    b'assify\x12).tensorflow.serving.ClassificationRequest\x1a*.tensorflow.serving.ClassificationResponse\x12X\n'
+    b'\x07Regress\x12%.tensorflow.serving.RegressionRequest\x1a&.tensorflow.serving.RegressionResponse\x12R\n\x07'
+    b'Predict\x12".tensorflow.serving.PredictRequest\x1a#.tensorflow.serving.PredictResponse\x12g\n\x0eMultiInfer'
+    b'ence\x12).tensorflow.serving.MultiInferenceRequest\x1a*.tensorflow.serving.MultiInferenceResponse\x12m\n'
+    b'\x10GetModelMetadata\x12+.tensorflow.serving.GetModelMetadataRequest\x1a,.tensorflow.serving.GetModelMetada'
+    b'taResponse2\xe7\x01\n\x0cModelService\x12g\n\x0eGetModelStatus\x12).tensorflow.serving.GetModelStatusReques'
+    b"t\x1a*.tensorflow.serving.GetModelStatusResponse\x12n\n\x19HandleReloadConfigRequest\x12'.tensorflow.servin"
+    b'g.ReloadConfigRequest\x1a(.tensorflow.serving.ReloadConfigResponseb\x06proto3',
+    imports=[any_pb2.DESCRIPTOR, wrappers_pb2.DESCRIPTOR, tensorflow_pb2.DESCRIPTOR, tensorflow_error_pb2.DESCRIPTOR],
+)

@@ -1,0 +1,190 @@
+"""ml.v1: lists of numbers to a model's input and back, and what has no place in them."""
+
+from contextlib import suppress
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.errors import InvalidInput, QueueFull, ScalezeroError, UnknownModel
+from runtime.model.signature import Signature
+from runtime.predictor import ReadyModel
+from runtime.protocols import ml_v1
+from runtime.protocols.protos import ml_v1_pb2 as pb
+from runtime.tensors import STRING, Call, Prediction, Query, Shape, TensorSpec
+
+
+def spec(name: str, shape: Shape | None, dtype: npt.DTypeLike = "f4", *containers: str) -> TensorSpec:
+    return TensorSpec(name, np.dtype(dtype), shape, containers)
+
+
+def model(*inputs: TensorSpec, outputs: tuple[TensorSpec, ...] = (spec("y", ("n", 1)),)) -> ReadyModel:
+    signature = Signature(inputs, outputs)
+    return ReadyModel("m", "1", cast("Any", None), signature, cast("Any", None))
+
+
+ROWS = model(spec("x", ("n", 3)))
+
+
+def bound(ready: ReadyModel, *numbers: float) -> np.ndarray:
+    message = pb.PredictRequest(model_name="m", inputs=numbers).SerializeToString()
+    [query] = ml_v1.Predict().bind(ml_v1.Predict().decode(message), ready)
+    [tensor] = query.tensors
+    return tensor
+
+
+def refused(ready: ReadyModel, *numbers: float) -> InvalidInput:
+    with pytest.raises(InvalidInput) as raised:
+        bound(ready, *numbers)
+    return raised.value
+
+
+def encoded(ready: ReadyModel, *outputs: np.ndarray, latency: float = 0.0) -> bytes:
+    prediction = Prediction(outputs, model="m", version="1", arrived=0, queued=0, batched=0, ran=0)
+    return ml_v1.Predict().encode([Query(())], [prediction], ready, latency=latency)
+
+
+@given(name=st.text(max_size=20), numbers=st.lists(st.floats(width=32), max_size=600))
+def test_a_request_is_read_as_protobuf_wrote_it(name: str, numbers: list[float]) -> None:
+    call = ml_v1.Predict().decode(pb.PredictRequest(model_name=name, inputs=numbers).SerializeToString())
+    assert (call.model, call.version) == (name, None)
+    assert call.parts.dtype == np.float32
+    assert call.parts.tobytes() == np.array(numbers, np.float32).tobytes()
+
+
+@given(numbers=st.lists(st.floats(width=32), max_size=600), latency=st.floats(0, 1000))
+def test_protobuf_reads_a_response_as_it_was_written(numbers: list[float], latency: float) -> None:
+    output = np.array(numbers, np.float32)
+    read = pb.PredictResponse.FromString(encoded(ROWS, output, latency=latency))
+    assert np.array(read.outputs, np.float32).tobytes() == output.tobytes()
+    assert read.latency_ms == np.float32(latency * 1e3)
+
+
+@pytest.mark.parametrize("count", [0, 1, 31, 32, 49, 50, 4095, 4096, 600_000])
+def test_messages_of_every_size_are_read_and_written(count: int) -> None:
+    numbers = np.arange(count, dtype=np.float32)
+    call = ml_v1.Predict().decode(pb.PredictRequest(inputs=numbers).SerializeToString())
+    assert np.array_equal(call.parts, numbers)
+    assert np.array_equal(np.array(pb.PredictResponse.FromString(encoded(ROWS, numbers)).outputs), numbers)
+
+
+def test_numbers_that_come_one_by_one_or_in_several_packs_are_one_list() -> None:
+    """As protobuf's own readers have to take them."""
+    one, two = b"\x15\0\0\x80\x3f", b"\x12\x04\0\0\0\x40"  # field 2: 1.0 by itself, 2.0 packed
+    assert ml_v1.Predict().decode(one + two + one).parts.tolist() == [1, 2, 1]
+
+
+@given(st.binary(max_size=40))
+def test_any_bytes_are_read_or_refused(message: bytes) -> None:
+    for method in (ml_v1.Predict(), ml_v1.BatchPredict()):
+        with suppress(InvalidInput):
+            method.decode(message)
+
+
+def test_what_is_no_protobuf_is_refused() -> None:
+    with pytest.raises(InvalidInput, match=r"message: got no protobuf .*; expected an ml\.v1\.PredictRequest"):
+        ml_v1.Predict().decode(b"\xff\xff")
+
+
+@pytest.mark.parametrize(
+    ("ready", "count", "shape"),
+    [
+        (ROWS, 3, (1, 3)),
+        (ROWS, 6, (2, 3)),
+        (model(spec("x", ("n", 2, 2))), 8, (2, 2, 2)),
+        (model(spec("x", ("n",))), 5, (5,)),
+        (model(spec("x", (1, 3))), 6, (2, 3)),  # a first axis that the model fixes to 1: run one by one
+        (model(spec("x", (2, 3))), 6, (2, 3)),
+        (model(spec("x", (2, "length"))), 6, (2, 3)),
+        (model(spec("x", ("n", "length"))), 5, (1, 5)),
+        (model(spec("x", ())), 1, ()),
+        (model(spec("x", None)), 4, (4,)),
+    ],
+)
+def test_the_models_shape_cuts_the_numbers(ready: ReadyModel, count: int, shape: tuple[int, ...]) -> None:
+    tensor = bound(ready, *range(count))
+    assert tensor.shape == shape
+    assert tensor.ravel().tolist() == list(range(count))
+
+
+@pytest.mark.parametrize(
+    ("ready", "count", "told"),
+    [
+        (ROWS, 0, "inputs: got no numbers; expected a multiple of 3"),
+        (ROWS, 4, r"inputs: got 4 numbers; expected a multiple of 3: the rows of float32\[n, 3\]"),
+        (model(spec("x", (2, 3))), 7, r"inputs: got 7 numbers; expected the elements of float32\[2, 3\]"),
+        (model(spec("x", (2, 3))), 12, "inputs: got 12 numbers"),
+        (model(spec("x", (2, "length"))), 5, "inputs: got 5 numbers"),
+        (model(spec("x", ())), 2, r"inputs: got 2 numbers; expected the elements of float32\[\]"),
+        (model(spec("x", ("n", 0))), 2, "inputs: got 2 numbers"),
+        (model(spec("x", ("n", "a", "b"))), 4, "at most one unknown size"),
+        (model(spec("x", ("n", 3)), spec("k", ())), 4, r"a model of inputs \(x: float32\[n, 3\], k: float32\[\]\)"),
+        (model(spec("x", ("n",), STRING)), 1, r"inputs: got numbers; expected string\[n\]; the predict API"),
+        (model(spec("x", None, "f4", "sequence")), 1, r"expected sequence\(float32\)"),
+        (model(spec("x", ("n", 3)), outputs=(spec("y", ("n",), STRING),)), 3, r"outputs \(y: string\[n\]\)"),
+    ],
+)
+def test_what_no_list_of_numbers_can_ask_is_refused_with_the_reason(ready: ReadyModel, count: int, told: str) -> None:
+    fault = refused(ready, *range(count))
+    with pytest.raises(InvalidInput, match=told):
+        raise fault
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f8", "i8", "u1", "?"])
+def test_the_numbers_get_the_models_element_type(dtype: str) -> None:
+    tensor = bound(model(spec("x", ("n", 3), dtype)), 0, 1, 1)
+    assert tensor.dtype == np.dtype(dtype)
+    assert tensor.tolist() == [[0, 1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "number"), [("i8", 0.5), ("i8", 1e30), ("u1", -1), ("u1", 256), ("i4", float("nan")), ("?", 2)]
+)
+def test_a_number_that_is_none_of_the_models_integers_is_refused(dtype: str, number: float) -> None:
+    fault = refused(model(spec("x", ("n", 1), dtype)), number)
+    assert fault.details["got"] == "numbers with fractions or out of range"
+
+
+def test_outputs_are_all_numbers_in_the_models_order_whatever_their_types() -> None:
+    outputs = (
+        spec("label", ("n",), "i8"),
+        spec("text", ("n",), STRING),
+        spec("scores", ("n", 2)),
+        spec("maps", None, "f4", "sequence", "map of int64"),
+    )
+    ready = model(spec("x", ("n", 3)), outputs=outputs)
+    values = np.array([7]), np.array(["a"], object), np.array([[0.25, 0.75]]), np.empty(1, object)
+    assert list(pb.PredictResponse.FromString(encoded(ready, *values)).outputs) == [7, 0.25, 0.75]
+
+
+def test_an_output_that_is_a_view_is_written_in_its_own_order() -> None:
+    transposed = np.arange(6, dtype=np.float32).reshape(2, 3).T
+    assert list(pb.PredictResponse.FromString(encoded(ROWS, transposed)).outputs) == [0, 3, 1, 4, 2, 5]
+
+
+def test_no_output_elements_make_no_field() -> None:
+    assert pb.PredictResponse.FromString(encoded(ROWS, np.empty((0, 1), np.float32))).outputs == []
+
+
+def test_a_batch_is_as_many_calls_in_its_order() -> None:
+    parts = [pb.PredictRequest(model_name="a", inputs=[1]), pb.PredictRequest(model_name="b")]
+    calls: list[Call] = ml_v1.BatchPredict().decode(pb.BatchPredictRequest(requests=parts).SerializeToString())
+    assert [(each.model, each.parts.tolist()) for each in calls] == [("a", [1.0]), ("b", [])]
+
+
+def test_a_batch_answers_each_item_with_its_own_outcome() -> None:
+    items: list[bytes | ScalezeroError] = [
+        encoded(ROWS, np.ones(2, np.float32), latency=0.5),
+        UnknownModel("x", ["m"]),
+        QueueFull(limit=1, retry_after=1),
+        UnknownModel("\ud800", []),
+    ]
+    answer = pb.BatchPredictResponse.FromString(ml_v1.BatchPredict().join(items))
+    first, second, third, fourth = answer.items
+    assert (list(first.response.outputs), first.response.latency_ms) == ([1, 1], 500)
+    assert (second.error.code, second.error.message) == ("model_not_found", "no model 'x' here; served: m")
+    assert third.error.code == "queue_full"
+    assert fourth.error.message
