@@ -20,6 +20,7 @@ from runtime.errors import ScalezeroError, UnknownPath
 from runtime.frontends import content, functions
 from runtime.frontends.endpoints import Endpoints
 from runtime.frontends.functions import CallerGone, FunctionHost, FunctionRequest, Passing
+from runtime.frontends.open_inference import routes as open_inference_routes
 from runtime.frontends.predict_api import routes as predict_api_routes
 from runtime.frontends.routes import Owner, Routes
 from runtime.http.asgi import Receive, Scope, Send
@@ -64,7 +65,12 @@ class Application:
             )
         endpoints = Endpoints(service, self._function)
         self._routes = Routes(
-            [*endpoints.routes(OURS, self.reply), *predict_api_routes(service, self.reply)], default=OURS
+            [
+                *endpoints.routes(OURS, self.reply),
+                *predict_api_routes(service, self.reply),
+                *open_inference_routes(service, endpoints, self.reply),
+            ],
+            default=OURS,
         )
         self._access_log = settings.access_log
         self._settled: Headers | None = None
