@@ -47,7 +47,7 @@ class _About:
 
     def server(self, _: Request) -> Answer:
         """The server's metadata."""
-        from importlib.metadata import version  # noqa: PLC0415 - a cold start does without it
+        from importlib.metadata import version
 
         return _json({"name": "scalezero", "version": version("scalezero"), "extensions": ["binary_tensor_data"]})
 

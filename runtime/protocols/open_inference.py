@@ -144,7 +144,11 @@ def _raw(data: memoryview, signature: Signature) -> Query:
         raise InvalidInput("body", got="bytes alone", expected=f"JSON, as the model has {len(signature.inputs)} inputs")
     spec = signature.inputs[0]
     shape = spec.shape
-    if binary.datatype(spec) in {None, "BYTES"} or shape is None or any(not isinstance(size, int) for size in shape[1:]):
+    if (
+        binary.datatype(spec) in {None, "BYTES"}
+        or shape is None
+        or any(not isinstance(size, int) for size in shape[1:])
+    ):
         raise InvalidInput("body", got="bytes alone", expected=f"JSON that states the shape of {spec.describe()}")
     sizes = [size if isinstance(size, int) else 1 for size in shape]
     if shape and not isinstance(shape[0], int):
@@ -184,7 +188,9 @@ def _tensor(field: str, item: dict[str, Any], data: memoryview | None, spec: Ten
     if data is not None:
         return binary.read(field, data, shape, spec)
     if "data" not in item or expected == "BF16":
-        raise InvalidInput(f"{field}.data", got="no bytes", expected="binary_data_size" if expected == "BF16" else "data")
+        raise InvalidInput(
+            f"{field}.data", got="no bytes", expected="binary_data_size" if expected == "BF16" else "data"
+        )
     array = json_tensors.tensor(f"{field}.data", item["data"], spec._replace(shape=None))
     if array.shape != shape and (array.ndim != _FLAT or array.size != math.prod(shape)):
         allowed = f"{math.prod(shape)} elements, flat or of shape {list(shape)}"

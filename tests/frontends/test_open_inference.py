@@ -1,7 +1,6 @@
 """The Open Inference Protocol over a real socket."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import numpy as np
