@@ -43,7 +43,7 @@ class Parts(NamedTuple):
 class Wanted(NamedTuple):
     """An output that the caller wants: its place in the signature, and whether its answer is binary."""
 
-    index: int
+    place: int
     binary: bool
 
 

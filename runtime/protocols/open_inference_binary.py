@@ -44,18 +44,20 @@ def read(field: str, data: memoryview, shape: tuple[int, ...], spec: TensorSpec)
         expected = f"{count * spec.dtype.itemsize} bytes for shape {list(shape)} of {datatype(spec)}"
         raise InvalidInput(field, got=f"{len(data)} bytes", expected=expected)
     if spec.dtype == np.bool_:
-        return (np.frombuffer(data, np.uint8) != 0).reshape(shape)  # a byte may hold more than 0 and 1
+        flags: np.ndarray = np.frombuffer(data, np.uint8) != 0
+        return flags.reshape(shape)  # a byte may hold more than 0 and 1
     array = np.frombuffer(data, spec.dtype)
     if sys.byteorder == "big":
         array = array.byteswap()
-    return np.require(array, requirements="A").reshape(shape)
+    aligned: np.ndarray = np.require(array, requirements="A")
+    return aligned.reshape(shape)
 
 
 def write(array: np.ndarray) -> bytes:
     """The binary form of a tensor."""
     if array.dtype != STRING:
         return (array.byteswap() if sys.byteorder == "big" else array).tobytes()
-    pieces = []
+    pieces: list[bytes] = []
     for text in array.reshape(-1):
         encoded = text.encode()
         pieces += (_LENGTH.pack(len(encoded)), encoded)

@@ -119,7 +119,7 @@ def test_inputs_come_in_any_order_flat_or_nested() -> None:
 def test_the_id_and_the_outputs_asked_for_come_back_in_order() -> None:
     asked = [{"name": "b"}, {"name": "a", "parameters": {"binary_data": True}}]
     query = bound(TWO, body(item("a"), item("b", datatype="INT64"), id="7", outputs=asked))
-    answer = answered(query, TWO, np.float32([[1, 2]]), np.int64([[3, 4]]))
+    answer = answered(query, TWO, np.array([[1, 2]], "f4"), np.array([[3, 4]], "i8"))
     size = int(dict(answer.headers)[HEADER])
     assert isinstance(answer.body, bytes)
     assert orjson.loads(answer.body[:size]) == {
@@ -131,16 +131,16 @@ def test_the_id_and_the_outputs_asked_for_come_back_in_order() -> None:
             {"name": "a", "datatype": "FP32", "shape": [1, 2], "parameters": {"binary_data_size": 8}},
         ],
     }
-    assert answer.body[size:] == np.float32([1, 2]).tobytes()
+    assert answer.body[size:] == np.array([1, 2], "f4").tobytes()
 
 
 def test_bytes_alone_are_the_one_input_and_answered_as_bytes() -> None:
-    query = bound(ONE, np.float32([1, 2, 3, 4]).tobytes(), 0)
+    query = bound(ONE, np.array([1, 2, 3, 4], "f4").tobytes(), 0)
     assert query.tensors[0].tolist() == [[1, 2], [3, 4]]
     assert query.form == [open_inference.Wanted(0, binary=True)]
 
 
-BINARY = {"data": None, "parameters": {"binary_data_size": 8}}
+BINARY: dict[str, Any] = {"data": None, "parameters": {"binary_data_size": 8}}
 
 
 @pytest.mark.parametrize(
