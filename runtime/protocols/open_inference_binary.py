@@ -1,12 +1,11 @@
 """The datatypes of the Open Inference Protocol, and its binary form of tensors.
 
 Binary tensors are little endian and row major. BOOL takes one byte. BYTES takes, for each element, its length as
-uint32 and then the bytes. Source: Triton Inference Server, "Binary Tensor Data Extension".
+uint32 and then the bytes. Every processor that this runs on is little endian too. Source: Triton Inference Server, "Binary Tensor Data Extension".
 """
 
 import math
 import struct
-import sys
 from typing import Final
 
 import numpy as np
@@ -47,8 +46,6 @@ def read(field: str, data: memoryview, shape: tuple[int, ...], spec: TensorSpec)
         flags: np.ndarray = np.frombuffer(data, np.uint8) != 0
         return flags.reshape(shape)  # a byte may hold more than 0 and 1
     array = np.frombuffer(data, spec.dtype)
-    if sys.byteorder == "big":
-        array = array.byteswap()
     aligned: np.ndarray = np.require(array, requirements="A")
     return aligned.reshape(shape)
 
@@ -56,7 +53,7 @@ def read(field: str, data: memoryview, shape: tuple[int, ...], spec: TensorSpec)
 def write(array: np.ndarray) -> bytes:
     """The binary form of a tensor."""
     if array.dtype != STRING:
-        return (array.byteswap() if sys.byteorder == "big" else array).tobytes()
+        return array.tobytes()
     pieces: list[bytes] = []
     for text in array.reshape(-1):
         encoded = text.encode()

@@ -1,6 +1,7 @@
 """The Open Inference Protocol over REST: JSON and binary tensors, and what is refused."""
 
 import contextlib
+from types import SimpleNamespace
 from typing import Any
 
 import ml_dtypes
@@ -42,13 +43,17 @@ ONE = signature_of(spec("x"))
 TWO = signature_of(spec("a"), spec("b", "i8"))
 
 
+def _model(signature: Signature) -> Any:  # noqa: ANN401 - only its signature is read
+    return SimpleNamespace(signature=signature)
+
+
 def bound(signature: Signature, body: bytes, length: int | bytes | None = None, *, whole: bool = True) -> Query:
     headers = [] if length is None else [(HEADER, length if isinstance(length, bytes) else b"%d" % length)]
     request = Request("POST", "/", b"/", b"", headers, "1.1", body)
     request.match = type("Match", (), {"parameters": {"model": "m"}})
     translator = open_inference.OpenInference()
     if whole:
-        return open_inference.bind(translator.decode(request).parts, signature)
+        return translator.bind(translator.decode(request), _model(signature))[0]
     steps = translator.decode_slices(request)
     while True:
         try:
@@ -59,7 +64,7 @@ def bound(signature: Signature, body: bytes, length: int | bytes | None = None, 
 
 def answered(query: Query, signature: Signature, *outputs: np.ndarray) -> Answer:
     made = Prediction(outputs, model="m", version="1", arrived=0.0, queued=0.0, batched=0.0, ran=0.0)
-    return open_inference.answer(query, made, signature)
+    return open_inference.OpenInference().encode([query], [made], _model(signature), latency=0.0)
 
 
 def as_request(answer: Answer) -> tuple[bytes, int | None]:
@@ -138,6 +143,12 @@ def test_bytes_alone_are_the_one_input_and_answered_as_bytes() -> None:
     query = bound(ONE, np.array([1, 2, 3, 4], "f4").tobytes(), 0)
     assert query.tensors[0].tolist() == [[1, 2], [3, 4]]
     assert query.form == [open_inference.Wanted(0, binary=True)]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_bytes_alone_fill_a_shape_that_the_model_fixes(*, whole: bool) -> None:
+    fixed = signature_of(spec("x", "f4", (1, 2)))
+    assert bound(fixed, b"\0" * 8, 0, whole=whole).tensors[0].shape == (1, 2)
 
 
 BINARY: dict[str, Any] = {"data": None, "parameters": {"binary_data_size": 8}}
