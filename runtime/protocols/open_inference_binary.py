@@ -1,7 +1,8 @@
 """The datatypes of the Open Inference Protocol, and its binary form of tensors.
 
 Binary tensors are little endian and row major. BOOL takes one byte. BYTES takes, for each element, its length as
-uint32 and then the bytes. Every processor that this runs on is little endian too. Source: Triton Inference Server, "Binary Tensor Data Extension".
+uint32 and then the bytes.
+Every processor that this runs on is little endian too. Source: Triton Inference Server, "Binary Tensor Data Extension".
 """
 
 import math
