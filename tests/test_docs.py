@@ -93,7 +93,9 @@ def test_every_path_that_a_document_names_exists(document: Path) -> None:
 
 def test_every_module_of_the_runtime_stands_on_the_map() -> None:
     page = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
-    modules = [path.name for path in (ROOT / "runtime").rglob("*.py") if not path.name.endswith(("__init__.py", "_pb2.py"))]
+    modules = [
+        path.name for path in (ROOT / "runtime").rglob("*.py") if not path.name.endswith(("__init__.py", "_pb2.py"))
+    ]
     assert [name for name in modules if name not in page] == []
 
 

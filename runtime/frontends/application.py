@@ -23,6 +23,7 @@ from runtime.frontends import content, functions
 from runtime.frontends.endpoints import Endpoints
 from runtime.frontends.functions import CallerGone, FunctionHost, FunctionRequest, Passing
 from runtime.frontends.grpc import services as grpc_services
+from runtime.frontends.open_inference import routes as open_inference_routes
 from runtime.frontends.predict_api import routes as predict_api_routes
 from runtime.frontends.routes import Owner, Routes
 from runtime.http.asgi import Receive, Scope, Send
@@ -70,6 +71,7 @@ class Application:
             [
                 *endpoints.routes(OURS, self),
                 *predict_api_routes(service, self),
+                *open_inference_routes(service, endpoints, self),
                 *grpc_services.routes(),
             ],
             default=OURS,
