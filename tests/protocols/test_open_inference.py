@@ -226,7 +226,7 @@ def test_any_bytes_are_read_or_refused(sent: bytes, length: int) -> None:
 
 
 def test_an_error_has_the_form_of_the_protocol() -> None:
-    answer = open_inference.OpenInference().refuse(UnknownPath("/v2/x"))
+    answer = open_inference.refuse(UnknownPath("/v2/x"))
     assert answer.status == 404
     assert isinstance(answer.body, bytes)
     assert set(orjson.loads(answer.body)) == {"error"}
