@@ -12,9 +12,9 @@ It knows requests and answers, no model and no protocol.
     messages     Request, Answer
     limits       what a client may take: sizes, times, the budget of bodies in memory
     connection   what both versions share: registration, deadlines, the pace of writing
-    http11       HTTP/1.1 (httptools)
-    http2        HTTP/2 (ngh2)
     exchange     one request and its answer
+    http11       HTTP/1.1 (httptools); http11_head and http11_exchange: a request's head, and its answer
+    http2        HTTP/2 (ngh2); http2_exchange: a request on one stream, and its answer
     asgi         an exchange as ASGI's scope, receive and send
     server       accepting, the clock, signals, the orderly end
 

@@ -13,22 +13,20 @@ head needs no parser.
 
 import math
 from collections import deque
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, NamedTuple
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING, Final
 
 import httptools
 
 from runtime.errors import BadRequest, HeadTooLarge, PayloadTooLarge, RequestTimeout, ScalezeroError, ShuttingDown
 from runtime.http.connection import Connection
-from runtime.http.exchange import Exchange
-from runtime.http.messages import Headers, Request, bodiless, header_size
+from runtime.http.http11_exchange import Http11Exchange
+from runtime.http.http11_head import Head, KnownHead, target
+from runtime.http.messages import Request, header_size
 
 if TYPE_CHECKING:
     from runtime.http.server import Server
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-_STATUS: Final = {each.value: f"HTTP/1.1 {each.value} {each.phrase}\r\n".encode() for each in HTTPStatus}
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _MOST_KNOWN: Final = 256  # heads; they come from clients, so their number and length must be bounded
 _LONGEST_KNOWN: Final = 4096  # bytes
@@ -37,13 +35,6 @@ _SLICE: Final = 16 * 1024  # bytes that are parsed in one turn of the loop, wher
 _CHUNK_LINES: Final = 16  # bytes: a chunk's size and line ends, with some leading zeros
 _LINGER: Final = 2.0  # seconds in which a client that still sends may read why it is refused
 _AWAITED: Final = math.inf  # no deadline: it is not the client's turn
-
-
-class KnownHead(NamedTuple):
-    """What the parser made of a head: the request but for its body, of which `length` bytes follow."""
-
-    request: Request
-    length: int
 
 
 class Http11(Connection):
@@ -55,7 +46,7 @@ class Http11(Connection):
         self._parser = httptools.HttpRequestParser(self)
         self._waiting: deque[Http11Exchange] = deque()  # requests behind the one that is being answered
         self._reading: Http11Exchange | None = None  # the request whose body is coming in
-        self._head: _Head | None = None  # the request whose head is coming in
+        self._head: Head | None = None  # the request whose head is coming in
         self._body: list[bytes] = []
         self._begun = 0.0  # when the head or the body began, or its turn came, on the server's clock
         self._read = 0  # bytes of the read that is being parsed
@@ -176,7 +167,7 @@ class Http11(Connection):
         """Begin a head; it has its time from here."""
         if self._deaf:
             return
-        self._head = _Head()
+        self._head = Head()
         self._begun = self.server.now
         self._overhead = -self._read
         self._await_client()
@@ -210,7 +201,7 @@ class Http11(Connection):
         if head is None:
             return
         parser = self._parser
-        raw_path, path, query = _target(head.url)
+        raw_path, path, query = target(head.url)
         method, version = parser.get_method().decode("ascii"), parser.get_http_version()
         exchange = Http11Exchange(self, Request(method, path, raw_path, query, head.headers, version))
         exchange.keep_alive = parser.should_keep_alive() and not parser.should_upgrade()
@@ -418,109 +409,6 @@ class Http11(Connection):
             self.exchange.abandon(ShuttingDown())
         elif self._reading is not None:
             self._refuse(ShuttingDown())
-
-
-class Http11Exchange(Exchange):
-    """A request over HTTP/1.1 and its answer."""
-
-    __slots__ = ("_bodiless", "_chunked", "fault", "keep_alive")
-
-    connection: Http11
-
-    def __init__(self, connection: Http11, request: Request) -> None:
-        super().__init__(connection, request)
-        self.keep_alive = True
-        self.fault: ScalezeroError | None = None  # why the transport refuses the request
-        self._bodiless = False  # the answer has no body by its kind
-        self._chunked = False
-
-    def begin(self) -> None:
-        """Answer a refused request here, any other by the application."""
-        if self.fault is None:
-            super().begin()
-        else:
-            self.respond(self.server.application.refuse(self.fault, self.request))
-
-    def write_whole(self, status: int, headers: Headers, body: bytes, trailers: Headers | None = None) -> None:  # noqa: ARG002 - as the base says
-        """Write head and body at once."""
-        length = b"content-length: %d\r\n" % len(body)
-        if bodiless(self.request.method, status):
-            body = b""
-            length = length if status not in {204, 304} else b""
-        self.connection.transport.write(b"%b%b\r\n%b" % (self._head(status, headers), length, body))
-        self.finished()
-
-    def write_head(self, status: int, headers: Headers, *, length: int | None) -> None:
-        """Frame the body by its length, by chunks, or for HTTP/1.0 by the end of the connection."""
-        framing = b""
-        self._bodiless = bodiless(self.request.method, status)
-        if length is not None and status not in {204, 304}:
-            framing = b"content-length: %d\r\n" % length
-        elif not self._bodiless:
-            self._chunked = self.request.version == "1.1"
-            self.keep_alive = self.keep_alive and self._chunked
-            framing = b"transfer-encoding: chunked\r\n" if self._chunked else b""
-        self.connection.transport.write(b"%b%b\r\n" % (self._head(status, headers), framing))
-
-    def write_piece(self, piece: bytes) -> None:
-        """Write a piece, as a chunk where the length is not known."""
-        if piece and not self.gone and not self._bodiless:
-            self.connection.transport.write(b"%x\r\n%b\r\n" % (len(piece), piece) if self._chunked else piece)
-
-    def write_end(self, trailers: Headers) -> None:  # noqa: ARG002 - HTTP/1.1 clients do not ask for trailers
-        """Write the last chunk."""
-        if self._chunked:
-            self.connection.transport.write(b"0\r\n\r\n")
-        self.finished()
-
-    def break_off(self) -> None:
-        """Reset the connection: an orderly close would look like an end."""
-        self.connection.transport.abort()
-
-    async def drain(self) -> None:
-        """Wait while the socket takes nothing."""
-        connection = self.connection
-        while connection.writable is not None and not self.gone:
-            await connection.writable.wait()
-
-    def finished(self) -> None:
-        """Let the connection go on."""
-        super().finished()
-        self.connection.ended(self)
-
-    def _head(self, status: int, headers: Headers) -> bytes:
-        self.begun = True
-        lines = b"".join([b"%b: %b\r\n" % each for each in headers])
-        if self.connection.last(self):
-            self.keep_alive = False
-            lines += b"connection: close\r\n"
-        elif self.request.version == "1.0":
-            lines += b"connection: keep-alive\r\n"  # RFC 9112, 9.3: else the client takes it for closed
-        return b"%b%b%b" % (_STATUS.get(status) or b"HTTP/1.1 %d \r\n" % status, self.server.date_line, lines)
-
-
-class _Head:
-    """A head that is coming in."""
-
-    __slots__ = ("headers", "size", "url")
-
-    def __init__(self) -> None:
-        self.url = b""
-        self.headers: Headers = []
-        self.size = 0  # bytes of what is complete of it, as `header_size` counts them
-
-
-def _target(url: bytes) -> tuple[bytes, str, bytes]:
-    """The raw path, the decoded path and the query of a request's target. Source: RFC 9112, 3.2.
-
-    Raises `UnicodeDecodeError` for bytes that no URI has.
-    """
-    raw_path, _, query = url.partition(b"?")
-    path = raw_path.decode("ascii")
-    if not path.startswith("/") and "://" in path:  # as a proxy is asked
-        path = urlsplit(path).path or "/"
-        raw_path = path.encode("ascii")
-    return raw_path, unquote(path) if "%" in path else path, query
 
 
 def _reason(error: Exception) -> str:

@@ -14,12 +14,15 @@ from time import gmtime, monotonic, strftime
 from typing import TYPE_CHECKING, Final, Protocol
 
 from runtime.errors import PayloadTooLarge
-from runtime.http import exchange
+from runtime.http import (
+    exchange,
+    http11,  # noqa: F401 - so that the first client does not wait for its import
+)
 from runtime.http.connection import Connection, Greeting
 from runtime.http.limits import Budget, Limits, most_connections
 
 if TYPE_CHECKING:
-    from runtime.http.http11 import KnownHead
+    from runtime.http.http11_head import KnownHead
 
 _log = logging.getLogger("scalezero.http")
 _BACKLOG: Final = 2048  # connections that wait to be accepted; the kernel's own ceiling may be lower

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from runtime.errors import ScalezeroError
 from runtime.http.exchange import Exchange
-from runtime.http.http11 import Http11, KnownHead
+from runtime.http.http11 import Http11
+from runtime.http.http11_head import KnownHead
 from runtime.http.limits import Limits
 from runtime.http.messages import Answer, Request
 from runtime.http.server import Server

@@ -18,7 +18,9 @@ GZIP: Headers = [(b"grpc-encoding", b"gzip"), (b"grpc-accept-encoding", b"identi
 
 
 def call(body: bytes, headers: Headers | None = None) -> Request:
-    return Request("POST", "/s/m", b"/s/m", b"", headers or [], "2", body)
+    request = Request("POST", "/s/m", b"/s/m", b"", headers or [], "2", body)
+    request.hold = lambda _: None
+    return request
 
 
 def frame(content: bytes, *, flag: int = 0) -> bytes:
