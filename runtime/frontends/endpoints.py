@@ -10,7 +10,6 @@ import orjson
 from runtime.artifacts.cache import hash_file
 from runtime.errors import ScalezeroError
 from runtime.frontends import openapi
-from runtime.frontends.inference import Edge
 from runtime.frontends.predict_api import PREDICT_API
 from runtime.frontends.routes import Owner, Route
 from runtime.http.messages import Answer, Request
@@ -23,6 +22,7 @@ from runtime.tensors import TensorSpec
 
 if TYPE_CHECKING:
     from runtime.frontends.functions import FunctionHost
+    from runtime.frontends.inference import Edge
     from runtime.http.exchange import Exchange
     from runtime.service import Service
 
@@ -33,7 +33,7 @@ _TEXT: Final = (b"content-type", prometheus.CONTENT_TYPE.encode())
 class Direct:
     """The handler of an endpoint that answers at once."""
 
-    def __init__(self, endpoint: Plain, edge: Edge) -> None:
+    def __init__(self, endpoint: Plain, edge: "Edge") -> None:
         self._endpoint = endpoint
         self._edge = edge
 
@@ -70,7 +70,7 @@ class Endpoints:
         self._function = function
         self._digests: dict[str, str] = {}  # by the path of a local file
 
-    def routes(self, ours: Owner, edge: Edge) -> list[Route]:
+    def routes(self, ours: Owner, edge: "Edge") -> list[Route]:
         """The routes; `ours` owns what belongs to no protocol."""
         return [
             Route("/healthz/live", "GET", ours, Direct(self.live, edge)),

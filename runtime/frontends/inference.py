@@ -11,7 +11,7 @@ import asyncio
 import math
 from collections.abc import Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from runtime.errors import DeadlineExceeded
 from runtime.frontends import content, timing
@@ -21,47 +21,48 @@ from runtime.status import CLIENT_LEFT, OK, code_of
 from runtime.tensors import Call, Prediction, Query
 
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from runtime.http.exchange import Exchange
     from runtime.served_model import ServedModel
     from runtime.service import Service
 
+    class Translator(Protocol):
+        """What a protocol is: it raises `ScalezeroError` for what it does not take, and knows no other protocol."""
+
+        name: str
+
+        def decode(self, request: Request) -> Call:
+            """Read a request whose body is small."""
+
+        def decode_slices(self, request: Request) -> "content.Slices[Call]":
+            """Read a request of any size; each step takes some milliseconds at most."""
+
+        def bind(self, call: Call, model: ReadyModel) -> list[Query]:
+            """Hold the parts against the model's signature."""
+
+        def encode(
+            self, queries: Sequence[Query], predictions: Sequence[Prediction], model: ReadyModel, *, latency: float
+        ) -> Answer:
+            """Build the answer; a large one as pieces. `latency` in seconds."""
+
+    class Edge(Protocol):
+        """What a handler of the direct path sends its answers by."""
+
+        def reply(self, exchange: "Exchange", answer: Answer) -> None:
+            """Send an answer, with what every answer has."""
+
+        def told(self, error: Exception, request: Request) -> Answer:
+            """Log an error, and build the answer to it in the words of the protocol that owns the path."""
+
+
 SLICE: Final = 64 * 1024  # bytes of a body that may be decoded, or of an answer that may be encoded, at once
-
-
-class Translator(Protocol):
-    """What a protocol is: it raises `ScalezeroError` for what it does not take, and knows no other protocol."""
-
-    name: str
-
-    def decode(self, request: Request) -> Call:
-        """Read a request whose body is small."""
-
-    def decode_slices(self, request: Request) -> "content.Slices[Call]":
-        """Read a request of any size; each step takes some milliseconds at most."""
-
-    def bind(self, call: Call, model: ReadyModel) -> list[Query]:
-        """Hold the parts against the model's signature."""
-
-    def encode(
-        self, queries: Sequence[Query], predictions: Sequence[Prediction], model: ReadyModel, *, latency: float
-    ) -> Answer:
-        """Build the answer; a large one as pieces. `latency` in seconds."""
-
-
-class Edge(Protocol):
-    """What a handler of the direct path sends its answers by."""
-
-    def reply(self, exchange: "Exchange", answer: Answer) -> None:
-        """Send an answer, with what every answer has."""
-
-    def told(self, error: Exception, request: Request) -> Answer:
-        """Log an error, and build the answer to it in the words of the protocol that owns the path."""
 
 
 class Inference:
     """The handler of one translator's routes."""
 
-    def __init__(self, service: "Service", translator: Translator, edge: Edge) -> None:
+    def __init__(self, service: "Service", translator: "Translator", edge: "Edge") -> None:
         self._service = service
         self._translator = translator
         self._edge = edge

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from runtime.frontends.endpoints import Direct, Endpoints, Slow
-from runtime.frontends.inference import Edge, Inference
+from runtime.frontends.inference import Inference
 from runtime.frontends.routes import Owner, Route
 from runtime.http.messages import Answer, Request
 from runtime.protocols import open_inference_binary as binary
@@ -14,13 +14,14 @@ from runtime.protocols.open_inference import OpenInference, refuse
 from runtime.tensors import TensorSpec
 
 if TYPE_CHECKING:
+    from runtime.frontends.inference import Edge
     from runtime.service import Service
 
 OPEN_INFERENCE: Final = Owner("open_inference", ("/v2",), refuse)
 _MODEL: Final = ("/v2/models/{model}", "/v2/models/{model}/versions/{version}")
 
 
-def routes(service: "Service", endpoints: Endpoints, edge: Edge) -> list[Route]:
+def routes(service: "Service", endpoints: Endpoints, edge: "Edge") -> list[Route]:
     """All routes below /v2."""
     about = _About(service, endpoints)
     infer = Inference(service, OpenInference(), edge)

@@ -2,18 +2,19 @@
 
 from typing import TYPE_CHECKING
 
-from runtime.frontends.inference import Edge, Inference
+from runtime.frontends.inference import Inference
 from runtime.frontends.routes import Owner, Route
 from runtime.protocols.predict import PredictApi
 from runtime.protocols.refusals import error_answer
 
 if TYPE_CHECKING:
+    from runtime.frontends.inference import Edge
     from runtime.service import Service
 
 PREDICT_API = Owner("predict", ("/api/v1/models",), error_answer)
 
 
-def routes(service: "Service", edge: Edge) -> list[Route]:
+def routes(service: "Service", edge: "Edge") -> list[Route]:
     """`POST /api/v1/models/{model}/predict`."""
     handler = Inference(service, PredictApi(), edge)
     return [Route("/api/v1/models/{model}/predict", "POST", PREDICT_API, handler)]

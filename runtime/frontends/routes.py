@@ -3,7 +3,6 @@
 A path seen lately costs a look-up in a dictionary.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from typing import Any, Final, NamedTuple
@@ -12,7 +11,6 @@ from runtime.errors import MethodNotAllowed, ScalezeroError
 from runtime.http.messages import Answer, Request
 
 _REMEMBERED: Final = 256  # paths; they come from clients, so their number must be bounded
-_PARAMETER: Final = re.compile(r"\{(\w+)\}")
 
 
 class Owner(NamedTuple):
@@ -69,16 +67,16 @@ class Routes:
 
     def __init__(self, routes: Sequence[Route], *, default: Owner, by_content: Sequence[ContentRoute] = ()) -> None:
         """Raises `ValueError` where two routes could answer one request: the order of a list must not decide."""
+        patterns = {route.pattern: _segments(route.pattern) for route in routes}
         for one, other in combinations(routes, 2):
-            if one.method == other.method and _overlap(one.pattern, other.pattern):
+            if one.method == other.method and _overlap(patterns[one.pattern], patterns[other.pattern]):
                 message = (
                     f"{one.method} {one.pattern} ({one.protocol.name}) overlaps {other.pattern} ({other.protocol.name})"
                 )
                 raise ValueError(message)
-        patterns = dict.fromkeys(route.pattern for route in routes)
         self._patterns = [
-            (_compiled(pattern), {route.method: route for route in routes if route.pattern == pattern})
-            for pattern in patterns
+            (segments, {route.method: route for route in routes if route.pattern == pattern})
+            for pattern, segments in patterns.items()
         ]
         self._owners = sorted(
             {(prefix, route.protocol) for route in routes for prefix in route.protocol.prefixes},
@@ -98,9 +96,10 @@ class Routes:
         known = self._known.get(path)
         if known is not None:
             return known
-        for pattern, routes in self._patterns:
-            if found := pattern.fullmatch(path):
-                match = Match(routes, found.groupdict())
+        parts = path.split("/")
+        for segments, routes in self._patterns:
+            if (parameters := _parameters(segments, parts)) is not None:
+                match = Match(routes, parameters)
                 if len(self._known) >= _REMEMBERED:
                     self._known.clear()  # so that no path keeps its place for good
                 self._known[path] = match
@@ -131,28 +130,48 @@ def _is_below(path: str, prefix: str) -> bool:
     return path == prefix or path.startswith(prefix.rstrip("/") + "/")
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
-    pieces = _PARAMETER.split(pattern)  # text, name, text, name, ..., text
-    return re.compile(
-        "".join(f"(?P<{each}>[^/]+)" if index % 2 else re.escape(each) for index, each in enumerate(pieces))
-    )
+class _Segment(NamedTuple):
+    """A part of a pattern between two slashes: text alone, or a parameter with text before and behind it."""
+
+    before: str
+    name: str | None
+    behind: str
 
 
-def _overlap(one: str, other: str) -> bool:
+def _segments(pattern: str) -> list[_Segment]:
+    segments = []
+    for text in pattern.split("/"):
+        before, brace, rest = text.partition("{")
+        name, _, behind = rest.partition("}")
+        segments.append(_Segment(before, name if brace else None, behind))
+    return segments
+
+
+def _parameters(segments: Sequence[_Segment], parts: Sequence[str]) -> dict[str, str] | None:
+    """The parameters of a path, or None where it does not fit. A parameter is one character or more."""
+    if len(segments) != len(parts):
+        return None
+    parameters = {}
+    for (before, name, behind), part in zip(segments, parts, strict=True):
+        if name is None:
+            if part != before:
+                return None
+        elif len(part) > len(before) + len(behind) and part.startswith(before) and part.endswith(behind):
+            parameters[name] = part[len(before) : len(part) - len(behind)]
+        else:
+            return None
+    return parameters
+
+
+def _overlap(one: Sequence[_Segment], other: Sequence[_Segment]) -> bool:
     """Whether a path could fit both patterns."""
-    first, second = one.split("/"), other.split("/")
-    return len(first) == len(second) and all(map(_segments_overlap, first, second))
+    return len(one) == len(other) and all(map(_segments_overlap, one, other))
 
 
-def _segments_overlap(one: str, other: str) -> bool:
+def _segments_overlap(one: _Segment, other: _Segment) -> bool:
     """Whether a segment could fit both: parameters fit anything, the text before and behind them does not."""
-    (before, behind), (other_before, other_behind) = _ends(one), _ends(other)
-    if not (_PARAMETER.search(one) or _PARAMETER.search(other)):
-        return one == other
-    starts = before.startswith(other_before) or other_before.startswith(before)
-    return starts and (behind.endswith(other_behind) or other_behind.endswith(behind))
-
-
-def _ends(segment: str) -> tuple[str, str]:
-    pieces = _PARAMETER.split(segment)
-    return pieces[0], pieces[-1]
+    for text, pattern in ((one, other), (other, one)):
+        if text.name is None:
+            return _parameters([pattern], [text.before]) is not None
+    starts = one.before.startswith(other.before) or other.before.startswith(one.before)
+    return starts and (one.behind.endswith(other.behind) or other.behind.endswith(one.behind))

@@ -34,6 +34,7 @@ _HEADS: Final = 4  # times the largest head: what is decoded of one, so that its
 _LOOK: Final = 16 * 1024  # bytes to be written between two looks at who waits for a reader; below _HIGH_WATER
 _HIGH_WATER: Final = 64 * 1024  # bytes of an answer that wait for its reader before the application does
 # Seconds in which a client that still sends may read its answer: curl 7.88 reports a reset behind it as an error.
+_PER_HEADER: Final = header_size(b"", b"")  # what counts of a header beside its text
 _TCP_ALIVE: Final = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4))  # seconds; count
 _RETRY_AFTER: Final = 1  # seconds
 _IGNORED: Final = frozenset({ngh2.WindowUpdated, ngh2.PingReceived, ngh2.PingAcknowledged})  # ngh2 has acted on them
@@ -52,7 +53,7 @@ class Http2(Connection):
             stream_reset_rate_limit=(10_000, 1_000),  # behind a proxy, the clients of many who give up are one peer
             # ngh2 ends the connection beyond these. What is over `limits.head` and within them is answered with 431.
             max_inbound_header_list_size=_HEADS * limits.head,
-            max_inbound_header_count=_HEADS * limits.head // header_size(b"", b""),
+            max_inbound_header_count=_HEADS * limits.head // _PER_HEADER,
         )
         self.conn = ngh2.Connection(ngh2.Role.SERVER, configuration)
         self.streams: dict[int, Http2Exchange] = {}
@@ -65,6 +66,7 @@ class Http2(Connection):
         self._ended: list[Http2Exchange] = []  # whose answers were queued to their ends since the last flush
         self._written = 0  # bytes since the last look at the writers
         self._flush_due = False
+        self._flushing = False
         self._closed = False  # nothing more can be said: it broke the rules, or said goodbye and is answered
         self._leaving: asyncio.TimerHandle | None = None
 
@@ -117,6 +119,7 @@ class Http2(Connection):
     def flush(self) -> None:
         """Take what happened, then write what is queued, which may make more happen."""
         self._flush_due = False
+        self._flushing = True
         data = b""
         try:
             self._take_events()
@@ -124,6 +127,7 @@ class Http2(Connection):
             self._take_events()
         except ngh2.NGH2Error:  # the connection is over for ngh2
             self._closed = True
+        self._flushing = False
         if data and not self.transport.is_closing():
             self.transport.write(data)
         if self._closed:
@@ -144,9 +148,12 @@ class Http2(Connection):
                 self.wait_for_reader(exchange)
 
     def answer_queued(self, exchange: "Http2Exchange") -> None:
-        """Note that an answer is queued to its end."""
+        """Note that an answer is queued to its end; one that nobody shares the connection with leaves at once."""
         self._ended.append(exchange)
-        self.flush_soon()
+        if len(self.streams) == 1 and not self._flushing:
+            self.flush()
+        else:
+            self.flush_soon()
 
     def _take_events(self) -> None:
         events = self.conn.events()
@@ -399,7 +406,7 @@ def _request(fields: "Sequence[tuple[bytes, bytes]]") -> tuple[Request, int, int
     cookies: list[bytes] = []
     announced = size = 0
     for name, value in fields:
-        size += header_size(name, value)
+        size += len(name) + len(value) + _PER_HEADER
         if name[:1] == b":":
             pseudo[name] = value
             continue

@@ -6,6 +6,7 @@ compute on that, the model itself refuses the input.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from struct import Struct
 
 import numpy as np
 
@@ -28,6 +29,7 @@ class Signature:
     plain: tuple[np.dtype[np.generic], tuple[int, ...]] | None = field(
         init=False
     )  # the one input's type and row, where that says it all
+    packer: Struct | None = field(init=False)  # packs a row of that input, where it is one axis of floats
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "batchable", rows.has_rows(self.inputs))
@@ -44,6 +46,7 @@ class Signature:
             and self.inputs[0].row_shape != ()
         )
         object.__setattr__(self, "plain", (self.inputs[0].dtype, self.inputs[0].row_shape) if simple else None)
+        object.__setattr__(self, "packer", _packer(self.plain))
 
     def validate(self, tensors: Sequence[np.ndarray]) -> int:
         """Check one array per input, in order; return how many rows they hold.
@@ -69,6 +72,12 @@ class Signature:
         return ", ".join(
             f"{len(tensor)} rows in {spec.name}" for spec, tensor in zip(self.inputs, tensors, strict=True)
         )
+
+
+def _packer(plain: tuple[np.dtype[np.generic], tuple[int, ...]] | None) -> Struct | None:
+    if plain is None or len(plain[1]) != 1 or plain[0].char not in "fd":
+        return None
+    return Struct(f"{plain[1][0]}{plain[0].char}")
 
 
 def _check(spec: TensorSpec, tensor: np.ndarray, first: int) -> None:

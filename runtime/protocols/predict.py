@@ -11,6 +11,8 @@ lists the forms that a tensor may have.
 
 import difflib
 from collections.abc import Generator, Iterable, Sequence
+from struct import Struct
+from struct import error as StructError  # noqa: N812 - it is a class
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -97,8 +99,18 @@ def bind(document: object, signature: Signature, *, body: bytes | None = None) -
         raise InvalidInput("inputs", got="a list", expected=f"an object or a list of objects, as {why}")
     spec = signature.inputs[0]
     numbers_only = body is not None and json_tensors.numbers_only(body, keys=1)
+    if numbers_only and signature.packer is not None and (row := _packed(inputs, signature.packer, spec)) is not None:
+        return Query((row,), form=_ROW)
     tensor, rows = _tensor("inputs", inputs, spec, numbers_only=numbers_only)
     return Query((tensor,), form=_ROW if row_forms.one_row((rows,), inputs=1) else _ROWS)
+
+
+def _packed(inputs: Any, packer: Struct, spec: TensorSpec) -> np.ndarray | None:  # noqa: ANN401 - a list or an array
+    """A row of numbers as the one row of a tensor, read-only; None where it is anything else."""
+    try:
+        return np.frombuffer(packer.pack(*inputs), spec.dtype)[np.newaxis]
+    except (StructError, OverflowError):  # rows, null, another length, or a number beyond the element type's range
+        return None
 
 
 def render(query: Query, prediction: Prediction, signature: Signature, *, latency: float) -> bytes:

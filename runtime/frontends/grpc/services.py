@@ -7,7 +7,6 @@ from runtime.errors import Http2Required, MethodNotAllowed, UnknownMethod, Unsup
 from runtime.frontends.grpc.batch import Batch
 from runtime.frontends.grpc.health import Health
 from runtime.frontends.grpc.unary import Endpoint, Inferred
-from runtime.frontends.inference import Edge
 from runtime.frontends.routes import ContentRoute, Owner, Route
 from runtime.http.messages import Answer, Request
 from runtime.protocols import ml_v1
@@ -15,6 +14,7 @@ from runtime.protocols.grpc_errors import grpc_error_answer
 from runtime.protocols.refusals import error_answer
 
 if TYPE_CHECKING:
+    from runtime.frontends.inference import Edge
     from runtime.http.exchange import Exchange
     from runtime.service import Service
 
@@ -25,7 +25,7 @@ GRPC: Final = Owner("grpc", (), grpc_error_answer)  # of gRPC calls, wherever th
 PATHS: Final = Owner("grpc", tuple(f"/{name}" for name in SERVICES), error_answer)  # and of what else comes there
 
 
-def content_routes(service: "Service", edge: Edge, ready: Callable[[], bool]) -> list[ContentRoute]:
+def content_routes(service: "Service", edge: "Edge", ready: Callable[[], bool]) -> list[ContentRoute]:
     """Where gRPC calls go, over HTTP/2 and over what cannot carry them; `ready` says whether traffic may come."""
     health = Health(service, SERVICES, ready)
     methods = {

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Final, Protocol
 from runtime.frontends import content
 from runtime.frontends.content import Slices
 from runtime.frontends.grpc import framing
-from runtime.frontends.inference import Edge, Inference
+from runtime.frontends.inference import Inference
 from runtime.http.messages import Answer, Request
 from runtime.predictor import ReadyModel
 from runtime.protocols.grpc_errors import grpc_error_answer
 from runtime.tensors import Call, Prediction, Query
 
 if TYPE_CHECKING:
+    from runtime.frontends.inference import Edge
     from runtime.http.exchange import Exchange
     from runtime.service import Service
 
@@ -101,7 +102,7 @@ async def compress(request: Request, answer: Answer) -> Answer:
 class Inferred:
     """The handler of a method that is an inference."""
 
-    def __init__(self, service: "Service", method: Method, edge: Edge) -> None:
+    def __init__(self, service: "Service", method: Method, edge: "Edge") -> None:
         self._inference = Inference(service, Unary(method, service.settings.max_body_bytes), edge)
 
     def direct(self, exchange: "Exchange") -> bool:
@@ -116,7 +117,7 @@ class Inferred:
 class Endpoint:
     """The handler of a method that answers at once, from its message alone."""
 
-    def __init__(self, endpoint: Callable[[bytes], bytes], edge: Edge, limit: int) -> None:
+    def __init__(self, endpoint: Callable[[bytes], bytes], edge: "Edge", limit: int) -> None:
         """`endpoint` may raise `ScalezeroError`; `limit` is the size of an uncompressed message, in bytes."""
         self._endpoint = endpoint
         self._edge = edge
