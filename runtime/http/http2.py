@@ -63,6 +63,7 @@ class Http2(Connection):
         self.unfinished = 0  # bytes of bodies that are coming in
         self._readers: set[Http2Exchange] = set()  # whose bodies are coming in
         self._writers: set[Http2Exchange] = set()  # whose answers wait for their reader
+        self._opened: list[Http2Exchange] = []  # whose heads came since the last flush
         self._ended: list[Http2Exchange] = []  # whose answers were queued to their ends since the last flush
         self._written = 0  # bytes since the last look at the writers
         self._flush_due = False
@@ -134,6 +135,8 @@ class Http2(Connection):
             self._abandon()
             self._close()
             return
+        if self._opened:
+            self._watch_opened()
         if self._ended:
             self._watch_ended()
         self._written += len(data)
@@ -194,13 +197,20 @@ class Http2(Connection):
         except ScalezeroError as fault:
             exchange.refuse(fault)
             return
+        self._opened.append(exchange)
         if event.end_stream:
-            self._settle()
             exchange.begin()
         else:
-            exchange.since = self.server.now
-            self._readers.add(exchange)
-            self._settle()
+            exchange.unfinished = True
+
+    def _watch_opened(self) -> None:
+        """Watch the bodies that did not come whole with their heads; most do."""
+        opened, self._opened = self._opened, []
+        for exchange in opened:
+            if exchange.unfinished:
+                exchange.since = self.server.now
+                self._readers.add(exchange)
+        self._settle()
 
     def _body(self, event: ngh2.DataReceived) -> None:
         exchange, size = self.streams.get(event.stream_id), len(event.data)
@@ -241,9 +251,12 @@ class Http2(Connection):
 
     def body_over(self, exchange: "Http2Exchange") -> None:
         """Stop counting a body as unfinished."""
+        if not exchange.unfinished:
+            return
+        exchange.unfinished = False
+        self.unfinished -= exchange.size
         if exchange in self._readers:
             self._readers.discard(exchange)
-            self.unfinished -= exchange.size
             self._settle()
 
     def _end(self, stream: int) -> None:
@@ -357,6 +370,7 @@ class Http2(Connection):
         streams, self.streams = self.streams, {}
         for exchange in streams.values():
             exchange.leave()
+        self._opened.clear()
         self._ended.clear()
         self._readers.clear()
         self._writers.clear()

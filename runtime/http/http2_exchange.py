@@ -19,7 +19,7 @@ _LINGER: Final = 0.2
 class Http2Exchange(Exchange):
     """A request on one stream and its answer."""
 
-    __slots__ = ("_news", "complete", "pieces", "since", "stream", "unread")
+    __slots__ = ("_news", "complete", "pieces", "since", "stream", "unfinished", "unread")
 
     connection: "Http2"
 
@@ -27,6 +27,7 @@ class Http2Exchange(Exchange):
         super().__init__(connection, request)
         self.stream = stream
         self.complete = False  # all of the body came
+        self.unfinished = False  # the body is coming in
         self.pieces: list[bytes] = []  # what came of it
         self.since = 0.0  # when the body began, or the client last read of the answer, on the server's clock
         self.unread = 0  # bytes of the answer that the client had not read then
