@@ -86,12 +86,15 @@ def _check(spec: TensorSpec, tensor: np.ndarray, first: int) -> None:
         return
     if tensor.dtype != spec.dtype:
         raise InvalidInput(f"inputs.{spec.name}", got=f"element type {tensor.dtype.name}", expected=spec.describe())
+    check_sizes(spec, tensor.shape, first)
+
+
+def check_sizes(spec: TensorSpec, shape: tuple[int, ...], first: int) -> None:
+    """Compare the rank and, from the axis `first` on, the sizes that the model fixes. Raises `InvalidInput`."""
     if spec.shape is None:
         return
-    fits = tensor.ndim == len(spec.shape) and all(
-        size == fixed
-        for size, fixed in zip(tensor.shape[first:], spec.shape[first:], strict=True)
-        if isinstance(fixed, int)
+    fits = len(shape) == len(spec.shape) and all(
+        size == fixed for size, fixed in zip(shape[first:], spec.shape[first:], strict=True) if isinstance(fixed, int)
     )
     if not fits:
-        raise InvalidInput(f"inputs.{spec.name}", got=f"shape {list(tensor.shape)}", expected=spec.describe())
+        raise InvalidInput(f"inputs.{spec.name}", got=f"shape {list(shape)}", expected=spec.describe())

@@ -19,7 +19,7 @@ import numpy as np
 
 from runtime.errors import InvalidInput
 from runtime.http.messages import Answer, Request
-from runtime.model.signature import Signature
+from runtime.model.signature import Signature, check_sizes
 from runtime.predictor import ReadyModel
 from runtime.protocols import row_forms
 from runtime.protocols.json import containers as json_containers
@@ -179,6 +179,10 @@ def _named(inputs: dict[str, Any], signature: Signature, body: bytes | None) -> 
 def _tensor(field: str, value: object, spec: TensorSpec, *, numbers_only: bool) -> tuple[np.ndarray, row_forms.Rows]:
     if spec.containers:
         return json_containers.read(field, value, spec), None
+    if isinstance(value, np.ndarray):  # of a large body: its sizes first, or millions are converted in vain
+        value, rows = row_forms.in_rows(field, value, spec)
+        check_sizes(spec, value.shape, 1)
+        return json_tensors.tensor(field, value, spec), rows
     array = json_tensors.tensor(field, value, spec, numbers_only=numbers_only)
     return row_forms.in_rows(field, array, spec)
 
