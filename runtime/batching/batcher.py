@@ -76,11 +76,6 @@ class Batcher:
         return len(self._waiting)
 
     @property
-    def slow(self) -> bool:
-        """Whether what is submitted now waits long enough for its caller to leave meanwhile."""
-        return self.busy or self.cost.typical > policy.WORTH_A_THOUGHT
-
-    @property
     def shares(self) -> bool:
         """Whether rows of several callers may share a run, and a long request may be run in parts."""
         return self._independence.shares

@@ -20,7 +20,7 @@ import ngh2
 
 from runtime.errors import HeadTooLarge, Overloaded, PayloadTooLarge, RequestTimeout, ScalezeroError, ShuttingDown
 from runtime.http.connection import Connection
-from runtime.http.http2_exchange import Http2Exchange
+from runtime.http.http2_exchange import HIGH_WATER, Http2Exchange
 from runtime.http.messages import Headers, Request, header_size
 
 if TYPE_CHECKING:
@@ -31,9 +31,7 @@ _ROOM_OF_ALL: Final = 16 * 2**20  # and for all requests of a connection
 _AT_ONCE: Final = 1000  # requests; the most that Knative's containerConcurrency could be
 _BODIES: Final = 2  # times the largest body: what one connection may hold of unfinished bodies
 _HEADS: Final = 4  # times the largest head: what is decoded of one, so that its stream can be refused
-_LOOK: Final = 16 * 1024  # bytes to be written between two looks at who waits for a reader; below _HIGH_WATER
-_HIGH_WATER: Final = 64 * 1024  # bytes of an answer that wait for its reader before the application does
-# Seconds in which a client that still sends may read its answer: curl 7.88 reports a reset behind it as an error.
+_LOOK: Final = 16 * 1024  # bytes to be written between two looks at who waits for a reader; below HIGH_WATER
 _PER_HEADER: Final = header_size(b"", b"")  # what counts of a header beside its text
 _TCP_ALIVE: Final = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4))  # seconds; count
 _RETRY_AFTER: Final = 1  # seconds
@@ -280,7 +278,7 @@ class Http2(Connection):
         for exchange in list(self._writers):
             if exchange.answered:
                 continue  # only its time is watched
-            if self.conn.queued_body_size(exchange.stream) <= _HIGH_WATER:
+            if self.conn.queued_body_size(exchange.stream) <= HIGH_WATER:
                 self._writers.discard(exchange)
                 exchange.wake()
 

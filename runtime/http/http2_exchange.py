@@ -12,7 +12,8 @@ from runtime.http.messages import Headers, Request, bodiless
 if TYPE_CHECKING:
     from runtime.http.http2 import Http2
 
-_HIGH_WATER: Final = 64 * 1024  # bytes of an answer that wait for its reader before the application does
+HIGH_WATER: Final = 64 * 1024  # bytes of an answer that wait for its reader before the application does
+# Seconds in which a client that still sends may read its answer: curl 7.88 reports a reset behind it as an error.
 _LINGER: Final = 0.2
 
 
@@ -97,7 +98,7 @@ class Http2Exchange(Exchange):
         connection = self.connection
         while not self.gone and connection.writable is not None:
             await connection.writable.wait()
-        while not self.gone and connection.conn.queued_body_size(self.stream) > _HIGH_WATER:
+        while not self.gone and connection.conn.queued_body_size(self.stream) > HIGH_WATER:
             connection.wait_for_reader(self)
             self._news = asyncio.Event()
             await self._news.wait()
