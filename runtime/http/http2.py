@@ -12,16 +12,15 @@ too; the connection closes when it has been quiet for a while. Source: RFC 9113,
 import asyncio
 import math
 import socket
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import ngh2
 
 from runtime.errors import HeadTooLarge, Overloaded, PayloadTooLarge, RequestTimeout, ScalezeroError, ShuttingDown
 from runtime.http.connection import Connection
 from runtime.http.http2_exchange import HIGH_WATER, Http2Exchange
-from runtime.http.messages import Headers, Request, header_size
+from runtime.http.messages import header_size
 
 if TYPE_CHECKING:
     from runtime.http.server import Server
@@ -32,10 +31,8 @@ _AT_ONCE: Final = 1000  # requests; the most that Knative's containerConcurrency
 _BODIES: Final = 2  # times the largest body: what one connection may hold of unfinished bodies
 _HEADS: Final = 4  # times the largest head: what is decoded of one, so that its stream can be refused
 _LOOK: Final = 16 * 1024  # bytes to be written between two looks at who waits for a reader; below HIGH_WATER
-_PER_HEADER: Final = header_size(b"", b"")  # what counts of a header beside its text
 _TCP_ALIVE: Final = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4))  # seconds; count
 _RETRY_AFTER: Final = 1  # seconds
-_IGNORED: Final = frozenset({ngh2.WindowUpdated, ngh2.PingReceived, ngh2.PingAcknowledged})  # ngh2 has acted on them
 _PROBE: Final = b"scalzero"  # the 8 bytes that a PING carries: RFC 9113, 6.7
 _PROBE_FRAME: Final = b"\0\0\x08\x06\x01\0\0\0\0" + _PROBE  # PING with ACK, which is never answered
 
@@ -51,7 +48,7 @@ class Http2(Connection):
             stream_reset_rate_limit=(10_000, 1_000),  # behind a proxy, the clients of many who give up are one peer
             # ngh2 ends the connection beyond these. What is over `limits.head` and within them is answered with 431.
             max_inbound_header_list_size=_HEADS * limits.head,
-            max_inbound_header_count=_HEADS * limits.head // _PER_HEADER,
+            max_inbound_header_count=_HEADS * limits.head // header_size(b"", b""),
         )
         self.conn = ngh2.Connection(ngh2.Role.SERVER, configuration)
         self.streams: dict[int, Http2Exchange] = {}
@@ -161,26 +158,15 @@ class Http2(Connection):
         if events:
             self._heard = True
         for event in events:
-            if type(event) in _IGNORED:  # a read may bring tens of thousands
-                continue
-            match event:
-                case ngh2.RequestReceived():
-                    self._request(event)
-                case ngh2.DataReceived():
-                    self._body(event)
-                case ngh2.TrailersReceived():
-                    if exchange := self.streams.get(event.stream_id):
-                        self._complete(exchange)
-                case ngh2.StreamClosed():
-                    self._end(event.stream_id)
-                case ngh2.ConnectionClosed():
-                    self._closed = True
+            take = self._takes.get(type(event))
+            if take is not None:
+                take(self, event)
 
     def _request(self, event: ngh2.RequestReceived) -> None:
         stream = event.stream_id
         self._asked = True
         try:
-            request, announced, size = _request(event.headers)
+            request, announced, size = self.server.field_blocks.decode(event.headers)
         except (UnicodeDecodeError, ValueError):  # a path that is not ASCII, which no URI is
             self.conn.reset_stream(stream, ngh2.ErrorCode.PROTOCOL_ERROR)
             return
@@ -224,6 +210,16 @@ class Http2(Connection):
             exchange.pieces.append(event.data)
         if event.end_stream:
             self._complete(exchange)
+
+    def _trailers(self, event: ngh2.TrailersReceived) -> None:
+        if exchange := self.streams.get(event.stream_id):
+            self._complete(exchange)
+
+    def _stream_closed(self, event: ngh2.StreamClosed) -> None:
+        self._end(event.stream_id)
+
+    def _connection_closed(self, _: ngh2.ConnectionClosed) -> None:
+        self._closed = True
 
     def _count(self, exchange: "Http2Exchange", size: int) -> None:
         """Count a piece of a body against its limit and the budgets. Raises `PayloadTooLarge` and `Overloaded`."""
@@ -407,33 +403,11 @@ class Http2(Connection):
             self.flush()
             self._close()
 
-
-def _request(fields: "Sequence[tuple[bytes, bytes]]") -> tuple[Request, int, int]:
-    """The request that a header block makes, the length that it announces (0: none), and the size of the block.
-
-    Raises `UnicodeDecodeError` for a path that is not ASCII.
-    """
-    pseudo: dict[bytes, bytes] = {}
-    headers: Headers = []
-    cookies: list[bytes] = []
-    announced = size = 0
-    for name, value in fields:
-        size += len(name) + len(value) + _PER_HEADER
-        if name[:1] == b":":
-            pseudo[name] = value
-            continue
-        if name == b"content-length":
-            announced = int(value)
-        elif name == b"cookie":
-            cookies.append(value)
-            continue
-        headers.append((name, value))
-    if cookies:  # which may come apart: RFC 9113, 8.2.3
-        headers.append((b"cookie", b"; ".join(cookies)))
-    if b":authority" in pseudo:
-        headers = [each for each in headers if each[0] != b"host"]  # RFC 9113, 8.3.1: the two must not differ
-        headers.append((b"host", pseudo[b":authority"]))
-    raw_path, _, query = pseudo.get(b":path", b"").partition(b"?")
-    path = raw_path.decode("ascii")
-    method = pseudo[b":method"].decode("ascii")
-    return Request(method, unquote(path) if "%" in path else path, raw_path, query, headers, "2"), announced, size
+    # What ngh2 has acted on is not here: WINDOW_UPDATE and PING, of which a read may bring tens of thousands.
+    _takes: ClassVar[Mapping[type, Callable[["Http2", Any], None]]] = {
+        ngh2.RequestReceived: _request,
+        ngh2.DataReceived: _body,
+        ngh2.TrailersReceived: _trailers,
+        ngh2.StreamClosed: _stream_closed,
+        ngh2.ConnectionClosed: _connection_closed,
+    }

@@ -19,6 +19,7 @@ from runtime.http import (
     http11,  # noqa: F401 - so that the first client does not wait for its import
 )
 from runtime.http.connection import Connection, Greeting
+from runtime.http.http2_head import FieldBlocks
 from runtime.http.limits import Budget, Limits, most_connections
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Server:
         self.budget = Budget(limits.buffered)
         self.connections: set[Connection] = set()
         self.heads: dict[bytes, KnownHead] = {}  # of HTTP/1.1, by their bytes
+        self.field_blocks = FieldBlocks()  # of HTTP/2
         self.closing = False  # nothing new is accepted, what is there is finished
         self.now = monotonic()  # as of the last tick
         self.date_line = b""  # the Date header as HTTP/1.1 writes it: RFC 9110, 6.6.1
