@@ -136,6 +136,7 @@ class Exchange:
     def finished(self) -> None:
         """Note that the last byte is written. Each version calls it when it ends an answer."""
         self.answered = True
+        self.on_gone = None  # it refers back to the exchange: without it the garbage collector has nothing to find
         if self._asgi is not None:
             self._asgi.wake()
         self._over()
