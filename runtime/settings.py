@@ -63,6 +63,13 @@ def _choice(*words: str) -> _Parser:
     return _Parser(parse, " or ".join(words))
 
 
+def _words(text: str) -> tuple[str, ...]:
+    words = tuple(word.strip() for word in text.split(","))
+    if not all(words):
+        raise ValueError(text)
+    return words
+
+
 def _matching(pattern: str, allowed: str) -> _Parser:
     def parse(text: str) -> str:
         if not re.fullmatch(pattern, text):
@@ -88,6 +95,7 @@ SEGMENT = "one segment of a URL's path, without / and control characters, and ne
 _SEGMENT_PATTERN = r"(?!\.{1,2}$)[^/\s\x00-\x1f\x7f]([^/\x00-\x1f\x7f]*[^/\s\x00-\x1f\x7f])?"
 _SEGMENT = _matching(_SEGMENT_PATTERN, SEGMENT)
 _WORD = _matching(_WORD_PATTERN, WORD)
+_LIST = _Parser(_words, "a comma-separated list")
 _PATH = _Parser(Path, "a path")
 _DIGEST = _Parser(_hex_digest, "64 hexadecimal digits")
 _SWITCH = _Parser(lambda text: {"true": True, "false": False}[text.lower()], "true or false")
@@ -210,6 +218,12 @@ class Settings:
         "SCALEZERO_THREADS",
         _whole(1, 1024),
         "ONNX Runtime's pool; none: the cgroup's CPU quota, rounded up",
+        default=None,
+    )
+    protocols: tuple[str, ...] | None = _setting(
+        "SCALEZERO_PROTOCOLS",
+        _LIST,
+        "protocols beside the predict API, such as open_inference,ml.v1; none: all",
         default=None,
     )
     function_source: Path | None = _setting(

@@ -19,13 +19,12 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from runtime import author
 from runtime.errors import InternalError, ScalezeroError, UnknownPath
-from runtime.frontends import content, functions
+from runtime.frontends import catalogue, content, functions
 from runtime.frontends.endpoints import Endpoints
 from runtime.frontends.functions import CallerGone, FunctionHost, FunctionRequest, Passing
-from runtime.frontends.grpc import services as grpc_services
-from runtime.frontends.open_inference import routes as open_inference_routes
+from runtime.frontends.mounting import mount
 from runtime.frontends.predict_api import routes as predict_api_routes
-from runtime.frontends.routes import Owner, Routes
+from runtime.frontends.routes import Owner
 from runtime.http.asgi import Receive, Scope, Send
 from runtime.http.messages import Answer, Headers, Request
 from runtime.protocols.refusals import error_answer
@@ -67,15 +66,15 @@ class Application:
                 limit=settings.function_timeout,
             )
         endpoints = Endpoints(service, self._function)
-        self._routes = Routes(
-            [
-                *endpoints.routes(OURS, self),
-                *predict_api_routes(service, self),
-                *open_inference_routes(service, endpoints, self),
-                *grpc_services.routes(),
-            ],
+        named = settings.protocols or ()
+        self._routes = mount(
+            catalogue.selected(settings.protocols),
+            ours=[*endpoints.routes(OURS, self), *predict_api_routes(service, self)],
             default=OURS,
-            by_content=grpc_services.content_routes(service, self, endpoints.takes_traffic),
+            service=service,
+            edge=self,
+            endpoints=endpoints,
+            generic=lambda name: self._function is None or name in named,
         )
         self._access_log = settings.access_log
         self._settled: Headers | None = None

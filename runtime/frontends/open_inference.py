@@ -1,42 +1,34 @@
-"""The routes of the Open Inference Protocol over REST, and what it answers about the server and its models."""
+"""The handlers of the Open Inference Protocol over REST, and what it answers about the server and its models."""
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from runtime.frontends.endpoints import Direct, Endpoints, Slow
 from runtime.frontends.inference import Inference
-from runtime.frontends.routes import Owner, Route
 from runtime.http.messages import Answer, Request
 from runtime.protocols import open_inference_binary as binary
-from runtime.protocols.open_inference import OpenInference, refuse
+from runtime.protocols.open_inference import OpenInference
 from runtime.tensors import TensorSpec
 
 if TYPE_CHECKING:
-    from runtime.frontends.inference import Edge
+    from runtime.frontends.mounting import Context
     from runtime.service import Service
 
-OPEN_INFERENCE: Final = Owner("open_inference", ("/v2",), refuse)
-_MODEL: Final = ("/v2/models/{model}", "/v2/models/{model}/versions/{version}")
 
-
-def routes(service: "Service", endpoints: Endpoints, edge: "Edge") -> list[Route]:
-    """All routes below /v2."""
-    about = _About(service, endpoints)
-    infer = Inference(service, OpenInference(), edge)
-    found = [
-        Route("/v2", "GET", OPEN_INFERENCE, Direct(about.server, edge)),
-        Route("/v2/health/live", "GET", OPEN_INFERENCE, Direct(about.live, edge)),
-        Route("/v2/health/ready", "GET", OPEN_INFERENCE, Direct(about.ready, edge)),
-    ]
-    for model in _MODEL:
-        found += [
-            Route(model, "GET", OPEN_INFERENCE, Slow(about.model)),
-            Route(f"{model}/ready", "GET", OPEN_INFERENCE, Direct(about.model_ready, edge)),
-            Route(f"{model}/infer", "POST", OPEN_INFERENCE, infer),
-        ]
-    return found
+def handlers(context: "Context") -> dict[str, Direct | Slow | Inference]:
+    """What answers below /v2."""
+    service, edge = context.service, context.edge
+    about = _About(service, context.endpoints)
+    return {
+        "server": Direct(about.server, edge),
+        "live": Direct(about.live, edge),
+        "ready": Direct(about.ready, edge),
+        "model": Slow(about.model),
+        "model_ready": Direct(about.model_ready, edge),
+        "infer": Inference(service, OpenInference(), edge),
+    }
 
 
 class _About:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.errors import MethodNotAllowed, ScalezeroError
-from runtime.frontends.routes import ContentRoute, Owner, Route, Routes
+from runtime.frontends.routes import ANY, ContentRoute, Owner, Route, Routes
 from runtime.http.messages import Answer, Request
 
 
@@ -120,24 +120,139 @@ def test_routes_that_no_path_fits_both_of_stand_beside_each_other(one: str, othe
 
 
 SEGMENTS = st.lists(st.sampled_from(["a", "b", "{x}", "{x}:a", "{x}:b", "a-{x}"]), min_size=1, max_size=3)
+REST = st.sampled_from([[], ["{x...}"]])
+PATTERNS = st.builds(lambda segments, rest: [*segments, *rest], SEGMENTS, REST)
+PATHS = st.lists(st.sampled_from(["a", "b", "a:a", "b:b", "a-c", "a-c:a", "A"]), min_size=1, max_size=4).map("/".join)
 
 
-@given(SEGMENTS, SEGMENTS, st.lists(st.sampled_from(["a", "b", "a:a", "b:b", "a-c", "a-c:a"]), min_size=1, max_size=3))
-def test_a_path_never_fits_two_routes(one: list[str], other: list[str], path: list[str]) -> None:
-    patterns = ["/" + "/".join(segments).replace("{x}", "{x%d}") for segments in (one, other)]
-    patterns = [_named(each) for each in patterns]
+def _pattern(segments: list[str]) -> str:
+    return "/" + "/".join(each.replace("{x", f"{{x{place}") for place, each in enumerate(segments))
+
+
+@given(PATTERNS, PATTERNS, PATHS, st.booleans())
+def test_a_path_never_fits_routes_of_two_protocols(one: list[str], other: list[str], path: str, any_case: bool) -> None:  # noqa: FBT001
+    owners = [OURS._replace(any_case=any_case), V1]
+    routes = [Route(_pattern(each), "GET", owner, 1) for each, owner in zip((one, other), owners, strict=True)]
     try:
-        Routes([Route(each, "GET", OURS, each) for each in patterns], default=DEFAULT)
+        Routes(routes, default=DEFAULT)
     except ValueError:
         return
-    fitting = [
-        each for each in patterns if Routes([Route(each, "GET", OURS, 1)], default=DEFAULT).match("/" + "/".join(path))
-    ]
-    assert len(fitting) < 2
+    if routes[0].pattern == routes[1].pattern:
+        return
+    assert not all(Routes([route], default=DEFAULT).match("/" + path) for route in routes)
 
 
-def _named(pattern: str) -> str:
-    return pattern % tuple(range(pattern.count("%d"))) if "%d" in pattern else pattern
+@given(PATTERNS, PATTERNS, PATHS)
+def test_the_order_of_the_list_never_decides_which_route_of_a_protocol_is_taken(
+    one: list[str], other: list[str], path: str
+) -> None:
+    routes = [Route(_pattern(one), "GET", OURS, 1), Route(_pattern(other), "POST", OURS, 2)]
+    try:
+        tables = [Routes(each, default=DEFAULT) for each in (routes, routes[::-1])]
+    except ValueError:
+        return
+    assert tables[0].match("/" + path) == tables[1].match("/" + path)
+
+
+SERVED = [
+    Route("/p/{model}", ANY, OURS, "any"),
+    Route("/p/{model}", "OPTIONS", OURS, "options"),
+    Route("/p/{model}/{version}", ANY, OURS, "version"),
+    Route("/p/{model}/{version}/{rest...}", ANY, OURS, "more"),
+    Route("/p/{model}/ready", "GET", OURS, "ready"),
+    Route("/p/{model}:run", "POST", OURS, "run"),
+]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "handler", "parameters"),
+    [
+        ("PUT", "/p/m", "any", {"model": "m"}),
+        ("HEAD", "/p/m", "any", {"model": "m"}),
+        ("OPTIONS", "/p/m", "options", {"model": "m"}),
+        ("GET", "/p/m/2", "version", {"model": "m", "version": "2"}),
+        ("GET", "/p/m/ready", "ready", {"model": "m"}),
+        ("POST", "/p/m:run", "run", {"model": "m"}),
+        ("GET", "/p/m/2/", "more", {"model": "m", "version": "2", "rest": ""}),
+        ("GET", "/p/m/2/a", "more", {"model": "m", "version": "2", "rest": "a"}),
+        ("GET", "/p/m/2/a//b", "more", {"model": "m", "version": "2", "rest": "a//b"}),
+    ],
+)
+def test_within_a_protocol_the_more_specific_route_is_taken(
+    method: str, path: str, handler: str, parameters: object
+) -> None:
+    match = Routes(SERVED, default=DEFAULT).match(path)
+    assert match
+    assert match.route(method, path).handler == handler
+    assert match.parameters == parameters
+
+
+def test_a_more_specific_pattern_takes_the_path_whatever_the_method() -> None:
+    match = Routes(SERVED, default=DEFAULT).match("/p/m:run")
+    assert match
+    with pytest.raises(MethodNotAllowed, match="it takes POST"):
+        match.route("GET", "/p/m:run")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("/a/{x}", "/a/{y}"),
+        ("/a/{x}:b", "/a/b-{x}"),
+        ("/a/{x...}", "/a/{y...}"),
+    ],
+)
+def test_patterns_of_one_protocol_of_which_none_is_more_specific_are_refused(one: str, other: str) -> None:
+    with pytest.raises(ValueError, match="overlaps"):
+        Routes([Route(one, "GET", OURS, 1), Route(other, "GET", OURS, 2)], default=DEFAULT)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("/a/{x...}", "/a/b"), ("/a/{x...}", "/a/b/{y}/c"), ("/a/{x...}", "/{y...}"), ("/{x}/b/{y...}", "/a/{x...}")],
+)
+def test_a_rest_overlaps_whatever_comes_below_it(one: str, other: str) -> None:
+    with pytest.raises(ValueError, match="overlaps"):
+        Routes([Route(one, "GET", OURS, 1), Route(other, "POST", V1, 2)], default=DEFAULT)
+
+
+FOLDED = Owner("folded", ("/w1",), refuse, any_case=True)
+
+
+@pytest.mark.parametrize(
+    ("path", "model"),
+    [("/W1/Models/Ab:PREDICT", "Ab"), ("/w1/models/İ:predict", "İ"), ("/w1/models/a b:Predict", "a b")],
+)
+def test_a_protocol_may_match_text_in_any_case_and_keeps_that_of_parameters(path: str, model: str) -> None:
+    routes = Routes([Route("/w1/models/{model}:predict", "POST", FOLDED, 1)], default=DEFAULT)
+    match = routes.match(path)
+    assert match
+    assert match.parameters == {"model": model}
+    assert routes.claimed("/W1/x") == FOLDED
+
+
+def test_text_in_any_case_overlaps_text_in_another_case() -> None:
+    with pytest.raises(ValueError, match="overlaps"):
+        Routes([Route("/W1/{x}", "GET", OURS, 1), Route("/w1/a", "GET", FOLDED, 2)], default=DEFAULT)
+
+
+def test_a_generic_route_is_asked_last_and_never_below_a_prefix_of_another_protocol() -> None:
+    generic = [Route("/{model}/predict", "POST", DEFAULT, "generic"), Route("/models/{model}", "PUT", DEFAULT, "put")]
+    routes = Routes(ROUTES, default=DEFAULT, generic=generic)
+    taken = {path: routes.match(path) for path in ("/m/predict", "/models/predict", "/v1/predict")}
+    assert {path: match and [*match.routes] for path, match in taken.items()} == {
+        "/m/predict": ["POST"],
+        "/models/predict": ["GET", "DELETE"],
+        "/v1/predict": None,
+    }
+
+
+def test_a_handler_that_is_replaced_is_replaced_in_the_matches_that_were_found_before() -> None:
+    old, new = object(), object()
+    routes = Routes([Route("/a/{x}", "GET", OURS, old)], default=DEFAULT, generic=[Route("/b", "GET", V1, old)])
+    matches = [routes.match("/a/1"), routes.match("/b")]
+    routes.replace({old: new})
+    assert [match and match.route("GET", "").handler for match in matches] == [new, new]
 
 
 @pytest.mark.parametrize(
@@ -185,6 +300,12 @@ def test_another_content_type_or_version_leaves_the_path_to_decide(kind: bytes |
     called = request("/v1/models/m", kind, version=version)
     assert routes.by_content(called) is None
     assert routes.owner(called) == V1
+
+
+def test_a_path_may_say_who_answers_the_errors_of_a_content_type() -> None:
+    routes = Routes(ROUTES, default=DEFAULT, by_content=[CALLS._replace(owners={"/a.B": V1})])
+    owners = [routes.owner(request(path, b"application/call", version="2")) for path in ("/a.B/C", "/a.C/C")]
+    assert owners == [V1, BY_CONTENT]
 
 
 def test_two_content_routes_that_could_answer_one_request_are_refused() -> None:

@@ -9,12 +9,21 @@ from typing import TYPE_CHECKING, Final
 
 from runtime import protobuf
 from runtime.errors import InvalidInput, UnknownService
+from runtime.frontends.grpc.unary import Endpoint
 
 if TYPE_CHECKING:
+    from runtime.frontends.mounting import Context
     from runtime.service import Service
 
 _SERVICE: Final = 1  # the field of HealthCheckRequest
 _SERVING, _NOT_SERVING = b"\x08\x01", b"\x08\x02"  # HealthCheckResponse: field 1, a varint
+
+
+def handlers(context: "Context") -> dict[str, Endpoint]:
+    """The methods of the service."""
+    service = context.service
+    health = Health(service, context.grpc_services, context.endpoints.takes_traffic)
+    return {"Check": Endpoint(health.check, context.edge, service.settings.max_body_bytes)}
 
 
 class Health:

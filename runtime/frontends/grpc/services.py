@@ -4,46 +4,38 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from runtime.errors import Http2Required, MethodNotAllowed, UnknownMethod, UnsupportedContentType
-from runtime.frontends.grpc.batch import Batch
-from runtime.frontends.grpc.health import Health
-from runtime.frontends.grpc.unary import Endpoint, Inferred
 from runtime.frontends.routes import ContentRoute, Owner, Route
 from runtime.http.messages import Answer, Request
-from runtime.protocols import ml_v1
 from runtime.protocols.grpc_errors import grpc_error_answer
 from runtime.protocols.refusals import error_answer
 
 if TYPE_CHECKING:
-    from runtime.frontends.inference import Edge
     from runtime.http.exchange import Exchange
-    from runtime.service import Service
 
-HEALTH: Final = "grpc.health.v1.Health"
-SERVICES: Final = (HEALTH, ml_v1.SERVICE)
+NAME: Final = "grpc"
 CONTENT_TYPES: Final = (b"application/grpc", b"application/grpc+proto")
-GRPC: Final = Owner("grpc", (), grpc_error_answer)  # of gRPC calls, wherever their paths lead
-PATHS: Final = Owner("grpc", tuple(f"/{name}" for name in SERVICES), error_answer)  # and of what else comes there
+_GRPC: Final = Owner(NAME, (), grpc_error_answer)  # of gRPC calls, wherever their paths lead
 
 
-def content_routes(service: "Service", edge: "Edge", ready: Callable[[], bool]) -> list[ContentRoute]:
-    """Where gRPC calls go, over HTTP/2 and over what cannot carry them; `ready` says whether traffic may come."""
-    health = Health(service, SERVICES, ready)
-    methods = {
-        f"/{HEALTH}/Check": Endpoint(health.check, edge, service.settings.max_body_bytes),
-        f"/{ml_v1.SERVICE}/Predict": Inferred(service, ml_v1.Predict(), edge),
-        f"/{ml_v1.SERVICE}/BatchPredict": Batch(service, ml_v1.BatchPredict()),
-    }
+def content_routes(methods: "Methods", owners: Mapping[str, Owner]) -> list[ContentRoute]:
+    """Where gRPC calls go, over HTTP/2 and over what cannot carry them; `owners`: of the services, by their paths."""
     old = _Refusing(lambda request: Http2Required(request.version))
     return [
-        ContentRoute(CONTENT_TYPES, frozenset({"2"}), GRPC, Methods(methods)),
-        ContentRoute(CONTENT_TYPES, frozenset({"1.0", "1.1"}), PATHS, old),
+        ContentRoute(CONTENT_TYPES, frozenset({"2"}), _GRPC, methods, owners),
+        ContentRoute(CONTENT_TYPES, frozenset({"1.0", "1.1"}), _paths(owners), old),
     ]
 
 
-def routes() -> list[Route]:
+def routes(owners: Mapping[str, Owner]) -> list[Route]:
     """The paths of the services, for requests that are no gRPC calls: they are refused."""
     other = _Refusing(lambda request: UnsupportedContentType(request.header(b"content-type"), CONTENT_TYPES))
-    return [Route(f"/{name}/{{method}}", "POST", PATHS, other) for name in SERVICES]
+    paths = _paths(owners)
+    return [Route(f"{path}/{{method}}", "POST", paths, other) for path in owners]
+
+
+def _paths(owners: Mapping[str, Owner]) -> Owner:
+    """The owner of what comes to the services' paths without being a gRPC call."""
+    return Owner(NAME, tuple(owners), error_answer)
 
 
 class Methods:
@@ -51,7 +43,13 @@ class Methods:
 
     def __init__(self, methods: Mapping[str, Any]) -> None:
         """`methods` are handlers by path."""
-        self._methods = methods
+        self._methods = dict(methods)
+
+    def replace(self, handlers: Mapping[Any, Any]) -> None:
+        """Put other handlers in the place of those that are there; `handlers` maps the old ones to the new ones."""
+        for path, handler in self._methods.items():
+            if handler in handlers:
+                self._methods[path] = handlers[handler]
 
     def admit(self, request: Request) -> None:
         """Refuse, before its body comes, a call that no method answers: a stream may wait for its answer first."""

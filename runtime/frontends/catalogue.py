@@ -1,0 +1,117 @@
+"""Every protocol that this server speaks, described without importing any of it. Pure.
+
+A `Protocol` states its paths over REST and its gRPC services. `frontends.mounting` makes routes of them and imports a
+module when a request first needs it, so a cold start pays for no protocol.
+
+A module here has a function `handlers(context: Context) -> Mapping[str, handler]`. Its keys are the names that the
+routes give below, and for gRPC the names of the methods; a test compares both.
+"""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from runtime.errors import BadSetting
+
+_ERRORS: Final = "runtime.protocols.refusals:error_answer"
+_GRPC_ERRORS: Final = "runtime.protocols.grpc_errors:grpc_error_answer"
+_SETTING: Final = "SCALEZERO_PROTOCOLS"
+
+
+class Path(NamedTuple):
+    """A route: `method` and `pattern` as in `frontends.routes`, `handler` a key of what the module gives."""
+
+    method: str
+    pattern: str
+    handler: str
+
+
+class Rest(NamedTuple):
+    """What a protocol answers over HTTP without gRPC."""
+
+    module: str
+    prefixes: tuple[str, ...]  # all paths below them are the protocol's, those that no route fits included
+    paths: tuple[Path, ...]
+    refuse: str = _ERRORS  # "module:function" of type `Owner.refuse`; imported at once, so the module must be light
+    generic: tuple[Path, ...] = ()  # only where no author's function is mounted, or the setting names the protocol
+    any_case: bool = False  # see `Owner`
+
+
+class Grpc(NamedTuple):
+    """One gRPC service."""
+
+    module: str
+    service: str  # its full name, such as `grpc.health.v1.Health`
+    methods: tuple[str, ...]
+    refuse: str = _GRPC_ERRORS  # as in `Rest`
+
+
+class Protocol(NamedTuple):
+    """One protocol, by the name that `SCALEZERO_PROTOCOLS` and the metrics use."""
+
+    name: str
+    rest: Rest | None = None
+    grpc: tuple[Grpc, ...] = ()
+    yields_to: tuple[str, ...] = ()  # protocols that answer, where they are selected too, the paths that both declare
+
+
+def _each(patterns: tuple[str, ...], *paths: Path) -> tuple[Path, ...]:
+    """The paths below each of the patterns."""
+    return tuple(path._replace(pattern=pattern + path.pattern) for pattern in patterns for path in paths)
+
+
+HEALTH: Final = Grpc("runtime.frontends.grpc.health", "grpc.health.v1.Health", ("Check",))
+COMMON: Final = (HEALTH,)  # the gRPC services that are always there
+
+ML_V1: Final = Protocol(
+    "ml.v1",
+    grpc=(Grpc("runtime.frontends.grpc.ml_v1", "ml.v1.InferenceService", ("Predict", "BatchPredict")),),
+)
+
+OPEN_INFERENCE: Final = Protocol(
+    "open_inference",
+    Rest(
+        "runtime.frontends.open_inference",
+        prefixes=("/v2",),
+        paths=(
+            Path("GET", "/v2", "server"),
+            Path("GET", "/v2/health/live", "live"),
+            Path("GET", "/v2/health/ready", "ready"),
+            *_each(
+                ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"),
+                Path("GET", "", "model"),
+                Path("GET", "/ready", "model_ready"),
+                Path("POST", "/infer", "infer"),
+            ),
+        ),
+        refuse="runtime.protocols.open_inference:refuse",
+    ),
+)
+
+PROTOCOLS: Final = (ML_V1, OPEN_INFERENCE)
+
+
+def selected(names: tuple[str, ...] | None) -> list[Protocol]:
+    """The protocols of those names, in the catalogue's order; None: all. Raises `BadSetting` for an unknown name."""
+    if names is None:
+        return list(PROTOCOLS)
+    known = [protocol.name for protocol in PROTOCOLS]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise BadSetting(_SETTING, value=",".join(unknown), allowed=f"a comma-separated list of {', '.join(known)}")
+    return [protocol for protocol in PROTOCOLS if protocol.name in names]
+
+
+def left_to(protocol: Protocol, paths: Sequence[Path], others: Sequence[Protocol]) -> list[Path]:
+    """Those of the protocol's paths that none of the others, which are mounted beside it, answers instead."""
+    taken = {
+        (path.method, path.pattern)
+        for other in others
+        if other.name in protocol.yields_to and other.rest
+        for path in (*other.rest.paths, *other.rest.generic)
+    }
+    return [path for path in paths if (path.method, path.pattern) not in taken]
+
+
+def grpc_services(protocols: Sequence[Protocol]) -> list[Grpc]:
+    """The common gRPC services and those of these protocols."""
+    return [*COMMON, *(each for protocol in protocols for each in protocol.grpc)]

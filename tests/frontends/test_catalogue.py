@@ -1,0 +1,111 @@
+"""The catalogue: what it states is what the modules have, and nothing of it is imported before a request needs it."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from itertools import combinations
+from typing import cast
+
+import orjson
+import pytest
+
+from runtime.errors import BadSetting, UnknownPath
+from runtime.frontends import catalogue
+from runtime.frontends.application import Application
+from runtime.frontends.catalogue import PROTOCOLS, Grpc, Path, Protocol, Rest
+from runtime.frontends.endpoints import Endpoints
+from runtime.frontends.mounting import Context
+from runtime.http.messages import Request
+from runtime.service import Service
+from runtime.settings import Settings
+
+MODULES = sorted(
+    {each.rest.module for each in PROTOCOLS if each.rest} | {each.module for each in catalogue.grpc_services(PROTOCOLS)}
+)
+
+
+def declared(module: str) -> set[str]:
+    """The keys of the handlers that the catalogue asks of a module."""
+    rests = [each.rest for each in PROTOCOLS if each.rest and each.rest.module == module]
+    paths = {path.handler for rest in rests for path in (*rest.paths, *rest.generic)}
+    services = [each for each in catalogue.grpc_services(PROTOCOLS) if each.module == module]
+    return paths | {method for each in services for method in each.methods}
+
+
+def application(**settings: object) -> Application:
+    return Application(Service(Settings(model_uri="/m.onnx", **settings), process_started=0.0))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_has_the_handlers_that_the_catalogue_names_and_no_others(module: str) -> None:
+    served = application()
+    names = frozenset(each.name for each in PROTOCOLS)
+    services = tuple(each.service for each in catalogue.grpc_services(PROTOCOLS))
+    service = Service(Settings(), process_started=0.0)
+    context = Context(service, served, Endpoints(service, None), names, services)
+    assert set(import_module(module).handlers(context)) == declared(module)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda each: each.name)
+def test_a_protocol_refuses_a_path_in_its_own_words(protocol: Protocol) -> None:
+    places = {each.refuse for each in protocol.grpc} | ({protocol.rest.refuse} if protocol.rest else set())
+    for place in places:
+        module, _, name = place.partition(":")
+        assert getattr(import_module(module), name)(UnknownPath("/x")).headers
+
+
+@pytest.mark.parametrize(
+    "names",
+    [names for count in range(1, len(PROTOCOLS) + 1) for names in combinations([p.name for p in PROTOCOLS], count)],
+    ids=",".join,
+)
+def test_any_selection_can_be_mounted_without_overlaps(names: Sequence[str]) -> None:
+    assert application(protocols=tuple(names))
+
+
+def test_an_application_imports_no_protocol() -> None:
+    code = (
+        "from pathlib import Path; from runtime.frontends.application import Application;"
+        "from runtime.service import Service; from runtime.settings import Settings; import sys;"
+        "Application(Service(Settings(model_uri='/m.onnx'), process_started=0.0));"
+        f"print(*({{'google.protobuf', 'runtime.protocols.open_inference', *{MODULES!r}}} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_no_setting_selects_all_and_names_select_theirs_in_the_order_of_the_catalogue() -> None:
+    assert catalogue.selected(None) == list(PROTOCOLS)
+    names = [each.name for each in PROTOCOLS]
+    assert [each.name for each in catalogue.selected(tuple(reversed(names)))] == names
+    assert [each.name for each in catalogue.selected((names[0],))] == names[:1]
+
+
+def test_an_unknown_name_is_refused_with_the_names_that_are_known() -> None:
+    with pytest.raises(BadSetting, match=r"SCALEZERO_PROTOCOLS='v9': expected a comma-separated list of .*ml\.v1"):
+        application(protocols=("ml.v1", "v9"))
+
+
+ONE = Protocol("one", Rest("m", ("/a",), (Path("GET", "/a", "x"), Path("GET", "/b", "x"))))
+OTHER = Protocol("other", Rest("m", ("/a",), (Path("GET", "/a", "x"), Path("POST", "/a", "x"))), yields_to=("one",))
+
+
+@pytest.mark.parametrize(("beside", "left"), [([], 2), ([ONE], 1), ([ONE._replace(name="third")], 2)])
+def test_a_protocol_leaves_to_another_one_only_what_both_declare(beside: list[Protocol], left: int) -> None:
+    assert OTHER.rest
+    assert len(catalogue.left_to(OTHER, OTHER.rest.paths, [*beside, OTHER])) == left
+
+
+def test_health_is_served_whatever_is_selected() -> None:
+    service = Grpc("m", "a.B", ("C",))
+    found = [catalogue.grpc_services(each) for each in ([ONE], [ONE._replace(grpc=(service,))])]
+    assert found == [[catalogue.HEALTH], [catalogue.HEALTH, service]]
+
+
+@pytest.mark.parametrize(("names", "own"), [(None, True), (("open_inference",), True), (("ml.v1",), False)])
+def test_a_path_belongs_to_its_protocol_only_while_that_is_selected(names: object, own: bool) -> None:  # noqa: FBT001
+    request = Request("GET", "/v2/x", b"/v2/x", b"", [], "1.1")
+    answer = application(protocols=names).refuse(UnknownPath("/v2/x"), request)
+    error = orjson.loads(cast("bytes", answer.body))["error"]
+    assert isinstance(error, str) is own  # as the Open Inference Protocol has it; ours is an object
