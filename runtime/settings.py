@@ -273,7 +273,9 @@ def settings_from(environ: Mapping[str, str], **declared: object) -> Settings:
         if variable.startswith(PREFIX) and variable not in known:
             nearest = difflib.get_close_matches(variable, known, 1)
             hint = f", perhaps {nearest[0]}" if nearest else ""
-            raise BadSetting(variable, value=environ[variable], allowed=f"one of the settings that README lists{hint}")
+            raise BadSetting(
+                variable, value=environ[variable], allowed=f"one of the settings in docs/settings.md{hint}"
+            )
     read = {
         each.name: _read(variable, each, environ[variable]) for variable, each in known.items() if environ.get(variable)
     }

@@ -18,8 +18,28 @@ from runtime.settings import Settings
 from runtime.status import CLIENT_LEFT, TABLE
 
 ROOT = Path(__file__).resolve().parent.parent
-README = (ROOT / "README.md").read_text("utf-8")
-DOCUMENTS = sorted(ROOT.glob("*.md"))
+PAGES = ROOT / "docs"
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *PAGES.rglob("*.md")])
+SETTINGS, ERRORS, COMMANDS, RESOURCES = (
+    (PAGES / f"{name}.md").read_text("utf-8") for name in ("settings", "errors", "commands", "resources")
+)
+
+
+def title(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def anchors(page: Path) -> set[str]:
+    """The fragments of a page's headings, as GitHub makes them: lower case, without punctuation, blanks as hyphens."""
+    without_code = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ (.+)$", without_code, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def leads_nowhere(target: str, document: Path) -> bool:
+    path, _, fragment = target.partition("#")
+    page = document.parent / path if path else document
+    return not page.exists() or bool(fragment and fragment not in anchors(page))
 
 
 def error_codes(kind: type[errors.ScalezeroError] = errors.ScalezeroError) -> Iterator[str]:
@@ -30,14 +50,14 @@ def error_codes(kind: type[errors.ScalezeroError] = errors.ScalezeroError) -> It
 
 
 @pytest.mark.parametrize("setting", fields(Settings), ids=lambda each: each.name)
-def test_every_setting_stands_in_the_readme_with_its_meaning(setting: object) -> None:
+def test_every_setting_is_in_the_reference_with_its_meaning(setting: object) -> None:
     facts = setting.metadata  # type: ignore[attr-defined]
-    assert re.search(rf"\| `{facts['env']}` \| .* \| {re.escape(facts['doc'])} \|", README)
+    assert re.search(rf"\| `{facts['env']}` \| .* \| {re.escape(facts['doc'])} \|", SETTINGS)
 
 
 @pytest.mark.parametrize("code", sorted({*error_codes(), *TABLE} - {CLIENT_LEFT}))
-def test_every_error_code_stands_in_the_readme_beside_its_status(code: str) -> None:
-    line = next(line for line in README.splitlines() if f"`{code}`" in line)
+def test_every_error_code_is_in_the_reference_beside_its_status(code: str) -> None:
+    line = next(line for line in ERRORS.splitlines() if f"`{code}`" in line)
     assert line.startswith(f"| {TABLE[code].http}")
 
 
@@ -55,13 +75,13 @@ CONTEXT = click.Context(scalezero)
 
 
 @pytest.mark.parametrize("verb", scalezero.list_commands(CONTEXT))
-def test_every_verb_and_option_of_the_command_stands_in_the_readme(verb: str) -> None:
+def test_every_verb_and_option_of_the_command_is_in_the_reference(verb: str) -> None:
     command = scalezero.get_command(CONTEXT, verb)
     assert command is not None
     options = [each for each in command.params if isinstance(each, click.Option)]
-    assert f"`scalezero {verb} " in README
+    assert f"`scalezero {verb} " in COMMANDS
     names = [max(option.opts, key=len) for option in options]
-    assert [name for name in names if f"`{name}`" not in README] == []
+    assert [name for name in names if f"`{name}`" not in COMMANDS] == []
 
 
 def field_names(kind: type[msgspec.Struct]) -> Iterator[str]:
@@ -73,19 +93,31 @@ def field_names(kind: type[msgspec.Struct]) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("kind", sorted({*KINDS} - {"APIDefinition", "Deployment"}))
-def test_every_field_of_a_resource_stands_in_the_readme(kind: str) -> None:
-    line = next(line for line in README.splitlines() if line.startswith(f"| {kind} |"))
+def test_every_field_of_a_resource_is_in_the_reference(kind: str) -> None:
+    line = next(line for line in RESOURCES.splitlines() if line.startswith(f"| {kind} |"))
     spec = next(each.type for each in msgspec.structs.fields(KINDS[kind]) if each.name == "spec")
     assert [name for name in field_names(spec) if f"`{name}`" not in line] == []
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda each: each.name)
-def test_every_link_to_a_file_leads_to_one(document: Path) -> None:
-    targets = re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text("utf-8"))
-    assert [target for target in targets if not (ROOT / target).exists()] == []
+@pytest.mark.parametrize("document", DOCUMENTS, ids=title)
+def test_every_link_to_a_file_or_a_heading_leads_there(document: Path) -> None:
+    targets = re.findall(r"\]\((?!https?:)([^)]+)\)", document.read_text("utf-8"))
+    assert [target for target in targets if leads_nowhere(target, document)] == []
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda each: each.name)
+@pytest.mark.parametrize("target", ["missing.md", "README.md#no-such-heading", "#no-such-heading"])
+def test_a_link_to_what_is_not_there_leads_nowhere(target: str) -> None:
+    assert leads_nowhere(target, PAGES / "README.md")
+
+
+def test_the_index_names_every_page_beside_it() -> None:
+    index = (PAGES / "README.md").read_text("utf-8")
+    assert [
+        page.name for page in PAGES.glob("*.md") if page.name != "README.md" and f"]({page.name})" not in index
+    ] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=title)
 def test_every_path_that_a_document_names_exists(document: Path) -> None:
     named = re.findall(r"`((?:runtime|functions|knative|scripts|tests)/[\w./]*)`", document.read_text("utf-8"))
     assert [path for path in named if not (ROOT / path).exists()] == []
@@ -99,8 +131,7 @@ def test_every_module_of_the_runtime_stands_on_the_map() -> None:
     assert [name for name in modules if name not in page] == []
 
 
-def test_the_readmes_python_is_python() -> None:
-    blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    assert blocks
-    for block in blocks:
+@pytest.mark.parametrize("document", DOCUMENTS, ids=title)
+def test_the_python_of_a_document_is_python(document: Path) -> None:
+    for block in re.findall(r"```python\n(.*?)```", document.read_text("utf-8"), flags=re.DOTALL):
         ast.parse(block)

@@ -19,9 +19,10 @@ from knative.resources.func_yaml import Function
 FUNC_YAML_DISAGREES: Final = error(
     "func-yaml-disagrees", "func deploy and scalezero deploy would run different things under one name."
 )
-FUNC_YAML_UNUSED: Final = warning("func-yaml-unused", "func deploy does it, scalezero deploy does not.")
+FUNC_YAML_UNUSED: Final = warning("func-yaml-unused", "func deploy applies it, scalezero deploy does not.")
 FUNCTION_NOT_SERVED: Final = error(
-    "function-not-served", "Pods would answer the protocols only, so deploy refuses a function that the image has not."
+    "function-not-served",
+    "Pods would answer only the protocols, so deploy refuses a function that is not in the image.",
 )
 
 RULES: Final = (FUNC_YAML_DISAGREES, FUNC_YAML_UNUSED, FUNCTION_NOT_SERVED)

@@ -13,19 +13,23 @@ from knative.manifests.environment import settings_of
 from runtime.errors import BadSetting
 
 ARTIFACT_MISSING: Final = warning("artifact-missing", "A revision without its model never becomes Ready.")
-ARTIFACT_OUT_OF_REACH: Final = error("artifact-out-of-reach", "A pod sees its image and the registry, no other files.")
+ARTIFACT_OUT_OF_REACH: Final = error(
+    "artifact-out-of-reach", "A pod can read its image and the registry, no other files."
+)
 ARTIFACT_SHARED: Final = warning("artifact-shared", "Two versions would be one model under two names.")
 ARTIFACT_UNDIGESTED: Final = warning(
-    "artifact-undigested", "Nothing says that it is a model, or what was trained: a pod takes whatever it pulls."
+    "artifact-undigested", "Nothing proves that the file is the published model: a pod loads whatever it pulls."
 )
-OPTIMIZATION_WAITS: Final = advice("optimization-waits", "No quantized variant is made yet, so the float model serves.")
+OPTIMIZATION_WAITS: Final = advice(
+    "optimization-waits", "Quantized variants are not built yet, so the float model serves."
+)
 REGISTRY_KEYS_UNUSED: Final = warning(
     "registry-keys-unused",
-    "The namespace has the registry's keys, and pods are not given them unless somebody says so.",
+    "The namespace has the registry's keys, but pods get them only where func.yaml or a flag names the Secret.",
 )
 REGISTRY_ON_LOOPBACK: Final = error("registry-on-loopback", "In a pod this address is the pod itself.")
 REGISTRY_WITHOUT_KEYS: Final = advice(
-    "registry-without-keys", "Pods then reach S3 only with what their node or ServiceAccount gives them."
+    "registry-without-keys", "Pods then reach S3 only with the credentials of their node or ServiceAccount."
 )
 
 RULES: Final = (

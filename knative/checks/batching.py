@@ -10,10 +10,10 @@ from knative.manifests import capacity
 from runtime.errors import BadSetting
 
 CONCURRENCY_BELOW_BATCHES: Final = error(
-    "concurrency-below-batches", "Knative would hold back the requests that a second batch fills with."
+    "concurrency-below-batches", "Knative would hold back the requests that fill the next batch."
 )
 QUEUE_BELOW_TARGET: Final = warning(
-    "queue-below-target", "A pod would answer 429 before the autoscaler thinks of another one."
+    "queue-below-target", "A pod would answer 429 before the autoscaler starts another one."
 )
 
 RULES: Final = (CONCURRENCY_BELOW_BATCHES, QUEUE_BELOW_TARGET)

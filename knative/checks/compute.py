@@ -11,14 +11,16 @@ from knative.checks.finding import Finding, advice, error, warning
 from knative.checks.subject import Subject
 from knative.manifests.quantities import in_bytes
 
-ALWAYS_ON: Final = advice("always-on", "These pods stay and are paid for when nobody asks.")
+ALWAYS_ON: Final = advice("always-on", "These pods run, and cost money, without any requests.")
 CACHE_BELOW_MODEL: Final = error("cache-below-model", "The kubelet evicts a pod whose volume grows beyond its size.")
 CPU_BELOW_ONE: Final = advice(
     "cpu-below-one", "Importing and opening the model is throttled: a cold start takes longer."
 )
 MEMORY_BELOW_MODEL: Final = error("memory-below-model", "The kernel would kill the process while it opens the model.")
-MEMORY_TIGHT: Final = warning("memory-tight", "The model fits, its inputs, outputs and the file's cache hardly do.")
-UNBOUNDED_SCALE: Final = advice("unbounded-scale", "A burst, or a caller in a loop, may take all nodes.")
+MEMORY_TIGHT: Final = warning(
+    "memory-tight", "The model fits, but there is little memory for its inputs, its outputs and the file cache."
+)
+UNBOUNDED_SCALE: Final = advice("unbounded-scale", "A burst, or a client in a loop, can use all nodes.")
 
 RULES: Final = (ALWAYS_ON, CACHE_BELOW_MODEL, CPU_BELOW_ONE, MEMORY_BELOW_MODEL, MEMORY_TIGHT, UNBOUNDED_SCALE)
 

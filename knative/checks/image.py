@@ -6,7 +6,7 @@ from typing import Final
 from knative.checks.finding import Finding, advice, warning
 from knative.checks.subject import Subject
 
-IMAGE_LATEST: Final = warning("image-latest", "Another image under the same tag makes no new revision that says so.")
+IMAGE_LATEST: Final = warning("image-latest", "Another image under the same tag does not make a new revision.")
 IMAGE_UNNAMED: Final = advice("image-unnamed", "deploy, plan and apply need to know what the pods run.")
 IMAGE_UNPINNED: Final = advice(
     "image-unpinned", "A tag can be moved; two revisions of one tag may run different images."

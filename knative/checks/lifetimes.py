@@ -9,14 +9,14 @@ from knative.manifests import capacity
 from runtime.errors import BadSetting
 
 GRACE_BELOW_TIMEOUT: Final = warning(
-    "grace-below-timeout", "A pod that is told to stop would end while requests in its queue may still be answered."
+    "grace-below-timeout", "A stopping pod would end before the requests in its queue are answered."
 )
 GRACE_TOO_LONG: Final = error(
     "grace-too-long", "Kubernetes ends a pod after the revision's timeoutSeconds at the latest."
 )
 TIMEOUT_CUT: Final = warning(
     "timeout-cut",
-    "Knative ends a request, and the grace of a pod, after the revision's timeoutSeconds, which it bounds.",
+    "Knative ends a request, and the grace period of a pod, after the revision's timeoutSeconds, which has a maximum.",
 )
 
 RULES: Final = (GRACE_BELOW_TIMEOUT, GRACE_TOO_LONG, TIMEOUT_CUT)

@@ -11,15 +11,15 @@ from knative.resources.links import owner
 
 PORT_NOT_H2C: Final = warning(
     "port-not-h2c",
-    "A port's name says which protocol reaches the pod: under http1 gRPC fails, under h2c HTTP/1.1 and gRPC both work.",
+    "The name of the port selects the protocol to the pod: http1 breaks gRPC, h2c carries HTTP/1.1 and gRPC.",
 )
 REVISION_TAKEN: Final = error(
-    "revision-taken", "A name belongs to one revision of a namespace, and that to one Service."
+    "revision-taken", "A revision name is unique in its namespace, and a revision belongs to one Service."
 )
-SECRET_LACKS_KEY: Final = error("secret-lacks-key", "No pod starts without a key that it is to be given.")
-SECRET_MISSING: Final = error("secret-missing", "No pod starts without a Secret that it is to be given.")
+SECRET_LACKS_KEY: Final = error("secret-lacks-key", "A pod does not start without a key that it refers to.")
+SECRET_MISSING: Final = error("secret-missing", "A pod does not start without a Secret that it refers to.")
 SERVICE_ACCOUNT_MISSING: Final = error(
-    "service-account-missing", "No pod is made for a ServiceAccount that is not there."
+    "service-account-missing", "Kubernetes makes no pod for a ServiceAccount that does not exist."
 )
 
 RULES: Final = (PORT_NOT_H2C, REVISION_TAKEN, SECRET_LACKS_KEY, SECRET_MISSING, SERVICE_ACCOUNT_MISSING)

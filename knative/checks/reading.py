@@ -14,12 +14,12 @@ BAD_MANIFEST: Final = error("bad-manifest", "What cannot be read cannot be deplo
 DECLARED_TWICE: Final = error(
     "declared-twice", "Two resources that claim the same revision, version or model contradict each other."
 )
-DUPLICATE_VARIABLE: Final = error("duplicate-variable", "Of a variable that stands twice one value would be lost.")
+DUPLICATE_VARIABLE: Final = error("duplicate-variable", "One of the two values of a variable would be lost.")
 NOT_DEPLOYABLE: Final = error("not-deployable", "The cluster would refuse it, or a pod could not start with it.")
-SCALE_BOUNDS: Final = error("scale-bounds", "The autoscaler cannot keep more pods than it may have.")
-SPLIT_NOT_WHOLE: Final = error("split-not-whole", "Knative takes a split only where its percents sum to 100.")
+SCALE_BOUNDS: Final = error("scale-bounds", "The minimum number of pods cannot be above the maximum.")
+SPLIT_NOT_WHOLE: Final = error("split-not-whole", "Knative accepts a split only where its percents sum to 100.")
 WAIT_NOT_BELOW_TIMEOUT: Final = error(
-    "wait-not-below-timeout", "A request would expire while its batch still waits for company."
+    "wait-not-below-timeout", "A request would expire while its batch still waits for more requests."
 )
 
 RULES: Final = (

@@ -12,13 +12,13 @@ from knative.resources.links import owner
 from runtime.errors import BadSetting
 
 AMBIGUOUS_OWNER: Final = warning(
-    "ambiguous-owner", "By its name the revision belongs to another model than the one that it is declared for."
+    "ambiguous-owner", "The name of the revision belongs to another model than the one that declares it."
 )
-NAME_REFUSED: Final = error("name-refused", "Knative makes host names of these, and takes no others.")
+NAME_REFUSED: Final = error("name-refused", "Knative makes host names from these names and refuses others.")
 OTHER_NAMESPACE: Final = error("other-namespace", "One deployment goes to one namespace.")
-REVISION_OWNED_TWICE: Final = error("revision-owned-twice", "A Service routes to its own revisions alone.")
+REVISION_OWNED_TWICE: Final = error("revision-owned-twice", "A Service routes only to its own revisions.")
 SPLIT_REVISION_MISSING: Final = error(
-    "split-revision-missing", "Knative takes no traffic for a revision that it does not have."
+    "split-revision-missing", "Knative refuses traffic for a revision that does not exist."
 )
 SPLIT_REVISION_UNDECLARED: Final = warning(
     "split-revision-undeclared", "The split works only on a cluster that has the revision already."

@@ -89,4 +89,4 @@ def _write(place: Path, folder: Folder) -> None:
     place.mkdir(parents=True, exist_ok=True)
     for name, text in folder.files.items():
         (place / name).write_text(text, "utf-8")
-    click.echo(f"{place}: {', '.join(folder.files)} written; what is left to do stands in README.md")
+    click.echo(f"{place}: {', '.join(folder.files)} written; README.md says what is left to do")

@@ -324,7 +324,7 @@ def test_what_cannot_be_used_at_all_ends_with_two(folder: Path) -> None:
 def test_the_command_prints_lines_for_people_and_data_for_programs(folder: Path) -> None:
     assert run("-f", str(folder)).output.splitlines() == [
         f"{folder}/model.yaml:42: advice optimization-waits: payment-model-quantization asks for int8",
-        "    No quantized variant is made yet, so the float model serves.",
+        "    Quantized variants are not built yet, so the float model serves.",
         "    fix: nothing; it is kept for when there is one",
         "1 advice",
     ]

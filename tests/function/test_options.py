@@ -111,7 +111,7 @@ def test_variables_go_where_they_belong() -> None:
         (
             "SCALEZERO_BATCHSIZE",
             "1",
-            'value: got "1"; expected one of the settings that README lists, perhaps SCALEZERO_BA',
+            'value: got "1"; expected one of the settings in docs/settings.md, perhaps SCALEZERO_BA',
         ),
         (
             "SCALEZERO_BATCH_SIZE",
