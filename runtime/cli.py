@@ -126,7 +126,7 @@ def _serve(target: str | None, chosen: dict[str, str]) -> None:
         chosen["SCALEZERO_MODEL_URI"] = target
     settings = settings_for(folder, environ={**os.environ, **chosen})
     listening = listen(settings.host, settings.port)
-    pull = begin(settings)
+    starts = begin(settings)
 
     from runtime.telemetry import logs
 
@@ -137,7 +137,7 @@ def _serve(target: str | None, chosen: dict[str, str]) -> None:
     from runtime.http.limits import Limits
     from runtime.http.server import run
 
-    service = Service(settings, process_started=started, pull=pull)
+    service = Service(settings, process_started=started, starts=starts)
     limits = Limits(body=settings.max_body_bytes, buffered=settings.max_buffered_bytes)
     run(Application(service), listening, limits=limits, grace=settings.grace_period)
     if service.hopeless:

@@ -8,6 +8,8 @@ An error takes facts and builds its own sentence: what came, where, and what wou
      |    |-- InvalidInput                 invalid_input
      |    |-- RejectedByModel              rejected_by_model
      |    |-- UnknownModel                 model_not_found
+     |    |    `-- UnknownVersion          model_version_not_found   the model is here, this version of it is not
+     |    |-- VersionConflict              version_conflict       the version cannot stand beside those that are here
      |    |-- UnknownPath                  path_not_found
      |    |-- MethodNotAllowed             method_not_allowed
      |    |-- PayloadTooLarge              payload_too_large
@@ -101,6 +103,25 @@ class UnknownModel(RequestError):
         )
         names = ", ".join(served) or "none"
         super().__init__(f"{wanted} here; served: {names}", model=model[:80], version=version, served=list(served))
+
+
+class UnknownVersion(UnknownModel):
+    """The model is served here, that version of it is not."""
+
+    code = "model_version_not_found"
+
+    def __init__(self, model: str, version: str, served: Sequence[str]) -> None:
+        super().__init__(model, served, version=version)
+
+
+class VersionConflict(RequestError):
+    """A version of a model cannot stand beside those that are here."""
+
+    code = "version_conflict"
+
+    def __init__(self, model: str, version: str | None, reason: str) -> None:
+        came = "no version" if version is None else f"version {version[:80]!r}"
+        super().__init__(f"{came} of model {model[:80]!r}: {reason}", model=model[:80], version=version, reason=reason)
 
 
 class UnknownPath(RequestError):

@@ -17,12 +17,21 @@ from time import perf_counter
 from typing import NamedTuple
 
 from runtime.artifacts.fetch import Artifact
+from runtime.background import Background
 from runtime.batching import independence
 from runtime.batching.batcher import Batcher
 from runtime.batching.independence import Standing
 from runtime.batching.policy import Limits
 from runtime.batching.run import Run
-from runtime.errors import InvalidModel, LoadFailed, ModelUnavailable, QueueFull, ScalezeroError, public_uri
+from runtime.errors import (
+    InvalidModel,
+    LoadFailed,
+    ModelUnavailable,
+    QueueFull,
+    ScalezeroError,
+    ShuttingDown,
+    public_uri,
+)
 from runtime.model.cpu import usable_cpus
 from runtime.opening import Opener, OutOfLineError, contained
 from runtime.predictor import ReadyModel
@@ -79,8 +88,15 @@ class Pull:
 class ServedModel:
     """A model by its name, loaded when it is first needed."""
 
-    def __init__(self, name: str, settings: Settings, fetch: Callable[[], Artifact], process: ProcessStart) -> None:
-        """`fetch` pulls the artifact."""
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        fetch: Callable[[], Artifact],
+        process: ProcessStart,
+        background: Background,
+    ) -> None:
+        """`fetch` pulls the artifact; `background` has the tasks that load it."""
         self.name = name
         self.uri = public_uri(settings.model_uri) if settings.model_uri else None  # as answers and logs show it
         self.error: ScalezeroError | None = None
@@ -90,9 +106,10 @@ class ServedModel:
         self._settings = settings
         self._fetch = fetch
         self._process = process
+        self._background = background
         self.first_answer = math.inf  # when; requests that arrived before it saw the cold start
         self._waiting = 0  # callers that wait for it to be loaded
-        self._loading: asyncio.Task[ReadyModel] | None = None
+        self._loading: asyncio.Task[ReadyModel | ScalezeroError] | None = None
         self._retrying: asyncio.Task[None] | None = None
         self._given_up: ScalezeroError | None = None
         self._opener = Opener(name, threads=settings.threads or usable_cpus(), run_timeout=settings.run_timeout)
@@ -118,31 +135,41 @@ class ServedModel:
         if self._given_up:
             raise self._given_up
         if self._loading is None:
-            self._loading = asyncio.create_task(self._attempt(pull, perf_counter() if begun is None else begun))
-            self._loading.add_done_callback(_seen)
+            attempt = self._attempt(pull, perf_counter() if begun is None else begun)
+            self._loading = self._background.start(f"load {self.name}", attempt)
         if self._waiting >= self._settings.queue_size:
             raise QueueFull(limit=self._settings.queue_size, retry_after=_RETRY_AFTER)
+        loading = self._loading
         self._waiting += 1
         try:
-            return await asyncio.shield(self._loading)
+            outcome = await asyncio.shield(loading)
+        except asyncio.CancelledError:
+            if loading.cancelled():  # it was not this caller who left
+                raise ShuttingDown from None
+            raise
         finally:
             self._waiting -= 1
+        if isinstance(outcome, ScalezeroError):
+            raise outcome
+        return outcome
 
     def prefetch(self, pull: Pull, gives_up: Callable[[ScalezeroError], bool] = lambda _: False) -> None:
         """Load without being asked, from a pull begun with the process, and keep trying while that fails.
 
         `gives_up` is told each failure and says whether it was the last try: whoever asks later is told the same.
         """
-        self._retrying = asyncio.create_task(self._keep_trying(pull, gives_up))
+        self._retrying = self._background.start(f"prefetch {self.name}", self._keep_trying(pull, gives_up))
 
     async def close(self, *, within: float | None = None) -> None:
-        """Finish what is queued, in so many seconds (None: the grace period); load nothing more."""
+        """Finish what is queued, in so many seconds (None: the grace period); load nothing more, and let go of it."""
+        self._given_up = self._given_up or ShuttingDown()
         for task in (self._retrying, self._loading):
             if task:
                 task.cancel()
         self._opener.stop()
         if self.ready:
             await self.ready.batcher.close(within=self._settings.grace_period if within is None else within)
+            self.ready = None
 
     async def _keep_trying(self, pull: Pull | None, gives_up: Callable[[ScalezeroError], bool]) -> None:
         pause = _RETRY_FIRST
@@ -160,7 +187,8 @@ class ServedModel:
             else:
                 return
 
-    async def _attempt(self, pull: Pull | None, begun: float) -> ReadyModel:
+    async def _attempt(self, pull: Pull | None, begun: float) -> ReadyModel | ScalezeroError:
+        """Load once. A failure is returned, as it is for whoever waits."""
         marks = _Marks(begun)
         attempt_began = perf_counter()
         try:
@@ -170,12 +198,12 @@ class ServedModel:
             self.ready = await self._open(artifact, marks, left)
         except ScalezeroError as error:
             self._failed(error)
-            raise
-        except Exception as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - whatever a library raises
             unexpected = _unexpected(str(self.uri), error)
             _log.error("loading failed unexpectedly", extra={"model": self.name}, exc_info=error)
             self._failed(unexpected)
-            raise unexpected from error
+            return unexpected
         finally:
             self._loading = None
             self.tried.set()
@@ -262,9 +290,3 @@ def _unexpected(uri: str, error: Exception) -> ModelUnavailable:
     if isinstance(error, OSError):
         return ModelUnavailable(uri, f"{type(error).__name__}: {error.strerror or 'no reason given'}")
     return LoadFailed(uri, error.__cause__ if isinstance(error, OutOfLineError) and error.__cause__ else error)
-
-
-def _seen(attempt: "asyncio.Task[ReadyModel]") -> None:
-    """A failure is told by `error` and to those who wait, if any still do: asyncio need not warn of it."""
-    if not attempt.cancelled():
-        attempt.exception()

@@ -10,13 +10,19 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from time import perf_counter
+from typing import Final, NamedTuple
 
 from runtime.artifacts.fetch import Artifact, check, fetch
 from runtime.artifacts.policy import PullPolicy
 from runtime.artifacts.uris import MODEL_SUFFIXES, parse_uri
-from runtime.errors import BadSetting, ScalezeroError, UnknownModel
+from runtime.background import Background
+from runtime.errors import BadSetting, ScalezeroError
+from runtime.models import Models
 from runtime.served_model import ProcessStart, Pull, ServedModel
 from runtime.settings import SEGMENT, Settings, is_segment
+from runtime.sinks import Sinks
+
+_LAST_MOMENT: Final = 0.1  # seconds in which cancelled tasks may end when the grace period is over
 
 
 def fetcher(uri: str, settings: Settings) -> Callable[[], Artifact]:
@@ -29,15 +35,20 @@ def fetcher(uri: str, settings: Settings) -> Callable[[], Artifact]:
     return partial(fetch, uri, cache_dir=settings.cache_dir, sha256=settings.model_sha256, policy=policy)
 
 
-def begin(settings: Settings) -> Pull | None:
-    """Start the pull, where it is not to wait for the first request.
+def begin(settings: Settings) -> "list[Start]":
+    """Decide what is served from the start, and begin the pulls that are not to wait for the first request.
 
     Raises `BadSetting` where what is to be served cannot be there: a start that can never serve must not look like one.
     """
     _check_places(settings)
-    if settings.model_uri and settings.load == "prefetch":
-        return Pull(fetcher(settings.model_uri, settings))
-    return None
+    if not settings.model_uri:
+        return []
+    return [_started(settings)]
+
+
+def _started(settings: Settings) -> "Start":
+    prefetched = settings.model_uri and settings.load == "prefetch"
+    return Start(settings, Pull(fetcher(str(settings.model_uri), settings)) if prefetched else None)
 
 
 def name_of(uri: str) -> str:
@@ -66,29 +77,37 @@ def _check_places(settings: Settings) -> None:
         )
 
 
+class Start(NamedTuple):
+    """A model version to serve from the start: its settings, and the pull that has begun, if any."""
+
+    settings: Settings
+    pull: Pull | None = None
+
+
 class Service:
     """The models of one process. Everything in it lives on one event loop."""
 
-    def __init__(self, settings: Settings, *, process_started: float, pull: Pull | None = None) -> None:
-        """`process_started` is on `perf_counter`'s clock; `pull` is what `begin` started."""
+    def __init__(self, settings: Settings, *, process_started: float, starts: Sequence[Start] | None = None) -> None:
+        """`process_started` is on `perf_counter`'s clock; `starts` is what `begin` gave, None: the settings' model."""
         self.settings = settings
-        self.models: dict[str, ServedModel] = {}
+        self.models = Models()
+        self.background = Background()
+        self.sinks = Sinks(self.background)
+        self.on_change: list[Callable[[], None]] = []  # called when a model version comes or goes
         self.hopeless: ScalezeroError | None = None  # why this process ends before it ever answered
         self.end: Callable[[], None] | None = None  # ends the process in order; None: it is not ours to end
         self._process_started = process_started
-        self._pull = pull
+        self._starts = [Start(settings)] if starts is None and settings.model_uri else starts or ()
+        self._prefetched: set[ServedModel] = set()
 
     async def open(self) -> None:
         """Take up the models, and begin to load what is to be loaded without being asked."""
-        settings = self.settings
-        if not settings.model_uri:
-            return
         process = ProcessStart(self._process_started, imported=perf_counter())
-        name = settings.model_name or name_of(settings.model_uri)
-        served = ServedModel(name, settings, fetcher(settings.model_uri, settings), process)
-        self.models[served.name] = served
-        if self._pull:
-            served.prefetch(self._pull, self.gives_up)
+        for start in self._starts:
+            served = self._take_up(start.settings, process)
+            if start.pull:
+                self._prefetched.add(served)
+                served.prefetch(start.pull, self.gives_up)
 
     def gives_up(self, error: ScalezeroError) -> bool:
         """Whether this process ends because of what kept it from being ready, which then begins.
@@ -102,42 +121,87 @@ class Service:
         return True
 
     async def close(self, *, within: float | None = None) -> None:
-        """Finish what is queued and in flight, in so many seconds (None: the grace period)."""
-        await asyncio.gather(*(served.close(within=within) for served in self.models.values()))
+        """Finish what is queued and in flight, in so many seconds (None: the grace period); then end all tasks."""
+        until = perf_counter() + (self.settings.grace_period if within is None else within)
+        await asyncio.gather(*(served.close(within=until - perf_counter()) for served in self.models.served()))
+        await self.sinks.drain(within=max(0.0, until - perf_counter()))
+        await self.background.close(within=max(_LAST_MOMENT, until - perf_counter()))
 
-    def model(self, name: str, version: str | None = None) -> ServedModel:
-        """The model of that name, in that version if one is asked for.
+    def add(self, settings: Settings) -> ServedModel:
+        """Take up one more version of a model, with settings of its own; `load` or `prefetch` of the result loads it.
 
-        Raises `UnknownModel`, listing those that are served.
+        Raises `VersionConflict`, and `BadSetting` for a URI that cannot be one.
         """
-        served = self.models.get(name)
-        if served is None or (version is not None and version != served.version):
-            raise UnknownModel(name, list(self.models), version=version)
+        now = perf_counter()
+        return self._take_up(settings, ProcessStart(now, imported=now))
+
+    async def remove(self, name: str, version: str | None = None) -> ServedModel:
+        """Let a version go (None: the default). Later requests do not find it; those that it has are finished.
+
+        Raises `UnknownModel` and `UnknownVersion`.
+        """
+        served = self.models.remove(name, version)
+        self._prefetched.discard(served)
+        self._changed()
+        await served.close()
         return served
 
+    def set_default(self, name: str, version: str) -> None:
+        """Make a version the one that requests without a version get. Raises `UnknownModel` and `UnknownVersion`."""
+        self.models.find(name, version)
+        self.models[name].set_default(version)
+        self._changed()
+
+    def model(self, name: str, version: str | None = None) -> ServedModel:
+        """The model of that name, in that version if one is asked for, else in its default version.
+
+        A model whose only version is not known before it is loaded is found under any: ask again once it is.
+        Raises `UnknownModel` and `UnknownVersion`, listing what is served.
+        """
+        return self.models.find(name, version)
+
+    def title(self, served: ServedModel) -> str:
+        """What to call a version among those that are served: the model's name, where it has no other version."""
+        several = len(self.models.versions(served.name)) > 1
+        return f"{served.name} {served.version}" if several else served.name
+
     def answered(self, protocol: str, code: str, seconds: float) -> None:
-        """Count an answer that belongs to no one model under each of them."""
-        for served in self.models.values():
-            served.measurements.answered(protocol, code, seconds)
+        """Count an answer that belongs to no one model under the default version of each."""
+        for versions in self.models.values():
+            versions.default.measurements.answered(protocol, code, seconds)
 
     def stuck(self) -> str | None:
         """Why this process will not recover by itself: a run does not end, whatever is done. None: all is well."""
-        ready = (served.ready for served in self.models.values())
+        ready = (served.ready for served in self.models.served())
         return next((model.batcher.stuck for model in ready if model and model.batcher.stuck), None)
 
     @property
     def version(self) -> str | None:
-        """The model version that this process serves, once it is known."""
-        return next((served.version for served in self.models.values()), None)
+        """The model version that this process serves, once it is known; None where it serves several."""
+        served = self.models.served()
+        return served[0].version if len(served) == 1 else None
 
     @property
     def loaded(self) -> bool:
         """Whether every model answers."""
-        return all(served.ready for served in self.models.values())
+        return all(served.ready for served in self.models.served())
 
     def unready(self) -> Sequence[ServedModel]:
         """The models that keep this process from taking traffic: those prefetched that do not answer yet.
 
         A lazy one waits for its first request, which could never come if it kept the traffic away.
         """
-        return [served for served in self.models.values() if self._pull and not served.ready]
+        return [served for served in self._prefetched if not served.ready]
+
+    def _take_up(self, settings: Settings, process: ProcessStart) -> ServedModel:
+        uri = settings.model_uri or ""
+        served = ServedModel(
+            settings.model_name or name_of(uri), settings, fetcher(uri, settings), process, self.background
+        )
+        self.models.add(served)
+        self._changed()
+        return served
+
+    def _changed(self) -> None:
+        for tell in self.on_change:
+            tell()

@@ -19,6 +19,7 @@ class Grpc(Enum):
     INVALID_ARGUMENT = 3
     DEADLINE_EXCEEDED = 4
     NOT_FOUND = 5
+    ALREADY_EXISTS = 6
     RESOURCE_EXHAUSTED = 8
     UNIMPLEMENTED = 12
     INTERNAL = 13
@@ -72,6 +73,8 @@ TABLE: Final = {
     "rejected_by_model": _client(HTTPStatus.BAD_REQUEST),
     "bad_request": _client(HTTPStatus.BAD_REQUEST),
     "model_not_found": _client(HTTPStatus.NOT_FOUND, Grpc.NOT_FOUND),
+    "model_version_not_found": _client(HTTPStatus.NOT_FOUND, Grpc.NOT_FOUND),
+    "version_conflict": _client(HTTPStatus.CONFLICT, Grpc.ALREADY_EXISTS),
     "path_not_found": _client(HTTPStatus.NOT_FOUND, Grpc.UNIMPLEMENTED),
     "method_not_found": _client(HTTPStatus.NOT_FOUND, Grpc.UNIMPLEMENTED),
     "service_not_found": _client(HTTPStatus.NOT_FOUND, Grpc.NOT_FOUND),

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from runtime.artifacts.fetch import Artifact
+from runtime.background import Background
 from runtime.errors import (
     ArtifactMissing,
     InvalidModel,
@@ -66,9 +67,11 @@ def living(
     async def whole() -> None:
         now = time.perf_counter()
         configured = Settings(model_uri="s3://b/m.onnx", threads=1, **settings)  # type: ignore[arg-type] # any setting
-        served = ServedModel("m", configured, registry, ProcessStart(now - 1, now))
+        background = Background()
+        served = ServedModel("m", configured, registry, ProcessStart(now - 1, now), background)
         await scenario(served)
         await served.close()
+        await background.close(within=10)
 
     asyncio.run(whole())
 

@@ -1,12 +1,32 @@
-"""The composition root: what a model is called, and a start that could never serve."""
+"""The composition root: what a model is called, a start that could never serve, and models that come and go."""
 
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-from runtime.errors import ArtifactMissing, BadSetting, DiskFull, InvalidModel, ScalezeroError, StoreStalled
-from runtime.service import Service, begin, name_of
+from runtime.errors import (
+    ArtifactMissing,
+    BadSetting,
+    DiskFull,
+    InvalidModel,
+    ScalezeroError,
+    ShuttingDown,
+    StoreStalled,
+    UnknownModel,
+    UnknownVersion,
+    VersionConflict,
+)
+from runtime.predictor import predict
+from runtime.service import Service, Start, begin, name_of
 from runtime.settings import Settings
+from runtime.sinks import Outcome, Sink
+from runtime.tensors import Query
+from tests import models
 
 
 @pytest.mark.parametrize(
@@ -48,7 +68,8 @@ def test_a_file_whose_name_is_no_segment_of_a_path_needs_another_name() -> None:
         BadSetting, match=r"^SCALEZERO_MODEL_NAME: not given; expected .* the file's name '\.\.' is none$"
     ):
         begin(Settings(model_uri="s3://bucket/...onnx", load="lazy"))
-    assert begin(Settings(model_uri="s3://bucket/...onnx", load="lazy", model_name="m")) is None
+    named = Settings(model_uri="s3://bucket/...onnx", load="lazy", model_name="m")
+    assert begin(named) == [Start(named)]
 
 
 MISSING, STALLED = ArtifactMissing("s3://b/m", "none"), StoreStalled("s3://b/m", "slow")
@@ -87,3 +108,103 @@ def test_a_process_of_somebody_else_is_not_ended() -> None:
     service = Service(Settings(load_failure="exit"), process_started=0.0)
     assert not service.gives_up(MISSING)
     assert service.hopeless is None
+
+
+def serving(tmp_path: Path, scenario: Callable[[Service], Coroutine[Any, Any, None]], **changed: object) -> None:
+    """Run the scenario with a service that has version 1 of the model m, not loaded yet."""
+    uri = str(models.doubling(tmp_path / "m.onnx"))
+    settings = Settings(model_uri=uri, model_version="1", threads=1, **changed)  # type: ignore[arg-type] # any setting
+
+    async def whole() -> None:
+        service = Service(settings, process_started=0.0)
+        await service.open()
+        await scenario(service)
+        await service.close(within=10)
+
+    asyncio.run(whole())
+
+
+async def predicted(service: Service, version: str | None = None) -> tuple[str, list[float]]:
+    ready = await service.model("m", version).load()
+    prediction = await predict(ready, Query([np.ones((1, 2), np.float32)]))
+    return prediction.version, prediction.outputs[0][0].tolist()
+
+
+def test_versions_come_and_go_while_the_others_answer(tmp_path: Path) -> None:
+    async def scenario(service: Service) -> None:
+        changes: list[str | None] = []
+        service.on_change.append(lambda: changes.append(service.version))
+        second = replace(
+            service.settings,
+            model_version="2",
+            model_uri=str(models.identity(tmp_path / "2.onnx", shape=("n", 2))),
+            model_name="m",
+            batch_size=3,
+        )
+        service.add(second)
+        assert (await service.model("m", "2").load()).batcher.limits.batch_size == 3
+        assert await predicted(service) == ("2", [1.0, 1.0])
+        assert await predicted(service, "1") == ("1", [2.0, 2.0])
+        with pytest.raises(VersionConflict):
+            service.add(second)
+        service.set_default("m", "1")
+        assert await predicted(service) == ("1", [2.0, 2.0])
+        removed = await service.remove("m", "1")
+        assert removed.ready is None
+        assert await predicted(service) == ("2", [1.0, 1.0])
+        with pytest.raises(UnknownVersion):
+            service.model("m", "1")
+        await service.remove("m")
+        with pytest.raises(UnknownModel):
+            service.model("m")
+        assert changes == [None, None, "2", None]
+
+    serving(tmp_path, scenario)
+
+
+def test_a_version_that_goes_finishes_what_it_has(tmp_path: Path) -> None:
+    async def scenario(service: Service) -> None:
+        await service.model("m").load()
+        asked = [asyncio.create_task(predicted(service)) for _ in range(5)]
+        await asyncio.sleep(0)
+        await service.remove("m")
+        assert [await each for each in asked] == [("1", [2.0, 2.0])] * 5
+
+    serving(tmp_path, scenario)
+
+
+def test_who_waits_for_a_version_that_goes_is_told(tmp_path: Path) -> None:
+    async def scenario(service: Service) -> None:
+        asked = asyncio.create_task(predicted(service))
+        await asyncio.sleep(0)
+        await service.remove("m")
+        with pytest.raises(ShuttingDown):
+            await asked
+
+    serving(tmp_path, scenario)
+
+
+def test_a_default_can_only_be_what_is_served(tmp_path: Path) -> None:
+    async def scenario(service: Service) -> None:
+        with pytest.raises(UnknownModel):
+            service.set_default("x", "1")
+        with pytest.raises(UnknownVersion):
+            service.set_default("m", "2")
+
+    serving(tmp_path, scenario)
+
+
+def test_the_end_lets_the_sinks_take_what_they_have(tmp_path: Path) -> None:
+    taken: list[Outcome] = []
+
+    async def take(outcomes: Sequence[Outcome]) -> None:
+        await asyncio.sleep(0.01)
+        taken.extend(outcomes)
+
+    async def scenario(service: Service) -> None:
+        service.sinks.add(Sink("s", take))
+        for _ in range(3):
+            service.sinks.offer(Outcome("predict", "m", "1", "ok", 0.0, 0.1))
+
+    serving(tmp_path, scenario)
+    assert len(taken) == 3

@@ -112,10 +112,10 @@ def _open_own(wanted: Model) -> Attached:
         settings = settings_for(wanted.beside)
         if settings.model_uri is None:
             raise UnknownModel(wanted.name, [])
-        pull = begin(settings)
+        starts = begin(settings)
         loop = asyncio.new_event_loop()
         threading.Thread(target=loop.run_forever, name="scalezero", daemon=True).start()
-        service = Service(settings, process_started=process_started(), pull=pull)
+        service = Service(settings, process_started=process_started(), starts=starts)
         asyncio.run_coroutine_threadsafe(service.open(), loop).result()
         attach(service, loop)
         return _attached[0]

@@ -78,6 +78,7 @@ class Application:
         )
         self._access_log = settings.access_log
         self._settled: Headers | None = None
+        service.on_change.append(self._forget)
         self._starting: asyncio.Task[None] | None = None
 
     async def open(self, end: Callable[[], None]) -> None:
@@ -85,7 +86,7 @@ class Application:
         self._service.end = end
         await self._service.open()
         author.attach(self._service, asyncio.get_running_loop())
-        self._starting = asyncio.create_task(self._start())
+        self._starting = self._service.background.start("start", self._start())
 
     async def close(self) -> None:
         """Finish what is queued."""
@@ -213,6 +214,9 @@ class Application:
         if service.loaded:
             self._settled = headers
         return headers
+
+    def _forget(self) -> None:
+        self._settled = None
 
     async def _start(self) -> None:
         """Do what has to wait for the model, as the first answer must not wait for it."""

@@ -97,7 +97,7 @@ class Endpoints:
         """Whether traffic may come: 503 with the reason until a prefetched model and the author's function answer."""
         if self.takes_traffic():
             return _json({"status": "ready"})
-        models = {served.name: _why_not(served) for served in self._service.unready()}
+        models = {self._service.title(served): _why_not(served) for served in self._service.unready()}
         function = self._function
         document: dict[str, object] = {"status": "not ready", "models": models}
         if function and not function.ready:
@@ -107,23 +107,22 @@ class Endpoints:
     async def metrics(self, _: Request) -> Answer:
         """Prometheus' scrape. The first one imports prometheus_client, which takes a while: on a thread of its own."""
         await asyncio.to_thread(prometheus.load)
-        measured = [served.measurements for served in self._service.models.values()]
+        measured = [served.measurements for served in self._service.models.served()]
         revision = self._service.settings.revision or ""
         return Answer(HTTPStatus.OK, prometheus.exposition(measured, revision=revision), [_TEXT])
 
     def openapi(self, _: Request) -> Answer:
         """This API, described."""
-        signatures = {
-            name: served.ready.signature if served.ready else None for name, served in self._service.models.items()
-        }
+        ready = {name: versions.default.ready for name, versions in self._service.models.items()}
+        signatures = {name: model.signature if model else None for name, model in ready.items()}
         return _json(openapi.document(signatures, version=self._service.version or "1"))
 
     def models(self, _: Request) -> Answer:
-        """Every model of this process."""
-        return _json({"models": [_summary(served) for served in self._service.models.values()]})
+        """Every version of every model of this process."""
+        return _json({"models": [_summary(served) for served in self._service.models.served()]})
 
     async def model(self, request: Request) -> Answer:
-        """One model: its state, and its signature and digest once it is loaded."""
+        """One model in its default version: its state, and its signature and digest once it is loaded."""
         return _json(await self._describe(self._service.model(request.parameters["model"])))
 
     async def _digest(self, ready: ReadyModel) -> str:
@@ -140,6 +139,7 @@ class Endpoints:
             **_summary(served),
             "revision": self._service.settings.revision,
             "uri": served.uri,
+            "versions": self._service.models.versions(served.name),
         }
         if served.ready:
             ready = served.ready

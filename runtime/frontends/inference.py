@@ -17,6 +17,7 @@ from runtime.errors import DeadlineExceeded
 from runtime.frontends import content, timing
 from runtime.http.messages import Answer, Request
 from runtime.predictor import ReadyModel, predict, submit
+from runtime.sinks import Outcome
 from runtime.status import CLIENT_LEFT, OK, code_of
 from runtime.tensors import Call, Prediction, Query
 
@@ -97,6 +98,8 @@ class Inference:
             call = await content.in_turns(translator.decode_slices(request))
             served = self._service.model(call.model, call.version)
             ready = await load(served, deadline=call.deadline)
+            if call.version is not None:
+                self._service.model(call.model, call.version)  # now that the version is known
             if len(request.body) > SLICE:  # millions of numbers are looked at by NumPy, which releases the GIL
                 queries = await asyncio.to_thread(translator.bind, call, ready)
             else:
@@ -104,7 +107,7 @@ class Inference:
             predictions = await predict_all(ready, queries)
             return self._encoded(request, served, ready, queries, predictions)
         except (Exception, asyncio.CancelledError) as error:
-            self._count(served, code_of(error), request)
+            count(self._service, served, self._translator.name, code_of(error), request)
             raise
 
     def _encoded(
@@ -118,16 +121,11 @@ class Inference:
         latency = perf_counter() - request.started
         answer = self._translator.encode(queries, predictions, ready, latency=latency)
         answer.headers.append((b"server-timing", timing.header(predictions, served, request.started)))
-        self._count(served, OK, request)
+        count(self._service, served, self._translator.name, OK, request, queries, predictions)
         return answer
 
-    def _count(self, served: "ServedModel | None", code: str, request: Request) -> None:
-        """Count an answer; None: the request failed before its model was known."""
-        counter = self._service if served is None else served.measurements
-        counter.answered(self._translator.name, code, perf_counter() - request.started)
-
     def _tell(self, exchange: "Exchange", served: "ServedModel | None", error: Exception) -> None:
-        self._count(served, code_of(error), exchange.request)
+        count(self._service, served, self._translator.name, code_of(error), exchange.request)
         self._edge.reply(exchange, self._edge.told(error, exchange.request))
 
     def finish(self, pending: "_Pending", outcome: Prediction | BaseException) -> None:
@@ -146,7 +144,7 @@ class Inference:
         """Give up a request that nobody waits for any more: what is still queued never runs."""
         pending.ticket.cancel()
         if not pending.exchange.answered:  # else the transport has refused it, and counted that
-            self._count(pending.served, CLIENT_LEFT, pending.exchange.request)
+            count(self._service, pending.served, self._translator.name, CLIENT_LEFT, pending.exchange.request)
 
 
 class _Pending:
@@ -172,6 +170,29 @@ class _Pending:
     def leave(self) -> None:
         """Note that the client has left."""
         self.inference.left(self)
+
+
+def count(
+    service: "Service",
+    served: "ServedModel | None",
+    protocol: str,
+    code: str,
+    request: Request,
+    queries: Sequence[Query] = (),
+    predictions: Sequence[Prediction] = (),
+) -> None:
+    """Count an inference that has its answer, and offer it to the sinks.
+
+    `served` is None where the request failed before its model was known; `code` is `OK` or an error's code.
+    """
+    seconds = perf_counter() - request.started
+    if served is None:
+        service.answered(protocol, code, seconds)
+        return
+    served.measurements.answered(protocol, code, seconds)
+    if service.sinks.any:
+        started, version = request.started, served.version
+        service.sinks.offer(Outcome(protocol, served.name, version, code, started, seconds, queries, predictions))
 
 
 async def load(served: "ServedModel", *, deadline: float) -> ReadyModel:

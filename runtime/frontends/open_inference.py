@@ -66,7 +66,8 @@ class _About:
         parameters = request.parameters
         served = self._service.model(parameters["model"], parameters.get("version"))
         ready = served.ready or await served.load()
-        document = {"name": ready.name, "versions": [ready.version], "platform": "onnxruntime_onnx"}
+        versions = self._service.models.versions(served.name)
+        document = {"name": ready.name, "versions": versions, "platform": "onnxruntime_onnx"}
         tensors = {"inputs": ready.signature.inputs, "outputs": ready.signature.outputs}
         return _json({**document, **{key: [*map(_tensor, specs)] for key, specs in tensors.items()}})
 

@@ -5,7 +5,7 @@ import gzip
 import json
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -20,6 +20,7 @@ from runtime.http.messages import Answer, Request
 from runtime.protocols.predict import PredictApi
 from runtime.service import Service
 from runtime.settings import settings_from
+from runtime.sinks import Outcome, Sink
 from tests import models
 from tests.frontends.conftest import Served, counts, error_of, serving
 
@@ -223,6 +224,42 @@ def test_a_bug_behind_a_run_is_answered_500_without_its_text_and_counted(
     assert b"secret" not in cast("bytes", answer.body)
     assert "a secret of the server" in caplog.text
     assert counted == {"internal": ("+Inf", 1)}
+
+
+def test_an_inference_is_offered_to_the_sinks_once_it_has_its_answer(tmp_path: Path) -> None:
+    path = models.lookup(tmp_path / "m.onnx")
+    settings = settings_from({"SCALEZERO_MODEL_URI": str(path), "SCALEZERO_MODEL_VERSION": "7"})
+    taken: list[Outcome] = []
+
+    async def take(outcomes: Sequence[Outcome]) -> None:
+        taken.extend(outcomes)
+
+    async def status(service: Service, body: bytes) -> int:
+        replied: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        inference = Inference(service, PredictApi(), Recording(service, replied))
+        assert inference.direct(cast("Exchange", Asking(body)))
+        return (await asyncio.wait_for(replied, 10)).status
+
+    async def scenario() -> None:
+        service = Service(settings, process_started=time.perf_counter())
+        await service.open()
+        await service.model("m").load()
+        service.sinks.add(Sink("s", take))
+        assert await status(service, b'{"inputs":[3]}') == 200
+        assert await status(service, b'{"inputs":[99]}') == 400
+        assert await status(service, b'{"inputs":') == 400  # its model is not known yet
+        await service.close()
+
+    asyncio.run(scenario())
+    assert [(each.protocol, each.model, each.version, each.code) for each in taken] == [
+        ("predict", "m", "7", "ok"),
+        ("predict", "m", "7", "rejected_by_model"),
+    ]
+    good, bad = taken
+    assert good.queries[0].tensors[0].tolist() == [3]
+    assert good.predictions[0].outputs[0].tolist() == [30]
+    assert good.seconds > 0
+    assert not bad.queries
 
 
 def test_a_run_that_never_returns_fails_liveness_with_the_reason(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from runtime.errors import InternalError, PayloadTooLarge, ScalezeroError
 from runtime.frontends import content
 from runtime.frontends.grpc import framing
 from runtime.frontends.grpc.unary import compress, deadline
-from runtime.frontends.inference import load, predict_all
+from runtime.frontends.inference import count, load, predict_all
 from runtime.http.messages import Answer, Request
 from runtime.predictor import ReadyModel
 from runtime.status import OK, code_of
@@ -72,26 +72,30 @@ class Batch:
             served = self._service.model(call.model, call.version)
         except ScalezeroError as fault:
             return fault
-        code = OK
         try:
             return await self._inferred(served, call, until, request)
         except ScalezeroError as fault:
-            code = code_of(fault)
+            self._count(served, fault, request)
             return fault
         except Exception as error:  # noqa: BLE001 - a bug in one item must not fail the others
-            code = code_of(error)
+            self._count(served, error, request)
             _log.exception("internal error", extra={"path": request.path})
             return InternalError()
         except asyncio.CancelledError as error:
-            code = code_of(error)
+            self._count(served, error, request)
             raise
-        finally:
-            served.measurements.answered(self._method.name, code, perf_counter() - request.started)
+
+    def _count(self, served: "ServedModel", error: BaseException, request: Request) -> None:
+        count(self._service, served, self._method.name, code_of(error), request)
 
     async def _inferred(self, served: "ServedModel", call: Call, until: float, request: Request) -> bytes:
         ready = await load(served, deadline=until)
+        if call.version is not None:
+            self._service.model(call.model, call.version)  # now that the version is known
         queries = self._method.bind(call, ready)
         for query in queries:
             query.deadline = until
         predictions = await predict_all(ready, queries)
-        return self._method.encode(queries, predictions, ready, latency=perf_counter() - request.started)
+        message = self._method.encode(queries, predictions, ready, latency=perf_counter() - request.started)
+        count(self._service, served, self._method.name, OK, request, queries, predictions)
+        return message

@@ -40,10 +40,10 @@ class Health:
         name = _service_of(message)
         if not name or name in self._services:
             return _SERVING if self._ready() else _NOT_SERVING
-        served = self._service.models.get(name)
-        if served is None:
+        versions = self._service.models.get(name)
+        if versions is None:
             raise UnknownService(name, [*self._services, *self._service.models])
-        return _NOT_SERVING if served in self._service.unready() else _SERVING
+        return _NOT_SERVING if versions.default in self._service.unready() else _SERVING
 
 
 def _service_of(message: bytes) -> str:

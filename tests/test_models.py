@@ -1,0 +1,83 @@
+"""The table of what is served: which version a request gets, and which versions can stand beside each other."""
+
+import pytest
+
+from runtime.background import Background
+from runtime.errors import UnknownModel, UnknownVersion, VersionConflict
+from runtime.models import Models
+from runtime.served_model import ProcessStart, ServedModel
+from runtime.settings import Settings
+
+
+def served(version: str | None, name: str = "m") -> ServedModel:
+    settings = Settings(model_uri="s3://b/m.onnx", model_version=version, threads=1)
+    return ServedModel(name, settings, lambda: pytest.fail("not pulled here"), ProcessStart(0.0, 0.0), Background())
+
+
+def table(*versions: str | None) -> Models:
+    models = Models()
+    for version in versions:
+        models.add(served(version))
+    return models
+
+
+@pytest.mark.parametrize("versions", [["9", "10", "8"], ["10", "9", "8"]])
+def test_the_highest_version_is_the_default_and_all_are_listed_from_it(versions: list[str]) -> None:
+    models = table(*versions)
+    assert models.find("m", None).version == "10"
+    assert models.versions("m") == ["10", "9", "8"]
+    assert [each.version for each in models.served()] == ["10", "9", "8"]
+    assert models.find("m", "8").version == "8"
+    assert models.numbered("m", 9).version == "9"
+
+
+def test_a_default_that_was_set_stays_until_it_is_removed() -> None:
+    models = table("1", "2")
+    models["m"].set_default("1")
+    models.add(served("3"))
+    assert models.find("m", None).version == "1"
+    assert models.remove("m", None).version == "1"
+    assert models.find("m", None).version == "3"
+    assert models.remove("m", "3").version == "3"
+    assert models.find("m", None).version == "2"
+
+
+def test_the_last_version_takes_its_model_along() -> None:
+    models = table("1")
+    models.add(served("1", "n"))
+    models.remove("m", "1")
+    assert (list(models), len(models), "m" in models, models.versions("m")) == (["n"], 1, False, [])
+
+
+def test_an_unknown_name_and_an_unknown_version_are_told_apart() -> None:
+    models = table("1", "2")
+    with pytest.raises(UnknownModel, match="no model 'x' here; served: m") as unknown:
+        models.numbered("x", 1)
+    assert not isinstance(unknown.value, UnknownVersion)
+    for ask in (lambda: models.find("m", "3"), lambda: models.numbered("m", 3), lambda: models["m"].set_default("3")):
+        with pytest.raises(UnknownVersion, match="no version '3' of model 'm' here; served: 2, 1"):
+            ask()
+
+
+def test_a_version_that_is_not_known_before_its_model_is_loaded_may_be_any() -> None:
+    models = table(None)
+    assert models.versions("m") == []
+    assert models.find("m", "7") is models.find("m", None) is models.numbered("m", 7)
+
+
+@pytest.mark.parametrize(
+    ("there", "added", "reason"),
+    [
+        ("1", "1", "it is served already"),
+        ("1.0", "1.0.0", "TensorFlow Serving's clients would know it and '1.0' as 1000000"),
+        ("1", None, "needs the version of each stated"),
+        (None, "1", "needs the version of each stated"),
+    ],
+)
+def test_versions_that_could_be_taken_for_each_other_are_refused(
+    there: str | None, added: str | None, reason: str
+) -> None:
+    models = table(there)
+    with pytest.raises(VersionConflict, match=reason):
+        models.add(served(added))
+    assert len(models["m"]) == 1
