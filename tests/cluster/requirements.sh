@@ -12,6 +12,8 @@ NEEDED=(
 )
 # What scripts/image builds images with; the cluster runs without.
 FOR_IMAGES=(buildah:buildah mmdebstrap:mmdebstrap)
+# What tests of the unit suite run where it is there.
+FOR_TESTS=(h2load:nghttp2-client)
 MEMORY_MIB=3072
 FIRST_BUILD_MIB=12288
 DISK_MIB=4096
@@ -26,7 +28,7 @@ missing() {
 
 install_packages() {
   local packages
-  mapfile -t packages < <(missing "${NEEDED[@]}" "${FOR_IMAGES[@]}")
+  mapfile -t packages < <(missing "${NEEDED[@]}" "${FOR_IMAGES[@]}" "${FOR_TESTS[@]}")
   [ ${#packages[@]} -gt 0 ] || return 0
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
     fail "only root, on Debian, can install ${packages[*]}"
