@@ -53,8 +53,17 @@ def scalezero() -> None:
 @click.option("--port", type=int, help="Port to listen on; 0 takes a free one.  [default: $PORT or 8080]")
 @click.option("--host", help="Address to listen on.  [default: 0.0.0.0]")
 @click.option("--model-version", help="Which ModelVersion of a function's folder to serve, by name or version.")
+@click.option("--tensorflow-serving", is_flag=True, help="Listen also on 8500 and 8501, as TensorFlow Serving does.")
 @click.option("--lazy", is_flag=True, help="Pull the model at the first request instead of at the start.")
-def serve(target: str | None, port: int | None, host: str | None, model_version: str | None, *, lazy: bool) -> None:
+def serve(
+    target: str | None,
+    *,
+    port: int | None,
+    host: str | None,
+    model_version: str | None,
+    tensorflow_serving: bool,
+    lazy: bool,
+) -> None:
     """Serve TARGET: an ONNX file (s3://bucket/key, file:// or a path) or a function's folder.
 
     Without TARGET the environment says what to serve, as it does in a pod.
@@ -64,6 +73,7 @@ def serve(target: str | None, port: int | None, host: str | None, model_version:
         "SCALEZERO_HOST": host,
         "SCALEZERO_MODEL_VERSION": model_version,
         "SCALEZERO_LOAD": "lazy" if lazy else None,
+        "SCALEZERO_LISTEN": _listening(tensorflow_serving=tensorflow_serving),
     }
     _serve(target, {name: str(value) for name, value in chosen.items() if value is not None})
 
@@ -126,6 +136,7 @@ def _serve(target: str | None, chosen: dict[str, str]) -> None:
         chosen["SCALEZERO_MODEL_URI"] = target
     settings = settings_for(folder, environ={**os.environ, **chosen})
     listening = listen(settings.host, settings.port)
+    further = [listen(each.host or settings.host, each.port, setting="SCALEZERO_LISTEN") for each in settings.listen]
     starts = begin(settings)
 
     from runtime.telemetry import logs
@@ -133,13 +144,16 @@ def _serve(target: str | None, chosen: dict[str, str]) -> None:
     logs.set_up(settings.log_level, service=settings.service, revision=settings.revision)
     if settings.model_uri:
         import_module("runtime.model.session")  # the heaviest import, while the pull is under way
-    from runtime.frontends.application import Application
+    from runtime.frontends.process import Process
     from runtime.http.limits import Limits
-    from runtime.http.server import run
+    from runtime.http.server import Port, run
 
     service = Service(settings, process_started=started, starts=starts)
     limits = Limits(body=settings.max_body_bytes, buffered=settings.max_buffered_bytes)
-    run(Application(service), listening, limits=limits, grace=settings.grace_period)
+    process = Process(service)
+    applications = [process.main, *process.others]
+    ports = [Port(*each) for each in zip(applications, [listening, *further], strict=True)]
+    run(process, ports, limits=limits, grace=settings.grace_period)
     if service.hopeless:
         from runtime.telemetry.termination import leave
 
@@ -148,6 +162,14 @@ def _serve(target: str | None, chosen: dict[str, str]) -> None:
     # process any longer, as the interpreter's own end would let it.
     logging.shutdown()
     os._exit(1 if service.hopeless else 0)
+
+
+def _listening(*, tensorflow_serving: bool) -> str | None:
+    """The setting, with the ports of other servers that are asked for."""
+    from runtime.listeners import TENSORFLOW_SERVING
+
+    asked = [os.environ.get("SCALEZERO_LISTEN", ""), TENSORFLOW_SERVING if tensorflow_serving else ""]
+    return ",".join(filter(None, asked)) or None
 
 
 def _publish(target: Path, uri: str | None) -> None:

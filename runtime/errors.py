@@ -129,8 +129,10 @@ class UnknownPath(RequestError):
 
     code = "path_not_found"
 
-    def __init__(self, path: str) -> None:
-        super().__init__(f"nothing answers {path!r} here; /openapi.json lists what does", path=path)
+    def __init__(self, path: str, *, only: Sequence[str] = ()) -> None:
+        """`only`: the protocols of a port that serves nothing else."""
+        what = f"this port serves {', '.join(only)} alone" if only else "/openapi.json lists what does"
+        super().__init__(f"nothing answers {path!r} here; {what}", path=path)
 
 
 class UnknownMethod(RequestError):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from runtime.errors import BadSetting
+from runtime.listeners import ALLOWED, Listener, parse_listeners
 
 PREFIX = "SCALEZERO_"
 
@@ -96,6 +97,7 @@ _SEGMENT_PATTERN = r"(?!\.{1,2}$)[^/\s\x00-\x1f\x7f]([^/\x00-\x1f\x7f]*[^/\s\x00
 _SEGMENT = _matching(_SEGMENT_PATTERN, SEGMENT)
 _WORD = _matching(_WORD_PATTERN, WORD)
 _LIST = _Parser(_words, "a comma-separated list")
+_LISTENERS = _Parser(parse_listeners, ALLOWED)
 _PATH = _Parser(Path, "a path")
 _DIGEST = _Parser(_hex_digest, "64 hexadecimal digits")
 _SWITCH = _Parser(lambda text: {"true": True, "false": False}[text.lower()], "true or false")
@@ -244,6 +246,12 @@ class Settings:
     )
     host: str = _setting("SCALEZERO_HOST", _TEXT, "address to listen on", default="0.0.0.0")  # noqa: S104 - a pod is reached from outside
     port: int = _setting("PORT", _whole(0, 65535), "the one port (Knative sets it); 0: any free one", default=8080)
+    listen: tuple[Listener, ...] = _setting(
+        "SCALEZERO_LISTEN",
+        _LISTENERS,
+        "further ports, each for its protocols alone, such as tensorflow_serving@8500; HOST: may stand before the port",
+        default=(),
+    )
     grace_period: float = _setting(
         "SCALEZERO_GRACE_PERIOD", _DURATION, "longest time to finish what is in flight after SIGTERM", default=30.0
     )

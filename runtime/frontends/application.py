@@ -10,16 +10,13 @@ Errors become answers here, and nowhere else.
 """
 
 import asyncio
-import gc
 import logging
-from collections.abc import Callable
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, Protocol
 
-from runtime import author
 from runtime.errors import InternalError, ScalezeroError, UnknownPath
-from runtime.frontends import catalogue, content, functions
+from runtime.frontends import catalogue, content, functions, mounting
 from runtime.frontends.endpoints import Endpoints
 from runtime.frontends.functions import CallerGone, FunctionHost, FunctionRequest, Passing
 from runtime.frontends.mounting import mount
@@ -27,6 +24,7 @@ from runtime.frontends.predict_api import routes as predict_api_routes
 from runtime.frontends.routes import Owner
 from runtime.http.asgi import Receive, Scope, Send
 from runtime.http.messages import Answer, Headers, Request
+from runtime.listeners import Listener
 from runtime.protocols.refusals import error_answer
 from runtime.status import CLIENT_LEFT, INTERNAL, code_of, code_of_status
 
@@ -50,50 +48,42 @@ class Handler(Protocol):
 
 
 class Application:
-    """What the server serves."""
+    """What one port serves: its route table over the service that all ports share."""
 
-    def __init__(self, service: "Service") -> None:
+    def __init__(
+        self,
+        service: "Service",
+        endpoints: Endpoints | None = None,
+        *,
+        function: FunctionHost | None = None,
+        listener: Listener | None = None,
+    ) -> None:
+        """`endpoints` may be shared; `listener` is a port of its own, None the main one.
+
+        The main port serves the predict API, the operational endpoints, the protocols that the settings select and the
+        author's function; another one its protocols alone. Raises `BadSetting` for a protocol that is not known.
+        """
+        endpoints = endpoints or Endpoints(service, function)
         settings = service.settings
         self._service = service
-        self._function: FunctionHost | None = None
-        if settings.function_source:
-            self._function = FunctionHost(
-                settings.function_source,
-                settings.function_target,
-                threads=settings.function_threads,
-                waiting=settings.queue_size,
-                timeout=settings.timeout,
-                limit=settings.function_timeout,
-            )
-        endpoints = Endpoints(service, self._function)
-        named = settings.protocols or ()
+        self._function = function
+        if listener is None:
+            ours = [*endpoints.routes(OURS, self), *predict_api_routes(service, self)]
+            protocols, named = catalogue.selected(settings.protocols), settings.protocols or ()
+        else:
+            ours, named = [], listener.protocols
+            protocols = catalogue.selected(named, setting="SCALEZERO_LISTEN")
         self._routes = mount(
-            catalogue.selected(settings.protocols),
-            ours=[*endpoints.routes(OURS, self), *predict_api_routes(service, self)],
+            protocols,
+            ours=ours,
             default=OURS,
-            service=service,
-            edge=self,
-            endpoints=endpoints,
-            generic=lambda name: self._function is None or name in named,
+            context=mounting.context(protocols, service=service, edge=self, endpoints=endpoints, listener=listener),
+            generic=lambda name: function is None or name in named,
         )
+        self._listener = listener
         self._access_log = settings.access_log
         self._settled: Headers | None = None
         service.on_change.append(self._forget)
-        self._starting: asyncio.Task[None] | None = None
-
-    async def open(self, end: Callable[[], None]) -> None:
-        """Open the service; `end` ends the process in order."""
-        self._service.end = end
-        await self._service.open()
-        author.attach(self._service, asyncio.get_running_loop())
-        self._starting = self._service.background.start("start", self._start())
-
-    async def close(self) -> None:
-        """Finish what is queued."""
-        if self._starting:
-            self._starting.cancel()
-        author.detach()
-        await self._service.close()
 
     def begin(self, exchange: "Exchange") -> None:
         """Answer a request: directly where its handler can, else in a task."""
@@ -120,7 +110,7 @@ class Application:
 
     def _handler(self, request: Request) -> "Handler":
         if request.match is None:
-            raise UnknownPath(request.path)
+            raise UnknownPath(request.path, only=self._listener.protocols if self._listener else ())
         handler: Handler = request.match.route(request.method, request.path).handler
         return handler
 
@@ -217,17 +207,6 @@ class Application:
 
     def _forget(self) -> None:
         self._settled = None
-
-    async def _start(self) -> None:
-        """Do what has to wait for the model, as the first answer must not wait for it."""
-        for served in self._service.unready():
-            await served.tried.wait()
-        if self._function:
-            await self._function.preload()
-            if self._function.error:
-                self._service.gives_up(self._function.error)
-        # What is here now stays. A full collection would visit some 50,000 objects, and hold every answer for 20 ms.
-        gc.freeze()
 
 
 async def _send(answer: Answer, send: Send) -> None:

@@ -14,7 +14,6 @@ from runtime.errors import BadSetting
 
 _ERRORS: Final = "runtime.protocols.refusals:error_answer"
 _GRPC_ERRORS: Final = "runtime.protocols.grpc_errors:grpc_error_answer"
-_SETTING: Final = "SCALEZERO_PROTOCOLS"
 
 
 class Path(NamedTuple):
@@ -90,14 +89,14 @@ OPEN_INFERENCE: Final = Protocol(
 PROTOCOLS: Final = (ML_V1, OPEN_INFERENCE)
 
 
-def selected(names: tuple[str, ...] | None) -> list[Protocol]:
+def selected(names: tuple[str, ...] | None, *, setting: str = "SCALEZERO_PROTOCOLS") -> list[Protocol]:
     """The protocols of those names, in the catalogue's order; None: all. Raises `BadSetting` for an unknown name."""
     if names is None:
         return list(PROTOCOLS)
     known = [protocol.name for protocol in PROTOCOLS]
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise BadSetting(_SETTING, value=",".join(unknown), allowed=f"a comma-separated list of {', '.join(known)}")
+        raise BadSetting(setting, value=",".join(unknown), allowed=f"names of protocols: {', '.join(known)}")
     return [protocol for protocol in PROTOCOLS if protocol.name in names]
 
 

@@ -17,6 +17,7 @@ from runtime.frontends.catalogue import Grpc, Path, Protocol
 from runtime.frontends.grpc import services
 from runtime.frontends.routes import Owner, Route, Routes
 from runtime.http.messages import Answer, Request
+from runtime.listeners import Listener
 
 if TYPE_CHECKING:
     from runtime.frontends.endpoints import Endpoints
@@ -31,8 +32,23 @@ class Context(NamedTuple):
     service: "Service"
     edge: "Edge"
     endpoints: "Endpoints"
-    protocols: frozenset[str]  # that are mounted on the listener
+    protocols: frozenset[str]  # that are mounted on the port
     grpc_services: tuple[str, ...]  # likewise, by their full names
+    listener: Listener | None = None  # the port, where it is for these protocols alone; None: the main port
+
+
+def context(
+    protocols: Sequence[Protocol],
+    *,
+    service: "Service",
+    edge: "Edge",
+    endpoints: "Endpoints",
+    listener: Listener | None = None,
+) -> Context:
+    """The context of these protocols on one port."""
+    names = frozenset(protocol.name for protocol in protocols)
+    services = tuple(each.service for each in catalogue.grpc_services(protocols))
+    return Context(service, edge, endpoints, names, services, listener)
 
 
 def mount(
@@ -40,9 +56,7 @@ def mount(
     *,
     ours: Sequence[Route],
     default: Owner,
-    service: "Service",
-    edge: "Edge",
-    endpoints: "Endpoints",
+    context: Context,
     generic: Callable[[str], bool],
 ) -> Routes:
     """The table of `ours`, which are there already, and of these protocols.
@@ -50,8 +64,7 @@ def mount(
     `generic` says of a protocol's name whether its generic paths are mounted. Raises `ValueError` where routes overlap.
     """
     grpc = catalogue.grpc_services(protocols)
-    names = frozenset(protocol.name for protocol in protocols)
-    modules = _Modules(Context(service, edge, endpoints, names, tuple(each.service for each in grpc)))
+    modules = _Modules(context)
     own, more = list(ours), []
     for protocol in protocols:
         rest = protocol.rest

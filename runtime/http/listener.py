@@ -1,5 +1,6 @@
-"""The one port, bound before anything heavy is imported."""
+"""The ports, bound before anything heavy is imported."""
 
+import os
 import socket
 from typing import Final
 
@@ -8,16 +9,16 @@ from runtime.errors import BadSetting
 _BACKLOG: Final = 2048  # connections that wait to be accepted; the kernel's own ceiling may be lower
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, *, setting: str = "SCALEZERO_HOST:PORT") -> socket.socket:
     """Bind at once: callers that come while the process still imports wait instead of being refused.
 
-    Raises `BadSetting` where the address cannot be had.
+    Raises `BadSetting` where the address cannot be had; `setting` is the one that asks for it.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise BadSetting(
-            "SCALEZERO_HOST:PORT", value=f"{host}:{port}", allowed=f"an address to listen on ({reason})"
-        ) from error
+        # `create_server` repeats the address in the text of an error that has a number.
+        number = error.errno or 0
+        reason = os.strerror(number) if number > 0 else str(error.strerror or error)
+        raise BadSetting(setting, value=f"{host}:{port}", allowed=f"an address to listen on ({reason})") from error

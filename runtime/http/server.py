@@ -8,10 +8,10 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from heapq import nsmallest
 from time import gmtime, monotonic, strftime
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from runtime.errors import PayloadTooLarge
 from runtime.http import (
@@ -35,8 +35,8 @@ _LAST_WORDS: Final = 1.0  # seconds at most, of the grace, for refusals to reach
 _LAST_SHARE: Final = 0.2  # of the grace at most, so that a short one is still for answers
 
 
-class Application(exchange.Application, Protocol):
-    """What a server serves, from its start to its end."""
+class Life(Protocol):
+    """What all ports share, from the start to the end."""
 
     async def open(self, end: Callable[[], None]) -> None:
         """Begin, on the event loop, before the first request. `end` ends the server, as a signal does, in a hurry."""
@@ -45,14 +45,35 @@ class Application(exchange.Application, Protocol):
         """End, when everything is answered."""
 
 
+class Port(NamedTuple):
+    """A socket that is bound, and what answers there."""
+
+    application: exchange.Application
+    listening: socket.socket
+
+
+class Room(NamedTuple):
+    """What all ports together may take."""
+
+    budget: Budget
+    connections: int  # of each port
+
+    @classmethod
+    def among(cls, ports: int, limits: Limits) -> "Room":
+        """Share the limits of the process among so many ports."""
+        return cls(Budget(limits.buffered), most_connections(limits.connections) // ports)
+
+
 class Server:
     """One port and its connections. Made and used on one event loop."""
 
-    def __init__(self, application: exchange.Application, limits: Limits) -> None:
+    def __init__(self, application: exchange.Application, limits: Limits, room: Room | None = None) -> None:
+        """`room` is what this port shares with others; None: it is the only one."""
+        room = room or Room.among(1, limits)
         self.application = application
         self.limits = limits
         self.loop = asyncio.get_running_loop()
-        self.budget = Budget(limits.buffered)
+        self.budget = room.budget
         self.connections: set[Connection] = set()
         self.heads: dict[bytes, KnownHead] = {}  # of HTTP/1.1, by their bytes
         self.field_blocks = FieldBlocks()  # of HTTP/2
@@ -60,7 +81,7 @@ class Server:
         self.now = monotonic()  # as of the last tick
         self.date_line = b""  # the Date header as HTTP/1.1 writes it: RFC 9110, 6.6.1
         self.date = (b"date", b"")
-        self._most = most_connections(limits.connections)
+        self._most = room.connections
         self._ticking: asyncio.TimerHandle | None = None
         self._tick()
 
@@ -149,8 +170,8 @@ class _Ending:
         self.asked.set()
 
 
-def run(application: Application, listening: socket.socket, *, limits: Limits, grace: float) -> None:
-    """Serve until SIGTERM or SIGINT, or until the application asks for the end. `grace` (seconds) bounds the end.
+def run(life: Life, ports: Sequence[Port], *, limits: Limits, grace: float) -> None:
+    """Serve until SIGTERM or SIGINT, or until `life` asks for the end. `grace` (seconds) bounds the end.
 
     The event loop is left as it is, since joining its threads could take for ever: the process has to end after this.
     """
@@ -158,23 +179,25 @@ def run(application: Application, listening: socket.socket, *, limits: Limits, g
 
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
-    loop.run_until_complete(serve(application, listening, limits=limits, grace=grace))
+    loop.run_until_complete(serve(life, ports, limits=limits, grace=grace))
 
 
-async def serve(application: Application, listening: socket.socket, *, limits: Limits, grace: float) -> None:
+async def serve(life: Life, ports: Sequence[Port], *, limits: Limits, grace: float) -> None:
     """Serve on the running event loop; see `run`."""
     ending = _Ending(grace)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.on_signal, number)
-    await application.open(ending.in_a_hurry)
-    server = Server(application, limits)
-    accepting = await server.accept(listening)
+    await life.open(ending.in_a_hurry)
+    room = Room.among(len(ports), limits)
+    servers = [Server(port.application, limits, room) for port in ports]
+    accepting = [await server.accept(port.listening) for server, port in zip(servers, ports, strict=True)]
     await ending.asked.wait()
-    accepting.close()
+    for each in accepting:
+        each.close()
     until = loop.time() + ending.grace
-    await server.finish(ending.grace)
-    await _within(until - loop.time(), application.close())
+    await asyncio.gather(*(server.finish(ending.grace) for server in servers))
+    await _within(until - loop.time(), life.close())
 
 
 async def _within(seconds: float, closing: Awaitable[None]) -> None:

@@ -15,7 +15,7 @@ from runtime.frontends import catalogue
 from runtime.frontends.application import Application
 from runtime.frontends.catalogue import PROTOCOLS, Grpc, Path, Protocol, Rest
 from runtime.frontends.endpoints import Endpoints
-from runtime.frontends.mounting import Context
+from runtime.frontends.mounting import context
 from runtime.http.messages import Request
 from runtime.service import Service
 from runtime.settings import Settings
@@ -40,11 +40,9 @@ def application(**settings: object) -> Application:
 @pytest.mark.parametrize("module", MODULES)
 def test_a_module_has_the_handlers_that_the_catalogue_names_and_no_others(module: str) -> None:
     served = application()
-    names = frozenset(each.name for each in PROTOCOLS)
-    services = tuple(each.service for each in catalogue.grpc_services(PROTOCOLS))
     service = Service(Settings(), process_started=0.0)
-    context = Context(service, served, Endpoints(service, None), names, services)
-    assert set(import_module(module).handlers(context)) == declared(module)
+    made_of = context(PROTOCOLS, service=service, edge=served, endpoints=Endpoints(service, None))
+    assert set(import_module(module).handlers(made_of)) == declared(module)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda each: each.name)
@@ -83,7 +81,7 @@ def test_no_setting_selects_all_and_names_select_theirs_in_the_order_of_the_cata
 
 
 def test_an_unknown_name_is_refused_with_the_names_that_are_known() -> None:
-    with pytest.raises(BadSetting, match=r"SCALEZERO_PROTOCOLS='v9': expected a comma-separated list of .*ml\.v1"):
+    with pytest.raises(BadSetting, match=r"SCALEZERO_PROTOCOLS='v9': expected names of protocols: .*ml\.v1"):
         application(protocols=("ml.v1", "v9"))
 
 

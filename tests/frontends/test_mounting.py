@@ -10,7 +10,7 @@ import pytest
 from runtime.frontends.application import OURS
 from runtime.frontends.catalogue import Grpc, Path, Protocol, Rest
 from runtime.frontends.endpoints import Endpoints
-from runtime.frontends.mounting import Deferred, mount
+from runtime.frontends.mounting import Deferred, context, mount
 from runtime.frontends.routes import Routes
 from runtime.http.messages import Answer, Request
 from runtime.service import Service
@@ -44,9 +44,8 @@ def table(*, generic: bool = True) -> Routes:
     sys.modules.pop(MODULE, None)
     service = Service(Settings(), process_started=0.0)
     endpoints = Endpoints(service, None)
-    return mount(
-        [LATE], ours=[], default=OURS, service=service, edge=Edge(), endpoints=endpoints, generic=lambda _: generic
-    )
+    made_of = context([LATE], service=service, edge=Edge(), endpoints=endpoints)
+    return mount([LATE], ours=[], default=OURS, context=made_of, generic=lambda _: generic)
 
 
 def get(path: str, kind: bytes = b"", version: str = "1.1") -> Request:

@@ -45,7 +45,7 @@ def serving_process(*, files: int | None = None, grace: float = 10, **limits: fl
 
 
 class _Serving(Running):
-    """As `server.run` asks of an application."""
+    """As `server.run` asks of what all ports share."""
 
     async def open(self, end: Callable[[], None]) -> None:
         pass
@@ -59,7 +59,7 @@ def _serve(*, files: int | None, grace: float, limits: dict[str, Any]) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     serving = _Serving(LIMITS._replace(**limits))
     print(serving.port, flush=True)  # noqa: T201 - the parent reads it
-    server.run(serving, serving.listening, limits=serving.limits, grace=grace)
+    server.run(serving, [server.Port(serving, serving.listening)], limits=serving.limits, grace=grace)
     os._exit(0)
 
 

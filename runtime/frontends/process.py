@@ -1,0 +1,67 @@
+"""One process: the service and the author's function, and an application for each port that it listens on."""
+
+import asyncio
+import gc
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from runtime import author
+from runtime.frontends.application import Application
+from runtime.frontends.endpoints import Endpoints
+from runtime.frontends.functions import FunctionHost
+from runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from runtime.service import Service
+
+
+class Process:
+    """What the ports of one process share, from its start to its end."""
+
+    def __init__(self, service: "Service") -> None:
+        """Raises `BadSetting` where a port is to serve a protocol that is not known."""
+        settings = service.settings
+        self._service = service
+        self._function = _function(settings)
+        endpoints = Endpoints(service, self._function)
+        self.main = Application(service, endpoints, function=self._function)
+        self.others = [Application(service, endpoints, listener=listener) for listener in settings.listen]
+        self._starting: asyncio.Task[None] | None = None
+
+    async def open(self, end: Callable[[], None]) -> None:
+        """Open the service; `end` ends the process in order."""
+        self._service.end = end
+        await self._service.open()
+        author.attach(self._service, asyncio.get_running_loop())
+        self._starting = self._service.background.start("start", self._start())
+
+    async def close(self) -> None:
+        """Finish what is queued."""
+        if self._starting:
+            self._starting.cancel()
+        author.detach()
+        await self._service.close()
+
+    async def _start(self) -> None:
+        """Do what has to wait for the model, as the first answer must not wait for it."""
+        for served in self._service.unready():
+            await served.tried.wait()
+        if self._function:
+            await self._function.preload()
+            if self._function.error:
+                self._service.gives_up(self._function.error)
+        # What is here now stays. A full collection would visit some 50,000 objects, and hold every answer for 20 ms.
+        gc.freeze()
+
+
+def _function(settings: Settings) -> FunctionHost | None:
+    if settings.function_source is None:
+        return None
+    return FunctionHost(
+        settings.function_source,
+        settings.function_target,
+        threads=settings.function_threads,
+        waiting=settings.queue_size,
+        timeout=settings.timeout,
+        limit=settings.function_timeout,
+    )

@@ -1,0 +1,36 @@
+"""Ports beside the main one, as the setting writes them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.errors import BadSetting
+from runtime.listeners import TENSORFLOW_SERVING, Listener, parse_listeners
+from runtime.settings import settings_from
+
+NAMES = st.from_regex(r"[a-z0-9_.]{1,12}", fullmatch=True)
+HOSTS = st.sampled_from([None, "127.0.0.1", "localhost", "::1", "a-b.c"])
+LISTENERS = st.builds(Listener, st.lists(NAMES, min_size=1, max_size=3).map(tuple), st.integers(0, 65535), HOSTS)
+
+
+def written(listener: Listener) -> str:
+    host = listener.host
+    place = "" if host is None else f"[{host}]:" if ":" in host else f"{host}:"
+    return f"{'+'.join(listener.protocols)}@{place}{listener.port}"
+
+
+@given(st.lists(LISTENERS, min_size=1, max_size=3).map(tuple))
+def test_what_is_written_is_read(listeners: tuple[Listener, ...]) -> None:
+    assert parse_listeners(", ".join(map(written, listeners))) == listeners
+
+
+@pytest.mark.parametrize(
+    "text", ["a", "a@", "@80", "a@65536", "a+@80", "a@b", "a@::1:80", "a@80,", "a b@80", "a@h:p:80"]
+)
+def test_what_is_no_list_of_ports_is_refused_with_what_one_is(text: str) -> None:
+    with pytest.raises(BadSetting, match=r"SCALEZERO_LISTEN=.*PROTOCOL\[\+PROTOCOL\]@\[HOST:\]PORT"):
+        settings_from({"SCALEZERO_LISTEN": text})
+
+
+def test_tensorflow_servings_ports_are_those_of_its_container() -> None:
+    assert [each.port for each in parse_listeners(TENSORFLOW_SERVING)] == [8500, 8501]
