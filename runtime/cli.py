@@ -142,7 +142,7 @@ def _serve(target: str | None, chosen: dict[str, str]) -> None:
     from runtime.telemetry import logs
 
     logs.set_up(settings.log_level, service=settings.service, revision=settings.revision)
-    if settings.model_uri:
+    if starts:
         import_module("runtime.model.session")  # the heaviest import, while the pull is under way
     from runtime.frontends.process import Process
     from runtime.http.limits import Limits

@@ -23,6 +23,11 @@ class Listener(NamedTuple):
     port: int
     host: str | None = None  # None: that of the main port
 
+    def __str__(self) -> str:
+        """Write it as the setting has it."""
+        host = "" if self.host is None else f"[{self.host}]:" if ":" in self.host else f"{self.host}:"
+        return f"{'+'.join(self.protocols)}@{host}{self.port}"
+
 
 def parse_listeners(text: str) -> tuple[Listener, ...]:
     """Read a comma-separated list. Raises `ValueError`."""

@@ -6,12 +6,14 @@ Service.close()     what is queued is finished
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Final, NamedTuple
 
+from runtime import version_folders
 from runtime.artifacts.fetch import Artifact, check, fetch
 from runtime.artifacts.policy import PullPolicy
 from runtime.artifacts.uris import MODEL_SUFFIXES, parse_uri
@@ -22,6 +24,7 @@ from runtime.served_model import ProcessStart, Pull, ServedModel
 from runtime.settings import SEGMENT, Settings, is_segment
 from runtime.sinks import Sinks
 
+_log = logging.getLogger("scalezero.service")
 _LAST_MOMENT: Final = 0.1  # seconds in which cancelled tasks may end when the grace period is over
 
 
@@ -40,10 +43,16 @@ def begin(settings: Settings) -> "list[Start]":
 
     Raises `BadSetting` where what is to be served cannot be there: a start that can never serve must not look like one.
     """
-    _check_places(settings)
-    if not settings.model_uri:
-        return []
-    return [_started(settings)]
+    folders = not settings.model_uri and version_folders.is_asked_for(settings)
+    wanted = version_folders.versions_of(settings) if folders else [settings]
+    for each in wanted:
+        _check_places(each)
+    return [_started(each) for each in wanted if each.model_uri]
+
+
+def has_model(settings: Settings) -> bool:
+    """Whether the settings say of any model that it is to be served."""
+    return settings.model_uri is not None or version_folders.is_asked_for(settings)
 
 
 def _started(settings: Settings) -> "Start":
@@ -73,7 +82,9 @@ def _check_places(settings: Settings) -> None:
         raise BadSetting("SCALEZERO_MODEL_URI", value=uri, allowed="an ONNX file or a function's folder that is there")
     if not uri and not source:
         raise BadSetting(
-            "SCALEZERO_MODEL_URI", value=None, allowed="a model to serve, or a function in FUNCTION_SOURCE"
+            "SCALEZERO_MODEL_URI",
+            value=None,
+            allowed="a model to serve, a folder of versions in MODEL_BASE_PATH, or a function in FUNCTION_SOURCE",
         )
 
 
@@ -103,6 +114,8 @@ class Service:
     async def open(self) -> None:
         """Take up the models, and begin to load what is to be loaded without being asked."""
         process = ProcessStart(self._process_started, imported=perf_counter())
+        if self.settings.model_uri and version_folders.is_asked_for(self.settings):
+            _log.warning("SCALEZERO_MODEL_URI is served; MODEL_BASE_PATH and MODEL_NAME are ignored")
         for start in self._starts:
             served = self._take_up(start.settings, process)
             if start.pull:

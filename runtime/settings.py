@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from runtime.errors import BadSetting
-from runtime.listeners import ALLOWED, Listener, parse_listeners
+from runtime.listeners import ALLOWED as LISTENERS
+from runtime.listeners import Listener, parse_listeners
+from runtime.version_policy import ALLOWED as POLICIES
+from runtime.version_policy import VersionPolicy, parse_policy
 
 PREFIX = "SCALEZERO_"
 
@@ -97,7 +100,8 @@ _SEGMENT_PATTERN = r"(?!\.{1,2}$)[^/\s\x00-\x1f\x7f]([^/\x00-\x1f\x7f]*[^/\s\x00
 _SEGMENT = _matching(_SEGMENT_PATTERN, SEGMENT)
 _WORD = _matching(_WORD_PATTERN, WORD)
 _LIST = _Parser(_words, "a comma-separated list")
-_LISTENERS = _Parser(parse_listeners, ALLOWED)
+_LISTENERS = _Parser(parse_listeners, LISTENERS)
+_POLICY = _Parser(parse_policy, POLICIES)
 _PATH = _Parser(Path, "a path")
 _DIGEST = _Parser(_hex_digest, "64 hexadecimal digits")
 _SWITCH = _Parser(lambda text: {"true": True, "false": False}[text.lower()], "true or false")
@@ -144,6 +148,21 @@ class Settings:
         "SCALEZERO_MODEL_SHA256",
         _DIGEST,
         "digest the artifact must have; none: what the publisher recorded",
+        default=None,
+    )
+    base_path: str | None = _setting(
+        "MODEL_BASE_PATH",
+        _TEXT,
+        "folder or s3:// place of MODEL_NAME/N/model.onnx, N a version, as in TensorFlow Serving's container",
+        default=None,
+    )
+    base_name: str | None = _setting(
+        "MODEL_NAME", _TEXT, "name of the model below MODEL_BASE_PATH; none: model", default=None
+    )
+    model_versions: VersionPolicy | None = _setting(
+        "SCALEZERO_MODEL_VERSIONS",
+        _POLICY,
+        "versions below MODEL_BASE_PATH/MODEL_NAME: latest, latest:N, all, or numbers such as 1,3; none: latest",
         default=None,
     )
     load: str = _setting(

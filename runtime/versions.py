@@ -2,7 +2,7 @@
 
     number("7")         == 7            a whole number is itself
     number("1.2.3")     == 1_002_003    parts behind the first one have three digits each; "1.2" is "1.2.0"
-    number("1.0.0-rc1") == 2**62 + ...  every other text: a number of 62 bits from its SHA-256
+    number("1.0.0-rc1") == 2**62 + ...  every other text: the first 62 bits of its SHA-256
 
 TensorFlow Serving's versions are of type int64. Numbers of whole numbers rise with them, and so do those of dotted
 versions. Versions that differ have different numbers, with the exception of "1", "01" and of "1.2", "1.2.0": one model
@@ -61,4 +61,4 @@ def _words(text: str) -> tuple[tuple[bool, int, str], ...]:
 def _digest(version: str) -> int:
     from hashlib import sha256
 
-    return int.from_bytes(sha256(version.encode()).digest()[:8], "big") % _LARGEST
+    return int.from_bytes(sha256(version.encode()).digest()[:8], "big") >> 2

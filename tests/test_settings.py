@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from runtime.declared import settings_for
 from runtime.errors import BadSetting
+from runtime.listeners import Listener
 from runtime.settings import Settings, settings_from
+from runtime.version_policy import VersionPolicy
 
 VARIABLES = {each.metadata["env"]: each for each in dataclasses.fields(Settings)}
 MANIFEST = """
@@ -53,6 +55,9 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
         "SCALEZERO_MODEL_NAME": "payment-model",
         "SCALEZERO_MODEL_VERSION": "1.0.0",
         "SCALEZERO_MODEL_SHA256": "A" * 64,
+        "MODEL_BASE_PATH": "s3://b/models",
+        "MODEL_NAME": "m",
+        "SCALEZERO_MODEL_VERSIONS": "latest:2",
         "SCALEZERO_LOAD": "lazy",
         "SCALEZERO_LOAD_FAILURE": "exit",
         "SCALEZERO_LOAD_TIMEOUT": "1m30s",
@@ -68,12 +73,14 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
         "SCALEZERO_MAX_BODY_BYTES": "1000",
         "SCALEZERO_MAX_BUFFERED_BYTES": "5000",
         "SCALEZERO_THREADS": "3",
+        "SCALEZERO_PROTOCOLS": "ml.v1, open_inference",
         "FUNCTION_SOURCE": str(tmp_path / "main.py"),
         "FUNCTION_TARGET": "answer",
         "SCALEZERO_FUNCTION_THREADS": "4",
         "SCALEZERO_FUNCTION_TIMEOUT": "1m30s",
         "SCALEZERO_HOST": "::1",
         "PORT": "0",
+        "SCALEZERO_LISTEN": "ml.v1@9000",
         "SCALEZERO_GRACE_PERIOD": "5s",
         "SCALEZERO_LOG_LEVEL": "debug",
         "SCALEZERO_ACCESS_LOG": "True",
@@ -87,6 +94,9 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
         model_name="payment-model",
         model_version="1.0.0",
         model_sha256="a" * 64,
+        base_path="s3://b/models",
+        base_name="m",
+        model_versions=VersionPolicy(latest=2),
         load="lazy",
         load_failure="exit",
         load_timeout=90.0,
@@ -102,12 +112,14 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
         max_body_bytes=1000,
         max_buffered_bytes=5000,
         threads=3,
+        protocols=("ml.v1", "open_inference"),
         function_source=tmp_path / "main.py",
         function_target="answer",
         function_threads=4,
         function_timeout=90.0,
         host="::1",
         port=0,
+        listen=(Listener(("ml.v1",), 9000),),
         grace_period=5.0,
         log_level="debug",
         access_log=True,

@@ -50,7 +50,8 @@ def variables(settings: Settings) -> dict[str, str]:
     written = {
         each.metadata["env"]: _text(value)
         for each in fields(Settings)
-        if (value := getattr(settings, each.name)) is not None and each.metadata["env"] not in names.GIVEN_BY_KNATIVE
+        if (value := getattr(settings, each.name)) not in {None, ()}
+        and each.metadata["env"] not in names.GIVEN_BY_KNATIVE
     }
     settings_from(written)
     return written
@@ -88,6 +89,8 @@ def _text(value: object) -> str:
         return str(value).lower()
     if isinstance(value, float):
         return durations.written(value)
+    if type(value) is tuple:
+        return ",".join(map(str, value))
     return value.as_posix() if isinstance(value, Path) else str(value)
 
 

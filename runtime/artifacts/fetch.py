@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.artifacts.access import Credentials, S3Access, certificates, s3_access
 from runtime.artifacts.cache import Cache, hash_file
@@ -24,6 +24,9 @@ from runtime.artifacts.policy import PullPolicy
 from runtime.artifacts.store import Store
 from runtime.artifacts.uris import S3Place, parse_uri, suffix_of
 from runtime.errors import ArtifactMissing, BadSetting, DigestMismatch, DiskFull, InvalidModel, StoreStalled
+
+if TYPE_CHECKING:
+    from runtime.artifacts.s3 import S3Source
 
 _log = logging.getLogger("scalezero.artifacts")
 PLACES = frozenset({"AWS_CA_BUNDLE", "SCALEZERO_CACHE_DIR"})  # settings that hold a path
@@ -85,7 +88,7 @@ def check(uri: str, *, cache_dir: Path, sha256: str | None = None) -> None:
     _digest(sha256)
     if isinstance(place, Path):
         return
-    certificates(_access())
+    certificates(current_access())
     cache = Cache(cache_dir.absolute())
     with contextlib.suppress(DiskFull), cache.faults(uri):
         cache.prepare()
@@ -130,12 +133,13 @@ def _local(uri: str, path: Path, expected: str | None) -> Artifact:
     return Artifact(uri=uri, path=path, sha256=got, size=path.stat().st_size, verify_seconds=spent)
 
 
-def _access() -> S3Access:
+def current_access() -> S3Access:
+    """How this process reaches S3, by its environment. Raises `BadSetting`."""
     return s3_access(os.environ, home=Path(os.environ.get("HOME", "/")))
 
 
 def _objects(place: S3Place, cache: Cache, policy: PullPolicy) -> CachedObjects:
-    access = _access()
+    access = current_access()
     return CachedObjects(
         cache=cache,
         scope=access.endpoint or "aws",
@@ -150,13 +154,14 @@ def _opener(place: S3Place, access: S3Access, policy: PullPolicy) -> Callable[[]
 
     def open_store() -> Store:
         if not made:
-            made.append(_connect(place, access, policy))
+            made.append(connect(place, access, policy))
         return made[0]
 
     return open_store
 
 
-def _connect(place: S3Place, access: S3Access, policy: PullPolicy) -> Store:
+def connect(place: S3Place, access: S3Access, policy: PullPolicy) -> "S3Source":
+    """Make a client of the bucket, which may ask boto3 for credentials. Raises `BadSetting`."""
     from runtime.artifacts.s3 import open_source
 
     if access.credentials is not Credentials.BOTO3:

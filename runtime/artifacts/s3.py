@@ -14,6 +14,7 @@ from runtime.artifacts.access import S3Access
 from runtime.artifacts.credentials import Finder, finder
 from runtime.artifacts.faults import ERROR_SECONDS, MOST_ERROR_BYTES, Answer, read_answer, translate
 from runtime.artifacts.http1 import Head, Range, content_range
+from runtime.artifacts.listing import MOST_BYTES, Page, page_query, parse_page
 from runtime.artifacts.policy import PullPolicy
 from runtime.artifacts.signature import Keys, quoted, sign
 from runtime.artifacts.store import ObjectInfo, Opened
@@ -73,6 +74,23 @@ class S3Source:
             raise ArtifactChanged(info.uri, "the object was replaced while it was being read")
         yield from self._pieces(info.uri, reply, got)
 
+    def keys(self, uri: str, prefix: str, token: str | None) -> Page:
+        """A page of the keys that begin with the prefix; `token` is that of the page before. Raises as `open` does."""
+        reply = self._ask(uri, f"{self._prefix}/{self.bucket}", page_query(prefix, token), {})
+        body = bytearray()
+        try:
+            for piece in reply.pieces():
+                body += piece
+                if len(body) > MOST_BYTES:
+                    raise ValueError("the listing is too long")  # noqa: TRY301 - one place tells
+            return parse_page(bytes(body))
+        except BrokenExchangeError as error:
+            raise self._broken(uri, error) from error
+        except ValueError as error:
+            raise self._broken(uri, BrokenExchangeError(str(error))) from error
+        finally:
+            reply.close()
+
     def _place(self, uri: str) -> S3Place:
         place = parse_uri(uri)
         if not isinstance(place, S3Place) or place.bucket != self.bucket:
@@ -83,6 +101,9 @@ class S3Source:
         """Ask once. Returns an answer of status 200, 206 or 304; every other one is an error."""
         path = f"{self._prefix}/{place.bucket}/{quoted(place.key, safe='/')}"
         query = f"versionId={quoted(place.version_id)}" if place.version_id is not None else ""
+        return self._ask(uri, path, query, headers)
+
+    def _ask(self, uri: str, path: str, query: str, headers: dict[str, str]) -> Reply:
         signed = self._signed(path, query) | headers | {"accept-encoding": "identity"}
         try:
             reply = self._client.exchange(self._client.request("GET", f"{path}?{query}" if query else path, signed))

@@ -101,7 +101,7 @@ def _wait_for(work: Coroutine[None, None, T], attached: Attached) -> T:
 def _open_own(wanted: Model) -> Attached:
     """Open a service for a process that is not ours, on an event loop in a thread of its own."""
     from runtime.declared import settings_for
-    from runtime.service import Service, begin
+    from runtime.service import Service, begin, has_model
     from runtime.telemetry.process import process_started
 
     with _lock:
@@ -110,7 +110,7 @@ def _open_own(wanted: Model) -> Attached:
         if _ended.is_set():
             raise ShuttingDown
         settings = settings_for(wanted.beside)
-        if settings.model_uri is None:
+        if not has_model(settings):
             raise UnknownModel(wanted.name, [])
         starts = begin(settings)
         loop = asyncio.new_event_loop()

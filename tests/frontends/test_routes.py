@@ -248,11 +248,12 @@ def test_a_generic_route_is_asked_last_and_never_below_a_prefix_of_another_proto
 
 
 def test_a_handler_that_is_replaced_is_replaced_in_the_matches_that_were_found_before() -> None:
-    old, new = object(), object()
-    routes = Routes([Route("/a/{x}", "GET", OURS, old)], default=DEFAULT, generic=[Route("/b", "GET", V1, old)])
-    matches = [routes.match("/a/1"), routes.match("/b")]
+    old, new, other = object(), object(), object()
+    own = [Route("/a/{x}", "GET", OURS, old), Route("/c", "GET", OURS, other)]
+    routes = Routes(own, default=DEFAULT, generic=[Route("/b", "GET", V1, old)])
+    matches = [routes.match(path) for path in ("/a/1", "/b", "/c")]
     routes.replace({old: new})
-    assert [match and match.route("GET", "").handler for match in matches] == [new, new]
+    assert [match and match.route("GET", "").handler for match in matches] == [new, new, other]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,9 @@ from knative.resources.ab_service import TrafficSpec, TrafficTarget
 from knative.resources.fields import Metadata
 from knative.resources.inference_config import InferenceConfigSpec
 from knative.resources.model_version import ModelVersionSpec, Storage
+from runtime.listeners import Listener
 from runtime.settings import Settings
+from runtime.version_policy import ALL, LATEST, VersionPolicy
 from tests.resources.strategies import versions
 
 NAMESPACE = "models"
@@ -32,6 +34,9 @@ def settings() -> st.SearchStrategy[Settings]:
         queue_size=st.integers(1, 1_000_000),
         threads=st.none() | st.integers(1, 1024),
         function_source=st.sampled_from([None, Path("functions/payment_model/main.py"), Path("/app/$(HOME)/$x.py")]),
+        protocols=st.sampled_from([None, ("ml.v1",), ("open_inference", "ml.v1")]),
+        listen=st.sampled_from([(), (Listener(("ml.v1", "a"), 9000), Listener(("b",), 0, "::1"))]),
+        model_versions=st.sampled_from([None, LATEST, ALL, VersionPolicy(named=(1, 3))]),
         grace_period=graces,
         access_log=st.booleans(),
     )
