@@ -83,8 +83,9 @@ OPEN_INFERENCE: Final = Protocol(
                 Path("POST", "/infer", "infer"),
             ),
         ),
-        refuse="runtime.protocols.open_inference:refuse",
+        refuse="runtime.protocols.open_inference.rest:refuse",
     ),
+    (Grpc("runtime.frontends.grpc.open_inference", "inference.GRPCInferenceService", ("ModelInfer",)),),
 )
 
 PROTOCOLS: Final = (ML_V1, OPEN_INFERENCE)

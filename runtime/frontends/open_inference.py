@@ -8,8 +8,8 @@ import orjson
 from runtime.frontends.endpoints import Direct, Endpoints, Slow
 from runtime.frontends.inference import Inference
 from runtime.http.messages import Answer, Request
-from runtime.protocols import open_inference_binary as binary
-from runtime.protocols.open_inference import OpenInference
+from runtime.protocols.open_inference import datatypes
+from runtime.protocols.open_inference.rest import OpenInference
 from runtime.tensors import TensorSpec
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class _About:
 def _tensor(spec: TensorSpec) -> dict[str, Any]:
     """A dynamic axis has the size -1; so has the one axis of a tensor whose rank is unknown."""
     sizes = [-1] if spec.shape is None else [size if isinstance(size, int) else -1 for size in spec.shape]
-    return {"name": spec.name, "datatype": binary.datatype(spec) or spec.datatype, "shape": sizes}
+    return {"name": spec.name, "datatype": datatypes.datatype(spec) or spec.datatype, "shape": sizes}
 
 
 def _json(document: object, status: int = HTTPStatus.OK) -> Answer:

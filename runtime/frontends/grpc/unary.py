@@ -9,13 +9,13 @@ A call whose message is compressed takes the coroutine, every other one the dire
 import asyncio
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from runtime.frontends import content
 from runtime.frontends.content import Slices
 from runtime.frontends.grpc import framing
 from runtime.frontends.inference import Inference
-from runtime.http.messages import Answer, Request
+from runtime.http.messages import Answer, Buffer, Request
 from runtime.predictor import ReadyModel
 from runtime.protocols.grpc_errors import grpc_error_answer
 from runtime.tensors import Call, Prediction, Query
@@ -41,8 +41,8 @@ class Method(Protocol):
 
     def encode(
         self, queries: Sequence[Query], predictions: Sequence[Prediction], model: ReadyModel, *, latency: float
-    ) -> bytes:
-        """The message of the answer; `latency` in seconds."""
+    ) -> bytes | Sequence[Buffer]:
+        """The message of the answer, in one piece or in several; `latency` in seconds."""
 
 
 class Unary:
@@ -50,21 +50,25 @@ class Unary:
 
     refuse = staticmethod(grpc_error_answer)
 
-    def __init__(self, method: Method, limit: int) -> None:
-        """`limit` is the size of an uncompressed message, in bytes."""
+    def __init__(self, method: Method, limit: int, *, views: bool = False) -> None:
+        """`limit` is the size of an uncompressed message, in bytes; `views` says that the method reads memoryviews."""
         self._method = method
         self._limit = limit
+        self._message: Callable[[Request], Any] = framing.view if views else framing.message
         self.name = method.name
 
     def decode(self, request: Request) -> Call:
         """Read a call whose message is not compressed. Raises `ScalezeroError`."""
-        call = self._method.decode(framing.message(request))
+        call = self._method.decode(self._message(request))
         call.deadline = deadline(request)
         return call
 
     def decode_slices(self, request: Request) -> Slices[Call]:
         """Read any call. Raises `ScalezeroError`."""
-        message = yield from framing.inflated_message(request, self._limit)
+        if framing.compressed(request):
+            message = yield from framing.inflated_message(request, self._limit)
+        else:
+            message = self._message(request)
         call = self._method.decode(message)
         call.deadline = deadline(request)
         return call
@@ -92,7 +96,7 @@ def deadline(request: Request) -> float:
 
 async def compress(request: Request, answer: Answer) -> Answer:
     """Compress the answer where that is worth it, a large one on a thread."""
-    if len(answer.body) > _AT_ONCE:  # type: ignore[arg-type] # `framing.answer` makes bytes
+    if not isinstance(answer.body, bytes) or len(answer.body) > _AT_ONCE:
         await asyncio.to_thread(framing.compress, request, answer)
     else:
         framing.compress(request, answer)
@@ -102,8 +106,9 @@ async def compress(request: Request, answer: Answer) -> Answer:
 class Inferred:
     """The handler of a method that is an inference."""
 
-    def __init__(self, service: "Service", method: Method, edge: "Edge") -> None:
-        self._inference = Inference(service, Unary(method, service.settings.max_body_bytes), edge)
+    def __init__(self, service: "Service", method: Method, edge: "Edge", *, views: bool = False) -> None:
+        """`views` says that the method reads memoryviews: a large message is then not copied."""
+        self._inference = Inference(service, Unary(method, service.settings.max_body_bytes, views=views), edge)
 
     def direct(self, exchange: "Exchange") -> bool:
         """Answer without a task where that can be done."""

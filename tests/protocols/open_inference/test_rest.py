@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as arrays
 from runtime.errors import InvalidInput, UnknownPath
 from runtime.http.messages import Answer, Request
 from runtime.model.signature import Signature
-from runtime.protocols import open_inference, open_inference_binary
+from runtime.protocols.open_inference import datatypes, rest
 from runtime.tensors import STRING, Prediction, Query, Shape, TensorSpec
 
 HEADER = b"inference-header-content-length"
@@ -51,7 +51,7 @@ def bound(signature: Signature, body: bytes, length: int | bytes | None = None, 
     headers = [] if length is None else [(HEADER, length if isinstance(length, bytes) else b"%d" % length)]
     request = Request("POST", "/", b"/", b"", headers, "1.1", body)
     request.match = type("Match", (), {"parameters": {"model": "m"}})
-    translator = open_inference.OpenInference()
+    translator = rest.OpenInference()
     if whole:
         return translator.bind(translator.decode(request), _model(signature))[0]
     steps = translator.decode_slices(request)
@@ -59,12 +59,12 @@ def bound(signature: Signature, body: bytes, length: int | bytes | None = None, 
         try:
             next(steps)
         except StopIteration as end:
-            return open_inference.bind(end.value.parts, signature)
+            return rest.bind(end.value.parts, signature)
 
 
 def answered(query: Query, signature: Signature, *outputs: np.ndarray) -> Answer:
     made = Prediction(outputs, model="m", version="1", arrived=0.0, queued=0.0, batched=0.0, ran=0.0)
-    return open_inference.OpenInference().encode([query], [made], _model(signature), latency=0.0)
+    return rest.OpenInference().encode([query], [made], _model(signature), latency=0.0)
 
 
 def as_request(answer: Answer) -> tuple[bytes, int | None]:
@@ -95,7 +95,7 @@ def test_every_datatype_reads_back_as_it_was_written(datatype: str, *, as_bytes:
         return  # has no JSON form
     tensor = data.draw(tensor_of(datatype))
     signature = signature_of(spec("x", DATATYPES[datatype], None))
-    query = Query((), form=[open_inference.Wanted(0, as_bytes)])
+    query = Query((), form=[rest.Wanted(0, as_bytes)])
     body, length = as_request(answered(query, signature, tensor))
     for whole in (True, False):
         (read,) = bound(signature, body, length, whole=whole).tensors
@@ -142,7 +142,7 @@ def test_the_id_and_the_outputs_asked_for_come_back_in_order() -> None:
 def test_bytes_alone_are_the_one_input_and_answered_as_bytes() -> None:
     query = bound(ONE, np.array([1, 2, 3, 4], "f4").tobytes(), 0)
     assert query.tensors[0].tolist() == [[1, 2], [3, 4]]
-    assert query.form == [open_inference.Wanted(0, binary=True)]
+    assert query.form == [rest.Wanted(0, binary=True)]
 
 
 @pytest.mark.parametrize("whole", [True, False])
@@ -206,7 +206,7 @@ def test_bytes_alone_are_refused_where_the_shape_is_open(signature: Signature) -
 )
 def test_broken_strings_are_refused(data: bytes, reason: str) -> None:
     with pytest.raises(InvalidInput, match=reason):
-        open_inference_binary.read("x", memoryview(data), (1,), spec("x", STRING))
+        datatypes.read("x", memoryview(data), (1,), spec("x", STRING))
 
 
 def test_what_is_no_tensor_is_refused_by_name() -> None:
@@ -226,7 +226,7 @@ def test_any_bytes_are_read_or_refused(sent: bytes, length: int) -> None:
 
 
 def test_an_error_has_the_form_of_the_protocol() -> None:
-    answer = open_inference.refuse(UnknownPath("/v2/x"))
+    answer = rest.refuse(UnknownPath("/v2/x"))
     assert answer.status == 404
     assert isinstance(answer.body, bytes)
     assert set(orjson.loads(answer.body)) == {"error"}
