@@ -2,13 +2,14 @@
 
     Inferred    a method that is an inference: `Unary` lets its messages pass for a translator of `frontends.inference`
     Endpoint    a method that answers from its message alone, such as a health check
+    Awaited     a method that may have to wait, such as one that describes a model
 
 A call whose message is compressed takes the coroutine, every other one the direct path where `Inference` can.
 """
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from runtime.frontends import content
@@ -139,3 +140,21 @@ class Endpoint:
         """Answer a compressed message. Raises `ScalezeroError`."""
         message = await content.in_turns(framing.inflated_message(request, self._limit))
         return await compress(request, framing.answer(self._endpoint(message)))
+
+
+class Awaited:
+    """The handler of a method that may have to wait for something, such as a model that is being loaded."""
+
+    def __init__(self, endpoint: Callable[[bytes, float], Awaitable[bytes]], limit: int) -> None:
+        """`endpoint` takes the message and when the caller gives up; `limit` is as in `Endpoint`."""
+        self._endpoint = endpoint
+        self._limit = limit
+
+    def direct(self, _: "Exchange") -> bool:
+        """Leave it to `answer`."""
+        return False
+
+    async def answer(self, request: Request) -> Answer:
+        """Answer. Raises `ScalezeroError`."""
+        message = await content.in_turns(framing.inflated_message(request, self._limit))
+        return await compress(request, framing.answer(await self._endpoint(message, deadline(request))))

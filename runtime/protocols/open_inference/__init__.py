@@ -14,5 +14,18 @@ Tensor Data Extension", "Model Configuration Extension", "Statistics Extension",
 
 from typing import Final
 
+from runtime.errors import ScalezeroError
+from runtime.http.messages import JSON, Answer
+from runtime.protocols.refusals import extra_headers
+from runtime.status import TABLE, code_of
+
 NAME: Final = "open_inference"  # in metrics, for both forms
 SERVICE: Final = "inference.GRPCInferenceService"
+
+
+def refuse(fault: ScalezeroError) -> Answer:
+    """The REST form of an error."""
+    import orjson
+
+    body = orjson.dumps({"error": fault.message.encode(errors="backslashreplace").decode()})
+    return Answer(TABLE[code_of(fault)].http, body, [JSON, *extra_headers(fault)])

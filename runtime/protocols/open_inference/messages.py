@@ -86,6 +86,12 @@ def parsed(kind: str, message: Buffer) -> Any:  # noqa: ANN401 - a class of the 
         raise InvalidInput("message", got=f"no protobuf ({error})", expected=f"an inference.{kind}") from error
 
 
+def made(kind: str, **fields: Any) -> bytes:  # noqa: ANN401 - whatever the message has
+    """A message of that class, serialized; messages within it are dictionaries, and enums the names of their values."""
+    content: bytes = _class(kind)(**fields).SerializeToString()
+    return content
+
+
 def _inputs(parts: Parts, known: Interface) -> "list[np.ndarray]":
     """The tensors in the signature's order. Raises `InvalidInput`."""
     items, raw = parts.request.inputs, parts.raw

@@ -11,10 +11,9 @@ from collections.abc import Generator, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-import orjson
 
-from runtime.errors import InvalidInput, ScalezeroError
-from runtime.http.messages import JSON, Answer, Buffer, Request, body_of
+from runtime.errors import InvalidInput
+from runtime.http.messages import Answer, Buffer, Request, body_of
 from runtime.model.signature import Signature
 from runtime.predictor import ReadyModel
 from runtime.protocols.json import slices, writer
@@ -22,8 +21,6 @@ from runtime.protocols.json import tensors as json_tensors
 from runtime.protocols.json.lists import show
 from runtime.protocols.open_inference import NAME, datatypes, interface
 from runtime.protocols.open_inference.interface import Interface, Tensor, Wanted
-from runtime.protocols.refusals import extra_headers
-from runtime.status import TABLE, code_of
 from runtime.tensors import STRING, Call, Prediction, Query
 
 _LENGTH: Final = b"inference-header-content-length"
@@ -67,11 +64,6 @@ class OpenInference:
         """The answer, in pieces where its JSON is large; the protocol has no place for `latency`."""
         del latency
         return answer(queries[0], predictions[0], model.signature)
-
-
-def refuse(fault: ScalezeroError) -> Answer:
-    """The protocol's form of an error."""
-    return Answer(TABLE[code_of(fault)].http, orjson.dumps({"error": fault.message}), [JSON, *extra_headers(fault)])
 
 
 def bind(parts: Parts, signature: Signature) -> Query:

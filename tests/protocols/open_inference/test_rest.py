@@ -15,6 +15,7 @@ from hypothesis.extra import numpy as arrays
 from runtime.errors import InvalidInput, UnknownPath
 from runtime.http.messages import Answer, Request
 from runtime.model.signature import Signature
+from runtime.protocols import open_inference
 from runtime.protocols.open_inference import datatypes, rest
 from runtime.tensors import STRING, Prediction, Query, Shape, TensorSpec
 
@@ -226,7 +227,7 @@ def test_any_bytes_are_read_or_refused(sent: bytes, length: int) -> None:
 
 
 def test_an_error_has_the_form_of_the_protocol() -> None:
-    answer = rest.refuse(UnknownPath("/v2/x"))
+    answer = open_inference.refuse(UnknownPath("/v2/x"))
     assert answer.status == 404
     assert isinstance(answer.body, bytes)
     assert set(orjson.loads(answer.body)) == {"error"}
