@@ -44,8 +44,8 @@ def interpreter(name: str, *pins: str) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not stamp.exists() or stamp.read_text() != wanted:
             subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-            command = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet", *pins]
-            subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+            pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet"]
+            subprocess.run([*pip, *pins], check=True, stdin=subprocess.DEVNULL)
             stamp.write_text(wanted)
     return python
 

@@ -15,6 +15,7 @@ from runtime.protocols.open_inference.rest import OpenInference
 
 if TYPE_CHECKING:
     from runtime.frontends.mounting import Context
+    from runtime.predictor import ReadyModel
     from runtime.served_model import ServedModel
     from runtime.service import Service
 
@@ -69,23 +70,28 @@ class About:
 
         `until` is when the caller gives up, on `perf_counter`'s clock.
         """
-        ready = await load(self.model(name, version), deadline=until)
-        return documents.metadata(ready.name, [ready.version], ready.signature)
+        ready = await self._loaded(name, version, until)
+        return documents.metadata(ready.name, self._service.models.versions(name), ready.signature)
 
     async def config(self, name: str, version: str | None, until: float) -> dict[str, Any]:
         """The model's configuration, in Triton's form; otherwise as `metadata`."""
-        ready = await load(self.model(name, version), deadline=until)
+        ready = await self._loaded(name, version, until)
         return documents.config(ready.name, ready.signature, ready.batcher.limits)
 
     def statistics(self, name: str | None, version: str | None) -> list[dict[str, Any]]:
         """The statistics of a model, or of all. Raises `UnknownModel`."""
-        models = self._service.models.values() if name is None else [self.model(name, version)]
+        models = self._service.models.served() if name is None else [self.model(name, version)]
         return [documents.statistics(each.name, each.version or "", each.measurements) for each in models]
 
     def index(self, *, only_ready: bool) -> list[dict[str, str]]:
-        """Every model of this process."""
-        models = [each for each in self._service.models.values() if each.ready or not only_ready]
+        """Every version of every model of this process."""
+        models = [each for each in self._service.models.served() if each.ready or not only_ready]
         return [documents.entry(each.name, each.version or "", each.state.value, each.error) for each in models]
+
+    async def _loaded(self, name: str, version: str | None, until: float) -> "ReadyModel":
+        ready = await load(self.model(name, version), deadline=until)
+        self.model(name, version)  # raises where the version, now that it is known, is another
+        return ready
 
 
 class _Answers:

@@ -100,13 +100,11 @@ def example(datatype: str, rows: int = 2) -> np.ndarray:
     if datatype == "BYTES":
         values: list[Any] = ["", "größe", "a" * 300]
     elif dtype.kind in "iu":
-        limits = np.iinfo(dtype)  # type: ignore[type-var] # an integer type
-        values = [limits.min, limits.max, 1]
+        values = [np.iinfo(dtype).min, np.iinfo(dtype).max, 1]
     elif datatype == "BF16":
         values = [1.5, -0.0, float("inf")]
     elif dtype.kind == "f":
-        limits = np.finfo(dtype)  # type: ignore[type-var,assignment] # a float type
-        values = [limits.max, -limits.tiny, 0.1]
+        values = [np.finfo(dtype).max, -np.finfo(dtype).tiny, 0.1]
     else:
         values = [True, False, True]
     return np.array([values] * rows, dtype)

@@ -111,8 +111,8 @@ async def main():
         except grpc.RpcError as error:
             answer = {"error": {"type": "RpcError", "text": error.details(), "status": error.code().name}}
         except httpx.HTTPStatusError as error:
-            status = str(error.response.status_code)
-            answer = {"error": {"type": "HTTPStatusError", "text": error.response.text, "status": status}}
+            text, status = error.response.json()["error"], str(error.response.status_code)
+            answer = {"error": {"type": "HTTPStatusError", "text": text, "status": status}}
         print(json.dumps(answer), flush=True)
 
 
