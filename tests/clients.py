@@ -45,7 +45,7 @@ def interpreter(name: str, *pins: str) -> Path:
         if not stamp.exists() or stamp.read_text() != wanted:
             subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
             pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet"]
-            subprocess.run([*pip, *pins], check=True, stdin=subprocess.DEVNULL)
+            subprocess.run([str(each) for each in (*pip, *pins)], check=True, stdin=subprocess.DEVNULL)
             stamp.write_text(wanted)
     return python
 

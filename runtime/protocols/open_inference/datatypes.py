@@ -25,6 +25,7 @@ _NAMES: Final = {
     "bfloat16": "BF16",
     **{f"{sign}int{bits}": f"{sign}int{bits}".upper() for sign in ("", "u") for bits in (8, 16, 32, 64)},
 }
+_SMALL: Final = 64 * 1024  # bytes: a copy costs less than a view
 _LENGTH: Final = struct.Struct("<I")
 
 
@@ -43,7 +44,7 @@ def shaped(field: str, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     try:
         return array.reshape(shape)
     except ValueError as error:
-        raise InvalidInput(f"{field}.shape", got=show(list(shape)), expected=f"another shape ({error})") from None
+        raise _no_shape(field, shape, error) from None
 
 
 def read(field: str, data: Buffer, shape: tuple[int, ...], spec: TensorSpec) -> np.ndarray:
@@ -60,20 +61,29 @@ def read(field: str, data: Buffer, shape: tuple[int, ...], spec: TensorSpec) -> 
     if spec.dtype == np.bool_:
         flags: np.ndarray = np.frombuffer(data, np.uint8) != 0
         return shaped(field, flags, shape)  # a byte may hold more than 0 and 1
-    array: np.ndarray = np.frombuffer(data, spec.dtype) if count else np.empty(0, spec.dtype)
-    return shaped(field, array if array.flags.aligned else array.copy(), shape)
+    try:
+        array: np.ndarray = np.ndarray(shape, spec.dtype, data)
+    except ValueError as error:
+        raise _no_shape(field, shape, error) from None
+    return array if array.flags.aligned else array.copy()
 
 
 def write(array: np.ndarray) -> Buffer:
-    """The binary form of a tensor: a view of it where that can be."""
+    """The binary form of a tensor: a view of it where it is large."""
     if array.dtype != STRING:
+        if array.nbytes <= _SMALL:
+            return array.tobytes()
         flat = np.ascontiguousarray(array).reshape(-1)
-        return memoryview(flat.view(np.uint8)) if len(flat) else b""  # type: ignore[arg-type] # arrays are buffers
+        return memoryview(flat.view(np.uint8))  # type: ignore[arg-type] # arrays are buffers
     pieces: list[bytes] = []
     for text in array.reshape(-1):
         encoded = text.encode()
         pieces += (_LENGTH.pack(len(encoded)), encoded)
     return b"".join(pieces)
+
+
+def _no_shape(field: str, shape: tuple[int, ...], error: ValueError) -> InvalidInput:
+    return InvalidInput(f"{field}.shape", got=show(list(shape)), expected=f"another shape ({error})")
 
 
 def texts(field: str, values: Iterable[Buffer]) -> np.ndarray:

@@ -39,11 +39,15 @@ class Described(TensorSpec):
 
 
 class Tensor(NamedTuple):
-    """An input or an output: its place in the signature, and its datatype, None where the protocol has none."""
+    """An input or an output: its place in the signature, and its datatype, None where the protocol has none.
+
+    `row` is the shape behind the first axis, where that axis may have any size and the others are fixed.
+    """
 
     place: int
     spec: Described
     datatype: str | None
+    row: tuple[int, ...] | None
 
 
 class Wanted(NamedTuple):
@@ -56,12 +60,13 @@ class Wanted(NamedTuple):
 class Interface:
     """What a model takes and gives, by name."""
 
-    __slots__ = ("_absent", "_all", "_first", "inputs", "outputs", "signature")
+    __slots__ = ("_absent", "_all", "_first", "inputs", "outputs", "places", "signature")
 
     def __init__(self, signature: Signature) -> None:
         self.signature = signature
         self.inputs = _by_name(signature.inputs)
         self.outputs = _by_name(signature.outputs)
+        self.places = tuple(self.outputs.values())  # the outputs in the signature's order
         self._first = 1 if signature.fixed_batch else 0  # the number of rows is then looked at by the signature
         self._absent = as_array(None)
         self._all: dict[bool, Sequence[Wanted]] = {}  # outputs, by whether they are binary
@@ -82,6 +87,8 @@ class Interface:
 
     def check_shape(self, tensor: Tensor, shape: tuple[int, ...]) -> None:
         """Raise `InvalidInput` where the model cannot take an input of that shape."""
+        if shape and shape[1:] == tensor.row and shape[0] >= 0:  # most inputs, in short
+            return
         if not fits(tensor.spec, shape, self._first) or (shape and min(shape) < 0):
             field = f"inputs.{tensor.spec.name}.shape"
             raise InvalidInput(field, got=str(list(shape)), expected=tensor.spec.describe())
@@ -89,7 +96,7 @@ class Interface:
     def in_order(self, found: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         """The tensors in the signature's order; an optional one may be absent. Raises `InvalidInput`."""
         tensors = []
-        for name, (_, spec, _) in self.inputs.items():
+        for name, (_, spec, _, _) in self.inputs.items():
             tensor = found.get(name)
             if tensor is None:
                 if spec.kind != "optional":
@@ -149,7 +156,11 @@ _interfaces: Final[dict[int, Interface]] = {}
 
 
 def _by_name(specs: Iterable[TensorSpec]) -> dict[str, Tensor]:
-    return {spec.name: Tensor(place, Described(*spec), datatype(spec)) for place, spec in enumerate(specs)}
+    return {spec.name: Tensor(place, Described(*spec), datatype(spec), _row(spec)) for place, spec in enumerate(specs)}
+
+
+def _row(spec: TensorSpec) -> tuple[int, ...] | None:
+    return spec.row_shape if spec.shape and not isinstance(spec.shape[0], int) else None
 
 
 def _named(field: str, index: int, name: object, known: Mapping[str, Tensor]) -> Tensor:

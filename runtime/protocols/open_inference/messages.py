@@ -65,16 +65,16 @@ class ModelInfer:
         del latency
         query, prediction = queries[0], predictions[0]
         wanted: Sequence[Wanted] = query.form  # type: ignore[assignment] # what `bind` has set
-        specs = model.signature.outputs
+        outputs = interface.of(model.signature).places
         described = [_identity(prediction.model, prediction.version)]
         if query.id:
             described.append(delimited(3, query.id.encode()))
         raw: list[Buffer] = []
         for place, _ in wanted:
-            array = prediction.outputs[place]
-            described.append(_output(specs[place].name, datatypes.datatype(specs[place]) or "", array.shape))
+            array, tensor = prediction.outputs[place], outputs[place]
+            described.append(_output(tensor.spec.name, tensor.datatype or "", array.shape))
             content = datatypes.write(array)
-            raw += (head(6, len(content)), content)
+            raw += (_raw_head(len(content)), content)
         return [b"".join(described), *raw]
 
 
@@ -137,15 +137,17 @@ def _identity(model: str, version: str) -> bytes:
     return delimited(1, model.encode()) + delimited(2, version.encode())
 
 
+@lru_cache(1024)
 def _output(name: str, datatype: str, shape: tuple[int, ...]) -> bytes:
     """An InferOutputTensor without contents, as a field of the response."""
     sizes = b"".join(map(varint, shape))
-    return delimited(5, _described(name, datatype) + (delimited(3, sizes) if sizes else b""))
+    described = delimited(1, name.encode()) + delimited(2, datatype.encode())
+    return delimited(5, described + (delimited(3, sizes) if sizes else b""))
 
 
 @lru_cache(1024)
-def _described(name: str, datatype: str) -> bytes:
-    return delimited(1, name.encode()) + delimited(2, datatype.encode())
+def _raw_head(length: int) -> bytes:
+    return head(6, length)
 
 
 @cache
