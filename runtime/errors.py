@@ -16,6 +16,7 @@ An error takes facts and builds its own sentence: what came, where, and what wou
      |    |-- HeadTooLarge                 headers_too_large
      |    |-- UnknownMethod                method_not_found       no gRPC method of that name
      |    |-- UnknownService               service_not_found      no gRPC service or model of that name
+     |    |-- UnsupportedOperation         unsupported_operation  a protocol has it, this server does not
      |    |-- UnsupportedEncoding          unsupported_encoding
      |    |-- UnsupportedContentType       unsupported_content_type
      |    |-- Http2Required                http2_required         a gRPC call over HTTP/1.1
@@ -146,6 +147,15 @@ class UnknownMethod(RequestError):
             path=path[:200],
             served=list(served),
         )
+
+
+class UnsupportedOperation(RequestError):
+    """A protocol has this operation, and this server does not."""
+
+    code = "unsupported_operation"
+
+    def __init__(self, operation: str, reason: str) -> None:
+        super().__init__(f"{operation} is not supported here: {reason}", operation=operation, reason=reason)
 
 
 class UnknownService(RequestError):

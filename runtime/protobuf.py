@@ -1,6 +1,7 @@
-"""A reader of protobuf messages that are not loaded: it yields the fields' places and skips what they hold.
+"""Protobuf's wire format without a schema: a reader of messages that are not loaded, and the parts of a writer.
 
-The pod has no onnx package, and a model file may be larger than its memory. Source: protobuf, "Encoding"
+The reader yields the fields' places and skips what they hold: the pod has no onnx package, and a model file may be
+larger than its memory. Source: protobuf, "Encoding"
 (https://protobuf.dev/programming-guides/encoding/).
 """
 
@@ -8,7 +9,7 @@ import mmap
 from collections.abc import Iterator
 from typing import NamedTuple
 
-Buffer = bytes | mmap.mmap
+Buffer = bytes | memoryview | mmap.mmap
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 LOWEST_BITS, MORE = 0x7F, 0x80
 LONGEST_VARINT = 70  # bits: ten groups of seven
@@ -72,3 +73,23 @@ def _varint(buffer: Buffer, at: int, end: int) -> tuple[int, int]:
             return value, at
         shift += 7
     raise ValueError(f"an unfinished number at byte {at}")
+
+
+def varint(value: int) -> bytes:
+    """A number from 0 as a varint."""
+    groups = bytearray()
+    while value >= MORE:
+        groups.append(value & LOWEST_BITS | MORE)
+        value >>= 7
+    groups.append(value)
+    return bytes(groups)
+
+
+def head(number: int, length: int) -> bytes:
+    """What comes before the content of a length-delimited field, `length` bytes long."""
+    return varint(number << 3 | BYTES) + varint(length)
+
+
+def delimited(number: int, content: bytes) -> bytes:
+    """A length-delimited field."""
+    return head(number, len(content)) + content

@@ -78,6 +78,7 @@ TABLE: Final = {
     "path_not_found": _client(HTTPStatus.NOT_FOUND, Grpc.UNIMPLEMENTED),
     "method_not_found": _client(HTTPStatus.NOT_FOUND, Grpc.UNIMPLEMENTED),
     "service_not_found": _client(HTTPStatus.NOT_FOUND, Grpc.NOT_FOUND),
+    "unsupported_operation": _client(HTTPStatus.NOT_FOUND, Grpc.UNIMPLEMENTED),
     "http2_required": _client(HTTPStatus.BAD_REQUEST),
     "method_not_allowed": _client(HTTPStatus.METHOD_NOT_ALLOWED, Grpc.UNIMPLEMENTED),
     "request_timeout": _client(HTTPStatus.REQUEST_TIMEOUT, Grpc.DEADLINE_EXCEEDED),

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Final, TypeAlias, TypeVar
 
 from runtime.errors import InvalidInput, PayloadTooLarge, UnsupportedEncoding
-from runtime.http.messages import Answer, Pieces, Request
+from runtime.http.messages import Answer, Buffer, Pieces, Request
 
 T = TypeVar("T")
 Slices: TypeAlias = Generator[None, None, T]  # yields between steps of some milliseconds, returns the result
@@ -47,7 +47,7 @@ async def inflate(request: Request, limit: int) -> None:
     request.body = await in_turns(inflated(request, coding.decode("latin-1").lower(), request.body, limit))
 
 
-def inflated(request: Request, coding: str, body: bytes, limit: int) -> Slices[bytes]:
+def inflated(request: Request, coding: str, body: Buffer, limit: int) -> Slices[bytes]:
     """What a body, or a message in it, holds that is compressed by that coding. Raises as `inflate` does."""
     if coding not in {"gzip", "x-gzip", "deflate"}:
         raise UnsupportedEncoding(coding, ["gzip", "deflate", "identity"])
@@ -63,7 +63,7 @@ def inflated(request: Request, coding: str, body: bytes, limit: int) -> Slices[b
     return b"".join(pieces)
 
 
-def _pieces(body: bytes, coding: str) -> Iterator[bytes]:
+def _pieces(body: Buffer, coding: str) -> Iterator[bytes]:
     """Inflate in steps. zlib copies the input that it leaves, so it gets little at a time: the work stays linear."""
     # "deflate" is zlib's format. Some clients send it without zlib's header, which the first byte shows: RFC 9110,
     # 8.4.1.2.
@@ -92,7 +92,7 @@ def _pieces(body: bytes, coding: str) -> Iterator[bytes]:
         yield piece
 
 
-def _step(engine: "zlib._Decompress", fed: bytes, coding: str) -> bytes:
+def _step(engine: "zlib._Decompress", fed: Buffer, coding: str) -> bytes:
     try:
         return engine.decompress(fed, _STEP)
     except zlib.error as error:

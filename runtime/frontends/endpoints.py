@@ -89,6 +89,10 @@ class Endpoints:
             return _json({"status": "stuck", "reason": reason}, HTTPStatus.SERVICE_UNAVAILABLE)
         return _json({"status": "live"})
 
+    def is_live(self) -> bool:
+        """Whether nothing in this process hangs for good."""
+        return not (self._function and self._function.stuck) and not self._service.stuck()
+
     def takes_traffic(self) -> bool:
         """Whether traffic may come: every prefetched model and the author's function answer."""
         return not self._service.unready() and (self._function is None or self._function.ready)

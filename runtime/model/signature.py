@@ -91,10 +91,14 @@ def _check(spec: TensorSpec, tensor: np.ndarray, first: int) -> None:
 
 def check_sizes(spec: TensorSpec, shape: tuple[int, ...], first: int) -> None:
     """Compare the rank and, from the axis `first` on, the sizes that the model fixes. Raises `InvalidInput`."""
+    if not fits(spec, shape, first):
+        raise InvalidInput(f"inputs.{spec.name}", got=f"shape {list(shape)}", expected=spec.describe())
+
+
+def fits(spec: TensorSpec, shape: tuple[int, ...], first: int) -> bool:
+    """Whether the rank and, from the axis `first` on, the sizes are those that the model fixes."""
     if spec.shape is None:
-        return
-    fits = len(shape) == len(spec.shape) and all(
+        return True
+    return len(shape) == len(spec.shape) and all(
         size == fixed for size, fixed in zip(shape[first:], spec.shape[first:], strict=True) if isinstance(fixed, int)
     )
-    if not fits:
-        raise InvalidInput(f"inputs.{spec.name}", got=f"shape {list(shape)}", expected=spec.describe())

@@ -18,6 +18,7 @@ import numpy as np
 from runtime.errors import InvalidInput, ScalezeroError
 from runtime.model.signature import Signature
 from runtime.predictor import ReadyModel
+from runtime.protobuf import varint
 from runtime.status import code_of
 from runtime.tensors import STRING, Call, Prediction, Query, TensorSpec
 
@@ -28,7 +29,6 @@ NAME: Final = "ml.v1"
 SERVICE: Final = "ml.v1.InferenceService"
 _FLOAT: Final = np.dtype("<f4")  # as protobuf packs a float
 _FEW: Final = 50  # numbers: below, an iteration is quicker than NumPy's look at the list
-_MORE: Final = 0x80  # of a varint: another byte follows
 _OTHER: Final = "the predict API takes every model"
 
 
@@ -60,7 +60,7 @@ class Predict:
             if _is_numbers(spec)
         ]
         content = numbers[0] if len(numbers) == 1 else b"".join(numbers)
-        packed = b"\x0a" + _varint(len(content)) + content if content else b""  # field 1, length-delimited
+        packed = b"\x0a" + varint(len(content)) + content if content else b""  # field 1, length-delimited
         return packed + b"\x15" + struct.pack("<f", latency * 1e3)  # field 2, 32 bits
 
 
@@ -185,12 +185,3 @@ def _described(signature: Signature) -> str:
     inputs = ", ".join(f"{spec.name}: {spec.describe()}" for spec in signature.inputs)
     outputs = ", ".join(f"{spec.name}: {spec.describe()}" for spec in signature.outputs)
     return f"a model of inputs ({inputs}) and outputs ({outputs})"
-
-
-def _varint(value: int) -> bytes:
-    groups = bytearray()
-    while value >= _MORE:
-        groups.append(value & (_MORE - 1) | _MORE)
-        value >>= 7
-    groups.append(value)
-    return bytes(groups)

@@ -5,6 +5,7 @@ Everything is written from the event loop's thread.
 
 from collections import Counter
 from collections.abc import Sequence
+from time import time
 from typing import Final, NamedTuple
 
 from runtime.telemetry.histogram import Histogram
@@ -85,6 +86,7 @@ class ModelMeasurements:
         self.batch_rows = Histogram(ROWS)
         self.load_failures: Counter[str] = Counter()  # error code -> attempts
         self.cold_start: ColdStart | None = None
+        self.last_run = 0.0  # when the last run ended, in seconds since the epoch; 0: there was none
         self.batching: str | None = None  # whether runs are shared; None before the model is loaded
         self._answers: list[tuple[str, str, float]] = []
         self._runs: list[RunFacts] = []
@@ -97,6 +99,7 @@ class ModelMeasurements:
 
     def ran(self, facts: RunFacts) -> None:
         """Take in one finished run."""
+        self.last_run = time()
         self._runs.append(facts)
         if len(self._runs) >= _BULK:
             self.count()

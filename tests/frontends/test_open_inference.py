@@ -45,7 +45,7 @@ def test_health_and_metadata(served: Served) -> None:
     assert served.get("/v2/health/live").json() == {"live": True}
     assert served.get("/v2/health/ready").json() == {"ready": True}
     assert served.get("/v2/models/m/versions/1/ready").json() == {"name": "m", "ready": True}
-    assert served.get("/v2").json()["extensions"] == ["binary_tensor_data"]
+    assert served.get("/v2").json()["extensions"] == ["binary_tensor_data", "model_configuration", "statistics"]
     document = served.get("/v2/models/m").json()
     assert document["versions"] == ["1"]
     assert document["inputs"][0]["datatype"] == "FP32"

@@ -4,11 +4,12 @@ Sources: gRPC over HTTP2; gRPC, Compression. A frame that is malformed is the cl
 gRPC's libraries say INTERNAL, which would count as a failure of this server.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from runtime.errors import InvalidInput, UnsupportedEncoding
 from runtime.frontends.content import WORTH, Slices, gzipped, inflated
-from runtime.http.messages import Answer, Headers, Request
+from runtime.http.messages import Answer, Buffer, Headers, Request, body_of
 from runtime.protocols.grpc_errors import HEADERS
 
 _OK: Final[Headers] = [(b"grpc-status", b"0")]
@@ -25,7 +26,17 @@ def compressed(request: Request) -> bool:
 
 def message(request: Request) -> bytes:
     """The one message of a call, uncompressed or not. Raises `InvalidInput` where the body is not exactly that."""
-    body = request.body
+    _check(request.body)
+    return request.body[_PREFIX:]
+
+
+def view(request: Request) -> memoryview:
+    """As `message`, without a copy."""
+    _check(request.body)
+    return memoryview(request.body)[_PREFIX:]
+
+
+def _check(body: bytes) -> None:
     if len(body) < _PREFIX:
         raise InvalidInput("message", got=_bytes(len(body)), expected="one message behind its prefix of 5 bytes")
     if body[0] > 1:
@@ -36,7 +47,6 @@ def message(request: Request) -> bytes:
     if came > announced:
         got = f"{_bytes(came - announced)} behind the first message"
         raise InvalidInput("message", got=got, expected="one message, as this method takes no stream")
-    return body[_PREFIX:]
 
 
 def inflated_message(request: Request, limit: int) -> Slices[bytes]:
@@ -44,9 +54,9 @@ def inflated_message(request: Request, limit: int) -> Slices[bytes]:
 
     Raises `InvalidInput`, `UnsupportedEncoding`, and `PayloadTooLarge` beyond the limit.
     """
-    content = message(request)
     if not compressed(request):
-        return content
+        return message(request)
+    content = view(request)
     coding = (request.header(b"grpc-encoding") or b"identity").decode("latin-1").lower()
     if coding == "identity":
         raise InvalidInput("grpc-encoding", got="none for a compressed message", expected="the name of its coding")
@@ -55,10 +65,11 @@ def inflated_message(request: Request, limit: int) -> Slices[bytes]:
     return (yield from inflated(request, coding, content, limit))
 
 
-def answer(content: bytes) -> Answer:
-    """A call's answer: the message, and the trailers that say it is all."""
-    body = b"\0" + len(content).to_bytes(4, "big") + content
-    return Answer(200, body, HEADERS.copy(), _OK)
+def answer(content: bytes | Sequence[Buffer]) -> Answer:
+    """A call's answer: the message, in one piece or in several, and the trailers that say it is all."""
+    pieces = (content,) if isinstance(content, bytes) else content
+    size = sum(map(len, pieces))
+    return Answer(200, body_of((b"\0" + size.to_bytes(4, "big"), *pieces)), HEADERS.copy(), _OK)
 
 
 def compress(request: Request, answer: Answer) -> None:
@@ -67,7 +78,11 @@ def compress(request: Request, answer: Answer) -> None:
     Clients name gzip in every call, whether they want it or not, and numbers barely shrink: so the message decides.
     """
     body = answer.body
-    if not isinstance(body, bytes) or len(body) < WORTH or not (compressed(request) and _takes_gzip(request)):
+    if not (compressed(request) and _takes_gzip(request)):
+        return
+    if not isinstance(body, bytes):
+        body = answer.body = b"".join(body)  # type: ignore[arg-type] # `answer` makes no asynchronous pieces
+    if len(body) < WORTH:
         return
     content = gzipped(body[_PREFIX:])
     if len(content) < len(body) - _PREFIX:

@@ -2,20 +2,21 @@
 
     Inferred    a method that is an inference: `Unary` lets its messages pass for a translator of `frontends.inference`
     Endpoint    a method that answers from its message alone, such as a health check
+    Awaited     a method that may have to wait, such as one that describes a model
 
 A call whose message is compressed takes the coroutine, every other one the direct path where `Inference` can.
 """
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from runtime.frontends import content
 from runtime.frontends.content import Slices
 from runtime.frontends.grpc import framing
 from runtime.frontends.inference import Inference
-from runtime.http.messages import Answer, Request
+from runtime.http.messages import Answer, Buffer, Request
 from runtime.predictor import ReadyModel
 from runtime.protocols.grpc_errors import grpc_error_answer
 from runtime.tensors import Call, Prediction, Query
@@ -41,8 +42,8 @@ class Method(Protocol):
 
     def encode(
         self, queries: Sequence[Query], predictions: Sequence[Prediction], model: ReadyModel, *, latency: float
-    ) -> bytes:
-        """The message of the answer; `latency` in seconds."""
+    ) -> bytes | Sequence[Buffer]:
+        """The message of the answer, in one piece or in several; `latency` in seconds."""
 
 
 class Unary:
@@ -50,21 +51,25 @@ class Unary:
 
     refuse = staticmethod(grpc_error_answer)
 
-    def __init__(self, method: Method, limit: int) -> None:
-        """`limit` is the size of an uncompressed message, in bytes."""
+    def __init__(self, method: Method, limit: int, *, views: bool = False) -> None:
+        """`limit` is the size of an uncompressed message, in bytes; `views` says that the method reads memoryviews."""
         self._method = method
         self._limit = limit
+        self._message: Callable[[Request], Any] = framing.view if views else framing.message
         self.name = method.name
 
     def decode(self, request: Request) -> Call:
         """Read a call whose message is not compressed. Raises `ScalezeroError`."""
-        call = self._method.decode(framing.message(request))
+        call = self._method.decode(self._message(request))
         call.deadline = deadline(request)
         return call
 
     def decode_slices(self, request: Request) -> Slices[Call]:
         """Read any call. Raises `ScalezeroError`."""
-        message = yield from framing.inflated_message(request, self._limit)
+        if framing.compressed(request):
+            message = yield from framing.inflated_message(request, self._limit)
+        else:
+            message = self._message(request)
         call = self._method.decode(message)
         call.deadline = deadline(request)
         return call
@@ -92,7 +97,7 @@ def deadline(request: Request) -> float:
 
 async def compress(request: Request, answer: Answer) -> Answer:
     """Compress the answer where that is worth it, a large one on a thread."""
-    if len(answer.body) > _AT_ONCE:  # type: ignore[arg-type] # `framing.answer` makes bytes
+    if not isinstance(answer.body, bytes) or len(answer.body) > _AT_ONCE:
         await asyncio.to_thread(framing.compress, request, answer)
     else:
         framing.compress(request, answer)
@@ -102,8 +107,9 @@ async def compress(request: Request, answer: Answer) -> Answer:
 class Inferred:
     """The handler of a method that is an inference."""
 
-    def __init__(self, service: "Service", method: Method, edge: "Edge") -> None:
-        self._inference = Inference(service, Unary(method, service.settings.max_body_bytes), edge)
+    def __init__(self, service: "Service", method: Method, edge: "Edge", *, views: bool = False) -> None:
+        """`views` says that the method reads memoryviews: a large message is then not copied."""
+        self._inference = Inference(service, Unary(method, service.settings.max_body_bytes, views=views), edge)
 
     def direct(self, exchange: "Exchange") -> bool:
         """Answer without a task where that can be done."""
@@ -134,3 +140,21 @@ class Endpoint:
         """Answer a compressed message. Raises `ScalezeroError`."""
         message = await content.in_turns(framing.inflated_message(request, self._limit))
         return await compress(request, framing.answer(self._endpoint(message)))
+
+
+class Awaited:
+    """The handler of a method that may have to wait for something, such as a model that is being loaded."""
+
+    def __init__(self, endpoint: Callable[[bytes, float], Awaitable[bytes]], limit: int) -> None:
+        """`endpoint` takes the message and when the caller gives up; `limit` is as in `Endpoint`."""
+        self._endpoint = endpoint
+        self._limit = limit
+
+    def direct(self, _: "Exchange") -> bool:
+        """Leave it to `answer`."""
+        return False
+
+    async def answer(self, request: Request) -> Answer:
+        """Answer. Raises `ScalezeroError`."""
+        message = await content.in_turns(framing.inflated_message(request, self._limit))
+        return await compress(request, framing.answer(await self._endpoint(message, deadline(request))))

@@ -1,7 +1,6 @@
 """The Open Inference Protocol over REST: JSON and binary tensors, and what is refused."""
 
 import contextlib
-from types import SimpleNamespace
 from typing import Any
 
 import ml_dtypes
@@ -10,61 +9,46 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 
 from runtime.errors import InvalidInput, UnknownPath
 from runtime.http.messages import Answer, Request
 from runtime.model.signature import Signature
-from runtime.protocols import open_inference, open_inference_binary
-from runtime.tensors import STRING, Prediction, Query, Shape, TensorSpec
+from runtime.protocols import open_inference
+from runtime.protocols.open_inference import datatypes, rest
+from runtime.protocols.open_inference.interface import Wanted
+from runtime.tensors import STRING, Query
+from tests.protocols.open_inference.signatures import (
+    DATATYPES,
+    ONE,
+    TWO,
+    model,
+    predicted,
+    same,
+    signature_of,
+    spec,
+    tensors,
+)
 
 HEADER = b"inference-header-content-length"
-DATATYPES = {
-    "BOOL": np.dtype(bool),
-    **{f"INT{bits}": np.dtype(f"int{bits}") for bits in (8, 16, 32, 64)},
-    **{f"UINT{bits}": np.dtype(f"uint{bits}") for bits in (8, 16, 32, 64)},
-    "FP16": np.dtype("f2"),
-    "FP32": np.dtype("f4"),
-    "FP64": np.dtype("f8"),
-    "BF16": np.dtype(ml_dtypes.bfloat16),
-    "BYTES": STRING,
-}
-
-
-def spec(name: str, dtype: Any = "f4", shape: Shape | None = ("n", 2), *containers: str) -> TensorSpec:  # noqa: ANN401
-    return TensorSpec(name, np.dtype(dtype), shape, containers)
-
-
-def signature_of(*inputs: TensorSpec) -> Signature:
-    return Signature(inputs, inputs)
-
-
-ONE = signature_of(spec("x"))
-TWO = signature_of(spec("a"), spec("b", "i8"))
-
-
-def _model(signature: Signature) -> Any:  # noqa: ANN401 - only its signature is read
-    return SimpleNamespace(signature=signature)
 
 
 def bound(signature: Signature, body: bytes, length: int | bytes | None = None, *, whole: bool = True) -> Query:
     headers = [] if length is None else [(HEADER, length if isinstance(length, bytes) else b"%d" % length)]
     request = Request("POST", "/", b"/", b"", headers, "1.1", body)
     request.match = type("Match", (), {"parameters": {"model": "m"}})
-    translator = open_inference.OpenInference()
+    translator = rest.OpenInference()
     if whole:
-        return translator.bind(translator.decode(request), _model(signature))[0]
+        return translator.bind(translator.decode(request), model(signature))[0]
     steps = translator.decode_slices(request)
     while True:
         try:
             next(steps)
         except StopIteration as end:
-            return open_inference.bind(end.value.parts, signature)
+            return rest.bind(end.value.parts, signature)
 
 
 def answered(query: Query, signature: Signature, *outputs: np.ndarray) -> Answer:
-    made = Prediction(outputs, model="m", version="1", arrived=0.0, queued=0.0, batched=0.0, ran=0.0)
-    return open_inference.OpenInference().encode([query], [made], _model(signature), latency=0.0)
+    return rest.OpenInference().encode([query], [predicted(*outputs)], model(signature), latency=0.0)
 
 
 def as_request(answer: Answer) -> tuple[bytes, int | None]:
@@ -77,34 +61,19 @@ def as_request(answer: Answer) -> tuple[bytes, int | None]:
     return head + body[size:], None if length is None else len(head)
 
 
-def tensor_of(datatype: str) -> st.SearchStrategy[np.ndarray]:
-    shapes = arrays.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=4)
-    if datatype == "BYTES":
-        return arrays.arrays(STRING, shapes, elements=st.text(st.characters(exclude_categories=["Cs"]), max_size=5))
-    if datatype == "BF16":
-        return arrays.arrays(np.uint16, shapes).map(lambda each: each.view(ml_dtypes.bfloat16))
-    finite = {"allow_nan": False, "allow_infinity": False} if datatype.startswith("FP") else None
-    return arrays.arrays(DATATYPES[datatype], shapes, elements=finite)
-
-
 @pytest.mark.parametrize("as_bytes", [True, False])
 @pytest.mark.parametrize("datatype", DATATYPES)
 @given(data=st.data())
 def test_every_datatype_reads_back_as_it_was_written(datatype: str, *, as_bytes: bool, data: st.DataObject) -> None:
     if datatype == "BF16" and not as_bytes:
         return  # has no JSON form
-    tensor = data.draw(tensor_of(datatype))
+    tensor = data.draw(tensors(datatype, finite=not as_bytes))
     signature = signature_of(spec("x", DATATYPES[datatype], None))
-    query = Query((), form=[open_inference.Wanted(0, as_bytes)])
+    query = Query((), form=[Wanted(0, as_bytes)])
     body, length = as_request(answered(query, signature, tensor))
     for whole in (True, False):
         (read,) = bound(signature, body, length, whole=whole).tensors
-        assert read.dtype == tensor.dtype
-        assert read.shape == tensor.shape
-        if tensor.dtype == STRING:
-            assert read.tolist() == tensor.tolist()
-        else:
-            assert read.tobytes() == tensor.tobytes()
+        assert same(read, tensor)
 
 
 def item(name: str = "x", **fields: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -142,7 +111,7 @@ def test_the_id_and_the_outputs_asked_for_come_back_in_order() -> None:
 def test_bytes_alone_are_the_one_input_and_answered_as_bytes() -> None:
     query = bound(ONE, np.array([1, 2, 3, 4], "f4").tobytes(), 0)
     assert query.tensors[0].tolist() == [[1, 2], [3, 4]]
-    assert query.form == [open_inference.Wanted(0, binary=True)]
+    assert query.form == [Wanted(0, binary=True)]
 
 
 @pytest.mark.parametrize("whole", [True, False])
@@ -166,6 +135,9 @@ BINARY: dict[str, Any] = {"data": None, "parameters": {"binary_data_size": 8}}
         (body(item(), id=1), "id"),
         (body(item(datatype="FP64")), "inputs.x.datatype"),
         (body(item(shape=[-1, 2])), "inputs.x.shape"),
+        (body(item(shape=[1, 3])), "inputs.x.shape"),
+        (body(item(shape=[2])), "inputs.x.shape"),
+        (body(item(shape=[0] + [2**62] * 2)), "inputs.x.shape"),
         (body(item(shape=[2, 2])), "inputs.x.data"),
         (body(item(data=[[1], [2]])), "inputs.x.data"),
         (body({"name": "x", "datatype": "FP32", "shape": [1, 2]}), "inputs.x.data"),
@@ -188,6 +160,44 @@ def test_a_wrong_header_length_is_refused(length: bytes) -> None:
         bound(ONE, b"{}", length)
 
 
+def test_an_error_names_datatypes_as_the_protocol_does() -> None:
+    with pytest.raises(InvalidInput, match=r"inputs\.x\.data\[1\]: got true; expected .*FP32"):
+        bound(ONE, body(item(data=[1, True])))
+    with pytest.raises(InvalidInput, match=r"expected FP32\[n, 2\]$"):
+        bound(ONE, body())
+
+
+@pytest.mark.parametrize("name", ["shared_memory_region", "classification"])
+def test_a_parameter_that_asks_for_another_answer_is_refused(name: str) -> None:
+    with pytest.raises(InvalidInput, match=name):
+        bound(ONE, body(item(parameters={name: "x"})))
+    with pytest.raises(InvalidInput, match=name):
+        bound(ONE, body(item(), outputs=[{"name": "x", "parameters": {name: 1}}]))
+
+
+def test_other_parameters_have_no_effect() -> None:
+    query = bound(ONE, body(item(parameters={"mine": 1}), parameters={"priority": 3}))
+    answer = answered(query, ONE, np.zeros((1, 2), "f4"))
+    assert isinstance(answer.body, bytes)
+    assert "parameters" not in orjson.loads(answer.body)
+
+
+def test_an_optional_input_may_be_absent() -> None:
+    signature = Signature((spec("o", "f4", None, "optional"),), (spec("y"),))
+    [absent] = bound(signature, body()).tensors
+    assert absent.item() is None
+    [there] = bound(signature, body(item("o"))).tensors
+    assert there.tolist() == [[1, 2]]
+
+
+@pytest.mark.parametrize("rows", [10, 200_000])
+def test_a_binary_answer_of_any_size_has_its_bytes_behind_the_json(rows: int) -> None:
+    array = np.random.default_rng(0).random((rows, 2), np.float32)
+    answer = answered(Query((), form=[Wanted(0, binary=True)]), ONE, array)
+    content, length = as_request(answer)
+    assert content[length:] == array.tobytes()
+
+
 def test_bytes_behind_the_stated_ones_are_refused() -> None:
     head = body(item())
     with pytest.raises(InvalidInput, match="1 bytes too many"):
@@ -206,7 +216,7 @@ def test_bytes_alone_are_refused_where_the_shape_is_open(signature: Signature) -
 )
 def test_broken_strings_are_refused(data: bytes, reason: str) -> None:
     with pytest.raises(InvalidInput, match=reason):
-        open_inference_binary.read("x", memoryview(data), (1,), spec("x", STRING))
+        datatypes.read("x", memoryview(data), (1,), spec("x", STRING))
 
 
 def test_what_is_no_tensor_is_refused_by_name() -> None:
@@ -223,6 +233,20 @@ def test_what_is_no_tensor_is_refused_by_name() -> None:
 def test_any_bytes_are_read_or_refused(sent: bytes, length: int) -> None:
     with contextlib.suppress(InvalidInput):
         bound(ONE, sent, length)
+
+
+@given(head=st.integers(0, 200), sizes=st.lists(st.integers(-5, 40), min_size=2, max_size=2), tail=st.integers(0, 30))
+def test_lengths_that_lie_are_refused(head: int, sizes: list[int], tail: int) -> None:
+    """Only what is exactly there is read: the two tensors have 8 and 16 bytes."""
+    inputs = [
+        {"name": name, "datatype": datatype, "shape": [1, 2], "parameters": {"binary_data_size": size}}
+        for name, datatype, size in zip("ab", ("FP32", "INT64"), sizes, strict=True)
+    ]
+    document = orjson.dumps({"inputs": inputs})
+    length = len(document) if head > 100 else head
+    right = length == len(document) and sizes == [8, 16] and tail == 24
+    with contextlib.nullcontext() if right else pytest.raises(InvalidInput):
+        bound(TWO, document + b"\0" * tail, length)
 
 
 def test_an_error_has_the_form_of_the_protocol() -> None:

@@ -7,26 +7,22 @@
 Sources: Open Inference Protocol, "HTTP/REST"; Triton Inference Server, "Binary Tensor Data Extension".
 """
 
-import math
 from collections.abc import Generator, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-import orjson
 
-from runtime.errors import InvalidInput, ScalezeroError
-from runtime.http.messages import JSON, Answer, Request
+from runtime.errors import InvalidInput
+from runtime.http.messages import Answer, Buffer, Request, body_of
 from runtime.model.signature import Signature
 from runtime.predictor import ReadyModel
-from runtime.protocols import open_inference_binary as binary
 from runtime.protocols.json import slices, writer
 from runtime.protocols.json import tensors as json_tensors
 from runtime.protocols.json.lists import show
-from runtime.protocols.refusals import extra_headers
-from runtime.status import TABLE, code_of
-from runtime.tensors import STRING, Call, Prediction, Query, TensorSpec
+from runtime.protocols.open_inference import NAME, datatypes, interface
+from runtime.protocols.open_inference.interface import Interface, Tensor, Wanted
+from runtime.tensors import STRING, Call, Prediction, Query
 
-NAME: Final = "open_inference"
 _LENGTH: Final = b"inference-header-content-length"
 _BINARY: Final = (b"content-type", b"application/octet-stream")
 _MANY: Final = 5000  # numbers: as JSON about as much as may be written at once
@@ -38,13 +34,6 @@ class Parts(NamedTuple):
 
     document: object
     tensors: memoryview
-
-
-class Wanted(NamedTuple):
-    """An output that the caller wants: its place in the signature, and whether its answer is binary."""
-
-    place: int
-    binary: bool
 
 
 class OpenInference:
@@ -77,32 +66,34 @@ class OpenInference:
         return answer(queries[0], predictions[0], model.signature)
 
 
-def refuse(fault: ScalezeroError) -> Answer:
-    """The protocol's form of an error."""
-    return Answer(TABLE[code_of(fault)].http, orjson.dumps({"error": fault.message}), [JSON, *extra_headers(fault)])
-
-
 def bind(parts: Parts, signature: Signature) -> Query:
     """The query of a parsed request. Raises `InvalidInput` naming the field, what came and what is allowed."""
+    known = interface.of(signature)
     if parts.document is None:
-        return _raw(parts.tensors, signature)
+        return Query((_raw(parts.tensors, known),), form=known.all_outputs(binary=True))
     document = _object("body", parts.document)
     request_id = document.get("id", "")
     if not isinstance(request_id, str):
         raise InvalidInput("id", got=show(request_id), expected="a string")
-    wanted = _wanted(document, signature)
-    return Query(_inputs(document, parts.tensors, signature), form=wanted, id=request_id)
+    wanted = _wanted(document, known)
+    return Query(_inputs(document, parts.tensors, known), form=wanted, id=request_id)
 
 
 def answer(query: Query, prediction: Prediction, signature: Signature) -> Answer:
     """The answer; it is binary where one of the outputs is."""
     wanted: Sequence[Wanted] = query.form  # type: ignore[assignment] # what `bind` has set
-    outputs, blobs, large = [], [], False
-    for index, as_bytes in wanted:
-        spec, array = signature.outputs[index], prediction.outputs[index]
-        output: dict[str, Any] = {"name": spec.name, "datatype": binary.datatype(spec), "shape": list(array.shape)}
+    outputs: list[dict[str, Any]] = []
+    blobs: list[Buffer] = []
+    large = False
+    for place, as_bytes in wanted:
+        spec, array = signature.outputs[place], prediction.outputs[place]
+        output: dict[str, Any] = {
+            "name": spec.name,
+            "datatype": datatypes.datatype(spec),
+            "shape": list(array.shape),
+        }
         if as_bytes:
-            blobs.append(binary.write(array))
+            blobs.append(datatypes.write(array))
             output["parameters"] = {"binary_data_size": len(blobs[-1])}
         else:
             output["data"] = json_tensors.plain(array.reshape(-1))
@@ -111,10 +102,10 @@ def answer(query: Query, prediction: Prediction, signature: Signature) -> Answer
     document = {"model_name": prediction.model, "model_version": prediction.version, "outputs": outputs}
     if query.id:
         document["id"] = query.id
-    if blobs:
-        head = json_tensors.dump(document)
-        return Answer(200, b"".join([head, *blobs]), [_BINARY, (_LENGTH, b"%d" % len(head))])
-    return Answer(200, writer.dump(document) if large else json_tensors.dump(document))
+    if not blobs:
+        return Answer(200, writer.dump(document) if large else json_tensors.dump(document))
+    head = b"".join(writer.dump(document)) if large else json_tensors.dump(document)
+    return Answer(200, body_of([head, *blobs]), [_BINARY, (_LENGTH, b"%d" % len(head))])
 
 
 def _call(request: Request, document: object, tensors: memoryview) -> Call:
@@ -135,68 +126,64 @@ def _split(request: Request) -> tuple[memoryview | None, memoryview]:
     return (body[:size], body[size:]) if size else (None, body)
 
 
-def _raw(data: memoryview, signature: Signature) -> Query:
-    if len(signature.inputs) != 1:
-        raise InvalidInput("body", got="bytes alone", expected=f"JSON, as the model has {len(signature.inputs)} inputs")
-    spec = signature.inputs[0]
-    shape = spec.shape
-    if (
-        binary.datatype(spec) in {None, "BYTES"}
-        or shape is None
-        or any(not isinstance(size, int) for size in shape[1:])
-    ):
-        raise InvalidInput("body", got="bytes alone", expected=f"JSON that states the shape of {spec.describe()}")
+def _raw(data: memoryview, known: Interface) -> np.ndarray:
+    """The one input of a model whose shape the number of bytes tells. Raises `InvalidInput`."""
+    if len(known.inputs) != 1:
+        raise InvalidInput("body", got="bytes alone", expected=f"JSON, as the model has {len(known.inputs)} inputs")
+    [tensor] = known.inputs.values()
+    shape = tensor.spec.shape
+    dynamic = () if shape is None else tuple(size for size in shape[1:] if not isinstance(size, int))
+    if tensor.datatype in {None, "BYTES"} or shape is None or dynamic:
+        expected = f"JSON that states the shape of {tensor.spec.describe()}"
+        raise InvalidInput("body", got="bytes alone", expected=expected)
     sizes = [size if isinstance(size, int) else 1 for size in shape]
     if shape and not isinstance(shape[0], int):
-        sizes[0] = len(data) // max(1, math.prod(sizes[1:]) * spec.dtype.itemsize)
-    tensor = binary.read(f"inputs.{spec.name}", data, tuple(sizes), spec)
-    return Query((tensor,), form=[_output(spec, index, as_bytes=True) for index, spec in enumerate(signature.outputs)])
+        sizes[0] = len(data) // max(1, interface.elements(sizes[1:]) * tensor.spec.dtype.itemsize)
+    return datatypes.read(f"inputs.{tensor.spec.name}", data, tuple(sizes), tensor.spec)
 
 
-def _inputs(document: dict[str, Any], data: memoryview, signature: Signature) -> list[np.ndarray]:
-    """The tensors in the signature's order; their bytes come in the order of the request."""
-    specs = {spec.name: spec for spec in signature.inputs}
+def _inputs(document: dict[str, Any], data: memoryview, known: Interface) -> list[np.ndarray]:
+    """The tensors in the signature's order; their bytes come in the order of the request. Raises `InvalidInput`."""
     found: dict[str, np.ndarray] = {}
     for index, value in enumerate(_list("inputs", document.get("inputs"))):
         item = _object(f"inputs[{index}]", value)
-        spec = specs[_name(f"inputs[{index}].name", item, specs)]
-        field = f"inputs.{spec.name}"
-        if spec.name in found:
-            raise InvalidInput(field, got="the input twice", expected="each input once")
-        size = _size(field, item, len(data))
-        found[spec.name] = _tensor(field, item, None if size is None else data[:size], spec)
+        tensor = known.input(index, item.get("name"))
+        name = tensor.spec.name
+        if name in found:
+            raise InvalidInput(f"inputs.{name}", got="the input twice", expected="each input once")
+        size = _size(f"inputs.{name}", item, len(data))
+        found[name] = _tensor(item, None if size is None else data[:size], tensor, known)
         data = data[size or 0 :]
     if len(data):
         raise InvalidInput("body", got=f"{len(data)} bytes too many", expected="the bytes that binary_data_size states")
-    missing = next((spec for spec in signature.inputs if spec.name not in found), None)
-    if missing is not None:
-        raise InvalidInput(f"inputs.{missing.name}", got="nothing", expected=missing.describe())
-    return [found[spec.name] for spec in signature.inputs]
+    return known.in_order(found)
 
 
-def _tensor(field: str, item: dict[str, Any], data: memoryview | None, spec: TensorSpec) -> np.ndarray:
-    expected = binary.datatype(spec)
-    if expected is None:
-        raise InvalidInput(field, got="a tensor", expected=f"{spec.describe()}, which only the predict API takes")
-    if item.get("datatype") != expected:
-        raise InvalidInput(f"{field}.datatype", got=show(item.get("datatype")), expected=expected)
+def _tensor(item: dict[str, Any], data: memoryview | None, tensor: Tensor, known: Interface) -> np.ndarray:
+    field = f"inputs.{tensor.spec.name}"
+    known.check_datatype(tensor, item.get("datatype"))
     shape = _shape(f"{field}.shape", item.get("shape"))
+    known.check_shape(tensor, shape)
     if data is not None:
-        return binary.read(field, data, shape, spec)
-    if "data" not in item or expected == "BF16":
-        raise InvalidInput(
-            f"{field}.data", got="no bytes", expected="binary_data_size" if expected == "BF16" else "data"
-        )
-    array = json_tensors.tensor(f"{field}.data", item["data"], spec._replace(shape=None))
-    if array.shape != shape and (array.ndim != _FLAT or array.size != math.prod(shape)):
-        allowed = f"{math.prod(shape)} elements, flat or of shape {list(shape)}"
-        raise InvalidInput(f"{field}.data", got=f"shape {list(array.shape)}", expected=allowed)
-    return array.reshape(shape)
+        return datatypes.read(field, data, shape, tensor.spec)
+    if "data" not in item or tensor.datatype == "BF16":
+        expected = "binary_data_size, as BF16 has no form in JSON" if tensor.datatype == "BF16" else "data"
+        raise InvalidInput(f"{field}.data", got="no bytes", expected=expected)
+    return _from_json(f"{field}.data", item["data"], shape, tensor)
+
+
+def _from_json(field: str, data: object, shape: tuple[int, ...], tensor: Tensor) -> np.ndarray:
+    """The tensor of a list that is flat or nested. Raises `InvalidInput`."""
+    array = json_tensors.tensor(field, data, tensor.spec._replace(shape=None, containers=()))
+    if array.shape != shape and (array.ndim != _FLAT or array.size != interface.elements(shape)):
+        allowed = f"{interface.elements(shape)} elements, flat or of shape {list(shape)}"
+        raise InvalidInput(field, got=f"shape {list(array.shape)}", expected=allowed)
+    return datatypes.shaped(field.removesuffix(".data"), array, shape)
 
 
 def _size(field: str, item: dict[str, Any], available: int) -> int | None:
     """The number of bytes that an input has behind the JSON; None: its data is in the JSON."""
-    parameters = _object(f"{field}.parameters", item.get("parameters") or {})
+    parameters = _parameters(field, item)
     size = parameters.get("binary_data_size")
     if size is None:
         return None
@@ -214,38 +201,25 @@ def _shape(field: str, value: object) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def _wanted(document: dict[str, Any], signature: Signature) -> list[Wanted]:
-    """The outputs that the caller names, in its order, or all of them."""
+def _wanted(document: dict[str, Any], known: Interface) -> Sequence[Wanted]:
+    """The outputs that the caller names, in its order, or all of them. Raises `InvalidInput`."""
     parameters = _object("parameters", document.get("parameters") or {})
     default = _flag("parameters.binary_data_output", parameters.get("binary_data_output", False))
-    places = {spec.name: index for index, spec in enumerate(signature.outputs)}
     if not document.get("outputs"):
-        return [_output(spec, index, as_bytes=default) for index, spec in enumerate(signature.outputs)]
+        return known.all_outputs(binary=default)
     wanted = []
-    for number, value in enumerate(_list("outputs", document["outputs"])):
-        field = f"outputs[{number}]"
+    for index, value in enumerate(_list("outputs", document["outputs"])):
+        field = f"outputs[{index}]"
         item = _object(field, value)
-        index = places[_name(f"{field}.name", item, places)]
-        flag = _object(f"{field}.parameters", item.get("parameters") or {}).get("binary_data", default)
-        as_bytes = _flag(f"{field}.parameters.binary_data", flag)
-        wanted.append(_output(signature.outputs[index], index, as_bytes=as_bytes))
+        flag = _flag(f"{field}.parameters.binary_data", _parameters(field, item).get("binary_data", default))
+        wanted.append(known.output(index, item.get("name"), binary=flag))
     return wanted
 
 
-def _output(spec: TensorSpec, index: int, *, as_bytes: bool) -> Wanted:
-    datatype = binary.datatype(spec)
-    if datatype is None:
-        raise InvalidInput(f"outputs.{spec.name}", got=spec.describe(), expected="a tensor; use the predict API")
-    if datatype == "BF16" and not as_bytes:
-        raise InvalidInput(f"outputs.{spec.name}", got="BF16 as JSON", expected='"binary_data": true')
-    return Wanted(index, as_bytes)
-
-
-def _name(field: str, item: dict[str, Any], known: dict[str, Any]) -> str:
-    name = item.get("name")
-    if not isinstance(name, str) or name not in known:
-        raise InvalidInput(field, got=show(name), expected=f"one of {', '.join(list(known)[:20])}")
-    return name
+def _parameters(field: str, item: dict[str, Any]) -> dict[str, Any]:
+    parameters = _object(f"{field}.parameters", item.get("parameters") or {})
+    interface.check_parameters(f"{field}.parameters", parameters)
+    return parameters
 
 
 def _flag(field: str, value: object) -> bool:

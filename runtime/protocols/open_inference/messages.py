@@ -1,0 +1,169 @@
+"""ModelInfer of inference.GRPCInferenceService: a ModelInferRequest in, a ModelInferResponse out.
+
+Tensors come raw or typed, and leave raw, as Triton answers them; the clients of Triton and of KServe read both. A
+request's id is in its answer. Its parameters are not: Triton and KServe do not repeat them either.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from runtime.errors import InvalidInput
+from runtime.http.messages import Buffer
+from runtime.predictor import ReadyModel
+from runtime.protobuf import delimited, head, varint
+from runtime.protocols.open_inference import NAME, contents, datatypes, interface
+from runtime.protocols.open_inference.interface import Interface, Wanted
+from runtime.protocols.open_inference.outline import SMALL, outline
+from runtime.tensors import Call, Prediction, Query
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    import numpy as np
+
+_NOTHING: Final[Mapping[int, list[memoryview]]] = {}
+
+
+class Parts(NamedTuple):
+    """A parsed message, its raw tensors, and those typed ones, by the number of their input, that are not parsed."""
+
+    request: Any  # ModelInferRequest
+    raw: Sequence[Buffer]
+    typed: Mapping[int, list[memoryview]]
+
+
+class ModelInfer:
+    """The messages of the method ModelInfer, and of each message of ModelStreamInfer."""
+
+    name = NAME
+
+    def decode(self, message: Buffer) -> Call:
+        """Read a ModelInferRequest; of a large one, the tensors stay where they are. Raises `InvalidInput`."""
+        if len(message) <= SMALL:
+            request = parsed("ModelInferRequest", message)
+            parts = Parts(request, request.raw_input_contents, _NOTHING)
+        else:
+            rest, raw, typed = outline(memoryview(message))
+            request = parsed("ModelInferRequest", rest)
+            parts = Parts(request, raw, typed)
+        return Call(request.model_name, request.model_version or None, parts)
+
+    def bind(self, call: Call, model: ReadyModel) -> list[Query]:
+        """One query. Raises `InvalidInput` naming the field, what came and what is allowed."""
+        parts: Parts = call.parts
+        known = interface.of(model.signature)
+        tensors = _inputs(parts, known)
+        outputs = parts.request.outputs
+        form = _wanted(outputs, known) if outputs else known.all_outputs(binary=True)
+        return [Query(tensors, form=form, id=parts.request.id)]
+
+    def encode(
+        self, queries: Sequence[Query], predictions: Sequence[Prediction], model: ReadyModel, *, latency: float
+    ) -> list[Buffer]:
+        """A ModelInferResponse, in pieces that belong together; the protocol has no place for `latency`."""
+        del latency
+        query, prediction = queries[0], predictions[0]
+        wanted: Sequence[Wanted] = query.form  # type: ignore[assignment] # what `bind` has set
+        outputs = interface.of(model.signature).places
+        described = [_identity(prediction.model, prediction.version)]
+        if query.id:
+            described.append(delimited(3, query.id.encode()))
+        raw: list[Buffer] = []
+        for place, _ in wanted:
+            array, tensor = prediction.outputs[place], outputs[place]
+            described.append(_output(tensor.spec.name, tensor.datatype or "", array.shape))
+            content = datatypes.write(array)
+            raw += (_raw_head(len(content)), content)
+        return [b"".join(described), *raw]
+
+
+def parsed(kind: str, message: Buffer) -> Any:  # noqa: ANN401 - a class of the generated module
+    """The message of that class. Raises `InvalidInput`."""
+    try:
+        return _class(kind).FromString(message)
+    except _decode_error() as error:
+        raise InvalidInput("message", got=f"no protobuf ({error})", expected=f"an inference.{kind}") from error
+
+
+def made(kind: str, **fields: Any) -> bytes:  # noqa: ANN401 - whatever the message has
+    """A message of that class, serialized; messages within it are dictionaries, and enums the names of their values."""
+    content: bytes = _class(kind)(**fields).SerializeToString()
+    return content
+
+
+def _inputs(parts: Parts, known: Interface) -> "list[np.ndarray]":
+    """The tensors in the signature's order. Raises `InvalidInput`."""
+    items, raw = parts.request.inputs, parts.raw
+    if raw and len(raw) != len(items):
+        expected = f"{len(items)}, one for each input"
+        raise InvalidInput("raw_input_contents", got=f"{len(raw)} tensors", expected=expected)
+    found: dict[str, np.ndarray] = {}
+    for index, item in enumerate(items):
+        name = item.name
+        tensor = known.input(index, name)
+        if name in found:
+            raise InvalidInput(f"inputs.{name}", got="the input twice", expected="each input once")
+        if item.datatype != tensor.datatype:
+            known.check_datatype(tensor, item.datatype)
+        if item.parameters:
+            interface.check_parameters(f"inputs.{name}.parameters", item.parameters)
+        shape = tuple(item.shape)
+        known.check_shape(tensor, shape)
+        typed = index in parts.typed or item.HasField("contents")
+        if raw:
+            if typed:
+                raise InvalidInput(f"inputs.{name}", got="contents and raw_input_contents", expected="one of them")
+            found[name] = datatypes.read(f"inputs.{name}", raw[index], shape, tensor.spec)
+        elif index in parts.typed:
+            found[name] = contents.read_large(parts.typed[index], tensor, shape)
+        else:
+            found[name] = contents.read(item.contents, tensor, shape)
+    return known.in_order(found)
+
+
+def _wanted(outputs: Any, known: Interface) -> list[Wanted]:  # noqa: ANN401 - InferRequestedOutputTensor, repeated
+    """The outputs that the caller names, in its order. Raises `InvalidInput`."""
+    wanted = []
+    for index, item in enumerate(outputs):
+        if item.parameters:
+            interface.check_parameters(f"outputs[{index}].parameters", item.parameters)
+        wanted.append(known.output(index, item.name, binary=True))
+    return wanted
+
+
+@lru_cache(64)
+def _identity(model: str, version: str) -> bytes:
+    return delimited(1, model.encode()) + delimited(2, version.encode())
+
+
+@lru_cache(1024)
+def _output(name: str, datatype: str, shape: tuple[int, ...]) -> bytes:
+    """An InferOutputTensor without contents, as a field of the response."""
+    sizes = b"".join(map(varint, shape))
+    described = delimited(1, name.encode()) + delimited(2, datatype.encode())
+    return delimited(5, described + (delimited(3, sizes) if sizes else b""))
+
+
+@lru_cache(1024)
+def _raw_head(length: int) -> bytes:
+    return head(6, length)
+
+
+@cache
+def _class(kind: str) -> Any:  # noqa: ANN401 - as above
+    return getattr(_messages(), kind)
+
+
+def _messages() -> "ModuleType":
+    """The generated module, imported by the first call."""
+    from runtime.protocols.protos import open_inference_pb2
+
+    return open_inference_pb2
+
+
+@cache
+def _decode_error() -> type[Exception]:
+    from google.protobuf.message import DecodeError
+
+    return DecodeError
