@@ -6,6 +6,7 @@ An error takes facts and builds its own sentence: what came, where, and what wou
     ScalezeroError
      |-- RequestError                      the caller can mend it
      |    |-- InvalidInput                 invalid_input
+     |    |-- RefusedInput                 invalid_input          the same, in the words of the protocol's original server
      |    |-- RejectedByModel              rejected_by_model
      |    |-- UnknownModel                 model_not_found
      |    |    `-- UnknownVersion          model_version_not_found   the model is here, this version of it is not
@@ -77,6 +78,12 @@ class InvalidInput(RequestError):
 
     def __init__(self, field: str, *, got: str, expected: str) -> None:
         super().__init__(f"{field}: got {got}; expected {expected}", field=field, got=got, expected=expected)
+
+
+class RefusedInput(RequestError):
+    """A request that breaks a rule of its protocol. The text is the original server's, which its clients look at."""
+
+    code = "invalid_input"
 
 
 class RejectedByModel(RequestError):

@@ -14,7 +14,7 @@ MAPS = TensorSpec("probabilities", FLOAT, None, ("sequence", "map of int64"))
 
 def test_every_element_type_of_onnx_has_the_name_and_number_of_the_enum() -> None:
     names = dict(tensorflow_pb2.DataType.items())
-    for word in elements._NUMPY | elements._NARROW:  # noqa: SLF001 - all element types, whatever a model uses
+    for word in elements._NUMPY | elements._NARROW:
         spec = elements.spec_of("x", f"tensor({word})", [], scalar=True, uri="m.onnx")
         found = signature.data_type(spec.dtype)
         assert names[found.name] == found.number
