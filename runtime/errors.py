@@ -6,7 +6,7 @@ An error takes facts and builds its own sentence: what came, where, and what wou
     ScalezeroError
      |-- RequestError                      the caller can mend it
      |    |-- InvalidInput                 invalid_input
-     |    |-- RefusedInput                 invalid_input          the same, in the words of the protocol's original server
+     |    |-- RefusedInput                 invalid_input          in the words of the original server
      |    |-- RejectedByModel              rejected_by_model
      |    |-- UnknownModel                 model_not_found
      |    |    `-- UnknownVersion          model_version_not_found   the model is here, this version of it is not
@@ -136,7 +136,8 @@ class UnknownPath(RequestError):
 
     code = "path_not_found"
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, method: str = "GET") -> None:
+        self.path, self.method = path, method
         super().__init__(f"nothing answers {path!r} here; /openapi.json lists what does", path=path)
 
 
@@ -172,7 +173,7 @@ class MethodNotAllowed(RequestError):
     code = "method_not_allowed"
 
     def __init__(self, method: str, path: str, allowed: Sequence[str]) -> None:
-        self.allowed = tuple(allowed)
+        self.path, self.method, self.allowed = path, method, tuple(allowed)
         super().__init__(
             f"{path} does not take {method}; it takes {', '.join(allowed)}",
             method=method,

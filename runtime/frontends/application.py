@@ -120,7 +120,7 @@ class Application:
 
     def _handler(self, request: Request) -> "Handler":
         if request.match is None:
-            raise UnknownPath(request.path)
+            raise UnknownPath(request.path, request.method)
         handler: Handler = request.match.route(request.method, request.path).handler
         return handler
 

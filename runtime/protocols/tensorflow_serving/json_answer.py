@@ -16,14 +16,13 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from runtime.errors import RefusedInput
+from runtime.protocols.json import records, writer
 from runtime.protocols.json import tensors as json_tensors
-from runtime.protocols.json import writer
 from runtime.tensors import STRING, TensorSpec
 
 PREDICTIONS: Final = "predictions"
 OUTPUTS: Final = "outputs"
 _MANY: Final = 5000  # numbers: as JSON about as much as may be written at once
-_ROWS: Final = 256  # rows of objects that are written together
 _NULL: Final = b"null"  # what JSON's writer makes of NaN and infinity
 _BYTES: Final = "_bytes"
 _LEAST, _MOST = -2e-37, -1e-37  # between them lie the numbers that stand for NaN and infinity
@@ -84,33 +83,9 @@ def _small(values: Mapping[str, np.ndarray], *, rows: bool) -> bytes:
 
 def _pieces(values: Mapping[str, np.ndarray], *, rows: bool) -> Iterator[bytes]:
     if len(values) > 1:
-        return _objects(values) if rows else writer.dump({OUTPUTS: dict(values)})
+        return records.dump(PREDICTIONS, values) if rows else writer.dump({OUTPUTS: dict(values)})
     (value,) = values.values()
     return writer.dump({PREDICTIONS if rows else OUTPUTS: value})
-
-
-def _objects(values: Mapping[str, np.ndarray]) -> Iterator[bytes]:
-    """One object per row, as many rows at once as take little time."""
-    total = len(next(iter(values.values())))
-    row = sum(value.size for value in values.values()) // max(total, 1)
-    step = max(1, min(_ROWS, _MANY // max(row, 1)))
-    before = b'{"%s":[' % PREDICTIONS.encode()
-    for begin in range(0, total, step):
-        columns = [value[begin : begin + step] for value in values.values()]
-        yield before
-        yield from _bare(writer.dump([dict(zip(values, each, strict=True)) for each in zip(*columns, strict=True)]))
-        before = b","
-    yield b"]}" if total else before + b"]}"
-
-
-def _bare(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The pieces of a list without its brackets."""
-    held = next(pieces)[1:]
-    for piece in pieces:
-        if held:  # an empty piece would end the answer
-            yield held
-        held = piece
-    yield held[:-1]
 
 
 def _special(values: Mapping[str, np.ndarray]) -> bool:

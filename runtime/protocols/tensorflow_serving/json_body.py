@@ -161,7 +161,7 @@ def _numbers(text: bytes, outside: bytes) -> bytes:
     """The text with numbers in place of the tokens that are in no string."""
     if b"N" not in outside and b"I" not in outside:
         return text
-    pieces = []
+    pieces: list[bytes] = []
     done = 0
     for match in _TOKEN.finditer(outside):
         pieces += (text[done : match.start()], _number(*match.groups()))

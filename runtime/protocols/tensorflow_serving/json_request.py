@@ -124,7 +124,7 @@ def one_row(body: Body, signature: Signature) -> np.ndarray | None:
         return None
 
 
-def _refuse_instances(instances: Sequence[Any], spec: TensorSpec, body: Body) -> None:
+def _refuse_instances(instances: Sequence[Any] | np.ndarray, spec: TensorSpec, body: Body) -> None:
     """Say which instance is not as the first one is. Raises `RefusedInput`."""
     like = _Like()
     for index, each in enumerate(instances):
@@ -138,7 +138,7 @@ def _refuse_instances(instances: Sequence[Any], spec: TensorSpec, body: Body) ->
             ) from None
 
 
-def _records(records: Sequence[Any], specs: list[TensorSpec], body: Body) -> list[np.ndarray]:
+def _records(records: Sequence[Any] | np.ndarray, specs: list[TensorSpec], body: Body) -> list[np.ndarray]:
     names = {spec.name for spec in specs}
     for index, record in enumerate(records):
         if not isinstance(record, dict) or is_base64(record):
@@ -159,7 +159,7 @@ def _other_keys(index: int, record: dict[str, Any], names: set[str]) -> RefusedI
     return RefusedInput(f"{element} of 'instances' list. JSON object: {text}")
 
 
-def _field(records: Sequence[Any], spec: TensorSpec, body: Body, *, clean: bool) -> np.ndarray:
+def _field(records: Sequence[Any] | np.ndarray, spec: TensorSpec, body: Body, *, clean: bool) -> np.ndarray:
     """One input of all records."""
     try:
         return tensor([record[spec.name] for record in records], spec, clean=clean, special=body.special)
@@ -168,7 +168,7 @@ def _field(records: Sequence[Any], spec: TensorSpec, body: Body, *, clean: bool)
         raise
 
 
-def _refuse_field(records: Sequence[Any], spec: TensorSpec, body: Body) -> None:
+def _refuse_field(records: Sequence[Any] | np.ndarray, spec: TensorSpec, body: Body) -> None:
     like = _Like()
     for index, record in enumerate(records):
         try:

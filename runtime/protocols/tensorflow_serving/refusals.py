@@ -11,7 +11,6 @@ from runtime.status import TABLE, code_of
 
 _BAD_REQUEST: Final = 400
 _NOT_FOUND: Final = 404
-_MODELS: Final = "/v1/models"
 
 
 def refuse(fault: ScalezeroError) -> Answer:
@@ -32,10 +31,7 @@ def error_answer(status: int, text: str) -> Answer:
 
 def malformed(fault: UnknownPath | MethodNotAllowed) -> str:
     """The text about a path or a method that is not there."""
-    method, path = fault.details.get("method", "GET"), str(fault.details["path"])
-    if method == "GET" and path.lower() == _MODELS:
-        return "Missing model name in request."
-    return f"Malformed request: {method} {path}"
+    return f"Malformed request: {fault.method} {fault.path}"
 
 
 def servable(fault: UnknownModel) -> str:
@@ -45,7 +41,7 @@ def servable(fault: UnknownModel) -> str:
     return f"Servable not found for request: {wanted}"
 
 
-def no_status(model: str, version: str | None) -> Answer:
+def no_status(model: str, version: int | None) -> Answer:
     """The answer to who asks for the state of what is not there."""
     text = f"Could not find any versions of model {model}"
     return error_answer(_NOT_FOUND, text if version is None else f"Could not find version {version} of model {model}")
