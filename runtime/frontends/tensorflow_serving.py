@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
+from runtime import versions
 from runtime.errors import RefusedInput, UnknownModel
 from runtime.frontends.endpoints import Direct, Slow
 from runtime.frontends.inference import Inference
@@ -67,12 +68,13 @@ class _About:
         """The state of a version, or of all versions; a label changes nothing. Raises `RefusedInput`."""
         model, number = rest.target(request)
         try:
-            found = _versions(self._service, model, number)
+            served = self._service.model(model, number)
         except UnknownModel:
             return no_status(model, number)
-        document: dict[str, object] = {"model_version_status": [_state(served) for served in found]}
+        asked = self._service.models[model] if number is None else [served]
+        document: dict[str, object] = {"model_version_status": [_state(each) for each in asked]}
         if self._union and number is None:
-            document |= {"name": model, "ready": self._service.model(model).ready is not None}
+            document |= {"name": model, "ready": served.ready is not None}
         return _json(document)
 
     async def metadata(self, request: Request) -> Answer:
@@ -97,12 +99,9 @@ class _About:
         return no_explainer(served.name)
 
 
-def _versions(service: "Service", model: str, number: int | None) -> list[ServedModel]:
-    return [service.model(model, number)]
-
-
 def _number(served: ServedModel) -> int:
-    return int(served.version or 0)
+    """The number of a version; 0 where that is not known before the model is loaded."""
+    return 0 if served.version is None else versions.number(served.version)
 
 
 def _state(served: ServedModel) -> dict[str, object]:
