@@ -20,19 +20,19 @@ def dump(key: str, columns: Mapping[str, np.ndarray]) -> Iterator[bytes]:
     width = sum(column.size for column in columns.values()) // max(rows, 1)
     step = max(1, min(_ROWS, _MANY // max(width, 1)))
     before = writer.small({key: 0})[:-2] + b"["
+    if not rows:
+        yield before + b"]}"
     for begin in range(0, rows, step):
         block = zip(*(column[begin : begin + step] for column in columns.values()), strict=True)
-        yield before
-        yield from _bare(writer.dump([dict(zip(columns, row, strict=True)) for row in block]))
-        before = b","
-    yield b"]}" if rows else before + b"]}"
+        pieces = writer.dump([dict(zip(columns, row, strict=True)) for row in block])
+        yield from _between(pieces, before, b"," if begin + step < rows else b"]}")
+        before = b""
 
 
-def _bare(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The pieces of a list without its brackets."""
-    held = next(pieces)[1:]
+def _between(pieces: Iterator[bytes], before: bytes, behind: bytes) -> Iterator[bytes]:
+    """The pieces of a list, with other text in place of its brackets."""
+    held = before + next(pieces)[1:]
     for piece in pieces:
-        if held:  # an empty piece would end the answer
-            yield held
+        yield held
         held = piece
-    yield held[:-1]
+    yield held[:-1] + behind

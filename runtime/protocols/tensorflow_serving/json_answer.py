@@ -118,11 +118,14 @@ def _unused(values: Mapping[str, np.ndarray]) -> Iterator[bytes]:
     taken: set[float] = set()
     texts: list[str] = []
     for value in values.values():
-        if value.dtype.kind == "f":
-            taken.update(value[(value > _LEAST) & (value < _MOST)].tolist())
-        elif value.dtype == STRING:
+        if value.dtype == STRING:
             texts += [text for text in value.ravel() if isinstance(text, str) and "e-37" in text]
-    for number in count(11):
-        text = f"-1.{number}e-37" if number % 10 else ""
-        if text and not {float(text), float(np.float32(text))} & taken and not any(text in each for each in texts):
-            yield text.encode()
+        else:
+            taken.update(value[(value > _LEAST) & (value < _MOST)].tolist())
+
+    def is_unused(text: str) -> bool:
+        if text.endswith("0e-37"):  # not the shortest form of the number
+            return False
+        return not {float(text), float(np.float32(text))} & taken and not any(text in each for each in texts)
+
+    return map(str.encode, filter(is_unused, map("-1.{}e-37".format, count(11))))

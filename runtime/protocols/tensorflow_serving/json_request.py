@@ -103,8 +103,9 @@ def _rows(document: dict[str, Any], specs: list[TensorSpec], body: Body) -> list
     try:
         return [tensor(instances, specs[0], clean=clean, special=body.special)]
     except RefusedInput:
-        _refuse_instances(instances, specs[0], body)
-        raise
+        if isinstance(instances, np.ndarray):  # of a large body: the value that does not fit is named
+            raise
+        raise _wrong_instance(instances, specs[0], body) from None
 
 
 def one_row(body: Body, signature: Signature) -> np.ndarray | None:
@@ -124,18 +125,27 @@ def one_row(body: Body, signature: Signature) -> np.ndarray | None:
         return None
 
 
-def _refuse_instances(instances: Sequence[Any] | np.ndarray, spec: TensorSpec, body: Body) -> None:
-    """Say which instance is not as the first one is. Raises `RefusedInput`."""
+def _wrong_instance(instances: list[Any], spec: TensorSpec, body: Body) -> RefusedInput:
+    """Say which instance does not fit, or is not as the first one is."""
+    mixed = next(
+        (index for index, each in enumerate(instances) if isinstance(each, dict) and not is_base64(each)), None
+    )
+    if mixed is not None:
+        return RefusedInput(f"Expecting value/list but got object at item {mixed} of input list")
+    return _wrong_element(instances, spec, body, key="")
+
+
+def _wrong_element(values: list[Any], spec: TensorSpec, body: Body, *, key: str) -> RefusedInput:
+    """The error about the first value that does not fit, or is not as the first one is: there is such a value."""
     like = _Like()
-    for index, each in enumerate(instances):
-        if isinstance(each, dict) and not is_base64(each):
-            raise RefusedInput(f"Expecting value/list but got object at item {index} of input list")
+    index = 0
+    while True:
         try:
-            like.check(tensor(_plain(each), spec, clean=False, special=body.special))
+            like.check(tensor(values[index], spec, clean=False, special=body.special))
         except RefusedInput as fault:
-            raise RefusedInput(
-                f"Failed to process element: {index} of 'instances' list. Error: INVALID_ARGUMENT: {fault.message}"
-            ) from None
+            where = f"Failed to process element: {index}{key} of 'instances' list."
+            return RefusedInput(f"{where} Error: INVALID_ARGUMENT: {fault.message}")
+        index += 1
 
 
 def _records(records: Sequence[Any] | np.ndarray, specs: list[TensorSpec], body: Body) -> list[np.ndarray]:
@@ -161,23 +171,11 @@ def _other_keys(index: int, record: dict[str, Any], names: set[str]) -> RefusedI
 
 def _field(records: Sequence[Any] | np.ndarray, spec: TensorSpec, body: Body, *, clean: bool) -> np.ndarray:
     """One input of all records."""
+    values = [record[spec.name] for record in records]
     try:
-        return tensor([record[spec.name] for record in records], spec, clean=clean, special=body.special)
+        return tensor(values, spec, clean=clean, special=body.special)
     except RefusedInput:
-        _refuse_field(records, spec, body)
-        raise
-
-
-def _refuse_field(records: Sequence[Any] | np.ndarray, spec: TensorSpec, body: Body) -> None:
-    like = _Like()
-    for index, record in enumerate(records):
-        try:
-            like.check(tensor(record[spec.name], spec, clean=False, special=body.special))
-        except RefusedInput as fault:
-            raise RefusedInput(
-                f"Failed to process element: {index} key: {spec.name} of 'instances' list."
-                f" Error: INVALID_ARGUMENT: {fault.message}"
-            ) from None
+        raise _wrong_element(values, spec, body, key=f" key: {spec.name}") from None
 
 
 class _Like:
@@ -199,10 +197,6 @@ class _Like:
 
 def _sizes(shape: tuple[int, ...]) -> str:
     return f"[{','.join(map(str, shape))}]"
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def _columns(value: Any, specs: list[TensorSpec], body: Body) -> list[np.ndarray]:  # noqa: ANN401 - any JSON value

@@ -15,6 +15,7 @@ from hypothesis.extra import numpy as arrays
 from runtime.errors import RefusedInput
 from runtime.protocols.tensorflow_serving import json_answer
 from runtime.tensors import STRING, TensorSpec
+from tests.protocols.tensorflow_serving.arrays import f16, f32, f64
 
 MAPS = TensorSpec("maps", np.dtype("f4"), None, ("sequence", "map of int64"))
 
@@ -35,7 +36,7 @@ def strings(*texts: str) -> np.ndarray:
     return np.array(texts, object)
 
 
-ONE, TWO = np.float32([[1, 2], [3, 4]]), np.array([5, 6])
+ONE, TWO = f32([[1, 2], [3, 4]]), np.array([5, 6])
 
 
 @pytest.mark.parametrize(
@@ -45,7 +46,7 @@ ONE, TWO = np.float32([[1, 2], [3, 4]]), np.array([5, 6])
         ([ONE, TWO], "ab", True, {"predictions": [{"a": [1, 2], "b": 5}, {"a": [3, 4], "b": 6}]}),
         ([ONE], "y", False, {"outputs": [[1, 2], [3, 4]]}),
         ([ONE, TWO], "ab", False, {"outputs": {"a": [[1, 2], [3, 4]], "b": [5, 6]}}),
-        ([np.float32(2)], "y", False, {"outputs": 2}),
+        ([f32(2)], "y", False, {"outputs": 2}),
         ([np.zeros((0, 2))], "y", True, {"predictions": []}),
         ([np.zeros((0, 2)), np.zeros(0)], "ab", True, {"predictions": []}),
         ([strings("a", "é")], "y", True, {"predictions": ["a", "é"]}),
@@ -75,7 +76,7 @@ def test_what_is_no_tensor_is_left_out() -> None:
 @pytest.mark.parametrize(
     ("outputs", "message"),
     [
-        ([np.float32(1)], "Tensor name: a has no shape information "),
+        ([f32(1)], "Tensor name: a has no shape information "),
         ([ONE, np.zeros(3)], "Tensor name: b has inconsistent batch size: 3 expecting: 2"),
     ],
 )
@@ -97,32 +98,34 @@ def test_numbers_read_back_as_the_same_with_a_point_or_an_exponent(dtype: str, d
 
 
 def test_a_float_is_as_short_as_its_type_allows() -> None:
-    assert render([np.float32([0.1, 1e16, 3, 1e-7])], "y") == '{"predictions":[0.1,1e+16,3.0,1e-7]}'
+    assert render([f32([0.1, 1e16, 3, 1e-7])], "y") == '{"predictions":[0.1,1e+16,3.0,1e-7]}'
 
 
 @pytest.mark.parametrize("size", [3, 30_000])
 @pytest.mark.parametrize("rows", [True, False])
 def test_tokens_are_written_beside_anything_else(size: int, *, rows: bool) -> None:
-    special = np.resize(np.float32([np.nan, np.inf, -np.inf]), size)
+    special = np.resize(f32([np.nan, np.inf, -np.inf]), size)
     # The first numbers that would stand for the tokens, if they were not there.
-    near = np.resize(np.float64([-1.11e-37, -1.12e-37, 1.13e-37, -1.14e-300]), size)
+    near = np.resize(f64([*(-(1 + number / 100) * 1e-37 for number in range(11, 21)), 1.13e-37, -1.14e-300]), size)
     texts = np.resize(strings("-1.13e-37", "null", "NaN"), size)
-    half = np.resize(np.float16([np.nan, 0.5, np.inf]), size)
-    found = answered([special, near, texts, half], "s", "n", "t", "h", rows=rows)
-    columns = found["outputs"] if not rows else {key: [row[key] for row in found["predictions"]] for key in "snth"}
+    half = np.resize(f16([np.nan, 0.5, np.inf]), size)
+    whole = np.arange(size)
+    found = answered([special, near, texts, half, whole], *"snthw", rows=rows)
+    columns = found["outputs"] if not rows else {key: [row[key] for row in found["predictions"]] for key in "snthw"}
     for key, array in {"s": special, "n": near, "h": half}.items():
         np.testing.assert_array_equal(np.array(columns[key]), array.astype("f8"))
     assert columns["t"] == texts.tolist()
+    assert columns["w"] == whole.tolist()
 
 
 def test_null_in_a_string_is_no_token() -> None:
-    assert render([strings("null"), np.float32([1])], "a", "b") == '{"predictions":[{"a":"null","b":1.0}]}'
+    assert render([strings("null"), f32([1])], "a", "b") == '{"predictions":[{"a":"null","b":1.0}]}'
 
 
 @pytest.mark.parametrize("rows", [True, False])
 def test_a_large_answer_is_written_in_pieces(*, rows: bool) -> None:
     tall, wide, deep = np.random.default_rng(0).random((20_000, 1)), np.zeros((3, 20_000)), strings("a" * 100_000)
-    for outputs in ([tall], [tall, tall], [wide, wide], [deep], [deep, deep], [np.float32([[np.nan]] * 20_000)]):
+    for outputs in ([tall], [tall, tall], [wide, wide], [deep], [deep, deep], [f32([[np.nan]] * 20_000)]):
         names = "ab"[: len(outputs)]
         body = json_answer.render(
             outputs,

@@ -141,7 +141,11 @@ def test_what_is_wrong_is_refused_in_the_words_of_tensorflow_serving(
     assert message in refused.value.message
 
 
-def test_instances_that_are_an_array_are_named_like_lists() -> None:
-    checked = json_request.Body({"instances": np.array([1.5, 2.5])}, special=False, raw=None)
-    with pytest.raises(RefusedInput, match=r"element: 0 of 'instances' list.*1\.5 Type: Number"):
-        json_request.tensors(checked, TEXT)
+def test_the_value_that_does_not_fit_is_named_in_an_array_too() -> None:
+    checked = json_request.Body({"instances": np.array([1.0, 2.5])}, special=False, raw=None)
+    with pytest.raises(RefusedInput) as refused:
+        json_request.tensors(checked, WHOLE)
+    assert refused.value.message == "JSON Value: 2.5 Type: Number is not of expected type: int32"
+    checked = json_request.Body({"instances": [np.array([1, 2]), np.array([1.5, 2])]}, special=False, raw=None)
+    with pytest.raises(RefusedInput, match=r"element: 1 of 'instances' list.*1\.5 Type: Number"):
+        json_request.tensors(checked, WHOLE)

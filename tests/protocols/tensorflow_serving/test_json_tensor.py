@@ -18,6 +18,7 @@ from runtime.protocols.json import slices
 from runtime.protocols.tensorflow_serving import json_body, json_tensor
 from runtime.tensors import STRING, TensorSpec
 from tests.protocols.json.texts import drained
+from tests.protocols.tensorflow_serving.arrays import f32
 
 WAYS = ("walk", "quick", "slices")
 NUMBERS = ("f4", "f8", "f2", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
@@ -61,16 +62,14 @@ def test_a_tensor_of_numbers_reads_back_what_was_written(way: str, dtype: str, d
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_float_takes_any_number_and_what_is_beyond_its_range_is_infinity(way: str) -> None:
-    np.testing.assert_array_equal(
-        read("[1, 2.5, 1e39, -1e39, 1e-60]", "f4", way), np.float32([1, 2.5, np.inf, -np.inf, 0])
-    )
+    np.testing.assert_array_equal(read("[1, 2.5, 1e39, -1e39, 1e-60]", "f4", way), f32([1, 2.5, np.inf, -np.inf, 0]))
     assert read("[1, 65536]", ml_dtypes.bfloat16, way).dtype == ml_dtypes.bfloat16
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_tokens_are_nan_and_infinity(way: str) -> None:
     found = read("[[NaN, 1.5], [Infinity, -Infinity], [3, 4]]", "f4", way)
-    np.testing.assert_array_equal(found, np.float32([[np.nan, 1.5], [np.inf, -np.inf], [3, 4]]))
+    np.testing.assert_array_equal(found, f32([[np.nan, 1.5], [np.inf, -np.inf], [3, 4]]))
 
 
 @pytest.mark.parametrize("way", WAYS)
