@@ -7,6 +7,7 @@ An error takes facts and builds its own sentence: what came, where, and what wou
      |-- RequestError                      the caller can mend it
      |    |-- InvalidInput                 invalid_input
      |    |-- RefusedInput                 invalid_input          in the words of the original server
+     |    |-- UnknownSignature             signature_not_found    no signature of that name (TensorFlow Serving)
      |    |-- RejectedByModel              rejected_by_model
      |    |-- UnknownModel                 model_not_found
      |    |    `-- UnknownVersion          model_version_not_found   the model is here, this version of it is not
@@ -17,6 +18,7 @@ An error takes facts and builds its own sentence: what came, where, and what wou
      |    |-- HeadTooLarge                 headers_too_large
      |    |-- UnknownMethod                method_not_found       no gRPC method of that name
      |    |-- UnknownService               service_not_found      no gRPC service or model of that name
+     |    |-- UnsupportedOperation         unsupported_operation  a protocol has it, this server does not
      |    |-- UnsupportedEncoding          unsupported_encoding
      |    |-- UnsupportedContentType       unsupported_content_type
      |    |-- Http2Required                http2_required         a gRPC call over HTTP/1.1
@@ -86,6 +88,20 @@ class RefusedInput(RequestError):
     code = "invalid_input"
 
 
+class UnknownSignature(RequestError):
+    """The model has no signature of that name."""
+
+    code = "signature_not_found"
+
+    def __init__(self, name: str, served: str) -> None:
+        super().__init__(
+            f"signature_name: got {name[:80]!r}; expected {served!r}, the only signature of a model",
+            field="signature_name",
+            signature=name[:80],
+            served=[served],
+        )
+
+
 class RejectedByModel(RequestError):
     """The input fits the signature, yet the model cannot compute on it."""
 
@@ -152,6 +168,15 @@ class UnknownMethod(RequestError):
             path=path[:200],
             served=list(served),
         )
+
+
+class UnsupportedOperation(RequestError):
+    """A protocol has this operation, and this server does not."""
+
+    code = "unsupported_operation"
+
+    def __init__(self, operation: str, reason: str) -> None:
+        super().__init__(f"{operation} is not supported here: {reason}", operation=operation, reason=reason)
 
 
 class UnknownService(RequestError):

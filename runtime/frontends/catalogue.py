@@ -117,6 +117,20 @@ TENSORFLOW_SERVING: Final = Protocol(
         refuse="runtime.protocols.tensorflow_serving.refusals:refuse",
         any_case=True,
     ),
+    grpc=(
+        Grpc(
+            "runtime.frontends.grpc.tensorflow_serving",
+            "tensorflow.serving.PredictionService",
+            ("Predict", "Classify", "Regress", "MultiInference", "GetModelMetadata"),
+            refuse="runtime.protocols.tensorflow_serving.grpc_refusals:refuse",
+        ),
+        Grpc(
+            "runtime.frontends.grpc.tensorflow_serving",
+            "tensorflow.serving.ModelService",
+            ("GetModelStatus", "HandleReloadConfigRequest"),
+            refuse="runtime.protocols.tensorflow_serving.grpc_refusals:refuse_status",
+        ),
+    ),
 )
 
 KSERVE_V1: Final = Protocol(
