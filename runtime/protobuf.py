@@ -12,6 +12,7 @@ from typing import NamedTuple
 Buffer = bytes | memoryview | mmap.mmap
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 LOWEST_BITS, MORE = 0x7F, 0x80
+NO_NUMBER = 7  # the largest tag of field 0, which there is not
 LONGEST_VARINT = 70  # bits: ten groups of seven
 
 
@@ -62,6 +63,8 @@ def parts(buffer: Buffer) -> Iterator[Part]:
         begin = at
         tag, at = varint_at(buffer, at, whole)
         kind, start = tag & 7, at
+        if tag <= NO_NUMBER:
+            raise ValueError(f"a field without a number at byte {begin}")
         if kind == VARINT:
             _, at = varint_at(buffer, at, whole)
         elif kind == BYTES:

@@ -40,10 +40,11 @@ class _Form(NamedTuple):
 
 
 class _Examples:
-    """What the methods have in common."""
+    """What the methods have in common, for one task."""
 
     name = NAME
     _request: str  # the class of the message
+    _method: str  # of the task
 
     def __init__(self, versions: Versions) -> None:
         self._versions = versions
@@ -85,7 +86,9 @@ class _Examples:
         return self._answer([_result(plan, prediction.outputs, form.rows) for plan in form.plans], form, spec)
 
     def _asked(self, request: Any) -> tuple[messages.Asked, list[tuple[str, str]]]:  # noqa: ANN401 - the request
-        raise NotImplementedError
+        """Which model, and the tasks."""
+        asked = messages.asked(request, self._versions)
+        return asked, [(self._method, asked.signature)]
 
     def _answer(self, results: Sequence[bytes], form: _Form, spec: bytes) -> bytes:
         """The response of the results, one for each task, and the model's ModelSpec."""
@@ -96,21 +99,13 @@ class _Examples:
 class Classify(_Examples):
     """The messages of the method Classify."""
 
-    _request = "ClassificationRequest"
-
-    def _asked(self, request: Any) -> tuple[messages.Asked, list[tuple[str, str]]]:  # noqa: ANN401 - the request
-        asked = messages.asked(request, self._versions)
-        return asked, [(CLASSIFY, asked.signature)]
+    _request, _method = "ClassificationRequest", CLASSIFY
 
 
 class Regress(_Examples):
     """The messages of the method Regress."""
 
-    _request = "RegressionRequest"
-
-    def _asked(self, request: Any) -> tuple[messages.Asked, list[tuple[str, str]]]:  # noqa: ANN401 - the request
-        asked = messages.asked(request, self._versions)
-        return asked, [(REGRESS, asked.signature)]
+    _request, _method = "RegressionRequest", REGRESS
 
 
 class MultiInference(_Examples):

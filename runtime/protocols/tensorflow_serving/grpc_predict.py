@@ -12,7 +12,7 @@ from runtime.protobuf import delimited, head
 from runtime.protocols.tensorflow_serving import messages, outline, signature, tensor_proto
 from runtime.protocols.tensorflow_serving.messages import NAME, Versions
 from runtime.protocols.tensorflow_serving.version_numbers import number_of
-from runtime.tensors import Call, Prediction, Query
+from runtime.tensors import Call, Prediction, Query, TensorSpec
 
 _INPUTS: Final = 2  # of PredictRequest
 _KEY, _VALUE = 1, 2  # of an entry of a map
@@ -95,7 +95,14 @@ def _inputs(given: Mapping[str, Any], of: Signature, limit: int) -> list[np.ndar
                 f"input tensor alias not found in signature: {name[:80]}. Inputs expected to be in the set {{{known}}}."
             )
             raise RefusedInput(text, field="inputs")
-    return [tensor_proto.read(spec.name, given[spec.name], spec, limit=limit) for spec in of.inputs]
+    return [_read(given[spec.name], spec, limit) for spec in of.inputs]
+
+
+def _read(tensor: object, spec: TensorSpec, limit: int) -> np.ndarray:
+    if spec.containers:
+        expected = f"{spec.describe()}; the predict API takes every model"
+        raise InvalidInput(f"inputs.{spec.name}", got="a TensorProto", expected=expected)
+    return tensor_proto.read(spec.name, tensor, spec, limit=limit)
 
 
 def _sizes(given: list[str], names: list[str]) -> str:
