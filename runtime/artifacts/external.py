@@ -117,4 +117,4 @@ def _location(buffer: Buffer, entry: Field) -> Iterator[str]:
         field.number: buffer[field.start : field.end] for field in length_delimited(buffer, entry.start, entry.end)
     }
     if values.get(1) == KEY:
-        yield values.get(2, b"").decode()
+        yield str(values.get(2, b""), "utf-8")

@@ -13,9 +13,7 @@ from runtime.errors import InvalidInput, RefusedInput, UnsupportedOperation
 from runtime.predictor import ReadyModel
 from runtime.protocols.tensorflow_serving import examples, messages, outline
 from runtime.protocols.tensorflow_serving.examples import CLASSIFY, REGRESS, Classifier, Example
-from runtime.protocols.tensorflow_serving.messages import NAME, Versions
-from runtime.protocols.tensorflow_serving.signature import DEFAULT
-from runtime.protocols.tensorflow_serving.version_numbers import number_of
+from runtime.protocols.tensorflow_serving.messages import NAME, HasZero
 from runtime.tensors import Call, Prediction, Query
 
 _INPUT: Final = 2  # of every request
@@ -46,8 +44,8 @@ class _Examples:
     _request: str  # the class of the message
     _method: str  # of the task
 
-    def __init__(self, versions: Versions) -> None:
-        self._versions = versions
+    def __init__(self, has_zero: HasZero) -> None:
+        self._has_zero = has_zero
 
     def decode(self, message: bytes | memoryview) -> Call:
         """Read a request. Raises `InvalidInput`, `RefusedInput` and `UnsupportedOperation`."""
@@ -82,12 +80,12 @@ class _Examples:
         del latency
         form: _Form = queries[0].form  # type: ignore[assignment] # what `bind` has set
         prediction = predictions[0]
-        spec = messages.model_spec(prediction.model, number_of(prediction.version), DEFAULT)
+        spec = messages.model_spec(prediction.model, prediction.version)
         return self._answer([_result(plan, prediction.outputs, form.rows) for plan in form.plans], form, spec)
 
     def _asked(self, request: Any) -> tuple[messages.Asked, list[tuple[str, str]]]:  # noqa: ANN401 - the request
         """Which model, and the tasks."""
-        asked = messages.asked(request, self._versions)
+        asked = messages.asked(request, self._has_zero)
         return asked, [(self._method, asked.signature)]
 
     def _answer(self, results: Sequence[bytes], form: _Form, spec: bytes) -> bytes:
@@ -120,7 +118,7 @@ class MultiInference(_Examples):
     def _asked(self, request: Any) -> tuple[messages.Asked, list[tuple[str, str]]]:  # noqa: ANN401 - the request
         if not request.tasks:
             raise InvalidInput("tasks", got="none", expected="at least one task")
-        every = [messages.asked(task, self._versions) for task in request.tasks]
+        every = [messages.asked(task, self._has_zero) for task in request.tasks]
         if len({asked.name for asked in every}) > 1:
             text = "All ModelSpecs in a MultiInferenceRequest must access the same model name."
             raise RefusedInput(text, field="tasks")

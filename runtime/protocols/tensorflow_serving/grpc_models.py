@@ -3,22 +3,22 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
+from runtime import versions
 from runtime.errors import RefusedInput, UnsupportedOperation
 from runtime.model.signature import Signature
 from runtime.protocols.tensorflow_serving import messages
-from runtime.protocols.tensorflow_serving.messages import Asked, Versions
+from runtime.protocols.tensorflow_serving.messages import Asked, HasZero
 from runtime.protocols.tensorflow_serving.model_status import VersionStatus
 from runtime.protocols.tensorflow_serving.signature import DEFAULT, PREDICT, data_type, dimensions, tensors
-from runtime.protocols.tensorflow_serving.version_numbers import number_of
 from runtime.tensors import TensorSpec
 
 _FIELD: Final = "signature_def"  # the only metadata there is
 
 
-def metadata_request(message: bytes, versions: Versions) -> Asked:
+def metadata_request(message: bytes, has_zero: HasZero) -> Asked:
     """Read a GetModelMetadataRequest. Raises `InvalidInput` and `RefusedInput`."""
     request = messages.parsed("GetModelMetadataRequest", message)
-    asked = messages.asked(request, versions)
+    asked = messages.asked(request, has_zero)
     if not request.metadata_field:
         text = "GetModelMetadataRequest must specify at least one metadata_field"
         raise RefusedInput(text, field="metadata_field")
@@ -32,7 +32,7 @@ def metadata(model: str, version: str, signature: Signature) -> bytes:
     """A GetModelMetadataResponse."""
     response = messages.message_class("GetModelMetadataResponse")()
     response.model_spec.name = model
-    response.model_spec.version.value = number_of(version)
+    response.model_spec.version.value = versions.number(version)
     signatures = messages.message_class("SignatureDefMap")()
     default = signatures.signature_def[DEFAULT]
     default.method_name = PREDICT
@@ -45,16 +45,20 @@ def metadata(model: str, version: str, signature: Signature) -> bytes:
     return content
 
 
-def status_request(message: bytes, versions: Versions) -> Asked:
+def status_request(message: bytes, has_zero: HasZero) -> Asked:
     """Read a GetModelStatusRequest. Raises `InvalidInput` and `RefusedInput`."""
-    return messages.asked(messages.parsed("GetModelStatusRequest", message), versions)
+    return messages.asked(messages.parsed("GetModelStatusRequest", message), has_zero)
 
 
-def status(every: Iterable[tuple[str, VersionStatus]]) -> bytes:
-    """A GetModelStatusResponse of the versions and what is told of each."""
+def status(every: Iterable[tuple[str | None, VersionStatus]]) -> bytes:
+    """A GetModelStatusResponse of the versions and what is told of each.
+
+    A version that is not known before its model is loaded is None, and told as 0.
+    """
     response = messages.message_class("GetModelStatusResponse")()
     for version, told in every:
-        item = response.model_version_status.add(version=number_of(version), state=told.state_number)
+        number = 0 if version is None else versions.number(version)
+        item = response.model_version_status.add(version=number, state=told.state_number)
         item.status.error_code = told.code_number
         item.status.error_message = told.message
     content: bytes = response.SerializeToString()

@@ -9,9 +9,8 @@ from runtime.errors import InvalidInput, RefusedInput
 from runtime.model.signature import Signature
 from runtime.predictor import ReadyModel
 from runtime.protobuf import delimited, head
-from runtime.protocols.tensorflow_serving import messages, outline, signature, tensor_proto
-from runtime.protocols.tensorflow_serving.messages import NAME, Versions
-from runtime.protocols.tensorflow_serving.version_numbers import number_of
+from runtime.protocols.tensorflow_serving import messages, outline, tensor_proto
+from runtime.protocols.tensorflow_serving.messages import NAME, HasZero
 from runtime.tensors import Call, Prediction, Query, TensorSpec
 
 _INPUTS: Final = 2  # of PredictRequest
@@ -31,9 +30,9 @@ class Predict:
 
     name = NAME
 
-    def __init__(self, versions: Versions, *, limit: int) -> None:
+    def __init__(self, has_zero: HasZero, *, limit: int) -> None:
         """`limit` bounds the bytes of one input, as `tensor_proto.read` has it."""
-        self._versions = versions
+        self._has_zero = has_zero
         self._limit = limit
 
     def decode(self, message: bytes | memoryview) -> Call:
@@ -45,7 +44,7 @@ class Predict:
             rest, spans = outline.outline(memoryview(message), {_INPUTS})
             request = messages.parsed("PredictRequest", rest)
             inputs = dict(map(_entry, spans.get(_INPUTS, [])))
-        asked = messages.asked(request, self._versions)
+        asked = messages.asked(request, self._has_zero)
         parts = Parts(asked.signature, inputs, list(request.output_filter))
         return Call(asked.name, asked.version, parts)
 
@@ -66,7 +65,7 @@ class Predict:
         content: list[bytes] = []
         for place in wanted:
             content += _output(model.signature.outputs[place].name, prediction.outputs[place])
-        spec = messages.model_spec(prediction.model, number_of(prediction.version), signature.DEFAULT)
+        spec = messages.model_spec(prediction.model, prediction.version)
         return b"".join([*content, delimited(2, spec)])
 
 

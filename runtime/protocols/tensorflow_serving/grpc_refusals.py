@@ -3,14 +3,13 @@
 from runtime.errors import ScalezeroError, UnknownModel, UnknownSignature
 from runtime.http.messages import Answer
 from runtime.protocols.grpc_errors import grpc_error_answer
+from runtime.protocols.tensorflow_serving.refusals import servable
 
 
 def refuse(fault: ScalezeroError) -> Answer:
     """The answer of PredictionService. Its clients wait for a model as long as "Servable" is in the text."""
     if isinstance(fault, UnknownModel):
-        model, version = fault.details["model"], fault.details.get("version")
-        wanted = f"Latest({model})" if version is None else f"Specific({model}, {version})"
-        return grpc_error_answer(fault, f"Servable not found for request: {wanted}")
+        return grpc_error_answer(fault, servable(fault))
     if isinstance(fault, UnknownSignature):
         return grpc_error_answer(fault, f'Serving signature key "{fault.details["signature"]}" not found.')
     return grpc_error_answer(fault)

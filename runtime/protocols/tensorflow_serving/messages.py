@@ -4,19 +4,20 @@ from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from runtime import versions
 from runtime.errors import InvalidInput, RefusedInput, UnknownSignature
 from runtime.protobuf import delimited, varint
 from runtime.protocols.tensorflow_serving.signature import DEFAULT
 
 NAME: Final = "tensorflow_serving"
-Versions: TypeAlias = Callable[[str, int], str | None]  # a model's name, and TensorFlow's number -> our version
+HasZero: TypeAlias = Callable[[str], bool]  # whether the model of that name has a version 0
 
 
 class Asked(NamedTuple):
-    """Which model a request asks. `version` None is the one that is served by default."""
+    """Which model a request asks. `version` is a number as `runtime.versions` has it; None: the default one."""
 
     name: str
-    version: str | None
+    version: int | None
     signature: str
 
 
@@ -36,8 +37,11 @@ def message_class(kind: str) -> Any:  # noqa: ANN401 - as above
     return getattr(tensorflow_serving_pb2, kind, None) or getattr(tensorflow_pb2, kind)
 
 
-def asked(request: Any, versions: Versions) -> Asked:  # noqa: ANN401 - a request or a task
-    """Read its ModelSpec. Raises `RefusedInput` where it names no model, or a label: versions have none here."""
+def asked(request: Any, has_zero: HasZero) -> Asked:  # noqa: ANN401 - a request or a task
+    """Read its ModelSpec. Raises `RefusedInput` where it names no model, or a label: versions have none here.
+
+    ovmsclient sends version 0 where its user names none: that is the default version, unless there is a version 0.
+    """
     if not request.HasField("model_spec"):
         raise RefusedInput("Missing ModelSpec", field="model_spec")
     spec = request.model_spec
@@ -47,7 +51,9 @@ def asked(request: Any, versions: Versions) -> Asked:  # noqa: ANN401 - a reques
     if choice == "version_label":
         text = f"Unrecognized servable version label: {spec.version_label[:80]}"
         raise RefusedInput(text, field="model_spec.version_label")
-    version = versions(spec.name, spec.version.value) if choice else None
+    version: int | None = spec.version.value if choice else None
+    if version == 0 and not has_zero(spec.name):
+        version = None
     return Asked(spec.name, version, spec.signature_name or DEFAULT)
 
 
@@ -58,10 +64,11 @@ def check_signature(name: str) -> None:
 
 
 @lru_cache(64)
-def model_spec(name: str, version: int, signature: str = "") -> bytes:
+def model_spec(name: str, version: str) -> bytes:
     """A serialized ModelSpec, as answers have it: resolved."""
-    number = delimited(2, b"\x08" + varint(version)) if version else delimited(2, b"")
-    return delimited(1, name.encode()) + number + (delimited(3, signature.encode()) if signature else b"")
+    number = versions.number(version)
+    value = b"\x08" + varint(number) if number else b""
+    return delimited(1, name.encode()) + delimited(2, value) + delimited(3, DEFAULT.encode())
 
 
 @cache

@@ -33,8 +33,8 @@ SCORES, VALUE = spec("scores", ("n", 2)), spec("outputs", ("n", 1))
 BOTH = model(SCORES, VALUE)
 
 
-def versions(_: str, number: int) -> str | None:
-    return str(number)
+def no_zero(_: str) -> bool:
+    return False
 
 
 def example(**features: list[float] | list[int] | list[bytes]) -> tf.Example:
@@ -67,14 +67,14 @@ def tasks(*methods: str, model: str = "m", given: pb.Input | None = None) -> byt
 
 
 def bound(message: bytes, ready: ReadyModel = BOTH, method: type[Method] = Classify) -> Query:
-    made = method(versions)
+    made = method(no_zero)
     [query] = made.bind(made.decode(message), ready)
     return query
 
 
 def answered(query: Query, *outputs: np.ndarray, method: type[Method] = Classify, ready: ReadyModel = BOTH) -> bytes:
     prediction = Prediction(outputs, model="m", version="7", arrived=0, queued=0, batched=0, ran=0)
-    return method(versions).encode([query], [prediction], ready, latency=0)
+    return method(no_zero).encode([query], [prediction], ready, latency=0)
 
 
 def test_examples_are_the_rows_of_one_query() -> None:

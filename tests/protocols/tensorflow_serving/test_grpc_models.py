@@ -17,8 +17,8 @@ State = pb.ModelVersionStatus
 SPEC = pb.ModelSpec(name="m")
 
 
-def versions(_: str, number: int) -> str | None:
-    return str(number)
+def no_zero(_: str) -> bool:
+    return False
 
 
 def test_metadata_is_the_signature_of_the_model() -> None:
@@ -55,17 +55,17 @@ def test_other_metadata_is_refused_in_the_words_of_tensorflow_serving(
     request_: pb.GetModelMetadataRequest, told: str
 ) -> None:
     with pytest.raises(RefusedInput, match=told):
-        grpc_models.metadata_request(request_.SerializeToString(), versions)
+        grpc_models.metadata_request(request_.SerializeToString(), no_zero)
 
 
 def test_metadata_and_states_are_asked_of_a_version() -> None:
     spec = pb.ModelSpec(name="m", version={"value": 5})
     message = pb.GetModelMetadataRequest(model_spec=spec, metadata_field=["signature_def"]).SerializeToString()
-    assert grpc_models.metadata_request(message, versions) == Asked("m", "5", "serving_default")
+    assert grpc_models.metadata_request(message, no_zero) == Asked("m", 5, "serving_default")
     message = pb.GetModelStatusRequest(model_spec=spec).SerializeToString()
-    assert grpc_models.status_request(message, versions) == Asked("m", "5", "serving_default")
+    assert grpc_models.status_request(message, no_zero) == Asked("m", 5, "serving_default")
     with pytest.raises(InvalidInput, match="expected a GetModelStatusRequest"):
-        grpc_models.status_request(b"\xff", versions)
+        grpc_models.status_request(b"\xff", no_zero)
 
 
 @pytest.mark.parametrize(

@@ -32,8 +32,8 @@ def model(*inputs: TensorSpec, outputs: tuple[TensorSpec, ...] = (spec("y"),)) -
 ONE, TWO = model(spec("x")), model(spec("a"), spec("b"), outputs=(spec("total"), spec("rest")))
 
 
-def versions(_: str, number: int) -> str | None:
-    return str(number) if number else None
+def no_zero(_: str) -> bool:
+    return False
 
 
 def tensor(*numbers: float, rows: int = 1) -> tf.TensorProto:
@@ -47,7 +47,7 @@ def request(*, output_filter: tuple[str, ...] = (), signature: str = "", **input
 
 
 def bound(message: bytes, ready: ReadyModel) -> Query:
-    method = Predict(versions, limit=LIMIT)
+    method = Predict(no_zero, limit=LIMIT)
     [query] = method.bind(method.decode(message), ready)
     return query
 
@@ -60,7 +60,7 @@ def refused(message: pb.PredictRequest, ready: ReadyModel, kind: type[ScalezeroE
 
 def answered(query: Query, ready: ReadyModel, *outputs: np.ndarray, version: str = "7") -> pb.PredictResponse:
     prediction = Prediction(outputs, model="m", version=version, arrived=0, queued=0, batched=0, ran=0)
-    message = Predict(versions, limit=LIMIT).encode([query], [prediction], ready, latency=0)
+    message = Predict(no_zero, limit=LIMIT).encode([query], [prediction], ready, latency=0)
     return pb.PredictResponse.FromString(message)
 
 
@@ -85,11 +85,11 @@ def test_a_large_message_is_read_as_a_small_one(*, given_last: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "right"), [({}, None), ({"version": {"value": 0}}, None), ({"version": {"value": 5}}, "5")]
+    ("version", "right"), [({}, None), ({"version": {"value": 0}}, None), ({"version": {"value": 5}}, 5)]
 )
-def test_a_version_is_asked_by_its_number(version: dict[str, object], right: str | None) -> None:
+def test_a_version_is_asked_by_its_number(version: dict[str, object], right: int | None) -> None:
     spec = pb.ModelSpec(name="m", **version)  # type: ignore[arg-type]
-    call = Predict(versions, limit=LIMIT).decode(pb.PredictRequest(model_spec=spec).SerializeToString())
+    call = Predict(no_zero, limit=LIMIT).decode(pb.PredictRequest(model_spec=spec).SerializeToString())
     assert (call.model, call.version) == ("m", right)
 
 
@@ -193,7 +193,7 @@ def test_a_malformed_entry_of_a_large_message_is_refused(entry: bytes, told: str
 
 def test_an_entry_without_a_name_and_a_tensor_has_empty_ones() -> None:
     padding = delimited(2, delimited(1, b"p") + delimited(2, bytes(outline.SMALL)))
-    call = Predict(versions, limit=LIMIT).decode(request().SerializeToString() + padding + delimited(2, b""))
+    call = Predict(no_zero, limit=LIMIT).decode(request().SerializeToString() + padding + delimited(2, b""))
     assert set(call.parts.inputs) == {"p", ""}
 
 
@@ -212,3 +212,9 @@ def test_any_bytes_are_a_request_or_refused(content: bytes) -> None:
             bound(message, ONE)
         except ScalezeroError as error:
             assert isinstance(error, InvalidInput | RefusedInput | UnknownSignature)  # noqa: PT017 - or none at all
+
+
+def test_version_0_is_asked_where_there_is_one() -> None:
+    spec = pb.ModelSpec(name="m", version={"value": 0})
+    message = pb.PredictRequest(model_spec=spec).SerializeToString()
+    assert Predict(lambda name: name == "m", limit=LIMIT).decode(message).version == 0
