@@ -32,6 +32,8 @@ Json: TypeAlias = bytes | Iterator[bytes]
 
 def render(outputs: Sequence[np.ndarray], specs: Sequence[TensorSpec], *, rows: bool) -> Json:
     """The body; a large one in pieces. Raises `RefusedInput` for outputs that the row form has no place for."""
+    if len(outputs) == 1 and (body := _numbers(outputs[0], rows=rows)) is not None:
+        return body
     values = {
         spec.name: _value(spec.name, array) for spec, array in zip(specs, outputs, strict=True) if not spec.containers
     }
@@ -41,8 +43,16 @@ def render(outputs: Sequence[np.ndarray], specs: Sequence[TensorSpec], *, rows: 
         _check_rows(values)
     if _is_large(values):
         return _with_tokens(values, rows=rows) if _special(values) else _pieces(values, rows=rows)
-    body = _small(values, rows=rows)
+    body = b"".join(_pieces(values, rows=rows))
     return b"".join(_with_tokens(values, rows=rows)) if _NULL in body and _special(values) else body
+
+
+def _numbers(array: np.ndarray, *, rows: bool) -> bytes | None:
+    """The common answer, a few rows of numbers, at once; None where it may be anything else."""
+    if array.dtype == STRING or array.size > _MANY or not array.ndim:
+        return None
+    body = json_tensors.dump({PREDICTIONS if rows else OUTPUTS: json_tensors.plain(array)})
+    return None if _NULL in body else body
 
 
 def _check_rows(values: Mapping[str, np.ndarray]) -> None:
@@ -72,13 +82,6 @@ def _value(name: str, array: np.ndarray) -> np.ndarray:
     encoded = np.empty(array.size, object)
     encoded[:] = [{"b64": b64encode(text.encode()).decode()} for text in array.ravel()]
     return encoded.reshape(array.shape)
-
-
-def _small(values: Mapping[str, np.ndarray], *, rows: bool) -> bytes:
-    if len(values) == 1:
-        (value,) = values.values()
-        return json_tensors.dump({PREDICTIONS if rows else OUTPUTS: json_tensors.plain(value)})
-    return b"".join(_pieces(values, rows=rows))
 
 
 def _pieces(values: Mapping[str, np.ndarray], *, rows: bool) -> Iterator[bytes]:

@@ -44,6 +44,8 @@ def is_clean(body: bytes, *, keys: int) -> bool:
     """Whether the JSON has no string beside its `keys`, and neither true, false nor null."""
     if body.count(b'"') != 2 * keys:
         return False
+    if b"u" not in body and b"l" not in body:  # each of the three words has one of them
+        return True
     return not (b"true" in body or b"false" in body or b"null" in body)
 
 

@@ -106,7 +106,7 @@ def test_a_float_is_as_short_as_its_type_allows() -> None:
 def test_tokens_are_written_beside_anything_else(size: int, *, rows: bool) -> None:
     special = np.resize(f32([np.nan, np.inf, -np.inf]), size)
     # The first numbers that would stand for the tokens, if they were not there.
-    near = np.resize(f64([*(-(1 + number / 100) * 1e-37 for number in range(11, 21)), 1.13e-37, -1.14e-300]), size)
+    near = np.resize(f64([*(float(f"-1.{number}e-37") for number in range(11, 21)), 1.13e-37, -1.14e-300]), size)
     texts = np.resize(strings("-1.13e-37", "null", "NaN"), size)
     half = np.resize(f16([np.nan, 0.5, np.inf]), size)
     whole = np.arange(size)
