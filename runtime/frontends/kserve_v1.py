@@ -9,6 +9,7 @@ from runtime.frontends.endpoints import Direct
 from runtime.frontends.inference import Inference
 from runtime.http.messages import Answer, Request
 from runtime.protocols.kserve_v1 import KServeV1
+from runtime.served_model import ServedModel, State
 
 if TYPE_CHECKING:
     from runtime.frontends.mounting import Context
@@ -39,15 +40,20 @@ class _About:
         return _json({"models": list(self._service.models)})
 
     def model(self, request: Request) -> Answer:
-        """Whether the model answers; 503 where it does not yet. Raises `UnknownModel`."""
+        """Whether the model answers; 503 where it does not. Raises `UnknownModel`."""
         served = self._service.model(request.parameters["model"])
-        if served.ready is None:
+        if not is_ready(served):
             return _json({"error": f"Model with name {served.name} is not ready."}, HTTPStatus.SERVICE_UNAVAILABLE)
         return _json({"name": served.name, "ready": True})
 
     def explain(self, request: Request) -> Answer:
         """Refuse to explain, as a model without an explainer does. Raises `UnknownModel`."""
         return no_explainer(self._service.model(request.parameters["model"]).name)
+
+
+def is_ready(served: ServedModel) -> bool:
+    """Whether a client may send requests: one that is loaded by its first request has to get one."""
+    return served.state in {State.READY, State.NOT_LOADED}
 
 
 def no_explainer(model: str) -> Answer:

@@ -14,24 +14,18 @@ from runtime import versions
 from runtime.errors import RefusedInput, UnknownModel
 from runtime.frontends.endpoints import Direct, Slow
 from runtime.frontends.inference import Inference
-from runtime.frontends.kserve_v1 import no_explainer
+from runtime.frontends.kserve_v1 import is_ready, no_explainer
 from runtime.http.messages import Answer, Request
 from runtime.protocols.tensorflow_serving import rest, signature
+from runtime.protocols.tensorflow_serving.model_status import version_status
 from runtime.protocols.tensorflow_serving.refusals import no_status
-from runtime.served_model import ServedModel, State
-from runtime.status import TABLE, code_of
+from runtime.served_model import ServedModel
 
 if TYPE_CHECKING:
     from runtime.frontends.mounting import Context
     from runtime.service import Service
 
 _KSERVE: Final = "kserve_v1"
-_STATES: Final = {
-    State.NOT_LOADED: "START",
-    State.LOADING: "LOADING",
-    State.READY: "AVAILABLE",
-    State.FAILED: "END",
-}
 _ORIGINS: Final = (b"http://", b"https://")
 
 
@@ -74,7 +68,7 @@ class _About:
         asked = self._service.models[model] if number is None else [served]
         document: dict[str, object] = {"model_version_status": [_state(each) for each in asked]}
         if self._union and number is None:
-            document |= {"name": model, "ready": served.ready is not None}
+            document |= {"name": model, "ready": is_ready(served)}
         return _json(document)
 
     async def metadata(self, request: Request) -> Answer:
@@ -105,12 +99,9 @@ def _number(served: ServedModel) -> int:
 
 
 def _state(served: ServedModel) -> dict[str, object]:
-    """A version's state; a failed one is tried again when it is next asked for a prediction."""
-    error = served.error if served.state is State.FAILED else None
-    status = {"error_code": "OK", "error_message": ""}
-    if error is not None:
-        status = {"error_code": TABLE[code_of(error)].grpc.name, "error_message": error.message}
-    return {"version": str(_number(served)), "state": _STATES[served.state], "status": status}
+    told = version_status(served.state.value, served.error)
+    status = {"error_code": told.code, "error_message": told.message}
+    return {"version": str(_number(served)), "state": told.state, "status": status}
 
 
 def _preflight(request: Request) -> Answer:

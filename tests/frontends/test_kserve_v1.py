@@ -60,10 +60,12 @@ def test_errors_have_the_form_of_kserve(served: Served, method: str, path: str, 
     assert text in answer.json()["error"]
 
 
-def test_a_model_that_is_not_loaded_is_not_ready(tmp_path: Path) -> None:
+def test_a_model_that_waits_for_its_first_request_is_ready_and_one_that_failed_is_not(tmp_path: Path) -> None:
     options = {"SCALEZERO_PROTOCOLS": "kserve_v1", "SCALEZERO_LOAD": "lazy"}
-    with serving(tmp_path, models.doubling(tmp_path / "m.onnx"), ready=False, env=options) as served:
+    model = models.doubling(tmp_path / "m.onnx")
+    with serving(tmp_path, model, ready=False, env=options) as served:
+        assert served.get("/v1/models/m").json() == {"name": "m", "ready": True}
+        model.write_bytes(b"no model")
+        assert post(served, {"instances": [[1, 2]]}).json()["error"].startswith("Model is not ready. ")
         answer = served.get("/v1/models/m")
         assert (answer.status_code, answer.json()) == (503, {"error": "Model with name m is not ready."})
-        assert post(served, {"instances": [[1, 2]]}).json() == {"predictions": [[2, 4]]}
-        assert served.get("/v1/models/m").json()["ready"] is True

@@ -177,14 +177,16 @@ def test_a_preflight_needs_an_origin(served: Served) -> None:
         assert "Origin" in error(client.options(PREDICT), 400)
 
 
-def test_a_model_that_is_not_loaded_is_at_its_start_and_one_that_failed_at_its_end(tmp_path: Path) -> None:
+def test_a_model_that_waits_for_its_first_request_is_available_and_one_that_failed_is_not(tmp_path: Path) -> None:
     model = models.doubling(tmp_path / "m.onnx")
     with serving(tmp_path, model, ready=False, SCALEZERO_LOAD="lazy") as served:
         document = served.get("/v1/models/m").json()
-        assert (document["model_version_status"][0]["state"], document["ready"]) == ("START", False)
+        assert (document["model_version_status"][0]["state"], document["ready"]) == ("AVAILABLE", True)
         model.write_bytes(b"no model")
         assert post(served, {"instances": [[1, 2]]}).status_code == 503
-        (state,) = served.get("/v1/models/m").json()["model_version_status"]
+        document = served.get("/v1/models/m").json()
+        (state,) = document["model_version_status"]
+        assert document["ready"] is False
         assert (state["state"], state["status"]["error_code"]) == ("END", "UNAVAILABLE")
         assert state["status"]["error_message"]
 
