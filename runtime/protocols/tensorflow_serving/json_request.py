@@ -136,16 +136,32 @@ def _wrong_instance(instances: list[Any], spec: TensorSpec, body: Body) -> Refus
 
 
 def _wrong_element(values: list[Any], spec: TensorSpec, body: Body, *, key: str) -> RefusedInput:
-    """The error about the first value that does not fit, or is not as the first one is: there is such a value."""
-    like = _Like()
-    index = 0
-    while True:
+    """The error about the first value that does not fit, or is not as the first one is: there is such a value.
+
+    It is found by halves, as to look at each value alone would take much longer than to look at all of them.
+    """
+    first, end = 0, len(values)
+    while end - first > 1:
+        middle = (first + end) // 2
         try:
-            like.check(tensor(values[index], spec, clean=False, special=body.special))
-        except RefusedInput as fault:
-            where = f"Failed to process element: {index}{key} of 'instances' list."
-            return RefusedInput(f"{where} Error: INVALID_ARGUMENT: {fault.message}")
-        index += 1
+            tensor([values[0], *values[first:middle]], spec, clean=False, special=body.special)
+        except RefusedInput:
+            end = middle
+        else:
+            first = middle
+    where = f"Failed to process element: {first}{key} of 'instances' list."
+    return RefusedInput(f"{where} Error: INVALID_ARGUMENT: {_reason(values[0], values[first], spec, body)}")
+
+
+def _reason(like: object, value: object, spec: TensorSpec, body: Body) -> str:
+    """Why a value does not fit, or how it is not like another one."""
+    try:
+        wanted, came = (tensor(each, spec, clean=False, special=body.special) for each in (like, value))
+    except RefusedInput as fault:
+        return fault.message
+    if came.size != wanted.size:
+        return f"Expecting tensor size: {wanted.size} but got: {came.size}"
+    return f"Expecting shape {_sizes(wanted.shape)} but got: {_sizes(came.shape)}"
 
 
 def _records(records: Sequence[Any] | np.ndarray, specs: list[TensorSpec], body: Body) -> list[np.ndarray]:
@@ -176,23 +192,6 @@ def _field(records: Sequence[Any] | np.ndarray, spec: TensorSpec, body: Body, *,
         return tensor(values, spec, clean=clean, special=body.special)
     except RefusedInput:
         raise _wrong_element(values, spec, body, key=f" key: {spec.name}") from None
-
-
-class _Like:
-    """Whether each instance has the size and the shape of the first one."""
-
-    def __init__(self) -> None:
-        self._first: tuple[int, ...] | None = None
-
-    def check(self, array: np.ndarray) -> None:
-        """Raises `RefusedInput`."""
-        if self._first is None:
-            self._first = array.shape
-        size = int(np.prod(self._first))
-        if array.size != size:
-            raise RefusedInput(f"Expecting tensor size: {size} but got: {array.size}")
-        if array.shape != self._first:
-            raise RefusedInput(f"Expecting shape {_sizes(self._first)} but got: {_sizes(array.shape)}")
 
 
 def _sizes(shape: tuple[int, ...]) -> str:

@@ -1,11 +1,14 @@
 """The translators of the REST API: what becomes of a request, and the answer to it."""
 
+import contextlib
 import json
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from runtime.errors import InvalidInput, MethodNotAllowed, QueueFull, RefusedInput, UnknownModel, UnknownPath
 from runtime.http.messages import Answer, Request
@@ -13,7 +16,7 @@ from runtime.model.signature import Signature
 from runtime.predictor import ReadyModel
 from runtime.protocols.tensorflow_serving import refusals, rest
 from runtime.tensors import STRING, Prediction, Shape, TensorSpec
-from tests.protocols.json.texts import drained
+from tests.protocols.json.texts import broken, drained
 from tests.protocols.tensorflow_serving.arrays import f32
 
 
@@ -145,6 +148,28 @@ def test_a_version_beyond_int64_is_refused() -> None:
 def test_a_label_is_unknown_whatever_it_is() -> None:
     with pytest.raises(RefusedInput, match="Unrecognized servable version label: stable"):
         rest.Predict().decode(request({}, label="stable"))
+
+
+BODIES = st.sampled_from(["instances", "inputs", "examples"]).flatmap(
+    lambda key: broken().map(lambda value: b'{"%s": %s}' % (key.encode(), value))
+)
+
+
+@pytest.mark.parametrize("translator", [rest.Predict(), rest.Classify(), rest.Regress()])
+@given(body=BODIES | broken() | st.binary())
+@example(body=b'{"instances": ' + b"[" * 30_000)
+@example(body=b'{"instances": [' + b"[1]," * 10_000 + b"[1, 2]]}")
+@example(body=b'{"instances": ' + b'{"a":' * 900 + b"1" + b"}" * 901)
+@example(body=b'{"examples": [' + b"{}," * 20_000 + b'{"x": [[]]}]}')
+@example(body=b'{"instances": [{"b64": "' + b"A" * 100_000 + b'"}]}')
+@example(body=b'{"instances": [' + b"9" * 50_000 + b"]}")
+def test_any_body_is_answered_or_refused(translator: Any, body: bytes) -> None:  # noqa: ANN401 - one of three
+    asked = request({})
+    asked.body = body
+    for decode in (translator.decode, lambda asked: drained(translator.decode_slices(asked))[0]):
+        with contextlib.suppress(RefusedInput, InvalidInput):
+            (query,) = translator.bind(decode(asked), model(spec("y", ("n", 1))))
+            assert query.tensors[0].dtype == np.float32
 
 
 def test_errors_have_the_form_of_tensorflow_serving() -> None:
