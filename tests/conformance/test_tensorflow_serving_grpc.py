@@ -14,10 +14,10 @@ from onnx import TensorProto
 from runtime.protocols.protos import tensorflow_pb2 as tf
 from runtime.protocols.protos import tensorflow_serving_pb2 as pb
 from tests import models
-from tests.conformance import clients
+from tests.clients import SCRIPTS, interpreter
+from tests.conformance import programs
 from tests.frontends.conftest import Served, serving
 
-FOREIGN = Path(__file__).parent / "foreign"
 PROTOS = Path(__file__).parents[2] / "runtime" / "protocols" / "protos"
 LIMIT = 1_000_000  # bytes of a message
 ELEMENTS = {
@@ -82,11 +82,11 @@ def given(elements: Iterable[str] = ELEMENTS, text: str = "é") -> dict[str, np.
 
 
 def asked(
-    served: Served, interpreter: Path, script: str, folder: Path, arrays: dict[str, np.ndarray]
+    served: Served, python: Path, script: str, folder: Path, arrays: dict[str, np.ndarray]
 ) -> tuple[dict[str, np.ndarray], Any]:
     """What a client got for the arrays, and what else it says."""
     np.savez(folder / "given.npz", **arrays)  # type: ignore[arg-type] # a name may be one of savez' own
-    told = clients.asked([interpreter, FOREIGN / script, str(served.port), folder / "given.npz", folder / "got.npz"])
+    told = programs.asked([python, SCRIPTS / script, str(served.port), folder / "given.npz", folder / "got.npz"])
     return dict(np.load(folder / "got.npz")), told
 
 
@@ -102,8 +102,8 @@ def assert_given_back(outputs: dict[str, np.ndarray], arrays: dict[str, np.ndarr
 
 
 def test_ovmsclient_gets_every_type_back(types: Served, tmp_path: Path) -> None:
-    interpreter = clients.python("ovmsclient", "ovmsclient==2023.1")
-    outputs, told = asked(types, interpreter, "ovmsclient_calls.py", tmp_path, given())
+    python = interpreter("ovmsclient", "ovmsclient==2023.1")
+    outputs, told = asked(types, python, "ovmsclient_calls.py", tmp_path, given())
     assert_given_back(outputs, given())
     assert told["versioned"]
     available = {"state": "AVAILABLE", "error_code": 0, "error_message": ""}
@@ -121,11 +121,11 @@ def test_ovmsclient_gets_every_type_back(types: Served, tmp_path: Path) -> None:
 
 def test_min_tfs_client_gets_back_every_type_that_it_can_send(tmp_path: Path) -> None:
     """It reads only the field of the type, and only ASCII. It sends float16 as numbers, where messages take bits."""
-    interpreter = clients.python("min-tfs-client", "min-tfs-client==1.0.2", "protobuf>=3.20,<4")
+    python = interpreter("min-tfs-client", "min-tfs-client==1.0.2", "protobuf>=3.20,<4")
     elements = {name: element for name, element in TYPES.items() if name != "float16"}
     arrays = given((name for name in ELEMENTS if name != "float16"), text="text")
     with serving(tmp_path, models.identities(tmp_path / "m.onnx", elements), SCALEZERO_MODEL_VERSION="7") as served:
-        outputs, told = asked(served, interpreter, "min_tfs_client_calls.py", tmp_path, arrays)
+        outputs, told = asked(served, python, "min_tfs_client_calls.py", tmp_path, arrays)
     assert_given_back(outputs, arrays)
     assert told == {
         "model": "m",
@@ -136,11 +136,11 @@ def test_min_tfs_client_gets_back_every_type_that_it_can_send(tmp_path: Path) ->
 
 
 def test_stubs_of_the_public_names_and_numbers_get_an_answer_to_every_method(scoring: Served, tmp_path: Path) -> None:
-    interpreter = clients.python("grpcio", "grpcio-tools==1.85.1")
+    python = interpreter("grpcio", "grpcio-tools==1.85.1")
     names = ["tensorflow.proto", "tensorflow_error.proto", "tensorflow_serving.proto"]
     out = [f"--python_out={tmp_path}", f"--grpc_python_out={tmp_path}"]
-    subprocess.run([interpreter, "-m", "grpc_tools.protoc", f"-I{PROTOS}", *out, *names], check=True, timeout=60)
-    told = clients.asked([interpreter, FOREIGN / "tensorflow_stubs_calls.py", str(scoring.port), tmp_path])
+    subprocess.run([python, "-m", "grpc_tools.protoc", f"-I{PROTOS}", *out, *names], check=True, timeout=60)
+    told = programs.asked([python, SCRIPTS / "tensorflow_stubs_calls.py", str(scoring.port), tmp_path])
     spec = {"name": "m", "version": "7", "signature_name": "serving_default"}
     scores = told["predict"]["outputs"]["scores"]
     assert scores == {
@@ -173,9 +173,8 @@ def test_stubs_of_the_public_names_and_numbers_get_an_answer_to_every_method(sco
 
 
 def test_nodes_client_gets_its_answers(scoring: Served) -> None:
-    folder = clients.node("grpc-js", "@grpc/grpc-js@1.14.7", "@grpc/proto-loader@0.8.1")
-    script = FOREIGN / "grpc_js_calls.js"
-    told = clients.asked(["node", script, str(scoring.port), PROTOS], NODE_PATH=str(folder / "node_modules"))
+    command, variables = programs.node("grpc_js_calls.js", "@grpc/grpc-js@1.14.7", "@grpc/proto-loader@0.8.1")
+    told = programs.asked([*command, str(scoring.port), PROTOS], **variables)
     assert told["answer"]["outputs"]["scores"]["float_val"] == [2, 4]
     assert told["second"]["outputs"]["scores"]["float_val"] == [6, 9]
     assert told["unknown"] == [5, "Servable not found for request: Latest(x)"]

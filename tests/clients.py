@@ -1,0 +1,77 @@
+"""Real clients in processes of their own: each lives in a virtual environment that holds its packages and no others.
+
+Their packages exclude each other and ours. An environment is made once and kept under .local/clients, by its pins.
+
+    with client("triton.py", *pins) as ask:
+        ask("infer", model="m", ...)
+
+The script reads one JSON request for each line, `{"call": NAME, ...}`, and prints one JSON answer for each.
+"""
+
+import fcntl
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+ROOT = Path(__file__).resolve().parent.parent
+KEPT = ROOT / ".local" / "clients"
+SCRIPTS = Path(__file__).parent / "conformance" / "clients"
+STOP_DEADLINE = 20.0  # seconds
+Ask: TypeAlias = Callable[..., Any]
+
+
+class ClientError(Exception):
+    """What the client raised: its class, its text, and the status that it tells."""
+
+    def __init__(self, facts: dict[str, str]) -> None:
+        super().__init__(f"{facts['type']}: {facts['text']}")
+        self.kind = facts["type"]
+        self.text = facts["text"]
+        self.status = facts["status"]
+
+
+def interpreter(name: str, *pins: str) -> Path:
+    """The Python of the environment of that name, made with these packages where it is not there with just them."""
+    folder = KEPT / name
+    KEPT.mkdir(parents=True, exist_ok=True)
+    python, stamp = folder / "bin" / "python", folder / ".installed"
+    wanted = "\n".join([*pins, sys.version, str(folder)])
+    with (KEPT / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not stamp.exists() or stamp.read_text() != wanted:
+            subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+            pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet"]
+            subprocess.run([str(each) for each in (*pip, *pins)], check=True, stdin=subprocess.DEVNULL)
+            stamp.write_text(wanted)
+    return python
+
+
+@contextmanager
+def client(script: str, *pins: str) -> Iterator[Ask]:
+    """Run the script in the environment of its name; what the block gets calls it, and raises `ClientError`."""
+    python = interpreter(Path(script).stem, *pins)
+    process = subprocess.Popen(
+        [python, "-P", SCRIPTS / script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        yield lambda call, **arguments: _ask(process, {"call": call, **arguments})
+    finally:
+        process.communicate(timeout=STOP_DEADLINE)
+    assert process.returncode == 0
+
+
+def _ask(process: "subprocess.Popen[str]", request: dict[str, object]) -> Any:  # noqa: ANN401 - JSON
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(json.dumps(request) + "\n")
+    process.stdin.flush()
+    line = process.stdout.readline()
+    assert line, "the client has ended"
+    answer = json.loads(line)
+    if "error" in answer:
+        raise ClientError(answer["error"])
+    return answer["result"]

@@ -1,1 +1,0 @@
-"""Scripts that run in the environments of other clients: they import nothing of this project."""
