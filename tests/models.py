@@ -246,3 +246,15 @@ def scored(path: Path) -> Path:
     inputs = [value("a", FLOAT, shape), value("b", FLOAT, shape)]
     outputs = [value("scores", FLOAT, shape), value("value", FLOAT, ("batch", 1))]
     return save(path, nodes, inputs, outputs, along=np.array([1]))
+
+
+def rotated(path: Path) -> Path:
+    """`y` = `x` with the columns in another order, and half of their neighbour added, float32 [batch, 3]."""
+    nodes = [
+        helper.make_node("Gather", ["x", "order"], ["turned"], axis=1),
+        helper.make_node("Mul", ["x", "half"], ["halved"]),
+        helper.make_node("Add", ["turned", "halved"], ["y"]),
+    ]
+    shape = ("batch", 3)
+    order, half = np.array([2, 0, 1]), np.array(0.5, np.float32)
+    return save(path, nodes, [value("x", FLOAT, shape)], [value("y", FLOAT, shape)], order=order, half=half)
