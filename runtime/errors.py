@@ -6,6 +6,8 @@ An error takes facts and builds its own sentence: what came, where, and what wou
     ScalezeroError
      |-- RequestError                      the caller can mend it
      |    |-- InvalidInput                 invalid_input
+     |    |-- RefusedInput                 invalid_input          in the words of the original server
+     |    |-- UnknownSignature             signature_not_found    no signature of that name (TensorFlow Serving)
      |    |-- RejectedByModel              rejected_by_model
      |    |-- UnknownModel                 model_not_found
      |    |    `-- UnknownVersion          model_version_not_found   the model is here, this version of it is not
@@ -80,6 +82,26 @@ class InvalidInput(RequestError):
         super().__init__(f"{field}: got {got}; expected {expected}", field=field, got=got, expected=expected)
 
 
+class RefusedInput(RequestError):
+    """A request that breaks a rule of its protocol. The text is the original server's, which its clients look at."""
+
+    code = "invalid_input"
+
+
+class UnknownSignature(RequestError):
+    """The model has no signature of that name."""
+
+    code = "signature_not_found"
+
+    def __init__(self, name: str, served: str) -> None:
+        super().__init__(
+            f"signature_name: got {name[:80]!r}; expected {served!r}, the only signature of a model",
+            field="signature_name",
+            signature=name[:80],
+            served=[served],
+        )
+
+
 class RejectedByModel(RequestError):
     """The input fits the signature, yet the model cannot compute on it."""
 
@@ -130,8 +152,9 @@ class UnknownPath(RequestError):
 
     code = "path_not_found"
 
-    def __init__(self, path: str, *, only: Sequence[str] = ()) -> None:
+    def __init__(self, path: str, method: str = "GET", *, only: Sequence[str] = ()) -> None:
         """`only`: the protocols of a port that serves nothing else."""
+        self.path, self.method = path, method
         what = f"this port serves {', '.join(only)} alone" if only else "/openapi.json lists what does"
         super().__init__(f"nothing answers {path!r} here; {what}", path=path)
 
@@ -177,7 +200,7 @@ class MethodNotAllowed(RequestError):
     code = "method_not_allowed"
 
     def __init__(self, method: str, path: str, allowed: Sequence[str]) -> None:
-        self.allowed = tuple(allowed)
+        self.path, self.method, self.allowed = path, method, tuple(allowed)
         super().__init__(
             f"{path} does not take {method}; it takes {', '.join(allowed)}",
             method=method,

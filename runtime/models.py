@@ -103,11 +103,16 @@ class Models(Mapping[str, Versions]):
         """Count the models."""
         return len(self._versions)
 
-    def find(self, name: str, version: str | None) -> ServedModel:
-        """Find a version of a model; None: its default. Raises `UnknownModel` and `UnknownVersion`."""
+    def find(self, name: str, version: str | int | None) -> ServedModel:
+        """Find a version of a model, by its text or its number (see `runtime.versions`); None: its default.
+
+        Raises `UnknownModel` and `UnknownVersion`.
+        """
         found = self._versions.get(name)
         if found is None:
-            raise UnknownModel(name, list(self._versions), version=version)
+            raise UnknownModel(name, list(self._versions), version=None if version is None else str(version))
+        if isinstance(version, int):
+            return found.numbered(version)
         return found.default if version is None else found[version]
 
     def numbered(self, name: str, number: int) -> ServedModel:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 Buffer = bytes | memoryview | mmap.mmap
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 LOWEST_BITS, MORE = 0x7F, 0x80
+NO_NUMBER = 7  # the largest tag of field 0, which there is not
 LONGEST_VARINT = 70  # bits: ten groups of seven
 
 
@@ -27,16 +28,16 @@ def length_delimited(buffer: Buffer, start: int, end: int) -> Iterator[Field]:
     """Yield the length-delimited fields of the message at [start, end). Raises ValueError where it is malformed."""
     at = start
     while at < end:
-        tag, at = _varint(buffer, at, end)
+        tag, at = varint_at(buffer, at, end)
         kind = tag & 7
         if kind == BYTES:
-            length, at = _varint(buffer, at, end)
+            length, at = varint_at(buffer, at, end)
             if at + length > end:
                 raise ValueError(f"a field of {length} bytes does not fit at byte {at}")
             yield Field(tag >> 3, at, at + length)
             at += length
         elif kind == VARINT:
-            _, at = _varint(buffer, at, end)
+            _, at = varint_at(buffer, at, end)
         elif kind in {FIXED64, FIXED32}:
             at += 8 if kind == FIXED64 else 4
         else:
@@ -45,25 +46,59 @@ def length_delimited(buffer: Buffer, start: int, end: int) -> Iterator[Field]:
         raise ValueError(f"a message ends at byte {at} instead of {end}")
 
 
+class Part(NamedTuple):
+    """A field of any kind: its number, where it begins, and the span of its content."""
+
+    number: int
+    kind: int
+    begin: int
+    start: int
+    end: int
+
+
+def parts(buffer: Buffer) -> Iterator[Part]:
+    """Yield all fields of a message. Raises ValueError where it is malformed."""
+    at, whole = 0, len(buffer)
+    while at < whole:
+        begin = at
+        tag, at = varint_at(buffer, at, whole)
+        kind, start = tag & 7, at
+        if tag <= NO_NUMBER:
+            raise ValueError(f"a field without a number at byte {begin}")
+        if kind == VARINT:
+            _, at = varint_at(buffer, at, whole)
+        elif kind == BYTES:
+            length, start = varint_at(buffer, at, whole)
+            at = start + length
+        elif kind in {FIXED64, FIXED32}:
+            at += 8 if kind == FIXED64 else 4
+        else:
+            raise ValueError(f"wire type {kind} at byte {at}")
+        if at > whole:
+            raise ValueError(f"a field of {at - start} bytes does not fit at byte {start}")
+        yield Part(tag >> 3, kind, begin, start, at)
+
+
 def number(buffer: Buffer, start: int, end: int, field: int) -> int | None:
     """The last varint field of that number in the message at [start, end), None where there is none."""
     found = None
     at = start
     while at < end:
-        tag, at = _varint(buffer, at, end)
+        tag, at = varint_at(buffer, at, end)
         kind = tag & 7
         if kind == VARINT:
-            value, at = _varint(buffer, at, end)
+            value, at = varint_at(buffer, at, end)
             found = value if tag >> 3 == field else found
         elif kind == BYTES:
-            length, at = _varint(buffer, at, end)
+            length, at = varint_at(buffer, at, end)
             at += length
         else:
             at += 8 if kind == FIXED64 else 4
     return found
 
 
-def _varint(buffer: Buffer, at: int, end: int) -> tuple[int, int]:
+def varint_at(buffer: Buffer, at: int, end: int) -> tuple[int, int]:
+    """The number at a place, and the place behind it. Raises ValueError."""
     value = shift = 0
     while at < end and shift < LONGEST_VARINT:
         byte = buffer[at]

@@ -165,8 +165,8 @@ class Service:
         self.models[name].set_default(version)
         self._changed()
 
-    def model(self, name: str, version: str | None = None) -> ServedModel:
-        """The model of that name, in that version if one is asked for, else in its default version.
+    def model(self, name: str, version: str | int | None = None) -> ServedModel:
+        """The model of that name, in the version of that text or number if one is asked for, else in its default one.
 
         A model whose only version is not known before it is loaded is found under any: ask again once it is.
         Raises `UnknownModel` and `UnknownVersion`, listing what is served.

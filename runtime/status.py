@@ -21,6 +21,7 @@ class Grpc(Enum):
     NOT_FOUND = 5
     ALREADY_EXISTS = 6
     RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
     UNIMPLEMENTED = 12
     INTERNAL = 13
     UNAVAILABLE = 14
@@ -71,6 +72,7 @@ _UNAVAILABLE: Final = _server(HTTPStatus.SERVICE_UNAVAILABLE)
 TABLE: Final = {
     "invalid_input": _client(HTTPStatus.BAD_REQUEST),
     "rejected_by_model": _client(HTTPStatus.BAD_REQUEST),
+    "signature_not_found": _client(HTTPStatus.BAD_REQUEST, Grpc.FAILED_PRECONDITION),
     "bad_request": _client(HTTPStatus.BAD_REQUEST),
     "model_not_found": _client(HTTPStatus.NOT_FOUND, Grpc.NOT_FOUND),
     "model_version_not_found": _client(HTTPStatus.NOT_FOUND, Grpc.NOT_FOUND),

@@ -93,10 +93,10 @@ class Call:
 
     __slots__ = ("deadline", "model", "parts", "version")
 
-    def __init__(self, model: str, version: str | None, parts: Any) -> None:  # noqa: ANN401 - the protocol's own
+    def __init__(self, model: str, version: str | int | None, parts: Any) -> None:  # noqa: ANN401 - the protocol's own
         self.deadline = math.inf  # on `perf_counter`'s clock, where the protocol has one
         self.model = model
-        self.version = version  # None: the one that is served
+        self.version = version  # its text, or the number that stands for it; None: the one that is served
         self.parts = parts
 
 

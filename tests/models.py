@@ -1,6 +1,6 @@
 """Small ONNX models, each made for one rule: what they compute can be told from their name."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -227,3 +227,34 @@ def share(path: Path) -> Path:
     node = helper.make_node("Softmax", ["x"], ["y"], axis=0)
     shape = ("batch", 2)
     return save(path, [node], [value("x", FLOAT, shape)], [value("y", FLOAT, shape)])
+
+
+def identities(path: Path, elements: Mapping[str, int]) -> Path:
+    """`y_NAME` = `x_NAME` for each element type, [n] -> [n]."""
+    nodes = [helper.make_node("Identity", [f"x_{name}"], [f"y_{name}"]) for name in elements]
+    inputs = [value(f"x_{name}", element, ["n"]) for name, element in elements.items()]
+    return save(path, nodes, inputs, [value(f"y_{name}", element, ["n"]) for name, element in elements.items()])
+
+
+def scored(path: Path) -> Path:
+    """`scores` = `a` + `b`, float32 [batch, 2], and `value` = the sum of its scores, [batch, 1]."""
+    shape = ("batch", 2)
+    nodes = [
+        helper.make_node("Add", ["a", "b"], ["scores"]),
+        helper.make_node("ReduceSum", ["scores", "along"], ["value"], keepdims=1),
+    ]
+    inputs = [value("a", FLOAT, shape), value("b", FLOAT, shape)]
+    outputs = [value("scores", FLOAT, shape), value("value", FLOAT, ("batch", 1))]
+    return save(path, nodes, inputs, outputs, along=np.array([1]))
+
+
+def rotated(path: Path) -> Path:
+    """`y` = `x` with the columns in another order, and half of their neighbour added, float32 [batch, 3]."""
+    nodes = [
+        helper.make_node("Gather", ["x", "order"], ["turned"], axis=1),
+        helper.make_node("Mul", ["x", "half"], ["halved"]),
+        helper.make_node("Add", ["turned", "halved"], ["y"]),
+    ]
+    shape = ("batch", 3)
+    order, half = np.array([2, 0, 1]), np.array(0.5, np.float32)
+    return save(path, nodes, [value("x", FLOAT, shape)], [value("y", FLOAT, shape)], order=order, half=half)

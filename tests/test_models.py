@@ -28,7 +28,7 @@ def test_the_highest_version_is_the_default_and_all_are_listed_from_it(versions:
     assert models.versions("m") == ["10", "9", "8"]
     assert [each.version for each in models.served()] == ["10", "9", "8"]
     assert models.find("m", "8").version == "8"
-    assert models.numbered("m", 9).version == "9"
+    assert models.numbered("m", 9).version == models.find("m", 9).version == "9"
 
 
 def test_a_default_that_was_set_stays_until_it_is_removed() -> None:

@@ -3,7 +3,7 @@
 import pytest
 from onnx import TensorProto
 
-from runtime.protobuf import Field, length_delimited, number
+from runtime.protobuf import BYTES, VARINT, Field, Part, delimited, length_delimited, number, parts, varint
 
 MIXED = b"\x08\x96\x01" + b"\x12\x02ab" + b"\x1d\x00\x00\x00\x00" + b"\x21" + bytes(8) + b"\x08\x07"
 
@@ -28,3 +28,29 @@ def test_onnx_writes_what_is_read() -> None:
 def test_what_is_no_message_is_refused(content: bytes) -> None:
     with pytest.raises(ValueError, match="byte"):
         list(length_delimited(content, 0, len(content)))
+
+
+def test_all_fields_are_found_with_where_they_begin_and_what_they_hold() -> None:
+    found = list(parts(MIXED))
+    assert found[0] == Part(1, VARINT, 0, 1, 3)
+    assert found[1] == Part(2, BYTES, 3, 5, 7)
+    assert [part.number for part in found] == [1, 2, 3, 4, 1]
+    assert b"".join(MIXED[part.begin : part.end] for part in found) == MIXED
+
+
+@pytest.mark.parametrize(
+    "content", [b"\x12\x05ab", b"\x0b", b"\xff" * 11, b"\x1d\x00", b"\x12", b"\x00\x01", b"\x19\x00\x00"]
+)
+def test_what_has_no_fields_is_refused(content: bytes) -> None:
+    with pytest.raises(ValueError, match="byte"):
+        list(parts(content))
+
+
+@pytest.mark.parametrize("value", [0, 1, 127, 128, 300, 2**63])
+def test_a_number_is_written_as_it_is_read(value: int) -> None:
+    assert number(b"\x08" + varint(value), 0, 1 + len(varint(value)), 1) == value
+
+
+def test_onnx_reads_what_is_written() -> None:
+    name = "n" * 200
+    assert TensorProto.FromString(delimited(8, name.encode())).name == name

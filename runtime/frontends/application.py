@@ -110,7 +110,8 @@ class Application:
 
     def _handler(self, request: Request) -> "Handler":
         if request.match is None:
-            raise UnknownPath(request.path, only=self._listener.protocols if self._listener else ())
+            only = self._listener.protocols if self._listener else ()
+            raise UnknownPath(request.path, request.method, only=only)
         handler: Handler = request.match.route(request.method, request.path).handler
         return handler
 

@@ -131,7 +131,70 @@ OPEN_INFERENCE: Final = Protocol(
     ),
 )
 
-PROTOCOLS: Final = (ML_V1, OPEN_INFERENCE)
+_VERSIONS: Final = (
+    "/v1/models/{model}",
+    "/v1/models/{model}/versions/{version}",
+    "/v1/models/{model}/labels/{label}",
+)
+# `models` and `explain` are KServe's. They stand here too, as two protocols cannot share the paths of one model; the
+# handlers answer them only where KServe V1 is served as well.
+TENSORFLOW_SERVING: Final = Protocol(
+    "tensorflow_serving",
+    Rest(
+        "runtime.frontends.tensorflow_serving",
+        prefixes=("/v1/models",),
+        paths=(
+            Path("GET", "/v1/models", "models"),
+            *_each(
+                _VERSIONS,
+                Path("GET", "", "status"),
+                Path("OPTIONS", "", "preflight"),
+                Path("GET", "/metadata", "metadata"),
+                *(
+                    Path(*path)
+                    for verb in ("predict", "classify", "regress")
+                    for path in (("POST", f":{verb}", verb), ("OPTIONS", f":{verb}", "preflight"))
+                ),
+            ),
+            Path("POST", "/v1/models/{model}:explain", "explain"),
+        ),
+        refuse="runtime.protocols.tensorflow_serving.refusals:refuse",
+        any_case=True,
+    ),
+    grpc=(
+        Grpc(
+            "runtime.frontends.grpc.tensorflow_serving",
+            "tensorflow.serving.PredictionService",
+            ("Predict", "Classify", "Regress", "MultiInference", "GetModelMetadata"),
+            refuse="runtime.protocols.tensorflow_serving.grpc_refusals:refuse",
+        ),
+        Grpc(
+            "runtime.frontends.grpc.tensorflow_serving",
+            "tensorflow.serving.ModelService",
+            ("GetModelStatus", "HandleReloadConfigRequest"),
+            refuse="runtime.protocols.tensorflow_serving.grpc_refusals:refuse_status",
+        ),
+    ),
+)
+
+KSERVE_V1: Final = Protocol(
+    "kserve_v1",
+    Rest(
+        "runtime.frontends.kserve_v1",
+        prefixes=("/v1/models",),
+        paths=(
+            Path("GET", "/v1/models", "models"),
+            Path("GET", "/v1/models/{model}", "model"),
+            Path("POST", "/v1/models/{model}:predict", "predict"),
+            Path("POST", "/v1/models/{model}:explain", "explain"),
+        ),
+        refuse="runtime.protocols.kserve_v1:refuse",
+        generic=(Path("GET", "/", "alive"),),
+    ),
+    yields_to=("tensorflow_serving",),
+)
+
+PROTOCOLS: Final = (ML_V1, OPEN_INFERENCE, TENSORFLOW_SERVING, KSERVE_V1)
 
 
 def selected(names: tuple[str, ...] | None, *, setting: str = "SCALEZERO_PROTOCOLS") -> list[Protocol]:

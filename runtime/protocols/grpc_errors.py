@@ -24,9 +24,12 @@ HEADERS: Final[Headers] = [  # of every answer to a gRPC call
 ]
 
 
-def grpc_error_answer(error: ScalezeroError) -> Answer:
-    """The answer that tells a gRPC client of the error: headers alone, under HTTP status 200."""
-    message = _short(error.message)
+def grpc_error_answer(error: ScalezeroError, text: str | None = None) -> Answer:
+    """The answer that tells a gRPC client of the error: headers alone, under HTTP status 200.
+
+    `text` is the sentence of a protocol that has its own.
+    """
+    message = _short(text or error.message)
     status = TABLE[code_of(error)].grpc.value
     headers = [
         *HEADERS,

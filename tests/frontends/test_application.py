@@ -31,7 +31,7 @@ def request(path: str, content_type: bytes, version: str = "2") -> Request:
 
 
 @pytest.mark.parametrize(("fault", "http", "grpc"), TRANSPORT)
-@pytest.mark.parametrize("path", [METHOD, "/x.Y/Z", "/api/v1/models/m/predict", "/"])
+@pytest.mark.parametrize("path", [METHOD, "/x.Y/Z", "/api/v1/models/m/predict", "/other"])
 def test_a_call_is_refused_as_a_call_wherever_its_path_leads(
     application: Application, path: str, fault: ScalezeroError, http: int, grpc: int
 ) -> None:

@@ -39,7 +39,7 @@ def splits(text: bytes, *, whole: bool) -> Splits:
     the last comma of a container that stays open. `whole` says to look at all of the text; otherwise nothing
     behind the last comma is split, as the value there may go on in the next text.
     """
-    text, open_string = _without_strings(text)
+    text, open_string = without_strings(text)
     if not whole:
         text = text[: text.rfind(b",") + 1]
     lowered = np.frombuffer(text, np.uint8) | _BIT
@@ -101,7 +101,7 @@ def _character_start(text: bytes) -> int:
     return first if first < end and text[first] >= _BEGINS else end
 
 
-def _without_strings(text: bytes) -> tuple[bytes, int | None]:
+def without_strings(text: bytes) -> tuple[bytes, int | None]:
     """The text with zeros for what is in strings, and where the string begins that it ends in."""
     if b'"' not in text:
         return text, None

@@ -66,7 +66,7 @@ def _sum(members: Iterable[object]) -> int:
 def _dump(document: object) -> Iterator[bytes]:
     """The pieces of a document, of any size up to some 64 KiB."""
     if size_hint(document) <= PIECE:
-        yield _small(document)
+        yield small(document)
     elif isinstance(document, str):
         yield from _string(document)
     elif isinstance(document, np.ndarray):
@@ -94,14 +94,14 @@ def _rows(array: np.ndarray) -> Iterator[Iterable[bytes]]:
         return
     step = PIECE // max(size, _NUMBER)
     for begin in range(0, len(array), step):
-        yield (_small(array[begin : begin + step])[1:-1],)
+        yield (small(array[begin : begin + step])[1:-1],)
 
 
 def _elements(values: Iterable[Any]) -> Iterator[Iterable[bytes]]:
     remaining = iter(values)
     while batch := list(islice(remaining, _BATCH)):
         if size_hint(batch) <= PIECE:
-            yield (_small(batch)[1:-1],)
+            yield (small(batch)[1:-1],)
         else:
             yield from map(_dump, batch)
 
@@ -110,10 +110,10 @@ def _members(values: dict[Any, Any]) -> Iterator[Iterable[bytes]]:
     remaining = iter(values.items())
     while batch := dict(islice(remaining, _BATCH)):
         if size_hint(batch) <= PIECE:
-            yield (_small(batch)[1:-1],)
+            yield (small(batch)[1:-1],)
             continue
         for key, value in batch.items():
-            name = _small({key: 0})[1:-2]  # with its colon
+            name = small({key: 0})[1:-2]  # with its colon
             yield chain((name,), _dump(value))
 
 
@@ -121,11 +121,12 @@ def _string(text: str) -> Iterator[bytes]:
     yield b'"'
     step = PIECE // _ESCAPED
     for begin in range(0, len(text), step):
-        yield _small(text[begin : begin + step])[1:-1]
+        yield small(text[begin : begin + step])[1:-1]
     yield b'"'
 
 
-def _small(document: object) -> bytes:
+def small(document: object) -> bytes:
+    """Serialize a small document at once, as `dump` does."""
     return orjson.dumps(document, _plain, _OPTIONS)
 
 

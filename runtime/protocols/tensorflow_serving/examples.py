@@ -1,0 +1,203 @@
+"""Classification and regression: examples in, classes or values out. Shared by the REST and the gRPC API. Pure.
+
+    tensors      examples -> the model's inputs: an input is the feature of its name, one row for each example
+    classifier   which outputs hold the classes, decided by the model's outputs alone
+    regressor    which output holds the values, likewise
+
+TensorFlow's models parse serialized examples themselves and have signatures for both methods. An ONNX model has
+neither, so the names, types and shapes of its inputs and outputs decide. Without outputs of the right form the call is
+refused, as TensorFlow Serving refuses a signature of another method.
+Sources: tensorflow/core/example/example.proto; TensorFlow Serving, classifier.cc and regressor.cc.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple, TypeAlias
+
+import numpy as np
+
+from runtime.errors import InvalidInput
+from runtime.model import elements
+from runtime.tensors import STRING, TensorSpec
+
+Example: TypeAlias = Mapping[str, np.ndarray]  # features: float, int64 or object (str), with one axis
+Class: TypeAlias = tuple[str, float]  # label and score
+
+CLASSIFY: Final = "tensorflow/serving/classify"
+REGRESS: Final = "tensorflow/serving/regress"
+_SCORES: Final = ("scores", "probabilities", "probability", "output_probability")  # TensorFlow's name, then skl2onnx's
+_CLASSES, _OUTPUTS = "classes", "outputs"  # TensorFlow's names
+_MAPS: Final = (("sequence", "map of int64"), ("sequence", "map of string"))  # what a ZipMap gives
+_BY_CLASS: Final = 2  # axes: rows, classes
+
+
+class Classifier(NamedTuple):
+    """The places of the outputs that hold scores and labels; at least one of them is there."""
+
+    scores: int | None  # float [rows, classes], or a map from label to score for each row
+    labels: int | None  # string [rows, classes] beside scores; alone also whole numbers, and [rows]
+
+
+def tensors(examples: Sequence[Example], inputs: Sequence[TensorSpec]) -> list[np.ndarray]:
+    """One array for each input, in their order, with a row for each example. Features of other names are ignored.
+
+    Whole numbers are taken for an input of floats. Raises `InvalidInput` where a feature is missing, has another type
+    or does not fill a row.
+    """
+    if not examples:
+        raise InvalidInput("examples", got="none", expected="at least one example")
+    return [_input([_feature(index, each, spec) for index, each in enumerate(examples)], spec) for spec in inputs]
+
+
+def classifier(outputs: Sequence[TensorSpec]) -> Classifier:
+    """Find the classes. Raises `InvalidInput` for a model that is no classifier."""
+    scores = _scores(outputs)
+    if scores is None:
+        labels = 0 if len(outputs) == 1 else _named(outputs, _CLASSES)
+        if labels is None or not _is_label(outputs[labels]):
+            raise _wrong(CLASSIFY, outputs, "float scores [rows, classes], or labels alone")
+        return Classifier(None, labels)
+    labels = None if outputs[scores].containers else _named(outputs, _CLASSES)
+    fits = labels is not None and outputs[labels].dtype == STRING and _may_have_axes(outputs[labels], _BY_CLASS)
+    return Classifier(scores, labels if fits else None)
+
+
+def classes(plan: Classifier, outputs: Sequence[np.ndarray], rows: int) -> list[list[Class]]:
+    """The classes of each row, with scores as float32 holds them.
+
+    Without labels a class is its index; without scores its score is 0, as in TensorFlow Serving's messages.
+    Raises `InvalidInput` where the outputs do not have the form that their model states.
+    """
+    if plan.scores is None:
+        labels = _rows("classes", outputs[plan.labels], rows)  # type: ignore[index] # one of both is there
+        return [[(str(label), 0.0) for label in row] for row in labels.reshape(rows, -1).tolist()]
+    scores = outputs[plan.scores]
+    if scores.dtype == STRING:  # maps
+        return [
+            [(str(label), float(score)) for label, score in row.items()]
+            for row in _rows("scores", scores, rows).tolist()
+        ]
+    table = _rows("scores", scores, rows, axes=_BY_CLASS).astype(np.float32, copy=False)
+    if plan.labels is None:
+        names = [str(index) for index in range(table.shape[1])]
+        return [list(zip(names, row, strict=True)) for row in table.tolist()]
+    labels = _rows("classes", outputs[plan.labels], rows, axes=_BY_CLASS)
+    if labels.shape != table.shape:
+        got = f"classes of shape {list(labels.shape)}"
+        raise InvalidInput("signature", got=got, expected=f"the shape of scores, {list(table.shape)}")
+    return [list(zip(*pair, strict=True)) for pair in zip(labels.tolist(), table.tolist(), strict=True)]
+
+
+def regressor(outputs: Sequence[TensorSpec]) -> int:
+    """The place of the output that holds one value for each row. Raises `InvalidInput` where the model has none."""
+    named = _named(outputs, _OUTPUTS)
+    if named is not None and _is_value(outputs[named]):
+        return named
+    found = [place for place, spec in enumerate(outputs) if _is_value(spec)]
+    if len(found) != 1:
+        raise _wrong(REGRESS, outputs, "exactly one float output of shape [rows] or [rows, 1]")
+    return found[0]
+
+
+def values(output: np.ndarray, rows: int) -> list[float]:
+    """The value of each row, as float32 holds it. Raises `InvalidInput` where the output does not have one for each."""
+    if output.shape not in {(rows,), (rows, 1)}:
+        expected = f"{[rows]} or {[rows, 1]}"
+        raise InvalidInput("signature", got=f"outputs of shape {list(output.shape)}", expected=expected)
+    numbers: list[float] = output.reshape(rows).astype(np.float32, copy=False).tolist()
+    return numbers
+
+
+def _feature(index: int, example: Example, spec: TensorSpec) -> np.ndarray:
+    feature = example.get(spec.name)
+    field = f"examples[{index}].{spec.name}"
+    if feature is None:
+        raise InvalidInput(field, got="no such feature", expected=spec.describe())
+    if spec.containers or spec.shape == ():
+        got = f"an input of {spec.describe()}"
+        raise InvalidInput(field, got=got, expected="a tensor of rows; call Predict for other models")
+    kind = elements.kind(spec.dtype)
+    takes = {"f": "fiu", "O": "O"}.get(kind, "iu")
+    if feature.dtype.kind not in takes:
+        raise InvalidInput(field, got=_kind(feature), expected=spec.describe())
+    if kind in "iub":
+        _check_range(field, feature, spec)
+    return feature
+
+
+def _input(features: Sequence[np.ndarray], spec: TensorSpec) -> np.ndarray:
+    """The features as rows of one array. Raises `InvalidInput` where they do not fill rows of the input's shape."""
+    row = tuple(size if isinstance(size, int) else -1 for size in (spec.shape or (-1, -1))[1:])
+    if row.count(-1) > 1:
+        got = f"an input of {spec.describe()}, whose sizes an example does not tell"
+        raise InvalidInput(spec.name, got=got, expected="at most one unknown size in a row; call Predict instead")
+    known = math.prod(size for size in row if size != -1)
+    first = features[0].size
+    for index, feature in enumerate(features):
+        size = feature.size
+        fits = known and not size % known and size == first if -1 in row else size == known
+        if not fits:
+            expected = f"as many as in every example, for {spec.describe()}" if -1 in row else f"{known}"
+            raise InvalidInput(f"examples[{index}].{spec.name}", got=f"{size} values", expected=expected)
+    shape = tuple(first // known if size == -1 else size for size in row)
+    with np.errstate(over="ignore"):  # a number beyond a narrow float is infinity there
+        return np.concatenate(features).astype(spec.dtype, copy=False).reshape(len(features), *shape)
+
+
+def _check_range(field: str, feature: np.ndarray, spec: TensorSpec) -> None:
+    least, most = (0, 1) if spec.dtype == np.bool_ else elements.whole_range(spec.dtype)
+    if feature.size and (int(feature.min()) < least or int(feature.max()) > most):
+        raise InvalidInput(field, got="a number out of range", expected=f"{least} to {most} for {spec.describe()}")
+
+
+def _kind(feature: np.ndarray) -> str:
+    return {"f": "a float_list", "O": "a bytes_list"}.get(feature.dtype.kind, "an int64_list")
+
+
+def _scores(outputs: Sequence[TensorSpec]) -> int | None:
+    """The only output that can hold scores, or the one among several that has a name for them."""
+    found = [place for place, spec in enumerate(outputs) if _is_scores(spec)]
+    if len(found) == 1:
+        return found[0]
+    named = (place for name in _SCORES for place in found if outputs[place].name == name)
+    return next(named, None)
+
+
+def _is_scores(spec: TensorSpec) -> bool:
+    if elements.kind(spec.dtype) != "f":
+        return False
+    if spec.containers:
+        return spec.containers in _MAPS
+    return _may_have_axes(spec, _BY_CLASS)
+
+
+def _is_label(spec: TensorSpec) -> bool:
+    kind = "" if spec.containers else elements.kind(spec.dtype)
+    return kind in ("O", "i", "u") and (_may_have_axes(spec, 1) or _may_have_axes(spec, _BY_CLASS))
+
+
+def _is_value(spec: TensorSpec) -> bool:
+    if spec.containers or elements.kind(spec.dtype) != "f":
+        return False
+    return spec.shape is None or len(spec.shape) == 1 or (len(spec.shape) == _BY_CLASS and spec.shape[1] == 1)
+
+
+def _may_have_axes(spec: TensorSpec, count: int) -> bool:
+    return spec.shape is None or len(spec.shape) == count
+
+
+def _named(outputs: Sequence[TensorSpec], name: str) -> int | None:
+    return next((place for place, spec in enumerate(outputs) if spec.name == name), None)
+
+
+def _rows(name: str, output: np.ndarray, rows: int, *, axes: int | None = None) -> np.ndarray:
+    """The output, which has to have a row for each example."""
+    if not output.shape or len(output) != rows or (axes is not None and output.ndim != axes):
+        expected = f"{rows} rows" + (" by classes" if axes else "")
+        raise InvalidInput("signature", got=f"{name} of shape {list(output.shape)}", expected=expected)
+    return output
+
+
+def _wrong(method: str, outputs: Sequence[TensorSpec], expected: str) -> InvalidInput:
+    described = ", ".join(f"{spec.name}: {spec.describe()}" for spec in outputs)
+    return InvalidInput("signature", got=f"outputs ({described})", expected=f"those of {method}: {expected}")

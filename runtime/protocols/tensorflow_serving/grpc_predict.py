@@ -1,0 +1,144 @@
+"""PredictionService.Predict: named TensorProtos in and out. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from runtime.errors import InvalidInput, RefusedInput
+from runtime.model.signature import Signature
+from runtime.predictor import ReadyModel
+from runtime.protobuf import delimited, head
+from runtime.protocols.tensorflow_serving import messages, outline, tensor_proto
+from runtime.protocols.tensorflow_serving.messages import NAME, HasZero
+from runtime.tensors import Call, Prediction, Query, TensorSpec
+
+_INPUTS: Final = 2  # of PredictRequest
+_KEY, _VALUE = 1, 2  # of an entry of a map
+
+
+class Parts(NamedTuple):
+    """A parsed request. A tensor is a TensorProto, in a large message the memoryview of one."""
+
+    signature: str
+    inputs: Mapping[str, Any]
+    output_filter: Sequence[str]
+
+
+class Predict:
+    """The messages of the method Predict."""
+
+    name = NAME
+
+    def __init__(self, has_zero: HasZero, *, limit: int) -> None:
+        """`limit` bounds the bytes of one input, as `tensor_proto.read` has it."""
+        self._has_zero = has_zero
+        self._limit = limit
+
+    def decode(self, message: bytes | memoryview) -> Call:
+        """Read a PredictRequest. Raises `InvalidInput` and `RefusedInput`."""
+        if len(message) <= outline.SMALL:
+            request = messages.parsed("PredictRequest", message)
+            inputs = dict(request.inputs.items())
+        else:
+            rest, spans = outline.outline(memoryview(message), {_INPUTS})
+            request = messages.parsed("PredictRequest", rest)
+            inputs = dict(map(_entry, spans.get(_INPUTS, [])))
+        asked = messages.asked(request, self._has_zero)
+        parts = Parts(asked.signature, inputs, list(request.output_filter))
+        return Call(asked.name, asked.version, parts)
+
+    def bind(self, call: Call, model: ReadyModel) -> list[Query]:
+        """One query. Raises `UnknownSignature`, `RefusedInput` and `InvalidInput`."""
+        parts: Parts = call.parts
+        messages.check_signature(parts.signature)
+        wanted = _wanted(parts.output_filter, model.signature)
+        return [Query(_inputs(parts.inputs, model.signature, self._limit), form=wanted)]
+
+    def encode(
+        self, queries: Sequence[Query], predictions: Sequence[Prediction], model: ReadyModel, *, latency: float
+    ) -> bytes:
+        """A PredictResponse; the protocol has no place for `latency`."""
+        del latency
+        prediction = predictions[0]
+        wanted: Sequence[int] = queries[0].form  # type: ignore[assignment] # what `bind` has set
+        content: list[bytes] = []
+        for place in wanted:
+            content += _output(model.signature.outputs[place].name, prediction.outputs[place])
+        spec = messages.model_spec(prediction.model, prediction.version)
+        return b"".join([*content, delimited(2, spec)])
+
+
+def _entry(entry: memoryview) -> tuple[str, memoryview]:
+    """Name and tensor of an input."""
+    rest, spans = outline.outline(entry, {_KEY, _VALUE})
+    keys, values = spans.get(_KEY, [memoryview(b"")]), spans.get(_VALUE, [memoryview(b"")])
+    try:
+        name = str(keys[-1], "utf-8")
+    except UnicodeDecodeError:
+        raise InvalidInput("inputs", got="a name that is not UTF-8", expected="UTF-8") from None
+    if rest or len(values) > 1:
+        raise InvalidInput(f"inputs.{name[:80]}", got="a malformed entry", expected="a name and a TensorProto")
+    return name, values[0]
+
+
+def _inputs(given: Mapping[str, Any], of: Signature, limit: int) -> list[np.ndarray]:
+    """The tensors in the signature's order. Raises `RefusedInput` for their names and `InvalidInput` for the rest."""
+    names = [spec.name for spec in of.inputs]
+    if len(given) != len(names):
+        raise RefusedInput(_sizes(sorted(given), sorted(names)), field="inputs")
+    for name in given:
+        if name not in names:
+            known = ",".join(sorted(names))
+            text = (
+                f"input tensor alias not found in signature: {name[:80]}. Inputs expected to be in the set {{{known}}}."
+            )
+            raise RefusedInput(text, field="inputs")
+    return [_read(given[spec.name], spec, limit) for spec in of.inputs]
+
+
+def _read(tensor: object, spec: TensorSpec, limit: int) -> np.ndarray:
+    if spec.containers:
+        expected = f"{spec.describe()}; the predict API takes every model"
+        raise InvalidInput(f"inputs.{spec.name}", got="a TensorProto", expected=expected)
+    return tensor_proto.read(spec.name, tensor, spec, limit=limit)
+
+
+def _sizes(given: list[str], names: list[str]) -> str:
+    """TensorFlow Serving's text; clients find the missing names in it."""
+    extra = [name for name in given if name not in names]
+    missing = [name for name in names if name not in given]
+    return (
+        f"input size does not match signature: {len(given)}!={len(names)} len({_set(given)}) != len({_set(names)}). "
+        f"Sent extra: {_set(extra)}. Missing but required: {_set(missing)}."
+    )
+
+
+def _set(names: list[str]) -> str:
+    return f"{{{','.join(name[:80] for name in names[:50])}}}"
+
+
+def _wanted(output_filter: Sequence[str], of: Signature) -> list[int]:
+    """The places of the outputs that the caller wants. Raises `RefusedInput`."""
+    places = {spec.name: place for place, spec in enumerate(of.outputs) if not spec.containers}
+    if not output_filter:
+        if not places:
+            got = ", ".join(spec.describe() for spec in of.outputs)
+            raise InvalidInput("model_spec", got=f"a model of outputs ({got})", expected="one with tensors")
+        return list(places.values())
+    for place, name in enumerate(output_filter):
+        if name not in places:
+            known = ",".join(sorted(places))
+            text = f"output tensor alias not found in signature: {name[:80]} Outputs"
+            raise RefusedInput(f"{text} expected to be in the set {{{known}}}.", field="output_filter")
+        if name in output_filter[:place]:
+            raise RefusedInput(f"duplicate output tensor alias: {name}", field="output_filter")
+    return [places[name] for name in output_filter]
+
+
+def _output(name: str, array: np.ndarray) -> list[bytes]:
+    """An entry of `outputs`, in pieces."""
+    tensor = tensor_proto.write(array)
+    size = sum(map(len, tensor))
+    before = delimited(_KEY, name.encode()) + head(_VALUE, size)
+    return [head(1, len(before) + size) + before, *tensor]

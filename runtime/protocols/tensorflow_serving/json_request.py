@@ -1,0 +1,213 @@
+"""The body of a predict request to the tensors that it holds.
+
+    {"instances": [VALUE, ...]}                    row form, one input
+    {"instances": [{"a": VALUE, "b": VALUE}, ...]} row form, inputs by name
+    {"inputs": VALUE}                              columnar form, one input
+    {"inputs": {"a": VALUE, "b": VALUE}}           columnar form, inputs by name
+
+`signature_name` may stand beside them; other keys are ignored.
+Source: tensorflow_serving/util/json_tensor.cc, FillPredictRequestFromJson.
+"""
+
+from collections.abc import Sequence
+from struct import error as StructError  # noqa: N812 - it is a class
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from runtime.errors import RefusedInput
+from runtime.model.signature import Signature
+from runtime.protocols.tensorflow_serving import signature as tensorflow
+from runtime.protocols.tensorflow_serving.json_body import Document
+from runtime.protocols.tensorflow_serving.json_tensor import is_base64, is_clean, tensor
+from runtime.protocols.tensorflow_serving.json_text import malformed
+from runtime.tensors import TensorSpec, as_array
+
+INSTANCES: Final = "instances"
+INPUTS: Final = "inputs"
+SIGNATURE_NAME: Final = "signature_name"
+_SEVERAL: Final = "as multiple input tensors required as per tensorinfo_map"
+
+
+class Body(NamedTuple):
+    """A parsed body; `raw` is its text where that is small."""
+
+    document: dict[str, Any]
+    special: bool
+    raw: bytes | None
+
+    def is_clean(self, *, keys: int) -> bool:
+        """Whether it has no more strings than that many keys, and neither true, false nor null."""
+        return self.raw is not None and is_clean(self.raw, keys=keys)
+
+
+def check(parsed: Document, raw: bytes | None) -> Body:
+    """What can be said of a body before its model is known. Raises `RefusedInput`."""
+    document = parsed.value
+    if not isinstance(document, dict):
+        raise malformed(document, "Is not object")
+    if not isinstance(document.get(SIGNATURE_NAME, ""), str):
+        raise malformed(document, "not formatted correctly. 'signature_name' key must be a string value.")
+    return Body(document, parsed.special, raw)
+
+
+def check_signature(body: Body) -> None:
+    """Refuse the name of a signature that no model here has. Raises `RefusedInput`."""
+    name = body.document.get(SIGNATURE_NAME) or tensorflow.DEFAULT
+    if name != tensorflow.DEFAULT:
+        raise RefusedInput(f'Serving signature name: "{name[:256]}" not found in signature def')
+
+
+def tensors(body: Body, signature: Signature) -> tuple[list[np.ndarray], bool]:
+    """One array per input, in the signature's order, and whether they came in the row form. Raises `RefusedInput`."""
+    document = body.document
+    specs = named_inputs(signature)
+    if INSTANCES in document and INPUTS in document:
+        raise malformed(
+            document, "Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist "
+        )
+    if INSTANCES in document:
+        return in_order(_rows(document, specs, body), signature), True
+    if INPUTS in document:
+        return in_order(_columns(document[INPUTS], specs, body), signature), False
+    raise RefusedInput("Missing 'inputs' or 'instances' key")
+
+
+def named_inputs(signature: Signature) -> list[TensorSpec]:
+    """The inputs that a request names: tensors. Raises `RefusedInput` where the model needs others, or none."""
+    specs = tensorflow.tensors(signature.inputs)
+    others = len(signature.inputs) - len(specs)
+    if not specs or others != sum(spec.kind == "optional" for spec in signature.inputs):
+        raise RefusedInput("Failed to get input map for signature: DEFAULT")
+    return specs
+
+
+def in_order(found: Sequence[np.ndarray], signature: Signature) -> list[np.ndarray]:
+    """The arrays of the named inputs, and an absent value for each optional input."""
+    arrays = iter(found)
+    return [as_array(None) if spec.containers else next(arrays) for spec in signature.inputs]
+
+
+def _rows(document: dict[str, Any], specs: list[TensorSpec], body: Body) -> list[np.ndarray]:
+    instances = document[INSTANCES]
+    if not isinstance(instances, (list, np.ndarray)):
+        raise malformed(document, "Expecting 'instances' to be an list/array")
+    if not len(instances):
+        raise malformed(document, "No values in 'instances' array")
+    first = instances[0]
+    if len(specs) > 1 and not isinstance(first, dict):
+        raise RefusedInput(f"instances is a plain list, but expecting list of objects {_SEVERAL}")
+    if isinstance(first, dict) and not is_base64(first):
+        return _records(instances, specs, body)
+    clean = body.is_clean(keys=len(document) + (SIGNATURE_NAME in document))
+    try:
+        return [tensor(instances, specs[0], clean=clean, special=body.special)]
+    except RefusedInput:
+        if isinstance(instances, np.ndarray):  # of a large body: the value that does not fit is named
+            raise
+        raise _wrong_instance(instances, specs[0], body) from None
+
+
+def one_row(body: Body, signature: Signature) -> np.ndarray | None:
+    """A lone row of numbers as the one row of the one input, read-only: the common request, without its checks.
+
+    None where the request is anything else.
+    """
+    instances = body.document.get(INSTANCES)
+    if signature.packer is None or len(body.document) > 1 or type(instances) is not list or len(instances) != 1:
+        return None
+    row = instances[0]
+    if type(row) is not list or body.special or not body.is_clean(keys=1):
+        return None
+    try:
+        return np.frombuffer(signature.packer.pack(*row), signature.inputs[0].dtype)[np.newaxis]
+    except (StructError, OverflowError):
+        return None
+
+
+def _wrong_instance(instances: list[Any], spec: TensorSpec, body: Body) -> RefusedInput:
+    """Say which instance does not fit, or is not as the first one is."""
+    mixed = next(
+        (index for index, each in enumerate(instances) if isinstance(each, dict) and not is_base64(each)), None
+    )
+    if mixed is not None:
+        return RefusedInput(f"Expecting value/list but got object at item {mixed} of input list")
+    return _wrong_element(instances, spec, body, key="")
+
+
+def _wrong_element(values: list[Any], spec: TensorSpec, body: Body, *, key: str) -> RefusedInput:
+    """The error about the first value that does not fit, or is not as the first one is: there is such a value.
+
+    It is found by halves, as to look at each value alone would take much longer than to look at all of them.
+    """
+    first, end = 0, len(values)
+    while end - first > 1:
+        middle = (first + end) // 2
+        try:
+            tensor([values[0], *values[first:middle]], spec, clean=False, special=body.special)
+        except RefusedInput:
+            end = middle
+        else:
+            first = middle
+    where = f"Failed to process element: {first}{key} of 'instances' list."
+    return RefusedInput(f"{where} Error: INVALID_ARGUMENT: {_reason(values[0], values[first], spec, body)}")
+
+
+def _reason(like: object, value: object, spec: TensorSpec, body: Body) -> str:
+    """Why a value does not fit, or how it is not like another one."""
+    try:
+        wanted, came = (tensor(each, spec, clean=False, special=body.special) for each in (like, value))
+    except RefusedInput as fault:
+        return fault.message
+    if came.size != wanted.size:
+        return f"Expecting tensor size: {wanted.size} but got: {came.size}"
+    return f"Expecting shape {_sizes(wanted.shape)} but got: {_sizes(came.shape)}"
+
+
+def _records(records: Sequence[Any] | np.ndarray, specs: list[TensorSpec], body: Body) -> list[np.ndarray]:
+    names = {spec.name for spec in specs}
+    for index, record in enumerate(records):
+        if not isinstance(record, dict) or is_base64(record):
+            raise RefusedInput(f"Expecting object but got list at item {index} of input list")
+        if record.keys() != names:
+            raise _other_keys(index, record, names)
+    clean = body.is_clean(keys=len(body.document) + (SIGNATURE_NAME in body.document) + len(records) * len(specs))
+    return [_field(records, spec, body, clean=clean) for spec in specs]
+
+
+def _other_keys(index: int, record: dict[str, Any], names: set[str]) -> RefusedInput:
+    element = f"Failed to process element: {index}"
+    unknown = next((key for key in record if key not in names), None)
+    if unknown is not None:
+        reason = f"JSON object: does not have named input: {unknown[:256]}"
+        return RefusedInput(f"{element} key: {unknown[:256]} of 'instances' list. Error: INVALID_ARGUMENT: {reason}")
+    text = malformed(record, f"keys must be equal to: {','.join(sorted(names))}").message.removeprefix("JSON Value: ")
+    return RefusedInput(f"{element} of 'instances' list. JSON object: {text}")
+
+
+def _field(records: Sequence[Any] | np.ndarray, spec: TensorSpec, body: Body, *, clean: bool) -> np.ndarray:
+    """One input of all records."""
+    values = [record[spec.name] for record in records]
+    try:
+        return tensor(values, spec, clean=clean, special=body.special)
+    except RefusedInput:
+        raise _wrong_element(values, spec, body, key=f" key: {spec.name}") from None
+
+
+def _sizes(shape: tuple[int, ...]) -> str:
+    return f"[{','.join(map(str, shape))}]"
+
+
+def _columns(value: Any, specs: list[TensorSpec], body: Body) -> list[np.ndarray]:  # noqa: ANN401 - any JSON value
+    keys = len(body.document) + (SIGNATURE_NAME in body.document)
+    if not isinstance(value, dict) or is_base64(value):
+        if len(specs) > 1:
+            raise RefusedInput(f"inputs is a plain value/list, but expecting an object {_SEVERAL}")
+        return [tensor(value, specs[0], clean=body.is_clean(keys=keys), special=body.special)]
+    clean = body.is_clean(keys=keys + len(value))
+    arrays = []
+    for spec in specs:
+        if spec.name not in value:
+            raise RefusedInput(f"Missing named input: {spec.name} in 'inputs' object.")
+        arrays.append(tensor(value[spec.name], spec, clean=clean, special=body.special))
+    return arrays

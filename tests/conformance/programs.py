@@ -1,0 +1,48 @@
+"""Clients that are asked once: programs that print what they got as JSON. `tests.clients` makes their environments."""
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from tests.clients import KEPT, SCRIPTS
+
+DEADLINE: Final = 90  # seconds
+
+
+def asked(command: Sequence[str | Path], **variables: str) -> Any:  # noqa: ANN401 - any JSON value
+    """What the program prints."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    done = subprocess.run(
+        [*map(str, command)],
+        env={**kept, **variables},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()[-4000:]
+    return json.loads(done.stdout)
+
+
+def node(script: str, *pins: str) -> tuple[list[str | Path], dict[str, str]]:
+    """The command that runs a script of Node with these packages, and the variables that it takes.
+
+    The packages are installed once, and kept by their pins.
+    """
+    folder = KEPT / Path(script).stem
+    KEPT.mkdir(parents=True, exist_ok=True)
+    stamp, wanted = folder / ".installed", "\n".join(pins)
+    with (KEPT / f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not stamp.exists() or stamp.read_text() != wanted:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            npm = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder)]
+            subprocess.run([*npm, *pins], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+            stamp.write_text(wanted)
+    return ["node", SCRIPTS / script], {"NODE_PATH": str(folder / "node_modules")}

@@ -1,0 +1,274 @@
+"""TensorFlow Serving over gRPC, as its clients speak it."""
+
+import subprocess
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import psutil
+import pytest
+from onnx import TensorProto
+
+from runtime.protocols.protos import tensorflow_pb2 as tf
+from runtime.protocols.protos import tensorflow_serving_pb2 as pb
+from tests import models
+from tests.clients import SCRIPTS, interpreter
+from tests.conformance import programs
+from tests.frontends.conftest import Served, serving
+
+PROTOS = Path(__file__).parents[2] / "runtime" / "protocols" / "protos"
+LIMIT = 1_000_000  # bytes of a message
+ELEMENTS = {
+    "float16": TensorProto.FLOAT16,
+    "float32": TensorProto.FLOAT,
+    "float64": TensorProto.DOUBLE,
+    "int8": TensorProto.INT8,
+    "int16": TensorProto.INT16,
+    "int32": TensorProto.INT32,
+    "int64": TensorProto.INT64,
+    "uint8": TensorProto.UINT8,
+    "uint16": TensorProto.UINT16,
+    "uint32": TensorProto.UINT32,
+    "uint64": TensorProto.UINT64,
+    "bool": TensorProto.BOOL,
+}
+TYPES = {**ELEMENTS, "string": TensorProto.STRING}
+
+
+@pytest.fixture(scope="module")
+def types(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Gives back what it gets, for every type."""
+    folder = tmp_path_factory.mktemp("types")
+    with serving(folder, models.identities(folder / "m.onnx", TYPES), SCALEZERO_MODEL_VERSION="7") as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def scoring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Classifies and regresses `a` and `b`."""
+    folder = tmp_path_factory.mktemp("scoring")
+    with serving(
+        folder,
+        models.scored(folder / "m.onnx"),
+        SCALEZERO_MODEL_VERSION="7",
+        SCALEZERO_MAX_BODY_BYTES=str(LIMIT),
+    ) as served:
+        yield served
+
+
+@pytest.fixture
+def channel(scoring: Served) -> Iterator[grpc.Channel]:
+    options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
+    with grpc.insecure_channel(f"127.0.0.1:{scoring.port}", options) as channel:
+        yield channel
+
+
+def given(elements: Iterable[str] = ELEMENTS, text: str = "é") -> dict[str, np.ndarray]:
+    """An array of strings, and one of each type of numbers, with its extremes."""
+    arrays: dict[str, np.ndarray] = {"x_string": np.array([text, "", "long " * 5])}
+    for name in elements:
+        dtype = np.dtype(name)
+        if dtype.kind == "f":
+            limits = np.finfo(dtype)
+            arrays[f"x_{name}"] = np.array([limits.min, limits.max, 0.1], dtype)
+        elif dtype.kind == "b":
+            arrays[f"x_{name}"] = np.array([True, False, True])
+        else:
+            whole = np.iinfo(dtype)
+            arrays[f"x_{name}"] = np.array([whole.min, whole.max, 1], dtype)
+    return arrays
+
+
+def asked(
+    served: Served, python: Path, script: str, folder: Path, arrays: dict[str, np.ndarray]
+) -> tuple[dict[str, np.ndarray], Any]:
+    """What a client got for the arrays, and what else it says."""
+    np.savez(folder / "given.npz", **arrays)  # type: ignore[arg-type] # a name may be one of savez' own
+    told = programs.asked([python, SCRIPTS / script, str(served.port), folder / "given.npz", folder / "got.npz"])
+    return dict(np.load(folder / "got.npz")), told
+
+
+def assert_given_back(outputs: dict[str, np.ndarray], arrays: dict[str, np.ndarray]) -> None:
+    assert len(outputs) == len(arrays)
+    for name, array in arrays.items():
+        came = outputs[f"y{name[1:]}"]
+        if name == "x_string":
+            texts = [each.decode() if isinstance(each, bytes) else each for each in came.tolist()]
+            assert texts == array.tolist()
+        else:
+            assert (came.dtype, came.tobytes()) == (array.dtype, array.tobytes())
+
+
+def test_ovmsclient_gets_every_type_back(types: Served, tmp_path: Path) -> None:
+    python = interpreter("ovmsclient", "ovmsclient==2023.1")
+    outputs, told = asked(types, python, "ovmsclient_calls.py", tmp_path, given())
+    assert_given_back(outputs, given())
+    assert told["versioned"]
+    available = {"state": "AVAILABLE", "error_code": 0, "error_message": ""}
+    assert told["status"] == told["status_versioned"] == {"7": available}
+    metadata = told["metadata"]
+    assert metadata["model_version"] == 7
+    assert metadata["inputs"]["x_float32"] == {"shape": [-1], "dtype": "DT_FLOAT"}
+    assert metadata["outputs"]["y_string"] == {"shape": [-1], "dtype": "DT_STRING"}
+    assert told["unknown_model"][0] == "ModelNotFoundError"
+    assert "Servable not found for request: Latest(x)" in told["unknown_model"][1]
+    assert "Servable not found for request: Specific(m, 5)" in told["unknown_version"][1]
+    assert told["missing"][0] == "InvalidInputError"
+    assert "Missing but required: {x_bool,x_float16" in told["missing"][1]
+
+
+def test_min_tfs_client_gets_back_every_type_that_it_can_send(tmp_path: Path) -> None:
+    """It reads only the field of the type, and only ASCII. It sends float16 as numbers, where messages take bits."""
+    python = interpreter("min-tfs-client", "min-tfs-client==1.0.2", "protobuf>=3.20,<4")
+    elements = {name: element for name, element in TYPES.items() if name != "float16"}
+    arrays = given((name for name in ELEMENTS if name != "float16"), text="text")
+    with serving(tmp_path, models.identities(tmp_path / "m.onnx", elements), SCALEZERO_MODEL_VERSION="7") as served:
+        outputs, told = asked(served, python, "min_tfs_client_calls.py", tmp_path, arrays)
+    assert_given_back(outputs, arrays)
+    assert told == {
+        "model": "m",
+        "version": 7,
+        "signature": "serving_default",
+        "unknown_model": ["NOT_FOUND", "Servable not found for request: Latest(x)"],
+    }
+
+
+def test_stubs_of_the_public_names_and_numbers_get_an_answer_to_every_method(scoring: Served, tmp_path: Path) -> None:
+    python = interpreter("grpcio", "grpcio-tools==1.85.1")
+    names = ["tensorflow.proto", "tensorflow_error.proto", "tensorflow_serving.proto"]
+    out = [f"--python_out={tmp_path}", f"--grpc_python_out={tmp_path}"]
+    subprocess.run([python, "-m", "grpc_tools.protoc", f"-I{PROTOS}", *out, *names], check=True, timeout=60)
+    told = programs.asked([python, SCRIPTS / "tensorflow_stubs_calls.py", str(scoring.port), tmp_path])
+    spec = {"name": "m", "version": "7", "signature_name": "serving_default"}
+    scores = told["predict"]["outputs"]["scores"]
+    assert scores == {
+        "dtype": "DT_FLOAT",
+        "tensor_shape": {"dim": [{"size": "1"}, {"size": "2"}]},
+        "float_val": [2.0, 4.0],
+    }
+    assert told["predict"]["model_spec"] == spec
+    assert set(told["filtered"]["outputs"]) == {"value"}
+    assert told["missing"] == [
+        "INVALID_ARGUMENT",
+        "input size does not match signature: 1!=2 len({a}) != len({a,b}). Sent extra: {}. Missing but required: {b}.",
+    ]
+    assert told["signature"] == ["FAILED_PRECONDITION", 'Serving signature key "s" not found.']
+    classes = {"classes": [{"label": "0", "score": 2.0}, {"label": "1", "score": 4.0}]}
+    assert told["classify"] == {"result": {"classifications": [classes, classes]}, "model_spec": spec}
+    regressions = {"regressions": [{"value": 6.0}, {"value": 6.0}]}
+    assert told["regress"] == {"result": regressions, "model_spec": spec}
+    assert told["multi"]["results"] == [
+        {"model_spec": spec, "classification_result": told["classify"]["result"]},
+        {"model_spec": spec, "regression_result": regressions},
+    ]
+    signature = told["metadata"]["metadata"]["signature_def"]["signature_def"]["serving_default"]
+    assert signature["method_name"] == "tensorflow/serving/predict"
+    assert set(signature["inputs"]) == {"a", "b"}
+    assert told["status"] == {"model_version_status": [{"version": "7", "state": "AVAILABLE", "status": {}}]}
+    assert told["no_status"] == ["NOT_FOUND", "Could not find any versions of model x"]
+    assert told["reload"][0] == "UNIMPLEMENTED"
+    assert "deploy another revision" in told["reload"][1]
+
+
+def test_nodes_client_gets_its_answers(scoring: Served) -> None:
+    command, variables = programs.node("grpc_js_calls.js", "@grpc/grpc-js@1.14.7", "@grpc/proto-loader@0.8.1")
+    told = programs.asked([*command, str(scoring.port), PROTOS], **variables)
+    assert told["answer"]["outputs"]["scores"]["float_val"] == [2, 4]
+    assert told["second"]["outputs"]["scores"]["float_val"] == [6, 9]
+    assert told["unknown"] == [5, "Servable not found for request: Latest(x)"]
+
+
+def calling(channel: grpc.Channel, method: str, kind: Any, service: str = "PredictionService") -> Any:  # noqa: ANN401
+    return channel.unary_unary(
+        f"/tensorflow.serving.{service}/{method}",
+        request_serializer=lambda message: message if isinstance(message, bytes) else message.SerializeToString(),
+        response_deserializer=kind.FromString,
+    )
+
+
+def tensor(rows: np.ndarray) -> tf.TensorProto:
+    sizes = [tf.TensorShapeProto.Dim(size=size) for size in rows.shape]
+    shape = tf.TensorShapeProto(dim=sizes)
+    return tf.TensorProto(dtype=tf.DT_FLOAT, tensor_shape=shape, tensor_content=rows.astype(np.float32).tobytes())
+
+
+def request(a: np.ndarray, b: np.ndarray) -> pb.PredictRequest:
+    return pb.PredictRequest(model_spec=pb.ModelSpec(name="m"), inputs={"a": tensor(a), "b": tensor(b)})
+
+
+def refused(call: Any, message: object) -> tuple[str, str]:  # noqa: ANN401 - grpcio has no types
+    with pytest.raises(grpc.RpcError) as raised:
+        call(message, timeout=20)
+    error: Any = raised.value
+    return error.code().name, error.details()
+
+
+@pytest.mark.parametrize("rows", [1, 20_000])
+@pytest.mark.parametrize("compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip])
+def test_messages_of_every_size_are_answered(channel: grpc.Channel, rows: int, compression: object) -> None:
+    a, b = np.random.default_rng(1).normal(size=(2, rows, 2)).astype(np.float32)
+    predict = calling(channel, "Predict", pb.PredictResponse)
+    answer = predict(request(a, b), timeout=20, compression=compression)
+    assert np.array(answer.outputs["scores"].float_val, np.float32).tobytes() == (a + b).tobytes()
+
+
+def test_metadata_is_answered_to_a_compressed_request_too(channel: grpc.Channel) -> None:
+    call = calling(channel, "GetModelMetadata", pb.GetModelMetadataResponse)
+    message = pb.GetModelMetadataRequest(model_spec=pb.ModelSpec(name="m"), metadata_field=["signature_def"])
+    assert call(message, timeout=20) == call(message, timeout=20, compression=grpc.Compression.Gzip)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"\xff",
+        request(np.zeros((1, 2)), np.zeros((1, 2))).SerializeToString()[:-3],
+        pb.PredictRequest(
+            model_spec=pb.ModelSpec(name="m"),
+            inputs={
+                name: tf.TensorProto(
+                    dtype=tf.DT_FLOAT,
+                    tensor_shape=tf.TensorShapeProto(dim=[{"size": 2**40}, {"size": 2}]),
+                )
+                for name in "ab"
+            },
+        ).SerializeToString(),
+        pb.PredictRequest(
+            model_spec=pb.ModelSpec(name="m"),
+            inputs={
+                name: tf.TensorProto(dtype=tf.DT_FLOAT, tensor_shape=tf.TensorShapeProto(dim=[{"size": -1}]))
+                for name in "ab"
+            },
+        ).SerializeToString(),
+        b"\x12\x00" * 400_000,  # an empty input each
+    ],
+)
+def test_a_message_that_is_none_is_an_invalid_argument(channel: grpc.Channel, scoring: Served, message: bytes) -> None:
+    before = memory(scoring)
+    assert refused(calling(channel, "Predict", pb.PredictResponse), message)[0] == "INVALID_ARGUMENT"
+    assert memory(scoring) - before < 64 * 2**20
+
+
+def test_unknown_fields_are_ignored(channel: grpc.Channel) -> None:
+    message = request(np.ones((1, 2)), np.ones((1, 2))).SerializeToString() + b"\xa2\x06\x03abc"
+    answer = calling(channel, "Predict", pb.PredictResponse)(message, timeout=20)
+    assert list(answer.outputs["scores"].float_val) == [2, 2]
+
+
+def test_a_model_that_is_loaded_by_its_first_request_is_available_and_described(tmp_path: Path) -> None:
+    with serving(tmp_path, models.scored(tmp_path / "m.onnx"), SCALEZERO_LOAD="lazy") as served:
+        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
+        with grpc.insecure_channel(f"127.0.0.1:{served.port}", options) as channel:
+            spec = pb.ModelSpec(name="m")
+            status = calling(channel, "GetModelStatus", pb.GetModelStatusResponse, "ModelService")
+            [item] = status(pb.GetModelStatusRequest(model_spec=spec), timeout=20).model_version_status
+            assert item.state == pb.ModelVersionStatus.AVAILABLE
+            metadata = calling(channel, "GetModelMetadata", pb.GetModelMetadataResponse)
+            answer = metadata(pb.GetModelMetadataRequest(model_spec=spec, metadata_field=["signature_def"]), timeout=20)
+            assert answer.model_spec.name == "m"
+
+
+def memory(served: Served) -> int:
+    return int(psutil.Process(served.process.pid).memory_info().rss)

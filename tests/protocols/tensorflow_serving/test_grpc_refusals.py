@@ -1,0 +1,39 @@
+"""Errors in TensorFlow Serving's words, where its clients look at them."""
+
+from urllib.parse import unquote
+
+import pytest
+
+from runtime.errors import QueueFull, ScalezeroError, UnknownModel, UnknownSignature
+from runtime.http.messages import Answer
+from runtime.protocols.tensorflow_serving.grpc_refusals import refuse, refuse_status
+
+
+def told(answer: Answer) -> tuple[int, str]:
+    headers = dict(answer.headers)
+    return int(headers[b"grpc-status"]), unquote(headers[b"grpc-message"].decode())
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "text"),
+    [
+        (UnknownModel("x", ["m"]), 5, "Servable not found for request: Latest(x)"),
+        (UnknownModel("m", ["m"], version="5"), 5, "Servable not found for request: Specific(m, 5)"),
+        (UnknownSignature("s", "serving_default"), 9, 'Serving signature key "s" not found.'),
+        (QueueFull(limit=3, retry_after=1), 8, "3 requests wait already, which is the limit; try again in 1 s"),
+    ],
+)
+def test_an_error_of_an_inference(fault: ScalezeroError, code: int, text: str) -> None:
+    assert told(refuse(fault)) == (code, text)
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "text"),
+    [
+        (UnknownModel("x", ["m"]), 5, "Could not find any versions of model x"),
+        (UnknownModel("m", ["m"], version="5"), 5, "Could not find version 5 of model m"),
+        (QueueFull(limit=3, retry_after=1), 8, "3 requests wait already, which is the limit; try again in 1 s"),
+    ],
+)
+def test_an_error_of_a_status(fault: ScalezeroError, code: int, text: str) -> None:
+    assert told(refuse_status(fault)) == (code, text)
