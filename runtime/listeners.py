@@ -8,9 +8,7 @@ open_inference+ml.v1@[::1]:9000               several protocols
 import re
 from typing import Final, NamedTuple
 
-_LISTENER: Final = re.compile(
-    r"(?P<protocols>[a-z0-9_.+]+)@(?:(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:@\[\]]+):)?(?P<port>[0-9]{1,5})"
-)
+_LISTENER: Final = r"(?P<protocols>[a-z0-9_.+]+)@(?:(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:@\[\]]+):)?(?P<port>[0-9]{1,5})"
 _PORTS: Final = 65536
 ALLOWED: Final = "a comma-separated list of PROTOCOL[+PROTOCOL]@[HOST:]PORT, such as tensorflow_serving@8500"
 TENSORFLOW_SERVING: Final = "tensorflow_serving@8500,tensorflow_serving@8501"  # the ports of its own server
@@ -35,7 +33,7 @@ def parse_listeners(text: str) -> tuple[Listener, ...]:
 
 
 def _listener(text: str) -> Listener:
-    found = _LISTENER.fullmatch(text)
+    found = re.fullmatch(_LISTENER, text)
     if found is None:
         raise ValueError(text)
     protocols, port = tuple(found["protocols"].split("+")), int(found["port"])

@@ -115,11 +115,6 @@ class Models(Mapping[str, Versions]):
             return found.numbered(version)
         return found.default if version is None else found[version]
 
-    def numbered(self, name: str, number: int) -> ServedModel:
-        """Find a version by its number; see `runtime.versions`. Raises `UnknownModel` and `UnknownVersion`."""
-        self.find(name, None)
-        return self._versions[name].numbered(number)
-
     def versions(self, name: str) -> list[str]:
         """The versions of a model, the highest first, as far as they are known; none where it is not here any more."""
         found = self._versions.get(name)

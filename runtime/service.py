@@ -115,7 +115,7 @@ class Service:
         """Take up the models, and begin to load what is to be loaded without being asked."""
         process = ProcessStart(self._process_started, imported=perf_counter())
         if self.settings.model_uri and version_folders.is_asked_for(self.settings):
-            _log.warning("SCALEZERO_MODEL_URI is served; MODEL_BASE_PATH and MODEL_NAME are ignored")
+            _log.warning("a model URI is set and served; MODEL_BASE_PATH and MODEL_NAME are ignored")
         for start in self._starts:
             served = self._take_up(start.settings, process)
             if start.pull:

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from runtime.artifacts.folder import below
 from runtime.artifacts.policy import PullPolicy
 from runtime.artifacts.uris import MODEL_SUFFIXES
 from runtime.errors import BadSetting
@@ -36,6 +35,8 @@ def versions_of(settings: Settings) -> list[Settings]:
     if not is_segment(name):
         raise BadSetting("MODEL_NAME", value=name, allowed=SEGMENT)
     folder = f"{(settings.base_path or BASE_PATH).rstrip('/')}/{name}"
+    from runtime.artifacts.folder import below  # a start that names its model lists no folder
+
     policy = PullPolicy(stall_timeout=settings.stall_timeout, deadline=settings.load_timeout)
     versions = _by_version(folder, below(folder, policy=policy))
     wanted = chosen(_policy(settings), versions)

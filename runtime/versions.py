@@ -17,9 +17,10 @@ Order: TypeAlias = tuple[tuple[int, ...], bool, tuple[tuple[bool, int, str], ...
 
 _LARGEST: Final = 2**62  # of what is read from digits; numbers from a digest are above it
 _PART: Final = 1000
-_DOTTED: Final = re.compile(r"([0-9]+)\.([0-9]{1,3})(?:\.([0-9]{1,3}))?", re.ASCII)
-_NUMBERS: Final = re.compile(r"[vV]?([0-9]+(?:\.[0-9]+)*)(.*)", re.ASCII)
-_WORDS: Final = re.compile(r"[0-9]+|[A-Za-z]+", re.ASCII)
+# Patterns are compiled when a version is compared: most processes have one and never do.
+_DOTTED: Final = r"([0-9]+)\.([0-9]{1,3})(?:\.([0-9]{1,3}))?"
+_NUMBERS: Final = r"[vV]?([0-9]+(?:\.[0-9]+)*)(.*)"
+_WORDS: Final = r"[0-9]+|[A-Za-z]+"
 
 
 def number(version: str) -> int:
@@ -27,7 +28,7 @@ def number(version: str) -> int:
     value = _LARGEST
     if version.isascii() and version.isdecimal():
         value = int(version)
-    elif dotted := _DOTTED.fullmatch(version):
+    elif dotted := re.fullmatch(_DOTTED, version):
         major, minor, patch = (int(part or 0) for part in dotted.groups())
         value = (major * _PART + minor) * _PART + patch
     return value if value < _LARGEST else _LARGEST + _digest(version)
@@ -43,7 +44,7 @@ def order(version: str) -> Order:
 
     Source: Semantic Versioning 2.0.0, item 11, for what follows its form.
     """
-    found = _NUMBERS.fullmatch(version)
+    found = re.fullmatch(_NUMBERS, version)
     if found is None:
         return (), False, _words(version), version
     numbers = [int(part) for part in found[1].split(".")]
@@ -55,7 +56,7 @@ def order(version: str) -> Order:
 
 def _words(text: str) -> tuple[tuple[bool, int, str], ...]:
     """Its numbers, in their order, before its words, in theirs."""
-    return tuple((False, int(word), "") if word.isdecimal() else (True, 0, word) for word in _WORDS.findall(text))
+    return tuple((False, int(word), "") if word.isdecimal() else (True, 0, word) for word in re.findall(_WORDS, text))
 
 
 def _digest(version: str) -> int:

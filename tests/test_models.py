@@ -28,7 +28,7 @@ def test_the_highest_version_is_the_default_and_all_are_listed_from_it(versions:
     assert models.versions("m") == ["10", "9", "8"]
     assert [each.version for each in models.served()] == ["10", "9", "8"]
     assert models.find("m", "8").version == "8"
-    assert models.numbered("m", 9).version == models.find("m", 9).version == "9"
+    assert models.find("m", 9).version == models.find("m", "9").version == "9"
 
 
 def test_a_default_that_was_set_stays_until_it_is_removed() -> None:
@@ -52,9 +52,9 @@ def test_the_last_version_takes_its_model_along() -> None:
 def test_an_unknown_name_and_an_unknown_version_are_told_apart() -> None:
     models = table("1", "2")
     with pytest.raises(UnknownModel, match="no model 'x' here; served: m") as unknown:
-        models.numbered("x", 1)
+        models.find("x", None)
     assert not isinstance(unknown.value, UnknownVersion)
-    for ask in (lambda: models.find("m", "3"), lambda: models.numbered("m", 3), lambda: models["m"].set_default("3")):
+    for ask in (lambda: models.find("m", "3"), lambda: models.find("m", 3), lambda: models["m"].set_default("3")):
         with pytest.raises(UnknownVersion, match="no version '3' of model 'm' here; served: 2, 1"):
             ask()
 
@@ -62,7 +62,7 @@ def test_an_unknown_name_and_an_unknown_version_are_told_apart() -> None:
 def test_a_version_that_is_not_known_before_its_model_is_loaded_may_be_any() -> None:
     models = table(None)
     assert models.versions("m") == []
-    assert models.find("m", "7") is models.find("m", None) is models.numbered("m", 7)
+    assert models.find("m", "7") is models.find("m", None) is models.find("m", 7)
 
 
 @pytest.mark.parametrize(

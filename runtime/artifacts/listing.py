@@ -10,10 +10,11 @@ from urllib.parse import unquote_plus
 from runtime.artifacts.signature import quoted
 
 MOST_BYTES: Final = 8 * 2**20  # of a page: 1,000 keys of at most 1 KiB each, percent-encoded, and what is said of them
-_KEY: Final = re.compile(r"<Key>([^<]*)</Key>")
-_NEXT: Final = re.compile(r"<NextContinuationToken>([^<]+)</NextContinuationToken>")
-_TRUNCATED: Final = re.compile(r"<IsTruncated>\s*true\s*</IsTruncated>", re.IGNORECASE)
-_ENCODED: Final = re.compile(r"<EncodingType>\s*url\s*</EncodingType>")
+# Patterns are compiled when a folder is listed: a start that lists none pays nothing.
+_KEY: Final = r"<Key>([^<]*)</Key>"
+_NEXT: Final = r"<NextContinuationToken>([^<]+)</NextContinuationToken>"
+_TRUNCATED: Final = r"(?i)<IsTruncated>\s*true\s*</IsTruncated>"
+_ENCODED: Final = r"<EncodingType>\s*url\s*</EncodingType>"
 _ENTITIES: Final = {"&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'", "&#39;": "'", "&#34;": '"', "&amp;": "&"}
 
 
@@ -35,11 +36,11 @@ def parse_page(body: bytes) -> Page:
     text = body.decode("utf-8", "replace")
     if "</ListBucketResult>" not in text:
         raise ValueError("the answer is no listing")
-    keys = [_plain(key) for key in _KEY.findall(text)]
-    if _ENCODED.search(text):
+    keys = [_plain(key) for key in re.findall(_KEY, text)]
+    if re.search(_ENCODED, text):
         keys = [unquote_plus(key) for key in keys]
-    token = _NEXT.search(text)
-    if token is None and _TRUNCATED.search(text):
+    token = re.search(_NEXT, text)
+    if token is None and re.search(_TRUNCATED, text):
         raise ValueError("the listing is cut off, and nothing says how it goes on")
     return Page(keys, _plain(token[1]) if token else None)
 

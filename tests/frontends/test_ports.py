@@ -1,8 +1,10 @@
 """Several ports of one process: one service behind all of them, protocols of its own on each, and one end."""
 
+import re
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import grpc
@@ -12,6 +14,7 @@ import pytest
 from runtime.protocols.protos import ml_v1_pb2 as pb
 from tests import models
 from tests.frontends.conftest import COMMAND, Served, environment, error_of, free_port, serving
+from tests.s3_server import S3Server
 
 INFER = {"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]}]}
 
@@ -67,10 +70,10 @@ def test_a_grpc_call_reaches_its_own_port_and_not_another(ports: Ports) -> None:
     assert codes == [[2, 4], [2, 4], grpc.StatusCode.UNIMPLEMENTED]
 
 
-def started(folder: Path, **settings: str) -> "subprocess.CompletedProcess[str]":
+def started(folder: Path, *options: str, **settings: str) -> "subprocess.CompletedProcess[str]":
     """A start that is to fail, over in seconds."""
     model = str(models.doubling(folder / "m.onnx"))
-    command = [str(COMMAND), "serve", model, "--host", "127.0.0.1", "--port", "0"]
+    command = [str(COMMAND), "serve", model, "--host", "127.0.0.1", "--port", "0", *options]
     env = environment(folder, **settings)
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
 
@@ -103,3 +106,46 @@ def test_the_end_is_the_end_of_all_ports(tmp_path: Path) -> None:
         assert served.process.wait(20) == 0
         with pytest.raises(httpx.TransportError):
             client.get("/v2/health/live")
+
+
+def test_the_option_asks_for_the_ports_of_tensorflow_servings_container(tmp_path: Path) -> None:
+    with ExitStack() as taken:
+        with suppress(OSError):  # somebody else has it: that is as good
+            taken.enter_context(socket.create_server(("127.0.0.1", 8501)))
+        failed = started(tmp_path, "--tensorflow-serving", SCALEZERO_LISTEN="ml.v1@0")
+    assert failed.returncode == 2
+    assert re.search(r"SCALEZERO_LISTEN='127\.0\.0\.1:850[01]': expected an address", failed.stderr)
+
+
+def test_tensorflow_servings_container_as_its_users_know_it(tmp_path: Path, s3: S3Server) -> None:
+    """Versions in a bucket, two ports, nothing but TensorFlow Serving on them."""
+    for version, path in (
+        ("3", models.doubling(tmp_path / "3.onnx")),
+        ("12", models.identity(tmp_path / "12.onnx", shape=("n", 2))),
+    ):
+        s3.put(f"s3://models/container/m/{version}/model.onnx", path.read_bytes())
+    calls, rest = free_port(), free_port()
+    settings = {
+        "MODEL_BASE_PATH": "s3://models/container",
+        "MODEL_NAME": "m",
+        "SCALEZERO_MODEL_VERSIONS": "all",
+        "SCALEZERO_LISTEN": f"tensorflow_serving@{calls},tensorflow_serving@{rest}",
+    }
+    with (
+        serving(tmp_path, env={**s3.environment(), **settings}),
+        httpx.Client(base_url=f"http://127.0.0.1:{rest}", trust_env=False, timeout=20) as client,
+    ):
+        status = client.get("/v1/models/m").json()
+        assert [(each["version"], each["state"]) for each in status["model_version_status"]] == [
+            ("12", "AVAILABLE"),
+            ("3", "AVAILABLE"),
+        ]
+        body = {"instances": [[1, 2]]}
+        answers = [client.post(f"/v1/models/m{place}:predict", json=body) for place in ("", "/versions/3")]
+        assert [answer.json() for answer in answers] == [{"predictions": [[1.0, 2.0]]}, {"predictions": [[2.0, 4.0]]}]
+        assert client.get("/v1/models/m/versions/4").status_code == 404
+        outside = error_of(client.get("/v2/models/m"), 404)
+        assert outside["message"].endswith("this port serves tensorflow_serving alone")
+        with grpc.insecure_channel(f"127.0.0.1:{calls}") as channel:
+            method = channel.unary_unary("/tensorflow.serving.ModelService/GetModelStatus")
+            assert method(b"\x0a\x03\x0a\x01m", timeout=20)  # model_spec { name: "m" }
