@@ -339,6 +339,17 @@ class DeadlineExceeded(ScalezeroError):
         )
 
 
+class CallTimedOut(DeadlineExceeded):
+    """A call whose messages are a stream took longer than its timeout, in seconds."""
+
+    def __init__(self, *, timeout: float) -> None:
+        ScalezeroError.__init__(
+            self,
+            f"the call took longer than its grpc-timeout of {timeout:g} s; raise that, or send fewer messages in it",
+            timeout_seconds=timeout,
+        )
+
+
 class RunTimeout(ScalezeroError):
     """The model computed for longer than one run may take, in seconds, and was stopped."""
 
