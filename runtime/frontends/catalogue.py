@@ -137,6 +137,7 @@ OPEN_INFERENCE: Final = Protocol(
                 "TraceSetting",
                 "LogSettings",
             ),
+            ("ModelStreamInfer",),
         ),
     ),
 )

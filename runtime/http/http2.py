@@ -355,8 +355,7 @@ class Http2(Connection):
         now, limits = self.server.now, self.server.limits
         for exchange in list(self._readers):
             if exchange.incoming is not None:
-                if fault := exchange.incoming.overdue():
-                    exchange.abandon(fault)
+                exchange.incoming.look()
             elif limits.body_deadline(exchange.since, exchange.size) <= now:
                 exchange.refuse(RequestTimeout("body", seconds=limits.body_time, rate=limits.body_rate))
         for exchange in list(self._writers):

@@ -48,7 +48,7 @@ class Incoming:
         """What came since the last call, or b"" at the end of the body. The caller has to release it.
 
         `begun`: when the part began of which `size` bytes came and the rest is awaited. None: the client need not send
-        now. Raises `Overloaded`.
+        now. Raises `Overloaded`, `RequestTimeout`, and `ShuttingDown` where the server ends and the client is silent.
         """
         while not (self._data or self._ended):
             self._part, self._begun, self._size = begun is not None, begun or 0.0, size
@@ -85,7 +85,19 @@ class Incoming:
         """Give the client, from now on, the time that a quiet connection has."""
         self._waits_since = self.now
 
-    def overdue(self) -> ScalezeroError | None:
+    def look(self) -> None:
+        """End the wait for the client where that is over: the application gets the reason, and ends the stream."""
+        fault = self._overdue()
+        if fault is not None and self._news is not None and not self._news.done():
+            self._news.set_exception(fault)
+
+    def close(self) -> int:
+        """Drop what nobody will take; return its size, for the connection's window."""
+        left, self._data = len(self._data), bytearray()
+        self.whole(self._unfinished)
+        return left
+
+    def _overdue(self) -> ScalezeroError | None:
         """Why the wait for the client is over; None: it is not."""
         limits, now = self._exchange.server.limits, self.now
         if self._part:
@@ -96,12 +108,6 @@ class Incoming:
         elif self._waits_since + limits.stream_idle <= now:
             return RequestTimeout("message", seconds=limits.stream_idle)
         return None
-
-    def close(self) -> int:
-        """Drop what nobody will take; return its size, for the connection's window."""
-        left, self._data = len(self._data), bytearray()
-        self.whole(self._unfinished)
-        return left
 
     async def _wait(self) -> None:
         connection, self._waits_since = self._exchange.connection, self.now

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import numpy as np
 import pytest
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
@@ -16,6 +17,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
+from runtime.protocols.protos import open_inference_pb2 as pb
 from tests import models
 from tests.conformance.test_grpc import connected, refused
 from tests.frontends.conftest import Served, serving
@@ -159,3 +161,35 @@ def test_what_is_no_request_ends_the_stream(channel: grpc.Channel) -> None:
     error = refused(lambda message, timeout: list(call(iter([message]), timeout=timeout)), b"\xff")
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert "expected a ServerReflectionRequest" in error.details()
+
+
+def test_the_requests_of_a_stream_share_runs_and_keep_their_order(tmp_path: Path) -> None:
+    """While a slow run is under way, those behind it gather for the next one."""
+    model = models.heavy(tmp_path / "m.onnx", size=1600)
+    with (
+        serving(tmp_path, model, SCALEZERO_BATCHING="always", SCALEZERO_TIMEOUT="20s") as served,
+        connected(served) as channel,
+    ):
+        before = _runs(served)
+        call = channel.stream_stream(
+            "/inference.GRPCInferenceService/ModelStreamInfer",
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=pb.ModelStreamInferResponse.FromString,
+        )
+        answers = list(call((_infer(number) for number in range(20)), timeout=60))
+        assert [each.infer_response.id for each in answers] == [str(number) for number in range(20)]
+        outputs = [np.frombuffer(each.infer_response.raw_output_contents[0], np.float32) for each in answers]
+        assert [each.tolist() for each in outputs] == [[number, 1] for number in range(20)]
+        assert _runs(served) - before < 15  # 20, did each have one of its own
+
+
+def _infer(number: int) -> pb.ModelInferRequest:
+    request = pb.ModelInferRequest(model_name="m", id=str(number))
+    request.inputs.add(name="x", datatype="FP32", shape=[1, 2])
+    request.raw_input_contents.append(np.array([number, 1], np.float32).tobytes())
+    return request
+
+
+def _runs(served: Served) -> float:
+    lines = served.get("/metrics").text.splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("scalezero_batch_rows_count"))

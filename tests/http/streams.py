@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from contextlib import suppress
 from functools import partial
 
 from runtime.errors import ScalezeroError
@@ -28,7 +27,7 @@ class Streams:
         way = exchange.request.path.rpartition("/")[2]
         if way != "without_last_words":
             exchange.on_fault = lambda fault: self._end(exchange, fault)
-        exchange.work(partial(getattr(self, way), exchange, exchange.incoming))
+        exchange.work(partial(self._run, way, exchange, exchange.incoming))
 
     async def echo(self, exchange: Exchange, incoming: Incoming) -> None:
         """Each piece back as it comes."""
@@ -79,11 +78,16 @@ class Streams:
         await incoming.receive()
         exchange.write_whole(200, [], b"enough")
 
-    async def without_last_words(self, exchange: Exchange, incoming: Incoming) -> None:
+    async def without_last_words(self, exchange: Exchange, _: Incoming) -> None:
         """Leave the end by the transport to the transport."""
         exchange.write_head(200, [], length=None)
-        with suppress(ValueError):
-            await incoming.receive()
+        await asyncio.sleep(60)
+
+    async def _run(self, way: str, exchange: Exchange, incoming: Incoming) -> None:
+        try:
+            await getattr(self, way)(exchange, incoming)
+        except ScalezeroError as fault:
+            self._end(exchange, fault)
 
     def _end(self, exchange: Exchange, fault: ScalezeroError) -> None:
         self.faults.append(fault.code)

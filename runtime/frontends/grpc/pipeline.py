@@ -12,6 +12,7 @@ from runtime.errors import InternalError, ScalezeroError
 from runtime.frontends.grpc import framing
 from runtime.frontends.grpc.messages import Message, Messages
 from runtime.frontends.grpc.streams import StreamCall
+from runtime.http.messages import Buffer
 
 if TYPE_CHECKING:
     from runtime.frontends.inference import Edge
@@ -28,13 +29,13 @@ class Each:
         edge: "Edge",
         limit: int,
         *,
-        wrap: Callable[[bytes], bytes],
-        fail: Callable[[ScalezeroError, bytes], bytes],
+        wrap: Callable[[Buffer], bytes],
+        fail: Callable[[ScalezeroError, Buffer], bytes],
     ) -> None:
         """`limit` is the size of an uncompressed message, in bytes.
 
-        `wrap` makes the stream's message of the handler's, `fail` of an error and the frame of the message that met it;
-        it may raise the error instead, which then ends the stream.
+        `wrap` makes the stream's message of the handler's. `fail` makes it of an error and the message that met it
+        (nothing where that is compressed), or raises the error, which then ends the stream.
         """
         self._handler = handler
         self._edge = edge
@@ -53,7 +54,8 @@ class Each:
                 found = await self._handler.answer(request)
             except Exception as error:  # noqa: BLE001 - a bug in one answer must not end the others
                 self._edge.told(error, request)
-                return self._fail(error if isinstance(error, ScalezeroError) else InternalError(), message.frame)
+                fault = error if isinstance(error, ScalezeroError) else InternalError()
+                return self._fail(fault, b"" if framing.compressed(request) else framing.view(request))
             return self._wrap(framing.content_of(found))
 
         return in_order(messages, answer, limit=self._limit)

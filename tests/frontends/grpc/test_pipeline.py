@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import Any
@@ -17,7 +18,7 @@ from runtime.frontends.grpc.framing import frame
 from runtime.frontends.grpc.messages import Message, Messages
 from runtime.frontends.grpc.pipeline import AT_MOST, Each, in_order
 from runtime.frontends.grpc.streams import StreamCall
-from runtime.http.messages import Answer, Request
+from runtime.http.messages import Answer, Buffer, Request
 from tests.frontends.grpc.stream_server import LIMIT, streaming
 from tests.frontends.grpc.test_streams import called, connected, ended, raw, status
 from tests.http.asgi_server import LIMITS, eventually
@@ -39,8 +40,8 @@ class Unary:
         return framing.answer(message)
 
 
-def failed(error: ScalezeroError, framed: bytes) -> bytes:
-    return b"%b failed with %b" % (framed[5:], error.code.encode())
+def failed(error: ScalezeroError, message: Buffer) -> bytes:
+    return b"%b failed with %b" % (bytes(message), error.code.encode())
 
 
 class Gate:
@@ -72,7 +73,7 @@ class Gate:
 
 
 def each(messages: Messages, call: StreamCall) -> Answers:
-    return Each(Unary(), Edge(), LIMIT, wrap=lambda content: b"<" + content + b">", fail=failed)(messages, call)
+    return Each(Unary(), Edge(), LIMIT, wrap=lambda content: b"<%b>" % bytes(content), fail=failed)(messages, call)
 
 
 class Edge:
@@ -156,6 +157,21 @@ def test_a_client_that_leaves_cancels_what_is_under_way() -> None:
         eventually(lambda: server.server.budget.used == 0)
 
 
+def test_what_is_under_way_is_answered_before_an_idle_stream_ends_with_the_process() -> None:
+    gate = Gate()
+    with streaming({"method": gate.method}) as server, calling(server.port) as caller:
+        stream = raw(caller, "method", frame(b"x", gzip=False) * 3, end=False)
+        eventually(lambda: gate.now == 3)
+        server.shut_down(grace=20)
+        caller.until(lambda: bool(caller.goaway))
+        time.sleep(1.2)  # longer than the quiet after which an idle stream ends
+        gate.open.set()
+        answer = caller.answer(stream)
+        assert answer.body == frame(b"x", gzip=False) * 3
+        assert status(answer)[0] == b"14"
+        eventually(server.ended)
+
+
 def test_the_end_of_the_stream_comes_behind_the_answers_before_it() -> None:
     gate = Gate()
     with streaming({"method": gate.method}) as server, calling(server.port) as caller:
@@ -175,7 +191,7 @@ def test_an_error_of_one_message_is_its_answer_and_the_stream_goes_on(coding: gr
 
 
 def test_an_error_may_end_the_stream_instead() -> None:
-    def fail(error: ScalezeroError, _: bytes) -> bytes:
+    def fail(error: ScalezeroError, _: Buffer) -> bytes:
         raise error
 
     method = Each(Unary(), Edge(), LIMIT, wrap=bytes, fail=fail)

@@ -41,10 +41,9 @@ async def twice(messages: Messages, _: StreamCall) -> Answers:
 
 async def silent(messages: Messages, _: StreamCall) -> Answers:
     """No answer at all."""
-    async for _ in messages:
-        pass
-    return
-    yield b""
+    async for message in messages:
+        if message == b"never":
+            yield message
 
 
 async def refusing(messages: Messages, _: StreamCall) -> Answers:
@@ -61,8 +60,11 @@ async def failing(messages: Messages, _: StreamCall) -> Answers:
 
 async def failing_at_once(_: Messages, __: StreamCall) -> Answers:
     """A bug, and a time-out that is not the call's, before any message."""
+    yield await late()
+
+
+async def late() -> bytes:
     raise TimeoutError("a secret")
-    yield b""
 
 
 async def endless(_: Messages, call: StreamCall) -> Answers:
