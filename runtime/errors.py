@@ -28,6 +28,7 @@ An error takes facts and builds its own sentence: what came, where, and what wou
      |-- Overloaded                        overloaded             try again after a while
      |-- InternalError                     internal               a bug of ours
      |-- DeadlineExceeded                  deadline_exceeded
+     |    `-- CallTimedOut                 deadline_exceeded      a streaming call took longer than its grpc-timeout
      |-- RunTimeout                        run_timeout
      |-- ShuttingDown                      shutting_down
      |-- FunctionFailed                    function_failed        the author's function could not be loaded
