@@ -28,6 +28,7 @@ An error takes facts and builds its own sentence: what came, where, and what wou
      |-- Overloaded                        overloaded             try again after a while
      |-- InternalError                     internal               a bug of ours
      |-- DeadlineExceeded                  deadline_exceeded
+     |    `-- CallTimedOut                 deadline_exceeded      a streaming call took longer than its grpc-timeout
      |-- RunTimeout                        run_timeout
      |-- ShuttingDown                      shutting_down
      |-- FunctionFailed                    function_failed        the author's function could not be loaded
@@ -335,6 +336,17 @@ class DeadlineExceeded(ScalezeroError):
         super().__init__(
             f"waited {waited:.3f} s {where}, past the timeout of {timeout:g} s; the model never saw it",
             waited_seconds=round(waited, 6),
+            timeout_seconds=timeout,
+        )
+
+
+class CallTimedOut(DeadlineExceeded):
+    """A call whose messages are a stream took longer than its timeout, in seconds."""
+
+    def __init__(self, *, timeout: float) -> None:
+        ScalezeroError.__init__(
+            self,
+            f"the call took longer than its grpc-timeout of {timeout:g} s; raise that, or send fewer messages in it",
             timeout_seconds=timeout,
         )
 

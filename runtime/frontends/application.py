@@ -102,11 +102,13 @@ class Application:
         except Exception as error:  # noqa: BLE001 - the last line of defence
             self.reply(exchange, self.told(error, request))
 
-    def admit(self, request: Request) -> None:
-        """Refuse by its head a request that no body could mend. Raises `ScalezeroError`."""
+    def admit(self, request: Request) -> bool:
+        """Refuse by its head a request that no body could mend. Raises `ScalezeroError`. True: it is a stream."""
         route = self._routes.by_content(request)
-        if route is not None:
-            route.handler.admit(request)
+        if route is None:
+            return False
+        stream: bool = route.handler.admit(request)
+        return stream
 
     def _handler(self, request: Request) -> "Handler":
         if request.match is None:
@@ -123,7 +125,7 @@ class Application:
             answer = await handler.answer(request)
         except Exception as error:  # noqa: BLE001 - as above
             answer = self.told(error, request)
-        self._complete(request, answer)
+        self.complete(request, answer)
         return answer
 
     def told(self, error: Exception, request: Request) -> Answer:
@@ -135,7 +137,7 @@ class Application:
 
     def reply(self, exchange: "Exchange", answer: Answer) -> None:
         """Send an answer of the direct path, with what every answer has."""
-        self._complete(exchange.request, answer)
+        self.complete(exchange.request, answer)
         exchange.respond(answer)
 
     def refuse(self, fault: ScalezeroError, request: Request | None) -> Answer:
@@ -144,7 +146,7 @@ class Application:
             return OURS.refuse(fault)
         self._service.answered(self._protocol(request), code_of(fault), perf_counter() - request.started)
         answer = self._refusal(fault, request)
-        self._complete(request, answer)
+        self.complete(request, answer)
         return answer
 
     def _protocol(self, request: Request) -> str:
@@ -183,7 +185,7 @@ class Application:
         if self._access_log:
             _log.info("request", extra={**_facts(request), "status": answer.status})
 
-    def _complete(self, request: Request, answer: Answer) -> None:
+    def complete(self, request: Request, answer: Answer) -> None:
         """Add what every answer has."""
         content.compress(request, answer)
         answer.headers += self._in_every_answer(request)

@@ -41,6 +41,7 @@ class Grpc(NamedTuple):
     module: str
     service: str  # its full name, such as `grpc.health.v1.Health`
     methods: tuple[str, ...]
+    streams: tuple[str, ...] = ()  # methods that answer while their messages come in, as `grpc.streams` has it
     refuse: str = _GRPC_ERRORS  # as in `Rest`
 
 
@@ -58,8 +59,17 @@ def _each(patterns: tuple[str, ...], *paths: Path) -> tuple[Path, ...]:
     return tuple(path._replace(pattern=pattern + path.pattern) for pattern in patterns for path in paths)
 
 
-HEALTH: Final = Grpc("runtime.frontends.grpc.health", "grpc.health.v1.Health", ("Check",))
-COMMON: Final = (HEALTH,)  # the gRPC services that are always there
+HEALTH: Final = Grpc("runtime.frontends.grpc.health", "grpc.health.v1.Health", ("Check", "List"), ("Watch",))
+REFLECTION: Final = tuple(
+    Grpc(
+        "runtime.frontends.grpc.reflection",
+        f"grpc.reflection.{version}.ServerReflection",
+        (),
+        ("ServerReflectionInfo",),
+    )
+    for version in ("v1", "v1alpha")
+)
+COMMON: Final = (HEALTH, *REFLECTION)  # the gRPC services that are always there
 
 ML_V1: Final = Protocol(
     "ml.v1",
@@ -127,6 +137,7 @@ OPEN_INFERENCE: Final = Protocol(
                 "TraceSetting",
                 "LogSettings",
             ),
+            ("ModelStreamInfer",),
         ),
     ),
 )

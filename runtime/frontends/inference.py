@@ -56,6 +56,9 @@ if TYPE_CHECKING:
         def told(self, error: Exception, request: Request) -> Answer:
             """Log an error, and build the answer to it in the words of the protocol that owns the path."""
 
+        def complete(self, request: Request, answer: Answer) -> None:
+            """Add what every answer has, to one that its handler writes itself."""
+
 
 SLICE: Final = 64 * 1024  # bytes of a body that may be decoded, or of an answer that may be encoded, at once
 

@@ -8,6 +8,7 @@ the real handlers stand in the tables, and later requests pay nothing for the de
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -74,7 +75,8 @@ def mount(
         own += modules.routes(rest.module, owner, catalogue.left_to(protocol, rest.paths, protocols))
         if generic(protocol.name):
             more += modules.routes(rest.module, owner, catalogue.left_to(protocol, rest.generic, protocols))
-    methods = services.Methods(modules.methods(grpc))
+    streams = [f"/{each.service}/{name}" for each in grpc for name in each.streams]
+    methods = services.Methods(modules.methods(grpc), streams)
     owners = {f"/{each.service}": Owner(services.NAME, (), _Refusal(each.refuse)) for each in grpc}
     routes = Routes(
         [*own, *services.routes(owners)],
@@ -101,19 +103,25 @@ class _Modules:
 
     def methods(self, grpc: Sequence[Grpc]) -> dict[str, Any]:
         """The deferred handlers by the path of their methods."""
-        return {
+        whole = {
             f"/{each.service}/{method}": self._handler(each.module, method) for each in grpc for method in each.methods
         }
+        streams = {
+            f"/{each.service}/{method}": self._handler(each.module, method, DeferredStream)
+            for each in grpc
+            for method in each.streams
+        }
+        return {**whole, **streams}
 
     def settle(self, handlers: Mapping[Any, Any]) -> None:
         """Put real handlers in the place of deferred ones."""
         for table in self.tables:
             table.replace(handlers)
 
-    def _handler(self, module: str, key: str) -> "Deferred":
+    def _handler(self, module: str, key: str, kind: "type[Deferred] | None" = None) -> "Deferred":
         if module not in self._modules:
             self._modules[module] = _Module(module, self)
-        return self._modules[module].deferred(key)
+        return self._modules[module].deferred(key, kind or Deferred)
 
 
 class _Module:
@@ -125,9 +133,9 @@ class _Module:
         self._deferred: list[Deferred] = []
         self._handlers: Mapping[str, Any] | None = None
 
-    def deferred(self, key: str) -> "Deferred":
+    def deferred(self, key: str, kind: "type[Deferred]") -> "Deferred":
         """What stands in a table for the handler of that key."""
-        deferred = Deferred(self, key)
+        deferred = kind(self, key)
         self._deferred.append(deferred)
         return deferred
 
@@ -145,7 +153,7 @@ class Deferred:
     """Stands for a handler until its module is imported."""
 
     def __init__(self, module: _Module, key: str) -> None:
-        self._module = module
+        self.module = module
         self.key = key
 
     def direct(self, _: "Exchange") -> bool:
@@ -154,9 +162,22 @@ class Deferred:
 
     async def answer(self, request: Request) -> Answer:
         """Import the module, and let the real handler answer. Raises `ScalezeroError`."""
-        handler = (await self._module.load())[self.key]
+        handler = (await self.module.load())[self.key]
         answer: Answer = await handler.answer(request)
         return answer
+
+
+class DeferredStream(Deferred):
+    """Stands for the handler of a stream."""
+
+    def direct(self, exchange: "Exchange") -> bool:
+        """Start the task that imports the module and lets the real handler start its own."""
+        exchange.work(partial(self._begin, exchange))
+        return True
+
+    async def _begin(self, exchange: "Exchange") -> None:
+        handler = (await self.module.load())[self.key]
+        handler.direct(exchange)
 
 
 class _Refusal:

@@ -49,7 +49,7 @@ class ContentRoute(NamedTuple):
     content_types: tuple[bytes, ...]
     versions: frozenset[str]
     protocol: Owner
-    handler: Any  # as in `Route`; its `admit` sees a request before the body comes
+    handler: Any  # as in `Route`; its `admit` sees a request before the body comes, and says whether it is a stream
     owners: Mapping[str, Owner] = {}  # who answers errors instead, by the path without its last segment
 
 

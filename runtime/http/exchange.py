@@ -1,4 +1,4 @@
-"""One request whose body is whole, and its answer."""
+"""One request, and its answer. The body is whole, but for a stream's."""
 
 import asyncio
 import logging
@@ -11,6 +11,7 @@ from runtime.http.messages import Answer, Headers, Pieces, Request
 
 if TYPE_CHECKING:
     from runtime.http.connection import Connection
+    from runtime.http.incoming import Incoming
 
 
 _log = logging.getLogger("scalezero.http")
@@ -19,8 +20,11 @@ _log = logging.getLogger("scalezero.http")
 class Application(Protocol):
     """What a server serves."""
 
-    def admit(self, request: Request) -> None:
-        """Look at a head whose body is still to come over HTTP/2. Raises `ScalezeroError`: the answer, at once."""
+    def admit(self, request: Request) -> bool:
+        """Look at a head whose body is still to come over HTTP/2. Raises `ScalezeroError`: the answer, at once.
+
+        True: the request is a stream. `begin` is called now, and `Exchange.incoming` is its body.
+        """
 
     def begin(self, exchange: "Exchange") -> None:
         """Answer a request: by `respond`, now or from a callback, or by `run` or `serve`, which start a task."""
@@ -30,9 +34,26 @@ class Application(Protocol):
 
 
 class Exchange:
-    """A request and the way to its answer. `on_gone` is called where the client leaves before the answer."""
+    """A request and the way to its answer.
 
-    __slots__ = ("_asgi", "_task", "answered", "begun", "connection", "gone", "on_gone", "request", "server", "size")
+    `on_gone` is called where the client leaves before the answer. `on_fault` is called where the transport ends a
+    stream: it has to end the answer at once; `on_gone` follows.
+    """
+
+    __slots__ = (
+        "_asgi",
+        "_task",
+        "answered",
+        "begun",
+        "connection",
+        "gone",
+        "incoming",
+        "on_fault",
+        "on_gone",
+        "request",
+        "server",
+        "size",
+    )
 
     def __init__(self, connection: "Connection", request: Request) -> None:
         self.connection = connection
@@ -43,6 +64,8 @@ class Exchange:
         self.answered = False  # the last byte of the answer is written
         self.gone = False  # nobody waits for the answer any more
         self.on_gone: Callable[[], object] | None = None
+        self.on_fault: Callable[[ScalezeroError], None] | None = None
+        self.incoming: Incoming | None = None  # the body of a stream
         self._asgi: Asgi | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -56,6 +79,10 @@ class Exchange:
     def run(self, answering: Coroutine[object, object, Answer]) -> None:
         """Answer by a coroutine, which is cancelled where the client leaves."""
         self.on_gone = self._run(self._respond_later(answering)).cancel
+
+    def work(self, answering: Callable[[], Coroutine[object, object, None]]) -> None:
+        """Answer by a coroutine that writes the answer itself, and is cancelled where the client leaves."""
+        self.on_gone = self._run(self._work(answering)).cancel
 
     def serve(self, application: AsgiApplication) -> None:
         """Answer by an ASGI application."""
@@ -86,10 +113,16 @@ class Exchange:
             self.write_whole(500, [(b"content-type", b"text/plain")], b"Internal Server Error")
 
     def hold(self, size: int) -> None:
-        """Count more bytes of the request's body, which is being inflated. Raises `Overloaded`."""
+        """Count more bytes of the request's body, inflated or of a stream. Raises `Overloaded`."""
         if not self.gone:
             self.server.budget.take(size)
             self.size += size
+
+    def release(self, size: int) -> None:
+        """Count bytes of the body out before the answer's end."""
+        size = min(size, self.size)
+        self.server.budget.give_back(size)
+        self.size -= size
 
     def leave(self) -> None:
         """Note that the client has left."""
@@ -101,7 +134,12 @@ class Exchange:
         """Answer with the fault where nothing of an answer is written, else break the answer off."""
         if self.gone or self.answered:
             return
-        if self.begun:
+        if self.on_fault is not None:
+            leave = self.on_gone  # the end of the answer forgets it
+            self.on_fault(fault)
+            self.on_gone = leave
+            self._let_go()
+        elif self.begun:
             self.break_off()
         else:
             self.respond(self.server.application.refuse(fault, self.request))
@@ -156,6 +194,12 @@ class Exchange:
     def _run(self, answering: Coroutine[object, object, None]) -> "asyncio.Task[None]":
         self._task = self.server.loop.create_task(answering)  # the loop itself holds tasks weakly
         return self._task
+
+    async def _work(self, answering: Callable[[], Coroutine[object, object, None]]) -> None:
+        try:
+            await answering()
+        except Exception:  # noqa: BLE001 - `fail` logs it
+            self.fail()
 
     async def _respond_later(self, answering: Coroutine[object, object, Answer]) -> None:
         try:

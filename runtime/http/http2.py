@@ -2,6 +2,8 @@
 
     bytes -> ngh2 (libnghttp2) -> events -> body, counted -> Exchange -> answers of one turn of the loop in one write
 
+A request waits for its whole body, unless the application admits it as a stream (see `incoming.py`).
+
 queue-proxy sends all requests of a pod through one connection for as long as that lives, and what its client cannot
 send there any more it cannot always send again: a body is read only once. So a connection has no age.
 
@@ -13,6 +15,7 @@ import asyncio
 import math
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import ngh2
@@ -20,14 +23,15 @@ import ngh2
 from runtime.errors import HeadTooLarge, Overloaded, PayloadTooLarge, RequestTimeout, ScalezeroError, ShuttingDown
 from runtime.http.connection import Connection
 from runtime.http.http2_exchange import HIGH_WATER, Http2Exchange
+from runtime.http.incoming import Incoming
 from runtime.http.messages import header_size
 
 if TYPE_CHECKING:
     from runtime.http.server import Server
 
 _ROOM: Final = 256 * 1024  # bytes that a client may send ahead of us, for each request
-_ROOM_OF_ALL: Final = 16 * 2**20  # and for all requests of a connection
 _AT_ONCE: Final = 1000  # requests; the most that Knative's containerConcurrency could be
+_ROOM_OF_ALL: Final = _AT_ONCE * _ROOM  # so that streams which nobody takes from yet hold up no other request
 _BODIES: Final = 2  # times the largest body: what one connection may hold of unfinished bodies
 _HEADS: Final = 4  # times the largest head: what is decoded of one, so that its stream can be refused
 _LOOK: Final = 16 * 1024  # bytes to be written between two looks at who waits for a reader; below HIGH_WATER
@@ -69,7 +73,10 @@ class Http2(Connection):
     @property
     def busy(self) -> bool:
         """Whether a whole request is being answered."""
-        return any(each.complete and not each.answered for each in self.streams.values())
+        return any(
+            (each.complete or (each.incoming is not None and each not in self._readers)) and not each.answered
+            for each in self.streams.values()
+        )
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet the peer."""
@@ -176,13 +183,14 @@ class Http2(Connection):
             if size > self.server.limits.head:
                 raise HeadTooLarge(limit=self.server.limits.head)
             self.server.expect(announced)
-            if not event.end_stream:
-                self.server.application.admit(request)
+            if not event.end_stream and self.server.application.admit(request):
+                exchange.hold(self.server.limits.stream_size)
+                exchange.incoming = Incoming(exchange)
         except ScalezeroError as fault:
             exchange.refuse(fault)
             return
         self._opened.append(exchange)
-        if event.end_stream:
+        if event.end_stream or exchange.incoming is not None:
             exchange.begin()
         else:
             exchange.unfinished = True
@@ -198,6 +206,9 @@ class Http2(Connection):
 
     def _body(self, event: ngh2.DataReceived) -> None:
         exchange, size = self.streams.get(event.stream_id), len(event.data)
+        if exchange is not None and exchange.incoming is not None and not (exchange.answered or exchange.gone):
+            self._stream_body(exchange, exchange.incoming, event)
+            return
         self.conn.acknowledge_received_data(size, event.stream_id)
         if exchange is None or exchange.answered:
             return
@@ -221,21 +232,42 @@ class Http2(Connection):
     def _connection_closed(self, _: ngh2.ConnectionClosed) -> None:
         self._closed = True
 
+    def _stream_body(self, exchange: "Http2Exchange", incoming: Incoming, event: ngh2.DataReceived) -> None:
+        """Keep a piece for the application; the client's window opens when it takes it."""
+        try:
+            exchange.hold(len(event.data))
+        except ScalezeroError as fault:
+            self.conn.acknowledge_received_data(len(event.data), event.stream_id)
+            exchange.abandon(fault)
+            return
+        incoming.arrived(event.data)
+        if event.end_stream:
+            self._complete(exchange)
+
     def _count(self, exchange: "Http2Exchange", size: int) -> None:
         """Count a piece of a body against its limit and the budgets. Raises `PayloadTooLarge` and `Overloaded`."""
         limit = self.server.limits.body
         if exchange.size + size > limit:
             raise PayloadTooLarge("body", limit=limit, unit="bytes")
-        if self.unfinished + size > _BODIES * limit:
-            what = "unfinished bodies of this connection"
-            raise Overloaded(what, limit=_BODIES * limit, unit="bytes", retry_after=_RETRY_AFTER)
+        self._check_unfinished(size)
         self.server.budget.take(size)
         exchange.size += size
         self.unfinished += size
 
+    def _check_unfinished(self, size: int) -> None:
+        """Raise `Overloaded` where so many bytes more are beyond what a connection may hold of unfinished bodies."""
+        limit = _BODIES * self.server.limits.body
+        if self.unfinished + size > limit:
+            raise Overloaded(
+                "unfinished bodies of this connection", limit=limit, unit="bytes", retry_after=_RETRY_AFTER
+            )
+
     def _complete(self, exchange: "Http2Exchange") -> None:
         """Answer a request whose body is whole."""
         exchange.complete = True
+        if exchange.incoming is not None:
+            exchange.incoming.end()
+            return
         self.body_over(exchange)
         if exchange.answered:
             return
@@ -252,6 +284,31 @@ class Http2(Connection):
         if exchange in self._readers:
             self._readers.discard(exchange)
             self._settle()
+
+    def wait_for_client(self, exchange: "Http2Exchange") -> None:
+        """Have the clock look at a stream whose application waits for its client."""
+        self._readers.add(exchange)
+        self._settle()
+
+    def waits_no_more(self, exchange: "Http2Exchange") -> None:
+        """Stop that."""
+        self._readers.discard(exchange)
+        self._settle()
+
+    def took(self, exchange: "Http2Exchange", size: int) -> None:
+        """Open the window by what the application has taken. Raises `Overloaded` where that is too much unfinished."""
+        self.conn.acknowledge_received_data(size, exchange.stream)
+        self.flush_soon()
+        self.since = self.server.now
+        self.unfinished += size
+        self._check_unfinished(0)
+
+    def stream_over(self, exchange: "Http2Exchange", incoming: Incoming) -> None:
+        """Open the window by what nobody will take of a stream that is answered, or whose client has left."""
+        self._readers.discard(exchange)
+        if left := incoming.close():
+            with suppress(ngh2.NGH2Error):  # the connection may be over for ngh2
+                self.conn.acknowledge_received_data(left, exchange.stream)
 
     def _end(self, stream: int) -> None:
         exchange = self.streams.pop(stream, None)
@@ -297,7 +354,9 @@ class Http2(Connection):
             return
         now, limits = self.server.now, self.server.limits
         for exchange in list(self._readers):
-            if limits.body_deadline(exchange.since, exchange.size) <= now:
+            if exchange.incoming is not None:
+                exchange.incoming.look()
+            elif limits.body_deadline(exchange.since, exchange.size) <= now:
                 exchange.refuse(RequestTimeout("body", seconds=limits.body_time, rate=limits.body_rate))
         for exchange in list(self._writers):
             self._give_up_unread(exchange)
@@ -378,6 +437,9 @@ class Http2(Connection):
         except ngh2.NGH2Error:  # it is broken already
             self._close()
             return
+        for exchange in self._readers:
+            if exchange.incoming is not None:
+                exchange.incoming.shut_down()
         self.flush()
         self._leave_when_quiet()
 

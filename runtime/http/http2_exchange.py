@@ -113,6 +113,12 @@ class Http2Exchange(Exchange):
         super()._let_go()
         self.wake()
 
+    def _over(self) -> None:
+        super()._over()
+        if self.incoming is not None:
+            self.on_fault = None  # as `finished` has it for `on_gone`
+            self.connection.stream_over(self, self.incoming)
+
     def _write_head(self, status: int, headers: Headers, length: int | None, *, ends: bool) -> None:
         self.begun = True
         fields = [(b":status", b"%d" % status), self.server.date]

@@ -20,6 +20,10 @@ class Limits(NamedTuple):
     body_time: float = 15.0  # a body may take this long, and longer by its size over `body_rate`
     body_rate: float = 8 * 1024.0  # bytes a second that a body must keep up after that
     write_time: float = 30.0  # an answer of which the client reads nothing for this long is given up
+    # A stream may wait so long for its client's next message. Knative's longest request is no longer by default
+    # (config-defaults: max-revision-timeout-seconds).
+    stream_idle: float = 600.0
+    stream_size: int = 16 * 1024  # what an open stream counts as, beside its body, so that the budget bounds streams
     # Longer than Knative's and Go's proxies keep an idle connection (90 s), so that they close first and never write
     # into a connection that is being closed here.
     keep_alive: float = 120.0

@@ -18,6 +18,7 @@ DOMAIN: Final = "scalezero"
 _LONGEST: Final = 800  # bytes of a text: clients take 8 KiB of trailers, and a text may be in them four times
 _PRINTABLE: Final = frozenset(range(0x20, 0x7F)) - {ord("%")}
 _ENCODED: Final = tuple(bytes([byte]) if byte in _PRINTABLE else b"%%%02X" % byte for byte in range(256))
+_TRAILERS: Final = frozenset({b"grpc-status", b"grpc-message", b"grpc-status-details-bin"})
 HEADERS: Final[Headers] = [  # of every answer to a gRPC call
     (b"content-type", b"application/grpc"),
     (b"grpc-accept-encoding", b"identity,deflate,gzip"),
@@ -38,6 +39,11 @@ def grpc_error_answer(error: ScalezeroError, text: str | None = None) -> Answer:
         (b"grpc-status-details-bin", base64.b64encode(_details(error, status, message)).rstrip(b"=")),
     ]
     return Answer(200, b"", headers)
+
+
+def trailers_of(answer: Answer) -> Headers:
+    """What says the same as an answer without a message, behind messages."""
+    return answer.trailers or [each for each in answer.headers if each[0] in _TRAILERS]
 
 
 def percent_encoded(text: str) -> bytes:

@@ -258,3 +258,22 @@ class TestTriton:
             ask(call, **arguments)
         assert raised.value.status in {"404", "StatusCode.UNIMPLEMENTED"}
         assert "is not supported here: " in raised.value.text
+
+    def test_a_stream_gets_an_answer_for_each_request_in_order_and_goes_on_behind_errors(
+        self, triton: Ask, halves: Served
+    ) -> None:
+        """The largest one is longer than every window."""
+        requests: list[dict[str, Any]] = []
+        for number in range(40):
+            rows = 200_000 if number == 7 else number + 1
+            array = np.full((rows, 4 if number % 10 == 3 else 3), number, "f2")
+            model = "z" if number % 10 == 5 else "m"
+            requests.append({"model": model, "inputs": [tensor("FP16", array, "FP16")], "id": f"r{number}"})
+        outcomes = triton("stream", form="grpc", url=f"127.0.0.1:{halves.port}", requests=requests)
+        for number, (request, outcome) in enumerate(zip(requests, outcomes, strict=True)):
+            if number % 10 == 3:
+                assert outcome["error"].startswith(f"inputs.FP16.shape: got [{number + 1}, 4]")
+            elif number % 10 == 5:
+                assert outcome["error"] == "no model 'z' here; served: m"
+            else:
+                assert outcome == {"id": f"r{number}", "final": True, "data": request["inputs"][0]["data"]}

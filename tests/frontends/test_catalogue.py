@@ -30,7 +30,7 @@ def declared(module: str) -> set[str]:
     rests = [each.rest for each in PROTOCOLS if each.rest and each.rest.module == module]
     paths = {path.handler for rest in rests for path in (*rest.paths, *rest.generic)}
     services = [each for each in catalogue.grpc_services(PROTOCOLS) if each.module == module]
-    return paths | {method for each in services for method in each.methods}
+    return paths | {method for each in services for method in (*each.methods, *each.streams)}
 
 
 def application(**settings: object) -> Application:
@@ -95,10 +95,10 @@ def test_a_protocol_leaves_to_another_one_only_what_both_declare(beside: list[Pr
     assert len(catalogue.left_to(OTHER, OTHER.rest.paths, [*beside, OTHER])) == left
 
 
-def test_health_is_served_whatever_is_selected() -> None:
+def test_health_and_reflection_are_served_whatever_is_selected() -> None:
     service = Grpc("m", "a.B", ("C",))
     found = [catalogue.grpc_services(each) for each in ([ONE], [ONE._replace(grpc=(service,))])]
-    assert found == [[catalogue.HEALTH], [catalogue.HEALTH, service]]
+    assert found == [[*catalogue.COMMON], [*catalogue.COMMON, service]]
 
 
 @pytest.mark.parametrize(("names", "own"), [(None, True), (("open_inference",), True), (("ml.v1",), False)])

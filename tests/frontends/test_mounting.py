@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from runtime.frontends.application import OURS
-from runtime.frontends.catalogue import Grpc, Path, Protocol, Rest
+from runtime.frontends.catalogue import COMMON, Grpc, Path, Protocol, Rest
 from runtime.frontends.endpoints import Endpoints
 from runtime.frontends.mounting import Deferred, context, mount
 from runtime.frontends.routes import Routes
@@ -38,6 +38,9 @@ class Edge:
     def told(self, error: Exception, _: Request) -> Answer:
         """Not called."""
         raise error
+
+    def complete(self, request: Request, answer: Answer) -> None:
+        """Not called."""
 
 
 def table(*, generic: bool = True) -> Routes:
@@ -73,7 +76,8 @@ def test_the_first_request_imports_the_module_on_a_thread_and_all_of_its_handler
     route = routes.by_content(call)
     assert route
     assert asyncio.run(route.handler.answer(call)).body == b"/late.Service/Other"
-    assert [context.grpc_services for context in module.MADE] == [("grpc.health.v1.Health", "late.Service")]
+    common = tuple(each.service for each in COMMON)
+    assert [context.grpc_services for context in module.MADE] == [(*common, "late.Service")]
 
 
 def test_requests_that_come_during_the_import_share_its_handlers() -> None:

@@ -18,6 +18,7 @@ from runtime.http.limits import Limits
 from runtime.http.messages import Answer, Request
 from runtime.http.server import Server
 from runtime.protocols.refusals import error_answer
+from tests.http.streams import Streams
 
 PIECE = b"0123456789abcdef" * 4096  # 64 KiB
 Scope = dict[str, Any]
@@ -255,6 +256,7 @@ class Running(Client):
 
     def __init__(self, limits: Limits) -> None:
         self.application = Application()
+        self.streams = Streams()
         self.server: Server
         self.limits = limits
         self.listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
@@ -279,15 +281,18 @@ class Running(Client):
 
     # The application's side of the transport.
 
-    def admit(self, request: Request) -> None:
+    def admit(self, request: Request) -> bool:
         """Take every request, but one."""
         if request.path == "/unwelcome":
             raise UnknownPath(request.path)
+        return request.path.startswith("/streams/")
 
     def begin(self, exchange: Exchange) -> None:
-        if exchange.request.path == "/raises":
+        if exchange.request.path.startswith("/streams/"):
+            self.streams.begin(exchange)
+        elif exchange.request.path == "/raises":
             raise ValueError
-        if exchange.request.path == "/direct":
+        elif exchange.request.path == "/direct":
             exchange.respond(Answer(200, b"direct", []))
         else:
             exchange.serve(cast("Any", self.application))

@@ -37,8 +37,9 @@ class Echo:
     def __init__(self) -> None:
         self.seen: list[object] = []
 
-    def admit(self, request: Request) -> None:
-        """Take every request."""
+    def admit(self, request: Request) -> bool:  # noqa: ARG002 - the seam's form
+        """Take every request, none as a stream."""
+        return False
 
     def begin(self, exchange: Exchange) -> None:
         asked = exchange.request

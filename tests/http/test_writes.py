@@ -26,8 +26,9 @@ class Held:
     def __init__(self) -> None:
         self.exchanges: list[Exchange] = []
 
-    def admit(self, _: Request) -> None:
-        """Take every head."""
+    def admit(self, _: Request) -> bool:
+        """Take every head, none as a stream's."""
+        return False
 
     def begin(self, exchange: Exchange) -> None:
         self.exchanges.append(exchange)

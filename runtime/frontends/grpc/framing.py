@@ -14,7 +14,7 @@ from runtime.protocols.grpc_errors import HEADERS
 
 _OK: Final[Headers] = [(b"grpc-status", b"0")]
 _CODINGS: Final = ("gzip", "deflate", "identity")
-_PREFIX: Final = 5  # bytes
+PREFIX: Final = 5  # bytes
 _UNITS: Final = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}  # seconds
 _DIGITS: Final = 8  # of a timeout
 
@@ -27,26 +27,31 @@ def compressed(request: Request) -> bool:
 def message(request: Request) -> bytes:
     """The one message of a call, uncompressed or not. Raises `InvalidInput` where the body is not exactly that."""
     _check(request.body)
-    return request.body[_PREFIX:]
+    return request.body[PREFIX:]
 
 
 def view(request: Request) -> memoryview:
     """As `message`, without a copy."""
     _check(request.body)
-    return memoryview(request.body)[_PREFIX:]
+    return memoryview(request.body)[PREFIX:]
 
 
 def _check(body: bytes) -> None:
-    if len(body) < _PREFIX:
+    if len(body) < PREFIX:
         raise InvalidInput("message", got=_bytes(len(body)), expected="one message behind its prefix of 5 bytes")
-    if body[0] > 1:
-        raise InvalidInput("message", got=f"flag {body[0]}", expected="flag 0, or 1 for a compressed message")
-    announced, came = int.from_bytes(body[1:_PREFIX], "big"), len(body) - _PREFIX
+    check_flag(body[0])
+    announced, came = int.from_bytes(body[1:PREFIX], "big"), len(body) - PREFIX
     if came < announced:
         raise InvalidInput("message", got=f"{came} of {_bytes(announced)}", expected="all of the message")
     if came > announced:
         got = f"{_bytes(came - announced)} behind the first message"
         raise InvalidInput("message", got=got, expected="one message, as this method takes no stream")
+
+
+def check_flag(flag: int) -> None:
+    """Check the first byte of a frame. Raises `InvalidInput`."""
+    if flag > 1:
+        raise InvalidInput("message", got=f"flag {flag}", expected="flag 0, or 1 for a compressed message")
 
 
 def inflated_message(request: Request, limit: int) -> Slices[bytes]:
@@ -84,10 +89,42 @@ def compress(request: Request, answer: Answer) -> None:
         body = answer.body = b"".join(body)  # type: ignore[arg-type] # `answer` makes no asynchronous pieces
     if len(body) < WORTH:
         return
-    content = gzipped(body[_PREFIX:])
-    if len(content) < len(body) - _PREFIX:
+    content = gzipped(body[PREFIX:])
+    if len(content) < len(body) - PREFIX:
         answer.body = b"\1" + len(content).to_bytes(4, "big") + content
         answer.headers.append((b"grpc-encoding", b"gzip"))
+
+
+def end() -> Answer:
+    """The answer to a call that has no message: the trailers alone say that it is all."""
+    return Answer(200, b"", HEADERS.copy(), _OK)
+
+
+def frame(content: bytes, *, gzip: bool) -> bytes:
+    """A message of a stream in its frame, compressed where that is wanted and the message becomes smaller."""
+    packed = gzipped(content) if gzip and len(content) >= WORTH else content
+    if len(packed) < len(content):
+        return b"\1" + len(packed).to_bytes(4, "big") + packed
+    return b"\0" + len(content).to_bytes(4, "big") + content
+
+
+def wants_gzip(request: Request) -> bool:
+    """Whether the answers to a stream are compressed: where the client compresses its own messages and takes gzip."""
+    return request.header(b"grpc-encoding") not in {None, b"identity"} and _takes_gzip(request)
+
+
+def without_codings(request: Request) -> Request:
+    """The head of a call that takes no compressed answer."""
+    headers = [each for each in request.headers if each[0] != b"grpc-accept-encoding"]
+    return Request(request.method, request.path, request.raw_path, request.query, headers, request.version)
+
+
+def content_of(answer: Answer) -> memoryview:
+    """The message in the answer to a unary call that takes no compressed answer."""
+    body = answer.body
+    if not isinstance(body, bytes):
+        body = b"".join(body)  # type: ignore[arg-type] # `answer` makes no asynchronous pieces
+    return memoryview(body)[PREFIX:]
 
 
 def _takes_gzip(request: Request) -> bool:

@@ -1,14 +1,21 @@
-"""grpc.health.v1.Health/Check, as Kubernetes' gRPC probes call it: for the server, each service, and each model.
+"""grpc.health.v1.Health, as Kubernetes' gRPC probes call it: for the server, each service, and each model.
 
-The two messages have one field each and are read and written here, so that a probe during a cold start does not import
-protobuf. Source: gRPC Health Checking Protocol (https://github.com/grpc/grpc/blob/master/doc/health-checking.md).
+    Check    one answer; NOT_FOUND for what is not here
+    List     all of them
+    Watch    an answer for every change; SERVICE_UNKNOWN for what is not here, as it may come
+
+The messages are small and are read and written here, so that a probe during a cold start does not import protobuf.
+Source: gRPC Health Checking Protocol (https://github.com/grpc/grpc/blob/master/doc/health-checking.md).
 """
 
-from collections.abc import Callable, Collection
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Collection
 from typing import TYPE_CHECKING, Final
 
 from runtime import protobuf
-from runtime.errors import InvalidInput, UnknownService
+from runtime.errors import InvalidInput, ShuttingDown, UnknownService
+from runtime.frontends.grpc.messages import Messages
+from runtime.frontends.grpc.streams import StreamCall, Streaming
 from runtime.frontends.grpc.unary import Endpoint
 
 if TYPE_CHECKING:
@@ -16,14 +23,21 @@ if TYPE_CHECKING:
     from runtime.service import Service
 
 _SERVICE: Final = 1  # the field of HealthCheckRequest
-_SERVING, _NOT_SERVING = b"\x08\x01", b"\x08\x02"  # HealthCheckResponse: field 1, a varint
+# HealthCheckResponse: field 1, a varint
+_SERVING, _NOT_SERVING, _SERVICE_UNKNOWN = b"\x08\x01", b"\x08\x02", b"\x08\x03"
+_LOOK: Final = 0.5  # seconds between two looks of a watcher
 
 
-def handlers(context: "Context") -> dict[str, Endpoint]:
+def handlers(context: "Context") -> dict[str, Endpoint | Streaming]:
     """The methods of the service."""
-    service = context.service
+    service, edge = context.service, context.edge
     health = Health(service, context.grpc_services, context.endpoints.takes_traffic)
-    return {"Check": Endpoint(health.check, context.edge, service.settings.max_body_bytes)}
+    limit = service.settings.max_body_bytes
+    return {
+        "Check": Endpoint(health.check, edge, limit),
+        "List": Endpoint(health.list, edge, limit),
+        "Watch": Streaming(health.watch, edge, limit),
+    }
 
 
 class Health:
@@ -38,12 +52,44 @@ class Health:
     def check(self, message: bytes) -> bytes:
         """Whether a service or a model takes requests. Raises `InvalidInput` and `UnknownService`."""
         name = _service_of(message)
+        status = self._status(name)
+        if status is None:
+            raise UnknownService(name, [*self._services, *self._service.models])
+        return status
+
+    def list(self, _: bytes) -> bytes:
+        """Whether each of them takes requests; the empty name is the server's."""
+        names = ["", *self._services, *self._service.models]
+        return b"".join(_entry(name, self._status(name) or _SERVICE_UNKNOWN) for name in names)
+
+    async def watch(self, messages: Messages, call: StreamCall) -> AsyncGenerator[bytes, None]:
+        """What `check` says, now and after each change. Raises `InvalidInput`, and `ShuttingDown` in the end."""
+        name = _service_of(await messages.only())
+        last = None
+        while True:
+            closing = call.closing
+            status = _NOT_SERVING if closing else self._status(name) or _SERVICE_UNKNOWN
+            if status != last:
+                yield status
+                last = status
+            if closing:
+                raise ShuttingDown
+            await asyncio.sleep(_LOOK)
+
+    def _status(self, name: str) -> bytes | None:
+        """The message for the server, a service or a model; None: there is none of that name."""
         if not name or name in self._services:
             return _SERVING if self._ready() else _NOT_SERVING
         versions = self._service.models.get(name)
         if versions is None:
-            raise UnknownService(name, [*self._services, *self._service.models])
+            return None
         return _NOT_SERVING if versions.default in self._service.unready() else _SERVING
+
+
+def _entry(name: str, status: bytes) -> bytes:
+    """An entry of the map in a HealthListResponse."""
+    key = name.encode()
+    return protobuf.delimited(1, protobuf.delimited(1, key) + protobuf.delimited(2, status))
 
 
 def _service_of(message: bytes) -> str:

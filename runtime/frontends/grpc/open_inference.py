@@ -1,13 +1,15 @@
-"""inference.GRPCInferenceService, but for its stream: the methods of KServe and of Triton."""
+"""inference.GRPCInferenceService: the methods of KServe and of Triton."""
 
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from runtime.errors import UnknownModel, UnsupportedOperation
+from runtime.frontends.grpc.pipeline import Each
+from runtime.frontends.grpc.streams import Streaming
 from runtime.frontends.grpc.unary import Awaited, Endpoint, Inferred
 from runtime.frontends.open_inference import NO_LOADING, NO_SETTINGS, NO_SHARED_MEMORY, About
-from runtime.protocols.open_inference import SERVICE
+from runtime.protocols.open_inference import SERVICE, stream
 from runtime.protocols.open_inference.messages import ModelInfer, made, parsed
 
 if TYPE_CHECKING:
@@ -27,8 +29,8 @@ _UNSUPPORTED: Final = {
 }
 
 
-def handlers(context: "Context") -> dict[str, Endpoint | Awaited | Inferred]:
-    """The methods of the service, but for those that stream."""
+def handlers(context: "Context") -> dict[str, Endpoint | Awaited | Inferred | Streaming]:
+    """The methods of the service."""
     service, edge = context.service, context.edge
     messages = _Messages(About(service, context.endpoints))
     limit = service.settings.max_body_bytes
@@ -41,11 +43,14 @@ def handlers(context: "Context") -> dict[str, Endpoint | Awaited | Inferred]:
         "RepositoryIndex": messages.repository_index,
         **{name: _refusing(name, reason) for name, reason in _UNSUPPORTED.items()},
     }
+    infer = Inferred(service, ModelInfer(), edge, views=True)
+    each = Each(infer, edge, limit, wrap=stream.answered, fail=stream.failed)
     return {
         **{name: Endpoint(endpoint, edge, limit) for name, endpoint in at_once.items()},
         "ModelMetadata": Awaited(messages.model_metadata, limit),
         "ModelConfig": Awaited(messages.model_config, limit),
-        "ModelInfer": Inferred(service, ModelInfer(), edge, views=True),
+        "ModelInfer": infer,
+        "ModelStreamInfer": Streaming(each, edge, limit),
     }
 
 

@@ -1,6 +1,6 @@
 """Every gRPC method by its path, and which requests are gRPC calls."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from runtime.errors import Http2Required, MethodNotAllowed, UnknownMethod, UnsupportedContentType
@@ -41,9 +41,10 @@ def _paths(owners: Mapping[str, Owner]) -> Owner:
 class Methods:
     """The handler of all gRPC calls."""
 
-    def __init__(self, methods: Mapping[str, Any]) -> None:
-        """`methods` are handlers by path."""
+    def __init__(self, methods: Mapping[str, Any], streams: Collection[str]) -> None:
+        """`methods` are handlers by path; `streams` are the paths of those that take a body while it comes in."""
         self._methods = dict(methods)
+        self._streams = frozenset(streams)
 
     def replace(self, handlers: Mapping[Any, Any]) -> None:
         """Put other handlers in the place of those that are there; `handlers` maps the old ones to the new ones."""
@@ -51,9 +52,13 @@ class Methods:
             if handler in handlers:
                 self._methods[path] = handlers[handler]
 
-    def admit(self, request: Request) -> None:
-        """Refuse, before its body comes, a call that no method answers: a stream may wait for its answer first."""
+    def admit(self, request: Request) -> bool:
+        """Refuse, before its body comes, a call that no method answers: a stream may wait for its answer first.
+
+        True: the call is a stream.
+        """
         self._handler(request)
+        return request.path in self._streams
 
     def direct(self, exchange: "Exchange") -> bool:
         """Answer without a task where the method can. Raises `ScalezeroError`."""
@@ -80,7 +85,7 @@ class _Refusing:
     def __init__(self, fault: Callable[[Request], Exception]) -> None:
         self._fault = fault
 
-    def admit(self, request: Request) -> None:
+    def admit(self, request: Request) -> bool:
         """Refuse."""
         raise self._fault(request)
 

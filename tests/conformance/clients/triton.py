@@ -82,9 +82,39 @@ def infer(form, url, model, inputs, outputs=None, *, binary=True, version="", id
     return {**facts, "outputs": tensors}
 
 
+def stream(form, url, requests):
+    """The outcomes of these requests on one stream, as they come."""
+    module, _ = connected(form, url)
+    outcomes = []
+
+    def took(result, error):
+        if error:  # the client keeps what else is in the answer to itself
+            outcomes.append({"error": error.message()})
+            return
+        response = result.get_response()
+        [output] = response.outputs
+        data = base64.b64encode(bytes_of(result.as_numpy(output.name), output.datatype)).decode()
+        final = response.parameters["triton_final_response"].bool_param
+        outcomes.append({"id": response.id, "final": final, "data": data})
+
+    with module.InferenceServerClient(url) as client:
+        client.start_stream(took)
+        for request in requests:
+            given = []
+            for tensor in request["inputs"]:
+                each = module.InferInput(tensor["name"], tensor["shape"], tensor["datatype"])
+                each.set_data_from_numpy(array_of(tensor))
+                given.append(each)
+            client.async_stream_infer(request["model"], given, request_id=request["id"])
+        client.stop_stream()
+    return outcomes
+
+
 def call(name, form, url, **arguments):
     if name == "infer":
         return infer(form, url, **arguments)
+    if name == "stream":
+        return stream(form, url, **arguments)
     _, client = connected(form, url)
     if form == "grpc" and name.startswith("get_"):
         arguments["as_json"] = True
