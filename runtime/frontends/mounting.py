@@ -70,9 +70,11 @@ def mount(
         rest = protocol.rest
         if rest is None:
             continue
-        owner = Owner(protocol.name, rest.prefixes, _Refusal(rest.refuse), any_case=rest.any_case)
+        widely = generic(protocol.name)
+        prefixes = (*rest.prefixes, *rest.generic_prefixes) if widely else rest.prefixes
+        owner = Owner(protocol.name, prefixes, _Refusal(rest.refuse), any_case=rest.any_case)
         own += modules.routes(rest.module, owner, catalogue.left_to(protocol, rest.paths, protocols))
-        if generic(protocol.name):
+        if widely:
             more += modules.routes(rest.module, owner, catalogue.left_to(protocol, rest.generic, protocols))
     methods = services.Methods(modules.methods(grpc))
     owners = {f"/{each.service}": Owner(services.NAME, (), _Refusal(each.refuse)) for each in grpc}

@@ -1,22 +1,17 @@
 """The paths that TensorFlow Serving and KServe V1 share, as the real clients of both speak to them."""
 
-import json
-import os
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from tests import models
 from tests.clients import SCRIPTS, interpreter
+from tests.conformance import programs
 from tests.frontends.conftest import Served, serving
 
 KSERVE = ("kserve==0.21.0", "psutil<6", "protobuf<7")
 OVMSCLIENT = ("ovmsclient==2023.1",)
-DEADLINE = 90  # seconds
 BOTH, ALONE = "tensorflow_serving,kserve_v1", "kserve_v1"
 
 
@@ -35,20 +30,8 @@ def served(protocols: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield served
 
 
-def told(served: Served, python: Path, script: str) -> dict[str, Any]:
-    """What a client's program prints."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    command = [python, SCRIPTS / script, str(served.port)]
-    done = subprocess.run(
-        command, env=kept, stdin=subprocess.DEVNULL, capture_output=True, timeout=DEADLINE, check=False
-    )
-    assert done.returncode == 0, done.stderr.decode()[-4000:]
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
 def test_kserves_client_gets_what_it_expects(served: Served, protocols: str) -> None:
-    found = told(served, interpreter("kserve_client", *KSERVE), "kserve_v1_calls.py")
+    found = programs.asked([interpreter("kserve_client", *KSERVE), SCRIPTS / "kserve_v1_calls.py", str(served.port)])
     assert (found["live"], found["ready"]) == (True, True)
     first, second = {"total": [1.5, 2.25], "rest": [0.5, 1.75]}, {"total": [3, 4], "rest": [3, 4]}
     assert found["predictions"] == {"predictions": [first, second]}
@@ -60,7 +43,9 @@ def test_kserves_client_gets_what_it_expects(served: Served, protocols: str) -> 
 
 @pytest.mark.parametrize("protocols", [BOTH], indirect=True)
 def test_ovmsclient_gets_what_it_expects_over_http(served: Served) -> None:
-    found = told(served, interpreter("ovmsclient", *OVMSCLIENT), "ovmsclient_http_calls.py")
+    found = programs.asked(
+        [interpreter("ovmsclient", *OVMSCLIENT), SCRIPTS / "ovmsclient_http_calls.py", str(served.port)]
+    )
     a, b = np.array([[1, 2], [3, 4]], np.float32), np.array([[0.1, 0.5], [1e-7, np.inf]], np.float32)
     np.testing.assert_array_equal(np.array(found["outputs"]["total"], np.float32), a + b)
     np.testing.assert_array_equal(np.array(found["outputs"]["rest"], np.float32), a - b)
