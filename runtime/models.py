@@ -43,8 +43,13 @@ class Versions:
         return [served.version for served in self._served if served.version is not None]
 
     def numbered(self, number: int) -> ServedModel:
-        """Find a version by its number; see `runtime.versions`. Raises `UnknownVersion`."""
+        """Find a version by its number; see `runtime.versions`. Raises `UnknownVersion`.
+
+        0 is the default version where none has this number: ovmsclient sends it for a request that names no version.
+        """
         version = versions.numbered(self.names, number)
+        if version is None and not number:
+            return self.default
         return self[str(number) if version is None else version]
 
     def add(self, served: ServedModel) -> None:

@@ -31,6 +31,11 @@ def test_the_highest_version_is_the_default_and_all_are_listed_from_it(versions:
     assert models.find("m", 9).version == models.find("m", "9").version == "9"
 
 
+def test_the_number_0_is_the_default_unless_a_version_has_it() -> None:
+    assert table("1", "2").find("m", 0).version == "2"
+    assert table("1", "0").find("m", 0).version == "0"
+
+
 def test_a_default_that_was_set_stays_until_it_is_removed() -> None:
     models = table("1", "2")
     models["m"].set_default("1")

@@ -32,6 +32,7 @@ class Rest(NamedTuple):
     paths: tuple[Path, ...]
     refuse: str = _ERRORS  # "module:function" of type `Owner.refuse`; imported at once, so the module must be light
     generic: tuple[Path, ...] = ()  # only where no author's function is mounted, or the setting names the protocol
+    generic_prefixes: tuple[str, ...] = ()  # of paths that are its own there, too
     any_case: bool = False  # see `Owner`
 
 
@@ -170,6 +171,7 @@ TENSORFLOW_SERVING: Final = Protocol(
             Path("POST", "/v1/models/{model}:explain", "explain"),
         ),
         refuse="runtime.protocols.tensorflow_serving.refusals:refuse",
+        generic_prefixes=("/v1",),
         any_case=True,
     ),
     grpc=(

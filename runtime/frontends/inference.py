@@ -66,15 +66,17 @@ SLICE: Final = 64 * 1024  # bytes of a body that may be decoded, or of an answer
 class Inference:
     """The handler of one translator's routes."""
 
-    def __init__(self, service: "Service", translator: "Translator", edge: "Edge") -> None:
+    def __init__(self, service: "Service", translator: "Translator", edge: "Edge", *, at_once: int = SLICE) -> None:
+        """`at_once` is the size of a body, in bytes, that the translator decodes and binds within some milliseconds."""
         self._service = service
         self._translator = translator
         self._edge = edge
+        self._at_once = at_once
 
     def direct(self, exchange: "Exchange") -> bool:
         """Answer without a task, where that can be done; see the module."""
         request = exchange.request
-        if len(request.body) > SLICE or request.header(b"content-encoding"):
+        if len(request.body) > self._at_once or request.header(b"content-encoding"):
             return False
         served: ServedModel | None = None
         try:
@@ -103,7 +105,7 @@ class Inference:
             ready = await load(served, deadline=call.deadline)
             if call.version is not None:
                 self._service.model(call.model, call.version)  # now that the version is known
-            if len(request.body) > SLICE:  # millions of numbers are looked at by NumPy, which releases the GIL
+            if len(request.body) > self._at_once:  # millions of numbers are looked at by NumPy, which releases the GIL
                 queries = await asyncio.to_thread(translator.bind, call, ready)
             else:
                 queries = translator.bind(call, ready)

@@ -71,9 +71,11 @@ def mount(
         rest = protocol.rest
         if rest is None:
             continue
-        owner = Owner(protocol.name, rest.prefixes, _Refusal(rest.refuse), any_case=rest.any_case)
+        widely = generic(protocol.name)
+        prefixes = (*rest.prefixes, *rest.generic_prefixes) if widely else rest.prefixes
+        owner = Owner(protocol.name, prefixes, _Refusal(rest.refuse), any_case=rest.any_case)
         own += modules.routes(rest.module, owner, catalogue.left_to(protocol, rest.paths, protocols))
-        if generic(protocol.name):
+        if widely:
             more += modules.routes(rest.module, owner, catalogue.left_to(protocol, rest.generic, protocols))
     streams = [f"/{each.service}/{name}" for each in grpc for name in each.streams]
     methods = services.Methods(modules.methods(grpc), streams)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from runtime.service import Service
 
 _KSERVE: Final = "kserve_v1"
+_EXAMPLES: Final = 8 * 1024  # bytes of a body of examples: each feature becomes an array
 _ORIGINS: Final = (b"http://", b"https://")
 
 
@@ -35,8 +36,8 @@ def handlers(context: "Context") -> dict[str, Direct | Slow | Inference]:
     about = _About(service, union=_KSERVE in context.protocols)
     return {
         "predict": Inference(service, rest.Predict(), edge),
-        "classify": Inference(service, rest.Classify(), edge),
-        "regress": Inference(service, rest.Regress(), edge),
+        "classify": Inference(service, rest.Classify(), edge, at_once=_EXAMPLES),
+        "regress": Inference(service, rest.Regress(), edge, at_once=_EXAMPLES),
         "models": Direct(about.models, edge),
         "status": Direct(about.status, edge),
         "metadata": Slow(about.metadata),

@@ -77,7 +77,7 @@ class Signature:
 def _packer(plain: tuple[np.dtype[np.generic], tuple[int, ...]] | None) -> Struct | None:
     if plain is None or len(plain[1]) != 1 or plain[0].char not in "fd":
         return None
-    return Struct(f"{plain[1][0]}{plain[0].char}")
+    return Struct(f"={plain[1][0]}{plain[0].char}")  # native floats would become infinity beyond their range
 
 
 def _check(spec: TensorSpec, tensor: np.ndarray, first: int) -> None:

@@ -24,6 +24,7 @@ LATE = Protocol(
         ("/late",),
         (Path("GET", "/late/a", "one"), Path("GET", "/late/b", "one")),
         generic=(Path("GET", "/", "one"),),
+        generic_prefixes=("/wide",),
     ),
     (Grpc(MODULE, "late.Service", ("Other",)),),
 )
@@ -102,3 +103,9 @@ def test_refusals_need_no_module() -> None:
     for request in (get("/late/unknown"), get("/late.Service/Other", b"application/grpc", "2")):
         assert routes.owner(request).name in {"late", "grpc"}
     assert MODULE not in sys.modules
+
+
+def test_a_generic_prefix_is_the_protocols_where_its_generic_paths_are() -> None:
+    assert table(generic=True).owner(get("/wide/any")).name == "late"
+    assert table(generic=False).owner(get("/wide/any")) is OURS
+    assert table(generic=False).owner(get("/late/any")).name == "late"

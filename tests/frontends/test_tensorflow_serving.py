@@ -130,6 +130,19 @@ def test_another_path_or_method_is_a_malformed_request(served: Served, path: str
         assert error(client.put(path), 400) == f"Malformed request: PUT {path}"
 
 
+def test_what_is_not_below_v1_is_not_found(served: Served) -> None:
+    assert served.get("/v2x").status_code == served.get("/other/v1/models").status_code == 404
+
+
+def test_an_authors_function_keeps_the_paths_below_v1_that_are_no_models(tmp_path: Path) -> None:
+    source = tmp_path / "main.py"
+    source.write_text("def handle(request):\n    return request.path\n")
+    model = models.doubling(tmp_path / "m.onnx")
+    with serving(tmp_path, model, FUNCTION_SOURCE=str(source)) as served:
+        assert served.get("/v1/other").text == "/v1/other"
+        assert error(served.get("/v1/models/"), 400) == "Malformed request: GET /v1/models/"
+
+
 def test_requests_are_counted_under_the_protocol(served: Served) -> None:
     before = counts(served).get(("tensorflow_serving", "ok", "none"), 0)
     post(served, {"instances": [[1, 2]]})

@@ -169,6 +169,11 @@ def test_the_answer_mirrors_the_form_asked(
     }
 
 
+def test_a_number_beyond_the_range_of_the_input_is_refused_in_a_lone_row_too() -> None:
+    with pytest.raises(InvalidInput, match=r"inputs\[2\]: got 1e\+39; expected a number or null within"):
+        predict.parse(body([1, 2, 1e39]), FLAT)
+
+
 def test_a_model_with_several_outputs_always_answers_by_name() -> None:
     signature = Signature((spec("x", ("n", 1)),), (spec("label", ("n",), "i8"), spec("p", None, STRING)))
     chances = np.empty(1, dtype=object)

@@ -51,11 +51,11 @@ def check(parsed: Document, raw: bytes | None) -> Body:
     return Body(document, parsed.special, raw)
 
 
-def check_signature(body: Body) -> None:
-    """Refuse the name of a signature that no model here has. Raises `RefusedInput`."""
+def check_signature(body: Body, text: str = 'Serving signature name: "{}" not found in signature def') -> None:
+    """Refuse the name of a signature that no model here has, in these words. Raises `RefusedInput`."""
     name = body.document.get(SIGNATURE_NAME) or tensorflow.DEFAULT
     if name != tensorflow.DEFAULT:
-        raise RefusedInput(f'Serving signature name: "{name[:256]}" not found in signature def')
+        raise RefusedInput(text.format(name[:256]))
 
 
 def tensors(body: Body, signature: Signature) -> tuple[list[np.ndarray], bool]:

@@ -7,12 +7,12 @@ from collections.abc import Callable, Generator, Sequence
 from itertools import chain
 from typing import Final
 
-from runtime.errors import RefusedInput
+from runtime.errors import InvalidInput, RefusedInput
 from runtime.http.messages import Answer, Request
 from runtime.predictor import ReadyModel
 from runtime.protocols.json import slices
 from runtime.protocols.tensorflow_serving import examples, json_answer, json_body, json_examples, json_request
-from runtime.tensors import Call, Prediction, Query
+from runtime.tensors import Call, Prediction, Query, TensorSpec
 
 NAME: Final = "tensorflow_serving"
 _LARGEST_VERSION: Final = 2**63 - 1
@@ -57,6 +57,8 @@ class _OfExamples:
     """What the translators of `:classify` and `:regress` share."""
 
     name = NAME
+    _plan: Callable[[Sequence[TensorSpec]], object]  # the outputs that the answer is made of; raises `InvalidInput`
+    _unfit: str  # TensorFlow Serving's words for a signature without such outputs
 
     def decode(self, request: Request) -> Call:
         """Read a small body. Raises `RefusedInput`."""
@@ -66,19 +68,25 @@ class _OfExamples:
         """Read a body of any size. Raises as `Predict.decode_slices` does."""
         return called(request, json_request.check((yield from json_body.load_slices(request.body)), None))
 
-    def _query(self, call: Call, model: ReadyModel, plan: object) -> list[Query]:
-        """One query; its form is the plan for the outputs, and the number of examples."""
-        json_request.check_signature(call.parts)
+    def bind(self, call: Call, model: ReadyModel) -> list[Query]:
+        """One query; its form is the plan for the outputs, and the number of examples.
+
+        Raises `RefusedInput`, also for a model whose outputs do not fit the method, and `InvalidInput`.
+        """
         found = json_examples.read(call.parts)
+        json_request.check_signature(call.parts, "No signature was found with the name: {}")
+        try:
+            plan = self._plan(model.signature.outputs)
+        except InvalidInput as fault:
+            raise RefusedInput(f"{self._unfit} {fault.message}") from None
         return [Query(examples.tensors(found, model.signature.inputs), form=(plan, len(found)))]
 
 
 class Classify(_OfExamples):
     """The translator of `:classify`."""
 
-    def bind(self, call: Call, model: ReadyModel) -> list[Query]:
-        """One query. Raises `RefusedInput`, and `InvalidInput` for a model that is no classifier."""
-        return self._query(call, model, examples.classifier(model.signature.outputs))
+    _plan = staticmethod(examples.classifier)
+    _unfit = 'Expected classification signature outputs to contain at least one of: "classes" or "scores".'
 
     def encode(
         self, queries: Sequence[Query], predictions: Sequence[Prediction], model: ReadyModel, *, latency: float
@@ -103,9 +111,8 @@ class Classify(_OfExamples):
 class Regress(_OfExamples):
     """The translator of `:regress`."""
 
-    def bind(self, call: Call, model: ReadyModel) -> list[Query]:
-        """One query. Raises `RefusedInput`, and `InvalidInput` for a model that has no single value for a row."""
-        return self._query(call, model, examples.regressor(model.signature.outputs))
+    _plan = staticmethod(examples.regressor)
+    _unfit = "No regression outputs found in SignatureDef."
 
     def encode(
         self, queries: Sequence[Query], predictions: Sequence[Prediction], model: ReadyModel, *, latency: float

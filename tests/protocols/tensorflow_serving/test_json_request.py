@@ -65,6 +65,7 @@ def test_both_forms_are_read(
     "document",
     [
         {"instances": [[1, 2]]},
+        {"instances": [[1, 2, 1e39]]},
         {"instances": [[1, 2, 3]], "other": 1},
         {"instances": [[1, 2, True]]},
         {"instances": [1, 2, 3]},

@@ -112,11 +112,23 @@ def test_outputs_with_another_number_of_rows_are_refused() -> None:
             answered(rest.Classify(), {"examples": ROWS}, model(spec("y", ("n", 2))), scores)
 
 
-@pytest.mark.parametrize("translator", [rest.Classify(), rest.Regress()])
-def test_a_model_without_such_outputs_is_refused_before_it_runs(translator: rest.Classify | rest.Regress) -> None:
+@pytest.mark.parametrize(
+    ("translator", "words"),
+    [
+        (rest.Classify(), 'signature outputs to contain at least one of: "classes" or "scores".'),
+        (rest.Regress(), "No regression outputs found in SignatureDef."),
+    ],
+)
+def test_a_model_without_such_outputs_is_refused_before_it_runs(
+    translator: rest.Classify | rest.Regress, words: str
+) -> None:
     call = translator.decode(request({"examples": ROWS}))
-    with pytest.raises(InvalidInput, match="tensorflow/serving/"):
+    with pytest.raises(RefusedInput, match=words) as refused:
         translator.bind(call, model(spec("y", ("n", 2, 2))))
+    assert "y: float32[n, 2, 2]" in refused.value.message
+    call = translator.decode(request({"examples": ROWS, "signature_name": "x"}))
+    with pytest.raises(RefusedInput, match="No signature was found with the name: x"):
+        translator.bind(call, model(spec("y", ("n", 1))))
 
 
 @pytest.mark.parametrize(

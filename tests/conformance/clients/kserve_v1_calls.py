@@ -1,0 +1,39 @@
+"""KServe's InferenceRESTClient with its V1 protocol: `PORT`; prints what it got as JSON."""
+
+import asyncio
+import json
+import sys
+
+import httpx
+from kserve import InferenceRESTClient, RESTConfig
+
+URL = f"http://127.0.0.1:{sys.argv[1]}"
+
+
+async def refused(call):
+    """The status of the client's exception, and the error in the answer."""
+    try:
+        await call
+    except httpx.HTTPStatusError as error:
+        return [error.response.status_code, error.response.json()["error"]]
+    return []
+
+
+async def main():
+    config = RESTConfig(protocol="v1", transport=httpx.AsyncHTTPTransport(), timeout=20)
+    client = InferenceRESTClient(config)
+    rows = {"instances": [{"a": [1, 2], "b": [0.5, 0.25]}, {"a": [3, 4], "b": [0, 0]}]}
+    told = {
+        "live": await client.is_server_live(URL),
+        "ready": await client.is_model_ready(URL, "m"),
+        "predictions": await client.infer(URL, rows, model_name="m"),
+        "unknown_model": await refused(client.infer(URL, rows, model_name="x")),
+        "unknown_ready": await refused(client.is_model_ready(URL, "x")),
+        "wrong": await refused(client.infer(URL, {"instances": 5}, model_name="m")),
+        "explanation": await refused(client.explain(URL, "m", rows)),
+    }
+    await client.close()
+    sys.stdout.write(json.dumps(told))
+
+
+asyncio.run(main())
