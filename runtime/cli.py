@@ -6,11 +6,14 @@ import signal
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from runtime.errors import BadSetting, ScalezeroError
+
+if TYPE_CHECKING:
+    from runtime.settings import Settings
 
 _CLUSTER_VERBS = {
     **{
@@ -79,6 +82,18 @@ def serve(
 
 
 @scalezero.command()
+@click.argument("target", required=False)
+@click.option("--model-version", help="Which ModelVersion of a function's folder to describe, by name or version.")
+@click.option("--api-definition", is_flag=True, help="Print an APIDefinition, for the folder's model.yaml.")
+def openapi(target: str | None, model_version: str | None, *, api_definition: bool) -> None:
+    """Print what `serve TARGET` answers over REST: the OpenAPI document, as /openapi.json has it. Starts no server.
+
+    The model is loaded, so that the document has its inputs and outputs.
+    """
+    _openapi(target, {"SCALEZERO_MODEL_VERSION": model_version} if model_version else {}, api_definition)
+
+
+@scalezero.command()
 @click.argument("target", type=click.Path(exists=True, path_type=Path))
 @click.argument("uri", required=False)
 def publish(target: Path, uri: str | None) -> None:
@@ -125,16 +140,12 @@ def _serve(target: str | None, chosen: dict[str, str]) -> None:
     """Start in the order that a cold start wants: the port, the pull, the heavy imports, the server."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))  # until the server takes them over there is nothing to finish
-    from runtime.declared import settings_for
     from runtime.http.listener import listen
     from runtime.service import Service, begin
     from runtime.telemetry.process import process_started
 
     started = process_started()
-    folder = Path(target) if target and Path(target).is_dir() else None
-    if target and not folder:
-        chosen["SCALEZERO_MODEL_URI"] = target
-    settings = settings_for(folder, environ={**os.environ, **chosen})
+    settings = _settings(target, chosen)
     listening = listen(settings.host, settings.port)
     further = [listen(each.host or settings.host, each.port, setting="SCALEZERO_LISTEN") for each in settings.listen]
     starts = begin(settings)
@@ -170,6 +181,32 @@ def _listening(*, tensorflow_serving: bool) -> str | None:
 
     asked = [os.environ.get("SCALEZERO_LISTEN", ""), TENSORFLOW_SERVING if tensorflow_serving else ""]
     return ",".join(filter(None, asked)) or None
+
+
+def _settings(target: str | None, chosen: dict[str, str]) -> "Settings":
+    from runtime.declared import settings_for
+
+    folder = Path(target) if target and Path(target).is_dir() else None
+    if target and not folder:
+        chosen["SCALEZERO_MODEL_URI"] = target
+    return settings_for(folder, environ={**os.environ, **chosen})
+
+
+def _openapi(target: str | None, chosen: dict[str, str], api_definition: bool) -> None:  # noqa: FBT001 - a flag
+    import asyncio
+
+    settings = _settings(target, {**chosen, "SCALEZERO_LOAD": "lazy"})
+    from runtime.frontends.describing import describe
+
+    document = asyncio.run(describe(settings))
+    if api_definition:
+        from knative.resources.api_rendering import rendered
+
+        click.echo(rendered(document), nl=False)
+        return
+    import json
+
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 
 def _publish(target: Path, uri: str | None) -> None:

@@ -3,7 +3,18 @@
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from knative.checks import agreement, artifacts, batching, compute, image, lifetimes, presence, reading, traffic
+from knative.checks import (
+    agreement,
+    api_definitions,
+    artifacts,
+    batching,
+    compute,
+    image,
+    lifetimes,
+    presence,
+    reading,
+    traffic,
+)
 from knative.checks.finding import Finding, Rule, Severity
 from knative.checks.subject import Subject
 
@@ -16,6 +27,7 @@ _FAMILIES: Final[tuple[Callable[[Subject], Iterator[Finding]], ...]] = (
     artifacts.check,
     agreement.check,
     presence.check,
+    api_definitions.check,
 )
 
 RULES: Final[tuple[Rule, ...]] = tuple(
@@ -30,6 +42,7 @@ RULES: Final[tuple[Rule, ...]] = tuple(
             *artifacts.RULES,
             *agreement.RULES,
             *presence.RULES,
+            *api_definitions.RULES,
         ),
         key=lambda rule: rule.code,
     )

@@ -69,16 +69,16 @@ class Application:
         self._function = function
         if listener is None:
             ours = [*endpoints.routes(OURS, self), *predict_api_routes(service, self)]
-            protocols, named = catalogue.selected(settings.protocols), settings.protocols or ()
+            protocols, generic = catalogue.mounted(settings.protocols, function=function is not None)
         else:
-            ours, named = [], listener.protocols
-            protocols = catalogue.selected(named, setting="SCALEZERO_LISTEN")
+            ours, generic = [], frozenset(listener.protocols)
+            protocols = catalogue.selected(listener.protocols, setting="SCALEZERO_LISTEN")
         self._routes = mount(
             protocols,
             ours=ours,
             default=OURS,
             context=mounting.context(protocols, service=service, edge=self, endpoints=endpoints, listener=listener),
-            generic=lambda name: function is None or name in named,
+            generic=generic.__contains__,
         )
         self._listener = listener
         self._access_log = settings.access_log

@@ -221,6 +221,15 @@ def selected(names: tuple[str, ...] | None, *, setting: str = "SCALEZERO_PROTOCO
     return [protocol for protocol in PROTOCOLS if protocol.name in names]
 
 
+def mounted(names: tuple[str, ...] | None, *, function: bool) -> tuple[list[Protocol], frozenset[str]]:
+    """The protocols of those names, and of which of them the generic paths are mounted.
+
+    `function`: whether an author's function is mounted. Raises `BadSetting` as `selected` does.
+    """
+    protocols = selected(names)
+    return protocols, frozenset(each.name for each in protocols if not function or each.name in (names or ()))
+
+
 def left_to(protocol: Protocol, paths: Sequence[Path], others: Sequence[Protocol]) -> list[Path]:
     """Those of the protocol's paths that none of the others, which are mounted beside it, answers instead."""
     taken = {

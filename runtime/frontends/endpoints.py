@@ -3,13 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import orjson
 
 from runtime.artifacts.cache import hash_file
 from runtime.errors import ScalezeroError
-from runtime.frontends import openapi
 from runtime.frontends.predict_api import PREDICT_API
 from runtime.frontends.routes import Owner, Route
 from runtime.http.messages import Answer, Request
@@ -76,7 +75,7 @@ class Endpoints:
             Route("/healthz/live", "GET", ours, Direct(self.live, edge)),
             Route("/healthz/ready", "GET", ours, Direct(self.ready, edge)),
             Route("/metrics", "GET", ours, Slow(self.metrics)),
-            Route("/openapi.json", "GET", ours, Direct(self.openapi, edge)),
+            Route("/openapi.json", "GET", ours, Slow(self.openapi)),
             Route("/api/v1/models", "GET", PREDICT_API, Direct(self.models, edge)),
             Route("/api/v1/models/{model}", "GET", PREDICT_API, Slow(self.model)),
         ]
@@ -115,11 +114,9 @@ class Endpoints:
         revision = self._service.settings.revision or ""
         return Answer(HTTPStatus.OK, prometheus.exposition(measured, revision=revision), [_TEXT])
 
-    def openapi(self, _: Request) -> Answer:
-        """This API, described."""
-        ready = {name: versions.default.ready for name, versions in self._service.models.items()}
-        signatures = {name: model.signature if model else None for name, model in ready.items()}
-        return _json(openapi.document(signatures, version=self._service.version or "1"))
+    async def openapi(self, _: Request) -> Answer:
+        """The REST routes, described for the models. On a thread, as its import takes some milliseconds."""
+        return _json(await asyncio.to_thread(_openapi, self._service))
 
     def models(self, _: Request) -> Answer:
         """Every version of every model of this process."""
@@ -164,6 +161,12 @@ class Endpoints:
         elif served.error:
             document["error"] = _why_not(served)
         return document
+
+
+def _openapi(service: "Service") -> dict[str, Any]:
+    from runtime.frontends.describing import document_of
+
+    return document_of(service)
 
 
 def _json(document: object, code: int = HTTPStatus.OK) -> Answer:

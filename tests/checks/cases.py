@@ -98,6 +98,14 @@ ACCOUNT = ("deploy:", "deploy:\n  serviceAccountName: reader")
 CONCURRENCY = "concurrency: 0 #"
 BRIEF = ('maxWaitTime: "100ms"', 'maxWaitTime: "0s"')
 
+API = (ROOT / "tests/resources/spec/ml-inference-api.yaml").read_text("utf-8")
+
+
+def _api(*edits: Edit) -> Edit:
+    """Add an APIDefinition to the manifest."""
+    return (SPLIT, f"{SPLIT}---\n{_edited(API, edits)}")
+
+
 # By code: a case in which the rule finds something, and the nearest one in which it does not.
 CASES: dict[str, tuple[Case, Case]] = {
     "always-on": (Case(function=(("min: 0", "min: 1"),)), Case()),
@@ -109,6 +117,14 @@ CASES: dict[str, tuple[Case, Case]] = {
             )
         ),
         Case(models=(("# The resources", EU + "# The resources"),)),
+    ),
+    "api-path-not-served": (
+        Case(models=(_api(("{model_name}/predict", "{model_name}/forecast")),)),
+        Case(models=(_api(("/api/v1/models/{model_name}/predict", "/{model_name}/forecast")),)),
+    ),
+    "api-schema-not-served": (
+        Case(models=(_api(("type: array", "type: string")),)),
+        Case(models=(_api(("type: array", "type: object")),)),
     ),
     "artifact-missing": (Case(facts=Facts(artifacts={V1: None})), Case(facts=_sized(1))),
     "artifact-out-of-reach": (
@@ -192,6 +208,10 @@ CASES: dict[str, tuple[Case, Case]] = {
                 payment_model_v1=revision("payment-model"), payment_model_v0=revision("payment-model", "http1")
             )
         ),
+    ),
+    "protocol-unknown": (
+        Case(function=(_variable("SCALEZERO_PROTOCOLS", "open_inference,smtp"),)),
+        Case(function=(_variable("SCALEZERO_PROTOCOLS", "open_inference"),)),
     ),
     "queue-below-target": (
         Case(function=(_variable("SCALEZERO_QUEUE_SIZE", "63"),)),
