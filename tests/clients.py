@@ -2,7 +2,7 @@
 
 Their packages exclude each other and ours. An environment is made once and kept under .local/clients, by its pins.
 
-    with client("triton.py", *pins) as ask:
+    with client("triton_client.py", *pins) as ask:
         ask("infer", model="m", ...)
 
 The script reads one JSON request for each line, `{"call": NAME, ...}`, and prints one JSON answer for each.
@@ -10,6 +10,7 @@ The script reads one JSON request for each line, `{"call": NAME, ...}`, and prin
 
 import fcntl
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -54,9 +55,7 @@ def interpreter(name: str, *pins: str) -> Path:
 def client(script: str, *pins: str) -> Iterator[Ask]:
     """Run the script in the environment of its name; what the block gets calls it, and raises `ClientError`."""
     python = interpreter(Path(script).stem, *pins)
-    process = subprocess.Popen(
-        [python, "-P", SCRIPTS / script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([python, SCRIPTS / script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         yield lambda call, **arguments: _ask(process, {"call": call, **arguments})
     finally:

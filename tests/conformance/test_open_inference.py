@@ -71,7 +71,7 @@ def brains(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def triton() -> Iterator[Ask]:
-    with client("triton.py", *TRITON) as ask:
+    with client("triton_client.py", *TRITON) as ask:
         yield ask
 
 
@@ -198,6 +198,12 @@ class TestTriton:
             return answer[inner] if form == "grpc" and inner else answer
 
         return ask
+
+    @pytest.mark.parametrize("coding", ["gzip", "deflate"])
+    def test_a_compressed_request_is_read_and_answered(self, ask: Speak, coding: str) -> None:
+        given = sent("FP16", rows=3000)
+        answer = ask("infer", model="m", inputs=given, coding=coding)
+        assert answer["outputs"] == [given[0] | {"name": "FP16_"}]
 
     def test_metadata(self, ask: Speak) -> None:
         assert ask("get_server_metadata")["extensions"] == ["binary_tensor_data", "model_configuration", "statistics"]

@@ -23,7 +23,8 @@ from runtime.protocols.open_inference import NAME, datatypes, interface
 from runtime.protocols.open_inference.interface import Interface, Tensor, Wanted
 from runtime.tensors import STRING, Call, Prediction, Query
 
-_LENGTH: Final = b"inference-header-content-length"
+_HEADER: Final = "Inference-Header-Content-Length"
+_LENGTH: Final = _HEADER.lower().encode()
 _BINARY: Final = (b"content-type", b"application/octet-stream")
 _MANY: Final = 5000  # numbers: as JSON about as much as may be written at once
 _FLAT: Final = 1  # axes
@@ -120,8 +121,7 @@ def _split(request: Request) -> tuple[memoryview | None, memoryview]:
     if length is None:
         return body, body[:0]
     if not length.isdigit() or int(length) > len(body):
-        field = "Inference-Header-Content-Length"
-        raise InvalidInput(field, got=show(length.decode("latin-1")), expected=f"a number from 0 to {len(body)}")
+        raise InvalidInput(_HEADER, got=show(length.decode("latin-1")), expected=f"a number from 0 to {len(body)}")
     size = int(length)
     return (body[:size], body[size:]) if size else (None, body)
 
@@ -190,7 +190,8 @@ def _size(field: str, item: dict[str, Any], available: int) -> int | None:
     if "data" in item:
         raise InvalidInput(field, got="both data and binary_data_size", expected="one of them")
     if type(size) is not int or not 0 <= size <= available:
-        raise InvalidInput(f"{field}.parameters.binary_data_size", got=show(size), expected=f"0 to {available} bytes")
+        expected = f"0 to {available}, the bytes that are left behind the JSON; {_HEADER} states where the JSON ends"
+        raise InvalidInput(f"{field}.parameters.binary_data_size", got=show(size), expected=expected)
     return size
 
 

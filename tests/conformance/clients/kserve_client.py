@@ -1,61 +1,28 @@
-"""KServe's InferenceRESTClient and InferenceGRPCClient, driven by lines of JSON; see triton.py."""
+"""KServe's InferenceRESTClient and InferenceGRPCClient, driven by lines of JSON; see triton_client.py."""
 
 import asyncio
-import base64
 import json
-import struct
 import sys
 
 import grpc
 import httpx
 import numpy as np
-from kserve import (
-    InferenceGRPCClient,
-    InferenceRESTClient,
-    InferInput,
-    InferOutput,
-    InferRequest,
-    InferResponse,
-    RESTConfig,
-)
+from kserve import InferenceGRPCClient, InferenceRESTClient, InferInput, InferRequest, InferResponse, RESTConfig
 from kserve.protocol.infer_type import RequestedOutput
 from kserve.utils.numpy_codec import to_np_dtype
+from tensors import array_of, tensor_of
 
+CHANNEL = [("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", -1)]
 GRPC = {}
 REST = InferenceRESTClient(RESTConfig(protocol="v2", transport=httpx.AsyncHTTPTransport(), timeout=20))
 
 
-def array_of(tensor):
-    data = base64.b64decode(tensor["data"])
-    if tensor["datatype"] == "BYTES":
-        flat = np.array(list(strings(data)), dtype=object)
-    else:
-        flat = np.frombuffer(data, to_np_dtype(tensor["datatype"]))
-    return flat.reshape(tensor["shape"])
-
-
-def strings(data):
-    at = 0
-    while at < len(data):
-        (length,) = struct.unpack_from("<I", data, at)
-        yield data[at + 4 : at + 4 + length]
-        at += 4 + length
-
-
-def bytes_of(output: InferOutput):
-    if output.datatype == "BYTES":
-        texts = [each if isinstance(each, bytes) else each.encode() for each in output.as_numpy().reshape(-1)]
-        return b"".join(struct.pack("<I", len(each)) + each for each in texts)
-    return np.ascontiguousarray(output.as_numpy()).tobytes()
-
-
 def input_of(form, tensor, *, binary):
-    array = array_of(tensor)
+    """Lists become typed contents over gRPC, arrays raw ones."""
+    array = array_of(tensor, np.dtype(to_np_dtype(tensor["datatype"])))
     given = InferInput(tensor["name"], tensor["shape"], tensor["datatype"])
-    if form == "rest":
+    if form == "rest" or binary:
         given.set_data_from_numpy(array, binary_data=binary)
-    elif binary:
-        given.set_data_from_numpy(array, binary_data=True)
     else:
         given.data = array.reshape(-1).tolist()
     return given
@@ -74,23 +41,14 @@ async def infer(form, url, model, inputs, outputs=None, *, binary=True, id=None)
     else:
         response = await grpc_client(url).infer(request)
     assert isinstance(response, InferResponse)
-    tensors = [
-        {
-            "name": each.name,
-            "datatype": each.datatype,
-            "shape": list(each.shape),
-            "data": base64.b64encode(bytes_of(each)).decode(),
-        }
-        for each in response.outputs
-    ]
+    tensors = [tensor_of(each.name, each.datatype, each.shape, each.as_numpy()) for each in response.outputs]
     facts = {"id": response.id, "model_name": response.model_name, "model_version": response.model_version}
     return {**facts, "outputs": tensors}
 
 
 def grpc_client(url):
     if url not in GRPC:
-        options = [("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", -1)]
-        GRPC[url] = InferenceGRPCClient(url, channel_args=options, retries=0)
+        GRPC[url] = InferenceGRPCClient(url, channel_args=CHANNEL, retries=0)
     return GRPC[url]
 
 

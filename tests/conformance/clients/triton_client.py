@@ -1,0 +1,120 @@
+"""tritonclient over HTTP and gRPC, driven by lines of JSON, in an environment of its own (see tests/clients.py)."""
+
+import json
+import sys
+
+import ml_dtypes
+import numpy as np
+from tensors import array_of, tensor_of
+from tritonclient import grpc, http
+from tritonclient.utils import InferenceServerException, triton_to_np_dtype
+
+MODULES = {"http": http, "grpc": grpc}
+CLIENTS = {}
+
+
+def connected(form, url):
+    if (form, url) not in CLIENTS:
+        CLIENTS[form, url] = MODULES[form].InferenceServerClient(url)
+    return CLIENTS[form, url]
+
+
+def dtype_of(datatype):
+    names = {"BF16": ml_dtypes.bfloat16, "BYTES": object}
+    return np.dtype(names.get(datatype) or triton_to_np_dtype(datatype))
+
+
+def input_of(form, tensor, *, binary):
+    given = MODULES[form].InferInput(tensor["name"], tensor["shape"], tensor["datatype"])
+    given.set_data_from_numpy(
+        array_of(tensor, dtype_of(tensor["datatype"])), **({"binary_data": binary} if form == "http" else {})
+    )
+    return given
+
+
+def output_of(form, name, *, binary):
+    return MODULES[form].InferRequestedOutput(name, **({"binary_data": binary} if form == "http" else {}))
+
+
+def options_of(form, version="", id="", coding=None):
+    options = {"model_version": version, "request_id": id}
+    if coding and form == "http":
+        options |= {"request_compression_algorithm": coding, "response_compression_algorithm": coding}
+    elif coding:
+        options |= {"compression_algorithm": coding}
+    return options
+
+
+def infer(form, url, model, inputs, outputs=None, *, binary=True, **options):
+    given = [input_of(form, each, binary=binary) for each in inputs]
+    wanted = outputs and [output_of(form, each, binary=binary) for each in outputs]
+    result = connected(form, url).infer(model, given, outputs=wanted, **options_of(form, **options))
+    response = result.get_response()
+    if form == "grpc":
+        facts = {"id": response.id, "model_name": response.model_name, "model_version": response.model_version}
+        described = [(each.name, each.datatype, each.shape) for each in response.outputs]
+    else:
+        facts = {name: response.get(name, "") for name in ("id", "model_name", "model_version")}
+        described = [(each["name"], each["datatype"], each["shape"]) for each in response["outputs"]]
+    return {**facts, "outputs": [answered(result, *each) for each in described]}
+
+
+def answered(result, name, datatype, shape):
+    array = result.as_numpy(name)
+    return tensor_of(name, datatype, shape, array.astype(dtype_of(datatype)) if datatype == "BF16" else array)
+
+
+def stream(form, url, requests):
+    """The outcomes of these requests on one stream, as they come."""
+    module, _ = connected(form, url)
+    outcomes = []
+
+    def took(result, error):
+        if error:  # the client keeps what else is in the answer to itself
+            outcomes.append({"error": error.message()})
+            return
+        response = result.get_response()
+        [output] = response.outputs
+        data = base64.b64encode(bytes_of(result.as_numpy(output.name), output.datatype)).decode()
+        final = response.parameters["triton_final_response"].bool_param
+        outcomes.append({"id": response.id, "final": final, "data": data})
+
+    with module.InferenceServerClient(url) as client:
+        client.start_stream(took)
+        for request in requests:
+            given = []
+            for tensor in request["inputs"]:
+                each = module.InferInput(tensor["name"], tensor["shape"], tensor["datatype"])
+                each.set_data_from_numpy(array_of(tensor))
+                given.append(each)
+            client.async_stream_infer(request["model"], given, request_id=request["id"])
+        client.stop_stream()
+    return outcomes
+
+
+def call(name, form, url, **arguments):
+    if name == "infer":
+        return infer(form, url, **arguments)
+<<<<<<< ours
+=======
+    if name == "stream":
+        return stream(form, url, **arguments)
+    _, client = connected(form, url)
+>>>>>>> theirs
+    if form == "grpc" and name.startswith("get_"):
+        arguments["as_json"] = True
+    return getattr(connected(form, url), name)(**arguments)
+
+
+def main():
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            answer = {"result": call(request.pop("call"), **request)}
+        except InferenceServerException as error:
+            text = error.message()
+            answer = {"error": {"type": "InferenceServerException", "text": text, "status": str(error.status())}}
+        print(json.dumps(answer), flush=True)
+
+
+main()
