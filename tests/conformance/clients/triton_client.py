@@ -66,7 +66,6 @@ def answered(result, name, datatype, shape):
 
 def stream(form, url, requests):
     """The outcomes of these requests on one stream, as they come."""
-    module, _ = connected(form, url)
     outcomes = []
 
     def took(result, error):
@@ -79,14 +78,10 @@ def stream(form, url, requests):
         final = response.parameters["triton_final_response"].bool_param
         outcomes.append({"id": response.id, "final": final, "data": data})
 
-    with module.InferenceServerClient(url) as client:
+    with MODULES[form].InferenceServerClient(url) as client:
         client.start_stream(took)
         for request in requests:
-            given = []
-            for tensor in request["inputs"]:
-                each = module.InferInput(tensor["name"], tensor["shape"], tensor["datatype"])
-                each.set_data_from_numpy(array_of(tensor))
-                given.append(each)
+            given = [input_of(form, tensor, binary=True) for tensor in request["inputs"]]
             client.async_stream_infer(request["model"], given, request_id=request["id"])
         client.stop_stream()
     return outcomes
@@ -95,12 +90,8 @@ def stream(form, url, requests):
 def call(name, form, url, **arguments):
     if name == "infer":
         return infer(form, url, **arguments)
-<<<<<<< ours
-=======
     if name == "stream":
         return stream(form, url, **arguments)
-    _, client = connected(form, url)
->>>>>>> theirs
     if form == "grpc" and name.startswith("get_"):
         arguments["as_json"] = True
     return getattr(connected(form, url), name)(**arguments)
