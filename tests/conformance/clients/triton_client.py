@@ -74,9 +74,9 @@ def stream(form, url, requests):
             return
         response = result.get_response()
         [output] = response.outputs
-        data = base64.b64encode(bytes_of(result.as_numpy(output.name), output.datatype)).decode()
+        tensor = answered(result, output.name, output.datatype, output.shape)
         final = response.parameters["triton_final_response"].bool_param
-        outcomes.append({"id": response.id, "final": final, "data": data})
+        outcomes.append({"id": response.id, "final": final, "data": tensor["data"]})
 
     with MODULES[form].InferenceServerClient(url) as client:
         client.start_stream(took)
