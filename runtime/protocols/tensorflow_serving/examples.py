@@ -18,7 +18,7 @@ import numpy as np
 
 from runtime.errors import InvalidInput
 from runtime.model import elements
-from runtime.tensors import STRING, TensorSpec
+from runtime.tensors import STRING, TensorSpec, as_array
 
 Example: TypeAlias = Mapping[str, np.ndarray]  # features: float, int64 or object (str), with one axis
 Class: TypeAlias = tuple[str, float]  # label and score
@@ -39,14 +39,14 @@ class Classifier(NamedTuple):
 
 
 def tensors(examples: Sequence[Example], inputs: Sequence[TensorSpec]) -> list[np.ndarray]:
-    """One array for each input, in their order, with a row for each example. Features of other names are ignored.
+    """One array for each input, in their order, with a row for each example; an optional input is absent.
 
-    Whole numbers are taken for an input of floats. Raises `InvalidInput` where a feature is missing, has another type
-    or does not fill a row.
+    Features of other names are ignored. Whole numbers are taken for an input of floats. Raises `InvalidInput` where a
+    feature is missing, has another type or does not fill a row.
     """
     if not examples:
         raise InvalidInput("examples", got="none", expected="at least one example")
-    return [_input([_feature(index, each, spec) for index, each in enumerate(examples)], spec) for spec in inputs]
+    return [as_array(None) if spec.kind == "optional" else _rows_of(examples, spec) for spec in inputs]
 
 
 def classifier(outputs: Sequence[TensorSpec]) -> Classifier:
@@ -106,6 +106,10 @@ def values(output: np.ndarray, rows: int) -> list[float]:
         raise InvalidInput("signature", got=f"outputs of shape {list(output.shape)}", expected=expected)
     numbers: list[float] = output.reshape(rows).astype(np.float32, copy=False).tolist()
     return numbers
+
+
+def _rows_of(examples: Sequence[Example], spec: TensorSpec) -> np.ndarray:
+    return _input([_feature(index, each, spec) for index, each in enumerate(examples)], spec)
 
 
 def _feature(index: int, example: Example, spec: TensorSpec) -> np.ndarray:
