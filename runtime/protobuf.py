@@ -112,6 +112,8 @@ def varint_at(buffer: Buffer, at: int, end: int) -> tuple[int, int]:
 
 def varint(value: int) -> bytes:
     """A number from 0 as a varint."""
+    if value < MORE:
+        return bytes((value,))
     groups = bytearray()
     while value >= MORE:
         groups.append(value & LOWEST_BITS | MORE)

@@ -1,6 +1,7 @@
 """PredictionService.Predict: named TensorProtos in and out. Pure."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -57,16 +58,15 @@ class Predict:
 
     def encode(
         self, queries: Sequence[Query], predictions: Sequence[Prediction], model: ReadyModel, *, latency: float
-    ) -> bytes:
-        """A PredictResponse; the protocol has no place for `latency`."""
+    ) -> list[bytes]:
+        """A PredictResponse, in pieces that belong together; the protocol has no place for `latency`."""
         del latency
         prediction = predictions[0]
         wanted: Sequence[int] = queries[0].form  # type: ignore[assignment] # what `bind` has set
         content: list[bytes] = []
         for place in wanted:
             content += _output(model.signature.outputs[place].name, prediction.outputs[place])
-        spec = messages.model_spec(prediction.model, prediction.version)
-        return b"".join([*content, delimited(2, spec)])
+        return [*content, delimited(2, messages.model_spec(prediction.model, prediction.version))]
 
 
 def _entry(entry: memoryview) -> tuple[str, memoryview]:
@@ -141,5 +141,10 @@ def _output(name: str, array: np.ndarray) -> list[bytes]:
     """An entry of `outputs`, in pieces."""
     tensor = tensor_proto.write(array)
     size = sum(map(len, tensor))
-    before = delimited(_KEY, name.encode()) + head(_VALUE, size)
+    before = _key(name) + head(_VALUE, size)
     return [head(1, len(before) + size) + before, *tensor]
+
+
+@lru_cache(1024)
+def _key(name: str) -> bytes:
+    return delimited(_KEY, name.encode())

@@ -61,7 +61,7 @@ def refused(message: pb.PredictRequest, ready: ReadyModel, kind: type[ScalezeroE
 def answered(query: Query, ready: ReadyModel, *outputs: np.ndarray, version: str = "7") -> pb.PredictResponse:
     prediction = Prediction(outputs, model="m", version=version, arrived=0, queued=0, batched=0, ran=0)
     message = Predict(no_zero, limit=LIMIT).encode([query], [prediction], ready, latency=0)
-    return pb.PredictResponse.FromString(message)
+    return pb.PredictResponse.FromString(b"".join(message))
 
 
 def test_inputs_come_in_the_order_of_the_model() -> None:
