@@ -68,6 +68,7 @@ class Metadata:
         message = await content.in_turns(framing.inflated_message(request, limit))
         asked = grpc_models.metadata_request(message, self._has_zero)
         ready = await load(self._service.model(asked.name, asked.version), deadline=deadline(request))
+        self._service.model(asked.name, asked.version)  # now that the version is known
         described = grpc_models.metadata(ready.name, ready.version, ready.signature)
         return await compress(request, framing.answer(described))
 
