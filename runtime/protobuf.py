@@ -61,14 +61,15 @@ def parts(buffer: Buffer) -> Iterator[Part]:
     at, whole = 0, len(buffer)
     while at < whole:
         begin = at
-        tag, at = varint_at(buffer, at, whole)
+        tag, at = (buffer[at], at + 1) if buffer[at] < MORE else varint_at(buffer, at, whole)  # most have one byte
         kind, start = tag & 7, at
         if tag <= NO_NUMBER:
             raise ValueError(f"a field without a number at byte {begin}")
         if kind == VARINT:
             _, at = varint_at(buffer, at, whole)
         elif kind == BYTES:
-            length, start = varint_at(buffer, at, whole)
+            short = at < whole and buffer[at] < MORE
+            length, start = (buffer[at], at + 1) if short else varint_at(buffer, at, whole)
             at = start + length
         elif kind in {FIXED64, FIXED32}:
             at += 8 if kind == FIXED64 else 4
