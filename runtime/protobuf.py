@@ -61,14 +61,15 @@ def parts(buffer: Buffer) -> Iterator[Part]:
     at, whole = 0, len(buffer)
     while at < whole:
         begin = at
-        tag, at = varint_at(buffer, at, whole)
+        tag, at = (buffer[at], at + 1) if buffer[at] < MORE else varint_at(buffer, at, whole)  # most have one byte
         kind, start = tag & 7, at
         if tag <= NO_NUMBER:
             raise ValueError(f"a field without a number at byte {begin}")
         if kind == VARINT:
             _, at = varint_at(buffer, at, whole)
         elif kind == BYTES:
-            length, start = varint_at(buffer, at, whole)
+            short = at < whole and buffer[at] < MORE
+            length, start = (buffer[at], at + 1) if short else varint_at(buffer, at, whole)
             at = start + length
         elif kind in {FIXED64, FIXED32}:
             at += 8 if kind == FIXED64 else 4
@@ -112,6 +113,8 @@ def varint_at(buffer: Buffer, at: int, end: int) -> tuple[int, int]:
 
 def varint(value: int) -> bytes:
     """A number from 0 as a varint."""
+    if value < MORE:
+        return bytes((value,))
     groups = bytearray()
     while value >= MORE:
         groups.append(value & LOWEST_BITS | MORE)

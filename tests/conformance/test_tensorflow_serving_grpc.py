@@ -16,7 +16,7 @@ from runtime.protocols.protos import tensorflow_serving_pb2 as pb
 from tests import models
 from tests.clients import SCRIPTS, interpreter
 from tests.conformance import programs
-from tests.frontends.conftest import Served, serving
+from tests.frontends.conftest import Served, free_port, serving
 
 PROTOS = Path(__file__).parents[2] / "runtime" / "protocols" / "protos"
 LIMIT = 1_000_000  # bytes of a message
@@ -268,6 +268,40 @@ def test_a_model_that_is_loaded_by_its_first_request_is_available_and_described(
             metadata = calling(channel, "GetModelMetadata", pb.GetModelMetadataResponse)
             answer = metadata(pb.GetModelMetadataRequest(model_spec=spec, metadata_field=["signature_def"]), timeout=20)
             assert answer.model_spec.name == "m"
+
+
+def test_a_folder_of_versions_is_served_as_the_container_does(tmp_path: Path) -> None:
+    """`model_spec.version` is the folder's number; 0, which ovmsclient sends for none, is the highest one."""
+    for version, make in ((1, models.doubling), (2, models.heavy)):
+        (tmp_path / "models" / "m" / str(version)).mkdir(parents=True)
+        make(tmp_path / "models" / "m" / str(version) / "model.onnx")
+    port = free_port()
+    with serving(
+        tmp_path,
+        MODEL_BASE_PATH=str(tmp_path / "models"),
+        MODEL_NAME="m",
+        SCALEZERO_MODEL_VERSIONS="all",
+        SCALEZERO_LISTEN=f"tensorflow_serving@127.0.0.1:{port}",
+    ):
+        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
+        with grpc.insecure_channel(f"127.0.0.1:{port}", options) as channel:
+            predict = calling(channel, "Predict", pb.PredictResponse)
+
+            def asked(**version: object) -> tuple[list[float], int]:
+                spec = pb.ModelSpec(name="m", **version)  # type: ignore[arg-type]
+                message = pb.PredictRequest(model_spec=spec, inputs={"x": tensor(np.ones((1, 2)))})
+                answer = predict(message, timeout=30)
+                return list(answer.outputs["y"].float_val), answer.model_spec.version.value
+
+            assert asked(version={"value": 1}) == ([2, 2], 1)
+            assert asked(version={"value": 2}) == asked(version={"value": 0}) == asked() == ([1, 1], 2)
+            unknown = pb.PredictRequest(model_spec=pb.ModelSpec(name="m", version={"value": 3}))
+            assert refused(predict, unknown) == ("NOT_FOUND", "Servable not found for request: Specific(m, 3)")
+            status = calling(channel, "GetModelStatus", pb.GetModelStatusResponse, "ModelService")
+            every = status(pb.GetModelStatusRequest(model_spec=pb.ModelSpec(name="m")), timeout=20)
+            assert [each.version for each in every.model_version_status] == [2, 1]
+            other = channel.unary_unary("/ml.v1.InferenceService/Predict")
+            assert refused(other, b"")[0] == "UNIMPLEMENTED"
 
 
 def memory(served: Served) -> int:

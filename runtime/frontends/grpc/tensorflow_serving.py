@@ -27,10 +27,10 @@ def handlers(context: "Context") -> "dict[str, Inferred | Endpoint | Metadata]":
     limit = service.settings.max_body_bytes
     has_zero = _zero(service)
     return {
-        "Predict": Inferred(service, Predict(has_zero, limit=limit), edge),
-        "Classify": Inferred(service, Classify(has_zero), edge),
-        "Regress": Inferred(service, Regress(has_zero), edge),
-        "MultiInference": Inferred(service, MultiInference(has_zero), edge),
+        "Predict": Inferred(service, Predict(has_zero, limit=limit), edge, views=True),
+        "Classify": Inferred(service, Classify(has_zero), edge, views=True),
+        "Regress": Inferred(service, Regress(has_zero), edge, views=True),
+        "MultiInference": Inferred(service, MultiInference(has_zero), edge, views=True),
         "GetModelMetadata": Metadata(service, edge, has_zero),
         "GetModelStatus": Endpoint(_Status(service, has_zero).answer, edge, limit),
         "HandleReloadConfigRequest": Endpoint(grpc_models.reload_config, edge, limit),
@@ -68,6 +68,7 @@ class Metadata:
         message = await content.in_turns(framing.inflated_message(request, limit))
         asked = grpc_models.metadata_request(message, self._has_zero)
         ready = await load(self._service.model(asked.name, asked.version), deadline=deadline(request))
+        self._service.model(asked.name, asked.version)  # now that the version is known
         described = grpc_models.metadata(ready.name, ready.version, ready.signature)
         return await compress(request, framing.answer(described))
 

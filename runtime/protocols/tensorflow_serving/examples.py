@@ -18,7 +18,7 @@ import numpy as np
 
 from runtime.errors import InvalidInput
 from runtime.model import elements
-from runtime.tensors import STRING, TensorSpec
+from runtime.tensors import STRING, TensorSpec, as_array
 
 Example: TypeAlias = Mapping[str, np.ndarray]  # features: float, int64 or object (str), with one axis
 Class: TypeAlias = tuple[str, float]  # label and score
@@ -39,14 +39,14 @@ class Classifier(NamedTuple):
 
 
 def tensors(examples: Sequence[Example], inputs: Sequence[TensorSpec]) -> list[np.ndarray]:
-    """One array for each input, in their order, with a row for each example. Features of other names are ignored.
+    """One array for each input, in their order, with a row for each example; an optional input is absent.
 
-    Whole numbers are taken for an input of floats. Raises `InvalidInput` where a feature is missing, has another type
-    or does not fill a row.
+    Features of other names are ignored. Whole numbers are taken for an input of floats. Raises `InvalidInput` where a
+    feature is missing, has another type or does not fill a row.
     """
     if not examples:
         raise InvalidInput("examples", got="none", expected="at least one example")
-    return [_input([_feature(index, each, spec) for index, each in enumerate(examples)], spec) for spec in inputs]
+    return [as_array(None) if spec.kind == "optional" else _rows_of(examples, spec) for spec in inputs]
 
 
 def classifier(outputs: Sequence[TensorSpec]) -> Classifier:
@@ -77,7 +77,7 @@ def classes(plan: Classifier, outputs: Sequence[np.ndarray], rows: int) -> list[
             [(str(label), float(score)) for label, score in row.items()]
             for row in _rows("scores", scores, rows).tolist()
         ]
-    table = _rows("scores", scores, rows, axes=_BY_CLASS).astype(np.float32, copy=False)
+    table = _table(scores, rows)
     if plan.labels is None:
         names = [str(index) for index in range(table.shape[1])]
         return [list(zip(names, row, strict=True)) for row in table.tolist()]
@@ -86,6 +86,16 @@ def classes(plan: Classifier, outputs: Sequence[np.ndarray], rows: int) -> list[
         got = f"classes of shape {list(labels.shape)}"
         raise InvalidInput("signature", got=got, expected=f"the shape of scores, {list(table.shape)}")
     return [list(zip(*pair, strict=True)) for pair in zip(labels.tolist(), table.tolist(), strict=True)]
+
+
+def unlabelled(plan: Classifier, outputs: Sequence[np.ndarray], rows: int) -> np.ndarray | None:
+    """The scores, float32 [rows, classes], where the labels are the indices of the classes; None elsewhere.
+
+    Raises as `classes` does.
+    """
+    if plan.scores is None or plan.labels is not None or outputs[plan.scores].dtype == STRING:
+        return None
+    return _table(outputs[plan.scores], rows)
 
 
 def regressor(outputs: Sequence[TensorSpec]) -> int:
@@ -101,11 +111,20 @@ def regressor(outputs: Sequence[TensorSpec]) -> int:
 
 def values(output: np.ndarray, rows: int) -> list[float]:
     """The value of each row, as float32 holds it. Raises `InvalidInput` where the output does not have one for each."""
+    numbers: list[float] = column(output, rows).reshape(rows).tolist()
+    return numbers
+
+
+def column(output: np.ndarray, rows: int) -> np.ndarray:
+    """The values as float32 [rows, 1]. Raises as `values` does."""
     if output.shape not in {(rows,), (rows, 1)}:
         expected = f"{[rows]} or {[rows, 1]}"
         raise InvalidInput("signature", got=f"outputs of shape {list(output.shape)}", expected=expected)
-    numbers: list[float] = output.reshape(rows).astype(np.float32, copy=False).tolist()
-    return numbers
+    return output.reshape(rows, 1).astype(np.float32, copy=False)
+
+
+def _rows_of(examples: Sequence[Example], spec: TensorSpec) -> np.ndarray:
+    return _input([_feature(index, each, spec) for index, each in enumerate(examples)], spec)
 
 
 def _feature(index: int, example: Example, spec: TensorSpec) -> np.ndarray:
@@ -196,6 +215,10 @@ def _rows(name: str, output: np.ndarray, rows: int, *, axes: int | None = None) 
         expected = f"{rows} rows" + (" by classes" if axes else "")
         raise InvalidInput("signature", got=f"{name} of shape {list(output.shape)}", expected=expected)
     return output
+
+
+def _table(scores: np.ndarray, rows: int) -> np.ndarray:
+    return _rows("scores", scores, rows, axes=_BY_CLASS).astype(np.float32, copy=False)
 
 
 def _wrong(method: str, outputs: Sequence[TensorSpec], expected: str) -> InvalidInput:

@@ -11,7 +11,7 @@ import numpy as np
 from runtime import protobuf
 from runtime.errors import InvalidInput, RefusedInput, UnsupportedOperation
 from runtime.predictor import ReadyModel
-from runtime.protocols.tensorflow_serving import examples, messages, outline
+from runtime.protocols.tensorflow_serving import examples, messages, outline, results
 from runtime.protocols.tensorflow_serving.examples import CLASSIFY, REGRESS, Classifier, Example
 from runtime.protocols.tensorflow_serving.messages import NAME, HasZero
 from runtime.tensors import Call, Prediction, Query
@@ -88,10 +88,10 @@ class _Examples:
         asked = messages.asked(request, self._has_zero)
         return asked, [(self._method, asked.signature)]
 
-    def _answer(self, results: Sequence[bytes], form: _Form, spec: bytes) -> bytes:
+    def _answer(self, made: Sequence[bytes], form: _Form, spec: bytes) -> bytes:
         """The response of the results, one for each task, and the model's ModelSpec."""
         del form
-        return protobuf.delimited(1, results[0]) + protobuf.delimited(2, spec)
+        return protobuf.delimited(1, made[0]) + protobuf.delimited(2, spec)
 
 
 class Classify(_Examples):
@@ -132,9 +132,9 @@ class MultiInference(_Examples):
             tasks.append((method, asked.signature))
         return every[0], tasks
 
-    def _answer(self, results: Sequence[bytes], form: _Form, spec: bytes) -> bytes:
+    def _answer(self, made: Sequence[bytes], form: _Form, spec: bytes) -> bytes:
         answer = []
-        for result, plan in zip(results, form.plans, strict=True):
+        for result, plan in zip(made, form.plans, strict=True):
             field = 2 if isinstance(plan, Classifier) else 3
             answer.append(protobuf.delimited(1, protobuf.delimited(1, spec) + protobuf.delimited(field, result)))
         return b"".join(answer)
@@ -142,18 +142,9 @@ class MultiInference(_Examples):
 
 def _result(plan: Classifier | int, outputs: Sequence[np.ndarray], rows: int) -> bytes:
     """A serialized ClassificationResult or RegressionResult."""
-    kind = "ClassificationResult" if isinstance(plan, Classifier) else "RegressionResult"
-    result = messages.message_class(kind)()
     if isinstance(plan, Classifier):
-        for row in examples.classes(plan, outputs, rows):
-            add = result.classifications.add().classes.add
-            for label, score in row:
-                add(label=label, score=score)
-    else:
-        for value in examples.values(outputs[plan], rows):
-            result.regressions.add(value=value)
-    content: bytes = result.SerializeToString()
-    return content
+        return results.classification(plan, outputs, rows)
+    return results.regression(outputs[plan], rows)
 
 
 def _read(message: memoryview, names: Collection[str]) -> list[Example]:

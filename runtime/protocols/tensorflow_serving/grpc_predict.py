@@ -1,6 +1,7 @@
 """PredictionService.Predict: named TensorProtos in and out. Pure."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from runtime.predictor import ReadyModel
 from runtime.protobuf import delimited, head
 from runtime.protocols.tensorflow_serving import messages, outline, tensor_proto
 from runtime.protocols.tensorflow_serving.messages import NAME, HasZero
-from runtime.tensors import Call, Prediction, Query, TensorSpec
+from runtime.tensors import Call, Prediction, Query, as_array
 
 _INPUTS: Final = 2  # of PredictRequest
 _KEY, _VALUE = 1, 2  # of an entry of a map
@@ -57,16 +58,15 @@ class Predict:
 
     def encode(
         self, queries: Sequence[Query], predictions: Sequence[Prediction], model: ReadyModel, *, latency: float
-    ) -> bytes:
-        """A PredictResponse; the protocol has no place for `latency`."""
+    ) -> list[bytes]:
+        """A PredictResponse, in pieces that belong together; the protocol has no place for `latency`."""
         del latency
         prediction = predictions[0]
         wanted: Sequence[int] = queries[0].form  # type: ignore[assignment] # what `bind` has set
         content: list[bytes] = []
         for place in wanted:
             content += _output(model.signature.outputs[place].name, prediction.outputs[place])
-        spec = messages.model_spec(prediction.model, prediction.version)
-        return b"".join([*content, delimited(2, spec)])
+        return [*content, delimited(2, messages.model_spec(prediction.model, prediction.version))]
 
 
 def _entry(entry: memoryview) -> tuple[str, memoryview]:
@@ -83,25 +83,26 @@ def _entry(entry: memoryview) -> tuple[str, memoryview]:
 
 
 def _inputs(given: Mapping[str, Any], of: Signature, limit: int) -> list[np.ndarray]:
-    """The tensors in the signature's order. Raises `RefusedInput` for their names and `InvalidInput` for the rest."""
-    names = [spec.name for spec in of.inputs]
+    """The tensors in the signature's order; an optional input is absent.
+
+    Raises `RefusedInput` for their names and `InvalidInput` for the rest.
+    """
+    for spec in of.inputs:
+        if spec.containers and spec.kind != "optional":
+            got = f"a model whose input {spec.name} is {spec.describe()}"
+            raise InvalidInput("model_spec", got=got, expected="inputs that are tensors; the predict API takes all")
+    names = [spec.name for spec in of.inputs if not spec.containers]
     if len(given) != len(names):
         raise RefusedInput(_sizes(sorted(given), sorted(names)), field="inputs")
     for name in given:
         if name not in names:
             known = ",".join(sorted(names))
-            text = (
-                f"input tensor alias not found in signature: {name[:80]}. Inputs expected to be in the set {{{known}}}."
-            )
-            raise RefusedInput(text, field="inputs")
-    return [_read(given[spec.name], spec, limit) for spec in of.inputs]
-
-
-def _read(tensor: object, spec: TensorSpec, limit: int) -> np.ndarray:
-    if spec.containers:
-        expected = f"{spec.describe()}; the predict API takes every model"
-        raise InvalidInput(f"inputs.{spec.name}", got="a TensorProto", expected=expected)
-    return tensor_proto.read(spec.name, tensor, spec, limit=limit)
+            text = f"input tensor alias not found in signature: {name[:80]}. Inputs"
+            raise RefusedInput(f"{text} expected to be in the set {{{known}}}.", field="inputs")
+    return [
+        as_array(None) if spec.containers else tensor_proto.read(spec.name, given[spec.name], spec, limit=limit)
+        for spec in of.inputs
+    ]
 
 
 def _sizes(given: list[str], names: list[str]) -> str:
@@ -140,5 +141,10 @@ def _output(name: str, array: np.ndarray) -> list[bytes]:
     """An entry of `outputs`, in pieces."""
     tensor = tensor_proto.write(array)
     size = sum(map(len, tensor))
-    before = delimited(_KEY, name.encode()) + head(_VALUE, size)
+    before = _key(name) + head(_VALUE, size)
     return [head(1, len(before) + size) + before, *tensor]
+
+
+@lru_cache(1024)
+def _key(name: str) -> bytes:
+    return delimited(_KEY, name.encode())

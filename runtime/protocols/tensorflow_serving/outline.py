@@ -15,7 +15,7 @@ from runtime.errors import InvalidInput
 
 SMALL: Final = 64 * 1024  # bytes that protobuf parses in a millisecond, whatever they hold
 FEW: Final = 4096  # fields of a message that are looked at on the event loop
-MANY: Final = 1_000_000  # fields of a message that are looked at on a thread: strings, examples
+MANY: Final = 250_000  # fields of a message that are looked at on a thread, such as strings: 50 MiB, and a second
 _PIECE: Final = 256 * 1024  # bytes of packed integers that protobuf parses in two milliseconds
 
 

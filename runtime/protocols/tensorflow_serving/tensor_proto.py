@@ -11,6 +11,7 @@ Sources: tensorflow/core/framework/tensor.proto and tensor.cc, `Tensor::FromProt
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ from runtime.model import elements
 from runtime.protobuf import delimited, head, varint, varint_at
 from runtime.protocols.tensorflow_serving import messages
 from runtime.protocols.tensorflow_serving.outline import MANY, outline, pieces
-from runtime.protocols.tensorflow_serving.signature import data_type
+from runtime.protocols.tensorflow_serving.signature import DataType, data_type
 from runtime.protocols.tensorflow_serving.varints import packed
 from runtime.tensors import STRING, TensorSpec
 
@@ -31,6 +32,13 @@ class _Field(NamedTuple):
     name: str
     number: int
     dtype: np.dtype[np.generic] = STRING
+
+
+class _Form(NamedTuple):
+    """How TensorFlow has an element type."""
+
+    type: DataType
+    field: _Field
 
 
 _FLOAT: Final = _Field("float_val", 5, np.dtype("<f4"))
@@ -70,7 +78,7 @@ def read(name: str, tensor: Any, spec: TensorSpec, *, limit: int) -> np.ndarray:
     if isinstance(tensor, memoryview):
         rest, spans = outline(tensor, _TAKEN, most=MANY)
         tensor = messages.parsed("TensorProto", rest)
-    given, right = tensor.dtype, data_type(spec.dtype)
+    given, right = tensor.dtype, _form(spec.dtype).type
     if given != right.number:
         expected = f"{right.name}, for {spec.describe()}"
         raise InvalidInput(f"inputs.{name}.dtype", got=_type_name(given), expected=expected)
@@ -84,21 +92,31 @@ def read(name: str, tensor: Any, spec: TensorSpec, *, limit: int) -> np.ndarray:
 
 def write(array: np.ndarray) -> list[bytes]:
     """A serialized TensorProto, in pieces that belong together."""
-    dims = b"".join(delimited(2, b"\x08" + varint(size) if size else b"") for size in array.shape)
-    described = b"\x08" + varint(data_type(array.dtype).number) + delimited(2, dims)
+    described = _described(array.dtype, array.shape)
     if not array.size:
         return [described]
     if array.dtype == STRING:
         return [described, *(delimited(_STRING.number, text.encode()) for text in array.reshape(-1))]
-    field = _FIELDS.get(array.dtype.name, _FLOAT8)
+    field = _form(array.dtype).field
     content = _written(array, field)
     return [described + head(field.number, len(content)), content]
+
+
+@lru_cache(1024)
+def _described(dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> bytes:
+    dims = b"".join(delimited(2, b"\x08" + varint(size) if size else b"") for size in shape)
+    return b"\x08" + varint(_form(dtype).type.number) + delimited(2, dims)
+
+
+@lru_cache(64)
+def _form(dtype: np.dtype[np.generic]) -> _Form:
+    return _Form(data_type(dtype), _FIELDS.get(dtype.name, _FLOAT8))
 
 
 def _written(array: np.ndarray, field: _Field) -> bytes:
     if field is _HALF:
         return packed(array.reshape(-1).view(np.uint16))
-    if field is _INT or (field.dtype.kind in "iu" and field is not _FLOAT8):
+    if field.dtype.kind in "iu":
         return packed(array.reshape(-1).astype(field.dtype, copy=False))
     return array.tobytes()  # little endian, as every processor here; a bool takes a byte as a varint too
 
@@ -127,8 +145,8 @@ def _from_content(field: str, content: bytes | memoryview, count: int, dtype: np
     if dtype == np.bool_:
         flags: np.ndarray = np.frombuffer(content, np.uint8) != 0
         return flags
-    array: np.ndarray = np.require(np.frombuffer(content, dtype), requirements="A")
-    return array
+    array: np.ndarray = np.frombuffer(content, dtype)
+    return array if array.flags.aligned else array.copy()
 
 
 def _content_strings(field: str, content: memoryview, count: int) -> list[bytes]:
@@ -152,7 +170,7 @@ def _content_strings(field: str, content: memoryview, count: int) -> list[bytes]
 
 def _elements(name: str, tensor: Any, spans: Spans, dtype: np.dtype[np.generic]) -> np.ndarray:  # noqa: ANN401
     """The elements in the field of their type, as many as there are. Raises `InvalidInput`."""
-    field = _FIELDS.get(dtype.name, _FLOAT8)
+    field = _form(dtype).field
     values, taken = getattr(tensor, field.name), spans.get(field.number, [])
     if not len(values) and not taken:
         _check_no_others(name, tensor, spans, field, dtype)

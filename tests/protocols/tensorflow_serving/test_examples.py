@@ -64,6 +64,12 @@ def test_an_input_has_a_row_for_each_example(
     np.testing.assert_array_equal(array, np.array(right, dtype))
 
 
+def test_an_optional_input_is_absent() -> None:
+    absent, x = examples.tensors([{"x": floats(1, 2)}], [spec("o", shape=None, containers=("optional",)), spec("x")])
+    assert absent.item() is None
+    assert x.tolist() == [[1, 2]]
+
+
 def test_inputs_come_in_the_order_of_the_model() -> None:
     both: Example = {"b": floats(3, 4), "a": floats(1, 2)}
     first, second = examples.tensors([both], [spec("a"), spec("b")])

@@ -61,7 +61,7 @@ def refused(message: pb.PredictRequest, ready: ReadyModel, kind: type[ScalezeroE
 def answered(query: Query, ready: ReadyModel, *outputs: np.ndarray, version: str = "7") -> pb.PredictResponse:
     prediction = Prediction(outputs, model="m", version=version, arrived=0, queued=0, batched=0, ran=0)
     message = Predict(no_zero, limit=LIMIT).encode([query], [prediction], ready, latency=0)
-    return pb.PredictResponse.FromString(message)
+    return pb.PredictResponse.FromString(b"".join(message))
 
 
 def test_inputs_come_in_the_order_of_the_model() -> None:
@@ -132,10 +132,18 @@ def test_a_tensor_of_another_type_is_refused() -> None:
     )
 
 
-def test_an_input_that_is_no_tensor_cannot_be_sent() -> None:
-    ready = model(spec("s", None, "sequence"))
-    assert refused(request(s=tensor(1, 2)), ready, InvalidInput) == (
-        "inputs.s: got a TensorProto; expected sequence(float32); the predict API takes every model"
+def test_an_optional_input_is_absent() -> None:
+    ready = model(spec("o", None, "optional"), spec("x"))
+    absent, x = bound(request(x=tensor(1, 2)).SerializeToString(), ready).tensors
+    assert absent.item() is None
+    assert x.tolist() == [[1, 2]]
+
+
+def test_a_model_of_other_values_cannot_be_asked() -> None:
+    ready = model(spec("s", None, "sequence"), spec("x"))
+    assert refused(request(x=tensor(1, 2)), ready, InvalidInput) == (
+        "model_spec: got a model whose input s is sequence(float32); "
+        "expected inputs that are tensors; the predict API takes all"
     )
 
 
