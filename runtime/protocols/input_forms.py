@@ -36,7 +36,7 @@ class Form(NamedTuple):
 
 
 _ROW, _ROWS = Form(one_row=True, by_name=False), Form(one_row=False, by_name=False)
-_NAMED_ROW, _NAMED_ROWS = Form(one_row=True, by_name=True), Form(one_row=False, by_name=True)
+_NAMED_ROWS: Final = Form(one_row=False, by_name=True)
 
 
 def bind(inputs: object, signature: Signature, *, body: bytes | None = None, keys: int = 1) -> Query:
@@ -83,9 +83,9 @@ def _named(inputs: dict[str, Any], signature: Signature, body: bytes | None, key
     return query(tensors, forms)
 
 
-def query(tensors: Sequence[np.ndarray], forms: Sequence[row_forms.Rows]) -> Query:
-    """The query of tensors that came by name, each in its form. Raises `InvalidInput` where the forms do not agree."""
-    return Query(tensors, form=_NAMED_ROW if row_forms.one_row(forms, inputs=len(forms)) else _NAMED_ROWS)
+def query(tensors: Sequence[np.ndarray], forms: Sequence[row_forms.Rows], *, by_name: bool = True) -> Query:
+    """The query of one tensor for each input, each in its form. Raises `InvalidInput` where the forms do not agree."""
+    return Query(tensors, form=Form(one_row=row_forms.one_row(forms, inputs=len(forms)), by_name=by_name))
 
 
 def tensor(field: str, value: object, spec: TensorSpec, *, numbers_only: bool) -> tuple[np.ndarray, row_forms.Rows]:
