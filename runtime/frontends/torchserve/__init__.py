@@ -1,0 +1,1 @@
+"""TorchServe's protocol: `inference` (REST) and `calls` (gRPC)."""
