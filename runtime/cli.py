@@ -64,7 +64,7 @@ def serve(
     tensorflow_serving: bool,
     lazy: bool,
 ) -> None:
-    """Serve TARGET: an ONNX file (s3://bucket/key, file:// or a path) or a function's folder.
+    """Serve TARGET: an ONNX file or a TorchServe archive (s3://bucket/key, file:// or a path), or a function's folder.
 
     Without TARGET the environment says what to serve, as it does in a pod.
     """
@@ -82,7 +82,7 @@ def serve(
 @click.argument("target", type=click.Path(exists=True, path_type=Path))
 @click.argument("uri", required=False)
 def publish(target: Path, uri: str | None) -> None:
-    """Publish TARGET to the registry: an ONNX file to URI, or what a function's folder declares and S3 lacks."""
+    """Publish TARGET: an ONNX file or a TorchServe archive to URI, or what a function's folder declares and S3 lacks."""
     _publish(target, uri)
 
 
@@ -125,13 +125,14 @@ def _serve(target: str | None, chosen: dict[str, str]) -> None:
     """Start in the order that a cold start wants: the port, the pull, the heavy imports, the server."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))  # until the server takes them over there is nothing to finish
+    from runtime.artifacts.uris import is_unpacked
     from runtime.declared import settings_for
     from runtime.http.listener import listen
     from runtime.service import Service, begin
     from runtime.telemetry.process import process_started
 
     started = process_started()
-    folder = Path(target) if target and Path(target).is_dir() else None
+    folder = Path(target) if target and Path(target).is_dir() and not is_unpacked(Path(target)) else None
     if target and not folder:
         chosen["SCALEZERO_MODEL_URI"] = target
     settings = settings_for(folder, environ={**os.environ, **chosen})
@@ -173,6 +174,8 @@ def _listening(*, tensorflow_serving: bool) -> str | None:
 
 
 def _publish(target: Path, uri: str | None) -> None:
+    from tempfile import TemporaryDirectory
+
     if target.is_dir():
         if uri:
             raise BadSetting(
@@ -184,10 +187,13 @@ def _publish(target: Path, uri: str | None) -> None:
         return
     if not uri:
         raise BadSetting("URI", value=None, allowed="where to publish the file, such as s3://models/model-v1.onnx")
+    from runtime.artifacts.fetch import fetch
     from runtime.model.session import Session
     from runtime.registry import publish
 
-    Session(target, uri=str(target), name=target.stem, threads=1)  # what cannot be opened would be there for good
+    with TemporaryDirectory() as unpacked:  # of an archive
+        model = fetch(str(target), cache_dir=Path(unpacked)).path
+        Session(model, uri=str(target), name=target.stem, threads=1)  # what cannot be opened would be there for good
     published = publish(target, uri, metadata={})
     click.echo(
         f"{published.uri} {'published' if published.uploaded else 'was there already'}, sha256 {published.sha256}"

@@ -73,6 +73,14 @@ def model_in_folder(folder: Path, *, uri: str) -> tuple[Path, Manifest]:
     return folder / model_entry(names, manifest, uri=uri), manifest
 
 
+def name_in(path: Path) -> str | None:
+    """The name that a local archive gives its model; None where it gives none, or is no archive that can be read."""
+    try:
+        return manifest_of(path).name
+    except InvalidModel:
+        return None
+
+
 def manifest_of(path: Path) -> Manifest:
     """What a local archive, or a folder that one would be made of, says of its model. Raises `InvalidModel`."""
     uri = str(path)

@@ -14,7 +14,8 @@ import pytest
 
 from tests import models
 from tests.archives import manifest, unpacked, zipped
-from tests.frontends.conftest import Served, counts, serving
+from tests.frontends.conftest import COMMAND, Served, counts, environment, serving, until
+from tests.s3_server import S3Server
 
 ROWS = [[1.0, 2.0], [3.0, 4.0]]
 DOUBLED = [[2.0, 4.0], [6.0, 8.0]]
@@ -159,7 +160,8 @@ def test_errors_are_torchserves(client: httpx.Client) -> None:
     assert message == "Model version: 9.9 does not exist for model: m"
     for path in ("/predictions", "/predictions/", "/explanations", "/explanations/m/1/x/y"):
         refused(client.post(path), 404, "ResourceNotFoundException")
-    assert "body" in refused(client.post("/predictions/m", json=[1, "a"]), 400, "BadRequestException") or True
+    message = refused(client.post("/predictions/m", json=[1, "a"]), 400, "BadRequestException")
+    assert message == 'inputs[1]: got "a"; expected a number or null (float32[batch, 2])'
     refused(client.get("/predictions/m"), 400, "BadRequestException")
     big = b"[" + b" " * (33 * 2**20)
     refused(client.post("/predictions/m", content=big), 413, "BadRequestException")
@@ -218,6 +220,26 @@ def test_an_archive_is_served_under_the_name_and_version_of_its_manifest(tmp_pat
     with serving(tmp_path, target) as served, served.client() as client:
         assert client.post("/predictions/other/1.5", json=ROWS).json() == DOUBLED
         assert client.get("/api/v1/models/other").json()["version"] == "1.5"
-    with serving(tmp_path, target, SCALEZERO_MODEL_NAME="mine", SCALEZERO_MODEL_VERSION="7") as served:
-        with served.client() as client:
-            assert client.post("/predictions/mine/7", json=ROWS).json() == DOUBLED
+    mine = {"SCALEZERO_MODEL_NAME": "mine", "SCALEZERO_MODEL_VERSION": "7"}
+    with serving(tmp_path, target, **mine) as served, served.client() as client:
+        assert client.post("/predictions/mine/7", json=ROWS).json() == DOUBLED
+
+
+def test_an_archive_is_published_and_served_from_s3(tmp_path: Path, s3: S3Server) -> None:
+    s3.make_bucket("archives")
+    model = models.doubling(tmp_path / "made.onnx").read_bytes()
+    target = zipped(tmp_path / "named.mar", {"m.onnx": model}, said=manifest(name="named", version="3.1"))
+    publish = [COMMAND, "publish", target, "s3://archives/named.mar"]
+    subprocess.run(publish, check=True, timeout=60, env={**environment(tmp_path), **s3.environment()})
+    with serving(tmp_path, "s3://archives/named.mar", env=s3.environment()) as served, served.client() as client:
+        assert client.post("/predictions/named/3.1", json=ROWS).json() == DOUBLED
+
+
+def test_an_archive_without_an_onnx_file_is_not_served_and_nothing_in_it_runs(tmp_path: Path) -> None:
+    trap = f"open({str(tmp_path / 'ran')!r}, 'w')".encode()
+    target = zipped(tmp_path / "named.mar", {"model.pt": b"x", "handler.py": trap}, said=manifest(file="model.pt"))
+    with serving(tmp_path, target, ready=False) as served:
+        until(served, "/healthz/ready", status=503)
+        response = served.get("/predictions/named")
+        assert "torch.onnx.export" in refused(response, 503, "ServiceUnavailableException")
+    assert not (tmp_path / "ran").exists()
