@@ -82,7 +82,7 @@ def serve(
 @click.argument("target", type=click.Path(exists=True, path_type=Path))
 @click.argument("uri", required=False)
 def publish(target: Path, uri: str | None) -> None:
-    """Publish TARGET: an ONNX file or a TorchServe archive to URI, or what a function's folder declares and S3 lacks."""
+    """Publish TARGET: an ONNX file or TorchServe archive to URI, or what a function's folder declares and S3 lacks."""
     _publish(target, uri)
 
 

@@ -220,6 +220,14 @@ TORCHSERVE: Final = Protocol(
         ),
         refuse="runtime.protocols.torchserve.faults:refuse",
     ),
+    grpc=(
+        Grpc(
+            "runtime.frontends.grpc.torchserve",
+            "org.pytorch.serve.grpc.inference.InferenceAPIsService",
+            ("Ping", "Predictions"),
+            refuse="runtime.protocols.torchserve.faults:refuse_call",
+        ),
+    ),
 )
 
 PROTOCOLS: Final = (ML_V1, OPEN_INFERENCE, TENSORFLOW_SERVING, KSERVE_V1, TORCHSERVE)

@@ -119,7 +119,7 @@ def test_a_body_is_read_by_its_content_type_or_its_first_bytes(
 def test_a_large_body_and_a_large_answer(client: httpx.Client) -> None:
     many = np.arange(400_000, dtype=np.float32).reshape(-1, 2)
     for options in ({"json": many.tolist()}, {"content": npy(many)}, {"files": {"data": npy(many)}}):
-        response = client.post("/predictions/m", **options)  # type: ignore[arg-type]
+        response = client.post("/predictions/m", **options)
         assert np.array_equal(np.array(response.json(), np.float32), many * 2)
 
 
@@ -221,7 +221,7 @@ def test_an_archive_is_served_under_the_name_and_version_of_its_manifest(tmp_pat
         assert client.post("/predictions/other/1.5", json=ROWS).json() == DOUBLED
         assert client.get("/api/v1/models/other").json()["version"] == "1.5"
     mine = {"SCALEZERO_MODEL_NAME": "mine", "SCALEZERO_MODEL_VERSION": "7"}
-    with serving(tmp_path, target, **mine) as served, served.client() as client:
+    with serving(tmp_path, target, env=mine) as served, served.client() as client:
         assert client.post("/predictions/mine/7", json=ROWS).json() == DOUBLED
 
 
@@ -229,7 +229,7 @@ def test_an_archive_is_published_and_served_from_s3(tmp_path: Path, s3: S3Server
     s3.make_bucket("archives")
     model = models.doubling(tmp_path / "made.onnx").read_bytes()
     target = zipped(tmp_path / "named.mar", {"m.onnx": model}, said=manifest(name="named", version="3.1"))
-    publish = [COMMAND, "publish", target, "s3://archives/named.mar"]
+    publish = [str(COMMAND), "publish", str(target), "s3://archives/named.mar"]
     subprocess.run(publish, check=True, timeout=60, env={**environment(tmp_path), **s3.environment()})
     with serving(tmp_path, "s3://archives/named.mar", env=s3.environment()) as served, served.client() as client:
         assert client.post("/predictions/named/3.1", json=ROWS).json() == DOUBLED

@@ -1,1 +1,1 @@
-"""TorchServe's protocol: `inference` (REST) and `calls` (gRPC)."""
+"""TorchServe's protocol over REST; `frontends.grpc.torchserve` has its gRPC methods."""

@@ -5,7 +5,7 @@
     binding      values and a model's signature -> a query
     answers      a prediction -> JSON, an entry per row
     inference    the translator for REST
-    grpc         the translator for gRPC
+    calls        the translator for gRPC
     faults       errors in TorchServe's form, and the headers of every answer
 
 TorchServe hands a body to the model's Python handler, which gives it a meaning. An ONNX model has no handler, so its

@@ -15,6 +15,7 @@ import orjson
 
 from runtime.errors import MethodNotAllowed, NoExplainer, ScalezeroError, UnknownModel, UnknownPath
 from runtime.http.messages import JSON, Answer, Headers
+from runtime.protocols.grpc_errors import grpc_error_answer
 from runtime.protocols.refusals import extra_headers
 from runtime.status import TABLE, code_of
 
@@ -47,6 +48,11 @@ def refuse(fault: ScalezeroError) -> Answer:
     status, kind, message = told(fault)
     document = {"code": status, "type": kind, "message": message}
     return Answer(status, orjson.dumps(document), [JSON, *headers(), *extra_headers(fault)])
+
+
+def refuse_call(fault: ScalezeroError) -> Answer:
+    """The answer to a gRPC call that failed: the code is that of `runtime.status`, the text TorchServe's."""
+    return grpc_error_answer(fault, told(fault)[2])
 
 
 def told(fault: ScalezeroError) -> tuple[int, str, str]:
