@@ -24,13 +24,10 @@ from runtime.errors import (
 from runtime.predictor import predict
 from runtime.service import Service, Start, begin, name_of
 from runtime.settings import Settings
-<<<<<<< HEAD
 from runtime.sinks import Outcome, Sink
 from runtime.tensors import Query
 from tests import models
-=======
 from tests.archives import manifest, zipped
->>>>>>> 3d92088 (Name a model as its local archive says, and publish archives)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import Final
 
 import orjson
 
-from runtime.errors import MethodNotAllowed, NoExplainer, ScalezeroError, UnknownModel, UnknownPath
+from runtime.errors import MethodNotAllowed, NoExplainer, ScalezeroError, UnknownModel, UnknownPath, UnknownVersion
 from runtime.http.messages import JSON, Answer, Headers
 from runtime.protocols.grpc_errors import grpc_error_answer
 from runtime.protocols.refusals import extra_headers
@@ -72,9 +72,9 @@ def told(fault: ScalezeroError) -> tuple[int, str, str]:
 
 def _unknown(fault: UnknownModel) -> tuple[str, str]:
     model, version = fault.details["model"], fault.details.get("version")
-    if version is None:
-        return "ModelNotFoundException", f"Model not found: {model}"
-    return "ModelVersionNotFoundException", f"Model version: {version} does not exist for model: {model}"
+    if isinstance(fault, UnknownVersion):
+        return "ModelVersionNotFoundException", f"Model version: {version} does not exist for model: {model}"
+    return "ModelNotFoundException", f"Model not found: {model}"
 
 
 def _otherwise(status: int) -> str:

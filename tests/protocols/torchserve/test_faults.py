@@ -10,8 +10,9 @@ from runtime.protocols.torchserve.faults import refuse
 
 CASES = [
     (errors.UnknownModel("m", []), 404, "ModelNotFoundException", "Model not found: m"),
+    (errors.UnknownModel("m", [], version="1"), 404, "ModelNotFoundException", "Model not found: m"),
     (
-        errors.UnknownModel("m", ["m"], version="9.9"),
+        errors.UnknownVersion("m", "9.9", ["1.0"]),
         404,
         "ModelVersionNotFoundException",
         "Model version: 9.9 does not exist for model: m",
