@@ -167,8 +167,36 @@ def test_errors_are_torchserves(client: httpx.Client) -> None:
     refused(client.post("/predictions/m", content=big), 413, "BadRequestException")
 
 
+GOLDEN = [
+    ("POST", "/predictions/m", b"[[1,2],[3,4]]", b"[[2.0,4.0],[6.0,8.0]]"),
+    ("POST", "/predictions/m", b'{"inputs":[1,0.5]}', b"[2.0,1.0]"),
+    ("GET", "/ping", b"", b'{"status":"Healthy"}'),
+    (
+        "POST",
+        "/predictions/no",
+        b"[1]",
+        b'{"code":404,"type":"ModelNotFoundException","message":"Model not found: no"}',
+    ),
+    (
+        "POST",
+        "/predictions/m",
+        b"[1,",
+        (
+            b'{"code":400,"type":"BadRequestException","message":"body: got unexpected end of data at byte 3; '
+            b'expected a JSON object in UTF-8"}'
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "answer"), GOLDEN)
+def test_bodies_are_these_bytes(client: httpx.Client, method: str, path: str, body: bytes, answer: bytes) -> None:
+    response = client.request(method, path, content=body, headers={"content-type": "application/json"})
+    assert response.content == answer
+
+
 @pytest.mark.parametrize("path", ["/explanations/m", "/explanations/m/2.0"])
-def test_a_model_explains_nothing(client: httpx.Client, served: Served, path: str) -> None:
+def test_explanations_fail_as_those_of_a_handler_without_them(client: httpx.Client, served: Served, path: str) -> None:
     before = counts(served).get(("torchserve", "explainer_missing", "client"), 0)
     assert refused(client.post(path, json=ROWS), 503, "InternalServerException").startswith("Prediction failed")
     assert counts(served)["torchserve", "explainer_missing", "client"] == before + 1
