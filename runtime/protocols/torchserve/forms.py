@@ -1,6 +1,6 @@
 """The values of a request: its body, or the parts or fields of a form. Pure.
 
-    multipart/form-data                   a value for each part, without a copy of a body that is small
+    multipart/form-data                   a value for each part, a view of the body
     application/x-www-form-urlencoded     a value for each field
     anything else                         the body is the one value, called `body`
 
@@ -22,7 +22,7 @@ BODY: Final = "body"
 FIELDS: Final = b"application/x-www-form-urlencoded"
 MULTIPART: Final = b"multipart/form-data"
 _MOST: Final = 256  # parts or fields: more inputs than any model has
-_LARGEST_FORM: Final = 256 * 1024  # bytes of fields, which are decoded at once
+_LARGEST_FORM: Final = 64 * 1024  # bytes of fields, which are decoded at once
 _STEP: Final = 2**20  # bytes of a multipart body that are looked at together: a millisecond
 _HEADERS: Final = 16  # of a part
 _HEADER: Final = 8192  # bytes of a part's header
@@ -33,7 +33,7 @@ _ECHOED: Final = 80  # characters of a name or a text that an error repeats
 def parts(request: Request) -> Generator[None, None, list[Part]]:
     """The values as they came, at least one.
 
-    Raises `InvalidInput` for a form that cannot be read, and `PayloadTooLarge` beyond 256 parts or 256 KiB of fields.
+    Raises `InvalidInput` for a form that cannot be read, and `PayloadTooLarge` beyond 256 parts or 64 KiB of fields.
     """
     stated = request.header(b"content-type") or b""
     kind = stated.partition(b";")[0].strip().lower()
@@ -69,11 +69,11 @@ def _multipart(stated: bytes, body: memoryview) -> Generator[None, None, list[Pa
     boundary = parse_options_header(stated)[1].get(b"boundary")
     if not boundary:
         raise InvalidInput("Content-Type", got="multipart/form-data without a boundary", expected="boundary=...")
-    reader = _Reader()
+    reader = _Reader(body)
     try:
         parser = MultipartParser(boundary, reader.callbacks(), max_header_count=_HEADERS, max_header_size=_HEADER)
         for start in range(0, len(body), _STEP):
-            reader.chunk = bytes(body[start : start + _STEP])
+            reader.start, reader.chunk = start, bytes(body[start : start + _STEP])
             parser.write(reader.chunk)
             yield
     except FormParserError as error:
@@ -84,15 +84,19 @@ def _multipart(stated: bytes, body: memoryview) -> Generator[None, None, list[Pa
 
 
 class _Reader:
-    """Takes what the parser finds: headers of a part, pieces of its data, its end."""
+    """Takes what the parser finds: headers of a part, where its data lies, its end."""
 
-    def __init__(self) -> None:
+    def __init__(self, body: memoryview) -> None:
         self.parts: list[Part] = []
         self.chunk = b""  # what the parser is given
+        self.start = 0  # where that lies in the body
         self.ended = False
         self._name = self._value = b""
         self._headers: dict[bytes, bytes] = {}
-        self._pieces: list[memoryview] = []
+        self._body = body
+        self._at: int | None = None  # where the data of the part begins, once that is known
+        self._length = 0
+        self._pieces: list[bytes] = []  # until then
 
     def callbacks(self) -> "MultipartCallbacks":
         """What the parser calls, by its names for it."""
@@ -109,8 +113,8 @@ class _Reader:
     def _begin(self) -> None:
         if len(self.parts) == _MOST:
             raise PayloadTooLarge("multipart form", limit=_MOST, unit="parts")
-        self._headers = {}
-        self._pieces = []
+        self._headers, self._pieces = {}, []
+        self._at, self._length = None, 0
 
     def _header_name(self, data: bytes, start: int, end: int) -> None:
         self._name += data[start:end]
@@ -123,7 +127,13 @@ class _Reader:
         self._name = self._value = b""
 
     def _data(self, data: bytes, start: int, end: int) -> None:
-        self._pieces.append(memoryview(data)[start:end])
+        self._length += end - start
+        if self._at is not None:
+            return
+        if data is self.chunk:
+            self._at = self.start + end - self._length
+        else:  # the begin of a boundary that was none, across the seam of two chunks
+            self._pieces.append(data[start:end])
 
     def _end(self) -> None:
         from python_multipart.multipart import parse_options_header
@@ -132,8 +142,8 @@ class _Reader:
         if b"name" not in options:
             raise InvalidInput(BODY, got="a part without a name", expected='Content-Disposition: form-data; name="..."')
         kind = self._headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-        pieces = self._pieces
-        data = pieces[0] if len(pieces) == 1 else memoryview(b"".join(pieces))
+        at = self._at
+        data = memoryview(b"".join(self._pieces)) if at is None else self._body[at : at + self._length]
         text = b"filename" not in options and not kind
         self.parts.append(Part(_name(options[b"name"]), data, kind, text=text))
 
