@@ -11,6 +11,8 @@ import httpx
 import numpy as np
 import orjson
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests import models
 from tests.archives import manifest, unpacked, zipped
@@ -263,6 +265,21 @@ def test_an_archive_is_published_and_served_from_s3(tmp_path: Path, s3: S3Server
         assert client.post("/predictions/named/3.1", json=ROWS).json() == DOUBLED
 
 
+def test_an_archive_in_s3_answers_to_its_files_name_and_to_its_manifests(tmp_path: Path, s3: S3Server) -> None:
+    s3.make_bucket("archives")
+    content = zipped(
+        tmp_path / "made.mar", {"m.onnx": models.doubling(tmp_path / "made.onnx").read_bytes()}
+    ).read_bytes()
+    s3.client().put_object(Bucket="archives", Key="file.mar", Body=content)
+    for load in ("lazy", "prefetch"):
+        started = serving(tmp_path, "s3://archives/file.mar", env=s3.environment(), SCALEZERO_LOAD=load)
+        with started as served, served.client() as client:
+            assert client.post("/predictions/no", json=ROWS).status_code == 404
+            for name in ("named", "file"):
+                assert client.post(f"/predictions/{name}/1.5", json=ROWS).json() == DOUBLED
+            assert client.post("/predictions/named/9", json=ROWS).status_code == 404
+
+
 def test_an_archive_without_an_onnx_file_is_not_served_and_nothing_in_it_runs(tmp_path: Path) -> None:
     trap = f"open({str(tmp_path / 'ran')!r}, 'w')".encode()
     target = zipped(tmp_path / "named.mar", {"model.pt": b"x", "handler.py": trap}, said=manifest(file="model.pt"))
@@ -271,3 +288,36 @@ def test_an_archive_without_an_onnx_file_is_not_served_and_nothing_in_it_runs(tm
         response = served.get("/predictions/named")
         assert "torch.onnx.export" in refused(response, 503, "ServiceUnavailableException")
     assert not (tmp_path / "ran").exists()
+
+
+KINDS = [
+    "application/json",
+    "application/octet-stream",
+    "application/x-npy",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data; boundary=b",
+    "multipart/form-data",
+    "text/plain",
+    ";;=",
+    "",
+]
+PIECES = [b"[", b"]", b"{", b"}", b'"', b",", b"1", b"null", b"NaN", b"&", b"=", b"%ff", b"--b", b"--b--", b"\r\n"]
+PIECES += [b'Content-Disposition: form-data; name="data"', b"\x93NUMPY\x01\x00v\x00", b"{'descr': '<f4', ", b"\xff\x00"]
+
+
+@given(
+    st.sampled_from(
+        ["/predictions/m", "/predictions/%2e%2e/m", "/predictions/m/\ud7ff/x", "/invocations", "/m/predict"]
+    ),
+    st.sampled_from(["GET", "POST", "PUT", "DELETE"]),
+    st.sampled_from(KINDS),
+    st.lists(st.sampled_from(PIECES) | st.binary(max_size=20), max_size=12).map(b"".join),
+)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_no_request_is_a_fault_of_the_server(
+    client: httpx.Client, path: str, method: str, kind: str, body: bytes
+) -> None:
+    response = client.request(method, path, content=body, headers={"content-type": kind} if kind else {})
+    assert response.status_code in {200, 400, 404, 413}
+    assert isinstance(response.json(), list if response.status_code == 200 else dict)
+    checked(response)

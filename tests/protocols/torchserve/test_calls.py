@@ -1,6 +1,7 @@
 """The messages of TorchServe's gRPC methods."""
 
 import base64
+import contextlib
 
 import numpy as np
 import orjson
@@ -81,3 +82,11 @@ def test_a_failed_call_tells_torchserves_text_under_scalezeros_code() -> None:
     assert headers[b"grpc-message"] == b"Model not found: no"
     details = rpc.Status.FromString(base64.b64decode(headers[b"grpc-status-details-bin"] + b"=="))
     assert details.message == "Model not found: no"
+
+
+@given(st.binary(max_size=100), st.dictionaries(st.text(max_size=5), st.binary(max_size=40), max_size=3))
+def test_any_message_is_read_or_refused(content: bytes, values: dict[str, bytes]) -> None:
+    translator = calls.Predictions()
+    for each in (content, message(input=values)):
+        with contextlib.suppress(InvalidInput):
+            translator.bind(translator.decode(each), model(ONE))
