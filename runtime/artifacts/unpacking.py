@@ -14,7 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
 
 from runtime.artifacts import archive as archives
-from runtime.artifacts.archive import Archive, Manifest
+from runtime.artifacts.archive import Manifest
+from runtime.artifacts.archive_files import Archive, opened
 from runtime.artifacts.cache import Cache, Ref, place_name
 from runtime.artifacts.external import model_locations
 from runtime.artifacts.policy import PullPolicy
@@ -39,7 +40,7 @@ def unpack(path: Path, digest: str, *, uri: str, cache: Cache, policy: PullPolic
     Raises `InvalidModel`, `ArtifactMissing` for external data that is not in the archive, `ArtifactTooLarge` beyond the
     policy's bytes, `DiskFull` and `StoreStalled`.
     """
-    with archives.opened(path, uri=uri) as archive:
+    with opened(path, uri=uri) as archive:
         manifest = archives.read_manifest(archive, uri=uri)
         unpacking = _Unpacking(archive, digest, uri, cache, policy)
         try:

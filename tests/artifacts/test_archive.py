@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.artifacts import archive
-from runtime.artifacts.archive import Manifest, manifest_of, model_entry, opened, read_manifest
+from runtime.artifacts.archive import Manifest, manifest_of, model_entry, read_manifest
+from runtime.artifacts.archive_files import Entry, opened
 from runtime.errors import InvalidModel
 from tests.archives import MANIFEST, manifest, tarred, unpacked, zipped
 
@@ -177,6 +178,6 @@ def test_an_entry_by_another_method_is_refused(tmp_path: Path) -> None:
 def test_an_entry_that_is_shorter_than_it_says_is_refused(tmp_path: Path) -> None:
     path = zipped(tmp_path / "a.mar", {"m.onnx": b"x" * 100}, said=manifest())
     with opened(path, uri="u") as found:
-        found.entries["m.onnx"] = archive.Entry(110, 110)
+        found.entries["m.onnx"] = Entry(110, 110)
         with pytest.raises(InvalidModel, match="cut off: 10 of 110 bytes"):
             archive.copy(found, "m.onnx", lambda _: None, uri="u")
