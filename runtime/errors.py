@@ -19,7 +19,6 @@ An error takes facts and builds its own sentence: what came, where, and what wou
      |    |-- UnknownMethod                method_not_found       no gRPC method of that name
      |    |-- UnknownService               service_not_found      no gRPC service or model of that name
      |    |-- UnsupportedOperation         unsupported_operation  a protocol has it, this server does not
-     |    |-- NoExplainer                  explainer_missing
      |    |-- UnsupportedEncoding          unsupported_encoding
      |    |-- UnsupportedContentType       unsupported_content_type
      |    |-- Http2Required                http2_required         a gRPC call over HTTP/1.1
@@ -192,19 +191,6 @@ class UnknownService(RequestError):
             f"service: got {name[:80]!r}; expected one of {', '.join(served)}, or an empty name for the whole server",
             service=name[:80],
             served=list(served),
-        )
-
-
-class NoExplainer(RequestError):
-    """An explanation was asked for, which no ONNX model gives."""
-
-    code = "explainer_missing"
-
-    def __init__(self, model: str) -> None:
-        super().__init__(
-            f"model {model[:80]!r} has no explainer; expected a request for a prediction, or an explainer of your "
-            "own in front of this model",
-            model=model[:80],
         )
 
 

@@ -83,7 +83,6 @@ TABLE: Final = {
     "unsupported_operation": _client(HTTPStatus.NOT_FOUND, Grpc.UNIMPLEMENTED),
     "http2_required": _client(HTTPStatus.BAD_REQUEST),
     "method_not_allowed": _client(HTTPStatus.METHOD_NOT_ALLOWED, Grpc.UNIMPLEMENTED),
-    "explainer_missing": _client(HTTPStatus.NOT_FOUND, Grpc.UNIMPLEMENTED),
     "request_timeout": _client(HTTPStatus.REQUEST_TIMEOUT, Grpc.DEADLINE_EXCEEDED),
     "payload_too_large": _client(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, Grpc.RESOURCE_EXHAUSTED),
     "headers_too_large": _client(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, Grpc.RESOURCE_EXHAUSTED),

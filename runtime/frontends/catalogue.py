@@ -227,6 +227,11 @@ TORCHSERVE: Final = Protocol(
             ("Ping", "Predictions"),
             refuse="runtime.protocols.torchserve.faults:refuse_call",
         ),
+        Grpc(  # the Open Inference Protocol under the name of TorchServe's own package
+            "runtime.frontends.grpc.open_inference",
+            "org.pytorch.serve.grpc.openinference.GRPCInferenceService",
+            ("ServerLive", "ServerReady", "ServerMetadata", "ModelReady", "ModelMetadata", "ModelInfer"),
+        ),
     ),
 )
 

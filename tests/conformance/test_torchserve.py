@@ -11,11 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import grpc
 import numpy as np
 import orjson
 import pytest
 
 import runtime.protocols.protos
+from runtime.protocols.protos import open_inference_pb2 as oip
 from tests import models
 from tests.frontends.conftest import Served, counts, environment, serving
 
@@ -147,6 +149,24 @@ def test_a_large_call_and_a_large_answer_over_grpc(client: Client, served: Serve
     for value in (orjson.dumps(many.tolist()), npy(many)):
         answer = predicted(client, served, input={"data": text(value)}, gzip=gzip)
         assert np.array_equal(np.array(json.loads(answer["prediction"]), np.float32), many * 2)
+
+
+def test_the_open_inference_protocol_answers_under_torchserves_package_too(served: Served) -> None:
+    service = "/org.pytorch.serve.grpc.openinference.GRPCInferenceService"
+    tensor = {"name": "x", "datatype": "FP32", "shape": [2, 2]}
+    asked = oip.ModelInferRequest(model_name="m", inputs=[tensor], raw_input_contents=[FLOATS.tobytes()])
+    options = [("grpc.enable_http_proxy", 0)]
+    with grpc.insecure_channel(f"127.0.0.1:{served.port}", options=options) as channel:
+        infer, ready = (
+            channel.unary_unary(
+                f"{service}/{method}",
+                request_serializer=lambda message: message.SerializeToString(),
+                response_deserializer=answer.FromString,
+            )
+            for method, answer in (("ModelInfer", oip.ModelInferResponse), ("ModelReady", oip.ModelReadyResponse))
+        )
+        assert np.frombuffer(infer(asked, timeout=20).raw_output_contents[0], np.float32).tolist() == [2, 4, 6, 8]
+        assert ready(oip.ModelReadyRequest(name="m"), timeout=20).ready
 
 
 def test_calls_are_counted_as_torchserves(client: Client, served: Served) -> None:

@@ -199,9 +199,9 @@ def test_bodies_are_these_bytes(client: httpx.Client, method: str, path: str, bo
 
 @pytest.mark.parametrize("path", ["/explanations/m", "/explanations/m/2.0"])
 def test_explanations_fail_as_those_of_a_handler_without_them(client: httpx.Client, served: Served, path: str) -> None:
-    before = counts(served).get(("torchserve", "explainer_missing", "client"), 0)
+    before = counts(served).get(("torchserve", "unsupported_operation", "client"), 0)
     assert refused(client.post(path, json=ROWS), 503, "InternalServerException").startswith("Prediction failed")
-    assert counts(served)["torchserve", "explainer_missing", "client"] == before + 1
+    assert counts(served)["torchserve", "unsupported_operation", "client"] == before + 1
     refused(client.post("/explanations/no", json=ROWS), 404, "ModelNotFoundException")
 
 

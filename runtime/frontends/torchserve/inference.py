@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import orjson
 
-from runtime.errors import NoExplainer
+from runtime.errors import UnsupportedOperation
 from runtime.frontends.endpoints import Direct, Endpoints
 from runtime.frontends.inference import Inference
 from runtime.http.messages import JSON, Answer, Request
@@ -55,9 +55,9 @@ class _About:
         return answer
 
     def explain(self, request: Request) -> NoReturn:
-        """Refuse, as a model without an explainer. Raises `UnknownModel` and `NoExplainer`."""
+        """Refuse, as a model without an explainer. Raises `UnknownModel` and `UnsupportedOperation`."""
         parameters = request.parameters
         served = self._service.model(parameters["model"], parameters.get("version"))
-        fault = NoExplainer(served.name)
+        fault = UnsupportedOperation(f"an explanation by model {served.name!r}", "an ONNX model has no explainer")
         served.measurements.answered(NAME, fault.code, perf_counter() - request.started)
         raise fault

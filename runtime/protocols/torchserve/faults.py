@@ -13,7 +13,14 @@ from typing import Final
 
 import orjson
 
-from runtime.errors import MethodNotAllowed, NoExplainer, ScalezeroError, UnknownModel, UnknownPath, UnknownVersion
+from runtime.errors import (
+    MethodNotAllowed,
+    ScalezeroError,
+    UnknownModel,
+    UnknownPath,
+    UnknownVersion,
+    UnsupportedOperation,
+)
 from runtime.http.messages import JSON, Answer, Headers
 from runtime.protocols.grpc_errors import grpc_error_answer
 from runtime.protocols.refusals import extra_headers
@@ -64,7 +71,7 @@ def told(fault: ScalezeroError) -> tuple[int, str, str]:
         return status, _TYPES[HTTPStatus.NOT_FOUND], _NO_PATH
     if isinstance(fault, MethodNotAllowed):
         return status, _TYPES[HTTPStatus.METHOD_NOT_ALLOWED], _NO_METHOD
-    if isinstance(fault, NoExplainer):  # a handler without explanations fails, which is TorchServe's 503
+    if isinstance(fault, UnsupportedOperation):  # a handler without explanations fails, which is TorchServe's 503
         return HTTPStatus.SERVICE_UNAVAILABLE.value, "InternalServerException", f"{_FAILED}: {fault.message}"
     message = fault.message.encode(errors="backslashreplace").decode()
     return status, _TYPES.get(HTTPStatus(status), _otherwise(status)), message

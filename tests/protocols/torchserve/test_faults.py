@@ -36,7 +36,7 @@ CASES = [
     (errors.ShuttingDown(), 503, "ServiceUnavailableException", "this process is shutting down"),
     (errors.RunTimeout("m", 1), 504, "InternalServerException", "model 'm' did not finish"),
     (errors.InternalError(), 500, "InternalServerException", "this is a fault of the server"),
-    (errors.NoExplainer("m"), 503, "InternalServerException", "Prediction failed: model 'm' has no explainer"),
+    (errors.UnsupportedOperation("x", "y"), 503, "InternalServerException", "Prediction failed: x is not supported"),
     (errors.InvalidInput("\ud800", got="1", expected="2"), 400, "BadRequestException", "\\ud800: got 1"),
 ]
 
