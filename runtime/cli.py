@@ -67,7 +67,7 @@ def serve(
     tensorflow_serving: bool,
     lazy: bool,
 ) -> None:
-    """Serve TARGET: an ONNX file (s3://bucket/key, file:// or a path) or a function's folder.
+    """Serve TARGET: an ONNX file or a TorchServe archive (s3://bucket/key, file:// or a path), or a function's folder.
 
     Without TARGET the environment says what to serve, as it does in a pod.
     """
@@ -97,7 +97,7 @@ def openapi(target: str | None, model_version: str | None, *, api_definition: bo
 @click.argument("target", type=click.Path(exists=True, path_type=Path))
 @click.argument("uri", required=False)
 def publish(target: Path, uri: str | None) -> None:
-    """Publish TARGET to the registry: an ONNX file to URI, or what a function's folder declares and S3 lacks."""
+    """Publish TARGET: an ONNX file or TorchServe archive to URI, or what a function's folder declares and S3 lacks."""
     _publish(target, uri)
 
 
@@ -184,9 +184,10 @@ def _listening(*, tensorflow_serving: bool) -> str | None:
 
 
 def _settings(target: str | None, chosen: dict[str, str]) -> "Settings":
+    from runtime.artifacts.uris import is_unpacked
     from runtime.declared import settings_for
 
-    folder = Path(target) if target and Path(target).is_dir() else None
+    folder = Path(target) if target and Path(target).is_dir() and not is_unpacked(Path(target)) else None
     if target and not folder:
         chosen["SCALEZERO_MODEL_URI"] = target
     return settings_for(folder, environ={**os.environ, **chosen})
@@ -210,6 +211,8 @@ def _openapi(target: str | None, chosen: dict[str, str], api_definition: bool) -
 
 
 def _publish(target: Path, uri: str | None) -> None:
+    from tempfile import TemporaryDirectory
+
     if target.is_dir():
         if uri:
             raise BadSetting(
@@ -221,10 +224,13 @@ def _publish(target: Path, uri: str | None) -> None:
         return
     if not uri:
         raise BadSetting("URI", value=None, allowed="where to publish the file, such as s3://models/model-v1.onnx")
+    from runtime.artifacts.fetch import fetch
     from runtime.model.session import Session
     from runtime.registry import publish
 
-    Session(target, uri=str(target), name=target.stem, threads=1)  # what cannot be opened would be there for good
+    with TemporaryDirectory() as unpacked:  # of an archive
+        model = fetch(str(target), cache_dir=Path(unpacked)).path
+        Session(model, uri=str(target), name=target.stem, threads=1)  # what cannot be opened would be there for good
     published = publish(target, uri, metadata={})
     click.echo(
         f"{published.uri} {'published' if published.uploaded else 'was there already'}, sha256 {published.sha256}"

@@ -111,14 +111,18 @@ class Models(Mapping[str, Versions]):
     def find(self, name: str, version: str | int | None) -> ServedModel:
         """Find a version of a model, by its text or its number (see `runtime.versions`); None: its default.
 
+        A model from an archive is found by the name that the archive gives it too, and before that is known by any.
         Raises `UnknownModel` and `UnknownVersion`.
         """
-        found = self._versions.get(name)
+        found = self._versions.get(name) or self._named_within(name)
         if found is None:
             raise UnknownModel(name, list(self._versions), version=None if version is None else str(version))
         if isinstance(version, int):
             return found.numbered(version)
         return found.default if version is None else found[version]
+
+    def _named_within(self, name: str) -> Versions | None:
+        return next((each for each in self._versions.values() if each.default.may_be_called(name)), None)
 
     def versions(self, name: str) -> list[str]:
         """The versions of a model, the highest first, as far as they are known; none where it is not here any more."""
@@ -139,7 +143,7 @@ class Models(Mapping[str, Versions]):
     def remove(self, name: str, version: str | None) -> ServedModel:
         """Let a version go (None: the default), and its model with the last one. Raises as `find` does."""
         served = self.find(name, version)
-        self._versions[name].remove(served)
-        if not self._versions[name]:
-            del self._versions[name]
+        self._versions[served.name].remove(served)
+        if not self._versions[served.name]:
+            del self._versions[served.name]
         return served

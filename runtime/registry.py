@@ -20,7 +20,7 @@ from runtime.artifacts.cache import hash_file
 from runtime.artifacts.external import check_local, model_locations
 from runtime.artifacts.policy import PullPolicy
 from runtime.artifacts.upload import Outgoing, credential_provider, open_bucket, s3_words
-from runtime.artifacts.uris import S3Place, parse_uri
+from runtime.artifacts.uris import S3Place, is_archive, parse_uri
 from runtime.errors import ArtifactMissing, BadSetting, ScalezeroError
 
 
@@ -98,7 +98,7 @@ def _parts(path: Path, uri: str, metadata: Mapping[str, str]) -> list[Outgoing]:
     """List what the model consists of, the external data first and the model last."""
     if not path.is_file():
         raise ArtifactMissing(uri, f"nothing to publish: there is no file {path}")
-    locations = model_locations(path, uri=str(path))
+    locations = frozenset() if is_archive(path.name) else model_locations(path, uri=str(path))
     check_local(path, locations, uri=str(path))
     files = {_beside(uri, location): path.parent / location for location in sorted(locations)}
     beside = [Outgoing(path=file, uri=place, sha256=hash_file(file)) for place, file in files.items()]

@@ -17,6 +17,7 @@ from time import perf_counter
 from typing import NamedTuple
 
 from runtime.artifacts.fetch import Artifact
+from runtime.artifacts.uris import VERSION, is_archive
 from runtime.background import Background
 from runtime.batching import independence
 from runtime.batching.batcher import Batcher
@@ -127,6 +128,13 @@ class ServedModel:
     def version(self) -> str | None:
         """The version, as far as it is known before the model is loaded."""
         return self.ready.version if self.ready else self._settings.model_version
+
+    def may_be_called(self, name: str) -> bool:
+        """Whether the archive that the model comes from gives it this name, or is not here yet to tell."""
+        uri = self._settings.model_uri
+        if self._settings.model_name is not None or uri is None or not is_archive(uri.partition(VERSION)[0]):
+            return False
+        return self.ready is None or self.ready.artifact.metadata.get("model_name") == name
 
     async def load(self, pull: Pull | None = None, *, begun: float | None = None) -> ReadyModel:
         """The ready model, loaded if need be. Raises `ModelUnavailable` errors; the next call tries again."""

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from runtime import version_folders
 from runtime.artifacts.fetch import Artifact, check, fetch
 from runtime.artifacts.policy import PullPolicy
-from runtime.artifacts.uris import MODEL_SUFFIXES, parse_uri
+from runtime.artifacts.uris import is_archive, is_unpacked, model_name, parse_uri
 from runtime.background import Background
 from runtime.errors import BadSetting, ScalezeroError
 from runtime.models import Models
@@ -61,11 +61,18 @@ def _started(settings: Settings) -> "Start":
 
 
 def name_of(uri: str) -> str:
-    """The model's name in the URLs, where no setting gives one: the file's name without its suffix."""
+    """The model's name in the URLs, where no setting gives one: what a local archive says, else the file's name.
+
+    The file's name counts without its suffix. What an archive in S3 says is not known before it is pulled.
+    """
     place = parse_uri(uri)
-    file = place.name if isinstance(place, Path) else place.key.rpartition("/")[2]
-    stem, dot, suffix = file.rpartition(".")
-    return stem if stem and dot + suffix in MODEL_SUFFIXES else file
+    if isinstance(place, Path) and (is_unpacked(place) or (is_archive(place.name) and place.is_file())):
+        from runtime.artifacts.archive import name_in
+
+        said = name_in(place)
+        if said is not None and is_segment(said):
+            return said
+    return model_name(place)
 
 
 def _check_places(settings: Settings) -> None:
@@ -78,8 +85,9 @@ def _check_places(settings: Settings) -> None:
         )
     if uri:
         check(uri, cache_dir=settings.cache_dir, sha256=settings.model_sha256)
-    if uri and isinstance(place := parse_uri(uri), Path) and not place.is_file():
-        raise BadSetting("SCALEZERO_MODEL_URI", value=uri, allowed="an ONNX file or a function's folder that is there")
+    if uri and isinstance(place := parse_uri(uri), Path) and not (place.is_file() or is_unpacked(place)):
+        allowed = "an ONNX file, a model archive or a function's folder that is there"
+        raise BadSetting("SCALEZERO_MODEL_URI", value=uri, allowed=allowed)
     if not uri and not source:
         raise BadSetting(
             "SCALEZERO_MODEL_URI",

@@ -135,11 +135,14 @@ class Settings:
     model_uri: str | None = _setting(
         "SCALEZERO_MODEL_URI",
         _TEXT,
-        "s3://bucket/key, file:// URI or path of the ONNX file; none: no model",
+        "s3://bucket/key, file:// URI or path of the ONNX file or TorchServe archive; none: no model",
         default=None,
     )
     model_name: str | None = _setting(
-        "SCALEZERO_MODEL_NAME", _SEGMENT, "name in the URLs; none: the file's name without .onnx", default=None
+        "SCALEZERO_MODEL_NAME",
+        _SEGMENT,
+        "name in the URLs; none: what a local archive says, else the file's name without .onnx",
+        default=None,
     )
     model_version: str | None = _setting(
         "SCALEZERO_MODEL_VERSION", _WORD, "version named in answers; none: what the artifact says, else 1", default=None

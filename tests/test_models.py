@@ -86,3 +86,22 @@ def test_versions_that_could_be_taken_for_each_other_are_refused(
     with pytest.raises(VersionConflict, match=reason):
         models.add(served(added))
     assert len(models["m"]) == 1
+
+
+@pytest.mark.parametrize("uri", ["s3://b/file.mar", "s3://b/file.mar?versionId=1", "s3://b/file.tar.gz"])
+def test_a_model_from_an_archive_may_have_any_name_until_the_archive_is_here(uri: str) -> None:
+    models = Models()
+    settings = Settings(model_uri=uri, threads=1)
+    pulled = ServedModel("file", settings, lambda: pytest.fail("not pulled"), ProcessStart(0.0, 0.0), Background())
+    models.add(pulled)
+    assert models.find("file", None) is models.find("other", None) is pulled
+    assert models.remove("other", None) is pulled
+    assert not models
+
+
+@pytest.mark.parametrize("settings", [Settings(model_uri="s3://b/m.onnx"), Settings(model_uri="m.mar", model_name="m")])
+def test_a_model_whose_name_is_known_has_no_other(settings: Settings) -> None:
+    models = Models()
+    models.add(ServedModel("m", settings, lambda: pytest.fail("not pulled"), ProcessStart(0.0, 0.0), Background()))
+    with pytest.raises(UnknownModel):
+        models.find("other", None)

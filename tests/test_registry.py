@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from runtime.errors import ArtifactMissing, BadSetting, InvalidModel, StoreUnreachable
 from runtime.registry import AlreadyPublished, Published, find, publish
+from tests.archives import zipped
 from tests.artifacts.test_external import save
 from tests.faulty_s3 import Fault, FaultyS3
 from tests.s3_server import S3Server
@@ -60,6 +61,11 @@ def test_what_is_published_is_found_with_its_digest(place: Place, tmp_path: Path
     assert find(uri) is None
     assert publish(path, uri, metadata={}) == Published(uri=uri, sha256=digest(path), uploaded=True)
     assert find(uri) == Published(uri=uri, sha256=digest(path))
+
+
+def test_an_archive_is_published_as_it_is(place: Place, tmp_path: Path) -> None:
+    path = zipped(tmp_path / "a.mar", {"m.onnx": b"its key location is no external data"})
+    assert publish(path, place("a.mar"), metadata={}).sha256 == digest(path)
 
 
 def test_the_same_bytes_are_not_sent_again(place: Place, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from runtime.settings import Settings
 from runtime.sinks import Outcome, Sink
 from runtime.tensors import Query
 from tests import models
+from tests.archives import manifest, zipped
 
 
 @pytest.mark.parametrize(
@@ -39,10 +40,22 @@ from tests import models
         ("file:///srv/model", "model"),
         ("folder/m.ort", "m"),
         ("model.v2", "model.v2"),
+        ("s3://models/resnet.mar", "resnet"),
+        ("s3://models/resnet.tar.gz", "resnet"),
     ],
 )
 def test_a_model_is_named_for_its_file(uri: str, name: str) -> None:
     assert name_of(uri) == name
+
+
+@pytest.mark.parametrize(("said", "name"), [("other", "other"), ("no/segment", "file"), ("", "file")])
+def test_a_model_in_a_local_archive_is_named_as_the_archive_says(tmp_path: Path, said: str, name: str) -> None:
+    assert name_of(str(zipped(tmp_path / "file.mar", {}, said=manifest(name=said)))) == name
+
+
+def test_an_archive_that_cannot_be_read_is_named_for_its_file(tmp_path: Path) -> None:
+    (tmp_path / "file.mar").write_bytes(b"no archive")
+    assert name_of(str(tmp_path / "file.mar")) == "file"
 
 
 @pytest.mark.parametrize(

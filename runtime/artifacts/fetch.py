@@ -5,6 +5,7 @@ fetch -> a file of this machine: served where it lies, hashed where a digest is 
              seen before                           one request: unchanged? (304)
              else                                  under the place's lock: open, download, compare, adopt
       -> the files that an ONNX model keeps its weights in are brought beside it the same way
+      -> a model archive, from either place, is unpacked into the cache
 """
 
 import contextlib
@@ -22,10 +23,11 @@ from runtime.artifacts.external import check_local, model_locations
 from runtime.artifacts.objects import Blob, CachedObjects, Wanted
 from runtime.artifacts.policy import PullPolicy
 from runtime.artifacts.store import Store
-from runtime.artifacts.uris import S3Place, parse_uri, suffix_of
+from runtime.artifacts.uris import S3Place, is_archive, is_unpacked, parse_uri, suffix_of
 from runtime.errors import ArtifactMissing, BadSetting, DigestMismatch, DiskFull, InvalidModel, StoreStalled
 
 if TYPE_CHECKING:
+    from runtime.artifacts.archive import Manifest
     from runtime.artifacts.s3 import S3Source
 
 _log = logging.getLogger("scalezero.artifacts")
@@ -68,13 +70,16 @@ def fetch(
     began = time.perf_counter()
     place = parse_uri(uri)
     expected = _digest(sha256)
-    if isinstance(place, Path):
+    if isinstance(place, Path) and not is_archive(place.name):
         artifact = _local(uri, place, expected)
     else:
         cache = Cache(cache_dir.absolute())
         with _places_hidden(), cache.faults(uri):
             cache.prepare()
-            artifact = _from_s3(uri, place, expected, objects=_objects(place, cache, policy))
+            if isinstance(place, Path):
+                artifact = _local_archive(uri, place, expected, cache, policy)
+            else:
+                artifact = _from_s3(uri, place, expected, objects=_objects(place, cache, policy))
     return artifact._replace(pull_seconds=time.perf_counter() - began - artifact.verify_seconds)
 
 
@@ -86,9 +91,10 @@ def check(uri: str, *, cache_dir: Path, sha256: str | None = None) -> None:
     """
     place = parse_uri(uri)
     _digest(sha256)
-    if isinstance(place, Path):
+    if isinstance(place, Path) and not is_archive(place.name):
         return
-    certificates(current_access())
+    if isinstance(place, S3Place):
+        certificates(current_access())
     cache = Cache(cache_dir.absolute())
     with contextlib.suppress(DiskFull), cache.faults(uri):
         cache.prepare()
@@ -119,6 +125,11 @@ def _digest(sha256: str | None) -> str | None:
 def _local(uri: str, path: Path, expected: str | None) -> Artifact:
     """Serve a file of this machine where it lies."""
     path = path.absolute()
+    if is_unpacked(path):
+        from runtime.artifacts.archive import model_in_folder
+
+        path, manifest = model_in_folder(path, uri=uri)
+        return _local(uri, path, expected)._replace(metadata=_said(manifest))
     if not path.is_file():
         raise ArtifactMissing(uri, "it is a folder; expected a file" if path.is_dir() else "there is no such file")
     try:
@@ -131,6 +142,42 @@ def _local(uri: str, path: Path, expected: str | None) -> Artifact:
     if got != expected:
         raise DigestMismatch(uri, expected=str(expected), got=str(got))
     return Artifact(uri=uri, path=path, sha256=got, size=path.stat().st_size, verify_seconds=spent)
+
+
+def _local_archive(uri: str, path: Path, expected: str | None, cache: Cache, policy: PullPolicy) -> Artifact:
+    """Unpack an archive of this machine. It is hashed in any case: the cache knows what it held by its digest."""
+    path = path.absolute()
+    if not path.is_file():
+        raise ArtifactMissing(uri, "it is a folder; expected a file" if path.is_dir() else "there is no such file")
+    began = time.perf_counter()
+    try:
+        got = hash_file(path)
+    except PermissionError as error:
+        raise InvalidModel(uri, f"this process may not read it: {error.strerror}") from error
+    spent = time.perf_counter() - began
+    if expected not in {None, got}:
+        raise DigestMismatch(uri, expected=str(expected), got=got)
+    whole = Artifact(uri=uri, path=path, sha256=got, size=0, from_cache=True, verify_seconds=spent)
+    return _unpacked(whole, cache, policy)
+
+
+def _unpacked(artifact: Artifact, cache: Cache, policy: PullPolicy) -> Artifact:
+    """The model in an archive in the place of the archive, whose digest stays: it is what was published."""
+    from runtime.artifacts.unpacking import unpack
+
+    found = unpack(artifact.path, str(artifact.sha256), uri=artifact.uri, cache=cache, policy=policy)
+    return artifact._replace(
+        path=found.path,
+        size=found.path.stat().st_size,
+        metadata={**_said(found.manifest), **artifact.metadata},
+        from_cache=artifact.from_cache and found.from_cache,
+        verify_seconds=artifact.verify_seconds + found.verify_seconds,
+    )
+
+
+def _said(manifest: "Manifest") -> dict[str, str]:
+    """What a manifest says, as the publisher's words."""
+    return {key: word for key, word in (("model_name", manifest.name), ("version", manifest.version)) if word}
 
 
 def current_access() -> S3Access:
@@ -175,21 +222,32 @@ def connect(place: S3Place, access: S3Access, policy: PullPolicy) -> "S3Source":
 def _from_s3(uri: str, place: S3Place, expected: str | None, *, objects: CachedObjects) -> Artifact:
     left = objects.policy.max_bytes
     blob = objects.get(Wanted(uri=uri, suffix=suffix_of(place), sha256=expected, most=left))
+    if is_archive(place.key):
+        return _unpacked(_whole(uri, blob), objects.cache, objects.policy)
     beside: dict[str, Blob] = {}
     left -= blob.path.stat().st_size
     for location in sorted(model_locations(blob.path, uri=uri)):
         beside[location] = objects.get(_sibling(place, location, most=left))
         left -= beside[location].path.stat().st_size
+    return _whole(uri, blob)._replace(
+        path=_together(objects, place, blob, beside) if beside else blob.path,
+        from_cache=all(part.from_cache for part in (blob, *beside.values())),
+        verify_seconds=sum(part.verify_seconds for part in (blob, *beside.values())),
+    )
+
+
+def _whole(uri: str, blob: Blob) -> Artifact:
+    """The artifact that one object is by itself."""
     return Artifact(
         uri=uri,
-        path=_together(objects, place, blob, beside) if beside else blob.path,
+        path=blob.path,
         sha256=blob.ref.sha256,
         size=blob.path.stat().st_size,
         metadata=blob.ref.metadata,
         etag=blob.ref.etag,
         version_id=blob.ref.version_id,
-        from_cache=all(part.from_cache for part in (blob, *beside.values())),
-        verify_seconds=sum(part.verify_seconds for part in (blob, *beside.values())),
+        from_cache=blob.from_cache,
+        verify_seconds=blob.verify_seconds,
     )
 
 

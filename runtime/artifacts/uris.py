@@ -24,6 +24,8 @@ BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,62}")
 PASSWORD = re.compile(r"//[^/]*@")  # user and password in front of a host
 VERSION = "?versionId="
 MODEL_SUFFIXES = frozenset({".onnx", ".ort"})
+ARCHIVE_SUFFIXES = (".mar", ".tar.gz", ".tgz")  # TorchServe's model archives
+MANIFEST = "MAR-INF/MANIFEST.json"  # in such an archive, and in a folder that one would be made of
 
 
 class S3Place(NamedTuple):
@@ -55,6 +57,23 @@ def suffix_of(place: S3Place) -> str:
     name = place.key.rpartition("/")[2]
     suffix = name[name.rfind(".") :] if "." in name[1:] else ""
     return suffix if suffix in MODEL_SUFFIXES else ""
+
+
+def is_archive(name: str) -> bool:
+    """Whether a file of that name is taken for a model archive."""
+    return name.lower().endswith(ARCHIVE_SUFFIXES)
+
+
+def is_unpacked(path: Path) -> bool:
+    """Whether the path is a folder that a model archive would be made of."""
+    return (path / MANIFEST).is_file()
+
+
+def model_name(place: S3Place | Path) -> str:
+    """The name of the file, without the suffix of a model or of an archive."""
+    name = place.name if isinstance(place, Path) else place.key.rpartition("/")[2]
+    suffix = next((each for each in (*ARCHIVE_SUFFIXES, *MODEL_SUFFIXES) if name.lower().endswith(each)), "")
+    return name[: len(name) - len(suffix)] or name
 
 
 def _path(text: str, *, uri: str) -> Path:

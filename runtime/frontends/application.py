@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from runtime.service import Service
 
 _log = logging.getLogger("scalezero.request")
+_REQUEST_ID: Final = b"x-request-id"
 _SERVER_FAULT: Final = 500
 OURS: Final = Owner("scalezero", ("/healthz",), error_answer)  # and every path that no protocol owns
 
@@ -188,14 +189,16 @@ class Application:
     def complete(self, request: Request, answer: Answer) -> None:
         """Add what every answer has."""
         content.compress(request, answer)
+        if request.header(_REQUEST_ID):  # the client's own takes the place of one that a protocol has made
+            answer.headers = [each for each in answer.headers if each[0] != _REQUEST_ID]
         answer.headers += self._in_every_answer(request)
         if self._access_log:
             _log.info("request", extra={**_facts(request), "status": answer.status})
 
     def _in_every_answer(self, request: Request) -> Headers:
         identity = self._identity() if self._settled is None else self._settled
-        request_id = request.header(b"x-request-id")
-        return [*identity, (b"x-request-id", request_id)] if request_id else identity
+        request_id = request.header(_REQUEST_ID)
+        return [*identity, (_REQUEST_ID, request_id)] if request_id else identity
 
     def _identity(self) -> Headers:
         """Who answers: the revision and, as soon as it is known, the model version. Settled once a model is loaded."""
@@ -221,8 +224,8 @@ async def _send(answer: Answer, send: Send) -> None:
 def _facts(request: Request) -> dict[str, object]:
     """What a log line says of a request, with what joins it to the client's own logs and traces."""
     facts: dict[str, object] = {"method": request.method, "path": request.path}
-    for name in (b"x-request-id", b"traceparent"):
+    for name in (_REQUEST_ID, b"traceparent"):
         value = request.header(name)
         if value:
-            facts["request_id" if name == b"x-request-id" else "traceparent"] = value.decode("latin-1")
+            facts["request_id" if name == _REQUEST_ID else "traceparent"] = value.decode("latin-1")
     return facts

@@ -207,7 +207,48 @@ KSERVE_V1: Final = Protocol(
     yields_to=("tensorflow_serving",),
 )
 
-PROTOCOLS: Final = (ML_V1, OPEN_INFERENCE, TENSORFLOW_SERVING, KSERVE_V1)
+_PREDICTIONS: Final = (
+    "/predictions/{model}",
+    "/predictions/{model}/{version}",
+    "/predictions/{model}/{version}/{rest...}",
+)
+
+TORCHSERVE: Final = Protocol(
+    "torchserve",
+    Rest(
+        "runtime.frontends.torchserve.inference",
+        prefixes=("/predictions", "/explanations"),
+        paths=(
+            *_each(_PREDICTIONS, Path("OPTIONS", "", "describe"), Path("*", "", "predict")),
+            Path("*", "/explanations/{model}", "explain"),
+            Path("*", "/explanations/{model}/{version}", "explain"),
+        ),
+        generic=(
+            Path("OPTIONS", "/", "describe"),
+            Path("*", "/ping", "ping"),
+            Path("*", "/invocations", "invoke"),
+            Path("*", "/models/{model}/invoke", "predict"),
+            Path("*", "/{model}/predict", "predict"),
+            Path("*", "/{model}/{version}/predict", "predict"),
+        ),
+        refuse="runtime.protocols.torchserve.faults:refuse",
+    ),
+    grpc=(
+        Grpc(
+            "runtime.frontends.grpc.torchserve",
+            "org.pytorch.serve.grpc.inference.InferenceAPIsService",
+            ("Ping", "Predictions"),
+            refuse="runtime.protocols.torchserve.faults:refuse_call",
+        ),
+        Grpc(  # the Open Inference Protocol under the name of TorchServe's own package
+            "runtime.frontends.grpc.open_inference",
+            "org.pytorch.serve.grpc.openinference.GRPCInferenceService",
+            ("ServerLive", "ServerReady", "ServerMetadata", "ModelReady", "ModelMetadata", "ModelInfer"),
+        ),
+    ),
+)
+
+PROTOCOLS: Final = (ML_V1, OPEN_INFERENCE, TENSORFLOW_SERVING, KSERVE_V1, TORCHSERVE)
 
 
 def selected(names: tuple[str, ...] | None, *, setting: str = "SCALEZERO_PROTOCOLS") -> list[Protocol]:

@@ -103,8 +103,8 @@ class Inference:
             call = await content.in_turns(translator.decode_slices(request))
             served = self._service.model(call.model, call.version)
             ready = await load(served, deadline=call.deadline)
-            if call.version is not None:
-                self._service.model(call.model, call.version)  # now that the version is known
+            if call.version is not None or call.model != served.name:
+                self._service.model(call.model, call.version)  # now that the version and the name are known
             if len(request.body) > self._at_once:  # millions of numbers are looked at by NumPy, which releases the GIL
                 queries = await asyncio.to_thread(translator.bind, call, ready)
             else:

@@ -53,7 +53,7 @@ def _container(head: bytes) -> str | None:
             is_zip and (b"/data.pkl" in head or b"/byteorder" in head),
             f"a PyTorch file; {_CONVERT} with torch.onnx.export",
         ),
-        (is_zip, "a zip archive; unpack it and publish the .onnx file"),
+        (is_zip, "a zip archive; unpack it and publish the .onnx file, or let a TorchServe archive's name end in .mar"),
         (head[4:8] == b"TFL3", f"a TensorFlow Lite model; {_CONVERT} with tf2onnx"),
         (head[4:8] == b"ORTM", "a model in ONNX Runtime's own format of another version; publish the .onnx file"),
         (head[257:262] == b"ustar", "a tar archive; unpack it and publish the .onnx file"),

@@ -10,7 +10,7 @@ A first axis that the model fixes to 1 may be left out like one of any size.
 
 import math
 from collections.abc import Collection
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
@@ -73,6 +73,11 @@ def one_row(forms: Collection[Rows], *, inputs: int) -> bool:
     if ONE in forms and MANY in forms:
         raise InvalidInput("inputs", got="one row in some inputs, rows in others", expected="the same form in each")
     return ONE in forms or (EITHER in forms and MANY not in forms and inputs == 1)
+
+
+def row(array: np.ndarray, per_row: bool) -> Any:  # noqa: ANN401, FBT001 - an array, or an element of one; for `map`
+    """The one row without its first axis, where the output has one row for each row of the inputs, and exactly one."""
+    return array[0] if per_row and array.ndim and len(array) == 1 else array
 
 
 def _empty(field: str, array: np.ndarray, spec: TensorSpec, shape: Shape) -> tuple[np.ndarray, Rows]:

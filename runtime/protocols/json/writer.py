@@ -12,10 +12,13 @@ from typing import Any, Final, cast
 import numpy as np
 import orjson
 
+from runtime.tensors import STRING
+
 PIECE: Final = 65536  # estimated bytes of a piece: well below a millisecond of work
 
 _OPTIONS: Final = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
 _NUMBER: Final = 12  # bytes of a number with its comma, about
+_MANY: Final = 5000  # numbers: as JSON about as much as may be written at once
 _NUMBERS: Final = frozenset({int, float, bool, type(None)})
 _ESCAPED: Final = 6  # bytes of a character at most: \u001f
 _BATCH: Final = 1024  # members of a list or an object that are looked at together
@@ -39,6 +42,14 @@ def dump(document: object) -> Iterator[bytes]:
             size = 0
     if pieces:
         yield b"".join(pieces)
+
+
+def is_large(arrays: Iterable[np.ndarray]) -> bool:
+    """Whether writing the arrays at once would hold the event loop; strings may be of any length."""
+    for each in arrays:  # noqa: SIM110 - a generator costs more than all that is looked at
+        if each.size > _MANY or (each.dtype == STRING and size_hint(each) > PIECE):
+            return True
+    return False
 
 
 def size_hint(document: object) -> int:

@@ -1,0 +1,1 @@
+"""TorchServe's protocol over REST; `frontends.grpc.torchserve` has its gRPC methods."""

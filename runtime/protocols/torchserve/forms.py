@@ -1,0 +1,159 @@
+"""The values of a request: its body, or the parts or fields of a form. Pure.
+
+    multipart/form-data                   a value for each part, a view of the body
+    application/x-www-form-urlencoded     a value for each field
+    anything else                         the body is the one value, called `body`
+
+Sources: RFC 7578 (multipart/form-data); WHATWG URL, application/x-www-form-urlencoded.
+"""
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl
+
+from runtime.errors import InvalidInput, PayloadTooLarge
+from runtime.http.messages import Request
+from runtime.protocols.torchserve.values import OCTETS, Part
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
+
+BODY: Final = "body"
+FIELDS: Final = b"application/x-www-form-urlencoded"
+MULTIPART: Final = b"multipart/form-data"
+_MOST: Final = 256  # parts or fields: more inputs than any model has
+_LARGEST_FORM: Final = 64 * 1024  # bytes of fields, which are decoded at once
+_STEP: Final = 2**20  # bytes of a multipart body that are looked at together: a millisecond
+_HEADERS: Final = 16  # of a part
+_HEADER: Final = 8192  # bytes of a part's header
+_FORM: Final = "multipart/form-data, closed by its boundary"
+_ECHOED: Final = 80  # characters of a name or a text that an error repeats
+
+
+def parts(request: Request) -> Generator[None, None, list[Part]]:
+    """The values as they came, at least one.
+
+    Raises `InvalidInput` for a form that cannot be read, and `PayloadTooLarge` beyond 256 parts or 64 KiB of fields.
+    """
+    stated = request.header(b"content-type") or b""
+    kind = stated.partition(b";")[0].strip().lower()
+    if kind == MULTIPART:
+        found = yield from _multipart(stated, memoryview(request.body))
+    elif kind == FIELDS:
+        found = _fields(request.body)
+    else:
+        return [Part(BODY, memoryview(request.body), kind, octets=kind == OCTETS)]
+    if not found:
+        raise InvalidInput(BODY, got="a form without a field", expected="a field called data, or one for each input")
+    return found
+
+
+def _fields(body: bytes) -> list[Part]:
+    if len(body) > _LARGEST_FORM:
+        raise PayloadTooLarge("form fields", limit=_LARGEST_FORM, unit="bytes", got=len(body))
+    try:
+        text = body.decode("latin-1")  # byte for byte, and back again below
+        pairs = parse_qsl(text, keep_blank_values=True, encoding="latin-1", max_num_fields=_MOST)
+    except ValueError:
+        raise PayloadTooLarge("form fields", limit=_MOST, unit="fields") from None
+    if len(pairs) == 1 and not pairs[0][1]:  # `curl -d JSON` states this content type
+        expected = "name=value; to send JSON, add the header Content-Type: application/json"
+        raise InvalidInput(BODY, got="a form that is one name without a value", expected=expected)
+    return [Part(_name(_bytes(name)), memoryview(_bytes(value)), text=True) for name, value in pairs]
+
+
+def _multipart(stated: bytes, body: memoryview) -> Generator[None, None, list[Part]]:
+    from python_multipart.exceptions import FormParserError
+    from python_multipart.multipart import MultipartParser, parse_options_header
+
+    boundary = parse_options_header(stated)[1].get(b"boundary")
+    if not boundary:
+        raise InvalidInput("Content-Type", got="multipart/form-data without a boundary", expected="boundary=...")
+    reader = _Reader(body)
+    try:
+        parser = MultipartParser(boundary, reader.callbacks(), max_header_count=_HEADERS, max_header_size=_HEADER)
+        for start in range(0, len(body), _STEP):
+            reader.start, reader.chunk = start, bytes(body[start : start + _STEP])
+            parser.write(reader.chunk)
+            yield
+    except FormParserError as error:
+        raise InvalidInput(BODY, got=f"a form that cannot be read ({str(error)[:_ECHOED]})", expected=_FORM) from None
+    if not reader.ended:
+        raise InvalidInput(BODY, got="a form that is cut off", expected=_FORM)
+    return reader.parts
+
+
+class _Reader:
+    """Takes what the parser finds: headers of a part, where its data lies, its end."""
+
+    def __init__(self, body: memoryview) -> None:
+        self.parts: list[Part] = []
+        self.chunk = b""  # what the parser is given
+        self.start = 0  # where that lies in the body
+        self.ended = False
+        self._name = self._value = b""
+        self._headers: dict[bytes, bytes] = {}
+        self._body = body
+        self._at: int | None = None  # where the data of the part begins, once that is known
+        self._length = 0
+        self._pieces: list[bytes] = []  # until then
+
+    def callbacks(self) -> "MultipartCallbacks":
+        """What the parser calls, by its names for it."""
+        return {
+            "on_part_begin": self._begin,
+            "on_header_field": self._header_name,
+            "on_header_value": self._header_value,
+            "on_header_end": self._header_end,
+            "on_part_data": self._data,
+            "on_part_end": self._end,
+            "on_end": self._ended,
+        }
+
+    def _begin(self) -> None:
+        if len(self.parts) == _MOST:
+            raise PayloadTooLarge("multipart form", limit=_MOST, unit="parts")
+        self._headers, self._pieces = {}, []
+        self._at, self._length = None, 0
+
+    def _header_name(self, data: bytes, start: int, end: int) -> None:
+        self._name += data[start:end]
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _header_end(self) -> None:
+        self._headers[self._name.lower()] = self._value
+        self._name = self._value = b""
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        self._length += end - start
+        if self._at is not None:
+            return
+        if data is self.chunk:
+            self._at = self.start + end - self._length
+        else:  # the begin of a boundary that was none, across the seam of two chunks
+            self._pieces.append(data[start:end])
+
+    def _end(self) -> None:
+        from python_multipart.multipart import parse_options_header
+
+        options = parse_options_header(self._headers.get(b"content-disposition"))[1]
+        if b"name" not in options:
+            raise InvalidInput(BODY, got="a part without a name", expected='Content-Disposition: form-data; name="..."')
+        kind = self._headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        at = self._at
+        data = memoryview(b"".join(self._pieces)) if at is None else self._body[at : at + self._length]
+        text = b"filename" not in options and not kind
+        self.parts.append(Part(_name(options[b"name"]), data, kind, text=text))
+
+    def _ended(self) -> None:
+        self.ended = True
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("latin-1")
+
+
+def _name(name: bytes) -> str:
+    return name.decode(errors="backslashreplace")

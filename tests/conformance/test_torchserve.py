@@ -1,0 +1,176 @@
+"""TorchServe as its clients speak it: grpcio's stubs, requests and torch-model-archiver, each of them the real one."""
+
+import base64
+import io
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import orjson
+import pytest
+
+from runtime.protocols.protos import open_inference_pb2 as oip
+from tests import models
+from tests.clients import Ask, ClientError, client, interpreter
+from tests.frontends.conftest import Served, counts, serving
+
+PINS = ("grpcio-tools==1.85.1", "requests==2.32.5", "torch-model-archiver==0.12.0")
+ROWS = [[1.0, 2.0], [3.0, 4.0]]
+DOUBLED = [[2.0, 4.0], [6.0, 8.0]]
+FLOATS = np.array(ROWS, np.float32)
+
+
+def npy(array: np.ndarray) -> bytes:
+    with io.BytesIO() as file:
+        np.save(file, array)
+        return file.getvalue()
+
+
+VALUES = [orjson.dumps(ROWS), orjson.dumps({"inputs": ROWS}), npy(FLOATS), FLOATS.tobytes()]
+
+
+def text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+@pytest.fixture(scope="module")
+def ask() -> Iterator[Ask]:
+    with client("torchserve.py", *PINS) as ask:
+        yield ask
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("served")
+    with serving(folder, models.doubling(folder / "m.onnx"), SCALEZERO_MODEL_VERSION="2.0") as served:
+        yield served
+
+
+def predicted(ask: Ask, served: Served, *, name: str = "m", **asked: object) -> Any:  # noqa: ANN401 - any JSON value
+    return json.loads(ask("predict", target=f"127.0.0.1:{served.port}", model_name=name, **asked))
+
+
+def test_a_ping_answers_json(ask: Ask, served: Served) -> None:
+    assert json.loads(ask("ping", target=f"127.0.0.1:{served.port}")) == {"status": "Healthy"}
+
+
+@pytest.mark.parametrize("name", ["data", "body", "x"])
+@pytest.mark.parametrize("value", VALUES, ids=["rows", "inputs", "npy", "bytes"])
+@pytest.mark.parametrize("gzip", [False, True])
+def test_a_prediction_over_grpc(ask: Ask, served: Served, name: str, value: bytes, *, gzip: bool) -> None:
+    answer = predicted(ask, served, input={name: text(value)}, gzip=gzip, model_version="2.0")
+    assert answer == DOUBLED
+
+
+def test_several_inputs_over_grpc(ask: Ask, tmp_path: Path) -> None:
+    with serving(tmp_path, models.two_in_two_out(tmp_path / "two.onnx")) as served:
+        answer = predicted(ask, served, name="two", input={"a": text(npy(FLOATS)), "b": text(b"[[1,1],[1,1]]")})
+    rows = [{"total": [2, 3], "rest": [0, 1]}, {"total": [4, 5], "rest": [2, 3]}]
+    assert answer == rows
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "details"),
+    [
+        ({"name": "no", "input": {"data": text(b"[1, 2]")}}, "NOT_FOUND", "Model not found: no"),
+        (
+            {"model_version": "9.9", "input": {"data": text(b"[1, 2]")}},
+            "NOT_FOUND",
+            "Model version: 9.9 does not exist for model: m",
+        ),
+        ({"name": "", "input": {"data": text(b"[1, 2]")}}, "INVALID_ARGUMENT", "model_name: got nothing"),
+        ({"input": {}}, "INVALID_ARGUMENT", "input: got no value"),
+        ({"input": {"data": text(b"[1, 2, 3]")}}, "INVALID_ARGUMENT", "inputs.x: got shape [1, 3]"),
+        ({"input": {str(n): "" for n in range(257)}}, "RESOURCE_EXHAUSTED", "input: got 257 values"),
+    ],
+)
+def test_a_call_that_fails_tells_torchserves_text(
+    ask: Ask, served: Served, asked: dict[str, Any], code: str, details: str
+) -> None:
+    with pytest.raises(ClientError) as raised:
+        predicted(ask, served, **asked)
+    assert raised.value.status == code
+    assert raised.value.text.startswith(details)
+
+
+@pytest.mark.parametrize("gzip", [False, True])
+def test_a_large_call_and_a_large_answer_over_grpc(ask: Ask, served: Served, *, gzip: bool) -> None:
+    many = np.arange(100_000, dtype=np.float32).reshape(-1, 2)
+    for value in (orjson.dumps(many.tolist()), npy(many)):
+        answer = predicted(ask, served, input={"data": text(value)}, gzip=gzip)
+        assert np.array_equal(np.array(answer, np.float32), many * 2)
+
+
+def test_the_open_inference_protocol_answers_under_torchserves_package_too(served: Served) -> None:
+    service = "/org.pytorch.serve.grpc.openinference.GRPCInferenceService"
+    tensor = {"name": "x", "datatype": "FP32", "shape": [2, 2]}
+    asked = oip.ModelInferRequest(model_name="m", inputs=[tensor], raw_input_contents=[FLOATS.tobytes()])
+    options = [("grpc.enable_http_proxy", 0)]
+    with grpc.insecure_channel(f"127.0.0.1:{served.port}", options=options) as channel:
+        infer, ready = (
+            channel.unary_unary(
+                f"{service}/{method}",
+                request_serializer=lambda message: message.SerializeToString(),
+                response_deserializer=answer.FromString,
+            )
+            for method, answer in (("ModelInfer", oip.ModelInferResponse), ("ModelReady", oip.ModelReadyResponse))
+        )
+        assert np.frombuffer(infer(asked, timeout=20).raw_output_contents[0], np.float32).tolist() == [2, 4, 6, 8]
+        assert ready(oip.ModelReadyRequest(name="m"), timeout=20).ready
+
+
+def test_calls_are_counted_as_torchserves(ask: Ask, served: Served) -> None:
+    before = counts(served).get(("torchserve", "ok", "none"), 0)
+    predicted(ask, served, input={"data": text(b"[1, 2]")})
+    assert counts(served)["torchserve", "ok", "none"] == before + 1
+
+
+@pytest.mark.parametrize("value", VALUES, ids=["rows", "inputs", "npy", "bytes"])
+def test_a_prediction_by_requests(ask: Ask, served: Served, value: bytes) -> None:
+    url = f"{served.url}/predictions/m"
+    for asked in ({"data": text(value)}, {"files": {"data": text(value)}}, {"files": {"x": text(value)}}):
+        assert ask("post", url=url, **asked) == {"status": 200, "body": DOUBLED}
+
+
+def test_json_and_fields_by_requests(ask: Ask, served: Served) -> None:
+    url = f"{served.url}/predictions/m/2.0"
+    for asked in ({"document": ROWS}, {"document": {"instances": ROWS}}, {"fields": {"data": json.dumps(ROWS)}}):
+        assert ask("post", url=url, **asked) == {"status": 200, "body": DOUBLED}
+
+
+def test_rest_and_grpc_answer_the_same_bits(ask: Ask, tmp_path: Path) -> None:
+    rows = np.random.default_rng(7).normal(size=(64, 2)).astype(np.float32)
+    with serving(tmp_path, models.heavy(tmp_path / "h.onnx", size=8)) as served:
+        called = predicted(ask, served, name="h", input={"data": text(npy(rows))})
+        posted = ask("post", url=f"{served.url}/predictions/h", data=text(npy(rows)))["body"]
+        ours = served.predict(rows.tolist(), model="h").json()["outputs"]
+    assert called == posted == ours
+
+
+@pytest.mark.parametrize(
+    ("archive_format", "name"),
+    [("default", "lin.mar"), ("tgz", "lin.tar.gz"), ("zip-store", "lin.mar"), ("no-archive", "lin")],
+)
+def test_what_torch_model_archiver_writes_is_served(ask: Ask, tmp_path: Path, archive_format: str, name: str) -> None:
+    handler = tmp_path / "handler.py"
+    handler.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    model = models.doubling(tmp_path / "linear.onnx")
+    arguments = {
+        "model-name": "lin",
+        "version": "1.5",
+        "serialized-file": model,
+        "handler": handler,
+        "archive-format": archive_format,
+        "export-path": tmp_path,
+    }
+    options = [part for key, value in arguments.items() for part in (f"--{key}", str(value))]
+    program = interpreter("torchserve", *PINS).with_name("torch-model-archiver")
+    subprocess.run([program, *options], check=True, timeout=60, capture_output=True)
+    with serving(tmp_path, tmp_path / name) as served:
+        answer = predicted(ask, served, name="lin", model_version="1.5", input={"data": text(b"[[1, 2]]")})
+        assert answer == [[2, 4]]
+    assert not (tmp_path / "ran").exists()
