@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 import orjson
 
 from runtime.errors import UnsupportedOperation
-from runtime.frontends.endpoints import Direct, Endpoints
+from runtime.frontends.endpoints import Direct, Endpoints, Slow
 from runtime.frontends.inference import Inference
 from runtime.http.messages import JSON, Answer, Request
 from runtime.protocols.torchserve.faults import headers
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from runtime.service import Service
 
 
-def handlers(context: "Context") -> dict[str, Direct | Inference]:
+def handlers(context: "Context") -> dict[str, Direct | Slow | Inference]:
     """What answers below /predictions and /explanations, and on the generic paths."""
     service, edge = context.service, context.edge
     about = _About(service, context.endpoints)
@@ -26,7 +26,7 @@ def handlers(context: "Context") -> dict[str, Direct | Inference]:
         "predict": Inference(service, Predictions(), edge),
         "invoke": Inference(service, Invocations(lambda: [*service.models]), edge),
         "explain": Direct(about.explain, edge),
-        "describe": Direct(about.describe, edge),
+        "describe": Slow(about.describe),
         "ping": Direct(about.ping, edge),
     }
 
@@ -45,12 +45,12 @@ class _About:
         status = HTTPStatus.OK if healthy else HTTPStatus.INTERNAL_SERVER_ERROR
         return Answer(status, orjson.dumps(document), [JSON, *headers()])
 
-    def describe(self, request: Request) -> Answer:
+    async def describe(self, request: Request) -> Answer:
         """The OpenAPI document. Raises `UnknownModel` where the path names a model that is not here."""
         name = request.parameters.get("model")
         if name is not None:
             self._service.model(name, request.parameters.get("version"))
-        answer = self._endpoints.openapi(request)
+        answer = await self._endpoints.openapi(request)
         answer.headers += headers()
         return answer
 
