@@ -40,6 +40,7 @@ def model(*outputs: TensorSpec) -> ReadyModel:
 def request(document: object, **parameters: str) -> Request:
     found = Request("POST", "/path", b"/path", b"", [], "1.1", json.dumps(document).encode())
     found.match = Match(model="m", **parameters)
+    found.hold = lambda _: None
     return found
 
 
