@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from runtime.errors import InvalidInput, MethodNotAllowed, QueueFull, RefusedInput, UnknownModel, UnknownPath
@@ -170,6 +170,7 @@ BODIES = st.sampled_from(["instances", "inputs", "examples"]).flatmap(
 
 @pytest.mark.parametrize("translator", [rest.Predict(), rest.Classify(), rest.Regress()])
 @given(body=BODIES | broken() | st.binary())
+@settings(deadline=None)
 @example(body=b'{"instances": ' + b"[" * 30_000)
 @example(body=b'{"instances": [' + b"[1]," * 10_000 + b"[1, 2]]}")
 @example(body=b'{"instances": ' + b'{"a":' * 900 + b"1" + b"}" * 901)
