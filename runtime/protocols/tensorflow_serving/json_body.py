@@ -8,7 +8,7 @@ Sources: tensorflow_serving/util/json_tensor.cc, ParseJson; RapidJSON, kParseNan
 """
 
 import re
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -64,7 +64,7 @@ def load(body: bytes) -> Document:
         if not body:
             raise RefusedInput(f"JSON Parse error: {_EMPTY}") from None
         first = error
-    mended = _drained(_mended(body))
+    mended = _drained(_mended(body, lambda _: None))
     if mended is None:
         raise _refused(first.msg, first.pos)
     try:
@@ -73,10 +73,10 @@ def load(body: bytes) -> Document:
         raise _refused(error.msg, _original(error.pos, mended)) from None
 
 
-def load_slices(body: bytes) -> Generator[None, None, Document]:
-    """Parse a body of any size, each step within some milliseconds.
+def load_slices(body: bytes, hold: Callable[[int], None]) -> Generator[None, None, Document]:
+    """Parse a body of any size, each step within some milliseconds. `hold` counts the bytes of a mended body.
 
-    Raises `RefusedInput`, and `InvalidInput` for a body beyond the limits of `slices`.
+    Raises `RefusedInput`, `InvalidInput` for a body beyond the limits of `slices`, and what `hold` raises.
     """
     if len(body) <= slices.WINDOW:
         return load(body)
@@ -86,7 +86,7 @@ def load_slices(body: bytes) -> Generator[None, None, Document]:
         if not _PLACE.fullmatch(str(fault.details["got"])):
             raise
         first = fault
-    mended = yield from _mended(body)
+    mended = yield from _mended(body, hold)
     if mended is None:
         raise _told(first, body)
     try:
@@ -103,7 +103,7 @@ def special_numbers(array: np.ndarray) -> np.ndarray:
     return found
 
 
-def _mended(body: bytes) -> Generator[None, None, bytes | None]:
+def _mended(body: bytes, hold: Callable[[int], None]) -> Generator[None, None, bytes | None]:
     """The document in the body with numbers for tokens, in steps; None where that is the body as it came."""
     pieces: list[bytes] = []
     at = depth = 0
@@ -120,6 +120,7 @@ def _mended(body: bytes) -> Generator[None, None, bytes | None]:
             text = text[:end]
             pieces.append(_numbers(text, outside[:end]))
         at += len(text)
+        hold(len(pieces[-1]))
         yield
     mended = b"".join(pieces)
     return None if mended == body else mended

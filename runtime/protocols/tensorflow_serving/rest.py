@@ -30,7 +30,7 @@ class Predict:
 
     def decode_slices(self, request: Request) -> Generator[None, None, Call]:
         """Read a body of any size. Raises `RefusedInput`, and `InvalidInput` for one beyond the slices' limits."""
-        parsed = yield from json_body.load_slices(request.body)
+        parsed = yield from json_body.load_slices(request.body, request.hold)
         small = len(request.body) <= slices.WINDOW
         return called(request, json_request.check(parsed, request.body if small else None))
 
@@ -66,7 +66,7 @@ class _OfExamples:
 
     def decode_slices(self, request: Request) -> Generator[None, None, Call]:
         """Read a body of any size. Raises as `Predict.decode_slices` does."""
-        return called(request, json_request.check((yield from json_body.load_slices(request.body)), None))
+        return called(request, json_request.check((yield from json_body.load_slices(request.body, request.hold)), None))
 
     def bind(self, call: Call, model: ReadyModel) -> list[Query]:
         """One query; its form is the plan for the outputs, and the number of examples.

@@ -23,6 +23,10 @@ VALUES = st.recursive(
 )
 
 
+def nothing(_: int) -> None:
+    """Hold as much as comes."""
+
+
 def restored(document: json_body.Document) -> Any:  # noqa: ANN401 - any JSON value
     """The document in Python's values, with NaN and infinity in their places."""
     return _restored(plain(document.value)) if document.special else plain(document.value)
@@ -67,13 +71,23 @@ def test_a_large_body_is_read_in_the_same_way(values: list[Any], behind: bytes) 
     document = {"inputs": values, "signature_name": "x"}
     body = text(document, ensure_ascii=False)
     assert len(body) > slices.WINDOW
-    parsed, steps = drained(json_body.load_slices(body + behind))
+    parsed, steps = drained(json_body.load_slices(body + behind, nothing))
     assert steps > 1
     assert same(restored(parsed), document)
 
 
+def test_a_large_body_that_is_mended_counts_as_a_second_one() -> None:
+    held: list[int] = []
+    body = text({"inputs": [math.nan] * LARGE})
+    drained(json_body.load_slices(body, held.append))
+    assert sum(held) == len(body) + LARGE * (len(json_body.NAN_TEXT) - len("NaN"))
+    held.clear()
+    drained(json_body.load_slices(text({"inputs": [1.5] * LARGE}), held.append))
+    assert not held
+
+
 def test_a_small_body_takes_no_step() -> None:
-    assert drained(json_body.load_slices(b'{"a": 1}')) == (json_body.Document({"a": 1}, special=False), 0)
+    assert drained(json_body.load_slices(b'{"a": 1}', nothing)) == (json_body.Document({"a": 1}, special=False), 0)
 
 
 @pytest.mark.parametrize(
@@ -112,14 +126,14 @@ def test_what_is_no_json_is_refused_with_its_place(body: bytes, message: str) ->
 def test_a_large_body_that_is_no_json_is_refused_with_its_place(token: bytes) -> None:
     before = b'{"inputs": [' + (token + b",") * LARGE
     with pytest.raises(RefusedInput) as refused:
-        drained(json_body.load_slices(before + b"x]}"))
+        drained(json_body.load_slices(before + b"x]}", nothing))
     assert refused.value.message == f"JSON Parse error: Invalid value. at offset: {len(before)}"
 
 
 def test_a_large_body_beyond_the_limits_of_the_slices_is_refused_as_they_do() -> None:
     with pytest.raises(InvalidInput, match="levels of lists and objects"):
-        drained(json_body.load_slices(b"[" * LARGE))
+        drained(json_body.load_slices(b"[" * LARGE, nothing))
     with pytest.raises(InvalidInput, match="a key or a number"):
-        drained(json_body.load_slices(b'{"' + b"k" * 3 * LARGE + b'": 1}'))
+        drained(json_body.load_slices(b'{"' + b"k" * 3 * LARGE + b'": 1}', nothing))
     with pytest.raises(InvalidInput, match="levels of lists and objects"):
-        drained(json_body.load_slices(b'{"inputs": [' + b"NaN," * LARGE + b"[" * LARGE))
+        drained(json_body.load_slices(b'{"inputs": [' + b"NaN," * LARGE + b"[" * LARGE, nothing))

@@ -95,6 +95,7 @@ def element(index: int, message: str, key: str = "") -> str:
         (ROWS, {"instances": []}, "No values in 'instances' array"),
         (ROWS, {"instances": [[1, 2, 3], [4, 5]]}, element(1, "Expecting tensor size: 3 but got: 2")),
         (ROWS, {"instances": [[1, 2], [[3, 4]]]}, element(1, "Expecting shape [2] but got: [1,2]")),
+        (ROWS, {"instances": [[1], [2], [3, 4], [5], [6, 7], [8]]}, element(2, "Expecting tensor size: 1 but got: 2")),
         (
             WHOLE,
             {"instances": [[1, 2, 3], [4, 5, 6.0]]},

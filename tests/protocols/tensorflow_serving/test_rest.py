@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from runtime.errors import InvalidInput, MethodNotAllowed, QueueFull, RefusedInput, UnknownModel, UnknownPath
@@ -40,6 +40,7 @@ def model(*outputs: TensorSpec) -> ReadyModel:
 def request(document: object, **parameters: str) -> Request:
     found = Request("POST", "/path", b"/path", b"", [], "1.1", json.dumps(document).encode())
     found.match = Match(model="m", **parameters)
+    found.hold = lambda _: None
     return found
 
 
@@ -169,6 +170,7 @@ BODIES = st.sampled_from(["instances", "inputs", "examples"]).flatmap(
 
 @pytest.mark.parametrize("translator", [rest.Predict(), rest.Classify(), rest.Regress()])
 @given(body=BODIES | broken() | st.binary())
+@settings(deadline=None)
 @example(body=b'{"instances": ' + b"[" * 30_000)
 @example(body=b'{"instances": [' + b"[1]," * 10_000 + b"[1, 2]]}")
 @example(body=b'{"instances": ' + b'{"a":' * 900 + b"1" + b"}" * 901)
