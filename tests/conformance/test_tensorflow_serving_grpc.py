@@ -270,6 +270,22 @@ def test_a_model_that_is_loaded_by_its_first_request_is_available_and_described(
             assert answer.model_spec.name == "m"
 
 
+def test_bfloat16_comes_and_goes_as_its_bits(tmp_path: Path) -> None:
+    """No client here knows the type; TensorFlow's own has it in half_val."""
+    model = models.identities(tmp_path / "m.onnx", {"bfloat16": TensorProto.BFLOAT16})
+    bits = np.array([0x3F80, 0x8000, 0x7F80, 0x0001], np.uint16)  # 1, -0, infinity, the smallest
+    shape = tf.TensorShapeProto(dim=[tf.TensorShapeProto.Dim(size=len(bits))])
+    with serving(tmp_path, model) as served:
+        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
+        with grpc.insecure_channel(f"127.0.0.1:{served.port}", options) as channel:
+            predict = calling(channel, "Predict", pb.PredictResponse)
+            for form in ({"half_val": bits.tolist()}, {"tensor_content": bits.tobytes()}):
+                given = tf.TensorProto(dtype=tf.DT_BFLOAT16, tensor_shape=shape, **form)
+                message = pb.PredictRequest(model_spec=pb.ModelSpec(name="m"), inputs={"x_bfloat16": given})
+                output = predict(message, timeout=20).outputs["y_bfloat16"]
+                assert (output.dtype, list(output.half_val)) == (tf.DT_BFLOAT16, bits.tolist())
+
+
 def test_a_folder_of_versions_is_served_as_the_container_does(tmp_path: Path) -> None:
     """`model_spec.version` is the folder's number; 0, which ovmsclient sends for none, is the highest one."""
     for version, make in ((1, models.doubling), (2, models.heavy)):
