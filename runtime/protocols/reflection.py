@@ -27,6 +27,7 @@ _MODULES: Final = {  # that define the services, by the services' packages
     "ml.v1": "ml_v1_pb2",
     "org.pytorch.serve.grpc.inference": "torchserve_inference_pb2",
     "org.pytorch.serve.grpc.management": "torchserve_management_pb2",
+    "org.pytorch.serve.grpc.openinference": "torchserve_open_inference_pb2",
     "tensorflow.serving": "tensorflow_serving_pb2",
 }
 _DETAILS: Final = "google_rpc_pb2"  # what any error may hold
