@@ -39,8 +39,9 @@ KSERVE = {
 }
 # TorchServe's package defines the messages of the Open Inference Protocol once more; ours refers to them.
 TORCHSERVE = {
-    f"/org.pytorch.serve.grpc.openinference.GRPCInferenceService/{name}": f"inference.{name}Request -> inference.{name}Response"
-    for name in ("ServerLive", "ServerReady", "ServerMetadata", "ModelReady", "ModelMetadata", "ModelInfer")
+    "/org.pytorch.serve.grpc.openinference.GRPCInferenceService/"
+    + call: f"inference.{call}Request -> inference.{call}Response"
+    for call in ("ServerLive", "ServerReady", "ServerMetadata", "ModelReady", "ModelMetadata", "ModelInfer")
 }
 OURS = {
     "/ml.v1.InferenceService/Predict": "ml.v1.PredictRequest -> ml.v1.PredictResponse",
