@@ -185,6 +185,8 @@ class Exchange:
             self._asgi.wake()
         if self.on_gone is not None:
             self.on_gone()
+            # The loop has the task that this has cancelled, whose exception holds frames that hold the exchange.
+            self.on_gone = self._task = None
 
     def _over(self) -> None:
         if self.size:

@@ -206,11 +206,11 @@ class Http2(Connection):
 
     def _body(self, event: ngh2.DataReceived) -> None:
         exchange, size = self.streams.get(event.stream_id), len(event.data)
-        if exchange is not None and exchange.incoming is not None and not (exchange.answered or exchange.gone):
+        if exchange is not None and exchange.incoming is not None:
             self._stream_body(exchange, exchange.incoming, event)
             return
         self.conn.acknowledge_received_data(size, event.stream_id)
-        if exchange is None or exchange.answered:
+        if exchange is None or exchange.answered or exchange.gone:
             return
         if size:
             try:
@@ -269,7 +269,7 @@ class Http2(Connection):
             exchange.incoming.end()
             return
         self.body_over(exchange)
-        if exchange.answered:
+        if exchange.answered or exchange.gone:
             return
         pieces, exchange.pieces = exchange.pieces, []
         exchange.request.body = pieces[0] if len(pieces) == 1 else b"".join(pieces)

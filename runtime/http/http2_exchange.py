@@ -115,9 +115,10 @@ class Http2Exchange(Exchange):
 
     def _over(self) -> None:
         super()._over()
-        if self.incoming is not None:
-            self.on_fault = None  # as `finished` has it for `on_gone`
-            self.connection.stream_over(self, self.incoming)
+        incoming = self.incoming
+        if incoming is not None:
+            self.incoming = self.on_fault = None  # both refer back, as `finished` has it for `on_gone`
+            self.connection.stream_over(self, incoming)
 
     def _write_head(self, status: int, headers: Headers, length: int | None, *, ends: bool) -> None:
         self.begun = True

@@ -22,8 +22,9 @@ from tests.http.recorder import Recorder
 class Watching:
     """Answers in a later turn of the loop, and wants to know when its client leaves."""
 
-    def admit(self, request: Request) -> None:
-        """Take every request."""
+    def admit(self, request: Request) -> bool:  # noqa: ARG002 - the seam's form
+        """Take every request, none as a stream."""
+        return False
 
     def begin(self, exchange: Exchange) -> None:
         exchange.on_gone = lambda: exchange

@@ -123,7 +123,8 @@ class _Line:
         tasks = [reading, *self._tasks]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        self._tasks.clear()  # their exceptions hold frames that hold this line
+        await asyncio.wait(tasks)
 
     async def _answered(self, message: Message) -> bytes:
         try:
