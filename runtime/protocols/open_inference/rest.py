@@ -87,11 +87,12 @@ def answer(query: Query, prediction: Prediction, signature: Signature) -> Answer
     outputs: list[dict[str, Any]] = []
     blobs: list[Buffer] = []
     large = False
+    known = interface.of(signature).places
     for place, as_bytes in wanted:
-        spec, array = signature.outputs[place], prediction.outputs[place]
+        tensor, array = known[place], prediction.outputs[place]
         output: dict[str, Any] = {
-            "name": spec.name,
-            "datatype": datatypes.datatype(spec),
+            "name": tensor.spec.name,
+            "datatype": tensor.datatype,
             "shape": list(array.shape),
         }
         if as_bytes:
