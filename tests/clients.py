@@ -54,7 +54,10 @@ def interpreter(name: str, *pins: str) -> Path:
 def client(script: str, *pins: str) -> Iterator[Ask]:
     """Run the script in the environment of its name; what the block gets calls it, and raises `ClientError`."""
     python = interpreter(Path(script).stem, *pins)
-    process = subprocess.Popen([python, SCRIPTS / script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    direct = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    process = subprocess.Popen(
+        [python, SCRIPTS / script], env=direct, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     try:
         yield lambda call, **arguments: _ask(process, {"call": call, **arguments})
     finally:

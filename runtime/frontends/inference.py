@@ -10,6 +10,7 @@ answer) is done in slices, with other requests' turns in between.
 import asyncio
 import math
 from collections.abc import Sequence
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -110,21 +111,26 @@ class Inference:
             else:
                 queries = translator.bind(call, ready)
             predictions = await predict_all(ready, queries)
-            return self._encoded(request, served, ready, queries, predictions)
+            encode = partial(self._encode, request, ready, queries, predictions)
+            answer = await asyncio.to_thread(encode) if _are_large(predictions) else encode()
+            return self._finished(answer, request, served, queries, predictions)
         except (Exception, asyncio.CancelledError) as error:
             count(self._service, served, self._translator.name, code_of(error), request)
             raise
 
-    def _encoded(
+    def _encode(
+        self, request: Request, ready: ReadyModel, queries: Sequence[Query], predictions: Sequence[Prediction]
+    ) -> Answer:
+        return self._translator.encode(queries, predictions, ready, latency=perf_counter() - request.started)
+
+    def _finished(
         self,
+        answer: Answer,
         request: Request,
         served: "ServedModel",
-        ready: ReadyModel,
         queries: Sequence[Query],
         predictions: Sequence[Prediction],
     ) -> Answer:
-        latency = perf_counter() - request.started
-        answer = self._translator.encode(queries, predictions, ready, latency=latency)
         answer.headers.append((b"server-timing", timing.header(predictions, served, request.started)))
         count(self._service, served, self._translator.name, OK, request, queries, predictions)
         return answer
@@ -139,7 +145,9 @@ class Inference:
         try:
             if isinstance(outcome, BaseException):
                 raise outcome  # noqa: TRY301 - one place tells what a request may end with
-            answer = self._encoded(exchange.request, served, pending.ready, [pending.query], [outcome])
+            request, queries = exchange.request, [pending.query]
+            answer = self._encode(request, pending.ready, queries, [outcome])
+            self._finished(answer, request, served, queries, [outcome])
         except Exception as error:  # noqa: BLE001 - as above
             self._tell(exchange, served, error)
         else:
@@ -198,6 +206,11 @@ def count(
     if service.sinks.any:
         started, version = request.started, served.version
         service.sinks.offer(Outcome(protocol, served.name, version, code, started, seconds, queries, predictions))
+
+
+def _are_large(predictions: Sequence[Prediction]) -> bool:
+    """Whether to encode on a thread, so that strings or a copy of many bytes do not hold the event loop."""
+    return any(output.nbytes > SLICE for each in predictions for output in each.outputs)
 
 
 async def load(served: "ServedModel", *, deadline: float) -> ReadyModel:

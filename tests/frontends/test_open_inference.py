@@ -9,6 +9,8 @@ import httpx
 import numpy as np
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from runtime.protocols.protos import open_inference_pb2 as pb
 from tests import models
@@ -93,6 +95,29 @@ def test_what_one_process_cannot_do_is_refused_with_its_reason(served: Served, p
     assert answer.status_code == 404
     assert f"POST {path} is not supported here" in answer.json()["error"]
     assert reason in answer.json()["error"]
+
+
+@settings(deadline=None)
+@given(sent=st.binary(max_size=60), length=st.none() | st.integers(-1, 70).map(str) | st.text("0x-.", max_size=3))
+def test_garbage_is_the_clients_fault(served: Served, sent: bytes, length: str | None) -> None:
+    stated = {} if length is None else {"Inference-Header-Content-Length": length}
+    answer = infer(served, sent, **stated)
+    assert answer.status_code in {200, 400}  # zeros may be rows of the one input, alone
+    assert answer.status_code == 400 or length is not None
+
+
+@settings(deadline=None)
+@given(sent=st.binary(max_size=60), as_frame=st.booleans())
+def test_garbage_over_grpc_is_the_clients_fault(served: Served, sent: bytes, *, as_frame: bool) -> None:
+    framed = b"\0" + len(sent).to_bytes(4, "big") + sent if as_frame else sent
+    with served.client(http1=False, http2=True) as client:
+        answer = client.post(
+            "/inference.GRPCInferenceService/ModelInfer",
+            content=framed,
+            headers={"content-type": "application/grpc", "te": "trailers"},
+        )
+    assert answer.status_code == 200
+    assert answer.headers["grpc-status"] in {"3", "5"}
 
 
 class TestLazy:

@@ -14,7 +14,6 @@ import numpy as np
 
 from runtime.errors import InvalidInput
 from runtime.http.messages import Buffer
-from runtime.protocols.json.lists import show
 from runtime.tensors import STRING, TensorSpec
 
 _NAMES: Final = {
@@ -83,7 +82,7 @@ def write(array: np.ndarray) -> Buffer:
 
 
 def _no_shape(field: str, shape: tuple[int, ...], error: ValueError) -> InvalidInput:
-    return InvalidInput(f"{field}.shape", got=show(list(shape)), expected=f"another shape ({error})")
+    return InvalidInput(f"{field}.shape", got=str(list(shape)), expected=f"another shape ({error})")
 
 
 def texts(field: str, values: Iterable[Buffer]) -> np.ndarray:

@@ -17,6 +17,7 @@ from runtime.protocols.open_inference.datatypes import datatype
 from runtime.tensors import TensorSpec, as_array
 
 _LISTED: Final = 20  # names in an error
+_MOST_AXES: Final = 64  # that NumPy has
 _REMEMBERED: Final = 64  # signatures
 _NO_SHARING: Final = "this server shares no memory with its clients; send the tensor in the request"
 _REFUSED: Final = {
@@ -89,8 +90,10 @@ class Interface:
         """Raise `InvalidInput` where the model cannot take an input of that shape."""
         if shape and shape[1:] == tensor.row and shape[0] >= 0:  # most inputs, in short
             return
+        field = f"inputs.{tensor.spec.name}.shape"
+        if len(shape) > _MOST_AXES:
+            raise InvalidInput(field, got=f"{len(shape)} axes", expected=f"at most {_MOST_AXES}")
         if not fits(tensor.spec, shape, self._first) or (shape and min(shape) < 0):
-            field = f"inputs.{tensor.spec.name}.shape"
             raise InvalidInput(field, got=str(list(shape)), expected=tensor.spec.describe())
 
     def in_order(self, found: Mapping[str, np.ndarray]) -> list[np.ndarray]:

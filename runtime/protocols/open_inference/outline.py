@@ -41,13 +41,13 @@ def outline(message: memoryview) -> Outline:
             continue
         if number not in _KEPT:
             continue
-        kept = bytes(content) if number != _INPUTS else _without_contents(content, typed, inputs)
+        kept = content if number != _INPUTS else _without_contents(content, typed, inputs)
         inputs += number == _INPUTS
-        rest.append(protobuf.delimited(number, kept))
-        size += len(rest[-1])
+        size += len(kept)
         if size > SMALL:
             got = f"more than {SMALL} bytes that are no tensors"
             raise InvalidInput("message", got=got, expected=f"at most {SMALL} of names, shapes and parameters")
+        rest.append(protobuf.delimited(number, bytes(kept)))
     return Outline(b"".join(rest), raw, typed)
 
 

@@ -27,6 +27,7 @@ _HEADER: Final = "Inference-Header-Content-Length"
 _LENGTH: Final = _HEADER.lower().encode()
 _BINARY: Final = (b"content-type", b"application/octet-stream")
 _MANY: Final = 5000  # numbers: as JSON about as much as may be written at once
+_DIGITS: Final = 20  # of a length; Python refuses to read thousands of them
 _FLAT: Final = 1  # axes
 
 
@@ -86,11 +87,12 @@ def answer(query: Query, prediction: Prediction, signature: Signature) -> Answer
     outputs: list[dict[str, Any]] = []
     blobs: list[Buffer] = []
     large = False
+    known = interface.of(signature).places
     for place, as_bytes in wanted:
-        spec, array = signature.outputs[place], prediction.outputs[place]
+        tensor, array = known[place], prediction.outputs[place]
         output: dict[str, Any] = {
-            "name": spec.name,
-            "datatype": datatypes.datatype(spec),
+            "name": tensor.spec.name,
+            "datatype": tensor.datatype,
             "shape": list(array.shape),
         }
         if as_bytes:
@@ -120,7 +122,7 @@ def _split(request: Request) -> tuple[memoryview | None, memoryview]:
     length = request.header(_LENGTH)
     if length is None:
         return body, body[:0]
-    if not length.isdigit() or int(length) > len(body):
+    if not length.isdigit() or len(length) > _DIGITS or int(length) > len(body):
         raise InvalidInput(_HEADER, got=show(length.decode("latin-1")), expected=f"a number from 0 to {len(body)}")
     size = int(length)
     return (body[:size], body[size:]) if size else (None, body)

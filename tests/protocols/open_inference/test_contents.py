@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.errors import InvalidInput
@@ -19,12 +19,14 @@ def read(*packs: bytes, count: int) -> np.ndarray:
     return contents.read_large(spans, X, (count,))
 
 
+@settings(deadline=None)
 @given(NUMBERS)
 def test_numbers_are_read_as_they_were_packed(numbers: list[int]) -> None:
     packed = b"".join(map(varint, numbers))
     assert contents.varints(memoryview(packed)).tolist() == numbers
 
 
+@settings(deadline=None)
 @given(st.lists(NUMBERS, max_size=3))
 def test_several_packs_are_one_list(packs: list[list[int]]) -> None:
     flat = [number for pack in packs for number in pack]

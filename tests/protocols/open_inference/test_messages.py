@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.errors import InvalidInput
@@ -63,6 +63,7 @@ def typed(datatype: str, tensor: np.ndarray) -> Any:  # noqa: ANN401
 
 
 @pytest.mark.parametrize("datatype", DATATYPES)
+@settings(deadline=None)
 @given(data=st.data())
 def test_a_response_read_back_as_a_request_gives_the_same_tensor(datatype: str, data: st.DataObject) -> None:
     tensor = data.draw(tensors(datatype))
@@ -75,6 +76,7 @@ def test_a_response_read_back_as_a_request_gives_the_same_tensor(datatype: str, 
 
 
 @pytest.mark.parametrize("datatype", contents.PLACES)
+@settings(deadline=None)
 @given(data=st.data())
 def test_typed_contents_are_read_as_they_were_written(datatype: str, data: st.DataObject) -> None:
     tensor = data.draw(tensors(datatype))
@@ -207,12 +209,14 @@ def test_a_message_is_made_of_dictionaries_and_names() -> None:
     assert messages.parsed("ModelConfigResponse", message.SerializeToString()) == message
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=80))
 def test_any_bytes_are_read_or_refused(message: bytes) -> None:
     with suppress(InvalidInput):
         bound(ONE, message)
 
 
+@settings(deadline=None)
 @given(
     shape=st.lists(st.integers(-3, 2**63 - 1) | st.integers(0, 3), max_size=70),
     size=st.integers(0, 40),

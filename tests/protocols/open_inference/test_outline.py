@@ -3,7 +3,7 @@
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.errors import InvalidInput
@@ -32,6 +32,7 @@ def requests(draw: st.DrawFn) -> pb.ModelInferRequest:
     return request
 
 
+@settings(deadline=None)
 @given(requests())
 def test_the_parts_together_are_the_message(request: pb.ModelInferRequest) -> None:
     rest, raw, typed = parted(request.SerializeToString())
@@ -71,6 +72,7 @@ def test_what_is_no_message_or_too_much_is_refused(message: bytes, reason: str) 
         parted(message)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_any_bytes_are_parted_or_refused(message: bytes) -> None:
     with suppress(InvalidInput):
