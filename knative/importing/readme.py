@@ -107,8 +107,8 @@ def _stays(server: Server) -> str:
     return (
         "## What does not change\n\n"
         f"The function answers {server.title}'s protocol: its paths, bodies, answers and errors. SCALEZERO_PROTOCOLS "
-        "in func.yaml names it; without that variable the function answers every protocol that scalezero has. Scalezero's page on the "
-        "protocol lists the differences.\n\n"
+        "in func.yaml names it; without that variable the function answers every protocol that scalezero has. "
+        "Scalezero's page on the protocol lists the differences.\n\n"
         "| before | now |\n|---|---|\n"
         + _rows(server.urls)
         + f"\n\nTwo rows, asked of {model.name} with one input:\n\n"
