@@ -2,9 +2,9 @@
 
     ForeignDeployment -> Server (which models, how batched) -> model.yaml, func.yaml, README.md
 
-The model keeps the name that its URLs had, as far as Knative takes it, and a model's Knative Service has the model's
-name. Where the Deployment has another name, that one answers too: as a Route to the same revision. The container's
-environment stays the pod's environment.
+The function answers the server's own protocol. The model keeps the name that its URLs had, as far as Knative takes it,
+and a model's Knative Service has the model's name. Where the Deployment has another name, that one answers too: as a
+Route to the same revision. The container's environment stays the pod's environment.
 """
 
 from knative.importing.config_maps import files_of_pod

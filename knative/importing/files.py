@@ -44,7 +44,6 @@ class _Batching(NamedTuple):
     timeout: int
 
 
-VERSION: Final = "1.0.0"
 SECRET: Final = "scalezero-s3"  # noqa: S105 - a name
 
 _GROUP: Final = "ml.example.com/v1"
@@ -57,7 +56,7 @@ def resources_of(deployment: ForeignDeployment, server: Server, *, registry: str
     """Declare a first version of each model, its batching, and the Deployment's own name as a Route to the model."""
     name, first = deployment.metadata.name, server.models[0]
     return Resources(
-        model_versions=tuple(_version(each, registry) for each in server.models),
+        model_versions=tuple(_version(each, server, registry) for each in server.models),
         inference_configs=tuple(_config(each, server) for each in server.models),
         ab_services=(_alias(name, first),) if is_aliased(deployment, server) else (),
     )
@@ -112,7 +111,8 @@ def _envs(model: Model, server: Server, environment: Environment, project: Proje
     batching = _batching(model, server)
     yield "SCALEZERO_MODEL_URI", uri(model, project.registry)
     yield "SCALEZERO_MODEL_NAME", model.name
-    yield "SCALEZERO_MODEL_VERSION", VERSION
+    yield "SCALEZERO_MODEL_VERSION", server.version
+    yield "SCALEZERO_PROTOCOLS", server.protocol
     yield "SCALEZERO_BATCH_SIZE", str(batching.size)
     yield "SCALEZERO_MAX_WAIT_TIME", durations.written(batching.wait / _SECOND)
     yield "SCALEZERO_TIMEOUT", durations.written(batching.timeout / _SECOND)
@@ -136,13 +136,13 @@ def uri(model: Model, registry: str) -> str:
     return f"{registry.rstrip('/')}/{model.name}-v1.onnx"
 
 
-def _version(model: Model, registry: str) -> ModelVersion:
+def _version(model: Model, server: Server, registry: str) -> ModelVersion:
     storage = Storage(type="s3", path=uri(model, registry))
     return ModelVersion(
         api_version=_GROUP,
         kind="ModelVersion",
         metadata=Metadata(name=f"{model.name}-v1"),
-        spec=ModelVersionSpec(model_name=model.name, version=VERSION, format="onnx", storage=storage),
+        spec=ModelVersionSpec(model_name=model.name, version=server.version, format="onnx", storage=storage),
     )
 
 

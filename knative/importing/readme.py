@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Final
 
-from knative.importing.files import SECRET, VERSION, Project, is_aliased, uri
-from knative.importing.server import Body, Left, Server, Url
+from knative.importing.files import SECRET, Project, is_aliased, uri
+from knative.importing.server import Left, Model, Server, Url
 from knative.resources import ForeignDeployment
 
-_PORTS: Final = (
-    "A function has one port. REST over HTTP/1.1 and over HTTP/2 without TLS (h2c) answer on it; the URL is what "
-    "`scalezero status` prints."
+_ONE_PORT: Final = (
+    "One port in place of several ({ports}): REST and gRPC answer at the function's URL, which `scalezero status` "
+    "prints. gRPC needs HTTP/2 without TLS (h2c) inside the cluster."
 )
 
 
@@ -27,8 +27,8 @@ def text(
         f"# {name}\n\nA function in place of the Deployment {name}, which ran {server.title}.",
         _names(deployment, server),
         "## What to do next\n\n" + _steps(server, project, secret=secret),
-        "## What callers ask\n\n" + _PORTS + "\n\n| before | now |\n|---|---|\n" + _rows(server.urls),
-        _bodies(server),
+        _changes(server),
+        _stays(server),
         _left(left),
     )
     return "\n\n".join(each for each in sections if each) + "\n"
@@ -49,7 +49,7 @@ def _names(deployment: ForeignDeployment, server: Server) -> str:
     elif name != first.name:
         lines.append(f"- The Knative Service has the model's name, {first.name}: Knative takes no name like {name}.")
     lines += [
-        "- The container's environment is in func.yaml; the author's code reads it, the runtime itself does not.",
+        "- The container's environment is in func.yaml. Where it says what to serve, model.yaml has the last word.",
         f"- {_pods(deployment)} come and go with the requests: func.yaml has `scale.min` and `scale.max` of them.",
     ]
     return "\n".join(lines)
@@ -72,7 +72,7 @@ def _steps(server: Server, project: Project, *, secret: str | None) -> str:
             + _code([f"kubectl create secret generic {SECRET} {keys}"])
         )
     steps.append("See what would happen, and do it:\n\n" + _code(["scalezero plan -f .", "scalezero apply -f ."]))
-    steps.append("Send the callers over (below), then delete the Deployment.")
+    steps.append("Point the clients to the function's URL (below), then delete the Deployment.")
     return "\n".join(f"{number}. {step}" for number, step in enumerate(steps, start=1))
 
 
@@ -84,21 +84,36 @@ def _rows(urls: Sequence[Url]) -> str:
     return "\n".join(f"| `{each.before}` | {each.now} |" for each in urls)
 
 
-def _bodies(server: Server) -> str:
-    """Write the same request to a model of one input, as it was and as it is."""
-    if server.before is None:
-        return ""
-    model = server.models[0].name
-    now = Body(
-        '{"inputs": [[1.0, 2.0], [3.0, 4.0]]}',
-        f'{{"model_name": "{model}", "model_version": "{VERSION}", "outputs": [[0.1], [0.9]], "latency_ms": 1.8}}',
-    )
-    rows = (
-        f"| {when} | `{each.request}` | `{each.answer}` |" for when, each in (("before", server.before), ("now", now))
-    )
-    several = 'A model of several inputs takes them by name: `{"inputs": {"a": [[1.0]], "b": [[2.0]]}}`.'
-    table = "|  | request | answer |\n|---|---|---|\n" + "\n".join(rows)
-    return f"Two rows, asked of a model with one input:\n\n{table}\n\n{several}"
+def _changes(server: Server) -> str:
+    lines = [_ONE_PORT.format(ports=server.ports)]
+    lines += [
+        f"The model {each.called} is {each.name} in paths and messages." for each in server.models if _renamed(each)
+    ]
+    if len(server.models) > 1:
+        lines.append("Each model has a URL of its own.")
+    lines += server.changes
+    return "## What changes for a client\n\n" + "\n".join(f"- {each}" for each in lines)
+
+
+def _renamed(model: Model) -> bool:
+    return model.called != model.name
+
+
+def _stays(server: Server) -> str:
+    """Write what a client asks as before, and where."""
+    model = server.models[0]
+    path = next(each.now for each in server.urls if each.now.startswith("POST ")).removeprefix("POST ")
+    curl = f"curl -s URL{path} -H 'content-type: application/json' -d '{server.example}'"
+    return (
+        "## What does not change\n\n"
+        f"The function answers {server.title}'s protocol: its paths, bodies, answers and errors. SCALEZERO_PROTOCOLS "
+        "in func.yaml names it; without that variable the function answers every protocol that scalezero has. "
+        "Scalezero's page on the protocol lists the differences.\n\n"
+        "| before | now |\n|---|---|\n"
+        + _rows(server.urls)
+        + f"\n\nTwo rows, asked of {model.name} with one input:\n\n"
+        + _code([curl])
+    ).rstrip("\n")
 
 
 def _left(left: Sequence[Left]) -> str:

@@ -26,17 +26,10 @@ class Left(NamedTuple):
 
 
 class Url(NamedTuple):
-    """What a caller asked, and what it asks now."""
+    """What a client asked, and what it asks now."""
 
     before: str
     now: str
-
-
-class Body(NamedTuple):
-    """An example of what a caller sends and gets: JSON."""
-
-    request: str
-    answer: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +52,12 @@ class Server:
     urls: tuple[Url, ...]
     conversions: tuple[tuple[str, ...], ...]  # for each model, how ONNX is made of it: lines of a shell or of Python
     left: tuple[Left, ...]
+    protocol: str  # that the function answers, by its name in SCALEZERO_PROTOCOLS
+    version: str  # of the models, as the server would have called the first one
+    ports: str  # where it answered
+    changes: tuple[str, ...]  # what a client notices besides the ports
+    example: str  # the body of a request for a prediction of two rows, to a model of one input
     timeout: int | None = None  # ms that a request may take
-    before: Body | None = None  # of a request for a prediction; none: the model's own code decides
 
 
 class Reader(NamedTuple):

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from knative.importing.command_line import Flags, flags_of, value_of, words_of
-from knative.importing.server import Batching, Body, Files, Left, Model, Reader, Server, Url, model, told_apart
+from knative.importing.server import Batching, Files, Left, Model, Reader, Server, Url, model, told_apart
 from knative.resources.pod import Container
 
 _TITLE: Final = "TensorFlow Serving"
@@ -20,7 +20,11 @@ _PROGRAM: Final = "tensorflow_model_server"
 _CONFIG: Final = re.compile(r"""\b(name|base_path)\s*:\s*(['"])(.*?)\2""")
 _BATCHING: Final = re.compile(r"\b(max_batch_size|batch_timeout_micros)\s*:?\s*\{\s*value\s*:\s*(\d+)\s*\}")
 _COPY: Final = {"gs": "gcloud storage rsync --recursive", "s3": "aws s3 sync"}
-_BEFORE: Final = Body('{"instances": [[1.0, 2.0], [3.0, 4.0]]}', '{"predictions": [[0.1], [0.9]]}')
+_CHANGES: Final = (
+    "The model has one signature, serving_default, and version 1. No version has a label.",
+    "The inputs and outputs have the names that the ONNX model gives them.",
+    "classify and regress answer for a model whose outputs are scores of classes, labels or one value for each row.",
+)
 _READ: Final = frozenset(
     {
         "--batching_parameters_file",
@@ -48,7 +52,11 @@ def read(container: Container, files: Files, fallback: str) -> Server:
         urls=tuple(url for each in models for url in _urls(each, flags)),
         conversions=tuple(_conversion(each) for each in models),
         left=(*of_models, *of_batching, *_whether_batched(flags), *others),
-        before=_BEFORE,
+        protocol="tensorflow_serving",
+        version="1",
+        ports=", ".join(f":{port}" for port in _ports(flags)),
+        changes=_CHANGES,
+        example='{"instances": [[1.0, 2.0], [3.0, 4.0]]}',
         timeout=int(timeout) if timeout.isdecimal() else None,
     )
 
@@ -67,14 +75,21 @@ def _whether_batched(flags: Flags) -> Iterator[Left]:
 
 
 def _urls(each: Model, flags: Flags) -> Iterator[Url]:
-    """Yield what callers asked, and what they ask now."""
-    was, now = f"/v1/models/{each.called}", f"/api/v1/models/{each.name}"
-    rest, grpc = value_of(flags, "--rest_api_port") or "8501", value_of(flags, "--port") or "8500"
-    yield Url(f"POST :{rest}{was}:predict", f"POST {now}/predict, with other bodies (see its /openapi.json)")
-    yield Url(f"GET :{rest}{was}", "GET /healthz/ready")
-    yield Url(f"GET :{rest}{was}/metadata", f"GET {now}")
-    yield Url(f"POST :{rest}{was}:classify, :regress", "nothing: predict gives the outputs")
-    yield Url(f"gRPC :{grpc} tensorflow.serving.PredictionService", "nothing yet: this protocol is not answered")
+    """Yield what clients asked, and what they ask now."""
+    was, now = f"/v1/models/{each.called}", f"/v1/models/{each.name}"
+    rest, grpc = _ports(flags)
+    for verb in ("predict", "classify", "regress"):
+        yield Url(f"POST :{rest}{was}:{verb}", f"POST {now}:{verb}")
+    yield Url(f"GET :{rest}{was}", f"GET {now}")
+    yield Url(f"GET :{rest}{was}/metadata", f"GET {now}/metadata")
+    services = "tensorflow.serving.PredictionService, ModelService"
+    yield Url(f"gRPC :{grpc} {services}", f"the same services, for the model {each.name}")
+    yield Url(f"GET :{rest}/monitoring/prometheus/metrics", "GET /metrics, with other names")
+
+
+def _ports(flags: Flags) -> tuple[str, str]:
+    """Give the ports of REST and gRPC."""
+    return value_of(flags, "--rest_api_port") or "8501", value_of(flags, "--port") or "8500"
 
 
 def _conversion(each: Model) -> tuple[str, ...]:

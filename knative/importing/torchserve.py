@@ -23,6 +23,13 @@ _EVERYTHING: Final = frozenset({"", "all", "standalone"})
 _READ: Final = frozenset({"--model-store", "--models", "--start", "--ts-config"})
 _OF_THE_PROCESS: Final = frozenset({"--disable-token-auth", "--foreground", "--ncs", "--no-config-snapshots"})
 _MILLI: Final = 1000  # us in a ms
+_PORTS: Final = {"inference": 8080, "management": 8081, "metrics": 8082}
+_CHANGES: Final = (
+    "A prediction is what the ONNX model computes, as JSON with an entry for each row: no handler runs.",
+    "What the handler did before and after the model goes into a main.py, on a path of its own such as /score.",
+    "Requests hold the inputs as JSON, as a NumPy array (application/x-npy), as bytes, or in the fields of a form.",
+    "Predictions need no token: whoever reaches the URL may ask.",
+)
 
 
 def read(container: Container, files: Files, fallback: str) -> Server:
@@ -53,6 +60,11 @@ def read(container: Container, files: Files, fallback: str) -> Server:
         urls=tuple(url for each in models for url in _urls(each, said)),
         conversions=tuple(_conversion(each) for each in models),
         left=tuple(left),
+        protocol="torchserve",
+        version="1.0",
+        ports=", ".join(f":{_port(said, which)}" for which in _PORTS) + ", :7070, :7071",
+        changes=_CHANGES,
+        example="[[1.0, 2.0], [3.0, 4.0]]",
     )
 
 
@@ -60,34 +72,31 @@ READER: Final = Reader(_IMAGE, _PROGRAM, read)
 
 
 def _urls(each: Model, said: Mapping[str, str]) -> Iterator[Url]:
-    """Yield what callers asked, and what they ask now."""
-    now = f"/api/v1/models/{each.name}"
-    asked, managed, metrics = (
-        _port(said, *port) for port in (("inference", 8080), ("management", 8081), ("metrics", 8082))
-    )
-    body = "with other bodies (see its /openapi.json)"
-    yield Url(f"POST :{asked}/predictions/{each.called}", f"POST {now}/predict, {body}")
-    yield Url(f"GET :{asked}/ping", "GET /healthz/ready")
-    yield Url(f"GET :{managed}/models/{each.called}", f"GET {now}")
+    """Yield what clients asked, and what they ask now."""
+    asked, managed, metrics = (_port(said, which) for which in _PORTS)
+    yield Url(f"POST :{asked}/predictions/{each.called}", f"POST /predictions/{each.name}")
+    yield Url(f"GET :{asked}/ping", "GET /ping")
+    service = "org.pytorch.serve.grpc.inference.InferenceAPIsService"
+    yield Url(f"gRPC :7070 {service}", f"the same service, for the model {each.name}")
+    yield Url(f"GET :{managed}/models/{each.called}", f"GET /api/v1/models/{each.name}, with another answer")
     yield Url(
-        f"POST, PUT, DELETE :{managed}/models",
+        f"POST, PUT, DELETE :{managed}/models; gRPC :7071",
         "nothing: model.yaml declares the versions, `scalezero apply` makes them",
     )
     yield Url(f"GET :{metrics}/metrics", "GET /metrics, with other names")
-    yield Url("gRPC :7070, :7071", "nothing yet: this protocol is not answered")
 
 
-def _port(said: Mapping[str, str], which: str, default: int) -> str:
+def _port(said: Mapping[str, str], which: str) -> str:
     """Take the port out of an address such as http://0.0.0.0:8080."""
     port = said.get(f"{which}_address", "").rpartition(":")[2]
-    return port if port.isdecimal() else str(default)
+    return port if port.isdecimal() else str(_PORTS[which])
 
 
 def _conversion(each: Model) -> tuple[str, ...]:
     """Write how ONNX is made of the model, as far as it can be known here."""
     return (
-        f"unzip {each.origin}    # its weights, and its handler: what that does beside the model goes into a main.py",
-        "# then, in Python, with the model loaded as the handler does, and an example of its input:",
+        f"unzip {each.origin}    # an archive that holds an ONNX file needs no more: publish that file",
+        "# else in Python, with the model loaded as the handler does, and an example of its input:",
         f'torch.onnx.export(model, (example,), "{each.name}-v1.onnx", input_names=["input"], output_names=["output"],',
         '                  dynamic_axes={"input": {0: "batch"}, "output": {0: "batch"}})  # so that batches form',
     )

@@ -164,16 +164,31 @@ def test_the_page_says_what_to_do_and_what_callers_ask() -> None:
     assert "The model half_two is half-two here." in page
     assert "--saved-model /models/half_two/VERSION --output half-two-v1.onnx" in page
     assert "scalezero publish half-two-v1.onnx s3://models/half-two-v1.onnx" in page
-    assert "| `POST :8501/v1/models/half_two:predict` | POST /api/v1/models/half-two/predict" in page
+    assert "| `POST :8501/v1/models/half_two:predict` | POST /v1/models/half-two:predict |" in page
+    assert "The model half_two is half-two in paths and messages." in page
+    assert "One port in place of several (:8501, :8500)" in page
     assert "In place of `replicas: 3`, pods come and go" in page
     assert "What was left out" not in page
 
 
-def test_the_page_shows_a_request_as_it_was_and_as_it_is() -> None:
-    page = made(deployment(container(env=env(MODEL_NAME="half_two")))).files["README.md"]
-    assert '| before | `{"instances": [[1.0, 2.0], [3.0, 4.0]]}` | `{"predictions": [[0.1], [0.9]]}` |' in page
-    assert '| now | `{"inputs": [[1.0, 2.0], [3.0, 4.0]]}` | `{"model_name": "half-two"' in page
-    assert "| before |" not in made(deployment(container("pytorch/torchserve"))).files["README.md"].partition("GET")[2]
+def test_several_models_have_a_url_each() -> None:
+    page = made(deployment(container(args=["--model_config_file=/c"])), {"c": TWO}).files["README.md"]
+    assert "Each model has a URL of its own." in page
+
+
+@pytest.mark.parametrize(
+    ("image", "protocol", "version", "example"),
+    [
+        ("tensorflow/serving", "tensorflow_serving", "1", "URL/v1/models/model:predict -H"),
+        ("pytorch/torchserve", "torchserve", "1.0", "URL/predictions/old -H"),
+    ],
+)
+def test_the_function_answers_the_server_s_own_protocol(image: str, protocol: str, version: str, example: str) -> None:
+    folder = made(deployment(container(image)))
+    service = manifests(folder)[1]
+    assert variables(service)["SCALEZERO_PROTOCOLS"] == protocol
+    assert variables(service)["SCALEZERO_MODEL_VERSION"] == version
+    assert example in folder.files["README.md"]
 
 
 @pytest.mark.parametrize(
