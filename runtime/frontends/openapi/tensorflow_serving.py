@@ -48,7 +48,7 @@ def _predict(subject: Subject) -> Operation:
 
 
 def _classify(subject: Subject) -> Operation:
-    pairs = array(array({"type": "array", "prefixItems": [TEXT, {}], "minItems": 2, "maxItems": 2}))
+    pairs = array(array({**array({"type": ["string", "number"]}), "minItems": 2, "maxItems": 2}))
     answered = answer("a label and a score for each class of each example", record({"results": pairs}))
     return _of_examples(f"Classify with {subject.name}", answered, "classifier", subject)
 
