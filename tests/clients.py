@@ -10,6 +10,7 @@ The script reads one JSON request for each line, `{"call": NAME, ...}`, and prin
 
 import fcntl
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator

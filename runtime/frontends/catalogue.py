@@ -238,6 +238,7 @@ TORCHSERVE: Final = Protocol(
             "runtime.frontends.grpc.torchserve",
             "org.pytorch.serve.grpc.inference.InferenceAPIsService",
             ("Ping", "Predictions"),
+            ("StreamPredictions", "StreamPredictions2"),
             refuse="runtime.protocols.torchserve.faults:refuse_call",
         ),
         Grpc(  # the Open Inference Protocol under the name of TorchServe's own package

@@ -66,6 +66,31 @@ def test_a_prediction_over_grpc(ask: Ask, served: Served, name: str, value: byte
     assert answer == DOUBLED
 
 
+def test_a_stream_of_one_prediction(ask: Ask, served: Served) -> None:
+    target, asked = f"127.0.0.1:{served.port}", {"model_name": "m", "data": text(orjson.dumps(ROWS))}
+    [answer] = ask("stream", target=target, requests=[asked], method="StreamPredictions")
+    assert (json.loads(answer["prediction"]), answer["code"]) == (DOUBLED, 0)
+    with pytest.raises(ClientError) as raised:
+        ask("stream", target=target, requests=[{**asked, "model_name": "no"}], method="StreamPredictions")
+    assert (raised.value.status, raised.value.text) == ("NOT_FOUND", "Model not found: no")
+
+
+def test_a_stream_of_predictions_is_answered_in_order_and_stays_open_behind_an_error(ask: Ask, served: Served) -> None:
+    asked = [{"model_name": "m", "data": text(b"[%d, 0]" % number), "sequence_id": "s"} for number in range(100)]
+    asked[50]["model_name"] = "no"
+    answers = ask("stream", target=f"127.0.0.1:{served.port}", requests=asked)
+    assert {each["sequence_id"] for each in answers} == {"s"}
+    failed = answers.pop(50)
+    assert (failed["code"], failed["message"], failed["prediction"]) == (5, "Model not found: no", "")
+    assert [json.loads(each["prediction"])[0] / 2 for each in answers] == [*range(50), *range(51, 100)]
+
+
+def test_a_large_answer_in_a_stream(ask: Ask, served: Served) -> None:
+    many = np.arange(50_000, dtype=np.float32).reshape(-1, 2)
+    [answer] = ask("stream", target=f"127.0.0.1:{served.port}", requests=[{"model_name": "m", "data": text(npy(many))}])
+    assert np.array_equal(np.array(json.loads(answer["prediction"]), np.float32), many * 2)
+
+
 def test_several_inputs_over_grpc(ask: Ask, tmp_path: Path) -> None:
     with serving(tmp_path, models.two_in_two_out(tmp_path / "two.onnx")) as served:
         answer = predicted(ask, served, name="two", input={"a": text(npy(FLOATS)), "b": text(b"[[1,1],[1,1]]")})
@@ -99,7 +124,7 @@ def test_a_call_that_fails_tells_torchserves_text(
 
 @pytest.mark.parametrize("gzip", [False, True])
 def test_a_large_call_and_a_large_answer_over_grpc(ask: Ask, served: Served, *, gzip: bool) -> None:
-    many = np.arange(100_000, dtype=np.float32).reshape(-1, 2)
+    many = np.arange(300_000, dtype=np.float32).reshape(-1, 2)
     for value in (orjson.dumps(many.tolist()), npy(many)):
         answer = predicted(ask, served, input={"data": text(value)}, gzip=gzip)
         assert np.array_equal(np.array(answer, np.float32), many * 2)

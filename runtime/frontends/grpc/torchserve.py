@@ -3,16 +3,19 @@
 Their messages hold JSON, so large ones are read and written in slices, as over REST.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Final, NoReturn
 
-from runtime.frontends.content import Slices
+from runtime.errors import ScalezeroError
+from runtime.frontends.content import Slices, in_turns
 from runtime.frontends.grpc import framing
+from runtime.frontends.grpc.pipeline import Each
+from runtime.frontends.grpc.streams import Streaming
 from runtime.frontends.grpc.unary import Endpoint, Inferred, Unary, compress, deadline
 from runtime.frontends.inference import Inference
-from runtime.http.messages import Answer, Request
+from runtime.http.messages import Answer, Buffer, Request
 from runtime.predictor import ReadyModel
+from runtime.protocols.json import writer
 from runtime.protocols.torchserve import calls
 from runtime.tensors import Call, Prediction, Query
 
@@ -23,13 +26,26 @@ if TYPE_CHECKING:
     from runtime.service import Service
 
 
-def handlers(context: "Context") -> dict[str, Endpoint | Inferred]:
-    """The unary methods of the service."""
+_PIECE: Final = 256 * 1024  # bytes of an answer that are written at once
+
+
+def handlers(context: "Context") -> dict[str, Endpoint | Inferred | Streaming]:
+    """The methods of the service."""
     service, edge = context.service, context.edge
+    limit = service.settings.max_body_bytes
+    predictions = _Sliced(service, calls.Predictions(), edge)
+    one = Each(predictions, edge, limit, wrap=bytes, fail=_raised)
+    several = Each(predictions, edge, limit, wrap=bytes, fail=calls.failed)
     return {
-        "Ping": Endpoint(_Ping(context.endpoints).answer, edge, service.settings.max_body_bytes),
-        "Predictions": _Sliced(service, calls.Predictions(), edge),
+        "Ping": Endpoint(_Ping(context.endpoints).answer, edge, limit),
+        "Predictions": predictions,
+        "StreamPredictions": Streaming(one, edge, limit),
+        "StreamPredictions2": Streaming(several, edge, limit),
     }
+
+
+def _raised(fault: ScalezeroError, _: Buffer) -> NoReturn:
+    raise fault
 
 
 class _Ping:
@@ -50,7 +66,9 @@ class _Sliced(Inferred):
     async def answer(self, request: Request) -> Answer:
         """Answer in a coroutine. Raises `ScalezeroError`."""
         answer = await self._inference.answer(request)
-        return await compress(request, answer) if isinstance(answer.body, bytes) else answer
+        if isinstance(answer.body, AsyncIterator):
+            answer.body = b"".join([piece async for piece in answer.body])
+        return await compress(request, answer)
 
 
 class _SlicedUnary(Unary):
@@ -66,21 +84,17 @@ class _SlicedUnary(Unary):
     def encode(
         self, queries: Sequence[Query], predictions: Sequence[Prediction], model: ReadyModel, *, latency: float
     ) -> Answer:
-        """The answer, written while it is sent where it is large."""
-        content = self._method.pieces(queries, predictions, model, latency=latency)
-        if isinstance(content, bytes):
-            return framing.answer(calls.response([content]))
+        """The answer, which is written in slices where it is large."""
+        if not writer.is_large(predictions[0].outputs):
+            return super().encode(queries, predictions, model, latency=latency)
         answer = framing.answer(b"")
-        answer.body = _framed(content)
+        answer.body = _framed(self._method.encode_slices(queries, predictions, model, latency=latency))
         return answer
 
 
-async def _framed(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """One message of these pieces, with its frame, which states the size: so all of them are written first."""
-    written: list[bytes] = []
-    for piece in pieces:
-        written.append(piece)
-        await asyncio.sleep(0)
-    body = framing.answer(calls.response(written)).body
-    assert isinstance(body, bytes)  # noqa: S101 - what `framing.answer` makes
-    yield body
+async def _framed(steps: Slices[bytes]) -> AsyncIterator[bytes]:
+    """The message and its frame, which states the size: so all of it is written first."""
+    message = await in_turns(steps)
+    yield b"\0" + len(message).to_bytes(4, "big")
+    for start in range(0, len(message), _PIECE):
+        yield message[start : start + _PIECE]

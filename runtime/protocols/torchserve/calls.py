@@ -1,18 +1,23 @@
 """TorchServe's inference API over gRPC: org.pytorch.serve.grpc.inference.InferenceAPIsService.
 
 A PredictionsRequest maps names to bytes. Each is a value as in a form: JSON, a NumPy array (npy) or bytes. The answer's
-`prediction` is the JSON that REST answers with.
+`prediction` is the JSON that REST answers with. Where a request has a `sequence_id`, so has its answer.
 Source: TorchServe 0.12, inference.proto.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from runtime.errors import InvalidInput, PayloadTooLarge
+from runtime.errors import InvalidInput, PayloadTooLarge, ScalezeroError
+from runtime.http.messages import Buffer
 from runtime.predictor import ReadyModel
+from runtime.protobuf import delimited, head
 from runtime.protocols.torchserve import answers, binding, values
+from runtime.protocols.torchserve.faults import told
 from runtime.protocols.torchserve.inference import NAME
+from runtime.protocols.torchserve.steps import at_once
+from runtime.status import TABLE, code_of
 from runtime.tensors import Call, Prediction, Query
 
 if TYPE_CHECKING:
@@ -20,8 +25,15 @@ if TYPE_CHECKING:
 
 SERVICE: Final = "org.pytorch.serve.grpc.inference.InferenceAPIsService"
 _MOST: Final = 256  # values of a request, as of a form
-_TAG: Final = b"\x0a"  # field 1, length-delimited: `prediction`, and `health`
-_MORE: Final = 0x80  # of a varint: another byte follows
+_PREDICTION, _SEQUENCE_ID = 1, 2  # of PredictionResponse
+_HEALTH: Final = 1  # of TorchServeHealthResponse
+
+
+class Asked(NamedTuple):
+    """What a request holds beside its model."""
+
+    values: list[tuple[str, values.Value]]
+    sequence: str
 
 
 class Predictions:
@@ -31,13 +43,7 @@ class Predictions:
 
     def decode(self, message: bytes) -> Call:
         """Read a small PredictionsRequest. Raises `InvalidInput`, and `PayloadTooLarge` beyond 256 values."""
-        steps = self.decode_slices(message)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                call: Call = end.value
-                return call
+        return at_once(self.decode_slices(message))
 
     def decode_slices(self, message: bytes) -> Generator[None, None, Call]:
         """Read a PredictionsRequest of any size. Raises as `decode` does."""
@@ -50,35 +56,53 @@ class Predictions:
         for name in sorted(request.input):
             value = yield from values.read(values.Part(name, memoryview(request.input[name])))
             read.append((name, value))
-        return Call(request.model_name, request.model_version or None, read)
+        return Call(request.model_name, request.model_version or None, Asked(read, request.sequence_id))
 
     def bind(self, call: Call, model: ReadyModel) -> list[Query]:
         """One query. Raises `InvalidInput`."""
-        return [binding.bind(call.parts, model.signature)]
+        asked: Asked = call.parts
+        query = binding.bind(asked.values, model.signature)
+        query.id = asked.sequence
+        return [query]
 
     def encode(
         self, queries: Sequence[Query], predictions: Sequence[Prediction], model: ReadyModel, *, latency: float
     ) -> bytes:
         """A PredictionResponse; the protocol has no place for `latency`."""
-        content = self.pieces(queries, predictions, model, latency=latency)
-        return response([content] if isinstance(content, bytes) else [*content])
+        return at_once(self.encode_slices(queries, predictions, model, latency=latency))
 
-    def pieces(
+    def encode_slices(
         self, queries: Sequence[Query], predictions: Sequence[Prediction], model: ReadyModel, *, latency: float
-    ) -> bytes | Iterator[bytes]:
-        """The JSON of a PredictionResponse, in pieces where it is large."""
+    ) -> Generator[None, None, bytes]:
+        """The same in steps of a millisecond."""
         del latency
-        return answers.encode(queries[0], predictions[0], model.signature)
-
-
-def response(pieces: Sequence[bytes]) -> bytes:
-    """A PredictionResponse of these pieces of JSON."""
-    return b"".join([_TAG, _varint(sum(map(len, pieces))), *pieces])
+        content = answers.encode(queries[0], predictions[0], model.signature)
+        pieces: list[bytes] = []
+        for piece in (content,) if isinstance(content, bytes) else content:
+            pieces.append(piece)
+            yield
+        sequence = queries[0].id.encode()
+        behind = delimited(_SEQUENCE_ID, sequence) if sequence else b""
+        return b"".join((head(_PREDICTION, sum(map(len, pieces))), *pieces, behind))
 
 
 def health(*, healthy: bool) -> bytes:
     """A TorchServeHealthResponse, whose `health` is JSON."""
-    return response([b'{"status":"Healthy"}' if healthy else b'{"status":"Unhealthy"}'])
+    return delimited(_HEALTH, b'{"status":"Healthy"}' if healthy else b'{"status":"Unhealthy"}')
+
+
+def failed(fault: ScalezeroError, message: Buffer) -> bytes:
+    """The PredictionResponse of a stream to a request that failed: `message` is its PredictionsRequest, or nothing."""
+    messages = _messages()
+    try:
+        sequence = messages.PredictionsRequest.FromString(bytes(message)).sequence_id
+    except _decode_error():
+        sequence = ""
+    answer = messages.PredictionResponse(sequence_id=sequence or None)
+    answer.status.code = TABLE[code_of(fault)].grpc.value
+    answer.status.message = told(fault)[2]
+    content: bytes = answer.SerializeToString()
+    return content
 
 
 def _miscounted(count: int) -> InvalidInput | PayloadTooLarge:
@@ -95,19 +119,15 @@ def _messages() -> "ModuleType":
     return torchserve_inference_pb2
 
 
-def _parsed(message: bytes) -> Any:  # noqa: ANN401 - a class of the generated module
+@cache
+def _decode_error() -> type[Exception]:
     from google.protobuf.message import DecodeError
 
+    return DecodeError
+
+
+def _parsed(message: bytes) -> Any:  # noqa: ANN401 - a class of the generated module
     try:
         return _messages().PredictionsRequest.FromString(message)
-    except DecodeError as error:
+    except _decode_error() as error:
         raise InvalidInput("message", got=f"no protobuf ({error})", expected="a PredictionsRequest") from error
-
-
-def _varint(value: int) -> bytes:
-    groups = bytearray()
-    while value >= _MORE:
-        groups.append(value & (_MORE - 1) | _MORE)
-        value >>= 7
-    groups.append(value)
-    return bytes(groups)

@@ -9,6 +9,7 @@ from runtime.http.messages import JSON, Answer, Request
 from runtime.predictor import ReadyModel
 from runtime.protocols.torchserve import answers, binding, forms, values
 from runtime.protocols.torchserve.faults import headers
+from runtime.protocols.torchserve.steps import at_once
 from runtime.tensors import Call, Prediction, Query
 
 NAME: Final = "torchserve"
@@ -23,13 +24,7 @@ class Predictions:
 
     def decode(self, request: Request) -> Call:
         """Read a small body. Raises `InvalidInput`, and `PayloadTooLarge` for a form of too many parts."""
-        steps = self.decode_slices(request)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                call: Call = end.value
-                return call
+        return at_once(self.decode_slices(request))
 
     def decode_slices(self, request: Request) -> Generator[None, None, Call]:
         """Read a body of any size. Raises as `decode` does."""

@@ -52,6 +52,29 @@ def predict(target, model_name, input, *, model_version="", gzip=False):
         return service.Predictions(request, timeout=20, compression=compression).prediction.decode()
 
 
+def stream(target, requests, *, method="StreamPredictions2"):
+    channel, service = stub(target)
+    made = [
+        MESSAGES.PredictionsRequest(
+            model_name=each["model_name"],
+            input={"data": base64.b64decode(each["data"])},
+            sequence_id=each.get("sequence_id"),
+        )
+        for each in requests
+    ]
+    with channel:
+        answers = getattr(service, method)(made[0] if method == "StreamPredictions" else iter(made), timeout=20)
+        return [
+            {
+                "prediction": each.prediction.decode(),
+                "sequence_id": each.sequence_id,
+                "code": each.status.code,
+                "message": each.status.message,
+            }
+            for each in answers
+        ]
+
+
 def post(url, *, data=None, files=None, fields=None, document=None):
     session = requests.Session()
     session.trust_env = False
@@ -69,7 +92,7 @@ def main():
     for line in sys.stdin:
         request = json.loads(line)
         try:
-            call = {"ping": ping, "predict": predict, "post": post}[request.pop("call")]
+            call = {"ping": ping, "predict": predict, "stream": stream, "post": post}[request.pop("call")]
             answer = {"result": call(**request)}
         except grpc.RpcError as error:
             answer = {"error": {"type": "RpcError", "text": error.details(), "status": error.code().name}}

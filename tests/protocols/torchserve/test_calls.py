@@ -39,7 +39,7 @@ def test_a_value_is_read_as_that_of_a_form() -> None:
 def test_a_large_call_is_read_in_slices() -> None:
     body = orjson.dumps([[1, 2]] * 50_000)
     assert sum(1 for _ in calls.Predictions().decode_slices(message(input={"data": body}))) >= 4
-    assert len(calls.Predictions().decode(message(input={"data": body})).parts[0][1].value) == 50_000
+    assert len(calls.Predictions().decode(message(input={"data": body})).parts.values[0][1].value) == 50_000
 
 
 @pytest.mark.parametrize(
@@ -65,9 +65,22 @@ def test_an_answer_is_the_json_of_rest_in_a_message(rows: int) -> None:
     assert orjson.loads(answer.prediction) == output.tolist()
 
 
-@given(st.lists(st.binary(max_size=300), max_size=5))
-def test_a_response_is_what_protobuf_writes(pieces: list[bytes]) -> None:
-    assert pb.PredictionResponse.FromString(calls.response(pieces)).prediction == b"".join(pieces)
+@given(st.text(max_size=5))
+def test_an_answer_has_the_sequence_of_its_request(sequence: str) -> None:
+    translator = calls.Predictions()
+    asked = translator.decode(message(sequence_id=sequence, input={"data": b"[1, 2]"}))
+    [query] = translator.bind(asked, model(ONE))
+    output = np.zeros((1, 2), np.float32)
+    made = Prediction([output], model="m", version="1", arrived=0.0, queued=0.0, batched=0.0, ran=0.0)
+    answer = pb.PredictionResponse.FromString(translator.encode([query], [made], model(ONE), latency=0.0))
+    assert (answer.sequence_id, answer.prediction) == (sequence, b"[0.0,0.0]")
+
+
+@pytest.mark.parametrize(("content", "sequence"), [(message(sequence_id="s"), "s"), (message(), ""), (b"\xff", "")])
+def test_a_request_of_a_stream_that_fails_is_answered_with_a_status(content: bytes, sequence: str) -> None:
+    answer = pb.PredictionResponse.FromString(calls.failed(UnknownModel("no", []), content))
+    assert (answer.sequence_id, answer.HasField("sequence_id")) == (sequence, bool(sequence))
+    assert (answer.status.code, answer.status.message) == (5, "Model not found: no")
 
 
 def test_health_is_json() -> None:
