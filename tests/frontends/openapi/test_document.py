@@ -54,15 +54,19 @@ def test_a_protocol_describes_its_routes_and_nothing_else(protocol: catalogue.Pr
 
 @pytest.mark.parametrize("names", [None, *((each.name,) for each in PROTOCOLS)])
 def test_what_is_listed_is_what_is_mounted(names: tuple[str, ...] | None) -> None:
-    application = Application(Service(Settings(model_uri="/m.onnx", protocols=names), process_started=0.0))
-    routes = application._routes
+    settings = Settings(model_uri="/m.onnx", protocols=names)
+    routes = Application(Service(settings, process_started=0.0))._routes
     mounted = {
         (route.protocol.name, method, route.pattern)
         for pattern in (*routes._patterns, *routes._generic)
         for method, route in pattern.routes.items()
     }
     grpc = {each for each in mounted if each[0] == "grpc"}
-    found = {(each.protocol, each.method, each.pattern) for each in listed(catalogue.selected(names), ALL)}
+    owners = {each.name: each.rest.part_of for each in REST if each.rest}
+    protocols, generic = catalogue.mounted(settings, function=False)
+    found = {
+        (owners.get(each.protocol) or each.protocol, each.method, each.pattern) for each in listed(protocols, generic)
+    }
     assert found == mounted - grpc
 
 
