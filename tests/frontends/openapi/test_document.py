@@ -71,9 +71,9 @@ def test_what_is_listed_is_what_is_mounted(names: tuple[str, ...] | None) -> Non
 
 
 def test_generic_paths_are_described_only_where_they_are_mounted() -> None:
-    generic = {path.pattern for each in REST if each.rest for path in each.rest.generic}
-    assert generic.isdisjoint(each.pattern for each in listed(PROTOCOLS, []))
-    assert generic <= {each.pattern for each in listed(PROTOCOLS, ALL)}
+    generic = {(each.name, path.pattern) for each in REST if each.rest for path in each.rest.generic}
+    assert generic.isdisjoint((each.protocol, each.pattern) for each in listed(PROTOCOLS, []))
+    assert generic <= {(each.protocol, each.pattern) for each in listed(PROTOCOLS, ALL)}
 
 
 def test_a_route_without_a_description_is_an_error() -> None:
