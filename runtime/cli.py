@@ -6,7 +6,7 @@ import signal
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import click
 
@@ -57,14 +57,24 @@ def scalezero() -> None:
 @click.option("--host", help="Address to listen on.  [default: 0.0.0.0]")
 @click.option("--model-version", help="Which ModelVersion of a function's folder to serve, by name or version.")
 @click.option("--tensorflow-serving", is_flag=True, help="Listen also on 8500 and 8501, as TensorFlow Serving does.")
+@click.option("--torchserve", is_flag=True, help="Listen on 8080-8082, 7070 and 7071 with keys, as TorchServe does.")
+@click.option(
+    "--model-store", help="TorchServe's model store: a folder or s3://bucket/prefix/.  [default: $MODEL_STORE]"
+)
+@click.option("--models", help="Models of the store to serve: all, none, or a list.  [default: $LOAD_MODELS or all]")
+@click.option("--enable-model-api", is_flag=True, help="Let the management API register and unregister models.")
 @click.option("--lazy", is_flag=True, help="Pull the model at the first request instead of at the start.")
-def serve(
+def serve(  # noqa: PLR0913 - a parameter for each option
     target: str | None,
     *,
     port: int | None,
     host: str | None,
     model_version: str | None,
     tensorflow_serving: bool,
+    torchserve: bool,
+    model_store: str | None,
+    models: str | None,
+    enable_model_api: bool,
     lazy: bool,
 ) -> None:
     """Serve TARGET: an ONNX file or a TorchServe archive (s3://bucket/key, file:// or a path), or a function's folder.
@@ -75,10 +85,17 @@ def serve(
         "PORT": port,
         "SCALEZERO_HOST": host,
         "SCALEZERO_MODEL_VERSION": model_version,
+        "MODEL_STORE": model_store,
+        "LOAD_MODELS": models,
+        "SCALEZERO_MODEL_API": "true" if enable_model_api else None,
         "SCALEZERO_LOAD": "lazy" if lazy else None,
-        "SCALEZERO_LISTEN": _listening(tensorflow_serving=tensorflow_serving),
     }
-    _serve(target, {name: str(value) for name, value in chosen.items() if value is not None})
+    environ = {**os.environ, **{name: str(value) for name, value in chosen.items() if value is not None}}
+    _serve(
+        target,
+        _configured(environ, tensorflow_serving=tensorflow_serving, torchserve=torchserve),
+        main=not torchserve or port is not None,
+    )
 
 
 @scalezero.command()
@@ -136,8 +153,35 @@ def _stop(sentence: str) -> NoReturn:
     sys.exit(2)
 
 
-def _serve(target: str | None, chosen: dict[str, str]) -> None:
-    """Start in the order that a cold start wants: the port, the pull, the heavy imports, the server."""
+class _Configured(NamedTuple):
+    """What the environment and the flags for the ports of other servers say."""
+
+    environ: dict[str, str]
+    unused: tuple[str, ...]  # properties of TorchServe's configuration that have no effect
+
+
+def _configured(environ: dict[str, str], *, tensorflow_serving: bool, torchserve: bool) -> _Configured:
+    """Add what TorchServe's own configuration says, and the ports that the flags ask for. Raises `BadSetting`."""
+    from runtime.listeners import TENSORFLOW_SERVING
+
+    asked = [environ.get("SCALEZERO_LISTEN", "")]
+    unused: tuple[str, ...] = ()
+    if tensorflow_serving:
+        asked.append(TENSORFLOW_SERVING)
+    if torchserve or any(name.startswith("TS_") for name in environ):
+        from runtime.torchserve_configuration import configured
+
+        environ, listen, unused = configured(environ)
+        if torchserve:
+            asked.append(listen)
+    return _Configured({**environ, "SCALEZERO_LISTEN": ",".join(filter(None, asked))}, unused)
+
+
+def _serve(target: str | None, configured: _Configured, *, main: bool) -> None:
+    """Start in the order that a cold start wants: the ports, the pull, the heavy imports, the server.
+
+    `main`: whether the main port is open.
+    """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))  # until the server takes them over there is nothing to finish
     from runtime.http.listener import listen
@@ -145,14 +189,17 @@ def _serve(target: str | None, chosen: dict[str, str]) -> None:
     from runtime.telemetry.process import process_started
 
     started = process_started()
-    settings = _settings(target, chosen)
-    listening = listen(settings.host, settings.port)
+    settings = _settings(target, configured.environ)
+    first = [listen(settings.host, settings.port)] if main else []
     further = [listen(each.host or settings.host, each.port, setting="SCALEZERO_LISTEN") for each in settings.listen]
     starts = begin(settings)
 
     from runtime.telemetry import logs
 
     logs.set_up(settings.log_level, service=settings.service, revision=settings.revision)
+    if configured.unused:
+        text = "properties of TorchServe's configuration without effect"
+        logging.getLogger("scalezero.torchserve").warning(text, extra={"properties": configured.unused})
     if starts:
         import_module("runtime.model.session")  # the heaviest import, while the pull is under way
     from runtime.frontends.process import Process
@@ -162,8 +209,8 @@ def _serve(target: str | None, chosen: dict[str, str]) -> None:
     service = Service(settings, process_started=started, starts=starts)
     limits = Limits(body=settings.max_body_bytes, buffered=settings.max_buffered_bytes)
     process = Process(service)
-    applications = [process.main, *process.others]
-    ports = [Port(*each) for each in zip(applications, [listening, *further], strict=True)]
+    applications = [*([process.main] if main else []), *process.others]
+    ports = [Port(*each) for each in zip(applications, [*first, *further], strict=True)]
     run(process, ports, limits=limits, grace=settings.grace_period)
     if service.hopeless:
         from runtime.telemetry.termination import leave
@@ -175,28 +222,19 @@ def _serve(target: str | None, chosen: dict[str, str]) -> None:
     os._exit(1 if service.hopeless else 0)
 
 
-def _listening(*, tensorflow_serving: bool) -> str | None:
-    """The setting, with the ports of other servers that are asked for."""
-    from runtime.listeners import TENSORFLOW_SERVING
-
-    asked = [os.environ.get("SCALEZERO_LISTEN", ""), TENSORFLOW_SERVING if tensorflow_serving else ""]
-    return ",".join(filter(None, asked)) or None
-
-
-def _settings(target: str | None, chosen: dict[str, str]) -> "Settings":
+def _settings(target: str | None, environ: dict[str, str]) -> "Settings":
     from runtime.artifacts.uris import is_unpacked
     from runtime.declared import settings_for
 
     folder = Path(target) if target and Path(target).is_dir() and not is_unpacked(Path(target)) else None
-    if target and not folder:
-        chosen["SCALEZERO_MODEL_URI"] = target
-    return settings_for(folder, environ={**os.environ, **chosen})
+    return settings_for(folder, environ=environ | ({"SCALEZERO_MODEL_URI": target} if target and not folder else {}))
 
 
 def _openapi(target: str | None, chosen: dict[str, str], api_definition: bool) -> None:  # noqa: FBT001 - a flag
     import asyncio
 
-    settings = _settings(target, {**chosen, "SCALEZERO_LOAD": "lazy"})
+    environ = {**os.environ, **chosen, "SCALEZERO_LOAD": "lazy"}
+    settings = _settings(target, _configured(environ, tensorflow_serving=False, torchserve=False).environ)
     from runtime.frontends.describing import describe
 
     document = asyncio.run(describe(settings))

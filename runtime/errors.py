@@ -22,6 +22,11 @@ An error takes facts and builds its own sentence: what came, where, and what wou
      |    |-- UnsupportedEncoding          unsupported_encoding
      |    |-- UnsupportedContentType       unsupported_content_type
      |    |-- Http2Required                http2_required         a gRPC call over HTTP/1.1
+     |    |-- InvalidKey                   invalid_key            no key that allows the request
+     |    |-- ModelApiDisabled             model_api_disabled     models may not be registered or unregistered
+     |    |-- UrlNotRegistrable            url_not_registrable    a model may not be registered from there
+     |    |-- RegistrationFailed           registration_failed    a model could not be loaded when it was registered
+     |    |-- DefaultVersion               default_version        it is not removed while other versions are there
      |    |-- BadRequest                   bad_request            no HTTP that can be read
      |    `-- RequestTimeout               request_timeout        the client was too slow in sending
      |-- QueueFull                         queue_full             try again after a while
@@ -262,6 +267,53 @@ class Http2Required(RequestError):
             f"HTTP version: got a gRPC call over HTTP/{version}; expected HTTP/2. Use a gRPC client without TLS "
             "(HTTP/2 with prior knowledge), or the predict API, which takes HTTP/1.1",
             version=version,
+        )
+
+
+class InvalidKey(RequestError):
+    """The request shows no key, a wrong one, or one that has expired. The sentence is TorchServe's."""
+
+    code = "invalid_key"
+
+    def __init__(self, what: str = "Authorization") -> None:
+        super().__init__(f"Token {what} failed. Token either incorrect, expired, or not provided correctly")
+
+
+class ModelApiDisabled(RequestError):
+    """Models may be neither registered nor unregistered while the process runs. The first words are TorchServe's."""
+
+    code = "model_api_disabled"
+
+    def __init__(self) -> None:
+        super().__init__("Model API disabled; SCALEZERO_MODEL_API=true enables it")
+
+
+class UrlNotRegistrable(RequestError):
+    """A model may not be registered from that URL. `reason`: missing, relative, not found, no store or not allowed."""
+
+    code = "url_not_registrable"
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(
+            f"url: got {url[:200]!r} ({reason}); expected the name of a file of the model store, or a URL below "
+            "a prefix of SCALEZERO_REGISTER_FROM, without '..'",
+            url=url[:200],
+            reason=reason,
+        )
+
+
+class DefaultVersion(RequestError):
+    """The default version of a model was to be removed while others are there."""
+
+    code = "default_version"
+
+    def __init__(self, model: str, version: str, served: Sequence[str]) -> None:
+        others = ", ".join(each for each in served if each != version)
+        super().__init__(
+            f"version {version!r} of model {model!r} is its default; make another one the default first: {others}",
+            model=model,
+            version=version,
+            served=list(served),
         )
 
 
@@ -535,6 +587,16 @@ class LoadFailed(ModelUnavailable):
     def __init__(self, uri: str, error: BaseException) -> None:
         kind = type(error).__name__
         super().__init__(uri, f"loading it failed with {kind}; the log has the details", exception=kind)
+
+
+class RegistrationFailed(RequestError):
+    """A model was to be registered while the process runs, and could not be loaded: `cause` says why."""
+
+    code = "registration_failed"
+
+    def __init__(self, url: str, cause: ModelUnavailable) -> None:
+        self.cause = cause
+        super().__init__(f"{url[:200]}: not registered, as loading it failed: {cause.message}", url=url[:200])
 
 
 class InvalidModel(ModelUnavailable):

@@ -78,7 +78,11 @@ class Versions:
 
     def set_default(self, version: str) -> None:
         """Make a version the default, whichever come later. Raises `UnknownVersion`."""
-        self.default = self[version]
+        self.keep(self[version])
+
+    def keep(self, default: ServedModel) -> None:
+        """Make a version that is here the default, whichever come later."""
+        self.default = default
         self._chosen = True
 
     def _choose(self) -> None:

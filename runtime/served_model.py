@@ -116,6 +116,11 @@ class ServedModel:
         self._opener = Opener(name, threads=settings.threads or usable_cpus(), run_timeout=settings.run_timeout)
 
     @property
+    def settings(self) -> Settings:
+        """What it is served by: its own batching and limits."""
+        return self._settings
+
+    @property
     def state(self) -> State:
         """Where this model is in its life now."""
         if self.ready:

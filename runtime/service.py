@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runtime import version_folders
 from runtime.artifacts.fetch import Artifact, check, fetch
@@ -23,6 +23,9 @@ from runtime.models import Models
 from runtime.served_model import ProcessStart, Pull, ServedModel
 from runtime.settings import SEGMENT, Settings, is_segment
 from runtime.sinks import Sinks
+
+if TYPE_CHECKING:
+    from runtime.frontends.torchserve.guarding import TorchServe
 
 _log = logging.getLogger("scalezero.service")
 _LAST_MOMENT: Final = 0.1  # seconds in which cancelled tasks may end when the grace period is over
@@ -43,8 +46,7 @@ def begin(settings: Settings) -> "list[Start]":
 
     Raises `BadSetting` where what is to be served cannot be there: a start that can never serve must not look like one.
     """
-    folders = not settings.model_uri and version_folders.is_asked_for(settings)
-    wanted = version_folders.versions_of(settings) if folders else [settings]
+    wanted = _wanted(settings)
     for each in wanted:
         _check_places(each)
     return [_started(each) for each in wanted if each.model_uri]
@@ -52,7 +54,21 @@ def begin(settings: Settings) -> "list[Start]":
 
 def has_model(settings: Settings) -> bool:
     """Whether the settings say of any model that it is to be served."""
-    return settings.model_uri is not None or version_folders.is_asked_for(settings)
+    named = settings.model_uri is not None or settings.model_store is not None
+    return named or version_folders.is_asked_for(settings)
+
+
+def _wanted(settings: Settings) -> list[Settings]:
+    """The settings of each model version that is to be served; where there is none, those of the process."""
+    if settings.model_uri:
+        return [settings]
+    if version_folders.is_asked_for(settings):
+        return version_folders.versions_of(settings)
+    if settings.model_store:
+        from runtime import model_store
+
+        return model_store.starts(settings) or [settings]
+    return [settings]
 
 
 def _started(settings: Settings) -> "Start":
@@ -88,7 +104,7 @@ def _check_places(settings: Settings) -> None:
     if uri and isinstance(place := parse_uri(uri), Path) and not (place.is_file() or is_unpacked(place)):
         allowed = "an ONNX file, a model archive or a function's folder that is there"
         raise BadSetting("SCALEZERO_MODEL_URI", value=uri, allowed=allowed)
-    if not uri and not source:
+    if not uri and not source and not settings.model_store:
         raise BadSetting(
             "SCALEZERO_MODEL_URI",
             value=None,
@@ -115,6 +131,7 @@ class Service:
         self.on_change: list[Callable[[], None]] = []  # called when a model version comes or goes
         self.hopeless: ScalezeroError | None = None  # why this process ends before it ever answered
         self.end: Callable[[], None] | None = None  # ends the process in order; None: it is not ours to end
+        self.torchserve: TorchServe | None = None  # what TorchServe's clients need; None: they are not served
         self._process_started = process_started
         self._starts = [Start(settings)] if starts is None and settings.model_uri else starts or ()
         self._prefetched: set[ServedModel] = set()
@@ -155,6 +172,24 @@ class Service:
         """
         now = perf_counter()
         return self._take_up(settings, ProcessStart(now, imported=now))
+
+    async def bring(self, settings: Settings) -> ServedModel:
+        """Load one more version of a model, and take it up once it answers. A default version stays the default.
+
+        Raises `VersionConflict`, the `ModelUnavailable` errors, and `BadSetting` for a URI that cannot be one.
+        """
+        now = perf_counter()
+        served = self._made(settings, ProcessStart(now, imported=now))
+        try:
+            await served.load()
+            default = self.models[served.name].default if served.name in self.models else served
+            self.models.add(served)
+            self.models[served.name].keep(default)
+        except BaseException:
+            await served.close(within=0.0)
+            raise
+        self._changed()
+        return served
 
     async def remove(self, name: str, version: str | None = None) -> ServedModel:
         """Let a version go (None: the default). Later requests do not find it; those that it has are finished.
@@ -214,11 +249,13 @@ class Service:
         """
         return [served for served in self._prefetched if not served.ready]
 
-    def _take_up(self, settings: Settings, process: ProcessStart) -> ServedModel:
+    def _made(self, settings: Settings, process: ProcessStart) -> ServedModel:
         uri = settings.model_uri or ""
-        served = ServedModel(
-            settings.model_name or name_of(uri), settings, fetcher(uri, settings), process, self.background
-        )
+        name = settings.model_name or name_of(uri)
+        return ServedModel(name, settings, fetcher(uri, settings), process, self.background)
+
+    def _take_up(self, settings: Settings, process: ProcessStart) -> ServedModel:
+        served = self._made(settings, process)
         self.models.add(served)
         self._changed()
         return served

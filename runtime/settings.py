@@ -89,6 +89,13 @@ def _hex_digest(text: str) -> str:
     return text.lower()
 
 
+def _prefixes(text: str) -> tuple[str, ...]:
+    prefixes = tuple(prefix.strip() for prefix in text.split(","))
+    if not all(re.match(r"(s3|file)://", prefix, re.IGNORECASE) for prefix in prefixes):
+        raise ValueError(text)
+    return prefixes
+
+
 _LONGEST = 24 * 3600.0
 _SHORTEST = 0.001
 _SHA256_DIGITS = 64
@@ -104,6 +111,7 @@ _LISTENERS = _Parser(parse_listeners, LISTENERS)
 _POLICY = _Parser(parse_policy, POLICIES)
 _PATH = _Parser(Path, "a path")
 _DIGEST = _Parser(_hex_digest, "64 hexadecimal digits")
+_PREFIXES = _Parser(_prefixes, "a comma-separated list of prefixes such as s3://models/ and file:///models/")
 _SWITCH = _Parser(lambda text: {"true": True, "false": False}[text.lower()], "true or false")
 _TIMEOUT = _Parser(_positive_seconds, "a duration from 1ms to 24h, such as 100ms, 1s or 1m30s")
 _DURATION = _Parser(_seconds, "a duration from 0s to 24h, such as 100ms, 1s or 1m30s")
@@ -291,6 +299,57 @@ class Settings:
     )
     service: str | None = _setting("K_SERVICE", _WORD, "the Knative Service (Knative sets it)", default=None)
     revision: str | None = _setting("K_REVISION", _WORD, "the Knative revision (Knative sets it)", default=None)
+    model_store: str | None = _setting(
+        "MODEL_STORE",
+        _TEXT,
+        "TorchServe's model store: a folder or s3://bucket/prefix/ with .mar and .onnx files; none: no store",
+        default=None,
+    )
+    load_models: str = _setting(
+        "LOAD_MODELS",
+        _TEXT,
+        "models of the store to serve from the start: all, none, or file.mar and name=file.mar, comma-separated",
+        default="all",
+    )
+    store_batching: str | None = _setting(
+        "TS_MODELS",
+        _TEXT,
+        "TorchServe's property `models`: JSON, name -> version -> batchSize, maxBatchDelay, responseTimeout",
+        default=None,
+    )
+    model_api: bool = _setting(
+        "SCALEZERO_MODEL_API",
+        _SWITCH,
+        "true lets TorchServe's management API register and unregister models, and puts it on the one port too",
+        default=False,
+    )
+    register_from: tuple[str, ...] = _setting(
+        "SCALEZERO_REGISTER_FROM",
+        _PREFIXES,
+        "where models may be registered from, such as s3://models/team/,file:///models/; none: the model store only",
+        default=(),
+    )
+    key_file: Path | None = _setting(
+        "SCALEZERO_KEY_FILE",
+        _PATH,
+        "file for TorchServe's keys, new at each start; none: key_file.json, or no file where your own key is enough",
+        default=None,
+    )
+    key_expiration: float = _setting(
+        "SCALEZERO_KEY_EXPIRATION", _TIMEOUT, "how long a key of that file is good", default=3600.0
+    )
+    management_key: str | None = _setting(
+        "SCALEZERO_MANAGEMENT_KEY",
+        _TEXT,
+        "a management key of your own, from a Secret, 16 characters or more; none: only that of the key file",
+        default=None,
+    )
+    inference_keys: bool = _setting(
+        "SCALEZERO_INFERENCE_KEYS",
+        _SWITCH,
+        "false lets TorchServe's ports predict without a key; the one port never asks for one to predict",
+        default=True,
+    )
 
 
 def settings_from(environ: Mapping[str, str], **declared: object) -> Settings:

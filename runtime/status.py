@@ -16,10 +16,12 @@ class Grpc(Enum):
     """gRPC's status codes, as far as errors here have them."""
 
     CANCELLED = 1
+    UNKNOWN = 2
     INVALID_ARGUMENT = 3
     DEADLINE_EXCEEDED = 4
     NOT_FOUND = 5
     ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
     RESOURCE_EXHAUSTED = 8
     FAILED_PRECONDITION = 9
     UNIMPLEMENTED = 12
@@ -82,6 +84,11 @@ TABLE: Final = {
     "service_not_found": _client(HTTPStatus.NOT_FOUND, Grpc.NOT_FOUND),
     "unsupported_operation": _client(HTTPStatus.NOT_FOUND, Grpc.UNIMPLEMENTED),
     "http2_required": _client(HTTPStatus.BAD_REQUEST),
+    "invalid_key": _client(HTTPStatus.BAD_REQUEST, Grpc.PERMISSION_DENIED),  # as TorchServe has it
+    "model_api_disabled": _client(HTTPStatus.METHOD_NOT_ALLOWED, Grpc.PERMISSION_DENIED),
+    "url_not_registrable": _client(HTTPStatus.NOT_FOUND, Grpc.NOT_FOUND),
+    "registration_failed": _client(HTTPStatus.BAD_REQUEST),
+    "default_version": _client(HTTPStatus.FORBIDDEN, Grpc.UNKNOWN),
     "method_not_allowed": _client(HTTPStatus.METHOD_NOT_ALLOWED, Grpc.UNIMPLEMENTED),
     "request_timeout": _client(HTTPStatus.REQUEST_TIMEOUT, Grpc.DEADLINE_EXCEEDED),
     "payload_too_large": _client(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, Grpc.RESOURCE_EXHAUSTED),
@@ -139,6 +146,13 @@ def fault_of(code: str) -> Fault:
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return Fault.OVERLOAD
     return Fault.SERVER if status >= HTTPStatus.INTERNAL_SERVER_ERROR else Fault.CLIENT
+
+
+def http_of(code: str) -> int:
+    """The HTTP status of a counted code."""
+    if code == OK:
+        return HTTPStatus.OK.value
+    return TABLE[code].http if code in TABLE else int(code.removeprefix(_STATUS))
 
 
 def error_document(code: str, message: str, details: object) -> dict[str, object]:

@@ -175,6 +175,42 @@ def test_versions_come_and_go_while_the_others_answer(tmp_path: Path) -> None:
     serving(tmp_path, scenario)
 
 
+def test_a_version_that_is_brought_is_there_once_it_answers_and_leaves_the_default_alone(tmp_path: Path) -> None:
+    async def scenario(service: Service) -> None:
+        await service.model("m").load()
+        uri = str(models.identity(tmp_path / "2.onnx", shape=("n", 2)))
+        second = replace(service.settings, model_version="2", model_uri=uri, model_name="m")
+        served = await service.bring(second)
+        assert served.ready is not None
+        assert await predicted(service) == ("1", [2.0, 2.0])
+        assert await predicted(service, "2") == ("2", [1.0, 1.0])
+        with pytest.raises(VersionConflict):
+            await service.bring(second)
+        assert await predicted(service, "2") == ("2", [1.0, 1.0])
+
+    serving(tmp_path, scenario)
+
+
+def test_a_version_that_cannot_be_loaded_is_not_taken_up(tmp_path: Path) -> None:
+    async def scenario(service: Service) -> None:
+        missing = replace(service.settings, model_version="2", model_uri=str(tmp_path / "none.onnx"), model_name="n")
+        with pytest.raises(ArtifactMissing):
+            await service.bring(missing)
+        with pytest.raises(UnknownModel):
+            service.model("n")
+
+    serving(tmp_path, scenario)
+
+
+def test_the_models_of_a_store_are_served_unless_another_one_is_named(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        models.doubling(tmp_path / f"{name}.onnx")
+    starts = begin(Settings(model_store=str(tmp_path), load="lazy", threads=1))
+    assert [start.settings.model_name for start in starts] == ["a", "b"]
+    [start] = begin(Settings(model_store=str(tmp_path), model_uri=str(tmp_path / "a.onnx"), load="lazy", threads=1))
+    assert start.settings.model_uri == str(tmp_path / "a.onnx")
+
+
 def test_a_version_that_goes_finishes_what_it_has(tmp_path: Path) -> None:
     async def scenario(service: Service) -> None:
         await service.model("m").load()

@@ -86,6 +86,15 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
         "SCALEZERO_ACCESS_LOG": "True",
         "K_SERVICE": "payment-model",
         "K_REVISION": "payment-model-v1",
+        "MODEL_STORE": "/store",
+        "LOAD_MODELS": "m.mar",
+        "TS_MODELS": "{}",
+        "SCALEZERO_MODEL_API": "true",
+        "SCALEZERO_REGISTER_FROM": "s3://models/, file:///models/",
+        "SCALEZERO_KEY_FILE": "/keys/key_file.json",
+        "SCALEZERO_KEY_EXPIRATION": "30m",
+        "SCALEZERO_MANAGEMENT_KEY": "a key of sixteen characters",
+        "SCALEZERO_INFERENCE_KEYS": "false",
     }
     assert set(texts) == set(VARIABLES)
     settings = settings_from({**texts, "HOME": "/root", "OTHER": "x"})
@@ -125,6 +134,15 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
         access_log=True,
         service="payment-model",
         revision="payment-model-v1",
+        model_store="/store",
+        load_models="m.mar",
+        store_batching="{}",
+        model_api=True,
+        register_from=("s3://models/", "file:///models/"),
+        key_file=Path("/keys/key_file.json"),
+        key_expiration=1800.0,
+        management_key="a key of sixteen characters",
+        inference_keys=False,
     )
 
 

@@ -42,7 +42,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     runtime = subject.options.runtime
     handler = subject.handler is not None or runtime.function_source is not None
     try:
-        protocols, generic = catalogue.mounted(runtime.protocols, function=handler)
+        protocols, generic = catalogue.mounted(runtime, function=handler)
     except BadSetting as fault:
         where = subject.place_of_variable("SCALEZERO_PROTOCOLS")
         yield PROTOCOL_UNKNOWN.found(came(fault), fix=f"use {fault.details['allowed']}", where=where)

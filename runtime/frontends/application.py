@@ -70,14 +70,15 @@ class Application:
         self._function = function
         if listener is None:
             ours = [*endpoints.routes(OURS, self), *predict_api_routes(service, self)]
-            protocols, generic = catalogue.mounted(settings.protocols, function=function is not None)
+            protocols, generic = catalogue.mounted(settings, function=function is not None)
         else:
             ours, generic = [], frozenset(listener.protocols)
             protocols = catalogue.selected(listener.protocols, setting="SCALEZERO_LISTEN")
+        self.protocols = protocols
         self._routes = mount(
             protocols,
             ours=ours,
-            default=OURS,
+            default=OURS if listener is None else mounting.owner_of_port(protocols) or OURS,
             context=mounting.context(protocols, service=service, edge=self, endpoints=endpoints, listener=listener),
             generic=generic.__contains__,
         )

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from runtime.errors import BadSetting
+from runtime.settings import Settings
 
 _ERRORS: Final = "runtime.protocols.refusals:error_answer"
 _GRPC_ERRORS: Final = "runtime.protocols.grpc_errors:grpc_error_answer"
@@ -34,6 +35,8 @@ class Rest(NamedTuple):
     generic: tuple[Path, ...] = ()  # only where no author's function is mounted, or the setting names the protocol
     generic_prefixes: tuple[str, ...] = ()  # of paths that are its own there, too
     any_case: bool = False  # see `Owner`
+    owns_port: bool = False  # on a port of its own it answers every path, those that nobody knows too
+    part_of: str = ""  # the protocol beside whose routes these stand: of both, the more specific one takes a path
 
 
 class Grpc(NamedTuple):
@@ -53,6 +56,8 @@ class Protocol(NamedTuple):
     rest: Rest | None = None
     grpc: tuple[Grpc, ...] = ()
     yields_to: tuple[str, ...] = ()  # protocols that answer, where they are selected too, the paths that both declare
+    alone: bool = False  # it is served only on ports of its own: see `SCALEZERO_LISTEN`
+    switch: str = ""  # the setting without which it is served only where `SCALEZERO_PROTOCOLS` names it
 
 
 def _each(patterns: tuple[str, ...], *paths: Path) -> tuple[Path, ...]:
@@ -232,6 +237,7 @@ TORCHSERVE: Final = Protocol(
             Path("*", "/{model}/{version}/predict", "predict"),
         ),
         refuse="runtime.protocols.torchserve.faults:refuse",
+        owns_port=True,
     ),
     grpc=(
         Grpc(
@@ -249,7 +255,62 @@ TORCHSERVE: Final = Protocol(
     ),
 )
 
-PROTOCOLS: Final = (ML_V1, OPEN_INFERENCE, TENSORFLOW_SERVING, KSERVE_V1, TORCHSERVE)
+TORCHSERVE_MANAGEMENT: Final = Protocol(
+    "torchserve_management",
+    Rest(
+        "runtime.frontends.torchserve.management",
+        prefixes=(),
+        paths=(),
+        refuse="runtime.protocols.torchserve.faults:refuse",
+        generic=(
+            Path("GET", "/models", "list"),
+            Path("POST", "/models", "register"),
+            *_each(
+                ("/models/{model}", "/models/{model}/{version}"),
+                Path("GET", "", "describe"),
+                Path("PUT", "", "scale"),
+                Path("DELETE", "", "unregister"),
+            ),
+            Path("PUT", "/models/{model}/{version}/set-default", "set_default"),
+            Path("GET", "/token", "token"),
+        ),
+        owns_port=True,
+        part_of="torchserve",
+    ),
+    grpc=(
+        Grpc(
+            "runtime.frontends.torchserve.management_grpc",
+            "org.pytorch.serve.grpc.management.ManagementAPIsService",
+            ("DescribeModel", "ListModels", "RegisterModel", "ScaleWorker", "SetDefault", "UnregisterModel"),
+            refuse="runtime.protocols.torchserve.management_grpc:refuse",
+        ),
+    ),
+    switch="model_api",
+)
+
+TORCHSERVE_METRICS: Final = Protocol(
+    "torchserve_metrics",
+    Rest(
+        "runtime.frontends.torchserve.metrics",
+        prefixes=(),
+        paths=(),
+        refuse="runtime.protocols.torchserve.faults:refuse",
+        generic=(Path("GET", "/metrics", "metrics"),),
+        owns_port=True,
+        part_of="torchserve",
+    ),
+    alone=True,
+)
+
+PROTOCOLS: Final = (
+    ML_V1,
+    OPEN_INFERENCE,
+    TENSORFLOW_SERVING,
+    KSERVE_V1,
+    TORCHSERVE,
+    TORCHSERVE_MANAGEMENT,
+    TORCHSERVE_METRICS,
+)
 
 
 def selected(names: tuple[str, ...] | None, *, setting: str = "SCALEZERO_PROTOCOLS") -> list[Protocol]:
@@ -263,13 +324,15 @@ def selected(names: tuple[str, ...] | None, *, setting: str = "SCALEZERO_PROTOCO
     return [protocol for protocol in PROTOCOLS if protocol.name in names]
 
 
-def mounted(names: tuple[str, ...] | None, *, function: bool) -> tuple[list[Protocol], frozenset[str]]:
-    """The protocols of those names, and of which of them the generic paths are mounted.
+def mounted(settings: Settings, *, function: bool) -> tuple[list[Protocol], frozenset[str]]:
+    """The protocols of the main port, and of which of them the generic paths are mounted.
 
     `function`: whether an author's function is mounted. Raises `BadSetting` as `selected` does.
     """
-    protocols = selected(names)
-    return protocols, frozenset(each.name for each in protocols if not function or each.name in (names or ()))
+    named = settings.protocols or ()
+    shared = [each for each in selected(settings.protocols) if not each.alone]
+    protocols = [each for each in shared if not each.switch or getattr(settings, each.switch) or each.name in named]
+    return protocols, frozenset(each.name for each in protocols if not function or each.name in named)
 
 
 def left_to(protocol: Protocol, paths: Sequence[Path], others: Sequence[Protocol]) -> list[Path]:

@@ -14,7 +14,7 @@ from runtime.settings import Settings
 def document_of(service: Service) -> dict[str, Any]:
     """Describe what the service's main port answers over REST."""
     settings = service.settings
-    protocols, generic = catalogue.mounted(settings.protocols, function=settings.function_source is not None)
+    protocols, generic = catalogue.mounted(settings, function=settings.function_source is not None)
     return document(_models(service), list(listed(protocols, generic)), version=service.version or "1")
 
 

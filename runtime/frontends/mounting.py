@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runtime.errors import ScalezeroError
 from runtime.frontends import catalogue
-from runtime.frontends.catalogue import Grpc, Path, Protocol
+from runtime.frontends.catalogue import Grpc, Path, Protocol, Rest
 from runtime.frontends.grpc import services
 from runtime.frontends.routes import Owner, Route, Routes
 from runtime.http.messages import Answer, Request
@@ -52,6 +52,18 @@ def context(
     return Context(service, edge, endpoints, names, services, listener)
 
 
+def owner_of_port(protocols: Sequence[Protocol]) -> Owner | None:
+    """Who answers unknown paths of a port that serves these protocols alone; None: none of them does."""
+    rests = ((each.name, each.rest) for each in protocols if each.rest and each.rest.owns_port)
+    return next((_owner(name, rest, widely=True) for name, rest in rests), None)
+
+
+def _owner(name: str, rest: Rest, *, widely: bool) -> Owner:
+    """The owner of a protocol's paths; `widely`: of its generic ones too."""
+    prefixes = (*rest.prefixes, *rest.generic_prefixes) if widely else rest.prefixes
+    return Owner(rest.part_of or name, prefixes, _Refusal(rest.refuse), any_case=rest.any_case)
+
+
 def mount(
     protocols: Sequence[Protocol],
     *,
@@ -72,8 +84,7 @@ def mount(
         if rest is None:
             continue
         widely = generic(protocol.name)
-        prefixes = (*rest.prefixes, *rest.generic_prefixes) if widely else rest.prefixes
-        owner = Owner(protocol.name, prefixes, _Refusal(rest.refuse), any_case=rest.any_case)
+        owner = _owner(protocol.name, rest, widely=widely)
         own += modules.routes(rest.module, owner, catalogue.left_to(protocol, rest.paths, protocols))
         if widely:
             more += modules.routes(rest.module, owner, catalogue.left_to(protocol, rest.generic, protocols))

@@ -3,16 +3,20 @@
 import asyncio
 import gc
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from runtime import author
+from runtime.frontends import catalogue
 from runtime.frontends.application import Application
 from runtime.frontends.endpoints import Endpoints
 from runtime.frontends.functions import FunctionHost
+from runtime.listeners import Listener
 from runtime.settings import Settings
 
 if TYPE_CHECKING:
     from runtime.service import Service
+
+_TORCHSERVE: Final = "torchserve"  # the protocol whose own ports ask for a key
 
 
 class Process:
@@ -25,7 +29,13 @@ class Process:
         self._function = _function(settings)
         endpoints = Endpoints(service, self._function)
         self.main = Application(service, endpoints, function=self._function)
-        self.others = [Application(service, endpoints, listener=listener) for listener in settings.listen]
+        self.others = [_application(service, endpoints, listener) for listener in settings.listen]
+        managed = any(catalogue.TORCHSERVE_MANAGEMENT in each.protocols for each in (self.main, *self.others))
+        keyed = any(_asks_for_key(listener, settings) for listener in settings.listen)
+        if managed or keyed:
+            from runtime.frontends.torchserve.guarding import torchserve
+
+            service.torchserve = torchserve(service, inference=keyed)
         self._starting: asyncio.Task[None] | None = None
 
     async def open(self, end: Callable[[], None]) -> None:
@@ -41,6 +51,8 @@ class Process:
             self._starting.cancel()
         author.detach()
         await self._service.close()
+        if self._service.torchserve:
+            self._service.torchserve.tokens.close()
 
     async def _start(self) -> None:
         """Do what has to wait for the model, as the first answer must not wait for it."""
@@ -52,6 +64,19 @@ class Process:
                 self._service.gives_up(self._function.error)
         # What is here now stays. A full collection would visit some 50,000 objects, and hold every answer for 20 ms.
         gc.freeze()
+
+
+def _asks_for_key(listener: Listener, settings: Settings) -> bool:
+    """Whether every request to a port has to show TorchServe's inference key."""
+    return _TORCHSERVE in listener.protocols and settings.inference_keys
+
+
+def _application(service: "Service", endpoints: Endpoints, listener: Listener) -> Application:
+    if _asks_for_key(listener, service.settings):
+        from runtime.frontends.torchserve.port import KeyedApplication
+
+        return KeyedApplication(service, endpoints, listener=listener)
+    return Application(service, endpoints, listener=listener)
 
 
 def _function(settings: Settings) -> FunctionHost | None:

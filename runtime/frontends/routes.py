@@ -189,7 +189,7 @@ def _ordered(routes: Sequence[Route]) -> list[_Pattern]:
             raise _overlapping(pattern.routes[route.method], route)
         pattern.routes[route.method] = route
     for one, other in combinations(patterns.values(), 2):
-        undecided = one.owner != other.owner or one.rank == other.rank
+        undecided = one.owner.name != other.owner.name or one.rank == other.rank
         if undecided and _overlap(one, other):
             raise _overlapping(next(iter(one.routes.values())), next(iter(other.routes.values())))
     return sorted(patterns.values(), key=lambda pattern: pattern.rank)

@@ -12,7 +12,7 @@ from typing import Final
 
 from runtime.errors import ScalezeroError
 from runtime.http.messages import Answer, Headers
-from runtime.status import TABLE, code_of
+from runtime.status import TABLE, Grpc, code_of
 
 DOMAIN: Final = "scalezero"
 _LONGEST: Final = 800  # bytes of a text: clients take 8 KiB of trailers, and a text may be in them four times
@@ -25,13 +25,15 @@ HEADERS: Final[Headers] = [  # of every answer to a gRPC call
 ]
 
 
-def grpc_error_answer(error: ScalezeroError, text: str | None = None) -> Answer:
+def grpc_error_answer(error: ScalezeroError, text: str | None = None, *, status: Grpc | None = None) -> Answer:
     """The answer that tells a gRPC client of the error: headers alone, under HTTP status 200.
 
-    `text` is the sentence of a protocol that has its own.
+    `text` is the sentence of a protocol that has its own, `status` its own code.
     """
-    message = _short(text or error.message)
-    status = TABLE[code_of(error)].grpc.value
+    return _answer(error, (status or TABLE[code_of(error)].grpc).value, _short(text or error.message))
+
+
+def _answer(error: ScalezeroError, status: int, message: str) -> Answer:
     headers = [
         *HEADERS,
         (b"grpc-status", b"%d" % status),

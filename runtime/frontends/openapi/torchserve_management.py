@@ -39,10 +39,10 @@ def _register(_: Subject) -> Operation:
         query("model_name", TEXT, "the name in the URLs"),
         query("batch_size", _NUMBER, "most rows of one run"),
         query("max_batch_delay", _NUMBER, "milliseconds that a run may wait for more rows"),
-        query("initial_workers", _NUMBER, "0: the first request loads the model"),
+        query("initial_workers", _NUMBER, "chooses the answer alone: the model is loaded before it"),
         query("response_timeout", _NUMBER, "longest run in seconds"),
         query("startup_timeout", _NUMBER, "longest load in seconds"),
-        query("synchronous", _FLAG, "whether the answer waits until the model is loaded"),
+        query("synchronous", _FLAG, "false, with workers: the answer is 202"),
     ]
     answers = {"200": _DONE, "202": _LATER}
     errors = {"409": "the version is registered already", **_KEYS}
@@ -57,7 +57,7 @@ def _describe(subject: Subject) -> Operation:
 
 def _scale(subject: Subject) -> Operation:
     parameters = [
-        query("min_worker", _NUMBER, "0 or 1: a model has one session"),
+        query("min_worker", _NUMBER, "1 or more: a model has one session, which stands for all of them"),
         query("max_worker", _NUMBER, "no less than min_worker"),
         query("synchronous", _FLAG, "whether the answer waits until the model is loaded"),
     ]

@@ -1,1 +1,1 @@
-"""TorchServe's protocol over REST; `frontends.grpc.torchserve` has its gRPC methods."""
+"""TorchServe's APIs: inference over REST (`frontends.grpc.torchserve` has its gRPC methods), management and metrics."""

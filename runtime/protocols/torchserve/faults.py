@@ -24,6 +24,7 @@ from runtime.errors import (
 from runtime.http.messages import JSON, Answer, Headers
 from runtime.protocols.grpc_errors import grpc_error_answer
 from runtime.protocols.refusals import extra_headers
+from runtime.protocols.torchserve import management_faults
 from runtime.status import TABLE, code_of
 
 REQUEST_ID: Final = b"x-request-id"
@@ -64,6 +65,9 @@ def refuse_call(fault: ScalezeroError) -> Answer:
 
 def told(fault: ScalezeroError) -> tuple[int, str, str]:
     """The HTTP status, the type and the message of an error."""
+    known = management_faults.known(fault)
+    if known is not None:
+        return known
     status = TABLE[code_of(fault)].http
     if isinstance(fault, UnknownModel):
         return (status, *_unknown(fault))

@@ -54,22 +54,26 @@ def test_a_protocol_describes_its_routes_and_nothing_else(protocol: catalogue.Pr
 
 @pytest.mark.parametrize("names", [None, *((each.name,) for each in PROTOCOLS)])
 def test_what_is_listed_is_what_is_mounted(names: tuple[str, ...] | None) -> None:
-    application = Application(Service(Settings(model_uri="/m.onnx", protocols=names), process_started=0.0))
-    routes = application._routes
+    settings = Settings(model_uri="/m.onnx", protocols=names)
+    routes = Application(Service(settings, process_started=0.0))._routes
     mounted = {
         (route.protocol.name, method, route.pattern)
         for pattern in (*routes._patterns, *routes._generic)
         for method, route in pattern.routes.items()
     }
     grpc = {each for each in mounted if each[0] == "grpc"}
-    found = {(each.protocol, each.method, each.pattern) for each in listed(catalogue.selected(names), ALL)}
+    owners = {each.name: each.rest.part_of for each in REST if each.rest}
+    protocols, generic = catalogue.mounted(settings, function=False)
+    found = {
+        (owners.get(each.protocol) or each.protocol, each.method, each.pattern) for each in listed(protocols, generic)
+    }
     assert found == mounted - grpc
 
 
 def test_generic_paths_are_described_only_where_they_are_mounted() -> None:
-    generic = {path.pattern for each in REST if each.rest for path in each.rest.generic}
-    assert generic.isdisjoint(each.pattern for each in listed(PROTOCOLS, []))
-    assert generic <= {each.pattern for each in listed(PROTOCOLS, ALL)}
+    generic = {(each.name, path.pattern) for each in REST if each.rest for path in each.rest.generic}
+    assert generic.isdisjoint((each.protocol, each.pattern) for each in listed(PROTOCOLS, []))
+    assert generic <= {(each.protocol, each.pattern) for each in listed(PROTOCOLS, ALL)}
 
 
 def test_a_route_without_a_description_is_an_error() -> None:

@@ -228,6 +228,6 @@ def test_a_server_describes_itself_before_and_after_its_model_is_loaded(tmp_path
     operation = after["paths"]["/api/v1/models/m/predict"]["post"]
     schemas = {code: each["content"]["application/json"]["schema"] for code, each in operation["responses"].items()}
     assert OAS31Validator(schemas["200"]).is_valid(answer)
-    of_others = {status.CLIENT_LEFT, "version_conflict"}  # of no request for a prediction
+    of_others = {status.CLIENT_LEFT, "default_version", "version_conflict"}  # of no request for a prediction
     assert set(schemas) == {"200", *(str(row.http) for code, row in status.TABLE.items() if code not in of_others)}
     assert before != after

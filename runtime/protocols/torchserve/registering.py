@@ -1,0 +1,122 @@
+"""Where a model may be registered from: the model store, and what lies below the configured prefixes. Pure.
+
+    m.mar, m.onnx           a file of the model store: its name alone, without a folder
+    s3://bucket/key         below an `s3://` prefix
+    file:///folder/m.mar    below a `file:///` prefix
+
+Every other URL is refused, http and https included, so that no caller can have this server fetch what he names
+(CVE-2023-43654 is what happens otherwise). A prefix is compared by whole segments of a path, after the URL is parsed
+by what later reads it. A file may still be a link: `Place.root` says below which folder the file must lie once links
+are followed, which whoever opens it has to check.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+from urllib.parse import unquote
+
+from runtime.artifacts.uris import S3Place, parse_uri
+from runtime.errors import BadSetting, UrlNotRegistrable
+
+_ROUNDS: Final = 3  # of percent-decoding; more is no name that anybody gives a file
+_UNCLEAR: Final = re.compile(r"[\x00-\x1f\x7f\\]")
+
+
+class Allowed(NamedTuple):
+    """What may be registered. `store` is a folder or an S3 prefix; None: there is no model store."""
+
+    store: Path | S3Place | None
+    prefixes: tuple[Path | S3Place, ...] = ()
+
+
+class Place(NamedTuple):
+    """A model that may be registered: its URI, and the folder that a file of this machine must not leave."""
+
+    uri: str
+    root: Path | None
+
+
+def allowed(store: str | None, prefixes: Sequence[str]) -> Allowed:
+    """Read the settings. Raises `BadSetting` for a prefix that is neither `s3://bucket/...` nor `file:///folder/`."""
+    return Allowed(
+        None if store is None else _folder(store, setting="MODEL_STORE"),
+        tuple(_folder(each, setting="SCALEZERO_REGISTER_FROM") for each in prefixes),
+    )
+
+
+def place(url: str, allowed: Allowed) -> Place:
+    """Where the model lies. Raises `UrlNotRegistrable`."""
+    if not url:
+        raise UrlNotRegistrable(url, "missing")
+    if _climbs(url):
+        raise UrlNotRegistrable(url, "relative")
+    if _UNCLEAR.search(url):
+        raise UrlNotRegistrable(url, "not allowed")
+    return _below_prefix(url, allowed.prefixes) if "://" in url else _in_store(url, allowed.store)
+
+
+def _in_store(name: str, store: Path | S3Place | None) -> Place:
+    if store is None:
+        raise UrlNotRegistrable(name, "no store")
+    if "/" in name or name.startswith("."):
+        raise UrlNotRegistrable(name, "not found")
+    if isinstance(store, Path):
+        return Place(str(store / name), store)
+    return Place(f"s3://{store.bucket}/{'/'.join([*_parts(store.key), name])}", None)
+
+
+def _below_prefix(url: str, prefixes: Sequence[Path | S3Place]) -> Place:
+    try:
+        where = parse_uri(url)
+    except BadSetting:
+        raise UrlNotRegistrable(url, "not allowed") from None
+    for prefix in prefixes:
+        if isinstance(where, Path) and isinstance(prefix, Path) and prefix in where.parents:
+            return Place(str(where), prefix)
+        if isinstance(where, S3Place) and isinstance(prefix, S3Place) and _is_below(where, prefix):
+            return Place(url, None)
+    raise UrlNotRegistrable(url, "not allowed")
+
+
+def _is_below(where: S3Place, prefix: S3Place) -> bool:
+    above, parts = _parts(prefix.key), where.key.split("/")
+    return where.bucket == prefix.bucket and len(parts) > len(above) and parts[: len(above)] == above
+
+
+def _climbs(url: str) -> bool:
+    """Whether the URL has two dots in a row, however often they are percent-encoded."""
+    for _ in range(_ROUNDS):
+        if ".." in url:
+            return True
+        url = unquote(url)
+    return ".." in url
+
+
+def _folder(text: str, *, setting: str) -> Path | S3Place:
+    """A folder of this machine, absolute, or a prefix of an S3 bucket, whose key may be empty."""
+    scheme, separator, rest = text.partition("://")
+    if separator and scheme.lower() == "s3":
+        bucket, _, key = rest.partition("/")
+        try:
+            read = parse_uri(f"s3://{bucket}/{key.strip('/') or 'x'}")
+        except BadSetting:
+            raise _bad(setting, text) from None
+        return S3Place(bucket, read.key if key.strip("/") else "")  # type: ignore[union-attr] # of S3
+    if not separator and setting == "SCALEZERO_REGISTER_FROM":
+        raise _bad(setting, text)
+    try:
+        folder = parse_uri(text)
+    except BadSetting:
+        raise _bad(setting, text) from None
+    if not isinstance(folder, Path) or ".." in folder.parts:
+        raise _bad(setting, text)
+    return folder.absolute()
+
+
+def _parts(key: str) -> list[str]:
+    return key.split("/") if key else []
+
+
+def _bad(setting: str, text: str) -> BadSetting:
+    return BadSetting(setting, value=text, allowed="s3://bucket/prefix/ or file:///absolute/folder/")
