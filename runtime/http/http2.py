@@ -226,9 +226,6 @@ class Http2(Connection):
         if exchange := self.streams.get(event.stream_id):
             self._complete(exchange)
 
-    def _stream_closed(self, event: ngh2.StreamClosed) -> None:
-        self._end(event.stream_id)
-
     def _connection_closed(self, _: ngh2.ConnectionClosed) -> None:
         self._closed = True
 
@@ -249,7 +246,8 @@ class Http2(Connection):
         limit = self.server.limits.body
         if exchange.size + size > limit:
             raise PayloadTooLarge("body", limit=limit, unit="bytes")
-        self._check_unfinished(size)
+        if self.unfinished + size > limit:  # most are far from it
+            self._check_unfinished(size)
         self.server.budget.take(size)
         exchange.size += size
         self.unfinished += size
@@ -310,11 +308,12 @@ class Http2(Connection):
             with suppress(ngh2.NGH2Error):  # the connection may be over for ngh2
                 self.conn.acknowledge_received_data(left, exchange.stream)
 
-    def _end(self, stream: int) -> None:
-        exchange = self.streams.pop(stream, None)
+    def _end(self, event: ngh2.StreamClosed) -> None:
+        exchange = self.streams.pop(event.stream_id, None)
         if exchange is not None:
-            self.body_over(exchange)
-            exchange.leave()
+            if not exchange.answered or exchange.unfinished:
+                self.body_over(exchange)
+                exchange.leave()
             self._writers.discard(exchange)
         self.since = self.server.now
         if self.server.closing:
@@ -470,6 +469,6 @@ class Http2(Connection):
         ngh2.RequestReceived: _request,
         ngh2.DataReceived: _body,
         ngh2.TrailersReceived: _trailers,
-        ngh2.StreamClosed: _stream_closed,
+        ngh2.StreamClosed: _end,
         ngh2.ConnectionClosed: _connection_closed,
     }

@@ -46,7 +46,8 @@ class Budget:
 
     def take(self, size: int) -> None:
         """Count bytes in. Raises `Overloaded` where the budget is spent; nothing is counted then."""
-        self.check(size)
+        if self.used + size > self.limit:
+            self.check(size)
         self.used += size
 
     def check(self, size: int) -> None:
