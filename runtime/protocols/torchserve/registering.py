@@ -4,10 +4,10 @@
     s3://bucket/key         below an `s3://` prefix
     file:///folder/m.mar    below a `file:///` prefix
 
-Every other URL is refused, http and https included, so that no caller can have this server fetch what he names
-(CVE-2023-43654 is what happens otherwise). A prefix is compared by whole segments of a path, after the URL is parsed
-by what later reads it. A file may still be a link: `Place.root` says below which folder the file must lie once links
-are followed, which whoever opens it has to check.
+Every other URL is refused, http and https included, so that no caller can make this server fetch a URL of the caller's
+choice (CVE-2023-43654). A prefix is compared by whole segments of a path, after the URL is parsed by the code that
+later opens it. A file may still be a link: `Place.root` is the folder that the file must lie in once links are
+followed; `runtime.model_store.resolved` checks that.
 """
 
 import re

@@ -268,3 +268,23 @@ def test_an_archive_with_python_alone_is_refused_and_nothing_in_it_runs(served: 
     answer = ask(served, "POST", "/models?url=python.mar&model_name=x&handler=handler.py")
     assert "torch.onnx.export" in refused(answer, 400, "InvalidModelException")
     assert not (store / "ran").exists()
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_an_authors_function_keeps_the_paths_unless_the_protocol_is_named(
+    store: Path,
+    tmp_path: Path,
+    named: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    (tmp_path / "main.py").write_text("def handle(request):\n    return 'mine'\n")
+    settings = {
+        "MODEL_STORE": str(store / "store"),
+        "LOAD_MODELS": "m",
+        "FUNCTION_SOURCE": str(tmp_path / "main.py"),
+        "SCALEZERO_MODEL_API": "true",
+        "SCALEZERO_MANAGEMENT_KEY": KEY,
+        **({"SCALEZERO_PROTOCOLS": "torchserve_management"} if named else {}),
+    }
+    with serving(tmp_path, env=settings) as served:
+        answer = ask(served, "GET", "/models")
+        assert answer.json()["models"][0]["modelName"] == "m" if named else answer.text == "mine"

@@ -1,5 +1,7 @@
 """Requests of the management API, and the documents that answer them."""
 
+from contextlib import suppress
+
 import orjson
 import pytest
 from hypothesis import given
@@ -88,6 +90,34 @@ def test_a_registration_is_read_from_a_json_body() -> None:
 def test_a_body_that_is_none_is_refused(body: bytes, field: str) -> None:
     with pytest.raises(InvalidInput, match=f"^{field}: got"):
         management.registration_of_json(body)
+
+
+DOCUMENTS = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["url", "model_name", "runtime", "batch_size", "synchronous", "initial_workers", "x"]),
+            inner,
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.binary(max_size=50) | DOCUMENTS.map(orjson.dumps))
+def test_any_body_is_read_or_refused(body: bytes) -> None:
+    with suppress(InvalidInput):
+        assert isinstance(management.registration_of_json(body), Registration)
+
+
+@given(st.binary(max_size=80))
+def test_any_query_is_read_or_refused(text: bytes) -> None:
+    with suppress(InvalidInput):
+        assert isinstance(registered(text), Registration)
+    with suppress(InvalidInput):
+        assert isinstance(management.scaling(management.query(text)), Scaling)
+    assert management.page(management.query(text))
 
 
 def test_a_body_is_bounded() -> None:
