@@ -24,7 +24,8 @@ RATIO: Final = 100  # times its packed size: weights compress to a half at best
 FREE: Final = 64 << 20  # bytes that an entry may have whatever its ratio: constants compress well
 ECHOED: Final = 80  # characters of a name that an error repeats
 _MOST_ENTRIES: Final = 10_000
-_LARGEST_INDEX: Final = 16 << 20  # bytes of a zip file's central directory, which is read into memory
+_LARGEST_INDEX: Final = 1 << 20  # bytes of what lists the files, all of which is read into memory
+_HEADERS_AT_MOST: Final = 16 << 20  # bytes of a tar file's headers: three blocks for each file
 _ZIP, _GZIP = (b"PK\x03\x04", b"PK\x05\x06"), b"\x1f\x8b"
 _END, _END_SIZE, _LONGEST_COMMENT = b"PK\x05\x06", 22, 65535  # the record at a zip file's end
 _ZIP64_LOCATOR, _ZIP64_LOCATOR_SIZE = b"PK\x06\x07", 20
@@ -127,12 +128,16 @@ class _Tar:
         self._file = file
         self._places: dict[str, TarInfo] = {}
         self.entries = {}
-        total = 0
+        index = end = 0
         for count, info in enumerate(file):
-            total += info.size  # before the library skips so many bytes
-            if count >= _MOST_ENTRIES or total > max(FREE, RATIO * packed):
-                reason = f"it holds more than {_MOST_ENTRIES} files, or inflates to more than {RATIO} times its size"
-                raise InvalidModel(uri, reason)
+            index += max(0, info.offset_data - end)  # of the headers of this file, which may be of any length
+            end = info.offset_data + info.size  # before the library skips so many bytes
+            if index > _HEADERS_AT_MOST or count >= _MOST_ENTRIES or end > max(FREE, RATIO * packed):
+                raise InvalidModel(
+                    uri,
+                    f"it holds more than {_MOST_ENTRIES} files or {_HEADERS_AT_MOST} bytes of headers, "
+                    f"or inflates to more than {RATIO} times its size",
+                )
             if info.isreg():
                 self._places[info.name.removeprefix("./")] = info
         root = next((name.removesuffix(MANIFEST) for name in self._places if name.endswith(f"/{MANIFEST}")), "")

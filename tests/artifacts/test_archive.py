@@ -143,6 +143,16 @@ def test_a_tar_file_whose_header_is_large_is_refused_before_it_is_read(tmp_path:
         manifest_of(tmp_path / "a.mar")
 
 
+def test_a_tar_file_whose_headers_are_many_is_refused(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.mar", "w:gz", format=tarfile.PAX_FORMAT) as made:
+        for number in range(20):
+            info = tarfile.TarInfo(f"f{number}")
+            info.pax_headers = {"comment": "x" * (MIB - 1000)}
+            made.addfile(info)
+    with pytest.raises(InvalidModel, match="inflates to more than 100 times its size"):
+        manifest_of(tmp_path / "a.mar")
+
+
 def test_links_and_devices_in_a_tar_file_are_no_files(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "a.mar", "w:gz") as made:
         for name, kind in (("m.onnx", tarfile.SYMTYPE), ("n.onnx", tarfile.LNKTYPE), ("d", tarfile.CHRTYPE)):

@@ -172,10 +172,12 @@ def _text(field: str, raw: Raw) -> str:
 def _number(field: str, raw: Raw, spec: TensorSpec) -> object:
     """The JSON value of a field of a form that is no list: a number, true or false."""
     try:
-        return orjson.loads(raw.data[:_LONGEST_NUMBER])
+        if len(raw.data) <= _LONGEST_NUMBER:
+            return orjson.loads(raw.data)
     except orjson.JSONDecodeError:
-        got = repr(bytes(raw.data[:_LONGEST_NUMBER]).decode(errors="replace"))
-        raise raw.fault or InvalidInput(field, got=got, expected=f"{spec.describe()} as JSON, or a file") from None
+        pass
+    got = repr(bytes(raw.data[:_LONGEST_NUMBER]).decode(errors="replace"))
+    raise raw.fault or InvalidInput(field, got=got, expected=f"{spec.describe()} as JSON, or a file")
 
 
 def _kind(value: Raw | np.ndarray) -> str:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from runtime.model.signature import Signature
 from runtime.protocols.input_forms import Form
-from runtime.tensors import STRING, Query
+from runtime.tensors import STRING, Query, TensorSpec, as_array
 from tests.protocols.torchserve.requests import answered, content, signature, spec
 
 ROW, ROWS = Form(one_row=True, by_name=False), Form(one_row=False, by_name=False)
@@ -37,6 +37,16 @@ def test_several_outputs_are_an_object_for_each_row() -> None:
     objects = [{"label": 1, "scores": [0.25, 0.75], "name": "a"}, {"label": 0, "scores": [0.5, 0.5], "name": "b"}]
     assert answer(ROWS, OUTPUTS, LABELS, SCORES, NAMES) == objects
     assert answer(ROW, OUTPUTS, LABELS[:1], SCORES[:1], NAMES[:1]) == objects[0]
+
+
+def test_maps_of_a_classifier_are_objects_in_the_entry_of_their_row() -> None:
+    maps = TensorSpec("p", np.dtype("f4"), None, ("sequence", "map of int64"))
+    model = Signature((spec("x"),), (spec("label", "i8", ("n",)), maps))
+    for count in (2, 3000):
+        found = as_array([{0: np.float32(0.25), 1: np.float32(0.75)}] * count)
+        entry = {"label": 7, "p": {"0": 0.25, "1": 0.75}}
+        assert answer(ROWS, model, np.full(count, 7), found) == [entry] * count
+        assert answer(ROW, model, np.full(1, 7), found[:1]) == entry
 
 
 @pytest.mark.parametrize("total", [np.array(3.0), np.array([1.0, 2.0, 3.0])])

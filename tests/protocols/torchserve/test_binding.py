@@ -201,6 +201,8 @@ def test_a_form_without_one_of_the_inputs_is_refused() -> None:
 def test_a_field_that_is_no_json_is_refused_with_its_value() -> None:
     with pytest.raises(InvalidInput, match=r"age: got 'old'; expected int64\[n, 1\] as JSON"):
         bound(PEOPLE, b"age=old&name=Ann", FORM)
+    with pytest.raises(InvalidInput, match=r"age: got '1{64}'"):
+        bound(PEOPLE, b"name=Ann&age=" + b"1" * 65, FORM)
     with pytest.raises(InvalidInput, match=r"body: .* at byte"):
         bound(PEOPLE, b"age=[22,]&name=Ann", FORM)
 
