@@ -127,8 +127,9 @@ def test_a_request_that_the_protocol_never_takes_is_found(tmp_path: Path, body: 
 
 def test_the_prefixes_are_those_of_the_owners() -> None:
     assert {owner.name: owner.prefixes for owner in (OPERATIONS, PREDICT_API)} == OURS
-    application = Application(Service(Settings(model_uri="/m.onnx"), process_started=0.0))
+    settings = Settings(model_uri="/m.onnx")
+    application = Application(Service(settings, process_started=0.0))
     mounted = {prefix for prefix, _ in application._routes._owners}
-    protocols, generic = catalogue.mounted(None, function=False)
+    protocols, generic = catalogue.mounted(settings, function=False)
     assert set(prefixes(protocols, generic)) == mounted
     assert set(prefixes(protocols, [])) < set(prefixes(protocols, generic))
