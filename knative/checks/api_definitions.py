@@ -48,7 +48,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         yield PROTOCOL_UNKNOWN.found(came(fault), fix=f"use {fault.details['allowed']}", where=where)
         return
     routes = list(listed(protocols, generic))
-    api = _Api(routes, prefixes(protocols), sorted(subject.resources.models), handler)
+    api = _Api(routes, prefixes(protocols, generic), sorted(subject.resources.models), handler)
     for promised in subject.resources.api_definitions:
         yield from _definition(subject, promised, api)
 

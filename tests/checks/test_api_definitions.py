@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from runtime.frontends import catalogue
 from runtime.frontends.application import OURS as OPERATIONS
-from runtime.frontends.catalogue import PROTOCOLS
+from runtime.frontends.application import Application
 from runtime.frontends.openapi.listing import OURS, prefixes
 from runtime.frontends.predict_api import PREDICT_API
+from runtime.service import Service
+from runtime.settings import Settings
 from tests.checks.cases import API, SPLIT, Case, Edit, check
 
 NO_FUNCTION: Edit = ("name: FUNCTION_SOURCE", "name: OTHER")
@@ -124,4 +127,9 @@ def test_a_request_that_the_protocol_never_takes_is_found(tmp_path: Path, body: 
 
 def test_the_prefixes_are_those_of_the_owners() -> None:
     assert {owner.name: owner.prefixes for owner in (OPERATIONS, PREDICT_API)} == OURS
-    assert set(prefixes(PROTOCOLS)) >= {prefix for each in PROTOCOLS if each.rest for prefix in each.rest.prefixes}
+    settings = Settings(model_uri="/m.onnx")
+    application = Application(Service(settings, process_started=0.0))
+    mounted = {prefix for prefix, _ in application._routes._owners}
+    protocols, generic = catalogue.mounted(settings, function=False)
+    assert set(prefixes(protocols, generic)) == mounted
+    assert set(prefixes(protocols, [])) < set(prefixes(protocols, generic))

@@ -3,7 +3,7 @@
 from collections.abc import Container, Iterator, Sequence
 from typing import Final
 
-from runtime.frontends.catalogue import Protocol, left_to
+from runtime.frontends.catalogue import Protocol, grpc_services, left_to
 from runtime.frontends.openapi.document import Described, description
 
 # Always mounted, and described by "METHOD PATTERN": the prefixes that they own.
@@ -24,7 +24,12 @@ def listed(protocols: Sequence[Protocol], generic: Container[str]) -> Iterator[D
             yield Described(protocol.name, path.method, path.pattern, path.handler, protocol.rest.any_case)
 
 
-def prefixes(protocols: Sequence[Protocol]) -> list[str]:
-    """All paths below these belong to scalezero or a protocol, never to the author's function."""
-    owned = [prefix for each in protocols if each.rest for prefix in each.rest.prefixes]
-    return [*(prefix for each in OURS.values() for prefix in each), *owned]
+def prefixes(protocols: Sequence[Protocol], generic: Container[str]) -> list[str]:
+    """All paths below these belong to scalezero or a protocol, never to the author's function; as `listed` has it."""
+    owned = [prefix for each in OURS.values() for prefix in each]
+    owned += [f"/{each.service}" for each in grpc_services(protocols)]
+    for protocol in protocols:
+        if protocol.rest is not None:
+            owned += protocol.rest.prefixes
+            owned += protocol.rest.generic_prefixes if protocol.name in generic else ()
+    return owned
