@@ -1,8 +1,10 @@
 """Requests and answers as values."""
 
+from collections.abc import Iterator
+
 import pytest
 
-from runtime.http.messages import JSON, Answer, Request, bodiless, header_size
+from runtime.http.messages import JSON, Answer, Request, bodiless, body_of, header_size
 
 
 def asked(method: str = "GET", headers: list[tuple[bytes, bytes]] | None = None) -> Request:
@@ -49,3 +51,16 @@ def test_a_header_counts_32_bytes_beside_its_name_and_value() -> None:
 )
 def test_an_answer_has_no_body_by_its_method_or_status(method: str, status: int, without: bool) -> None:  # noqa: FBT001 - a parameter of the table
     assert bodiless(method, status) is without
+
+
+def test_a_small_body_is_whole_whatever_its_parts() -> None:
+    assert body_of([b"ab", memoryview(b"cd"), b""]) == b"abcd"
+
+
+def test_a_large_body_comes_in_pieces_of_a_bounded_size() -> None:
+    parts: list[bytes | memoryview] = [b"head", memoryview(bytes(range(256)) * 10_000), b""]
+    body = body_of(parts)
+    assert isinstance(body, Iterator)
+    pieces = list(body)
+    assert b"".join(pieces) == b"".join(parts)
+    assert max(map(len, pieces)) == 256 * 1024

@@ -2,6 +2,7 @@
 
     rest         bodies of POST /v2/models/{model}/infer: JSON tensors and binary ones
     messages     ModelInferRequest and ModelInferResponse, as inference.GRPCInferenceService has them
+    stream       the answers of ModelStreamInfer
     outline      a large ModelInferRequest, parted into its tensors and the little else, without a copy
     contents     typed contents of gRPC's tensors -> arrays
     interface    a model's signature in the protocol's words: what both hold a request against

@@ -9,10 +9,10 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from runtime import protobuf
 from runtime.errors import InvalidInput
 from runtime.protocols.open_inference.datatypes import shaped, texts
 from runtime.protocols.open_inference.interface import Tensor, elements
+from runtime.protocols.open_inference.outline import MANY, fields
 
 _STEP: Final = 1024 * 1024  # bytes of varints that are decoded at once: the work takes some 40 times their room
 _FEW: Final = 50  # numbers: below, an iteration is quicker than NumPy's look at the list
@@ -64,7 +64,7 @@ def read_large(messages: Sequence[memoryview], tensor: Tensor, shape: tuple[int,
     Raises `InvalidInput`.
     """
     place = _place(tensor)
-    spans = _spans(messages, place.number, f"inputs.{tensor.spec.name}.contents")
+    spans = _spans(messages, place.number)
     if place.wire is None:
         return _strings(spans, tensor, shape)
     field = f"inputs.{tensor.spec.name}.contents.{place.name}"
@@ -100,15 +100,12 @@ def _place(tensor: Tensor) -> Place:
     return found
 
 
-def _spans(messages: Sequence[memoryview], number: int, field: str) -> Iterator[memoryview]:
+def _spans(messages: Sequence[memoryview], number: int) -> Iterator[memoryview]:
     """The length-delimited fields of that number. Raises `InvalidInput`."""
-    try:
-        for message in messages:
-            for each in protobuf.length_delimited(message, 0, len(message)):
-                if each.number == number:
-                    yield message[each.start : each.end]
-    except ValueError as error:
-        raise InvalidInput(field, got=f"no protobuf ({error})", expected="InferTensorContents") from error
+    for message in messages:
+        for found, content in fields(message, most=MANY):
+            if found == number:
+                yield content
 
 
 def _unpacked(span: memoryview, wire: str, field: str) -> Iterator[np.ndarray]:

@@ -8,6 +8,7 @@ Every processor that this runs on is little endian too. Source: Triton Inference
 import math
 import struct
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -25,6 +26,7 @@ _NAMES: Final = {
     **{f"{sign}int{bits}": f"{sign}int{bits}".upper() for sign in ("", "u") for bits in (8, 16, 32, 64)},
 }
 _SMALL: Final = 64 * 1024  # bytes: a copy costs less than a view
+_MOST: Final = 1_000_000  # strings of one tensor: each is a Python object, which takes many times its text
 _LENGTH: Final = struct.Struct("<I")
 
 
@@ -98,9 +100,13 @@ def texts(field: str, values: Iterable[Buffer]) -> np.ndarray:
 
 
 def _read_strings(field: str, data: memoryview, count: int) -> np.ndarray:
-    array = texts(field, _elements(field, data))
+    """The strings, on one axis. Raises `InvalidInput`."""
+    if count > _MOST:
+        raise InvalidInput(field, got=f"{count} strings", expected=f"at most {_MOST} in one tensor")
+    array = texts(field, islice(_elements(field, data), count + 1))
     if len(array) != count:
-        raise InvalidInput(field, got=f"{len(array)} elements", expected=f"{count}, as its shape states")
+        got = f"{len(array)} elements" if len(array) < count else f"more than {count} elements"
+        raise InvalidInput(field, got=got, expected=f"{count}, as its shape states")
     return array
 
 

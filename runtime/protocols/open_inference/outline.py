@@ -12,7 +12,8 @@ from runtime import protobuf
 from runtime.errors import InvalidInput
 
 SMALL: Final = 64 * 1024  # bytes: a message, or the little else of a large one, that protobuf parses in a millisecond
-_FIELDS: Final = 4096  # of one message
+FEW: Final = 4096  # fields of a message that are looked at on the event loop
+MANY: Final = 1_000_000  # fields of a message, or strings of a tensor, that are looked at on a thread
 _INPUTS, _RAW = 5, 7  # of ModelInferRequest
 _KEPT: Final = frozenset(range(1, 7))
 _CONTENTS: Final = 5  # of InferInputTensor
@@ -35,7 +36,7 @@ def outline(message: memoryview) -> Outline:
     raw: list[memoryview] = []
     typed: dict[int, list[memoryview]] = {}
     inputs = size = 0
-    for number, content in _fields(message):
+    for number, content in fields(message):
         if number == _RAW:
             raw.append(content)
             continue
@@ -55,7 +56,7 @@ def _without_contents(message: memoryview, typed: dict[int, list[memoryview]], i
     """An InferInputTensor without its contents, which go to `typed`; a small one is kept as it is."""
     rest = []
     size = 0
-    for number, content in _fields(message):
+    for number, content in fields(message):
         if number == _CONTENTS:
             typed.setdefault(index, []).append(content)
         else:
@@ -67,12 +68,16 @@ def _without_contents(message: memoryview, typed: dict[int, list[memoryview]], i
     return b"".join(protobuf.delimited(number, bytes(content)) for number, content in rest)
 
 
-def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """The length-delimited fields: of these messages, all that are known."""
+def fields(message: memoryview, *, most: int = FEW) -> Iterator[tuple[int, memoryview]]:
+    """The length-delimited fields: of these messages, all that are known.
+
+    Raises `InvalidInput` where the message is malformed, or has more than `most` fields of whatever kind.
+    """
     try:
-        for index, field in enumerate(protobuf.length_delimited(message, 0, len(message))):
-            if index >= _FIELDS:
-                raise InvalidInput("message", got=f"more than {_FIELDS} fields", expected=f"at most {_FIELDS}")
-            yield field.number, message[field.start : field.end]
+        for index, part in enumerate(protobuf.parts(message)):
+            if index == most:
+                raise InvalidInput("message", got=f"more than {most} fields", expected=f"at most {most}")
+            if part.kind == protobuf.BYTES:
+                yield part.number, message[part.start : part.end]
     except ValueError as error:
         raise InvalidInput("message", got=f"no protobuf ({error})", expected="a ModelInferRequest") from error

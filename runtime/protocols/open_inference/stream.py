@@ -7,9 +7,10 @@ Source: Triton Inference Server, "grpc_service.proto" and "Decoupled Backends an
 
 from typing import Final
 
-from runtime.errors import ScalezeroError
+from runtime.errors import InvalidInput, ScalezeroError
 from runtime.http.messages import Buffer
-from runtime.protobuf import delimited, head, length_delimited
+from runtime.protobuf import delimited, head
+from runtime.protocols.open_inference.outline import fields
 
 _ERROR_MESSAGE, _INFER_RESPONSE = 1, 2  # of ModelStreamInferResponse
 _ID: Final = 3  # of both ModelInferRequest and ModelInferResponse
@@ -34,10 +35,10 @@ def _id(request: Buffer) -> bytes:
     """The request's id as it came, where it is UTF-8 and the message can be read so far."""
     found = b""
     try:
-        for field in length_delimited(request, 0, len(request)):
-            if field.number == _ID:
-                found = bytes(request[field.start : field.end])
+        for number, content in fields(memoryview(request)):
+            if number == _ID:
+                found = bytes(content)
         found.decode()
-    except ValueError:
+    except (InvalidInput, UnicodeDecodeError):
         return b""
     return found

@@ -38,6 +38,11 @@ def inflated(request: Request, limit: int = LIMIT) -> bytes:
 
 
 @given(st.binary(max_size=200))
+def test_a_view_is_the_message(content: bytes) -> None:
+    assert framing.view(call(frame(content))) == content
+
+
+@given(st.binary())
 def test_a_message_survives_its_frame(content: bytes) -> None:
     body = framing.answer(content).body
     assert body == frame(content)

@@ -54,13 +54,21 @@ def test_floats_that_are_cut_off_are_refused() -> None:
 
 
 def test_contents_that_are_no_message_are_refused() -> None:
-    with pytest.raises(InvalidInput, match="InferTensorContents"):
+    with pytest.raises(InvalidInput, match="no protobuf"):
         contents.read_large([memoryview(b"\x2a\x05")], X, (1,))
 
 
 def test_lists_of_other_kinds_are_passed_over() -> None:
     span = memoryview(delimited(3, b"\x09") + delimited(5, b"\x07"))
     assert contents.read_large([span], X, (1,)).tolist() == [7]
+
+
+@pytest.mark.parametrize("field", [b"\x78\x01", delimited(8, b"")])
+def test_the_fields_of_a_tensor_are_bounded(field: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contents, "MANY", 10)
+    strings = interface.of(signature_of(spec("x", object, None))).inputs["x"]
+    with pytest.raises(InvalidInput, match="more than 10 fields"):
+        contents.read_large([memoryview(field * 11)], strings, (11,))
 
 
 def test_a_tensor_without_elements_may_come_without_its_list() -> None:

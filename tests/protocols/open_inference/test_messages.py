@@ -209,6 +209,14 @@ def test_a_message_is_made_of_dictionaries_and_names() -> None:
     assert messages.parsed("ModelConfigResponse", message.SerializeToString()) == message
 
 
+@pytest.mark.parametrize("datatype", ["BOOL", "BYTES", "FP32"])
+def test_a_shape_beyond_what_an_array_may_have_is_refused(datatype: str) -> None:
+    signature = signature_of(spec("x", DATATYPES[datatype], None))
+    for shape in ((0, 2**62, 2**62), (1,) * 65):
+        error = refused(signature, asked(item("x", datatype, shape), raw_input_contents=[b""]))
+        assert error.details["field"] == "inputs.x.shape"
+
+
 @settings(deadline=None)
 @given(st.binary(max_size=80))
 def test_any_bytes_are_read_or_refused(message: bytes) -> None:

@@ -60,6 +60,7 @@ def test_fields_that_nobody_knows_are_left_out() -> None:
     [
         (delimited(5, b"") * 5000, "more than 4096 fields"),
         (delimited(5, delimited(3, b"") * 5000), "more than 4096 fields"),
+        (b"\x78\x01" * 5000, "more than 4096 fields"),
         (delimited(1, b"m" * 70_000), "names, shapes and parameters"),
         (delimited(5, delimited(3, b"\1" * 70_000)), "names, shapes and parameters"),
         (delimited(7, b"x" * 100)[:-1], "does not fit"),

@@ -214,11 +214,22 @@ def test_bytes_alone_are_refused_where_the_shape_is_open(signature: Signature) -
 
 @pytest.mark.parametrize(
     ("data", "reason"),
-    [(b"\1\0", "at least"), (b"\5\0\0\0a", "at least"), (b"\1\0\0\0\xff", "UTF-8"), (b"\0\0\0\0" * 2, "2 elements")],
+    [
+        (b"\1\0", "at least"),
+        (b"\5\0\0\0a", "at least"),
+        (b"\1\0\0\0\xff", "UTF-8"),
+        (b"\0\0\0\0" * 2, "more than 1 elements"),
+    ],
 )
 def test_broken_strings_are_refused(data: bytes, reason: str) -> None:
     with pytest.raises(InvalidInput, match=reason):
         datatypes.read("x", memoryview(data), (1,), spec("x", STRING))
+
+
+def test_the_strings_of_a_tensor_are_bounded() -> None:
+    """Before one is looked at."""
+    with pytest.raises(InvalidInput, match="1000001 strings; expected at most 1000000"):
+        datatypes.read("x", b"", (1_000_001,), spec("x", STRING))
 
 
 def test_what_is_no_tensor_is_refused_by_name() -> None:
