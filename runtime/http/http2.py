@@ -36,6 +36,7 @@ _BODIES: Final = 2  # times the largest body: what one connection may hold of un
 _HEADS: Final = 4  # times the largest head: what is decoded of one, so that its stream can be refused
 _LOOK: Final = 16 * 1024  # bytes to be written between two looks at who waits for a reader; below HIGH_WATER
 _TCP_ALIVE: Final = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4))  # seconds; count
+_LEAVING: Final = 32  # requests whose client has left, in a turn of the loop
 _RETRY_AFTER: Final = 1  # seconds
 _PROBE: Final = b"scalzero"  # the 8 bytes that a PING carries: RFC 9113, 6.7
 _PROBE_FRAME: Final = b"\0\0\x08\x06\x01\0\0\0\0" + _PROBE  # PING with ACK, which is never answered
@@ -420,14 +421,20 @@ class Http2(Connection):
 
     def _abandon(self) -> None:
         streams, self.streams = self.streams, {}
-        for exchange in streams.values():
-            exchange.leave()
+        self._leave_all([*streams.values()])
         self._opened.clear()
         self._ended.clear()
         self._readers.clear()
         self._writers.clear()
         self.unfinished = 0
         self.deadline = math.inf
+
+    def _leave_all(self, exchanges: "list[Http2Exchange]") -> None:
+        """Tell the applications that the client has left, so many in a turn of the loop: each has a task to cancel."""
+        for exchange in exchanges[:_LEAVING]:
+            exchange.leave()
+        if len(exchanges) > _LEAVING:
+            self.server.loop.call_soon(self._leave_all, exchanges[_LEAVING:])
 
     def shut_down(self) -> None:
         """End, after what is under way and what is on its way."""

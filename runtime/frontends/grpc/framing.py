@@ -119,14 +119,6 @@ def without_codings(request: Request) -> Request:
     return Request(request.method, request.path, request.raw_path, request.query, headers, request.version)
 
 
-def content_of(answer: Answer) -> memoryview:
-    """The message in the answer to a unary call that takes no compressed answer."""
-    body = answer.body
-    if not isinstance(body, bytes):
-        body = b"".join(body)  # type: ignore[arg-type] # `answer` makes no asynchronous pieces
-    return memoryview(body)[PREFIX:]
-
-
 def _takes_gzip(request: Request) -> bool:
     accepted = request.header(b"grpc-accept-encoding") or b""
     return b"gzip" in (each.strip() for each in accepted.split(b","))

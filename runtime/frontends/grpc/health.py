@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _SERVICE: Final = 1  # the field of HealthCheckRequest
 # HealthCheckResponse: field 1, a varint
 _SERVING, _NOT_SERVING, _SERVICE_UNKNOWN = b"\x08\x01", b"\x08\x02", b"\x08\x03"
+_LARGEST: Final = 4096  # bytes of a HealthCheckRequest
 _LOOK: Final = 0.5  # seconds between two looks of a watcher
 
 
@@ -36,7 +37,7 @@ def handlers(context: "Context") -> dict[str, Endpoint | Streaming]:
     return {
         "Check": Endpoint(health.check, edge, limit),
         "List": Endpoint(health.list, edge, limit),
-        "Watch": Streaming(health.watch, edge, limit),
+        "Watch": Streaming(health.watch, edge, _LARGEST),
     }
 
 
@@ -94,6 +95,8 @@ def _entry(name: str, status: bytes) -> bytes:
 
 def _service_of(message: bytes) -> str:
     """The field `service` of a HealthCheckRequest; the last one counts. Raises `InvalidInput`."""
+    if len(message) > _LARGEST:
+        raise InvalidInput("message", got=f"{len(message)} bytes", expected=f"at most {_LARGEST}, for one name")
     name = ""
     try:
         for field in protobuf.length_delimited(message, 0, len(message)):

@@ -5,14 +5,16 @@ messages. What is under way is bounded: then the stream is not read, and its win
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from runtime.errors import InternalError, ScalezeroError
+from runtime.frontends import content
 from runtime.frontends.grpc import framing
 from runtime.frontends.grpc.messages import Message, Messages
 from runtime.frontends.grpc.streams import StreamCall
-from runtime.http.messages import Buffer
+from runtime.http.messages import Answer, Buffer, Request
 
 if TYPE_CHECKING:
     from runtime.frontends.inference import Edge
@@ -35,7 +37,7 @@ class Each:
         """`limit` is the size of an uncompressed message, in bytes.
 
         `wrap` makes the stream's message of the handler's. `fail` makes it of an error and the message that met it
-        (nothing where that is compressed), or raises the error, which then ends the stream.
+        (nothing where that could not be inflated), or raises the error, which then ends the stream.
         """
         self._handler = handler
         self._edge = edge
@@ -45,20 +47,32 @@ class Each:
 
     def __call__(self, messages: Messages, call: StreamCall) -> AsyncGenerator[bytes, None]:
         """The answers."""
-        plain = framing.without_codings(call.request)
+        head = framing.without_codings(call.request)
+        return in_order(messages, partial(self._answer, head), limit=self._limit)
 
-        async def answer(message: Message) -> bytes:
-            request = plain.again(message.frame)
-            request.hold = message.hold
-            try:
-                found = await self._handler.answer(request)
-            except Exception as error:  # noqa: BLE001 - a bug in one answer must not end the others
-                self._edge.told(error, request)
-                fault = error if isinstance(error, ScalezeroError) else InternalError()
-                return self._fail(fault, b"" if framing.compressed(request) else framing.view(request))
-            return self._wrap(framing.content_of(found))
+    async def _answer(self, head: Request, message: Message) -> bytes:
+        request = head.again(message.frame)
+        request.hold = message.hold
+        try:
+            if framing.compressed(request):
+                inflated = await content.in_turns(framing.inflated_message(request, self._limit))
+                request.body = framing.frame(inflated, gzip=False)
+            answer = await _content(await self._handler.answer(request))
+        except Exception as error:  # noqa: BLE001 - a bug in one answer must not end the others
+            self._edge.told(error, request)
+            fault = error if isinstance(error, ScalezeroError) else InternalError()
+            return self._fail(fault, b"" if framing.compressed(request) else framing.view(request))
+        return self._wrap(answer)
 
-        return in_order(messages, answer, limit=self._limit)
+
+async def _content(answer: Answer) -> memoryview:
+    """The message in the answer to a unary call that takes no compressed answer."""
+    body = answer.body
+    if isinstance(body, AsyncIterator):
+        body = b"".join([piece async for piece in body])
+    elif not isinstance(body, bytes):
+        body = b"".join(body)
+    return memoryview(body)[framing.PREFIX :]
 
 
 async def in_order(

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from runtime.frontends.grpc.messages import Messages
 from runtime.frontends.grpc.streams import StreamCall, Streaming
@@ -11,11 +11,13 @@ if TYPE_CHECKING:
     from runtime.frontends.mounting import Context
     from runtime.protocols.reflection import Descriptions
 
+_LARGEST: Final = 4096  # bytes of a request, which holds a name or two
+
 
 def handlers(context: "Context") -> dict[str, Streaming]:
     """The method of the service, the same for both versions."""
     method = Reflection(context.grpc_services)
-    return {"ServerReflectionInfo": Streaming(method.info, context.edge, context.service.settings.max_body_bytes)}
+    return {"ServerReflectionInfo": Streaming(method.info, context.edge, _LARGEST)}
 
 
 class Reflection:

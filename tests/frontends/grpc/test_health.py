@@ -34,3 +34,10 @@ def test_what_is_no_request_is_refused(message: bytes) -> None:
     health = Health(Service(Settings(), process_started=0.0), [], lambda: True)
     with pytest.raises(InvalidInput, match="expected a HealthCheckRequest"):
         health.check(message)
+
+
+def test_a_message_is_not_searched_where_it_is_too_large_for_a_name() -> None:
+    """A megabyte of tiny fields would hold the event loop."""
+    health = Health(Service(Settings(), process_started=0.0), [], lambda: True)
+    with pytest.raises(InvalidInput, match="message: got 1000000 bytes; expected at most 4096, for one name"):
+        health.check(b"\x10\0" * 500_000)

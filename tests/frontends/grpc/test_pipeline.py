@@ -73,7 +73,7 @@ class Gate:
 
 
 def each(messages: Messages, call: StreamCall) -> Answers:
-    return Each(Unary(), Edge(), LIMIT, wrap=lambda content: b"<%b>" % bytes(content), fail=failed)(messages, call)
+    return Each(Unary(), Edge(), LIMIT, wrap=lambda answer: b"<%b>" % bytes(answer), fail=failed)(messages, call)
 
 
 class Edge:
