@@ -179,20 +179,20 @@ class Settings:
     load: str = _setting(
         "SCALEZERO_LOAD",
         _choice("prefetch", "lazy"),
-        "prefetch pulls while the process starts, as a cold start wants; lazy pulls at the first request",
+        "prefetch pulls while the process starts; lazy pulls at the first request",
         default="prefetch",
     )
     load_failure: str = _setting(
         "SCALEZERO_LOAD_FAILURE",
         _choice("stay", "exit"),
-        "stay tells why and tries again; exit ends a process that no retry makes ready: its revision then shows why",
+        "stay reports the error and tries again; exit ends a process that no retry can make ready",
         default="stay",
     )
     load_timeout: float = _setting(
         "SCALEZERO_LOAD_TIMEOUT", _TIMEOUT, "bound on one attempt to pull the model and open it", default=300.0
     )
     stall_timeout: float = _setting(
-        "SCALEZERO_STALL_TIMEOUT", _TIMEOUT, "a pull that gets no byte for this long is broken off", default=10.0
+        "SCALEZERO_STALL_TIMEOUT", _TIMEOUT, "a pull that receives no byte for this long is aborted", default=10.0
     )
     cache_dir: Path = _setting(
         "SCALEZERO_CACHE_DIR",
@@ -210,13 +210,13 @@ class Settings:
     batching: str = _setting(
         "SCALEZERO_BATCHING",
         _choice("auto", "always", "never"),
-        "auto shares runs among callers once their rows are proven independent; always and never say what you know",
+        "auto shares runs among callers once their rows are proven independent; always and never override it",
         default="auto",
     )
     max_wait: float = _setting(
         "SCALEZERO_MAX_WAIT_TIME",
         _DURATION,
-        "ceiling on waiting for company; the wait is 0 unless it pays",
+        "longest time that a run waits for more requests; it waits only where that saves time",
         default=0.1,
     )
     timeout: float = _setting(
@@ -228,7 +228,7 @@ class Settings:
     run_timeout: float = _setting(
         "SCALEZERO_RUN_TIMEOUT",
         _TIMEOUT,
-        "longest run of the model; a longer one is stopped (504), as all who wait behind it would expire",
+        "longest run of the model; a longer one is stopped (504)",
         default=60.0,
     )
     queue_size: int = _setting(
@@ -288,13 +288,13 @@ class Settings:
     log_level: str = _setting(
         "SCALEZERO_LOG_LEVEL",
         _choice("debug", "info", "warning", "error"),
-        "least level that is logged",
+        "lowest level that is logged",
         default="info",
     )
     access_log: bool = _setting(
         "SCALEZERO_ACCESS_LOG",
         _SWITCH,
-        "a line per request; off, as Knative's queue-proxy can write them",
+        "one log line per request; Knative's queue-proxy can write them too",
         default=False,
     )
     service: str | None = _setting("K_SERVICE", _WORD, "the Knative Service (Knative sets it)", default=None)

@@ -110,11 +110,11 @@ def test_a_link_to_what_is_not_there_leads_nowhere(target: str) -> None:
     assert leads_nowhere(target, PAGES / "README.md")
 
 
-def test_the_index_names_every_page_beside_it() -> None:
-    index = (PAGES / "README.md").read_text("utf-8")
-    assert [
-        page.name for page in PAGES.glob("*.md") if page.name != "README.md" and f"]({page.name})" not in index
-    ] == []
+@pytest.mark.parametrize("index", sorted(PAGES.rglob("README.md")), ids=title)
+def test_an_index_names_every_page_beside_it(index: Path) -> None:
+    page = index.read_text("utf-8")
+    others = [each.name for each in index.parent.glob("*.md") if each != index]
+    assert [name for name in others if f"]({name}" not in page] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=title)

@@ -99,11 +99,6 @@ def answer(description: str, schema: Schema = OBJECT, *, media: str = JSON) -> S
     return {"description": description, "content": {media: {"schema": schema}}}
 
 
-def empty(description: str) -> Schema:
-    """An answer without a body."""
-    return {"description": description}
-
-
 def json_body(schema: Schema, example: object = None) -> Schema:
     """A body of JSON. An example of None is none."""
     return body({JSON: {"schema": schema, **({} if example is None else {"example": example})}})

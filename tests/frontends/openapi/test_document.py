@@ -17,7 +17,7 @@ from runtime.frontends.openapi.listing import OURS, listed
 from runtime.model.signature import Signature
 from runtime.service import Service
 from runtime.settings import Settings
-from runtime.tensors import TensorSpec
+from runtime.tensors import STRING, TensorSpec
 
 REST = [each for each in PROTOCOLS if each.rest]
 ALL = [each.name for each in PROTOCOLS]
@@ -99,6 +99,27 @@ def test_the_document_is_valid_openapi(models: list[Model]) -> None:
     assert len(ids) == len(set(ids))
     tags = {each["name"] for each in found["tags"]}
     assert tags == {description(each).tag for each in (*OURS, *(each.name for each in REST))}
+
+
+@pytest.mark.parametrize("protocol", REST, ids=lambda each: each.name)
+def test_a_protocol_alone_describes_any_model(protocol: catalogue.Protocol) -> None:
+    """Tensors, scalars, unknown ranks, strings and what is no tensor; loaded or not."""
+    row, scalar, anything = (TensorSpec("x", np.dtype("f4"), shape) for shape in (("n", 2), (), None))
+    text, sequence = TensorSpec("t", STRING, ("n", 1)), TensorSpec("s", np.dtype("f4"), None, ("sequence",))
+    label = TensorSpec("label", np.dtype("i8"), ("n",))
+    known = [
+        Signature((row,), (label,)),
+        Signature((row, text), (row, label)),
+        Signature((scalar,), (scalar,)),
+        Signature((anything,), (anything,)),
+        Signature((sequence,), (sequence,)),
+        Signature((), (row,)),
+    ]
+    served = [Model(f"m{index}", {"1": each}, "1") for index, each in enumerate([*known, None])]
+    found = document([*served, Model("unknown", {"": None})], list(listed([protocol], [protocol.name])), version="1")
+    validate(found)
+    secured = any("security" in operation for methods in found["paths"].values() for operation in methods.values())
+    assert secured is (protocol.name == "torchserve_management")
 
 
 def test_a_model_is_described_by_the_version_that_answers_where_none_is_named() -> None:
