@@ -132,7 +132,8 @@ class Routes:
         kind = request.header(b"content-type")
         if kind is None or not kind.startswith(self._content_types):
             return None
-        return self._by_content.get((kind.partition(b";")[0].rstrip(), request.version))
+        route = self._by_content.get((kind, request.version))  # most calls
+        return route or self._by_content.get((kind.partition(b";")[0].rstrip(), request.version))
 
     def owner(self, request: Request) -> Owner:
         """Who answers an error of this request."""

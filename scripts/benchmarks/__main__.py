@@ -1,4 +1,4 @@
-"""`python -m scripts.benchmarks [peers | cluster]`."""
+"""`python -m scripts.benchmarks [peers | protocols | cluster]`."""
 
 import sys
 
@@ -8,6 +8,10 @@ match sys.argv[1:2]:
         from scripts.benchmarks.cli import peers
 
         peers(sys.argv[2:], prog_name="scripts/bench peers")
+    case ["protocols"]:
+        from scripts.benchmarks.cli import protocols
+
+        protocols(sys.argv[2:], prog_name="scripts/bench protocols")
     case ["cluster"]:
         from scripts.benchmarks.cluster.cli import main as cluster
 

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -16,7 +16,7 @@ from scripts.benchmarks.faults import CannotMeasure
 from scripts.benchmarks.figures import Figure, Versus, figure
 from scripts.benchmarks.lab import Lab
 from scripts.benchmarks.measures import peers as against
-from scripts.benchmarks.measures.every import EVERY
+from scripts.benchmarks.measures.every import EVERY, PROTOCOLS
 from scripts.benchmarks.noise import Guard
 from scripts.benchmarks.rivals import PEERS, Peer
 
@@ -26,7 +26,13 @@ PACKAGES: Final = {
     "wrk": "wrk",
     "h2load": "nghttp2-client",
 }  # on Debian
-TOOLS: Final = {"raw_": "wrk", "throughput_": "wrk", "h2_": "h2load", "live_": "prlimit"}  # by a name's beginning
+TOOLS: Final = {
+    "raw_": "wrk",
+    "throughput_": "wrk",
+    "h2_": "h2load",
+    "grpc_": "h2load",
+    "live_": "prlimit",
+}  # by a name's beginning
 FAULTS: Final = (CannotMeasure, OSError, HTTPException)
 
 
@@ -109,13 +115,15 @@ def need_cpus(*cpus: int) -> None:
         raise click.ClickException(f"cores {cpus}: expected two different ones of {usable}")
 
 
-def measured(lab: Lab, names: Sequence[str]) -> tuple[list[Figure], list[str]]:
+def measured(
+    lab: Lab, names: Sequence[str], measures: Mapping[str, Callable[[Lab], Figure]]
+) -> tuple[list[Figure], list[str]]:
     """The figures, and the names of those that could not be measured."""
     figures, failed = [], []
     for name in names:
         lab.say(f"{name} ...")
         try:
-            figures.append(EVERY[name](lab))
+            figures.append(measures[name](lab))
         except FAULTS as error:
             failed.append(name)
             lab.say(f"{name} cannot be measured: {error}")
@@ -145,7 +153,7 @@ def compared(lab: Lab, peer: Peer) -> tuple[list[Versus], list[str]]:
 
 
 @click.command(
-    epilog=f"NAMES: {', '.join(EVERY)}; all of them where none is given. And there are `peers` and `cluster`."
+    epilog=f"NAMES: {', '.join(EVERY)}; all where none is given. Further commands: `peers`, `protocols`, `cluster`."
 )
 @click.argument("names", nargs=-1, type=click.Choice(list(EVERY)), metavar="[NAMES]...")
 @with_options
@@ -154,11 +162,26 @@ def main(names: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401 - each o
 
     A missed target is a result, not a failure: the exit code is 1 only where a figure could not be measured.
     """
-    options = Options(**given)
-    chosen = list(dict.fromkeys(names)) or list(EVERY)
+    report_on(EVERY, names, Options(**given))
+
+
+@click.command(epilog=f"NAMES: {', '.join(PROTOCOLS)}; all where none is given.")
+@click.argument("names", nargs=-1, type=click.Choice(list(PROTOCOLS)), metavar="[NAMES]...")
+@with_options
+def protocols(names: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401 - as above
+    """Measure what the protocols cost, beside their floors on one core; some five minutes for all.
+
+    The exit code is as that of the other figures.
+    """
+    report_on(PROTOCOLS, names, Options(**given))
+
+
+def report_on(measures: Mapping[str, Callable[[Lab], Figure]], names: Sequence[str], options: Options) -> None:
+    """Measure the figures of those names, or all. Raises ClickException that names those that are missing."""
+    chosen = list(dict.fromkeys(names)) or list(measures)
     need_tools(chosen)
     with options.lab(patience=options.patience) as lab:
-        figures, failed = measured(lab, chosen)
+        figures, failed = measured(lab, chosen, measures)
     options.hand_over(report.table(figures), report.document(figures), failed)
 
 

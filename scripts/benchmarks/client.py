@@ -3,10 +3,11 @@
 import http.client
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from scripts.benchmarks.faults import CannotMeasure
@@ -21,51 +22,66 @@ CALLERS: Final = 32  # at once, so that their rows meet in one batch
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What came back."""
+    """What came back; the names of its headers are in lower case."""
 
     status: int
     text: bytes
+    headers: Mapping[str, str]
 
 
-def ask(server: Server, method: str, path: str, body: bytes | None = None) -> Reply:
+JSON: Final[Mapping[str, str]] = MappingProxyType({"content-type": "application/json"})
+
+
+def ask(
+    server: Server, method: str, path: str, body: bytes | None = None, *, headers: Mapping[str, str] = JSON
+) -> Reply:
     """One request over a new connection. Raises OSError or HTTPException where nobody answers."""
     with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=ANSWER_SECONDS)) as connection:
-        connection.request(method, path, body, {"content-type": "application/json"})
+        connection.request(method, path, body, dict(headers))
         response = connection.getresponse()
-        return Reply(status=response.status, text=response.read())
+        names = {name.lower(): value for name, value in response.getheaders()}
+        return Reply(status=response.status, text=response.read(), headers=names)
 
 
 def first_right_answer(server: Server, subject: Subject) -> float:
+    """Seconds from the start of the server to its first right answer to a row; see `first_right`."""
+    return first_right(server, lambda: _fault(server, subject, 0))
+
+
+def first_right(server: Server, fault: Callable[[], str | None]) -> float:
     """Seconds from the start of the server to its first right answer, asked for every 4 ms over a new connection.
 
-    Raises CannotMeasure where the server ends, or answers wrongly or not at all for a minute.
+    `fault` asks, and says what is wrong with the answer. Raises CannotMeasure where the server ends, or answers wrongly
+    or not at all for a minute.
     """
-    heard = "nothing"
+    heard: str | None = "nothing"
     while time.perf_counter() - server.started < FIRST_ANSWER_SECONDS:
         try:
-            reply = ask(server, "POST", server.launch.path, subject.body(0))
+            heard = fault()
         except (OSError, http.client.HTTPException):
             server.must_run()
         else:
-            if reply.status == http.HTTPStatus.OK and subject.accepts(0, reply.text):
+            if heard is None:
                 return time.perf_counter() - server.started
-            heard = f"{reply.status} {reply.text[:300]!r}"
         time.sleep(POLL_SECONDS)
     raise CannotMeasure(f"{server.launch.label}: no right answer in {FIRST_ANSWER_SECONDS:.0f} s, heard {heard}")
 
 
 def check(server: Server, subject: Subject) -> None:
     """All rows at once: each caller must get the answer to its own. Raises CannotMeasure where one does not."""
-
-    def fault(index: int) -> str | None:
-        reply = ask(server, "POST", server.launch.path, subject.body(index))
-        right = reply.status == http.HTTPStatus.OK and subject.accepts(index, reply.text)
-        return None if right else f"row {index}: {reply.status} {reply.text[:200]!r}"
-
     with ThreadPoolExecutor(CALLERS) as pool:
-        faults = [found for found in pool.map(fault, range(len(subject.rows))) if found]
+        faults = [
+            found for found in pool.map(lambda row: _fault(server, subject, row), range(len(subject.rows))) if found
+        ]
     if faults:
         raise CannotMeasure(f"{server.launch.label} answered {len(faults)} of {len(subject.rows)} wrongly: {faults[0]}")
+
+
+def _fault(server: Server, subject: Subject, index: int) -> str | None:
+    """What is wrong with the answer to a row; None: nothing."""
+    reply = ask(server, "POST", server.launch.path, subject.body(index))
+    right = reply.status == http.HTTPStatus.OK and subject.accepts(index, reply.text)
+    return None if right else f"row {index}: {reply.status} {reply.text[:200]!r}"
 
 
 class Line:

@@ -59,6 +59,11 @@ TARGETS: Final[Mapping[str, Target]] = MappingProxyType(
         "memory": _at_most(1.12, "MiB", digits=1),
         "heavy_model": _at_least(0.95, "rows/s", digits=2, limits={"live_max_ms": LIVE_LIMIT_MS}),
         "live_under_attack": _at_most(1.0, "s", digits=3, limits={"memory_times_body": MEMORY_LIMIT}),
+        "v2_binary": _at_most(1.05, "ms/req", digits=1),
+        "json_million": _at_least(0.9, "tensors/s", digits=2),
+        "grpc_ml_v1": _at_least(0.8, "req/s"),
+        "grpc_v2": _at_least(0.8, "req/s"),
+        "grpc_peer": _at_least(3.0, "req/s"),
     }
 )
 

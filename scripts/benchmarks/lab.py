@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -63,6 +64,11 @@ class Lab:
         return self._subject("heavy", [Path(__file__).with_name("transformer.py")])
 
     @cached_property
+    def resnet(self) -> Subject:
+        """ResNet-50, and images."""
+        return replace(self._subject("resnet", [Path(__file__).with_name("resnet.py")]), input_name="input")
+
+    @cached_property
     def counts(self) -> Subject:
         """A small model that takes whole numbers."""
         return self._subject("counts", [Path(__file__).with_name("making.py")])
@@ -81,7 +87,7 @@ class Lab:
         """Run the floor without a server on the server's core; return what it prints."""
         module = "scripts.benchmarks.floors.in_process"
         program = [sys.executable, "-m", module, verb, str(subject_path), *map(str, arguments)]
-        return _output(pinned(self.server_cpu, program), json.dumps(rows))
+        return output_of(pinned(self.server_cpu, program), json.dumps(rows))
 
     def _subject(self, kind: str, sources: Sequence[Path]) -> Subject:
         path = KEPT / f"{NAMES[kind]}.onnx"
@@ -89,12 +95,13 @@ class Lab:
         if not kept.exists() or kept.stat().st_mtime < max(source.stat().st_mtime for source in sources):
             self.say(f"making {path.name}")
             KEPT.mkdir(parents=True, exist_ok=True)
-            _output([sys.executable, "-m", "scripts.benchmarks.making", kind, str(KEPT)], "")
+            output_of([sys.executable, "-m", "scripts.benchmarks.making", kind, str(KEPT)])
         rows = json.loads(kept.read_text())
         return Subject(path=path, rows=rows, answers=json.loads(self.in_process("answers", path, rows)))
 
 
-def _output(command: Sequence[str], text: str) -> str:
+def output_of(command: Sequence[str], text: str = "") -> str:
+    """What a program prints that reads `text`. Raises CannotMeasure where it fails."""
     done = subprocess.run(command, cwd=ROOT, input=text, capture_output=True, text=True, check=False)
     if done.returncode:
         raise CannotMeasure(f"{' '.join(command)} exited with {done.returncode}: {done.stderr.strip()[-600:]}")

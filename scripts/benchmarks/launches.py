@@ -78,3 +78,12 @@ def batching(subject: Subject) -> Launch:
         path="/",
         environment={"MODEL": str(subject.path)},
     )
+
+
+def grpc_asyncio(subject: Subject) -> Launch:
+    """A server made of grpcio's asyncio API, from disk. It has no paths but those of its methods."""
+    return Launch(
+        label="floors/grpc_asyncio.py",
+        command=[sys.executable, "-P", "-m", f"{FLOORS}.grpc_asyncio", str(subject.path), PORT],
+        path="/",
+    )

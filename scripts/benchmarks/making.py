@@ -1,4 +1,4 @@
-"""Make a model and rows for it: `python -m scripts.benchmarks.making KIND FOLDER`, KIND is v1, v2, heavy or counts.
+"""Make a model and rows for it: `python -m scripts.benchmarks.making KIND FOLDER`, KIND one of NAMES.
 
 A process of its own: what it imports (training, ONNX) must not be mapped by the process that measures memory.
 """
@@ -14,7 +14,14 @@ import numpy as np
 PAYMENT_ROWS: Final = 32
 PAYMENT_SEED: Final = 1  # a stream that no training saw
 HEAVY_ROWS: Final = 8
-NAMES: Final = {"v1": "payment-model-v1", "v2": "payment-model-v2", "heavy": "text-encoder", "counts": "counts"}
+IMAGES: Final = 4  # each of 600 kB as float32
+NAMES: Final = {
+    "v1": "payment-model-v1",
+    "v2": "payment-model-v2",
+    "heavy": "text-encoder",
+    "resnet": "resnet50",
+    "counts": "counts",
+}
 COUNTS_ROWS: Final = 8
 COUNTS: Final = 30  # in a row, as many as a payment has features
 
@@ -34,6 +41,14 @@ def heavy(path: Path) -> list[list[int]]:
 
     transformer.write(path)
     return transformer.rows(HEAVY_ROWS)
+
+
+def images(path: Path) -> list[list[float]]:
+    """Write ResNet-50; return rows of images, flat."""
+    from scripts.benchmarks import resnet
+
+    resnet.write(path)
+    return resnet.rows(IMAGES)
 
 
 def counts(path: Path) -> list[list[int]]:
@@ -59,6 +74,8 @@ def main() -> None:
     match kind:
         case "heavy":
             rows = heavy(path)
+        case "resnet":
+            rows = images(path)
         case "counts":
             rows = counts(path)
         case _:

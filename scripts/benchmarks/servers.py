@@ -73,6 +73,16 @@ class Server:
         except OSError as error:
             raise CannotMeasure(f"{self.launch.label} cannot be weighed: {error}") from error
 
+    def cpu_seconds(self) -> float:
+        """CPU time that all its processes have used, in hundredths of a second.
+
+        Raises CannotMeasure where one of them ends meanwhile.
+        """
+        try:
+            return sum(sum(process.cpu_times()[:2]) for process in self._tree())
+        except psutil.Error as error:
+            raise CannotMeasure(f"{self.launch.label} cannot be timed: {error}") from error
+
     def pause(self) -> None:
         """Give the core to another server, background work included."""
         for process in self._tree():  # not the group: a server may give its workers groups of their own

@@ -23,6 +23,7 @@ class Subject:
     rows: Sequence[Row]
     answers: Sequence[Sequence[float]]
     dialect: Dialect = PLAIN
+    input_name: str = "features"
 
     @property
     def name(self) -> str:
@@ -43,6 +44,10 @@ class Subject:
             got = flat(self.dialect.outputs(json.loads(text)))
         except (ValueError, LookupError, TypeError):
             return False
+        return self.is_right(index, got)
+
+    def is_right(self, index: int, got: Sequence[float]) -> bool:
+        """Whether these are the outputs of this row."""
         largest = max((abs(number) for answer in self.answers for number in answer), default=0.0)
         return close(got, self.answers[index], within=ABSOLUTE_SHARE * largest)
 

@@ -5,7 +5,7 @@ request's id is in its answer. Its parameters are not: Triton and KServe do not 
 """
 
 from collections.abc import Mapping, Sequence
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runtime.errors import InvalidInput
@@ -15,7 +15,8 @@ from runtime.protobuf import delimited, head, varint
 from runtime.protocols.open_inference import NAME, contents, datatypes, interface
 from runtime.protocols.open_inference.interface import Interface, Wanted
 from runtime.protocols.open_inference.outline import SMALL, outline
-from runtime.tensors import Call, Prediction, Query
+from runtime.protocols.open_inference.repeated import Memory, Repeated
+from runtime.tensors import Call, Prediction, Query, TensorSpec
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -26,11 +27,24 @@ _NOTHING: Final[Mapping[int, list[memoryview]]] = {}
 
 
 class Parts(NamedTuple):
-    """A parsed message, its raw tensors, and those typed ones, by the number of their input, that are not parsed."""
+    """A parsed message, its raw tensors, and those typed ones, by the number of their input, that are not parsed.
+
+    `repeated` is the earlier message that it repeats.
+    """
 
     request: Any  # ModelInferRequest
     raw: Sequence[Buffer]
-    typed: Mapping[int, list[memoryview]]
+    typed: Mapping[int, list[memoryview]] = _NOTHING
+    repeated: Repeated | None = None
+
+
+class _Bound(NamedTuple):
+    """What `bind` remembers of a message: all but the bytes of its tensor."""
+
+    field: str
+    shape: tuple[int, ...]
+    spec: TensorSpec
+    form: Sequence[Wanted]
 
 
 class ModelInfer:
@@ -38,11 +52,19 @@ class ModelInfer:
 
     name = NAME
 
+    def __init__(self) -> None:
+        self._memory = Memory(partial(parsed, "ModelInferRequest"))
+
     def decode(self, message: Buffer) -> Call:
         """Read a ModelInferRequest; of a large one, the tensors stay where they are. Raises `InvalidInput`."""
+        repeated = self._memory.find(message)
+        if repeated is not None:
+            tensors = (message[repeated.start :],)
+            return Call(repeated.model, repeated.version, Parts(repeated.request, tensors, repeated=repeated))
         if len(message) <= SMALL:
             request = parsed("ModelInferRequest", message)
-            parts = Parts(request, request.raw_input_contents, _NOTHING)
+            self._memory.keep(message, request)
+            parts = Parts(request, request.raw_input_contents)
         else:
             rest, raw, typed = outline(memoryview(message))
             request = parsed("ModelInferRequest", rest)
@@ -52,10 +74,18 @@ class ModelInfer:
     def bind(self, call: Call, model: ReadyModel) -> list[Query]:
         """One query. Raises `InvalidInput` naming the field, what came and what is allowed."""
         parts: Parts = call.parts
-        known = interface.of(model.signature)
+        signature, repeated = model.signature, parts.repeated
+        if repeated is not None and repeated.signature is signature:
+            found: _Bound = repeated.bound
+            return [Query((datatypes.read(found.field, parts.raw[0], found.shape, found.spec),), form=found.form)]
+        known = interface.of(signature)
         tensors = _inputs(parts, known)
         outputs = parts.request.outputs
         form = _wanted(outputs, known) if outputs else known.all_outputs(binary=True)
+        if repeated is not None and len(tensors) == 1:
+            spec = known.signature.inputs[0]
+            repeated.bound = _Bound(f"inputs.{spec.name}", tuple(parts.request.inputs[0].shape), spec, form)
+            repeated.signature = signature
         return [Query(tensors, form=form, id=parts.request.id)]
 
     def encode(

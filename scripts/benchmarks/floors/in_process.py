@@ -1,8 +1,9 @@
 """The model without any server: what it answers, and how fast it is.
 
-usage: python -m scripts.benchmarks.floors.in_process answers MODEL | rate MODEL BATCH ROWS
+usage: python -m scripts.benchmarks.floors.in_process answers MODEL | rate MODEL BATCH ROWS | cpu MODEL BATCH ROWS
 
-Both read rows (JSON) from stdin. `answers` prints the flat output of each (JSON), `rate` the rows per second over ROWS.
+All read rows (JSON, each flat) from stdin. `answers` prints the flat output of each (JSON), `rate` the rows per second
+over ROWS, `cpu` the CPU seconds of one row.
 
 A process of its own, so that the libraries that it maps are not counted half in a server's proportional set size.
 """
@@ -10,6 +11,7 @@ A process of its own, so that the libraries that it maps are not counted half in
 import json
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,27 +29,32 @@ def answers(session: ort.InferenceSession, rows: npt.NDArray[Any]) -> list[list[
     return [session.run(None, {name: row[None]})[0].ravel().tolist() for row in rows]
 
 
-def rate(session: ort.InferenceSession, rows: npt.NDArray[Any], *, batch: int, count: int) -> float:
-    """Rows per second, after one batch that is not counted."""
+def cost(
+    session: ort.InferenceSession, rows: npt.NDArray[Any], *, batch: int, count: int, clock: Callable[[], float]
+) -> float:
+    """Seconds of one row by that clock, after one batch that is not counted."""
     name = session.get_inputs()[0].name
     feed = {name: np.resize(rows, (batch, *rows.shape[1:]))}
     session.run(None, feed)
     runs = max(1, count // batch)
-    start = time.perf_counter()
+    start = clock()
     for _ in range(runs):
         session.run(None, feed)
-    return runs * batch / (time.perf_counter() - start)
+    return (clock() - start) / (runs * batch)
 
 
 def main() -> None:
-    """Do one of the two."""
+    """Do one of the three."""
     verb, model, *numbers = sys.argv[1:]
     session = open_session(model)
-    rows = np.array(json.load(sys.stdin), dtype=DTYPES[session.get_inputs()[0].type])
+    given = session.get_inputs()[0]
+    rows = np.array(json.load(sys.stdin), dtype=DTYPES[given.type]).reshape(-1, *given.shape[1:])
     if verb == "answers":
         print(json.dumps(answers(session, rows)))
-    else:
-        print(rate(session, rows, batch=int(numbers[0]), count=int(numbers[1])))
+        return
+    clock = time.process_time if verb == "cpu" else time.perf_counter
+    seconds = cost(session, rows, batch=int(numbers[0]), count=int(numbers[1]), clock=clock)
+    print(seconds if verb == "cpu" else 1 / seconds)
 
 
 if __name__ == "__main__":

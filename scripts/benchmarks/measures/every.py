@@ -1,4 +1,7 @@
-"""The figures by name, in the order in which they are measured and printed."""
+"""The figures by name, in the order in which they are measured and printed.
+
+EVERY are those of `scripts/bench`, PROTOCOLS those of `scripts/bench protocols`.
+"""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -6,15 +9,19 @@ from typing import Final
 
 from scripts.benchmarks import launches
 from scripts.benchmarks.figures import Figure
+from scripts.benchmarks.grpc_methods import ML_V1, OPEN_INFERENCE
 from scripts.benchmarks.lab import Lab
 from scripts.benchmarks.measures import (
     cold_start,
+    grpc_calls,
     heavy_model,
     http2,
+    json_million,
     live_under_attack,
     lone_latency,
     memory,
     throughput,
+    v2_binary,
 )
 
 AT_ONCE: Final = (1, 8, 32)
@@ -32,5 +39,15 @@ EVERY: Final[Mapping[str, Callable[[Lab], Figure]]] = MappingProxyType(
         "memory": memory.measure,
         "heavy_model": heavy_model.measure,
         "live_under_attack": live_under_attack.measure,
+    }
+)
+
+PROTOCOLS: Final[Mapping[str, Callable[[Lab], Figure]]] = MappingProxyType(
+    {
+        "v2_binary": v2_binary.measure,
+        "json_million": json_million.measure,
+        "grpc_ml_v1": grpc_calls.beside_predict("grpc_ml_v1", ML_V1),
+        "grpc_v2": grpc_calls.beside_predict("grpc_v2", OPEN_INFERENCE),
+        "grpc_peer": grpc_calls.beside_grpcio,
     }
 )

@@ -11,7 +11,7 @@ from scripts.benchmarks import launches
 from scripts.benchmarks.client import check, first_right_answer
 from scripts.benchmarks.contest import in_turns
 from scripts.benchmarks.figures import Figure, figure
-from scripts.benchmarks.h2load import Version, h2load
+from scripts.benchmarks.h2load import Post, Version, h2load
 from scripts.benchmarks.lab import Lab
 from scripts.benchmarks.servers import running
 
@@ -27,8 +27,8 @@ def measure(name: str, *, at_once: int) -> Callable[[Lab], Figure]:
                 check(server, lab.payment)
 
                 def rate(version: Version) -> float:
-                    body = lab.payment.body(0)
-                    load = h2load(server, body, version=version, at_once=at_once, seconds=lab.seconds, cpu=lab.load_cpu)
+                    post = Post(path=server.launch.path, body=lab.payment.body(0))
+                    load = h2load(server, post, version=version, at_once=at_once, seconds=lab.seconds, cpu=lab.load_cpu)
                     return load.checked_rate
 
                 pairs = in_turns(

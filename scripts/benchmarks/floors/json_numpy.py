@@ -1,0 +1,79 @@
+"""The least that makes a tensor of JSON in Python: orjson makes lists of the text, NumPy an array of the lists.
+
+usage: python -m scripts.benchmarks.floors.json_numpy FORM
+
+Prints the tensors per second of CPU time. No validation, and no event loop. The floor of json_million.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+ROWS: Final = 1000
+COLUMNS: Final = 1000  # a million numbers in all
+REPEATS: Final = 8
+SEED: Final = 7
+
+Tensor = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """`request` makes the document of a tensor; `numbers` takes the list of numbers out of it, flat or nested."""
+
+    request: Callable[[Tensor], Mapping[str, Any]]
+    numbers: Callable[[Any], Any]
+
+
+def _open_inference(tensor: Tensor) -> Mapping[str, Any]:
+    item = {"name": "features", "shape": [ROWS, COLUMNS], "datatype": "FP32", "data": tensor.ravel()}
+    return {"inputs": [item]}
+
+
+FORMS: Final[Mapping[str, Form]] = {
+    "open_inference": Form(request=_open_inference, numbers=lambda document: document["inputs"][0]["data"]),
+    "predict": Form(request=lambda tensor: {"inputs": tensor}, numbers=lambda document: document["inputs"]),
+    "rows": Form(request=lambda tensor: {"instances": tensor}, numbers=lambda document: document["instances"]),
+}
+
+
+def tensor() -> Tensor:
+    """The numbers, in [0, 1)."""
+    return np.random.default_rng(SEED).random((ROWS, COLUMNS), np.float32)
+
+
+def body(form: str) -> bytes:
+    """The numbers in that form, each as short as float32 allows: some 11 MB."""
+    return orjson.dumps(FORMS[form].request(tensor()), option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def decoded(text: bytes, form: str) -> Tensor:
+    """The tensor of a body."""
+    return np.array(FORMS[form].numbers(orjson.loads(text)), np.float32).reshape(ROWS, COLUMNS)
+
+
+def rate(decode: Callable[[bytes], Tensor], form: str) -> float:
+    """Tensors per second of CPU time, after a right one that is not counted. All of the work is on one thread."""
+    text = body(form)
+    if not np.array_equal(decode(text), tensor()):
+        raise SystemExit(f"{form}: the tensor is not the one that was written")
+    start = time.process_time()
+    for _ in range(REPEATS):
+        decode(text)
+    return REPEATS / (time.process_time() - start)
+
+
+def main() -> None:
+    """Print the rate of one form."""
+    form = sys.argv[1]
+    print(rate(lambda text: decoded(text, form), form))
+
+
+if __name__ == "__main__":
+    main()

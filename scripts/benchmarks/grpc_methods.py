@@ -1,0 +1,54 @@
+"""Pure: a row as the message of a unary gRPC call, and the numbers of the message that answers it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from runtime.protocols.protos import ml_v1_pb2, open_inference_pb2
+from scripts.benchmarks.subjects import Row, Subject
+
+PREFIX: Final = 5  # bytes of a frame before its message
+CONTENT_TYPE: Final = "application/grpc"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """`request` makes the message for one row; `outputs` takes the numbers out of the answer's message."""
+
+    path: str
+    request: Callable[[Subject, Row], bytes]
+    outputs: Callable[[bytes], Sequence[float]]
+
+
+def framed(message: bytes) -> bytes:
+    """The body of a call with one message, which is not compressed."""
+    return b"\0" + len(message).to_bytes(4, "big") + message
+
+
+def _predict(subject: Subject, row: Row) -> bytes:
+    message: bytes = ml_v1_pb2.PredictRequest(model_name=subject.name, inputs=row).SerializeToString()
+    return message
+
+
+def _predicted(message: bytes) -> Sequence[float]:
+    return list(ml_v1_pb2.PredictResponse.FromString(message).outputs)
+
+
+def _infer(subject: Subject, row: Row) -> bytes:
+    """The tensor is raw, as Triton's client sends it."""
+    tensor = {"name": subject.input_name, "datatype": "FP32", "shape": [1, len(row)]}
+    raw = np.array(row, "<f4").tobytes()
+    request = open_inference_pb2.ModelInferRequest(model_name=subject.name, inputs=[tensor], raw_input_contents=[raw])
+    message: bytes = request.SerializeToString()
+    return message
+
+
+def _inferred(message: bytes) -> Sequence[float]:
+    response = open_inference_pb2.ModelInferResponse.FromString(message)
+    return [number for raw in response.raw_output_contents for number in np.frombuffer(raw, "<f4").tolist()]
+
+
+ML_V1: Final = Method(path="/ml.v1.InferenceService/Predict", request=_predict, outputs=_predicted)
+OPEN_INFERENCE: Final = Method(path="/inference.GRPCInferenceService/ModelInfer", request=_infer, outputs=_inferred)

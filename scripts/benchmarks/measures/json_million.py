@@ -1,0 +1,34 @@
+"""JSON tensors of a million numbers: how many are decoded and bound in a second, beside orjson and NumPy alone.
+
+The figure is the worst of the forms in which the protocols have a tensor: flat, as rows of the predict API, and as
+TensorFlow Serving's instances. All of it is in process: no server, no model.
+"""
+
+import sys
+from dataclasses import replace
+
+from scripts.benchmarks.contest import in_turns
+from scripts.benchmarks.figures import Figure, figure
+from scripts.benchmarks.floors.json_numpy import FORMS
+from scripts.benchmarks.lab import Lab, output_of
+from scripts.benchmarks.servers import pinned
+
+OURS = "scripts.benchmarks.decoding"
+FLOOR = "scripts.benchmarks.floors.json_numpy"
+
+
+def measure(lab: Lab) -> Figure:
+    """Tensors per second; `ratio_NAME` is the ratio of one form."""
+
+    def rate(module: str, form: str) -> float:
+        return float(output_of(pinned(lab.server_cpu, [sys.executable, "-m", module, form])))
+
+    figures = {
+        form: figure(
+            "json_million",
+            in_turns(lab.guard, lab.rounds, ours=lambda: rate(OURS, form), floor=lambda: rate(FLOOR, form)),  # noqa: B023 - called at once
+        )
+        for form in FORMS
+    }
+    worst = min(figures.values(), key=lambda each: each.ratio)
+    return replace(worst, extra={f"ratio_{form}": each.ratio for form, each in figures.items()})

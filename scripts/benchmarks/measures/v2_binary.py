@@ -1,0 +1,94 @@
+"""An image in binary through the Open Inference Protocol: what a request costs beside the model itself.
+
+CPU time of the server for each request of ResNet-50, 3 x 224 x 224 float32 numbers behind a JSON head, from eight
+connections. The floor is the CPU time of a row in a process without a server, in batches of 1 or of 8, which is less.
+"""
+
+import socket
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from functools import partial
+from http import HTTPStatus
+from typing import Final
+
+from scripts.benchmarks import binary_tensors, launches, resnet
+from scripts.benchmarks.client import ANSWER_SECONDS, Line, ask, first_right
+from scripts.benchmarks.contest import in_turns
+from scripts.benchmarks.figures import Figure, figure
+from scripts.benchmarks.lab import Lab
+from scripts.benchmarks.servers import Server, running
+
+CALLERS: Final = 8
+BATCHES: Final = (1, 8)
+ROWS: Final = 24  # per measurement; some two seconds
+
+
+def measure(lab: Lab) -> Figure:
+    """Milliseconds of CPU time per request."""
+    with tempfile.TemporaryDirectory() as cache:
+        launch = launches.ours(lab.resnet, str(lab.resnet.path), cache, launches.BATCHING)
+        with running(launch, cpu=lab.server_cpu) as server:
+            images = Images(lab, server)
+            images.check()
+            pairs = in_turns(lab.guard, lab.rounds, ours=images.cost, floor=images.floor)
+            images.check()
+    return figure("v2_binary", pairs)
+
+
+class Images:
+    """The server, and the requests for each row."""
+
+    def __init__(self, lab: Lab, server: Server) -> None:
+        self._lab = lab
+        self._server = server
+        subject = lab.resnet
+        self._path = f"/v2/models/{subject.name}/infer"
+        self._requests = [binary_tensors.request(subject.input_name, row, resnet.SHAPE) for row in subject.rows]
+
+    def check(self) -> None:
+        """Ask for each row, as soon as the server listens. Raises CannotMeasure where an answer is not the model's."""
+        for index in range(len(self._requests)):
+            first_right(self._server, partial(self._fault, index))
+
+    def _fault(self, index: int) -> str | None:
+        """What is wrong with the answer to a row; None: nothing."""
+        request = self._requests[index]
+        reply = ask(self._server, "POST", self._path, request.body, headers=request.headers)
+        got: list[float] = []
+        with suppress(ValueError, LookupError):
+            got = binary_tensors.outputs(reply.headers, reply.text)
+        right = reply.status == HTTPStatus.OK and self._lab.resnet.is_right(index, got)
+        return None if right else f"row {index}: {reply.status} {reply.text[:200]!r}"
+
+    def cost(self) -> float:
+        """Milliseconds of the server's CPU time per request, each caller with one request on its way."""
+
+        def call(index: int) -> None:
+            with self._line(index % len(self._requests)) as caller:
+                for _ in range(ROWS // CALLERS):
+                    caller.ask()
+
+        before = self._server.cpu_seconds()
+        with ThreadPoolExecutor(CALLERS) as pool:
+            list(pool.map(call, range(CALLERS)))
+        return (self._server.cpu_seconds() - before) * 1e3 / ROWS
+
+    def floor(self) -> float:
+        """Milliseconds of CPU time of one row, without a server."""
+        subject = self._lab.resnet
+        self._server.pause()
+        try:
+            costs = [self._lab.in_process("cpu", subject.path, subject.rows, batch, ROWS) for batch in BATCHES]
+        finally:
+            self._server.resume()
+        return min(map(float, costs)) * 1e3
+
+    @contextmanager
+    def _line(self, index: int) -> Iterator[Line]:
+        request = self._requests[index]
+        headers = {"host": f"127.0.0.1:{self._server.port}", **request.headers, "content-length": len(request.body)}
+        lines = [f"POST {self._path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+        with socket.create_connection(("127.0.0.1", self._server.port), timeout=ANSWER_SECONDS) as connection:
+            yield Line(connection, "\r\n".join(lines).encode() + request.body)
