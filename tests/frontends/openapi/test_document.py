@@ -1,6 +1,8 @@
 """The document describes each route once for each model, and every route has a description."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -154,16 +156,22 @@ def test_every_parameter_of_a_path_is_described() -> None:
             assert named == set(re.findall(r"\{([^{}]*)\}", path)), path
 
 
-def test_the_modules_read_no_numpy_before_they_meet_a_signature() -> None:
-    import subprocess
-    import sys
+def run(code: str) -> str:
+    root = Path(__file__).resolve().parents[3]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
+    return done.stdout.strip()
 
+
+def test_the_modules_read_no_numpy_before_they_meet_a_signature() -> None:
     code = (
         "import sys; from runtime.frontends.catalogue import PROTOCOLS; from runtime.frontends.openapi import *;"
         "from runtime.frontends.openapi.listing import listed;"
         "document([Model('m', {'1': None}, '1')], list(listed(PROTOCOLS, [])), version='1');"
         "print('numpy' in sys.modules)"
     )
-    root = Path(__file__).resolve().parents[3]
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
-    assert done.stdout.strip() == "False"
+    assert run(code) == "False"
+
+
+def test_a_cold_start_imports_no_description() -> None:
+    code = "import sys, runtime.frontends.application; print([name for name in sys.modules if 'openapi' in name])"
+    assert run(code) == "[]"
