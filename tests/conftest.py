@@ -3,8 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests import s3_server
+
+# How long an example takes depends on the machine; pytest's timeout finds what hangs.
+settings.register_profile("scalezero", deadline=None)
+settings.load_profile("scalezero")
 
 
 @pytest.fixture(scope="session")
