@@ -12,13 +12,13 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from runtime.configuration.listeners import Listener
 from runtime.errors import ScalezeroError
 from runtime.frontends import catalogue
 from runtime.frontends.catalogue import Grpc, Path, Protocol, Rest
 from runtime.frontends.grpc import services
 from runtime.frontends.routes import Owner, Route, Routes
 from runtime.http.messages import Answer, Request
-from runtime.listeners import Listener
 
 if TYPE_CHECKING:
     from runtime.frontends.endpoints import Endpoints
