@@ -162,14 +162,14 @@ class _Configured(NamedTuple):
 
 def _configured(environ: dict[str, str], *, tensorflow_serving: bool, torchserve: bool) -> _Configured:
     """Add what TorchServe's own configuration says, and the ports that the flags ask for. Raises `BadSetting`."""
-    from runtime.listeners import TENSORFLOW_SERVING
+    from runtime.configuration.listeners import TENSORFLOW_SERVING
 
     asked = [environ.get("SCALEZERO_LISTEN", "")]
     unused: tuple[str, ...] = ()
     if tensorflow_serving:
         asked.append(TENSORFLOW_SERVING)
     if torchserve or any(name.startswith("TS_") for name in environ):
-        from runtime.torchserve_configuration import configured
+        from runtime.configuration.torchserve import configured
 
         environ, listen, unused = configured(environ)
         if torchserve:

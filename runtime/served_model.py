@@ -24,6 +24,7 @@ from runtime.batching.batcher import Batcher
 from runtime.batching.independence import Standing
 from runtime.batching.policy import Limits
 from runtime.batching.run import Run
+from runtime.configuration.values import WORD, is_word
 from runtime.errors import (
     InvalidModel,
     LoadFailed,
@@ -36,7 +37,7 @@ from runtime.errors import (
 from runtime.model.cpu import usable_cpus
 from runtime.opening import Opener, OutOfLineError, contained
 from runtime.predictor import ReadyModel
-from runtime.settings import WORD, Settings, is_word
+from runtime.settings import Settings
 from runtime.telemetry.measurements import ColdStart, ModelMeasurements, RunFacts
 
 _log = logging.getLogger("scalezero.model")

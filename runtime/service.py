@@ -13,16 +13,17 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runtime import version_folders
 from runtime.artifacts.fetch import Artifact, check, fetch
 from runtime.artifacts.policy import PullPolicy
 from runtime.artifacts.uris import is_archive, is_unpacked, model_name, parse_uri
 from runtime.background import Background
+from runtime.configuration.values import SEGMENT, is_segment
 from runtime.errors import BadSetting, ScalezeroError
 from runtime.models import Models
 from runtime.served_model import ProcessStart, Pull, ServedModel
-from runtime.settings import SEGMENT, Settings, is_segment
+from runtime.settings import Settings
 from runtime.sinks import Sinks
+from runtime.stores import version_folders
 
 if TYPE_CHECKING:
     from runtime.frontends.torchserve.guarding import TorchServe
@@ -65,7 +66,7 @@ def _wanted(settings: Settings) -> list[Settings]:
     if version_folders.is_asked_for(settings):
         return version_folders.versions_of(settings)
     if settings.model_store:
-        from runtime import model_store
+        from runtime.stores import model_store
 
         return model_store.starts(settings) or [settings]
     return [settings]

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtime.configuration.listeners import Listener
+from runtime.configuration.version_policy import VersionPolicy
 from runtime.declared import settings_for
 from runtime.errors import BadSetting
-from runtime.listeners import Listener
 from runtime.settings import Settings, settings_from
-from runtime.version_policy import VersionPolicy
 
 VARIABLES = {each.metadata["env"]: each for each in dataclasses.fields(Settings)}
 MANIFEST = """

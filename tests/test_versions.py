@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from runtime.settings import is_word
+from runtime.configuration.values import is_word
 from runtime.versions import number, numbered, order
 
 WORDS = st.from_regex(r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,20}", fullmatch=True).filter(is_word)

@@ -15,6 +15,7 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, Protocol
 
+from runtime.configuration.listeners import Listener
 from runtime.errors import InternalError, ScalezeroError, UnknownPath
 from runtime.frontends import catalogue, content, functions, mounting
 from runtime.frontends.endpoints import Endpoints
@@ -24,7 +25,6 @@ from runtime.frontends.predict_api import routes as predict_api_routes
 from runtime.frontends.routes import Owner
 from runtime.http.asgi import Receive, Scope, Send
 from runtime.http.messages import Answer, Headers, Request
-from runtime.listeners import Listener
 from runtime.protocols.refusals import error_answer
 from runtime.status import CLIENT_LEFT, INTERNAL, code_of, code_of_status
 

@@ -1,69 +1,15 @@
 """Every protocol that this server speaks, described without importing any of it. Pure.
 
-A `Protocol` states its paths over REST and its gRPC services. `frontends.mounting` makes routes of them and imports a
-module when a request first needs it, so a cold start pays for no protocol.
-
-A module here has a function `handlers(context: Context) -> Mapping[str, handler]`. Its keys are the names that the
-routes give below, and for gRPC the names of the methods; a test compares both.
+`frontends.mounting` makes routes of the descriptions and imports a module when a request first needs it, so a cold
+start pays for no protocol.
 """
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from runtime.errors import BadSetting
+from runtime.frontends.protocol import Grpc, Path, Protocol, Rest, below
 from runtime.settings import Settings
-
-_ERRORS: Final = "runtime.protocols.refusals:error_answer"
-_GRPC_ERRORS: Final = "runtime.protocols.grpc_errors:grpc_error_answer"
-
-
-class Path(NamedTuple):
-    """A route: `method` and `pattern` as in `frontends.routes`, `handler` a key of what the module gives."""
-
-    method: str
-    pattern: str
-    handler: str
-
-
-class Rest(NamedTuple):
-    """What a protocol answers over HTTP without gRPC."""
-
-    module: str
-    prefixes: tuple[str, ...]  # all paths below them are the protocol's, those that no route fits included
-    paths: tuple[Path, ...]
-    refuse: str = _ERRORS  # "module:function" of type `Owner.refuse`; imported at once, so the module must be light
-    generic: tuple[Path, ...] = ()  # only where no author's function is mounted, or the setting names the protocol
-    generic_prefixes: tuple[str, ...] = ()  # of paths that are its own there, too
-    any_case: bool = False  # see `Owner`
-    owns_port: bool = False  # on a port of its own it answers every path, those that nobody knows too
-    part_of: str = ""  # the protocol beside whose routes these stand: of both, the more specific one takes a path
-
-
-class Grpc(NamedTuple):
-    """One gRPC service."""
-
-    module: str
-    service: str  # its full name, such as `grpc.health.v1.Health`
-    methods: tuple[str, ...]
-    streams: tuple[str, ...] = ()  # methods that answer while their messages come in, as `grpc.streams` has it
-    refuse: str = _GRPC_ERRORS  # as in `Rest`
-
-
-class Protocol(NamedTuple):
-    """One protocol, by the name that `SCALEZERO_PROTOCOLS` and the metrics use."""
-
-    name: str
-    rest: Rest | None = None
-    grpc: tuple[Grpc, ...] = ()
-    yields_to: tuple[str, ...] = ()  # protocols that answer, where they are selected too, the paths that both declare
-    alone: bool = False  # it is served only on ports of its own: see `SCALEZERO_LISTEN`
-    switch: str = ""  # the setting without which it is served only where `SCALEZERO_PROTOCOLS` names it
-
-
-def _each(patterns: tuple[str, ...], *paths: Path) -> tuple[Path, ...]:
-    """The paths below each of the patterns."""
-    return tuple(path._replace(pattern=pattern + path.pattern) for pattern in patterns for path in paths)
-
 
 HEALTH: Final = Grpc("runtime.frontends.grpc.health", "grpc.health.v1.Health", ("Check", "List"), ("Watch",))
 REFLECTION: Final = tuple(
@@ -91,7 +37,7 @@ OPEN_INFERENCE: Final = Protocol(
             Path("GET", "/v2", "server"),
             Path("GET", "/v2/health/live", "live"),
             Path("GET", "/v2/health/ready", "ready"),
-            *_each(
+            *below(
                 ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"),
                 Path("GET", "", "model"),
                 Path("GET", "/config", "model_config"),
@@ -102,7 +48,7 @@ OPEN_INFERENCE: Final = Protocol(
             Path("POST", "/v2/repository/index", "index"),
             Path("POST", "/v2/repository/models/{model}/load", "no_loading"),
             Path("POST", "/v2/repository/models/{model}/unload", "no_loading"),
-            *_each(
+            *below(
                 ("/v2/systemsharedmemory", "/v2/cudasharedmemory"),
                 Path("GET", "/status", "no_shared_memory"),
                 Path("POST", "/unregister", "no_shared_memory"),
@@ -110,7 +56,7 @@ OPEN_INFERENCE: Final = Protocol(
                 Path("POST", "/region/{region}/register", "no_shared_memory"),
                 Path("POST", "/region/{region}/unregister", "no_shared_memory"),
             ),
-            *_each(
+            *below(
                 ("/v2/logging", "/v2/trace/setting", "/v2/models/{model}/trace/setting"),
                 Path("GET", "", "no_settings"),
                 Path("POST", "", "no_settings"),
@@ -162,7 +108,7 @@ TENSORFLOW_SERVING: Final = Protocol(
         prefixes=("/v1/models",),
         paths=(
             Path("GET", "/v1/models", "models"),
-            *_each(
+            *below(
                 _VERSIONS,
                 Path("GET", "", "status"),
                 Path("OPTIONS", "", "preflight"),
@@ -224,7 +170,7 @@ TORCHSERVE: Final = Protocol(
         "runtime.frontends.torchserve.inference",
         prefixes=("/predictions", "/explanations"),
         paths=(
-            *_each(_PREDICTIONS, Path("OPTIONS", "", "describe"), Path("*", "", "predict")),
+            *below(_PREDICTIONS, Path("OPTIONS", "", "describe"), Path("*", "", "predict")),
             Path("*", "/explanations/{model}", "explain"),
             Path("*", "/explanations/{model}/{version}", "explain"),
         ),
@@ -265,7 +211,7 @@ TORCHSERVE_MANAGEMENT: Final = Protocol(
         generic=(
             Path("GET", "/models", "list"),
             Path("POST", "/models", "register"),
-            *_each(
+            *below(
                 ("/models/{model}", "/models/{model}/{version}"),
                 Path("GET", "", "describe"),
                 Path("PUT", "", "scale"),
@@ -333,17 +279,6 @@ def mounted(settings: Settings, *, function: bool) -> tuple[list[Protocol], froz
     shared = [each for each in selected(settings.protocols) if not each.alone]
     protocols = [each for each in shared if not each.switch or getattr(settings, each.switch) or each.name in named]
     return protocols, frozenset(each.name for each in protocols if not function or each.name in named)
-
-
-def left_to(protocol: Protocol, paths: Sequence[Path], others: Sequence[Protocol]) -> list[Path]:
-    """Those of the protocol's paths that none of the others, which are mounted beside it, answers instead."""
-    taken = {
-        (path.method, path.pattern)
-        for other in others
-        if other.name in protocol.yields_to and other.rest
-        for path in (*other.rest.paths, *other.rest.generic)
-    }
-    return [path for path in paths if (path.method, path.pattern) not in taken]
 
 
 def grpc_services(protocols: Sequence[Protocol]) -> list[Grpc]:

@@ -12,13 +12,13 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from runtime.configuration.listeners import Listener
 from runtime.errors import ScalezeroError
 from runtime.frontends import catalogue
-from runtime.frontends.catalogue import Grpc, Path, Protocol, Rest
 from runtime.frontends.grpc import services
+from runtime.frontends.protocol import Grpc, Path, Protocol, Rest, left_to
 from runtime.frontends.routes import Owner, Route, Routes
 from runtime.http.messages import Answer, Request
-from runtime.listeners import Listener
 
 if TYPE_CHECKING:
     from runtime.frontends.endpoints import Endpoints
@@ -85,9 +85,9 @@ def mount(
             continue
         widely = generic(protocol.name)
         owner = _owner(protocol.name, rest, widely=widely)
-        own += modules.routes(rest.module, owner, catalogue.left_to(protocol, rest.paths, protocols))
+        own += modules.routes(rest.module, owner, left_to(protocol, rest.paths, protocols))
         if widely:
-            more += modules.routes(rest.module, owner, catalogue.left_to(protocol, rest.generic, protocols))
+            more += modules.routes(rest.module, owner, left_to(protocol, rest.generic, protocols))
     streams = [f"/{each.service}/{name}" for each in grpc for name in each.streams]
     methods = services.Methods(modules.methods(grpc), streams)
     owners = {f"/{each.service}": Owner(services.NAME, (), _Refusal(each.refuse)) for each in grpc}

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from runtime import author
+from runtime.configuration.listeners import Listener
 from runtime.frontends import catalogue
 from runtime.frontends.application import Application
 from runtime.frontends.endpoints import Endpoints
 from runtime.frontends.functions import FunctionHost
-from runtime.listeners import Listener
 from runtime.settings import Settings
 
 if TYPE_CHECKING:

@@ -13,9 +13,10 @@ import pytest
 from runtime.errors import BadSetting, UnknownPath
 from runtime.frontends import catalogue
 from runtime.frontends.application import Application
-from runtime.frontends.catalogue import PROTOCOLS, Grpc, Path, Protocol, Rest
+from runtime.frontends.catalogue import PROTOCOLS
 from runtime.frontends.endpoints import Endpoints
 from runtime.frontends.mounting import context
+from runtime.frontends.protocol import Grpc, Path, Protocol, Rest
 from runtime.http.messages import Request
 from runtime.service import Service
 from runtime.settings import Settings
@@ -86,13 +87,6 @@ def test_an_unknown_name_is_refused_with_the_names_that_are_known() -> None:
 
 
 ONE = Protocol("one", Rest("m", ("/a",), (Path("GET", "/a", "x"), Path("GET", "/b", "x"))))
-OTHER = Protocol("other", Rest("m", ("/a",), (Path("GET", "/a", "x"), Path("POST", "/a", "x"))), yields_to=("one",))
-
-
-@pytest.mark.parametrize(("beside", "left"), [([], 2), ([ONE], 1), ([ONE._replace(name="third")], 2)])
-def test_a_protocol_leaves_to_another_one_only_what_both_declare(beside: list[Protocol], left: int) -> None:
-    assert OTHER.rest
-    assert len(catalogue.left_to(OTHER, OTHER.rest.paths, [*beside, OTHER])) == left
 
 
 def test_health_and_reflection_are_served_whatever_is_selected() -> None:

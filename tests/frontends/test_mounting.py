@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from runtime.frontends.application import OURS
-from runtime.frontends.catalogue import COMMON, Grpc, Path, Protocol, Rest
+from runtime.frontends.catalogue import COMMON
 from runtime.frontends.endpoints import Endpoints
 from runtime.frontends.mounting import Deferred, context, mount
+from runtime.frontends.protocol import Grpc, Path, Protocol, Rest
 from runtime.frontends.routes import Routes
 from runtime.http.messages import Answer, Request
 from runtime.service import Service

@@ -10,9 +10,9 @@ from knative.resources.ab_service import TrafficSpec, TrafficTarget
 from knative.resources.fields import Metadata
 from knative.resources.inference_config import InferenceConfigSpec
 from knative.resources.model_version import ModelVersionSpec, Storage
-from runtime.listeners import Listener
+from runtime.configuration.listeners import Listener
+from runtime.configuration.version_policy import ALL, LATEST, VersionPolicy
 from runtime.settings import Settings
-from runtime.version_policy import ALL, LATEST, VersionPolicy
 from tests.resources.strategies import versions
 
 NAMESPACE = "models"

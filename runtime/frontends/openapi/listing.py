@@ -3,8 +3,9 @@
 from collections.abc import Container, Iterator, Sequence
 from typing import Final
 
-from runtime.frontends.catalogue import Protocol, grpc_services, left_to
+from runtime.frontends.catalogue import grpc_services
 from runtime.frontends.openapi.document import Described, description
+from runtime.frontends.protocol import Protocol, left_to
 
 # Always mounted, and described by "METHOD PATTERN": the prefixes that they own.
 OURS: Final = {"scalezero": ("/healthz",), "predict": ("/api/v1/models",)}

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
 from runtime.artifacts.uris import S3Place, is_archive, parse_uri
+from runtime.configuration.values import SEGMENT, is_segment
 from runtime.errors import (
     DefaultVersion,
     InvalidInput,
@@ -22,12 +23,12 @@ from runtime.errors import (
     ModelUnavailable,
     RegistrationFailed,
 )
-from runtime.model_store import resolved
 from runtime.protocols.torchserve import management
 from runtime.protocols.torchserve.management import Description, Registration, Scaling, Worker
 from runtime.protocols.torchserve.registering import allowed
 from runtime.service import fetcher, name_of
-from runtime.settings import SEGMENT, Settings, is_segment
+from runtime.settings import Settings
+from runtime.stores.model_store import resolved
 
 if TYPE_CHECKING:
     from runtime.served_model import ServedModel

@@ -7,7 +7,7 @@
 Every other URL is refused, http and https included, so that no caller can make this server fetch a URL of the caller's
 choice (CVE-2023-43654). A prefix is compared by whole segments of a path, after the URL is parsed by the code that
 later opens it. A file may still be a link: `Place.root` is the folder that the file must lie in once links are
-followed; `runtime.model_store.resolved` checks that.
+followed; `runtime.stores.model_store.resolved` checks that.
 """
 
 import re

@@ -16,6 +16,7 @@ from runtime.frontends.catalogue import PROTOCOLS
 from runtime.frontends.openapi import Described, Model, document
 from runtime.frontends.openapi.document import description
 from runtime.frontends.openapi.listing import OURS, listed
+from runtime.frontends.protocol import Protocol
 from runtime.model.signature import Signature
 from runtime.service import Service
 from runtime.settings import Settings
@@ -48,7 +49,7 @@ def sizes(operation: dict[str, Any]) -> object:
 
 
 @pytest.mark.parametrize("protocol", REST, ids=lambda each: each.name)
-def test_a_protocol_describes_its_routes_and_nothing_else(protocol: catalogue.Protocol) -> None:
+def test_a_protocol_describes_its_routes_and_nothing_else(protocol: Protocol) -> None:
     assert protocol.rest
     keys = {path.handler for path in (*protocol.rest.paths, *protocol.rest.generic)}
     assert set(description(protocol.name).operations) == keys
@@ -104,7 +105,7 @@ def test_the_document_is_valid_openapi(models: list[Model]) -> None:
 
 
 @pytest.mark.parametrize("protocol", REST, ids=lambda each: each.name)
-def test_a_protocol_alone_describes_any_model(protocol: catalogue.Protocol) -> None:
+def test_a_protocol_alone_describes_any_model(protocol: Protocol) -> None:
     """Tensors, scalars, unknown ranks, strings and what is no tensor; loaded or not."""
     row, scalar, anything = (TensorSpec("x", np.dtype("f4"), shape) for shape in (("n", 2), (), None))
     text, sequence = TensorSpec("t", STRING, ("n", 1)), TensorSpec("s", np.dtype("f4"), None, ("sequence",))

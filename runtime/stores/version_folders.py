@@ -11,9 +11,10 @@ from typing import Final
 
 from runtime.artifacts.policy import PullPolicy
 from runtime.artifacts.uris import MODEL_SUFFIXES
+from runtime.configuration.values import SEGMENT, is_segment
+from runtime.configuration.version_policy import LATEST, VersionPolicy, chosen, version_number
 from runtime.errors import BadSetting
-from runtime.settings import SEGMENT, Settings, is_segment
-from runtime.version_policy import LATEST, VersionPolicy, chosen, version_number
+from runtime.settings import Settings
 
 BASE_PATH, NAME = "/models", "model"  # what the container sets where its user does not
 _MODEL: Final = "model.onnx"

@@ -9,7 +9,7 @@ import pytest
 from runtime.errors import BadSetting, StoreUnreachable
 from runtime.service import Service, begin, has_model
 from runtime.settings import Settings, settings_from
-from runtime.version_folders import versions_of
+from runtime.stores.version_folders import versions_of
 from tests.s3_server import S3Server
 
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtime.configuration.listeners import TENSORFLOW_SERVING, Listener, parse_listeners
 from runtime.errors import BadSetting
-from runtime.listeners import TENSORFLOW_SERVING, Listener, parse_listeners
 from runtime.settings import settings_from
 
 NAMES = st.from_regex(r"[a-z0-9_.]{1,12}", fullmatch=True)

@@ -7,9 +7,9 @@ from zipfile import ZipFile
 import pytest
 
 from runtime.errors import BadSetting, UrlNotRegistrable
-from runtime.model_store import Load, models, resolved, starts, wanted
 from runtime.protocols.torchserve.registering import Allowed, allowed
 from runtime.settings import Settings
+from runtime.stores.model_store import Load, models, resolved, starts, wanted
 from tests.s3_server import S3Server
 
 

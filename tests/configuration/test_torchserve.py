@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtime.configuration.torchserve import configured, merged, properties
 from runtime.errors import BadSetting
 from runtime.settings import Settings, settings_from
-from runtime.torchserve_configuration import configured, merged, properties
 
 FILE = r"""
 # A comment, and one that Java has too:

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runtime.artifacts.policy import PullPolicy
 from runtime.artifacts.uris import ARCHIVE_SUFFIXES, MODEL_SUFFIXES, is_archive, is_unpacked, model_name, parse_uri
+from runtime.configuration.values import is_segment, is_word
 from runtime.errors import BadSetting, InvalidModel, UrlNotRegistrable
 from runtime.protocols.torchserve.registering import Allowed, allowed, place
-from runtime.settings import Settings, is_segment, is_word
+from runtime.settings import Settings
 
 if TYPE_CHECKING:
     from runtime.artifacts.archive import Manifest

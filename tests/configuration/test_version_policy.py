@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtime.configuration.version_policy import ALL, LATEST, VersionPolicy, chosen, parse_policy, version_number
 from runtime.errors import BadSetting
 from runtime.settings import settings_from
-from runtime.version_policy import ALL, LATEST, VersionPolicy, chosen, parse_policy, version_number
 
 
 @pytest.mark.parametrize(
