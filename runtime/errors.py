@@ -1,48 +1,48 @@
-"""Every fault that scalezero tells a caller, one class each.
+"""Every error that scalezero reports to a caller, one class each.
 
-An error takes facts and builds its own sentence: what came, where, and what would be right. It carries a neutral
-`code`; `runtime.status` holds the one table from code to status.
+An error takes facts and builds its own message: the field, the value that came, and what is expected. Its `code` is the
+same for all protocols; `runtime.status` maps each code to the statuses.
 
     ScalezeroError
-     |-- RequestError                      the caller can mend it
+     |-- RequestError                      the caller can fix it
      |    |-- InvalidInput                 invalid_input
-     |    |-- RefusedInput                 invalid_input          in the words of the original server
+     |    |-- RefusedInput                 invalid_input          with the text of the original server
      |    |-- UnknownSignature             signature_not_found    no signature of that name (TensorFlow Serving)
      |    |-- RejectedByModel              rejected_by_model
      |    |-- UnknownModel                 model_not_found
-     |    |    `-- UnknownVersion          model_version_not_found   the model is here, this version of it is not
-     |    |-- VersionConflict              version_conflict       the version cannot stand beside those that are here
+     |    |    `-- UnknownVersion          model_version_not_found   the model is served, this version of it is not
+     |    |-- VersionConflict              version_conflict       the version conflicts with the registered ones
      |    |-- UnknownPath                  path_not_found
      |    |-- MethodNotAllowed             method_not_allowed
      |    |-- PayloadTooLarge              payload_too_large
      |    |-- HeadTooLarge                 headers_too_large
      |    |-- UnknownMethod                method_not_found       no gRPC method of that name
      |    |-- UnknownService               service_not_found      no gRPC service or model of that name
-     |    |-- UnsupportedOperation         unsupported_operation  a protocol has it, this server does not
+     |    |-- UnsupportedOperation         unsupported_operation  this server does not support a protocol's operation
      |    |-- UnsupportedEncoding          unsupported_encoding
      |    |-- UnsupportedContentType       unsupported_content_type
      |    |-- Http2Required                http2_required         a gRPC call over HTTP/1.1
-     |    |-- InvalidKey                   invalid_key            no key that allows the request
-     |    |-- ModelApiDisabled             model_api_disabled     models may not be registered or unregistered
-     |    |-- UrlNotRegistrable            url_not_registrable    a model may not be registered from there
-     |    |-- RegistrationFailed           registration_failed    a model could not be loaded when it was registered
-     |    |-- DefaultVersion               default_version        it is not removed while other versions are there
-     |    |-- BadRequest                   bad_request            no HTTP that can be read
-     |    `-- RequestTimeout               request_timeout        the client was too slow in sending
-     |-- QueueFull                         queue_full             try again after a while
-     |-- Overloaded                        overloaded             try again after a while
-     |-- InternalError                     internal               a bug of ours
+     |    |-- InvalidKey                   invalid_key            no key, or one that does not allow the request
+     |    |-- ModelApiDisabled             model_api_disabled     models cannot be registered or unregistered
+     |    |-- UrlNotRegistrable            url_not_registrable    models cannot be registered from this URL
+     |    |-- RegistrationFailed           registration_failed    the model to register cannot be loaded
+     |    |-- DefaultVersion               default_version        the default version is removed last
+     |    |-- BadRequest                   bad_request            the request is not valid HTTP
+     |    `-- RequestTimeout               request_timeout        the client sent the request too slowly
+     |-- QueueFull                         queue_full             retry later
+     |-- Overloaded                        overloaded             retry later
+     |-- InternalError                     internal               a bug in scalezero
      |-- DeadlineExceeded                  deadline_exceeded
      |    `-- CallTimedOut                 deadline_exceeded      a streaming call took longer than its grpc-timeout
      |-- RunTimeout                        run_timeout
      |-- ShuttingDown                      shutting_down
-     |-- FunctionFailed                    function_failed        the author's function could not be loaded
-     |-- FunctionCrashed                   function_crashed       a call of it raised an exception
-     |-- InvalidAnswer                     function_answer_invalid  a call of it answered what HTTP cannot send
-     |-- FunctionTimedOut                  function_timed_out     a call of it took too long
-     |-- FunctionStuck                     function_stuck         no call of it comes to an end any more
-     |-- ModelFailed                       model_failed           the session broke, whatever the input
-     |-- ModelUnavailable                  the model cannot be loaded now; its `code` tells why
+     |-- FunctionFailed                    function_failed        the author's function cannot be loaded
+     |-- FunctionCrashed                   function_crashed       the function raised an exception
+     |-- InvalidAnswer                     function_answer_invalid  the function returned what HTTP cannot send
+     |-- FunctionTimedOut                  function_timed_out     a call of the function took too long
+     |-- FunctionStuck                     function_stuck         every thread of the function is stuck in a call
+     |-- ModelFailed                       model_failed           the session fails for every input
+     |-- ModelUnavailable                  the model cannot be loaded now; its `code` says why
      |    |-- ArtifactMissing              artifact_missing
      |    |-- ArtifactChanged              artifact_changed
      |    |-- DigestMismatch               digest_mismatch
@@ -64,10 +64,10 @@ _SHOWN_CALLS: Final = 5
 
 
 class ScalezeroError(Exception):
-    """What went wrong, as a sentence (`str(error)`), a stable `code` and machine-readable `details`."""
+    """An error with a message (`str(error)`), a stable `code` and machine-readable `details`."""
 
     code: ClassVar[str]
-    lasting: ClassVar[bool] = False  # of a load: whether trying again meets the same end until somebody mends it
+    lasting: ClassVar[bool] = False  # of a load: whether a retry fails again until somebody fixes the cause
 
     def __init__(self, message: str, **details: object) -> None:
         super().__init__(message)
@@ -76,11 +76,11 @@ class ScalezeroError(Exception):
 
 
 class RequestError(ScalezeroError):
-    """The caller's fault: the same request fails again until it is mended."""
+    """An error of the caller: the same request fails again until the caller changes it."""
 
 
 class InvalidInput(RequestError):
-    """A field of the request is not what the model or the protocol takes."""
+    """A field of the request has a value that the model or the protocol does not accept."""
 
     code = "invalid_input"
 
@@ -89,7 +89,7 @@ class InvalidInput(RequestError):
 
 
 class RefusedInput(RequestError):
-    """A request that breaks a rule of its protocol. The text is the original server's, which its clients look at."""
+    """The request breaks a rule of its protocol. The message is the original server's, as its clients compare it."""
 
     code = "invalid_input"
 
@@ -109,7 +109,7 @@ class UnknownSignature(RequestError):
 
 
 class RejectedByModel(RequestError):
-    """The input fits the signature, yet the model cannot compute on it."""
+    """The input matches the signature, but the model cannot compute on it."""
 
     code = "rejected_by_model"
 
@@ -122,20 +122,20 @@ class RejectedByModel(RequestError):
 
 
 class UnknownModel(RequestError):
-    """No model of that name is served here."""
+    """The process serves no model of that name."""
 
     code = "model_not_found"
 
     def __init__(self, model: str, served: Sequence[str], *, version: str | None = None) -> None:
-        wanted = (
-            f"no model {model[:80]!r}" if version is None else f"no version {version[:80]!r} of model {model[:80]!r}"
-        )
+        wanted = f"model {model[:80]!r}" if version is None else f"version {version[:80]!r} of model {model[:80]!r}"
         names = ", ".join(served) or "none"
-        super().__init__(f"{wanted} here; served: {names}", model=model[:80], version=version, served=list(served))
+        super().__init__(
+            f"{wanted} is not served; served: {names}", model=model[:80], version=version, served=list(served)
+        )
 
 
 class UnknownVersion(UnknownModel):
-    """The model is served here, that version of it is not."""
+    """The process serves the model, but not this version of it."""
 
     code = "model_version_not_found"
 
@@ -144,7 +144,7 @@ class UnknownVersion(UnknownModel):
 
 
 class VersionConflict(RequestError):
-    """A version of a model cannot stand beside those that are here."""
+    """A version of a model conflicts with the versions that are registered."""
 
     code = "version_conflict"
 
@@ -154,19 +154,19 @@ class VersionConflict(RequestError):
 
 
 class UnknownPath(RequestError):
-    """No route answers this path."""
+    """No route matches the path."""
 
     code = "path_not_found"
 
     def __init__(self, path: str, method: str = "GET", *, only: Sequence[str] = ()) -> None:
         """`only`: the protocols of a port that serves nothing else."""
         self.path, self.method = path, method
-        what = f"this port serves {', '.join(only)} alone" if only else "/openapi.json lists what does"
-        super().__init__(f"nothing answers {path!r} here; {what}", path=path)
+        what = f"this port serves only {', '.join(only)}" if only else "/openapi.json lists the routes"
+        super().__init__(f"no route matches {path!r}; {what}", path=path)
 
 
 class UnknownMethod(RequestError):
-    """No gRPC method answers this path."""
+    """No gRPC method has this path."""
 
     code = "method_not_found"
 
@@ -179,16 +179,16 @@ class UnknownMethod(RequestError):
 
 
 class UnsupportedOperation(RequestError):
-    """A protocol has this operation, and this server does not."""
+    """The protocol defines this operation, but this server does not support it."""
 
     code = "unsupported_operation"
 
     def __init__(self, operation: str, reason: str) -> None:
-        super().__init__(f"{operation} is not supported here: {reason}", operation=operation, reason=reason)
+        super().__init__(f"{operation} is not supported: {reason}", operation=operation, reason=reason)
 
 
 class UnknownService(RequestError):
-    """The health of something was asked for that is not here."""
+    """A health check names a gRPC service or a model that the process does not serve."""
 
     code = "service_not_found"
 
@@ -201,14 +201,14 @@ class UnknownService(RequestError):
 
 
 class MethodNotAllowed(RequestError):
-    """The path is right, the method is not."""
+    """The path exists, but does not accept this HTTP method."""
 
     code = "method_not_allowed"
 
     def __init__(self, method: str, path: str, allowed: Sequence[str]) -> None:
         self.path, self.method, self.allowed = path, method, tuple(allowed)
         super().__init__(
-            f"{path} does not take {method}; it takes {', '.join(allowed)}",
+            f"{path} does not accept {method}; it accepts {', '.join(allowed)}",
             method=method,
             path=path,
             allowed=list(allowed),
@@ -216,7 +216,7 @@ class MethodNotAllowed(RequestError):
 
 
 class PayloadTooLarge(RequestError):
-    """The request is larger than this server takes."""
+    """The request is larger than the limit."""
 
     code = "payload_too_large"
 
@@ -226,7 +226,7 @@ class PayloadTooLarge(RequestError):
 
 
 class HeadTooLarge(RequestError):
-    """The request line and the headers are larger than this server takes."""
+    """The request line and the headers are larger than the limit."""
 
     code = "headers_too_large"
 
@@ -237,7 +237,7 @@ class HeadTooLarge(RequestError):
 
 
 class UnsupportedEncoding(RequestError):
-    """The body is compressed in a way that this server does not read."""
+    """The body has a compression that this server does not support."""
 
     code = "unsupported_encoding"
 
@@ -247,7 +247,7 @@ class UnsupportedEncoding(RequestError):
 
 
 class UnsupportedContentType(RequestError):
-    """The path takes another content type; None: the request has none."""
+    """The path does not accept this content type; `content_type` None: the request has none."""
 
     code = "unsupported_content_type"
 
@@ -258,20 +258,20 @@ class UnsupportedContentType(RequestError):
 
 
 class Http2Required(RequestError):
-    """A gRPC call came over a version of HTTP that cannot carry it."""
+    """A gRPC call came over HTTP/1.1; gRPC needs HTTP/2."""
 
     code = "http2_required"
 
     def __init__(self, version: str) -> None:
         super().__init__(
             f"HTTP version: got a gRPC call over HTTP/{version}; expected HTTP/2. Use a gRPC client without TLS "
-            "(HTTP/2 with prior knowledge), or the predict API, which takes HTTP/1.1",
+            "(HTTP/2 with prior knowledge), or the predict API, which accepts HTTP/1.1",
             version=version,
         )
 
 
 class InvalidKey(RequestError):
-    """The request shows no key, a wrong one, or one that has expired. The sentence is TorchServe's."""
+    """The request has no key, a wrong key, or an expired one. The message is TorchServe's."""
 
     code = "invalid_key"
 
@@ -280,37 +280,38 @@ class InvalidKey(RequestError):
 
 
 class ModelApiDisabled(RequestError):
-    """Models may be neither registered nor unregistered while the process runs. The first words are TorchServe's."""
+    """Models cannot be registered or unregistered while the process runs. The message starts as TorchServe's."""
 
     code = "model_api_disabled"
 
     def __init__(self) -> None:
-        super().__init__("Model API disabled; SCALEZERO_MODEL_API=true enables it")
+        super().__init__("Model API disabled; set SCALEZERO_MODEL_API=true to enable it")
 
 
 class UrlNotRegistrable(RequestError):
-    """A model may not be registered from that URL. `reason`: missing, relative, not found, no store or not allowed."""
+    """Models cannot be registered from this URL. `reason`: missing, relative, not found, no store or not allowed."""
 
     code = "url_not_registrable"
 
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(
-            f"url: got {url[:200]!r} ({reason}); expected the name of a file of the model store, or a URL below "
-            "a prefix of SCALEZERO_REGISTER_FROM, without '..'",
+            f"url: got {url[:200]!r} ({reason}); expected the name of a file in the model store, or a URL that starts "
+            "with a prefix of SCALEZERO_REGISTER_FROM, without '..'",
             url=url[:200],
             reason=reason,
         )
 
 
 class DefaultVersion(RequestError):
-    """The default version of a model was to be removed while others are there."""
+    """A request would remove the default version of a model that has other versions."""
 
     code = "default_version"
 
     def __init__(self, model: str, version: str, served: Sequence[str]) -> None:
         others = ", ".join(each for each in served if each != version)
         super().__init__(
-            f"version {version!r} of model {model!r} is its default; make another one the default first: {others}",
+            f"version {version!r} of model {model!r} is its default and cannot be removed; "
+            f"set another default first: {others}",
             model=model,
             version=version,
             served=list(served),
@@ -318,7 +319,7 @@ class DefaultVersion(RequestError):
 
 
 class BadRequest(RequestError):
-    """What came is not HTTP, or breaks its rules."""
+    """The request is not valid HTTP."""
 
     code = "bad_request"
 
@@ -327,12 +328,12 @@ class BadRequest(RequestError):
 
 
 class RequestTimeout(RequestError):
-    """The client took too long to send its request; `seconds` is the time for it, `rate` bytes a second extend it."""
+    """The client took longer than `seconds` to send its request; `rate` bytes extend that time by a second."""
 
     code = "request_timeout"
 
     def __init__(self, part: str, *, seconds: float, rate: float | None = None) -> None:
-        longer = f", and 1 s more for each {rate:g} bytes" if rate else ""
+        longer = f", plus 1 s for each {rate:g} bytes" if rate else ""
         super().__init__(
             f"request {part}: not complete in time; expected within {seconds:g} s{longer}",
             part=part,
@@ -342,7 +343,7 @@ class RequestTimeout(RequestError):
 
 
 class Overloaded(ScalezeroError):
-    """The process holds as much as it may; `retry_after` is in seconds."""
+    """The process has reached a limit on what it holds; `retry_after` is in seconds."""
 
     code = "overloaded"
 
@@ -357,26 +358,26 @@ class Overloaded(ScalezeroError):
 
 
 class QueueFull(ScalezeroError):
-    """Too many requests wait already; `retry_after` is in seconds."""
+    """The queue is full; `retry_after` is in seconds."""
 
     code = "queue_full"
 
     def __init__(self, *, limit: int, retry_after: int) -> None:
         self.retry_after = retry_after
         super().__init__(
-            f"{limit} requests wait already, which is the limit; try again in {retry_after} s",
+            f"the queue is full: its limit is {limit} requests; try again in {retry_after} s",
             limit=limit,
             retry_after=retry_after,
         )
 
 
 class InternalError(ScalezeroError):
-    """A bug of ours: the caller gets no more than that, the log has all of it."""
+    """A bug in scalezero. The message has no details; the log has them."""
 
     code = "internal"
 
     def __init__(self) -> None:
-        super().__init__("this is a fault of the server; its log has the details")
+        super().__init__("internal error; the server's log has the details")
 
 
 class DeadlineExceeded(ScalezeroError):
@@ -386,25 +387,25 @@ class DeadlineExceeded(ScalezeroError):
 
     def __init__(self, *, waited: float, timeout: float, where: str = "in the queue") -> None:
         super().__init__(
-            f"waited {waited:.3f} s {where}, past the timeout of {timeout:g} s; the model never saw it",
+            f"waited {waited:.3f} s {where}, longer than the timeout of {timeout:g} s; the model did not run",
             waited_seconds=round(waited, 6),
             timeout_seconds=timeout,
         )
 
 
 class CallTimedOut(DeadlineExceeded):
-    """A call whose messages are a stream took longer than its timeout, in seconds."""
+    """A streaming call took longer than its timeout, in seconds."""
 
     def __init__(self, *, timeout: float) -> None:
         ScalezeroError.__init__(
             self,
-            f"the call took longer than its grpc-timeout of {timeout:g} s; raise that, or send fewer messages in it",
+            f"the call took longer than its grpc-timeout of {timeout:g} s; raise it, or send fewer messages per call",
             timeout_seconds=timeout,
         )
 
 
 class RunTimeout(ScalezeroError):
-    """The model computed for longer than one run may take, in seconds, and was stopped."""
+    """A run of the model took longer than the limit, in seconds, and was stopped."""
 
     code = "run_timeout"
 
@@ -418,16 +419,16 @@ class RunTimeout(ScalezeroError):
 
 
 class ShuttingDown(ScalezeroError):
-    """The process is ending and takes no more work."""
+    """The process is shutting down and accepts no more requests."""
 
     code = "shutting_down"
 
     def __init__(self) -> None:
-        super().__init__("this process is shutting down; another one will answer")
+        super().__init__("this process is shutting down; send the request again")
 
 
 class FunctionFailed(ScalezeroError):
-    """The author's function could not be loaded. `source` and `reason` hold no text of an exception, and no folder."""
+    """The author's function cannot be loaded. `source` and `reason` contain no exception text and no folder."""
 
     code = "function_failed"
     lasting = True
@@ -441,7 +442,7 @@ class FunctionFailed(ScalezeroError):
 
 
 class FunctionCrashed(ScalezeroError):
-    """A call of the author's function raised: the caller gets the exception's type, the log its text."""
+    """The author's function raised an exception. The message has its type; only the log has its text."""
 
     code = "function_crashed"
 
@@ -451,13 +452,13 @@ class FunctionCrashed(ScalezeroError):
 
 
 class InvalidAnswer(ScalezeroError):
-    """The function's answer has a part that cannot be sent."""
+    """The function's response has a part that HTTP cannot send."""
 
     code = "function_answer_invalid"
 
     def __init__(self, part: str, *, got: str, expected: str) -> None:
         super().__init__(
-            f"the function's answer: {part}: got {got}; expected {expected}", part=part, got=got, expected=expected
+            f"response of the function: {part}: got {got}; expected {expected}", part=part, got=got, expected=expected
         )
 
 
@@ -474,9 +475,9 @@ class FunctionTimedOut(ScalezeroError):
 
 
 class FunctionStuck(ScalezeroError):
-    """Every thread for calls of the author's function holds a call that is past its limit, in seconds.
+    """Every thread of the author's function runs a call that exceeds the limit, in seconds.
 
-    `calls` are such as `POST /path for 312 s`.
+    An entry of `calls` is a text such as `POST /path for 312 s`.
     """
 
     code = "function_stuck"
@@ -485,7 +486,7 @@ class FunctionStuck(ScalezeroError):
         shown = "; ".join(calls[:_SHOWN_CALLS])
         more = f"; {len(calls) - _SHOWN_CALLS} more" if len(calls) > _SHOWN_CALLS else ""
         super().__init__(
-            f"all {len(calls)} threads of the function are stuck in calls past the limit of {limit:g} s: "
+            f"all {len(calls)} threads of the function are stuck in calls that exceed the limit of {limit:g} s: "
             f"{shown}{more}; only a restart frees them",
             calls=list(calls[:_SHOWN_CALLS]),
             threads=len(calls),
@@ -494,7 +495,7 @@ class FunctionStuck(ScalezeroError):
 
 
 class ModelFailed(ScalezeroError):
-    """The session fails whatever the input is."""
+    """The session fails for every input."""
 
     code = "model_failed"
 
@@ -513,62 +514,62 @@ class ModelUnavailable(ScalezeroError):
 
 
 class ArtifactMissing(ModelUnavailable):
-    """No object or file at that place."""
+    """No object or file has this URI."""
 
     code = "artifact_missing"
     lasting = True
 
 
 class ArtifactChanged(ModelUnavailable):
-    """The object was replaced while it was being read."""
+    """The object was replaced while it was read."""
 
     code = "artifact_changed"
 
 
 class DigestMismatch(ModelUnavailable):
-    """What was read is not what was published."""
+    """The digest of the artifact differs from the published one."""
 
     code = "digest_mismatch"
     lasting = True
 
     def __init__(self, uri: str, *, expected: str, got: str) -> None:
-        super().__init__(uri, f"its SHA-256 is {got}, expected {expected}", expected=expected, got=got)
+        super().__init__(uri, f"its SHA-256 is {got}; expected {expected}", expected=expected, got=got)
 
 
 class AccessDenied(ModelUnavailable):
-    """The store knows us and says no."""
+    """The store knows the credentials and denies access."""
 
     code = "access_denied"
     lasting = True
 
 
 class CredentialsMissing(ModelUnavailable):
-    """No credentials were found, or they do not work any more."""
+    """No credentials were found, or they have expired."""
 
     code = "credentials_missing"
     lasting = True
 
 
 class StoreUnreachable(ModelUnavailable):
-    """The store does not answer, or answers with its own fault."""
+    """The store does not answer, or answers with a server error."""
 
     code = "store_unreachable"
 
 
 class StoreStalled(ModelUnavailable):
-    """The store stopped sending in the middle."""
+    """The store stopped sending before the artifact was complete."""
 
     code = "store_stalled"
 
 
 class ArtifactTooLarge(ModelUnavailable):
-    """The store says that the artifact is larger than this server takes; sizes are in bytes."""
+    """The artifact is larger than the limit; sizes are in bytes."""
 
     code = "artifact_too_large"
     lasting = True
 
     def __init__(self, uri: str, *, size: int, limit: int) -> None:
-        allowed = f"at most {limit}; SCALEZERO_MAX_ARTIFACT_BYTES may allow more"
+        allowed = f"at most {limit}; raise SCALEZERO_MAX_ARTIFACT_BYTES to allow more"
         super().__init__(uri, f"the model has {size} bytes or more; expected {allowed}", size=size, limit=limit)
 
 
@@ -579,49 +580,49 @@ class DiskFull(ModelUnavailable):
 
 
 class LoadFailed(ModelUnavailable):
-    """A library failed in a way that nobody expected. Its text may hold secrets, so only the log has it."""
+    """A library raised an unexpected exception. Its text may contain secrets, so only the log has it."""
 
     code = "load_failed"
     lasting = True
 
     def __init__(self, uri: str, error: BaseException) -> None:
         kind = type(error).__name__
-        super().__init__(uri, f"loading it failed with {kind}; the log has the details", exception=kind)
+        super().__init__(uri, f"loading failed with {kind}; the log has the details", exception=kind)
 
 
 class RegistrationFailed(RequestError):
-    """A model was to be registered while the process runs, and could not be loaded: `cause` says why."""
+    """A model that a request registers cannot be loaded; `cause` says why."""
 
     code = "registration_failed"
 
     def __init__(self, url: str, cause: ModelUnavailable) -> None:
         self.cause = cause
-        super().__init__(f"{url[:200]}: not registered, as loading it failed: {cause.message}", url=url[:200])
+        super().__init__(f"{url[:200]}: not registered, because loading failed: {cause.message}", url=url[:200])
 
 
 class InvalidModel(ModelUnavailable):
-    """The artifact is not a model that ONNX Runtime can open here."""
+    """ONNX Runtime cannot open the artifact as a model."""
 
     code = "invalid_model"
     lasting = True
 
 
 class BadSetting(ScalezeroError):
-    """A setting or a manifest field has a value that is not allowed, or has none: `value` is None then.
+    """A setting or a manifest field has a value that is not allowed, or has no value: then `value` is None.
 
-    A `hidden` value is a secret or a place on this machine; neither the sentence nor the details show it.
+    A `hidden` value is a secret or a local path; neither the message nor the details contain it.
     """
 
     code = "bad_setting"
     lasting = True
 
     def __init__(self, name: str, *, value: object, allowed: str, hidden: bool = False) -> None:
-        came = f"{name}: not given; " if value is None else f"{name}: " if hidden else f"{name}={value!r}: "
+        came = f"{name}: not set; " if value is None else f"{name}: " if hidden else f"{name}={value!r}: "
         super().__init__(f"{came}expected {allowed}", name=name, value=None if hidden else value, allowed=allowed)
 
 
 def public_uri(uri: str) -> str:
-    """Name an artifact for callers: a file by its name alone, as its folder is a matter of this machine."""
+    """The URI as callers may see it: of a file only its name, so that no local folder is shown."""
     if uri.startswith("/") or uri.lower().startswith("file:"):
         return uri.rpartition("/")[2] or uri
     return uri

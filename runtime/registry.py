@@ -25,15 +25,15 @@ from runtime.errors import ArtifactMissing, BadSetting, ScalezeroError
 
 
 class AlreadyPublished(ScalezeroError):
-    """Another model is there under the same URI."""
+    """The URI already holds another model."""
 
     code = "already_published"
 
     def __init__(self, uri: str, *, there: str | None, offered: str) -> None:
-        digest = f"SHA-256 {there}" if there else "of a SHA-256 that nobody recorded"
+        digest = f"SHA-256 {there}" if there else "its SHA-256 is not recorded"
         super().__init__(
-            f"{uri}: holds another file ({digest}) than the one offered ({offered}); a published version is immutable:"
-            " publish under a new version",
+            f"{uri}: already holds another file ({digest}) than the one to publish (SHA-256 {offered}); a published "
+            "version is immutable: publish under a new version",
             uri=uri,
             there=there,
             offered=offered,

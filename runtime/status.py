@@ -186,4 +186,4 @@ def error_headers(error: ScalezeroError) -> dict[str, str]:
     return {}
 
 
-INTERNAL_DOCUMENT: Final = error_document(INTERNAL, "this is a fault of the server; its log has the details", {})
+INTERNAL_DOCUMENT: Final = error_document(INTERNAL, "internal error; the server's log has the details", {})

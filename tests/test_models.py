@@ -56,11 +56,11 @@ def test_the_last_version_takes_its_model_along() -> None:
 
 def test_an_unknown_name_and_an_unknown_version_are_told_apart() -> None:
     models = table("1", "2")
-    with pytest.raises(UnknownModel, match="no model 'x' here; served: m") as unknown:
+    with pytest.raises(UnknownModel, match="model 'x' is not served; served: m") as unknown:
         models.find("x", None)
     assert not isinstance(unknown.value, UnknownVersion)
     for ask in (lambda: models.find("m", "3"), lambda: models.find("m", 3), lambda: models["m"].set_default("3")):
-        with pytest.raises(UnknownVersion, match="no version '3' of model 'm' here; served: 2, 1"):
+        with pytest.raises(UnknownVersion, match="version '3' of model 'm' is not served; served: 2, 1"):
             ask()
 
 

@@ -232,7 +232,7 @@ def test_an_object_without_a_digest_is_never_taken_for_the_same(place: Place, s3
     path, uri = model(tmp_path), place("a.onnx")
     s3.put(uri, path.read_bytes())
     assert find(uri) == Published(uri=uri, sha256=None)
-    with pytest.raises(AlreadyPublished, match="of a SHA-256 that nobody recorded"):
+    with pytest.raises(AlreadyPublished, match="its SHA-256 is not recorded"):
         publish(path, uri, metadata={})
 
 

@@ -163,9 +163,7 @@ def test_an_unforeseen_failure_is_a_failed_load_whose_text_only_the_log_has(
     error: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario(served: ServedModel) -> None:
-        with pytest.raises(
-            LoadFailed, match=rf"s3://b/m\.onnx: loading it failed with {type(error).__name__}; the log"
-        ):
+        with pytest.raises(LoadFailed, match=rf"s3://b/m\.onnx: loading failed with {type(error).__name__}; the log"):
             await served.load()
         assert served.state is State.FAILED
         assert served.error is not None

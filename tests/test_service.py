@@ -78,7 +78,7 @@ def test_what_can_never_serve_does_not_start(settings: Settings) -> None:
 def test_a_file_whose_name_is_no_segment_of_a_path_needs_another_name() -> None:
     """No client asks for /models/../predict: it takes the dots for a way up."""
     with pytest.raises(
-        BadSetting, match=r"^SCALEZERO_MODEL_NAME: not given; expected .* the file's name '\.\.' is none$"
+        BadSetting, match=r"^SCALEZERO_MODEL_NAME: not set; expected .* the file's name '\.\.' is none$"
     ):
         begin(Settings(model_uri="s3://bucket/...onnx", load="lazy"))
     named = Settings(model_uri="s3://bucket/...onnx", load="lazy", model_name="m")

@@ -98,8 +98,8 @@ def test_an_error_is_told_with_code_message_and_details() -> None:
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
-        (errors.UnknownModel("n", ["m", "o"]), "no model 'n' here; served: m, o"),
-        (errors.UnknownPath("/x"), "nothing answers '/x' here; /openapi.json lists what does"),
+        (errors.UnknownModel("n", ["m", "o"]), "model 'n' is not served; served: m, o"),
+        (errors.UnknownPath("/x"), "no route matches '/x'; /openapi.json lists the routes"),
         (
             errors.FunctionFailed("main.py", "SyntaxError at main.py:3"),
             "the function in main.py cannot be loaded: SyntaxError at main.py:3; the server's log has the traceback",
@@ -115,14 +115,14 @@ def test_an_error_is_told_with_code_message_and_details() -> None:
         (
             errors.FunctionStuck(["GET for 4 s", "POST for 3 s at main.py:7"], limit=2),
             (
-                "all 2 threads of the function are stuck in calls past the limit of 2 s: "
+                "all 2 threads of the function are stuck in calls that exceed the limit of 2 s: "
                 "GET for 4 s; POST for 3 s at main.py:7; only a restart frees them"
             ),
         ),
         (
             errors.FunctionStuck([f"GET for {seconds} s" for seconds in range(9, 2, -1)], limit=2),
             (
-                "all 7 threads of the function are stuck in calls past the limit of 2 s: "
+                "all 7 threads of the function are stuck in calls that exceed the limit of 2 s: "
                 "GET for 9 s; GET for 8 s; GET for 7 s; GET for 6 s; GET for 5 s; 2 more; only a restart frees them"
             ),
         ),
@@ -135,10 +135,10 @@ def test_an_error_is_told_with_code_message_and_details() -> None:
             errors.PayloadTooLarge("body", limit=10, unit="bytes"),
             "body: got more than 10 bytes; expected at most 10 bytes",
         ),
-        (errors.ShuttingDown(), "this process is shutting down; another one will answer"),
+        (errors.ShuttingDown(), "this process is shutting down; send the request again"),
         (
             errors.DigestMismatch("s3://b/m", expected="aa", got="bb"),
-            "s3://b/m: its SHA-256 is bb, expected aa",
+            "s3://b/m: its SHA-256 is bb; expected aa",
         ),
     ],
     ids=lambda each: getattr(each, "code", ""),

@@ -1,19 +1,19 @@
-"""What a cluster lacks, forbids or refuses, one class each, as sentences that say what to do about it.
+"""Errors of the Kubernetes API, one class each. Each message says what to do.
 
 ScalezeroError
- `-- ClusterError                     the cluster cannot be worked with as it stands
-      |-- NoCluster                   no_cluster             nothing says which cluster
+ `-- ClusterError                     a request to the cluster fails
+      |-- NoCluster                   no_cluster             no kubeconfig selects a cluster
       |-- BadKubeconfig               bad_kubeconfig
       |-- WrongContext                wrong_context
       |-- ClusterUnreachable          cluster_unreachable
-      |    `-- NoAnswerInTime         the same               it was reached, and said nothing
+      |    `-- NoAnswerInTime         cluster_unreachable    connected, but no response in time
       |-- NotLoggedIn                 not_logged_in          401
       |-- Forbidden                   forbidden              403
       |-- KnativeMissing              knative_missing
       |-- ObjectMissing               object_missing         404
-      |-- Conflict                    conflict               409: somebody else holds a field
-      |-- Outrun                      outrun                 409: somebody was faster
-      `-- RefusedByCluster            refused_by_cluster     400, 422, and what else says no
+      |-- Conflict                    conflict               409: another field manager owns a field
+      |-- Outrun                      outrun                 409: the object changed between read and write
+      `-- RefusedByCluster            refused_by_cluster     400, 422, and every other refusal
 """
 
 from collections.abc import Sequence
@@ -23,18 +23,18 @@ from runtime.errors import ScalezeroError
 
 
 class ClusterError(ScalezeroError):
-    """The cluster cannot be worked with as it stands."""
+    """A request to the cluster failed."""
 
 
 class NoCluster(ClusterError):
-    """Nothing says which cluster is meant."""
+    """No kubeconfig selects a cluster."""
 
     code = "no_cluster"
 
     def __init__(self, looked: str) -> None:
         super().__init__(
-            f"no cluster is named: {looked} is not there; set KUBECONFIG, or start a cluster "
-            "of your own with scripts/cluster up",
+            f"no cluster is configured: {looked} does not exist; set KUBECONFIG, or start a local cluster "
+            "with scripts/cluster up",
             looked=looked,
         )
 
@@ -49,16 +49,16 @@ class BadKubeconfig(ClusterError):
 
 
 class WrongContext(ClusterError):
-    """The kubeconfig has no such context; an empty name is the current one."""
+    """The kubeconfig has no such context. An empty `context` means the current one."""
 
     code = "wrong_context"
 
     def __init__(self, context: str, *, known: Sequence[str], file: str) -> None:
         there = ", ".join(known) or "none"
         came = (
-            f"no context {context!r} in {file}" if context else f"{file} has no current context; name one (--context)"
+            f"no context {context!r} in {file}" if context else f"{file} has no current context; select one: --context"
         )
-        super().__init__(f"{came}; there are: {there}", context=context, known=list(known), file=file)
+        super().__init__(f"{came}; available: {there}", context=context, known=list(known), file=file)
 
 
 class ClusterUnreachable(ClusterError):
@@ -71,24 +71,24 @@ class ClusterUnreachable(ClusterError):
 
 
 class NoAnswerInTime(ClusterUnreachable):
-    """There is a connection, and no answer comes: of the API server, or of what it asks for us."""
+    """The API server, or what it proxies to, accepted the connection but did not respond in time."""
 
 
 class NotLoggedIn(ClusterError):
-    """The API server does not know who asks."""
+    """The API server does not accept the credentials."""
 
     code = "not_logged_in"
 
     def __init__(self, address: str, *, context: str) -> None:
         super().__init__(
-            f"the cluster at {address} does not take the credentials of context {context!r}; log in to it again",
+            f"the cluster at {address} does not accept the credentials of context {context!r}; log in again",
             address=address,
             context=context,
         )
 
 
 class Forbidden(ClusterError):
-    """The API server knows who asks and says no."""
+    """The user has no permission for the request."""
 
     code = "forbidden"
 
@@ -97,8 +97,8 @@ class Forbidden(ClusterError):
         rule = f"{{apiGroups: [{group or chr(34) * 2}], resources: [{resource}], verbs: [{verb}]}}"
         kind = "Role" if namespace else "ClusterRole"
         super().__init__(
-            f"{user} may not {verb} {resource} {where}; ask for a {kind} with {rule} "
-            "(scalezero render --role prints all of one)",
+            f"{user} cannot {verb} {resource} {where}; ask for a {kind} with {rule} "
+            "(scalezero render --role prints a complete one)",
             user=user,
             verb=verb,
             resource=resource,
@@ -114,56 +114,56 @@ class KnativeMissing(ClusterError):
 
     def __init__(self, address: str) -> None:
         super().__init__(
-            f"the cluster at {address} has no Knative Serving: nothing there knows serving.knative.dev/v1",
+            f"the cluster at {address} has no Knative Serving: the API serving.knative.dev/v1 is missing",
             address=address,
         )
 
 
 class ObjectMissing(ClusterError):
-    """Something that the request is about is not there, such as its namespace."""
+    """An object that the request needs does not exist, such as its namespace."""
 
     code = "object_missing"
 
     def __init__(self, kind: str, name: str) -> None:
-        made = f"; kubectl create namespace {name}" if kind == "namespaces" else ""
+        made = f"; create it: kubectl create namespace {name}" if kind == "namespaces" else ""
         super().__init__(f"the cluster has no {kind.removesuffix('s')} {name!r}{made}", kind=kind, name=name)
 
 
 class Holder(NamedTuple):
-    """A field that is somebody else's: its path, and the field manager who wrote it."""
+    """A field of another field manager: the field's path, and the manager's name."""
 
     field: str
     manager: str
 
 
 class Conflict(ClusterError):
-    """Fields of the object are held by somebody else."""
+    """Another field manager owns fields of the object."""
 
     code = "conflict"
 
     def __init__(self, what: str, holders: Sequence[Holder]) -> None:
         self.holders = tuple(holders)
-        held = ", ".join(f"{each.field} (held by {each.manager})" for each in holders)
+        held = ", ".join(f"{each.field} (owned by {each.manager})" for each in holders)
         super().__init__(
-            f"{what}: somebody else wrote {held}; --force-conflicts takes it over",
+            f"{what}: another manager wrote {held}; --force-conflicts overwrites it",
             what=what,
             holders=[each._asdict() for each in holders],
         )
 
 
 class Outrun(ClusterError):
-    """The object was changed between the look at it and the write."""
+    """The object changed between read and write."""
 
     code = "outrun"
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"{what} was changed by somebody else meanwhile; run it again", what=what)
+        super().__init__(f"{what} changed during the command; run it again", what=what)
 
 
 class RefusedByCluster(ClusterError):
-    """The cluster does not take the request; `reason` is its own sentence."""
+    """The cluster refuses the request; `reason` is its message."""
 
     code = "refused_by_cluster"
 
     def __init__(self, what: str, reason: str, *, status: int) -> None:
-        super().__init__(f"{what}: the cluster refuses it: {reason}", what=what, reason=reason, status=status)
+        super().__init__(f"{what}: refused by the cluster: {reason}", what=what, reason=reason, status=status)

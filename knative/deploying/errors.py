@@ -1,14 +1,14 @@
-"""Why a deployment is not begun, or does not come up.
+"""Errors of a deployment: it does not start, or does not become ready.
 
 ScalezeroError
  |-- ClusterError
- |    |-- NotOurs                     not_ours               an object that scalezero did not make
- |    `-- PlanRefused                 plan_refused           nothing was done
- `-- NotUp                            told to the person as exit code 1
+ |    |-- NotOurs                     not_ours               an object that scalezero did not create
+ |    `-- PlanRefused                 plan_refused           nothing was changed
+ `-- NotUp                            exit code 1
       |-- RevisionFailed              revision_failed
       |-- ObjectFailed                object_failed
       |-- NotReadyInTime              not_ready_in_time
-      `-- StillThere                  still_there            what is deleted, and does not go
+      `-- StillThere                  still_there            a deleted object still exists
 """
 
 from collections.abc import Sequence
@@ -18,26 +18,28 @@ from runtime.errors import ScalezeroError
 
 
 class NotOurs(ClusterError):
-    """An object of that name is there, and scalezero did not make it."""
+    """An object of that name exists, and scalezero did not create it."""
 
     code = "not_ours"
 
     def __init__(self, what: str, *, manager: str | None) -> None:
         whose = f"app.kubernetes.io/managed-by says {manager}" if manager else "it has no app.kubernetes.io/managed-by"
-        super().__init__(f"{what} was not made by scalezero ({whose}), so it stays", what=what, manager=manager)
+        super().__init__(
+            f"{what} was not created by scalezero ({whose}), so it is not deleted", what=what, manager=manager
+        )
 
 
 class PlanRefused(ClusterError):
-    """What is wanted cannot be had of this cluster as it stands; nothing was done."""
+    """The cluster's state does not allow the plan; nothing was changed."""
 
     code = "plan_refused"
 
     def __init__(self, reasons: Sequence[str]) -> None:
-        super().__init__(f"nothing was done: {'; '.join(reasons)}", reasons=list(reasons))
+        super().__init__(f"nothing was changed: {'; '.join(reasons)}", reasons=list(reasons))
 
 
 class NotUp(ScalezeroError):
-    """What was applied does not come up."""
+    """What was applied does not become ready."""
 
 
 class RevisionFailed(NotUp):
@@ -66,14 +68,14 @@ class ObjectFailed(NotUp):
 
 
 class NotReadyInTime(NotUp):
-    """Something is still on its way when the time is over; `seconds` is how long was waited."""
+    """An object is not ready at the timeout; `seconds` is how long the command waited."""
 
     code = "not_ready_in_time"
 
     def __init__(self, what: str, *, seconds: float, waiting_for: str) -> None:
         super().__init__(
-            f"{what} is not Ready after {round(seconds, 1):g} s: {waiting_for}; it goes on without us, "
-            "and scalezero status shows how it stands (--timeout waits longer)",
+            f"{what} is not Ready after {round(seconds, 1):g} s: {waiting_for}; the cluster continues, "
+            "scalezero status shows its state, and --timeout waits longer",
             what=what,
             seconds=seconds,
             waiting_for=waiting_for,
@@ -81,11 +83,13 @@ class NotReadyInTime(NotUp):
 
 
 class StillThere(NotUp):
-    """Something that was deleted is not gone when the time is over; `seconds` is how long was waited."""
+    """A deleted object still exists at the timeout; `seconds` is how long the command waited."""
 
     code = "still_there"
 
     def __init__(self, what: str, *, seconds: float) -> None:
         super().__init__(
-            f"{what} is still there {seconds:g} s after it was deleted; it goes without us", what=what, seconds=seconds
+            f"{what} still exists {seconds:g} s after its deletion; the cluster continues to delete it",
+            what=what,
+            seconds=seconds,
         )

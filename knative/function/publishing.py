@@ -20,7 +20,7 @@ MANIFEST, TRAINER = "model.yaml", "train.py"
 
 
 class TrainingFailed(ScalezeroError):
-    """The folder's train.py did not give the model."""
+    """The folder's train.py failed, or did not return the model."""
 
     code = "training_failed"
 

@@ -1,4 +1,4 @@
-"""A manifest that cannot be taken: where it is wrong, what stands there and what may."""
+"""Errors of a manifest: the place, the value, and what is allowed."""
 
 import json
 
@@ -23,10 +23,10 @@ class BadManifest(ScalezeroError):
 
 
 class FieldFault(ValueError):
-    """What a resource says of itself when two of its fields do not fit: a field under it, what came, what may.
+    """A resource's own check failed: the field's path in the resource, its value, and what is allowed.
 
-    `value` is what came, as an error shows it. The resource knows no file; reading adds the place and raises
-    `BadManifest` from it.
+    `value` is the value as a message shows it. A resource does not know its file, so the reader adds the file and the
+    line, and raises `BadManifest` from this error.
     """
 
     def __init__(self, *field: str | int, value: str, allowed: str) -> None:
@@ -37,8 +37,8 @@ class FieldFault(ValueError):
 
 
 def told(value: object) -> str:
-    """Show a value as YAML would write it, a long one cut short and a nested one by its shape alone."""
+    """Format a value as YAML would write it: a long value is truncated, a nested one only named by its type."""
     if isinstance(value, dict | list):
         return f"{'a' if value else 'an empty'} {'mapping' if isinstance(value, dict) else 'list'}"
     text = json.dumps(value, default=str, ensure_ascii=False)
-    return text if len(text) <= 80 else f"{text[:77]}..."  # noqa: PLR2004 - enough to know it again
+    return text if len(text) <= 80 else f"{text[:77]}..."  # noqa: PLR2004 - enough to recognize it

@@ -1,4 +1,4 @@
-"""A fault that msgspec found, told with its place in the file, what stands there and what may."""
+"""Convert an error of msgspec to one with the place in the file, the value, and what is allowed."""
 
 import re
 from typing import Any
@@ -9,7 +9,7 @@ from knative.resources.documents import Document, FieldPath, shown
 from knative.resources.errors import BadManifest, FieldFault, told
 from knative.resources.expectations import expected_at, nearest
 
-# msgspec tells it as text alone: what it is, then where, as a path from $.
+# msgspec reports only text: the error, then its place, as a path from $.
 _FAULT = re.compile(r"(?P<what>.*?)(?: - at (?P<key>`key` in )?`\$(?P<path>.*)`)?", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]|\[\.\.\.\]")  # [...] is any key of a mapping: msgspec does not say which
 _MISSING = re.compile(r"Object missing required field `(.*)`", re.DOTALL)
@@ -17,11 +17,11 @@ _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 
 
 def fault(error: ValidationError, document: Document, kind: type[Struct]) -> BadManifest:
-    """Tell msgspec's fault with its place, what stands there and what may."""
+    """Convert msgspec's error to one with the place, the value and what is allowed."""
     parts = _FAULT.fullmatch(str(error))
     what, path = (parts["what"], _path(parts["path"] or "", document.data, kind, error)) if parts else (str(error), ())
     if parts and parts["key"]:
-        return bad_field(document, path, value="a key that is no text", allowed="texts for keys, in quotes")
+        return bad_field(document, path, value="a key that is not a string", allowed="string keys, in quotes")
     if isinstance(error.__cause__, FieldFault):
         cause = error.__cause__
         return bad_field(document, (*path, *cause.field), value=cause.value, allowed=cause.allowed)
@@ -30,7 +30,7 @@ def fault(error: ValidationError, document: Document, kind: type[Struct]) -> Bad
         return bad_field(document, at, value="nothing", allowed=expected_at(kind, at))
     if unknown := _UNKNOWN.fullmatch(what):
         allowed = nearest(kind, path, unknown[1])
-        return bad_field(document, (*path, unknown[1]), value="a field that is not known here", allowed=allowed)
+        return bad_field(document, (*path, unknown[1]), value="an unknown field", allowed=allowed)
     return bad_field(document, path, value=told(_value(document.data, path)), allowed=expected_at(kind, path))
 
 
@@ -40,13 +40,13 @@ def _path(text: str, data: object, kind: type[Struct], error: ValidationError) -
         name, index = step.groups()
         if name is None and index is None:
             name = _faulty_key(data, path, kind, error)
-            data = _with(data, path, {name: _value(data, path)[name]})  # what is beside it is another fault, if any
+            data = _with(data, path, {name: _value(data, path)[name]})  # the other entries may have errors of their own
         path = (*path, int(index) if index else name)
     return path
 
 
 def _faulty_key(data: object, path: FieldPath, kind: type[Struct], error: ValidationError) -> str:
-    """Find the entry of the mapping at the path that makes the fault: the first with which alone it comes again."""
+    """Find the entry of the mapping at the path that causes the error: the first that causes it when it is alone."""
     entries: dict[str, object] = _value(data, path)
     return next(key for key, value in entries.items() if _fault_of(_with(data, path, {key: value}), kind) == str(error))
 
@@ -76,5 +76,5 @@ def _value(data: Any, path: FieldPath) -> Any:  # noqa: ANN401 - YAML gives anyt
 
 
 def bad_field(document: Document, path: FieldPath, *, value: str, allowed: str) -> BadManifest:
-    """Tell a fault of the field at a path of the document."""
+    """Make the error for the field at a path of the document."""
     return BadManifest(document.file, document.line(path), shown(path), value=value, allowed=allowed)

@@ -1,14 +1,14 @@
-"""Why a rollout is not begun, or not gone on with.
+"""Errors of a rollout: it does not start, or does not continue.
 
 ScalezeroError
  |-- NoService              no_service              no model of that name is deployed
- |-- UnknownRevision        unknown_revision        --to names none of the Service's
- |-- AmbiguousRevision      ambiguous_revision      --to names several
- |-- RevisionNotReady       revision_not_ready      --to names one that cannot take traffic
- |-- RolloutUnderWay        rollout_under_way       another one has to end first
+ |-- UnknownRevision        unknown_revision        --to matches no revision of the Service
+ |-- AmbiguousRevision      ambiguous_revision      --to matches several revisions
+ |-- RevisionNotReady       revision_not_ready      --to names a revision that cannot take traffic
+ |-- RolloutUnderWay        rollout_under_way       another rollout must end first
  |-- NoRollout              no_rollout              there is nothing to abort
- |-- SplitChanged           split_changed           somebody else has changed the split of an unfinished rollout
- |-- TakenOver              taken_over              another command carries it on
+ |-- SplitChanged           split_changed           another writer changed the split of an unfinished rollout
+ |-- TakenOver              taken_over              another command continues the rollout
  `-- BadRecord              bad_record              the Service's annotation cannot be read
 """
 
@@ -26,27 +26,27 @@ class NoService(ScalezeroError):
 
     def __init__(self, model: str, *, namespace: str, known: Sequence[str]) -> None:
         there = ", ".join(known) or "none"
-        super().__init__(f"no Service {model} in namespace {namespace}; there are: {there}", model=model)
+        super().__init__(f"no Service {model} in namespace {namespace}; available: {there}", model=model)
 
 
 class UnknownRevision(ScalezeroError):
-    """Nothing of the Service is called that."""
+    """No revision or tag of the Service has that name."""
 
     code = "unknown_revision"
 
     def __init__(self, asked: str, *, model: str, known: Sequence[str]) -> None:
         there = ", ".join(known) or "none"
-        super().__init__(f"--to={asked!r}: {model} has no such revision; there are: {there}", asked=asked, model=model)
+        super().__init__(f"--to={asked!r}: {model} has no such revision; available: {there}", asked=asked, model=model)
 
 
 class AmbiguousRevision(ScalezeroError):
-    """Several revisions are called that."""
+    """Several revisions match that name."""
 
     code = "ambiguous_revision"
 
     def __init__(self, asked: str, *, revisions: Sequence[str]) -> None:
         some = " and ".join(revisions)
-        super().__init__(f"--to={asked!r}: that is {some}; give the revision's name", asked=asked)
+        super().__init__(f"--to={asked!r}: matches {some}; use the full name of the revision", asked=asked)
 
 
 class RevisionNotReady(ScalezeroError):
@@ -69,8 +69,8 @@ class RolloutUnderWay(ScalezeroError):
 
     def __init__(self, model: str, *, underway: str, asked: str) -> None:
         super().__init__(
-            f"{model} is in the middle of a rollout {underway}, and {asked} was asked for; go on with that one, "
-            "--abort it, or --adopt the split as it stands and begin anew",
+            f"{model} has an unfinished rollout {underway}, but the command asks for {asked}; continue that rollout, "
+            "--abort it, or use --adopt to start from the current split",
             model=model,
             underway=underway,
         )
@@ -86,15 +86,15 @@ class NoRollout(ScalezeroError):
 
 
 class SplitChanged(ScalezeroError):
-    """Somebody else has changed the split that a rollout had written."""
+    """Another writer changed the split that the rollout wrote."""
 
     code = "split_changed"
 
     def __init__(self, model: str, *, namespace: str, target: str, live: str, written: str, by: str) -> None:
         super().__init__(
-            f"{by} has changed the split of {model} to {live}, where the rollout left {written}; to begin one from the "
-            f"split as it stands: scalezero rollout {model} --to {target} --adopt -n {namespace}; to forget that one "
-            f"and leave the split: scalezero rollout {model} --abort -n {namespace}",
+            f"{by} changed the split of {model} to {live}; the rollout had set {written}; to start a rollout from the "
+            f"current split: scalezero rollout {model} --to {target} --adopt -n {namespace}; to end the rollout and "
+            f"keep the split: scalezero rollout {model} --abort -n {namespace}",
             model=model,
             live=live,
             written=written,
@@ -103,7 +103,7 @@ class SplitChanged(ScalezeroError):
 
 
 class TakenOver(ScalezeroError):
-    """Another command carries the rollout on, or has ended it."""
+    """Another command continues the rollout, or has ended it."""
 
     code = "taken_over"
 
@@ -118,14 +118,14 @@ class BadRecord(ScalezeroError):
 
     def __init__(self, why: str) -> None:
         super().__init__(
-            f"the annotation scalezero.dev/rollout cannot be read: {why}; --adopt begins a rollout anew "
-            "from the split as it stands",
+            f"the annotation scalezero.dev/rollout cannot be read: {why}; use --adopt to start a rollout "
+            "from the current split",
             why=why,
         )
 
 
 def is_away(error: ClusterError) -> bool:
-    """Whether the same may go well soon: nobody answers, or the API server cannot do now what it is asked for."""
+    """Whether a retry may succeed soon: the API server does not respond, or responds with a server error."""
     status = error.details.get("status")
     refused = isinstance(status, int) and status >= HTTPStatus.INTERNAL_SERVER_ERROR
     return refused or isinstance(error, ClusterUnreachable)

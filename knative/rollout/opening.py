@@ -35,9 +35,9 @@ def opening(
         return begin(target, stable=found.live, steps=steps or STEPS, limits=limits, now=now)
     refuse_changed(found, recorded, target=target)  # first: with the split changed, that one cannot be gone on with
     if recorded.target != target:
-        raise RolloutUnderWay(found.model, underway=progress(recorded), asked=f"one to {target}")
+        raise RolloutUnderWay(found.model, underway=progress(recorded), asked=f"a rollout to {target}")
     if steps is not None and _ahead(steps, recorded) != recorded.steps:
-        asked = f"one with the steps {','.join(map(str, steps))}"
+        asked = f"the steps {','.join(map(str, steps))}"
         raise RolloutUnderWay(found.model, underway=progress(recorded), asked=asked)
     return resume(recorded, limits=limits, now=now)
 

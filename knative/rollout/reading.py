@@ -87,7 +87,7 @@ def pod_of(manifest: Manifest) -> Pod:
 def changed_by(service: Manifest) -> str:
     """Name who has written the traffic: the field manager, and the user where Knative knows one."""
     user = (service["metadata"].get("annotations") or {}).get("serving.knative.dev/lastModifier")
-    who = " and ".join(dict.fromkeys(traffic_writers(service))) or "somebody else"
+    who = " and ".join(dict.fromkeys(traffic_writers(service))) or "another writer"
     return f"{who} (user {user})" if user else who
 
 

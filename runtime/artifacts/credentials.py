@@ -112,4 +112,4 @@ def _token(file: str, *, uri: str) -> str:
 
 
 def _missing(uri: str, reason: str) -> CredentialsMissing:
-    return CredentialsMissing(uri, f"no credentials could be had: {reason}")
+    return CredentialsMissing(uri, f"the credentials cannot be obtained: {reason}")

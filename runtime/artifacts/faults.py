@@ -1,6 +1,6 @@
-"""From what an S3 answered to the error that a caller gets. Pure.
+"""Convert an error response of S3 to the error that a caller gets. Pure.
 
-The body of an error is XML with a code and a message, of which no more than the beginning is read.
+The body of an error is XML with a code and a message; only its beginning is read.
 Codes: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 Redirects: https://docs.aws.amazon.com/AmazonS3/latest/userguide/Redirects.html
 """
@@ -37,7 +37,7 @@ BAD_CREDENTIALS = frozenset(
 WRONG_REGION = frozenset({"AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"})
 MOST_ERROR_BYTES = 8 * 1024  # of an error's body: S3's own are far shorter
 ERROR_SECONDS = 2.0  # for all of it
-MOST_CHARACTERS = 200  # of what a store says that is passed on
+MOST_CHARACTERS = 200  # of the store's message that an error shows
 REDIRECTS = range(300, 400)
 NOT_FOUND = {
     "NoSuchBucket": "there is no such bucket",
@@ -46,11 +46,11 @@ NOT_FOUND = {
 Judgement = tuple[type[ModelUnavailable], str]  # the error and its reason
 BY_STATUS: dict[int, Judgement] = {
     404: (ArtifactMissing, "there is no such object"),
-    412: (ArtifactChanged, "the object was replaced while it was being read"),
+    412: (ArtifactChanged, "the object was replaced while it was read"),
     416: (InvalidModel, "the object is empty"),
 }
 ANONYMOUS = (
-    "it may not be read without credentials, and none were found: "
+    "reading it needs credentials, and none were found: "
     "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a web identity"
 )
 
@@ -62,19 +62,19 @@ _AWS_HOST = re.compile(r"(?:^|\.)s3[.-]([a-z]{2}(?:-[a-z]+)+-[0-9]+)\.amazonaws\
 
 
 class Answer(NamedTuple):
-    """The facts of a failed request, as far as they are known."""
+    """What is known about a failed request."""
 
     status: int | None = None
     code: str = ""
     message: str = ""
-    region: str | None = None  # where the bucket is, by what the store says
+    region: str | None = None  # the bucket's region, as the store states it
     elsewhere: str | None = None  # the host that it redirects to
     timed_out: bool = False
-    about_credentials: bool = False  # it was not S3 that was asked but who hands out the credentials
+    about_credentials: bool = False  # the request went to a provider of credentials, not to S3
 
     @property
     def summary(self) -> str:
-        """Say in a few words what came."""
+        """A short description of the response."""
         if self.status is None:
             return self.message
         return " ".join(
@@ -83,7 +83,7 @@ class Answer(NamedTuple):
 
 
 def read_answer(head: Head, body: bytes, *, secrets: Iterable[str | None] = ()) -> Answer:
-    """Find the facts in an error's head and in the beginning of its body, without the secrets that it may echo."""
+    """Read an error's head and the beginning of its body; `secrets` that the body echoes are removed."""
     text = body.decode("utf-8", "replace")
     for secret in secrets:
         if secret:
@@ -111,7 +111,7 @@ def translate(uri: str, answer: Answer, *, anonymous: bool = False, region: str 
 def _by_code(answer: Answer, region: str | None) -> Judgement | None:
     said = f"the store answered {answer.summary}"
     if answer.about_credentials:
-        return CredentialsMissing, f"no credentials could be had: {answer.summary}"
+        return CredentialsMissing, f"the credentials cannot be obtained: {answer.summary}"
     if answer.code in BAD_CREDENTIALS:
         return CredentialsMissing, f"the credentials do not work: {said}"
     if answer.code in WRONG_REGION or answer.status in REDIRECTS:
@@ -122,14 +122,14 @@ def _by_code(answer: Answer, region: str | None) -> Judgement | None:
 
 
 def _where(answer: Answer, region: str | None) -> str:
-    """Say where the bucket is instead, and what to set. No redirect is followed: it would get the session token."""
+    """Say where the bucket is, and what to set. Redirects are not followed: the target would get the session token."""
     if answer.region is not None and answer.region != region:
         asked = f", not in {region}" if region else ""
         return f"the bucket is in the region {_shown(answer.region)}{asked}; set AWS_REGION={_shown(answer.region)}"
     if answer.code in WRONG_REGION:
-        return "the bucket is in another region than AWS_REGION says"
+        return "the bucket is in another region than AWS_REGION"
     host = f" to {answer.elsewhere}" if answer.elsewhere else ""
-    return f"the store redirects{host}, which is not followed; set AWS_ENDPOINT_URL to the store's own address"
+    return f"the store redirects{host}; redirects are not followed; set AWS_ENDPOINT_URL to the store's own address"
 
 
 def _host(url: str) -> str | None:
@@ -145,7 +145,7 @@ def _region_of(host: str | None) -> str | None:
 
 
 def _shown(text: str) -> str:
-    """Make what a store says fit for an error: printable, and cut."""
+    """Make a store's text safe for an error: printable, and truncated."""
     line = "".join(letter if letter.isprintable() else " " for letter in text[:MOST_CHARACTERS])
     return line if len(text) <= MOST_CHARACTERS else f"{line}..."
 
@@ -168,6 +168,10 @@ def _refused(answer: Answer, said: str, *, anonymous: bool) -> Judgement:
         return CredentialsMissing, ANONYMOUS
     if answer.status == 401:  # noqa: PLR2004 - the number is the HTTP status
         return CredentialsMissing, f"the credentials do not work: {said}"
-    # S3 does not tell who may not list whether there is an object at all.
-    hint = "; without the right to list, a missing object looks like this too" if answer.code == "AccessDenied" else ""
+    # Without the permission to list the bucket, S3 answers 403 for a missing object too.
+    hint = (
+        "; without permission to list the bucket, a missing object gives the same answer"
+        if answer.code == "AccessDenied"
+        else ""
+    )
     return AccessDenied, said + hint

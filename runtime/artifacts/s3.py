@@ -71,7 +71,7 @@ class S3Source:
         # A store that does not know If-Match answers all the same; the ETag in its answer tells.
         if reply.head.headers.get("etag") != info.etag or got.size != info.size:
             reply.close()
-            raise ArtifactChanged(info.uri, "the object was replaced while it was being read")
+            raise ArtifactChanged(info.uri, "the object was replaced while it was read")
         yield from self._pieces(info.uri, reply, got)
 
     def keys(self, uri: str, prefix: str, token: str | None) -> Page:

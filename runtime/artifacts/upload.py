@@ -60,7 +60,7 @@ def credential_provider(uri: str) -> SessionCredentials | None:
         try:
             provider()
         except OSError as error:  # the token file of a web identity
-            raise CredentialsMissing(uri, f"no credentials could be had: {error.strerror}") from error
+            raise CredentialsMissing(uri, f"the credentials cannot be obtained: {error.strerror}") from error
         return provider
 
 
@@ -157,7 +157,7 @@ def _told(uri: str, *, anonymous: bool = False, about_credentials: bool = False)
     except (exceptions.HTTPClientError, exceptions.ConnectionError) as error:
         raise StoreUnreachable(uri, f"the store cannot be reached: {_said(error)}") from error
     except exceptions.BotoCoreError as error:
-        raise CredentialsMissing(uri, f"no credentials could be had: {_said(error)}") from error
+        raise CredentialsMissing(uri, f"the credentials cannot be obtained: {_said(error)}") from error
 
 
 def _said(error: Exception) -> str:

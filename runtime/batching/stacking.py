@@ -1,4 +1,4 @@
-"""Rows of many requests into one array per input, and the answers back to their owners: split(join(x)) == x."""
+"""Join the rows of several requests to one array per input, and split the outputs by request: split(join(x)) == x."""
 
 from collections.abc import Sequence
 
@@ -11,15 +11,16 @@ Tensors = Sequence[np.ndarray]  # one array per input (or output), in the signat
 
 
 class NotABatchAxis(ScalezeroError):
-    """The outputs do not have one row for each input row: the first axis was no batch axis after all."""
+    """The outputs do not have one row for each input row, so the first axis is not a batch axis."""
 
     code = "not_a_batch_axis"
 
 
 def shapes_of(tensors: Tensors, rows: int) -> tuple[tuple[tuple[int, ...], ...], bool]:
-    """What must be equal in two requests that share a run, and whether this one can share none.
+    """The shapes that two requests must have in common to share a run, and whether this request cannot share one.
 
-    That is the shape of a row, input by input; of a request whose inputs have not `rows` rows each, all of its shape.
+    These are the shapes of a row, one for each input. A request with an input that does not have `rows` rows cannot
+    share a run; its shapes are the whole ones.
     """
     if all(tensor.ndim and len(tensor) == rows for tensor in tensors):
         return tuple(tensor.shape[1:] for tensor in tensors), False
@@ -34,9 +35,9 @@ def join(requests: Sequence[Tensors]) -> list[np.ndarray]:
 
 
 def split(outputs: Tensors, rows: Sequence[int]) -> list[list[np.ndarray]]:
-    """Cut the outputs into one list of arrays per request; `rows` says how many rows each sent.
+    """Split the outputs into one list of arrays per request; `rows` is the number of rows of each request.
 
-    Raises `NotABatchAxis` where an output has another number of rows.
+    Raises `NotABatchAxis` if an output has another number of rows.
     """
     check_rows(outputs, sum(rows))
     if len(rows) == 1:

@@ -193,7 +193,7 @@ def test_a_pods_own_refusal_is_an_answer_and_the_api_servers_is_not(tmp_path: Pa
     answers = iter([b"who are you?", status(403, "Forbidden", DENIED)])
     with cluster(tmp_path, lambda request: send(request, 403, next(answers))) as here:
         assert here.pod_get("p", "/private", timeout=5) == Answer(403, b"who are you?")
-        with pytest.raises(Forbidden, match="mine may not get services/proxy in namespace knative-serving"):
+        with pytest.raises(Forbidden, match="mine cannot get services/proxy in namespace knative-serving"):
             here.revision_get("m-v1", "/healthz/ready", timeout=5)
 
 

@@ -95,9 +95,9 @@ def test_a_context_may_name_its_namespace(kubeconfig: Write) -> None:
 @pytest.mark.parametrize(
     ("current", "asked", "sentence"),
     [
-        ("mine", "wrong", r"no context 'wrong' in .*kubeconfig; there are: mine$"),
-        ("wrong", None, r"no context 'wrong' in .*kubeconfig; there are: mine$"),
-        (None, None, r"kubeconfig has no current context; name one \(--context\); there are: mine$"),
+        ("mine", "wrong", r"no context 'wrong' in .*kubeconfig; available: mine$"),
+        ("wrong", None, r"no context 'wrong' in .*kubeconfig; available: mine$"),
+        (None, None, r"kubeconfig has no current context; select one: --context; available: mine$"),
     ],
 )
 def test_a_wrong_context_is_told_with_those_that_there_are(
@@ -108,7 +108,7 @@ def test_a_wrong_context_is_told_with_those_that_there_are(
 
 
 def test_without_a_kubeconfig_there_is_no_cluster(tmp_path: Path) -> None:
-    with pytest.raises(NoCluster, match=r"no cluster is named: .*/none is not there; set KUBECONFIG"):
+    with pytest.raises(NoCluster, match=r"no cluster is configured: .*/none does not exist; set KUBECONFIG"):
         Connection(None, {"KUBECONFIG": str(tmp_path / "none")})
 
 

@@ -37,7 +37,7 @@ def status(reason: str | None, message: str, **details: object) -> bytes:
             401,
             status("Unauthorized", "Unauthorized"),
             NotLoggedIn,
-            "the cluster at https://cluster:6443 does not take the credentials of context 'mine'; log in to it again",
+            "the cluster at https://cluster:6443 does not accept the credentials of context 'mine'; log in again",
             id="nobody it knows",
         ),
         pytest.param(
@@ -48,8 +48,9 @@ def status(reason: str | None, message: str, **details: object) -> bytes:
                 '"serving.knative.dev" in the namespace "shop"',
             ),
             Forbidden,
-            "system:serviceaccount:shop:nobody may not get services in namespace shop; ask for a Role with {apiGroups: "
-            "[serving.knative.dev], resources: [services], verbs: [get]} (scalezero render --role prints all of one)",
+            "system:serviceaccount:shop:nobody cannot get services in namespace shop; ask for a Role with {apiGroups: "
+            "[serving.knative.dev], resources: [services], verbs: [get]} "
+            "(scalezero render --role prints a complete one)",
             id="a right in a namespace",
         ),
         pytest.param(
@@ -59,15 +60,15 @@ def status(reason: str | None, message: str, **details: object) -> bytes:
                 f'nodes is forbidden: {USER} list resource "nodes" in API group "" at the cluster scope',
             ),
             Forbidden,
-            "system:serviceaccount:shop:nobody may not list nodes in the whole cluster; ask for a ClusterRole with "
-            '{apiGroups: [""], resources: [nodes], verbs: [list]} (scalezero render --role prints all of one)',
+            "system:serviceaccount:shop:nobody cannot list nodes in the whole cluster; ask for a ClusterRole with "
+            '{apiGroups: [""], resources: [nodes], verbs: [list]} (scalezero render --role prints a complete one)',
             id="a right in the whole cluster",
         ),
         pytest.param(
             403,
             status("Forbidden", 'pods "x" is forbidden: exceeded quota: small, requested: cpu=1, limited: cpu=0'),
             RefusedByCluster,
-            'service/x: the cluster refuses it: pods "x" is forbidden: exceeded quota: small, requested: cpu=1, '
+            'service/x: refused by the cluster: pods "x" is forbidden: exceeded quota: small, requested: cpu=1, '
             "limited: cpu=0",
             id="a quota, which is no matter of rights",
         ),
@@ -99,14 +100,14 @@ def status(reason: str | None, message: str, **details: object) -> bytes:
                 ],
             ),
             Conflict,
-            "service/x: somebody else wrote spec.traffic (held by kn); --force-conflicts takes it over",
+            "service/x: another manager wrote spec.traffic (owned by kn); --force-conflicts overwrites it",
             id="a field that somebody else holds",
         ),
         pytest.param(
             409,
             status("Conflict", "", causes=[{"reason": "FieldManagerConflict", "message": "two of them"}]),
             Conflict,
-            "service/x: somebody else wrote a field (held by two of them); --force-conflicts takes it over",
+            "service/x: another manager wrote a field (owned by two of them); --force-conflicts overwrites it",
             id="a conflict told in other words",
         ),
         pytest.param(
@@ -118,7 +119,7 @@ def status(reason: str | None, message: str, **details: object) -> bytes:
                 name="x",
             ),
             Outrun,
-            "service/x was changed by somebody else meanwhile; run it again",
+            "service/x changed during the command; run it again",
             id="another version of the object",
         ),
         pytest.param(
@@ -130,7 +131,7 @@ def status(reason: str | None, message: str, **details: object) -> bytes:
                 "parse reference: x\nTraffic targets sum to 30, want 100: spec.traffic",
             ),
             RefusedByCluster,
-            "service/x: the cluster refuses it: validation failed: Failed to parse image reference: "
+            "service/x: refused by the cluster: validation failed: Failed to parse image reference: "
             'spec.template.spec.containers[0].image; image: "x", error: could not parse reference: x; '
             "Traffic targets sum to 30, want 100: spec.traffic",
             id="Knative's admission",
@@ -139,7 +140,7 @@ def status(reason: str | None, message: str, **details: object) -> bytes:
             500,
             status(None, "failed to create typed patch object: .spec.foo: field not declared in schema"),
             RefusedByCluster,
-            "service/x: the cluster refuses it: failed to create typed patch object: .spec.foo: field not declared in "
+            "service/x: refused by the cluster: failed to create typed patch object: .spec.foo: field not declared in "
             "schema",
             id="a field that the schema has not",
         ),
@@ -147,7 +148,7 @@ def status(reason: str | None, message: str, **details: object) -> bytes:
             404,
             b"404 page not found\n",
             KnativeMissing,
-            "the cluster at https://cluster:6443 has no Knative Serving: nothing there knows serving.knative.dev/v1",
+            "the cluster at https://cluster:6443 has no Knative Serving: the API serving.knative.dev/v1 is missing",
             id="a cluster without Knative",
         ),
         pytest.param(
@@ -161,7 +162,7 @@ def status(reason: str | None, message: str, **details: object) -> bytes:
             418,
             b"a teapot",
             RefusedByCluster,
-            "service/x: the cluster refuses it: 418 a teapot",
+            "service/x: refused by the cluster: 418 a teapot",
             id="a proxy that says no",
         ),
     ],

@@ -89,7 +89,7 @@ def test_sts_that_redirects_gets_the_token_nowhere_else_and_its_echo_is_not_show
         redirect = b"HTTP/1.1 307 Temporary Redirect\r\nLocation: %s\r\nContent-Length: %d\r\n\r\n%s"
         with (
             Hostile(sending(redirect % (other.url.encode(), len(body), body))) as server,
-            pytest.raises(CredentialsMissing, match="no credentials could be had: 307") as told,
+            pytest.raises(CredentialsMissing, match="the credentials cannot be obtained: 307") as told,
         ):
             keys(identity(server, tmp_path), tmp_path)
     assert other.heads == []
@@ -109,7 +109,7 @@ def test_a_token_file_that_holds_no_token_is_told(tmp_path: Path, content: bytes
 
 def test_a_token_service_that_is_not_there_is_told(tmp_path: Path) -> None:
     environ = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:1/"}
-    with pytest.raises(CredentialsMissing, match="no credentials could be had: no connection"):
+    with pytest.raises(CredentialsMissing, match="the credentials cannot be obtained: no connection"):
         keys(environ, tmp_path)
 
 

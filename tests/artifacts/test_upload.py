@@ -172,13 +172,13 @@ def test_a_web_identity_without_its_token_is_told(
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     monkeypatch.setenv(endpoint, web_identity.faulty.endpoint_url)
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/no/such/token")
-    with pytest.raises(CredentialsMissing, match="no credentials could be had"):
+    with pytest.raises(CredentialsMissing, match="the credentials cannot be obtained"):
         web_identity.fetch(f"s3://{BUCKET}/m.onnx")
 
 
 def test_a_web_identity_that_sts_refuses_is_told(web_identity: Bench) -> None:
     web_identity.faulty.add(Fault(status=403, code="AccessDenied"))
-    with pytest.raises(CredentialsMissing, match="no credentials could be had"):
+    with pytest.raises(CredentialsMissing, match="the credentials cannot be obtained"):
         web_identity.fetch(f"s3://{BUCKET}/m.onnx")
     assert [(seen.method, seen.path) for seen in web_identity.faulty.seen] == [("POST", "/")]
 

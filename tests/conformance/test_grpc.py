@@ -246,7 +246,7 @@ def test_a_deadline_that_passes_in_the_queue_is_told_and_the_model_never_sees_th
         late = raw(busy, message, grpc_timeout="1u")
         assert [_status(each.result()) for each in others] == [0, 0, 0]
     assert _status(late) == grpc.StatusCode.DEADLINE_EXCEEDED.value[0]
-    assert late.headers["grpc-message"].endswith("the model never saw it")
+    assert late.headers["grpc-message"].endswith("the model did not run")
     assert _runs(busy) - runs == 3
 
 

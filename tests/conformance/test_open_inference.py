@@ -161,7 +161,7 @@ def test_live_and_ready(speak: Speak, typed: Served) -> None:
 @pytest.mark.parametrize(
     ("change", "status", "text"),
     [
-        ({"model": "z"}, {"404", "StatusCode.NOT_FOUND", "NOT_FOUND"}, "no model 'z' here; served: m"),
+        ({"model": "z"}, {"404", "StatusCode.NOT_FOUND", "NOT_FOUND"}, "model 'z' is not served; served: m"),
         ({"outputs": ["nope"]}, {"400", "StatusCode.INVALID_ARGUMENT", "INVALID_ARGUMENT"}, "outputs[0].name"),
         ({"inputs": []}, {"400", "StatusCode.INVALID_ARGUMENT", "INVALID_ARGUMENT"}, "expected FP16[batch, 3]"),
         (
@@ -263,7 +263,7 @@ class TestTriton:
         with pytest.raises(ClientError) as raised:
             ask(call, **arguments)
         assert raised.value.status in {"404", "StatusCode.UNIMPLEMENTED"}
-        assert "is not supported here: " in raised.value.text
+        assert "is not supported: " in raised.value.text
 
     def test_a_stream_gets_an_answer_for_each_request_in_order_and_goes_on_behind_errors(
         self, triton: Ask, halves: Served
@@ -280,6 +280,6 @@ class TestTriton:
             if number % 10 == 3:
                 assert outcome["error"].startswith(f"inputs.FP16.shape: got [{number + 1}, 4]")
             elif number % 10 == 5:
-                assert outcome["error"] == "no model 'z' here; served: m"
+                assert outcome["error"] == "model 'z' is not served; served: m"
             else:
                 assert outcome == {"id": f"r{number}", "final": True, "data": request["inputs"][0]["data"]}

@@ -105,7 +105,7 @@ def test_what_a_failure_leaves_undone_is_said() -> None:
 
 def test_a_plan_with_a_refusal_changes_nothing() -> None:
     cluster = FakeCluster()
-    with pytest.raises(PlanRefused, match="nothing was done: service/shop: it routes to shop-v2"):
+    with pytest.raises(PlanRefused, match="nothing was changed: service/shop: it routes to shop-v2"):
         applied(cluster, steps(V1, split("shop-ab", "shop-v1", "shop-v2")))
     assert cluster.applied == []
 
@@ -117,7 +117,7 @@ def test_what_somebody_changed_after_the_plan_is_not_written_over() -> None:
     made = plan(wanted, observed)
     theirs = [{"revisionName": "shop-v1", "percent": 90}, {"revisionName": "shop-v2", "percent": 10}]
     cluster.change(SERVICE, manager="kn", traffic=theirs)
-    with pytest.raises(Outrun, match="service/shop was changed by somebody else meanwhile"):
+    with pytest.raises(Outrun, match="service/shop changed during the command"):
         carry_out(made, observed, cluster, force=False, seconds=60, tell=lambda _: None, clock=cluster.clock)
     assert cluster.objects[SERVICE]["spec"]["traffic"] == theirs
 

@@ -74,14 +74,14 @@ def test_a_second_delete_finds_nothing_and_is_well(cluster: Collecting) -> None:
 def test_one_object_of_somebody_else_keeps_all_of_them(cluster: Collecting, manager: str | None) -> None:
     labels: Manifest = {"app.kubernetes.io/managed-by": manager} if manager else {}
     cluster.objects[SERVICE]["metadata"]["labels"] = labels
-    with pytest.raises(NotOurs, match="service/a was not made by scalezero"):
+    with pytest.raises(NotOurs, match="service/a was not created by scalezero"):
         removed(cluster, ROUTE, SERVICE)
     assert ROUTE in cluster.objects
 
 
 def test_a_model_is_gone_when_its_revisions_are(cluster: Collecting) -> None:
     cluster.collects = False
-    with pytest.raises(StillThere, match="revision/a-v1 is still there 0 s after it was deleted"):
+    with pytest.raises(StillThere, match="revision/a-v1 still exists 0 s after its deletion"):
         removed(cluster, SERVICE, seconds=0)
 
 

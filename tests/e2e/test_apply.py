@@ -106,7 +106,7 @@ def test_status_tells_what_knative_has(own: Namespace, shop: Path) -> None:
 def test_traffic_that_kn_has_set_is_refused_by_name_until_it_is_taken_over(own: Namespace, shop: Path) -> None:
     own.kn("service", "update", "shop", "--traffic", "shop-v1=90", "--traffic", "shop-v2=10")
     said = own.scalezero("apply", "-f", shop, code=2)
-    assert "nothing was done: service/shop: kn has set its traffic since" in said
+    assert "nothing was changed: service/shop: kn has set its traffic since" in said
     assert shares(own) == {"shop-v1": 90, "shop-v2": 10}
     own.scalezero("apply", "-f", shop, "--force-conflicts")
     assert shares(own) == {"shop-v1": 50, "shop-v2": 50}
@@ -117,7 +117,7 @@ def test_what_kn_does_between_the_plan_and_the_apply_is_not_written_over(own: Na
     try:
         meant = intent((with_v3,), Flags(namespace=own.name), context=None, force=False)
         own.kn("service", "update", "shop", "--traffic", "shop-v1=80", "--traffic", "shop-v2=20")
-        with pytest.raises(Outrun, match="service/shop was changed by somebody else meanwhile"):
+        with pytest.raises(Outrun, match="service/shop changed during the command"):
             carry_out(meant.plan, meant.observed, meant.cluster, force=False, seconds=60, tell=lambda _: None)
     finally:
         model(shop, "shop")
@@ -196,7 +196,7 @@ def test_what_is_deleted_is_gone_with_its_revisions_and_a_second_time_is_well(ow
 def test_what_kn_made_is_not_deleted(own: Namespace, tmp_path: Path) -> None:
     own.kn("service", "create", "foreign", "--image", image(), "--no-wait")
     said = own.scalezero("delete", "foreign", code=2)
-    assert "service/foreign was not made by scalezero" in said
+    assert "service/foreign was not created by scalezero" in said
     own.kn("service", "delete", "foreign")
 
 
@@ -265,7 +265,7 @@ def test_the_roles_that_are_printed_are_all_that_a_deployment_needs(
 def test_a_missing_right_is_told_with_what_to_ask_for(own: Namespace, accounts: dict[str, Path], shop: Path) -> None:
     nobody = as_account(own, accounts["nobody"])
     said = nobody.scalezero("status", code=2)
-    assert f"system:serviceaccount:{own.name}:nobody may not list services in namespace {own.name}" in said
+    assert f"system:serviceaccount:{own.name}:nobody cannot list services in namespace {own.name}" in said
     assert "ask for a Role with {apiGroups: [serving.knative.dev], resources: [services], verbs: [list]}" in said
 
 

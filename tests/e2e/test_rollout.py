@@ -255,7 +255,7 @@ def test_a_dry_run_changes_nothing(stable: Namespace) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--to", "v9"), "there are: payment-model-"),
+        (("--to", "v9"), "available: payment-model-"),
         (("--to", "v2", "--steps", "50,5"), "rising percents from 1 to 100"),
         (("--abort",), "no rollout of payment-model is under way"),
         ((), "a revision to go to, or --abort"),

@@ -48,8 +48,8 @@ def test_models_and_their_readiness(served: Served) -> None:
         ("GET", "/v1/models/z", 404, "Model with name z does not exist."),
         ("POST", "/v1/models/m:explain", 501, "no explainer"),
         ("POST", "/v1/models/z:explain", 404, "Model with name z does not exist."),
-        ("GET", PREDICT, 405, "it takes POST"),
-        ("GET", "/v1/models/m/versions/1", 404, "nothing answers"),
+        ("GET", PREDICT, 405, "it accepts POST"),
+        ("GET", "/v1/models/m/versions/1", 404, "no route matches"),
     ],
 )
 def test_errors_have_the_form_of_kserve(served: Served, method: str, path: str, status: int, text: str) -> None:

@@ -93,7 +93,7 @@ def test_the_index_takes_a_filter(served: Served, sent: bytes, status: int) -> N
 def test_what_one_process_cannot_do_is_refused_with_its_reason(served: Served, path: str, reason: str) -> None:
     answer = infer(served, b"{}", path)
     assert answer.status_code == 404
-    assert f"POST {path} is not supported here" in answer.json()["error"]
+    assert f"POST {path} is not supported" in answer.json()["error"]
     assert reason in answer.json()["error"]
 
 

@@ -52,7 +52,7 @@ def test_nothing_else_answers_there(ports: Ports, path: str) -> None:
         error = error_of(client.get(path), 404)
     assert (error["code"], error["message"]) == (
         "path_not_found",
-        f"nothing answers {path!r} here; this port serves open_inference alone",
+        f"no route matches {path!r}; this port serves only open_inference",
     )
 
 
@@ -145,7 +145,7 @@ def test_tensorflow_servings_container_as_its_users_know_it(tmp_path: Path, s3: 
         assert [answer.json() for answer in answers] == [{"predictions": [[1.0, 2.0]]}, {"predictions": [[2.0, 4.0]]}]
         assert client.get("/v1/models/m/versions/4").status_code == 404
         outside = error_of(client.get("/v2/models/m"), 404)
-        assert outside["message"].endswith("this port serves tensorflow_serving alone")
+        assert outside["message"].endswith("this port serves only tensorflow_serving")
         with grpc.insecure_channel(f"127.0.0.1:{calls}") as channel:
             method = channel.unary_unary("/tensorflow.serving.ModelService/GetModelStatus")
             assert method(b"\x0a\x03\x0a\x01m", timeout=20)  # model_spec { name: "m" }

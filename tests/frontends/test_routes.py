@@ -67,7 +67,7 @@ def test_the_method_chooses_and_head_is_a_get() -> None:
         "get",
         "delete",
     ]
-    with pytest.raises(MethodNotAllowed, match="/models/m does not take POST; it takes GET, DELETE, HEAD"):
+    with pytest.raises(MethodNotAllowed, match="/models/m does not accept POST; it accepts GET, DELETE, HEAD"):
         match.route("POST", "/models/m")
 
 
@@ -190,7 +190,7 @@ def test_within_a_protocol_the_more_specific_route_is_taken(
 def test_a_more_specific_pattern_takes_the_path_whatever_the_method() -> None:
     match = Routes(SERVED, default=DEFAULT).match("/p/m:run")
     assert match
-    with pytest.raises(MethodNotAllowed, match="it takes POST"):
+    with pytest.raises(MethodNotAllowed, match="it accepts POST"):
         match.route("GET", "/p/m:run")
 
 

@@ -49,7 +49,7 @@ def test_a_request_gets_the_version_that_it_names_else_the_highest(
 def test_an_unknown_version_is_not_found_and_those_that_are_here_are_named(served: Served) -> None:
     status, document = inferred(served, "m/versions/3")
     assert status == 404
-    assert document == {"error": "no version '3' of model 'm' here; served: 10, 2"}
+    assert document == {"error": "version '3' of model 'm' is not served; served: 10, 2"}
 
 
 def test_the_predict_api_answers_with_the_default_version_and_no_header_claims_one_for_the_process(

@@ -287,7 +287,7 @@ def test_a_taken_port_is_one_line(tmp_path: Path, served: Served) -> None:
         (["m.onnx", "--host", "256.1.1.1", "--port", "0"], {}, "256.1.1.1:0"),
         (["s3://b/m.onnx", "--port", "0"], {"FUNCTION_SOURCE": "none/main.py"}, "FUNCTION_SOURCE='none/main.py'"),
         (["none.onnx", "--port", "0"], {}, "SCALEZERO_MODEL_URI='none.onnx': expected an ONNX file"),
-        (["--port", "0"], {}, "SCALEZERO_MODEL_URI: not given; expected a model to serve"),
+        (["--port", "0"], {}, "SCALEZERO_MODEL_URI: not set; expected a model to serve"),
     ],
 )
 def test_a_bad_setting_is_one_line(tmp_path: Path, arguments: list[str], settings: dict[str, str], told: str) -> None:

@@ -57,9 +57,7 @@ def test_an_end_that_knative_would_cut_short_is_refused() -> None:
 
 def test_only_what_runs_our_image_asks_for_one() -> None:
     assert Deployment().image is None
-    with pytest.raises(
-        BadSetting, match=r"image: not given; expected the image of the runtime: --image, or `image` in"
-    ):
+    with pytest.raises(BadSetting, match=r"image: not set; expected the image of the runtime: --image, or `image` in"):
         container(Settings(), Deployment())
 
 

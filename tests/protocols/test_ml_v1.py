@@ -185,6 +185,6 @@ def test_a_batch_answers_each_item_with_its_own_outcome() -> None:
     answer = pb.BatchPredictResponse.FromString(ml_v1.BatchPredict().join(items))
     first, second, third, fourth = answer.items
     assert (list(first.response.outputs), first.response.latency_ms) == ([1, 1], 500)
-    assert (second.error.code, second.error.message) == ("model_not_found", "no model 'x' here; served: m")
+    assert (second.error.code, second.error.message) == ("model_not_found", "model 'x' is not served; served: m")
     assert third.error.code == "queue_full"
     assert fourth.error.message

@@ -65,13 +65,13 @@ def test_the_users_api_is_read_as_written() -> None:
             '"model_name"',
             "each parameter in the path once",
         ),
-        ("      post:", "      psot:", 8, f"spec.paths.{PATH}.psot", "a field that is not known here", "post"),
+        ("      post:", "      psot:", 8, f"spec.paths.{PATH}.psot", "an unknown field", "post"),
         (
             "summary:",
             "sumary:",
             9,
             f"{AT}.sumary",
-            "a field that is not known here",
+            "an unknown field",
             "one of summary, description, parameters, requestBody; the nearest is summary",
         ),
         (
@@ -79,7 +79,7 @@ def test_the_users_api_is_read_as_written() -> None:
             "          contents:",
             17,
             f"{AT}.requestBody.contents",
-            "a field that is not known here",
+            "an unknown field",
             "content",
         ),
         (

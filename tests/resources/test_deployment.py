@@ -9,7 +9,7 @@ from knative.resources import BadManifest, ForeignDeployment, parse_resources
 
 SPEC = Path(__file__).with_name("spec")
 TENSORFLOW = (SPEC / "tensorflow-serving.yaml").read_text("utf-8")
-UNKNOWN = "a field that is not known here"
+UNKNOWN = "an unknown field"
 NAMED = "  name: tensorflow-serving\n"
 
 

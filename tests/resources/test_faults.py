@@ -95,10 +95,10 @@ def fault(text: str) -> BadManifest:
             "metadata:\n  labels: {1: a}\n",
             6,
             "metadata.labels",
-            "a key that is no text",
-            "texts for keys, in quotes",
+            "a key that is not a string",
+            "string keys, in quotes",
         ),
-        ("metadata:\n", "metadata:\n  2: a\n", 5, "metadata", "a key that is no text", "texts for keys, in quotes"),
+        ("metadata:\n", "metadata:\n  2: a\n", 5, "metadata", "a key that is not a string", "string keys, in quotes"),
         ("metadata:\n", "metadata: {}\nx:\n", 5, "metadata.name", "nothing", NAME),
         ("apiVersion: ml.example.com/v1", "apiVersion: v1", 3, "apiVersion", '"v1"', "ml.example.com/v1"),
         ("serving.knative.dev/v1", "v1", 46, "apiVersion", '"v1"', "serving.knative.dev/v1"),
@@ -180,7 +180,7 @@ def test_an_unknown_field_is_refused_with_the_nearest_known_one(
     written: str, instead: str, place: int, field: str, known: str
 ) -> None:
     error = fault(MANIFEST.replace(written, instead, 1))
-    assert str(error) == f"model.yaml:{place}: {field}: got a field that is not known here; expected {known}"
+    assert str(error) == f"model.yaml:{place}: {field}: got an unknown field; expected {known}"
 
 
 def test_a_field_written_twice_is_refused_at_the_second() -> None:

@@ -44,7 +44,7 @@ def test_only_what_the_schema_and_a_deployment_need_is_asked_for() -> None:
             "scaling:",
             0,
             "deploy.options.scaling",
-            "a field that is not known here",
+            "an unknown field",
             "one of scale, resources",
         ),
         ("min: 0", "min: -1", 0, "deploy.options.scale.min", "-1", "a whole number, 0 or more"),

@@ -51,7 +51,7 @@ def test_one_that_had_not_shifted_yet_goes_on_with_warming() -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "steps", "asked"), [("m-v3", None, "one to m-v3"), ("m-v2", (10, 100), "one with the steps 10,100")]
+    ("target", "steps", "asked"), [("m-v3", None, "a rollout to m-v3"), ("m-v2", (10, 100), "the steps 10,100")]
 )
 def test_another_one_meanwhile_is_refused_with_the_ways_out(
     target: str, steps: tuple[int, ...] | None, asked: str
@@ -59,8 +59,9 @@ def test_another_one_meanwhile_is_refused_with_the_ways_out(
     with pytest.raises(RolloutUnderWay) as caught:
         opened(found(recorded()), target, steps)
     assert str(caught.value) == (
-        "m is in the middle of a rollout to m-v2 with the steps 5,25,100, watching at 75 % m-v1, 25 % m-v2, "
-        f"and {asked} was asked for; go on with that one, --abort it, or --adopt the split as it stands and begin anew"
+        "m has an unfinished rollout to m-v2 with the steps 5,25,100, watching at 75 % m-v1, 25 % m-v2, "
+        f"but the command asks for {asked}; continue that rollout, --abort it, or use --adopt to start from the "
+        "current split"
     )
 
 
@@ -70,9 +71,9 @@ def test_a_split_that_was_changed_meanwhile_is_refused_with_who_did_it() -> None
         with pytest.raises(SplitChanged) as caught:
             opened(found(recorded(phase="halted"), live), target)
         assert str(caught.value) == (
-            "kn (user ann) has changed the split of m to 10 % m-v1, 90 % m-v2, where the rollout left "
-            "75 % m-v1, 25 % m-v2; to begin one from the split as it stands: "
-            f"scalezero rollout m --to {target} --adopt -n shop; to forget that one and leave the split: "
+            "kn (user ann) changed the split of m to 10 % m-v1, 90 % m-v2; the rollout had set "
+            "75 % m-v1, 25 % m-v2; to start a rollout from the current split: "
+            f"scalezero rollout m --to {target} --adopt -n shop; to end the rollout and keep the split: "
             "scalezero rollout m --abort -n shop"
         )
 

@@ -104,7 +104,7 @@ def test_a_pod_takes_requests_when_it_is_ready_and_not_told_to_end() -> None:
 
 def test_who_changed_the_split_is_named_by_manager_and_user() -> None:
     assert reading.changed_by(service(to("m-v1", 100))) == "kn (user admin)"
-    assert reading.changed_by({"metadata": {}}) == "somebody else"
+    assert reading.changed_by({"metadata": {}}) == "another writer"
     bare = {"metadata": {"managedFields": [{"manager": "kn", "fieldsV1": {"f:spec": {"f:traffic": {}}}}, {}]}}
     assert reading.changed_by(bare) == "kn"
 
@@ -136,9 +136,9 @@ def test_an_unknown_revision_is_told_with_those_that_there_are() -> None:
     with pytest.raises(UnknownRevision) as caught:
         reading.target("v9", service(to("m-v1", 100, tag="stable")), REVS)
     assert str(caught.value) == (
-        "--to='v9': m has no such revision; there are: m-v1 (stable, 1.0.0), m-v2 (2.0.0), m-00003"
+        "--to='v9': m has no such revision; available: m-v1 (stable, 1.0.0), m-v2 (2.0.0), m-00003"
     )
-    with pytest.raises(UnknownRevision, match="there are: none"):
+    with pytest.raises(UnknownRevision, match="available: none"):
         reading.target("v9", service(to("m-v1", 100)), [])
 
 

@@ -90,7 +90,7 @@ def test_a_split_changed_before_the_claim_is_left_alone() -> None:
     hand = Hand(cluster)
     state = hand.plan()
     cluster.touch([to("m-v1", 15), to("m-v2", 85)])
-    with pytest.raises(SplitChanged, match=r"kn \(user admin\) has changed the split of m to 15 % m-v1, 85 % m-v2"):
+    with pytest.raises(SplitChanged, match=r"kn \(user admin\) changed the split of m to 15 % m-v1, 85 % m-v2"):
         hand.rollout.carry_out(state)
     assert cluster.applied == []
 
@@ -262,7 +262,7 @@ def test_a_revision_that_is_not_ready_is_refused_before_anything_is_written() ->
 
 
 def test_a_model_that_is_not_deployed_is_told_with_those_that_are() -> None:
-    with pytest.raises(NoService, match="there are: m"):
+    with pytest.raises(NoService, match="available: m"):
         Hand(Small(), "x").plan()
 
 

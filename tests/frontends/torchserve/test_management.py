@@ -210,7 +210,7 @@ def test_where_it_is_named_alone_models_are_described_but_not_registered(store: 
         assert not Path("key_file.json").exists()  # nobody needs it
         assert ask(served, "GET", "/models/m").status_code == 200
         text = refused(ask(served, "POST", "/models?url=n.onnx"), 405, "MethodNotAllowedException")
-        assert text == "Model API disabled; SCALEZERO_MODEL_API=true enables it"
+        assert text == "Model API disabled; set SCALEZERO_MODEL_API=true to enable it"
         refused(ask(served, "DELETE", "/models/m"), 405, "MethodNotAllowedException")
         refused(ask(served, "DELETE", "/models/m", key=None), 400, "InvalidKeyException")
 

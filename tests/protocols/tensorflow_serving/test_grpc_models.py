@@ -93,5 +93,5 @@ def test_a_version_has_a_state_and_the_error_of_its_load(
 
 
 def test_another_configuration_is_refused_with_the_reason() -> None:
-    with pytest.raises(UnsupportedOperation, match="HandleReloadConfigRequest is not supported here: a process serves"):
+    with pytest.raises(UnsupportedOperation, match="HandleReloadConfigRequest is not supported: a process serves"):
         grpc_models.reload_config(b"")

@@ -20,7 +20,7 @@ def told(answer: Answer) -> tuple[int, str]:
         (UnknownModel("x", ["m"]), 5, "Servable not found for request: Latest(x)"),
         (UnknownModel("m", ["m"], version="5"), 5, "Servable not found for request: Specific(m, 5)"),
         (UnknownSignature("s", "serving_default"), 9, 'Serving signature key "s" not found.'),
-        (QueueFull(limit=3, retry_after=1), 8, "3 requests wait already, which is the limit; try again in 1 s"),
+        (QueueFull(limit=3, retry_after=1), 8, "the queue is full: its limit is 3 requests; try again in 1 s"),
     ],
 )
 def test_an_error_of_an_inference(fault: ScalezeroError, code: int, text: str) -> None:
@@ -32,7 +32,7 @@ def test_an_error_of_an_inference(fault: ScalezeroError, code: int, text: str) -
     [
         (UnknownModel("x", ["m"]), 5, "Could not find any versions of model x"),
         (UnknownModel("m", ["m"], version="5"), 5, "Could not find version 5 of model m"),
-        (QueueFull(limit=3, retry_after=1), 8, "3 requests wait already, which is the limit; try again in 1 s"),
+        (QueueFull(limit=3, retry_after=1), 8, "the queue is full: its limit is 3 requests; try again in 1 s"),
     ],
 )
 def test_an_error_of_a_status(fault: ScalezeroError, code: int, text: str) -> None:

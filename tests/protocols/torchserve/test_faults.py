@@ -32,10 +32,15 @@ CASES = [
     (errors.InvalidInput("body", got="1", expected="2"), 400, "BadRequestException", "body: got 1; expected 2"),
     (errors.RequestTimeout("head", seconds=1), 408, "RequestTimeoutException", "request head: not complete"),
     (errors.PayloadTooLarge("body", limit=1, unit="bytes"), 413, "BadRequestException", "body: got more than 1 bytes"),
-    (errors.QueueFull(limit=1, retry_after=1), 429, "ServiceUnavailableException", "1 requests wait already"),
+    (
+        errors.QueueFull(limit=1, retry_after=1),
+        429,
+        "ServiceUnavailableException",
+        "the queue is full: its limit is 1 requests",
+    ),
     (errors.ShuttingDown(), 503, "ServiceUnavailableException", "this process is shutting down"),
     (errors.RunTimeout("m", 1), 504, "InternalServerException", "model 'm' did not finish"),
-    (errors.InternalError(), 500, "InternalServerException", "this is a fault of the server"),
+    (errors.InternalError(), 500, "InternalServerException", "internal error; the server's log"),
     (errors.UnsupportedOperation("x", "y"), 503, "InternalServerException", "Prediction failed: x is not supported"),
     (errors.InvalidInput("\ud800", got="1", expected="2"), 400, "BadRequestException", "\\ud800: got 1"),
 ]

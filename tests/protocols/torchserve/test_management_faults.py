@@ -75,7 +75,12 @@ MISSING = ArtifactMissing("/store/m.mar", "there is no such file")
             "InvalidKeyException",
             "Token Authorization failed. Token either incorrect, expired, or not provided correctly",
         ),
-        (QueueFull(limit=1, retry_after=1), 429, "ServiceUnavailableException", "1 requests wait already"),
+        (
+            QueueFull(limit=1, retry_after=1),
+            429,
+            "ServiceUnavailableException",
+            "the queue is full: its limit is 1 requests",
+        ),
         (
             VersionConflict("m", "1.0", "it is served already"),
             409,
