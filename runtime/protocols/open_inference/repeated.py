@@ -1,7 +1,7 @@
 """Requests that differ in nothing but the numbers of their one raw tensor, as a client sends them again and again.
 
-protobuf writes the fields of a message in the order of their numbers, so all that comes before the bytes of the tensor is
-the same each time. Its meaning is remembered and not read again; the bytes are checked as those of any other tensor.
+protobuf writes the fields of a message in the order of their numbers, so all that comes before the bytes of the tensor
+is the same each time. Its meaning is remembered and not read again; the bytes are checked as those of any other tensor.
 
     prefix                                                         tensor
     model_name, inputs[0].name, .datatype, .shape, outputs, ...    raw_input_contents[0]

@@ -9,13 +9,13 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from functools import partial
 from http import HTTPStatus
 from typing import Final
 
 from scripts.benchmarks import binary_tensors, launches, resnet
 from scripts.benchmarks.client import ANSWER_SECONDS, Line, ask, first_right
 from scripts.benchmarks.contest import in_turns
+from scripts.benchmarks.faults import CannotMeasure
 from scripts.benchmarks.figures import Figure, figure
 from scripts.benchmarks.lab import Lab
 from scripts.benchmarks.servers import Server, running
@@ -23,6 +23,7 @@ from scripts.benchmarks.servers import Server, running
 CALLERS: Final = 8
 BATCHES: Final = (1, 8)
 ROWS: Final = 24  # per measurement; some two seconds
+WARM_ROUNDS: Final = 2  # not counted: the server learns what a batch costs, and compares its rows with single ones
 
 
 def measure(lab: Lab) -> Figure:
@@ -31,7 +32,10 @@ def measure(lab: Lab) -> Figure:
         launch = launches.ours(lab.resnet, str(lab.resnet.path), cache, launches.BATCHING)
         with running(launch, cpu=lab.server_cpu) as server:
             images = Images(lab, server)
+            first_right(server, lambda: images.fault(0))
             images.check()
+            for _ in range(WARM_ROUNDS):
+                images.cost()
             pairs = in_turns(lab.guard, lab.rounds, ours=images.cost, floor=images.floor)
             images.check()
     return figure("v2_binary", pairs)
@@ -48,11 +52,12 @@ class Images:
         self._requests = [binary_tensors.request(subject.input_name, row, resnet.SHAPE) for row in subject.rows]
 
     def check(self) -> None:
-        """Ask for each row, as soon as the server listens. Raises CannotMeasure where an answer is not the model's."""
+        """Ask for each row. Raises CannotMeasure where an answer is not the model's."""
         for index in range(len(self._requests)):
-            first_right(self._server, partial(self._fault, index))
+            if found := self.fault(index):
+                raise CannotMeasure(f"{self._path}: {found}")
 
-    def _fault(self, index: int) -> str | None:
+    def fault(self, index: int) -> str | None:
         """What is wrong with the answer to a row; None: nothing."""
         request = self._requests[index]
         reply = ask(self._server, "POST", self._path, request.body, headers=request.headers)
