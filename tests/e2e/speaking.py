@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 import httpx
@@ -40,6 +41,12 @@ def reached(url: str) -> Iterator[Function]:
         grpc_channel(f"{host}:80") as channel,
     ):
         yield Function(rest=rest, grpc=channel)
+
+
+def called(function: Function, path: str, request: Any, answer: Any, **options: Any) -> Any:  # noqa: ANN401 - messages
+    """The answer to a unary call; `answer` is its class, and the options are grpcio's. Raises `grpc.RpcError`."""
+    call = function.grpc.unary_unary(path, lambda message: message.SerializeToString(), answer.FromString)
+    return call(request, timeout=PATIENCE, **options)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,8 +23,9 @@ from runtime.protocols.protos import tensorflow_serving_pb2 as tfs
 from tests import models
 from tests.conformance.dialects import Dialect, every
 from tests.e2e.functions import function_yaml
+from tests.e2e.load import PATIENCE
 from tests.e2e.namespace import Namespace, until
-from tests.e2e.speaking import Function, Question, reached, spoken
+from tests.e2e.speaking import Function, Question, called, reached, spoken
 from tests.e2e.test_serving import TO_ZERO
 
 MODEL, V1, V2 = "m", "m-v1", "m-v2"
@@ -33,7 +34,6 @@ X = np.array([[1.5, -2.25, 0.1], [3e-20, 16777217.0, -0.0]], np.float32)
 DIALECTS = every()
 READY = 120.0  # seconds
 SERVICE_LABEL = "serving.knative.dev/service"
-DEADLINE = 60.0  # seconds for a call
 INFER = "/inference.GRPCInferenceService/ModelInfer"
 STREAM = "/inference.GRPCInferenceService/ModelStreamInfer"
 
@@ -78,11 +78,6 @@ def function(model: Namespace) -> Iterator[Function]:
     """The first version, by the URL of its tag."""
     with reached(model.url(MODEL, "v1")) as function:
         yield function
-
-
-def called(function: Function, path: str, request: Any, answer: Any, **options: Any) -> Any:  # noqa: ANN401 - messages
-    call = function.grpc.unary_unary(path, lambda message: message.SerializeToString(), answer.FromString)
-    return call(request, timeout=DEADLINE, **options)
 
 
 def infer_request(x: np.ndarray, name: str = "") -> oip.ModelInferRequest:
@@ -131,7 +126,7 @@ def test_a_message_larger_than_every_window_on_the_way_is_answered(
 def test_health_is_told_for_the_server_the_model_and_a_service(function: Function) -> None:
     stub = health_pb2_grpc.HealthStub(function.grpc)
     for name in ("", MODEL, "inference.GRPCInferenceService"):
-        answer = stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=DEADLINE)
+        answer = stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=PATIENCE)
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
 
@@ -166,7 +161,7 @@ class streaming:  # noqa: N801 - a context manager
         call = self._function.grpc.stream_stream(
             STREAM, lambda message: message.SerializeToString(), oip.ModelStreamInferResponse.FromString
         )
-        self._call = call(iter(self._sent.get, None), timeout=DEADLINE)
+        self._call = call(iter(self._sent.get, None), timeout=PATIENCE)
         return self._sent.put, self._call
 
     def __exit__(self, *error: object) -> None:
@@ -215,7 +210,7 @@ def test_the_first_call_after_zero_is_answered(model: Namespace, question: Quest
 def test_all_protocols_at_once_wake_a_function_and_none_fails(model: Namespace, question: Question) -> None:
     until("v1 is at zero", lambda: model.at_zero(V1), seconds=TO_ZERO)
     with spoken(model.url(MODEL, "v1"), DIALECTS, question, pause=0.5) as tallies:
-        until("each was answered", lambda: all(tally.answers for tally in tallies.values()), seconds=DEADLINE)
+        until("each was answered", lambda: all(tally.answers for tally in tallies.values()), seconds=PATIENCE)
     assert [tally.failures for tally in tallies.values()] == [[]] * len(DIALECTS)
 
 
