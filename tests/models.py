@@ -248,13 +248,13 @@ def scored(path: Path) -> Path:
     return save(path, nodes, inputs, outputs, along=np.array([1]))
 
 
-def rotated(path: Path) -> Path:
-    """`y` = `x` with the columns in another order, and half of their neighbour added, float32 [batch, 3]."""
+def rotated(path: Path, *, share: float = 0.5) -> Path:
+    """`y` = `x` with the columns in another order, and a share of their neighbour added, float32 [batch, 3]."""
     nodes = [
         helper.make_node("Gather", ["x", "order"], ["turned"], axis=1),
-        helper.make_node("Mul", ["x", "half"], ["halved"]),
-        helper.make_node("Add", ["turned", "halved"], ["y"]),
+        helper.make_node("Mul", ["x", "share"], ["added"]),
+        helper.make_node("Add", ["turned", "added"], ["y"]),
     ]
     shape = ("batch", 3)
-    order, half = np.array([2, 0, 1]), np.array(0.5, np.float32)
-    return save(path, nodes, [value("x", FLOAT, shape)], [value("y", FLOAT, shape)], order=order, half=half)
+    weights = {"order": np.array([2, 0, 1]), "share": np.array(share, np.float32)}
+    return save(path, nodes, [value("x", FLOAT, shape)], [value("y", FLOAT, shape)], **weights)

@@ -1,7 +1,8 @@
 """One tensor in, one tensor out, in every form of every protocol: float32 `x` to float32 `y`, of the model `m`."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple, Protocol
 
 import grpc
 import httpx
@@ -13,18 +14,27 @@ from runtime.protocols.protos import open_inference_pb2 as oip
 from runtime.protocols.protos import tensorflow_pb2 as tf
 from runtime.protocols.protos import tensorflow_serving_pb2 as tfs
 from runtime.protocols.protos import torchserve_inference_pb2 as torch
-from tests.frontends.conftest import Served
 
 F32 = np.float32
 DEADLINE = 60.0  # seconds
 LENGTH = "inference-header-content-length"
 
 
+class Place(Protocol):
+    """Where a server answers: a client of its REST paths, and a channel to its gRPC services."""
+
+    def client(self) -> AbstractContextManager[httpx.Client]:
+        """A client whose base URL is the server's."""
+
+    def channel(self) -> AbstractContextManager[grpc.Channel]:
+        """A channel to the same port."""
+
+
 class Answer(NamedTuple):
-    """The output, and the Server-Timing that came with it."""
+    """The output, and the headers or the initial metadata that came with it."""
 
     output: np.ndarray
-    timing: str
+    headers: Mapping[str, str]
 
 
 class Dialect(NamedTuple):
@@ -32,7 +42,7 @@ class Dialect(NamedTuple):
 
     protocol: str
     form: str
-    ask: Callable[[Served, np.ndarray], Answer]
+    ask: Callable[[Place, np.ndarray], Answer]
     over: str = "rest"
 
     def __str__(self) -> str:
@@ -56,48 +66,53 @@ def _is_mounted(dialect: Dialect) -> bool:
 
 def _json(
     path: str, wrap: Callable[[Any], object], unwrap: Callable[[Any], Any]
-) -> Callable[[Served, np.ndarray], Answer]:
+) -> Callable[[Place, np.ndarray], Answer]:
     """A JSON document to `path`: `wrap` makes it of the nested lists, `unwrap` finds them in the answer."""
 
-    def ask(served: Served, x: np.ndarray) -> Answer:
-        with served.client() as client:
-            response = client.post(path, json=wrap(x.tolist()), timeout=DEADLINE)
-        return _answer(response, np.array(unwrap(response.json()), F32).reshape(len(x), -1))
+    def ask(place: Place, x: np.ndarray) -> Answer:
+        with place.client() as client:
+            response = _answered(client.post(path, json=wrap(x.tolist()), timeout=DEADLINE))
+        return Answer(np.array(unwrap(response.json()), F32).reshape(len(x), -1), response.headers)
 
     return ask
 
 
-def _answer(response: httpx.Response, output: np.ndarray) -> Answer:
-    assert response.status_code == 200, response.text
-    return Answer(output, response.headers["server-timing"])
+def _answered(response: httpx.Response) -> httpx.Response:
+    assert response.status_code == 200, f"{response.status_code}: {response.text}"
+    return response
 
 
-def _open_inference_binary(served: Served, x: np.ndarray) -> Answer:
+def _open_inference_binary(place: Place, x: np.ndarray) -> Answer:
     tensor = {"name": "x", "datatype": "FP32", "shape": x.shape, "parameters": {"binary_data_size": x.nbytes}}
     document = {"inputs": [tensor], "parameters": {"binary_data_output": True}}
     head = httpx.Request("POST", "http://x", json=document).content
-    with served.client() as client:
+    with place.client() as client:
         headers = {LENGTH: str(len(head)), "content-type": "application/octet-stream"}
-        response = client.post("/v2/models/m/infer", content=head + x.tobytes(), headers=headers, timeout=DEADLINE)
+        body = head + x.tobytes()
+        response = _answered(client.post("/v2/models/m/infer", content=body, headers=headers, timeout=DEADLINE))
     data = response.content[int(response.headers.get(LENGTH, 0)) :]
-    return _answer(response, np.frombuffer(data, F32).reshape(len(x), -1))
+    return Answer(np.frombuffer(data, F32).reshape(len(x), -1), response.headers)
 
 
-def _calling(served: Served, path: str, request: Any, kind: Any) -> tuple[Any, str]:  # noqa: ANN401 - messages
-    options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
-    with grpc.insecure_channel(f"127.0.0.1:{served.port}", options) as channel:
+def _calling(
+    place: Place,
+    path: str,
+    request: Any,  # noqa: ANN401 - a message
+    kind: Any,  # noqa: ANN401 - a message's class
+) -> tuple[Any, Mapping[str, str]]:
+    with place.channel() as channel:
         call = channel.unary_unary(path, lambda message: message.SerializeToString(), kind.FromString)
         message, facts = call.with_call(request, timeout=DEADLINE)
-        return message, dict(facts.initial_metadata())["server-timing"]
+        return message, dict(facts.initial_metadata())
 
 
-def _ml_v1(served: Served, x: np.ndarray) -> Answer:
+def _ml_v1(place: Place, x: np.ndarray) -> Answer:
     request = ml.PredictRequest(model_name="m", inputs=x.ravel())
-    message, timing = _calling(served, "/ml.v1.InferenceService/Predict", request, ml.PredictResponse)
-    return Answer(np.array(message.outputs, F32).reshape(len(x), -1), timing)
+    message, metadata = _calling(place, "/ml.v1.InferenceService/Predict", request, ml.PredictResponse)
+    return Answer(np.array(message.outputs, F32).reshape(len(x), -1), metadata)
 
 
-def _open_inference_grpc(served: Served, x: np.ndarray, *, raw: bool) -> Answer:
+def _open_inference_grpc(place: Place, x: np.ndarray, *, raw: bool) -> Answer:
     tensor = oip.ModelInferRequest.InferInputTensor(name="x", datatype="FP32", shape=x.shape)
     request = oip.ModelInferRequest(model_name="m", inputs=[tensor])
     if raw:
@@ -105,11 +120,11 @@ def _open_inference_grpc(served: Served, x: np.ndarray, *, raw: bool) -> Answer:
     else:
         request.inputs[0].contents.fp32_contents.extend(x.ravel().tolist())
     path = "/inference.GRPCInferenceService/ModelInfer"
-    message, timing = _calling(served, path, request, oip.ModelInferResponse)
-    return Answer(np.frombuffer(message.raw_output_contents[0], F32).reshape(len(x), -1), timing)
+    message, metadata = _calling(place, path, request, oip.ModelInferResponse)
+    return Answer(np.frombuffer(message.raw_output_contents[0], F32).reshape(len(x), -1), metadata)
 
 
-def _tensorflow_grpc(served: Served, x: np.ndarray, *, content: bool) -> Answer:
+def _tensorflow_grpc(place: Place, x: np.ndarray, *, content: bool) -> Answer:
     shape = tf.TensorShapeProto(dim=[tf.TensorShapeProto.Dim(size=size) for size in x.shape])
     tensor = tf.TensorProto(dtype=tf.DT_FLOAT, tensor_shape=shape)
     if content:
@@ -118,16 +133,16 @@ def _tensorflow_grpc(served: Served, x: np.ndarray, *, content: bool) -> Answer:
         tensor.float_val.extend(x.ravel().tolist())
     request = tfs.PredictRequest(model_spec=tfs.ModelSpec(name="m"), inputs={"x": tensor})
     path = "/tensorflow.serving.PredictionService/Predict"
-    message, timing = _calling(served, path, request, tfs.PredictResponse)
-    return Answer(np.array(message.outputs["y"].float_val, F32).reshape(len(x), -1), timing)
+    message, metadata = _calling(place, path, request, tfs.PredictResponse)
+    return Answer(np.array(message.outputs["y"].float_val, F32).reshape(len(x), -1), metadata)
 
 
-def _torchserve_grpc(served: Served, x: np.ndarray) -> Answer:
+def _torchserve_grpc(place: Place, x: np.ndarray) -> Answer:
     data = httpx.Request("POST", "http://x", json=x.tolist()).content
     request = torch.PredictionsRequest(model_name="m", input={"data": data})
     path = "/org.pytorch.serve.grpc.inference.InferenceAPIsService/Predictions"
-    message, timing = _calling(served, path, request, torch.PredictionResponse)
-    return Answer(np.array(httpx.Response(200, content=message.prediction).json(), F32).reshape(len(x), -1), timing)
+    message, metadata = _calling(place, path, request, torch.PredictionResponse)
+    return Answer(np.array(httpx.Response(200, content=message.prediction).json(), F32).reshape(len(x), -1), metadata)
 
 
 def _flat(rows: list[list[float]]) -> Mapping[str, object]:

@@ -43,8 +43,7 @@ def channel(served: Served) -> Iterator[grpc.Channel]:
 
 def connected(served: Served, **options: object) -> grpc.Channel:
     """A channel with a connection of its own."""
-    fixed = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
-    return grpc.insecure_channel(f"127.0.0.1:{served.port}", [*fixed, *options.items()])
+    return served.channel(**options)
 
 
 def predicting(channel: grpc.Channel, path: str = PREDICT) -> Any:  # noqa: ANN401 - grpcio has no types

@@ -16,27 +16,9 @@ from knative.commands.intent import intent
 from knative.deploying.apply import carry_out
 from knative.function.options import Flags
 from knative.objects import Manifest, Ref, ref_of
-from tests.e2e.functions import ROOT
+from tests.e2e.functions import function_yaml, image
 from tests.e2e.namespace import SCALEZERO, SECRET, Namespace, until
 
-FUNCTION = """\
-specVersion: 0.36.0
-name: {name}
-runtime: python
-created: 2026-11-23T00:00:00Z
-image: {image}
-run:
-  envs:
-    - name: AWS_ACCESS_KEY_ID
-      value: "{{{{ secret:{secret}:AWS_ACCESS_KEY_ID }}}}"
-    - name: AWS_SECRET_ACCESS_KEY
-      value: "{{{{ secret:{secret}:AWS_SECRET_ACCESS_KEY }}}}"
-deploy:
-  options:
-    resources:
-      requests: {{cpu: 50m, memory: 128Mi}}
-      limits: {{cpu: "1", memory: 512Mi}}
-"""
 VERSION = """\
 ---
 apiVersion: ml.example.com/v1
@@ -54,11 +36,6 @@ spec: {{traffic: [{{revisionName: {name}-v1, percent: 50}}, {{revisionName: {nam
 ARTIFACT = "s3://models/payment-model-v1.onnx"
 
 
-def image() -> str:
-    """The image that the project's func.yaml names."""
-    return next(line for line in (ROOT / "func.yaml").read_text().splitlines() if line.startswith("image:")).split()[1]
-
-
 def model(
     folder: Path,
     name: str,
@@ -72,7 +49,7 @@ def model(
     folder.mkdir(exist_ok=True)
     documents = [VERSION.format(name=name, number=number, path=path) for number in versions]
     (folder / "model.yaml").write_text("".join([*documents, *([SPLIT.format(name=name)] if split else [])]))
-    (folder / "func.yaml").write_text(FUNCTION.format(name=name, image=image(), secret=secret))
+    (folder / "func.yaml").write_text(function_yaml(name, secret=secret))
     return folder
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -33,6 +34,10 @@ class Served:
         """A client of this server alone, whatever proxies the environment names."""
         return httpx.Client(base_url=self.url, trust_env=False, timeout=20, **options)
 
+    def channel(self, **options: object) -> grpc.Channel:
+        """A channel of gRPC with a connection of its own; grpcio's own options by name."""
+        return grpc_channel(f"127.0.0.1:{self.port}", **options)
+
     def predict(self, inputs: object, *, model: str = "m", **headers: str) -> httpx.Response:
         """Ask once, over a connection of its own."""
         with self.client() as client:
@@ -42,6 +47,12 @@ class Served:
         """Ask once, over a connection of its own."""
         with self.client() as client:
             return client.get(path)
+
+
+def grpc_channel(target: str, **options: object) -> grpc.Channel:
+    """A channel that shares its connection with no other one, whatever proxies the environment names."""
+    fixed = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
+    return grpc.insecure_channel(target, [*fixed, *options.items()])
 
 
 def free_port() -> int:

@@ -1,0 +1,249 @@
+"""Every protocol through the function's URL: its one port carries REST and gRPC, from zero and during a rollout too."""
+
+import itertools
+import queue
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+import numpy as np
+import onnxruntime
+import pytest
+from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+
+from knative.manifests.names import PORT
+from knative.objects import SERVING
+from runtime.protocols.protos import ml_v1_pb2 as ml
+from runtime.protocols.protos import open_inference_pb2 as oip
+from runtime.protocols.protos import tensorflow_pb2 as tf
+from runtime.protocols.protos import tensorflow_serving_pb2 as tfs
+from tests import models
+from tests.conformance.dialects import Dialect, every
+from tests.e2e.functions import function_yaml
+from tests.e2e.load import PATIENCE
+from tests.e2e.namespace import Namespace, until
+from tests.e2e.speaking import Function, Question, called, reached, spoken
+from tests.e2e.test_serving import TO_ZERO
+
+MODEL, V1, V2 = "m", "m-v1", "m-v2"
+SHARES = {"1.0.0": 0.5, "2.0.0": 0.25}  # of a model's version: what tells its answers from the other's
+X = np.array([[1.5, -2.25, 0.1], [3e-20, 16777217.0, -0.0]], np.float32)
+DIALECTS = every()
+READY = 120.0  # seconds
+SERVICE_LABEL = "serving.knative.dev/service"
+INFER = "/inference.GRPCInferenceService/ModelInfer"
+STREAM = "/inference.GRPCInferenceService/ModelStreamInfer"
+
+VERSION = """\
+apiVersion: ml.example.com/v1
+kind: ModelVersion
+metadata: {{name: m-v{number}}}
+spec: {{modelName: m, version: "{version}", format: onnx, storage: {{type: s3, path: "{path}"}}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def question(tmp_path_factory: pytest.TempPathFactory) -> Question:
+    """An input, and what ONNX Runtime itself makes of it."""
+    folder = tmp_path_factory.mktemp("right")
+
+    def right(share: float) -> np.ndarray:
+        path = models.rotated(folder / f"{share}.onnx", share=share)
+        (output,) = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, {"x": X})
+        return np.asarray(output)
+
+    return Question(x=X, right={version: right(share) for version, share in SHARES.items()})
+
+
+@pytest.fixture(scope="module")
+def model(own: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Namespace:
+    """The model `m` in two versions, everything to the first; no author's function is mounted."""
+    folder = tmp_path_factory.mktemp("protocols")
+    documents = []
+    for number, (version, share) in enumerate(SHARES.items(), start=1):
+        path = f"s3://models/{own.name}/m-v{number}.onnx"
+        own.scalezero("publish", models.rotated(folder / f"{number}.onnx", share=share), path)
+        documents.append(VERSION.format(number=number, version=version, path=path))
+    (folder / "model.yaml").write_text("---\n".join(documents))
+    (folder / "func.yaml").write_text(function_yaml(MODEL))
+    own.scalezero("apply", "-f", folder)
+    return own
+
+
+@pytest.fixture(scope="module")
+def function(model: Namespace) -> Iterator[Function]:
+    """The first version, by the URL of its tag."""
+    with reached(model.url(MODEL, "v1")) as function:
+        yield function
+
+
+def infer_request(x: np.ndarray, name: str = "") -> oip.ModelInferRequest:
+    tensor = oip.ModelInferRequest.InferInputTensor(name="x", datatype="FP32", shape=x.shape)
+    return oip.ModelInferRequest(model_name=MODEL, id=name, inputs=[tensor], raw_input_contents=[x.tobytes()])
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=str)
+def test_every_form_of_every_protocol_gets_the_models_own_bits(
+    function: Function, question: Question, dialect: Dialect
+) -> None:
+    answer = dialect.ask(function, question.x)
+    assert question.fault(answer) is None
+    assert (answer.headers["x-model-version"], answer.headers["x-revision"]) == ("1.0.0", V1)
+
+
+@pytest.mark.parametrize(("tag", "version", "number"), [("v1", "1.0.0", 1000000), ("v2", "2.0.0", 2000000)])
+def test_each_protocol_names_the_version_of_the_tag_in_its_own_field(
+    model: Namespace, tag: str, version: str, number: int
+) -> None:
+    spec = tfs.ModelSpec(name=MODEL)
+    shape = tf.TensorShapeProto(dim=[tf.TensorShapeProto.Dim(size=size) for size in X.shape])
+    tensor = tf.TensorProto(dtype=tf.DT_FLOAT, tensor_shape=shape, tensor_content=X.tobytes())
+    request = tfs.PredictRequest(model_spec=spec, inputs={"x": tensor})
+    document = {"name": "x", "datatype": "FP32", "shape": X.shape, "data": X.ravel().tolist()}
+    with reached(model.url(MODEL, tag)) as function:
+        over_rest = function.rest.post(f"/v2/models/{MODEL}/infer", json={"inputs": [document]}).json()
+        over_grpc = called(function, INFER, infer_request(X), oip.ModelInferResponse)
+        of_tensorflow = called(function, "/tensorflow.serving.PredictionService/Predict", request, tfs.PredictResponse)
+        status = function.rest.get(f"/v1/models/{MODEL}").json()
+    assert over_rest["model_version"] == over_grpc.model_version == version
+    assert of_tensorflow.model_spec.version.value == number
+    assert [each["version"] for each in status["model_version_status"]] == [str(number)]
+
+
+@pytest.mark.parametrize("compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip], ids=["plain", "gzip"])
+def test_a_message_larger_than_every_window_on_the_way_is_answered(
+    function: Function, compression: grpc.Compression
+) -> None:
+    x = np.random.default_rng(1).normal(size=(100_000, 3)).astype(np.float32)  # 1.2 MB up, and as much down
+    answer = called(function, INFER, infer_request(x), oip.ModelInferResponse, compression=compression)
+    y = np.frombuffer(answer.raw_output_contents[0], np.float32).reshape(x.shape)
+    np.testing.assert_array_equal(y, x[:, [2, 0, 1]] + x * np.float32(SHARES["1.0.0"]))
+
+
+def test_health_is_told_for_the_server_the_model_and_a_service(function: Function) -> None:
+    stub = health_pb2_grpc.HealthStub(function.grpc)
+    for name in ("", MODEL, "inference.GRPCInferenceService"):
+        answer = stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=PATIENCE)
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+def test_reflection_names_the_services(function: Function) -> None:
+    services = ProtoReflectionDescriptorDatabase(function.grpc).get_services()
+    assert {
+        "ml.v1.InferenceService",
+        "inference.GRPCInferenceService",
+        "tensorflow.serving.PredictionService",
+        "org.pytorch.serve.grpc.inference.InferenceAPIsService",
+    } <= set(services)
+
+
+def test_a_stream_answers_each_message_before_the_next_is_sent(function: Function, question: Question) -> None:
+    """Nothing on the way gathers a body: each message waits for the answer to the one before."""
+    with streaming(function) as (send, answers):
+        for name in ("first", "second", "third"):
+            send(infer_request(question.x, name))
+            answer = next(answers)
+            assert (answer.error_message, answer.infer_response.id) == ("", name)
+            assert answer.infer_response.raw_output_contents[0] == question.right["1.0.0"].tobytes()
+
+
+class streaming:  # noqa: N801 - a context manager
+    """A ModelStreamInfer: what sends a message, and the answers; its status is OK where the block ends."""
+
+    def __init__(self, function: Function) -> None:
+        self._function = function
+        self._sent: queue.SimpleQueue[oip.ModelInferRequest | None] = queue.SimpleQueue()
+
+    def __enter__(self) -> tuple[Any, Iterator[Any]]:
+        call = self._function.grpc.stream_stream(
+            STREAM, lambda message: message.SerializeToString(), oip.ModelStreamInferResponse.FromString
+        )
+        self._call = call(iter(self._sent.get, None), timeout=PATIENCE)
+        return self._sent.put, self._call
+
+    def __exit__(self, *error: object) -> None:
+        self._sent.put(None)
+        if error[0] is None:
+            assert list(self._call) == []
+            assert self._call.code() is grpc.StatusCode.OK
+
+
+def test_a_refusal_comes_with_its_status_and_its_details(function: Function) -> None:
+    request = ml.PredictRequest(model_name="nobody", inputs=[1, 2, 3])
+    with pytest.raises(grpc.RpcError) as refused:
+        called(function, "/ml.v1.InferenceService/Predict", request, ml.PredictResponse)
+    assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+    assert "nobody" in refused.value.details()
+    details = status_pb2.Status.FromString(dict(refused.value.trailing_metadata())["grpc-status-details-bin"])
+    info = error_details_pb2.ErrorInfo()
+    assert details.details[0].Unpack(info)
+    assert info.reason == "MODEL_NOT_FOUND"
+
+
+def test_the_first_call_after_zero_is_answered(model: Namespace, question: Question) -> None:
+    """A unary call wakes one revision, a stream the other."""
+
+    def at_zero(revision: str) -> None:
+        until(f"{revision} is at zero", lambda: model.at_zero(revision), seconds=TO_ZERO)
+
+    def unary() -> bytes:
+        at_zero(V1)
+        with reached(model.url(MODEL, "v1")) as function:
+            answer = called(function, INFER, infer_request(question.x), oip.ModelInferResponse)
+            return bytes(answer.raw_output_contents[0])
+
+    def stream() -> bytes:
+        at_zero(V2)
+        with reached(model.url(MODEL, "v2")) as function, streaming(function) as (send, answers):
+            send(infer_request(question.x))
+            return bytes(next(answers).infer_response.raw_output_contents[0])
+
+    with ThreadPoolExecutor(2) as both:
+        first, second = both.submit(unary), both.submit(stream)
+        assert first.result() == question.right["1.0.0"].tobytes()
+        assert second.result() == question.right["2.0.0"].tobytes()
+
+
+def test_all_protocols_at_once_wake_a_function_and_none_fails(model: Namespace, question: Question) -> None:
+    until("v1 is at zero", lambda: model.at_zero(V1), seconds=TO_ZERO)
+    with spoken(model.url(MODEL, "v1"), DIALECTS, question, pause=0.5) as tallies:
+        until("each was answered", lambda: all(tally.answers for tally in tallies.values()), seconds=PATIENCE)
+    assert [tally.failures for tally in tallies.values()] == [[]] * len(DIALECTS)
+
+
+def test_no_caller_of_any_protocol_notices_a_rollout(model: Namespace, question: Question) -> None:
+    """Each dialect gets the bits of the version that its answer names, of both versions, and no failure."""
+
+    def answered(version: str) -> bool:
+        return all(tally.by_revision()[version] for tally in tallies.values())
+
+    with spoken(model.url(MODEL), DIALECTS, question, pause=0.25) as tallies:
+        until("v1 answers each", lambda: answered("1.0.0"), seconds=READY)
+        model.scalezero("rollout", MODEL, "--to", "v2", "--steps", "20,60,100", "--interval", "4")
+        until("v2 answers each", lambda: answered("2.0.0"), seconds=READY)
+    assert list(itertools.chain(*(tally.failures for tally in tallies.values()))) == []
+
+
+def test_knative_and_kubernetes_may_probe_a_revision_over_grpc(model: Namespace) -> None:
+    """It is Ready by the health of the model that the probe names, and not by that of a model that is not there."""
+    probing(model, "unserved", service="nobody")
+    probing(model, "probed", service=MODEL)
+    until("it is ready", lambda: model.condition("Service", "probed", "Ready").get("status") == "True", seconds=READY)
+    (pod,) = model.cluster.list("Pod", labels={SERVICE_LABEL: "probed"})
+    assert [each["restartCount"] for each in pod["status"]["containerStatuses"]] == [0, 0]
+    assert model.condition("Service", "unserved", "Ready")["status"] != "True"
+    for name in ("unserved", "probed"):
+        model.kn("service", "delete", name)
+
+
+def probing(model: Namespace, name: str, *, service: str) -> None:
+    """A Service like the model's first version, whose probes are of gRPC."""
+    pod = model.get("Revision", V1)["spec"]
+    (container,) = pod["containers"]
+    container["readinessProbe"] = {"grpc": {"service": service}, "successThreshold": 1}
+    container["livenessProbe"] = {"grpc": {"port": PORT}, "periodSeconds": 5, "failureThreshold": 6}
+    manifest = {"metadata": {"name": name}, "spec": {"template": {"spec": pod}}}
+    model.cluster.apply({"apiVersion": SERVING, "kind": "Service", **manifest})
