@@ -42,7 +42,7 @@ def test_the_grpc_floor_answers_each_row_and_no_other_method(linear: Subject) ->
     with running(launches.grpc_asyncio(linear), cpu=CPU) as server:
         message = check_calls(server, linear, grpc_methods.ML_V1)
         assert grpc_methods.ML_V1.outputs(message) == linear.answers[0]
-        with pytest.raises(CannotMeasure, match="floors/grpc_asyncio.py: .*/Other ended with UNIMPLEMENTED"):
+        with pytest.raises(CannotMeasure, match=r"floors/grpc_asyncio.py: .*/Other ended with UNIMPLEMENTED"):
             check_calls(server, linear, WRONG)
 
 

@@ -85,6 +85,6 @@ def test_a_real_server_is_loaded_over_both_versions(version: Version, linear: Su
         got = h2load(server, post, version=version, at_once=4, seconds=1, cpu=CPU)
         assert got.checked_rate > 10
         assert got.succeeded > 10
+        post = Post(path=server.launch.path, body=b"{}")
         with pytest.raises(CannotMeasure, match="4xx"):
-            post = Post(path=server.launch.path, body=b"{}")
             _ = h2load(server, post, version=version, at_once=1, seconds=1, cpu=CPU).checked_rate

@@ -16,7 +16,7 @@ from scripts.benchmarks.client import ask, first_right_answer
 from scripts.benchmarks.faults import CannotMeasure
 from scripts.benchmarks.figures import TARGETS
 from scripts.benchmarks.grpc_client import check_calls
-from scripts.benchmarks.grpc_methods import ML_V1, OPEN_INFERENCE, Method
+from scripts.benchmarks.grpc_methods import ML_V1, OPEN_INFERENCE, TENSORFLOW_SERVING, Method
 from scripts.benchmarks.h2load import Outcome, Post, Version, h2load
 from scripts.benchmarks.lab import Lab
 from scripts.benchmarks.measures.every import PROTOCOLS
@@ -68,7 +68,9 @@ class TestAnsweredRate:
 
 
 class TestCheckCalls:
-    @pytest.mark.parametrize("method", [ML_V1, OPEN_INFERENCE], ids=["ml.v1", "v2"])
+    @pytest.mark.parametrize(
+        "method", [ML_V1, OPEN_INFERENCE, TENSORFLOW_SERVING], ids=["ml.v1", "v2", "tensorflow_serving"]
+    )
     def test_each_row_gets_its_own_answer(self, method: Method, server: Server, linear: Subject) -> None:
         assert list(method.outputs(check_calls(server, linear, method))) == linear.answers[0]
         lied = replace(linear, answers=[*linear.answers[:2], [7.0]])
@@ -77,7 +79,7 @@ class TestCheckCalls:
 
     def test_a_call_that_fails_is_told_with_its_status(self, server: Server, linear: Subject) -> None:
         other = replace(linear, path=Path("other.onnx"))
-        with pytest.raises(CannotMeasure, match="scalezero: .*/Predict ended with NOT_FOUND"):
+        with pytest.raises(CannotMeasure, match=r"scalezero: .*/Predict ended with NOT_FOUND"):
             check_calls(server, other, ML_V1)
 
 
@@ -111,6 +113,12 @@ def test_resnet_50_is_the_real_one_with_seeded_weights() -> None:
     assert 25.5e6 < sum(weights.values()) < 25.7e6  # 25.6 million parameters
     assert [node.op_type for node in model.graph.node].count("Conv") == 53
     assert np.array(resnet.rows(2)).shape == (2, 3 * 224 * 224)
+
+
+def test_the_memory_of_protocols_is_measured_from_end_to_end(lab: Lab) -> None:
+    got = PROTOCOLS["protocols_memory"](lab)
+    assert 0.5 < got.ratio < 2
+    assert 0 < got.extra["used_mib"] < 100
 
 
 @needs_h2load
