@@ -64,6 +64,8 @@ TARGETS: Final[Mapping[str, Target]] = MappingProxyType(
         "grpc_ml_v1": _at_least(0.8, "req/s"),
         "grpc_v2": _at_least(0.8, "req/s"),
         "grpc_peer": _at_least(3.0, "req/s"),
+        "protocols_memory": _at_most(1.02, "MiB", digits=1, limits={"unused_mib": 1.0, "used_mib": 8.0}),
+        "protocols_start": _at_most(1.02, "ms"),
     }
 )
 

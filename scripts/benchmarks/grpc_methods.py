@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from runtime.protocols.protos import ml_v1_pb2, open_inference_pb2
+from runtime.protocols.protos import ml_v1_pb2, open_inference_pb2, tensorflow_pb2, tensorflow_serving_pb2
 from scripts.benchmarks.subjects import Row, Subject
 
 PREFIX: Final = 5  # bytes of a frame before its message
@@ -50,5 +50,24 @@ def _inferred(message: bytes) -> Sequence[float]:
     return [number for raw in response.raw_output_contents for number in np.frombuffer(raw, "<f4").tolist()]
 
 
+def _score(subject: Subject, row: Row) -> bytes:
+    """A PredictRequest of TensorFlow Serving; its tensor is raw, as TensorFlow's make_tensor_proto writes it."""
+    shape = tensorflow_pb2.TensorShapeProto(dim=[{"size": 1}, {"size": len(row)}])
+    raw = np.array(row, "<f4").tobytes()
+    tensor = tensorflow_pb2.TensorProto(dtype=tensorflow_pb2.DT_FLOAT, tensor_shape=shape, tensor_content=raw)
+    spec = tensorflow_serving_pb2.ModelSpec(name=subject.name)
+    request = tensorflow_serving_pb2.PredictRequest(model_spec=spec, inputs={subject.input_name: tensor})
+    message: bytes = request.SerializeToString()
+    return message
+
+
+def _scored(message: bytes) -> Sequence[float]:
+    outputs = tensorflow_serving_pb2.PredictResponse.FromString(message).outputs.values()
+    return [number for each in outputs for number in each.float_val or np.frombuffer(each.tensor_content, "<f4")]
+
+
 ML_V1: Final = Method(path="/ml.v1.InferenceService/Predict", request=_predict, outputs=_predicted)
 OPEN_INFERENCE: Final = Method(path="/inference.GRPCInferenceService/ModelInfer", request=_infer, outputs=_inferred)
+TENSORFLOW_SERVING: Final = Method(
+    path="/tensorflow.serving.PredictionService/Predict", request=_score, outputs=_scored
+)

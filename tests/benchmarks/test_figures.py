@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from scripts.benchmarks import report
 from scripts.benchmarks.figures import TARGETS, Pair, Versus, figure
-from scripts.benchmarks.measures.every import EVERY
+from scripts.benchmarks.measures.every import EVERY, PROTOCOLS
 from scripts.benchmarks.transformer import flops_per_row
 
 RATES = st.floats(min_value=1e-3, max_value=1e6)
@@ -48,6 +48,10 @@ class TestFigures:
             ("lone_latency", 1.15, 1.16),
             ("cold_start", 1.15, 1.16),
             ("memory", 1.12, 1.13),
+            ("v2_binary", 1.05, 1.06),
+            ("json_million", 0.9, 0.89),
+            ("grpc_v2", 0.8, 0.79),
+            ("grpc_peer", 3.0, 2.99),
             ("heavy_model", 0.95, 0.94),
             ("live_under_attack", 1.0, 1.01),
         ],
@@ -70,8 +74,11 @@ class TestFigures:
             *["h2_c1", "h2_c8", "h2_c32", "lone_latency", "cold_start", "memory", "heavy_model", "live_under_attack"],
         ]
 
+    def test_the_names_of_the_protocols_figures_are_those_that_programs_read(self) -> None:
+        assert {"v2_binary", "json_million", "grpc_ml_v1", "grpc_v2", "grpc_peer"} <= set(PROTOCOLS)
+
     def test_every_measure_has_a_target_and_every_target_a_measure(self) -> None:
-        assert list(EVERY) == list(TARGETS)
+        assert [*EVERY, *PROTOCOLS] == list(TARGETS)
 
     def test_the_heavy_model_costs_what_resnet_50_costs(self) -> None:
         """8.2 GFLOP for one image of 224 x 224."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scripts.benchmarks import launches
 from scripts.benchmarks.client import first_right_answer
 from scripts.benchmarks.faults import CannotMeasure
-from scripts.benchmarks.h2load import Outcome, Version, h2load, options, parse
+from scripts.benchmarks.h2load import Outcome, Post, Version, h2load, options, parse
 from scripts.benchmarks.servers import running
 from scripts.benchmarks.subjects import Subject
 
@@ -19,7 +19,9 @@ CPU = min(os.sched_getaffinity(0))
 COUNTS = st.integers(min_value=0, max_value=10**9)
 
 
-def printed(*, succeeded: int, failed: int = 0, errored: int = 0, timeout: int = 0, bad: int = 0) -> str:
+def printed(
+    *, succeeded: int, failed: int = 0, errored: int = 0, timeout: int = 0, bad: int = 0, data: int = 4676595
+) -> str:
     """The end of what nghttp2 1.52 prints."""
     total = succeeded + failed + errored + timeout
     return (
@@ -28,19 +30,22 @@ def printed(*, succeeded: int, failed: int = 0, errored: int = 0, timeout: int =
         f"requests: {total} total, {total} started, {total} done, {succeeded} succeeded, {failed} failed, "
         f"{errored} errored, {timeout} timeout\n"
         f"status codes: {succeeded} 2xx, 0 3xx, 0 4xx, {bad} 5xx\n"
-        "traffic: 8.75MB (9171855) total, 6.97MB (7309422) headers (space savings 0.00%), 4.46MB (4676595) data\n"
+        f"traffic: 8.75MB (9171855) total, 6.97MB (7309422) headers (space savings 0.00%), 4.46MB ({data}) data\n"
     )
 
 
 class TestParse:
-    @given(succeeded=COUNTS, failed=COUNTS, errored=COUNTS, timeout=COUNTS, bad=COUNTS)
+    @given(succeeded=COUNTS, failed=COUNTS, errored=COUNTS, timeout=COUNTS, bad=COUNTS, data=COUNTS)
     def test_every_count_is_read_under_its_own_name(
-        self, succeeded: int, failed: int, errored: int, timeout: int, bad: int
+        self, succeeded: int, failed: int, errored: int, timeout: int, bad: int, data: int
     ) -> None:
-        got = parse(printed(succeeded=succeeded, failed=failed, errored=errored, timeout=timeout, bad=bad))
+        got = parse(printed(succeeded=succeeded, failed=failed, errored=errored, timeout=timeout, bad=bad, data=data))
         told = {"failed": failed, "errored": errored, "timeout": timeout, "5xx": bad}
         assert got == Outcome(
-            rate=15819.5, succeeded=succeeded, failures={name: count for name, count in told.items() if count}
+            rate=15819.5,
+            succeeded=succeeded,
+            data=data,
+            failures={name: count for name, count in told.items() if count},
         )
 
     def test_a_rate_counts_where_every_request_succeeded(self) -> None:
@@ -59,7 +64,7 @@ class TestParse:
         with pytest.raises(CannotMeasure, match=told):
             _ = parse(text).checked_rate
 
-    @pytest.mark.parametrize("gone", ["finished in", "requests:", "status codes:"])
+    @pytest.mark.parametrize("gone", ["finished in", "requests:", "status codes:", "traffic:"])
     def test_a_line_that_is_missing_is_no_figure(self, gone: str) -> None:
         with pytest.raises(CannotMeasure, match="h2load printed no figures"):
             parse(printed(succeeded=9).replace(gone, "?"))
@@ -76,8 +81,10 @@ def test_a_real_server_is_loaded_over_both_versions(version: Version, linear: Su
     launch = launches.ours(linear, str(linear.path), str(tmp_path / "cache"), launches.BATCHING)
     with running(launch, cpu=CPU) as server:
         first_right_answer(server, linear)
-        got = h2load(server, linear.body(0), version=version, at_once=4, seconds=1, cpu=CPU)
+        post = Post(path=server.launch.path, body=linear.body(0))
+        got = h2load(server, post, version=version, at_once=4, seconds=1, cpu=CPU)
         assert got.checked_rate > 10
         assert got.succeeded > 10
+        post = Post(path=server.launch.path, body=b"{}")
         with pytest.raises(CannotMeasure, match="4xx"):
-            _ = h2load(server, b"{}", version=version, at_once=1, seconds=1, cpu=CPU).checked_rate
+            _ = h2load(server, post, version=version, at_once=1, seconds=1, cpu=CPU).checked_rate

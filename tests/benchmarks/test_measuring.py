@@ -14,11 +14,11 @@ import pytest
 from click.testing import CliRunner
 
 from scripts.benchmarks import launches
-from scripts.benchmarks.cli import main, peers
+from scripts.benchmarks.cli import main, peers, protocols
 from scripts.benchmarks.client import check, content_length, first_right_answer, line
 from scripts.benchmarks.faults import CannotMeasure
 from scripts.benchmarks.lab import Lab
-from scripts.benchmarks.measures.every import EVERY
+from scripts.benchmarks.measures.every import EVERY, PROTOCOLS
 from scripts.benchmarks.noise import Guard
 from scripts.benchmarks.servers import PORT, Launch, mapped_by, neutral, running
 from scripts.benchmarks.subjects import Subject, close, flat
@@ -75,6 +75,7 @@ class TestCommand:
             ("raw_c1", "taskset and wrk not found; on Debian: apt-get install util-linux wrk"),
             ("throughput_c1", "taskset and wrk not found; on Debian: apt-get install util-linux wrk"),
             ("h2_c32", "taskset and h2load not found; on Debian: apt-get install util-linux nghttp2-client"),
+            ("grpc_v2", "taskset and h2load not found; on Debian: apt-get install util-linux nghttp2-client"),
             ("live_under_attack", "taskset and prlimit not found; on Debian: apt-get install util-linux"),
             ("memory", "taskset not found; on Debian: apt-get install util-linux"),
         ],
@@ -83,7 +84,7 @@ class TestCommand:
         self, name: str, told: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("PATH", "")
-        result = CliRunner().invoke(main, [name])
+        result = CliRunner().invoke(protocols if name in PROTOCOLS else main, [name])
         assert result.exit_code == 1
         assert result.output.strip().endswith(told)
 
@@ -177,6 +178,13 @@ class TestServers:
             assert folder != Path.cwd()
             assert folder == server.log.parent
         assert not folder.exists()
+
+    def test_the_cpu_time_of_a_server_grows_as_it_works(self, bare: Launch, linear: Subject) -> None:
+        with running(bare, cpu=CPU) as server:
+            first_right_answer(server, linear)
+            before = server.cpu_seconds()
+            with line(server, linear, 0) as caller:
+                until(lambda: caller.ask() and server.cpu_seconds() > before)
 
     def test_a_wrong_answer_is_never_timed(self, bare: Launch, linear: Subject) -> None:
         lied = Subject(path=linear.path, rows=linear.rows, answers=[[7.0], *linear.answers[1:]])

@@ -58,9 +58,7 @@ class Memory:
             return
         try:
             rest = self._parse(bytes(message[: start - len(head)]))
-        except InvalidInput:  # it ends with another field that looks like the tensor
-            return
-        if rest.raw_input_contents:  # as above
+        except InvalidInput:  # the message ends with another field, in which this looks like the tensor
             return
         if len(self._known) >= _MOST:
             self._known.clear()

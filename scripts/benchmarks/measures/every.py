@@ -20,6 +20,7 @@ from scripts.benchmarks.measures import (
     live_under_attack,
     lone_latency,
     memory,
+    protocols,
     throughput,
     v2_binary,
 )
@@ -49,5 +50,7 @@ PROTOCOLS: Final[Mapping[str, Callable[[Lab], Figure]]] = MappingProxyType(
         "grpc_ml_v1": grpc_calls.beside_predict("grpc_ml_v1", ML_V1),
         "grpc_v2": grpc_calls.beside_predict("grpc_v2", OPEN_INFERENCE),
         "grpc_peer": grpc_calls.beside_grpcio,
+        "protocols_memory": protocols.memory,
+        "protocols_start": protocols.cold_start,
     }
 )

@@ -29,8 +29,7 @@ def pairs(lab: Lab, other: Contender) -> list[Pair]:
     """Proportional set size in MiB, one server at a time."""
 
     def after_first_answer(contender: Contender) -> float:
-        if not lab.guard.wait_while(lambda: bool(mapped_by(HEAVIEST, ROOT))):
-            lab.say(f"memory: process {mapped_by(HEAVIEST, ROOT)} shares libraries with the server, which weighs less")
+        alone(lab)
         with running(contender.launch, cpu=lab.server_cpu) as server:
             first_right_answer(server, contender.subject)
             return server.memory() / MIB
@@ -41,3 +40,9 @@ def pairs(lab: Lab, other: Contender) -> list[Pair]:
             return after_first_answer(Contender(launch=launch, subject=lab.payment))
 
     return in_turns(lab.guard, min(ROUNDS, lab.rounds), ours=ours, floor=lambda: after_first_answer(other))
+
+
+def alone(lab: Lab) -> None:
+    """Wait until nobody else maps our libraries, or say that somebody does."""
+    if not lab.guard.wait_while(lambda: bool(mapped_by(HEAVIEST, ROOT))):
+        lab.say(f"memory: process {mapped_by(HEAVIEST, ROOT)} shares libraries with the server, which weighs less")
