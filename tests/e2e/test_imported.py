@@ -27,11 +27,11 @@ ROWS, DOUBLED = [[1.0, 2.0], [3.0, 4.0]], [[2.0, 4.0], [6.0, 8.0]]
 
 def applied(own: Namespace, name: str, folder: Path) -> Path:
     """Import the Deployment of that name and do what its README says; the folder that was made."""
-    own.scalezero("import", SPEC / f"{name}.yaml", folder, "--registry", f"s3://models/{own.name}")
+    own.local("import", SPEC / f"{name}.yaml", folder, "--registry", f"s3://models/{own.name}")
     made = folder / name
     small(made / "func.yaml")
     version = next(each for each in yaml.safe_load_all((made / "model.yaml").read_text()) if "storage" in each["spec"])
-    own.scalezero("publish", models.doubling(folder / "doubling.onnx"), version["spec"]["storage"]["path"])
+    own.local("publish", models.doubling(folder / "doubling.onnx"), version["spec"]["storage"]["path"])
     own.scalezero("apply", "-f", made)
     return made
 

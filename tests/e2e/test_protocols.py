@@ -65,7 +65,7 @@ def model(own: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Namespace
     documents = []
     for number, (version, share) in enumerate(SHARES.items(), start=1):
         path = f"s3://models/{own.name}/m-v{number}.onnx"
-        own.scalezero("publish", models.rotated(folder / f"{number}.onnx", share=share), path)
+        own.local("publish", models.rotated(folder / f"{number}.onnx", share=share), path)
         documents.append(VERSION.format(number=number, version=version, path=path))
     (folder / "model.yaml").write_text("---\n".join(documents))
     (folder / "func.yaml").write_text(function_yaml(MODEL))
