@@ -9,6 +9,10 @@ the ratio of the two, measured in turns within one run, holds from one machine t
     contest    ours and floor in turns, as pairs
     servers, client, load, noise, s3, venvs   the effects: processes, requests, wrk, the machine's other users
     subjects, dialects   pure: a model's rows and right answers, and the JSON in which a server is asked for them
+    grpc_methods, binary_tensors   pure: the same rows as gRPC messages and as binary tensors
+    grpc_client, metrics   calls with their status, and the failures that our server has counted
+    decoding   our translators alone, with a million numbers
+    making, transformer, resnet   the models, and rows for them
     launches, rivals     data: how ours, the floors and the peers are started
     h2load     closed-loop load over HTTP/1.1 or HTTP/2, by one client program
     figures, report      pure: pairs -> ratio -> target met or not -> table, JSON

@@ -1,11 +1,13 @@
 """Ask a server over gRPC with grpcio: every row must get the answer to its own."""
 
+from typing import Final
+
 from scripts.benchmarks.faults import CannotMeasure
 from scripts.benchmarks.grpc_methods import Method
 from scripts.benchmarks.servers import Server
 from scripts.benchmarks.subjects import Subject
 
-ANSWER_SECONDS = 60.0  # the start of the server included
+ANSWER_SECONDS: Final = 60.0  # the start of the server included
 
 
 def check_calls(server: Server, subject: Subject, method: Method) -> bytes:

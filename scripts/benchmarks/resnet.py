@@ -58,7 +58,8 @@ class _Frozen:
         if node.op_type == "BatchNormalization":
             return np.full(shape, _NORMAL[place], np.float32)
         inputs = math.prod(shape[1:]) or 1
-        return (self._random.standard_normal(shape) * (2.0 / inputs) ** 0.5 * 0.5).astype(np.float32)
+        weights: np.ndarray = (self._random.standard_normal(shape) * (2.0 / inputs) ** 0.5 * 0.5).astype(np.float32)
+        return weights
 
 
 def build() -> onnx.ModelProto:

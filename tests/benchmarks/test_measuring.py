@@ -184,7 +184,7 @@ class TestServers:
             first_right_answer(server, linear)
             before = server.cpu_seconds()
             with line(server, linear, 0) as caller:
-                until(lambda: caller.ask() and server.cpu_seconds() > before)
+                until(lambda: bool(caller.ask()) and server.cpu_seconds() > before)
 
     def test_a_wrong_answer_is_never_timed(self, bare: Launch, linear: Subject) -> None:
         lied = Subject(path=linear.path, rows=linear.rows, answers=[[7.0], *linear.answers[1:]])

@@ -6,6 +6,7 @@ TensorFlow Serving's instances. All of it is in process: no server, no model.
 
 import sys
 from dataclasses import replace
+from typing import Final
 
 from scripts.benchmarks.contest import in_turns
 from scripts.benchmarks.figures import Figure, figure
@@ -13,22 +14,24 @@ from scripts.benchmarks.floors.json_numpy import FORMS
 from scripts.benchmarks.lab import Lab, output_of
 from scripts.benchmarks.servers import pinned
 
-OURS = "scripts.benchmarks.decoding"
-FLOOR = "scripts.benchmarks.floors.json_numpy"
+OURS: Final = "scripts.benchmarks.decoding"
+FLOOR: Final = "scripts.benchmarks.floors.json_numpy"
 
 
 def measure(lab: Lab) -> Figure:
     """Tensors per second; `ratio_NAME` is the ratio of one form."""
+    figures = {form: _measured(lab, form) for form in FORMS}
+    worst = min(figures.values(), key=lambda each: each.ratio)
+    return replace(
+        worst,
+        disturbed=sum(each.disturbed for each in figures.values()),
+        pairs=sum(each.pairs for each in figures.values()),
+        extra={f"ratio_{form}": each.ratio for form, each in figures.items()},
+    )
 
-    def rate(module: str, form: str) -> float:
+
+def _measured(lab: Lab, form: str) -> Figure:
+    def rate(module: str) -> float:
         return float(output_of(pinned(lab.server_cpu, [sys.executable, "-m", module, form])))
 
-    figures = {
-        form: figure(
-            "json_million",
-            in_turns(lab.guard, lab.rounds, ours=lambda: rate(OURS, form), floor=lambda: rate(FLOOR, form)),  # noqa: B023 - called at once
-        )
-        for form in FORMS
-    }
-    worst = min(figures.values(), key=lambda each: each.ratio)
-    return replace(worst, extra={f"ratio_{form}": each.ratio for form, each in figures.items()})
+    return figure("json_million", in_turns(lab.guard, lab.rounds, ours=lambda: rate(OURS), floor=lambda: rate(FLOOR)))

@@ -102,7 +102,7 @@ def test_another_signature_of_the_model_is_looked_at() -> None:
     [
         message(1, 2, fields=tensor() + protobuf.delimited(3, b"id")),
         message(1, 2, fields=tensor() + protobuf.delimited(RAW, bytes(8))),
-        message(1, 2, fields=tensor() + pb.ModelInferRequest(parameters={"a": {}}).SerializeToString()),
+        message(1, 2, fields=tensor() + protobuf.delimited(4, b"\x0a\x01a")),
         message(1, 2, fields=tensor("x" * 2000)),
         message(1, 2) + b"\x78\x01",
         message(1, 2) + protobuf.delimited(15, protobuf.delimited(RAW, bytes(8))),
