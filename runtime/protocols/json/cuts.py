@@ -47,28 +47,36 @@ def splits(text: bytes, *, whole: bool) -> Splits:
     if not brackets.size:
         return Splits([text.rfind(b",")] if b"," in text else [], open_string, 0)
     opens = lowered[brackets] == _OPENER
-    depth = np.cumsum(np.where(opens, 1, -1))
-    least_behind = np.minimum.accumulate(depth[::-1])[::-1]
-    least_before = np.minimum.accumulate(np.append(0, depth[:-1]))
-    chosen = np.where(opens, depth <= least_behind, depth < least_before)
     # Commas stand in the gaps between brackets, the first of which begins with the text, at depth 0.
-    stays = np.append(least_behind[0] >= 0, depth <= least_behind)
-    bounds = np.concatenate(([-1], brackets, [len(text)]))
-    gaps = np.column_stack((bounds[:-1] + 1, bounds[1:], np.append(0, depth)))[stays & (np.diff(bounds) > 1)]
-    positions = brackets[chosen].tolist() + _last_commas(text, gaps)
-    return Splits(sorted(positions), open_string, int(depth.max()))
+    depth = np.zeros(brackets.size + 1, np.intp)
+    behind = depth[1:]
+    np.cumsum(np.where(opens, 1, -1), out=behind)
+    least_before = np.minimum.accumulate(depth[:-1])
+    least_behind = np.minimum.accumulate(behind[::-1])[::-1]
+    stays = np.empty(depth.size, np.bool_)
+    stays[0] = least_behind[0] >= 0
+    np.less_equal(behind, least_behind, out=stays[1:])
+    chosen = np.where(opens, stays[1:], behind < least_before)
+    positions = brackets[chosen].tolist() + _last_commas(text, brackets, depth, stays)
+    return Splits(sorted(positions), open_string, int(behind.max()))
 
 
-def _last_commas(text: bytes, gaps: np.ndarray) -> list[int]:
-    """Of each depth the last comma, in gaps of (begin, end, depth) whose depth never falls."""
+def _last_commas(text: bytes, brackets: np.ndarray, depth: np.ndarray, stays: np.ndarray) -> list[int]:
+    """Of each depth the last comma, in the gaps around the brackets that stay open: their depth never falls."""
+    ends = np.append(brackets, len(text))
+    filled = ends > 0
+    filled[1:] = ends[1:] - brackets > 1
+    gaps = np.flatnonzero(stays & filled)
     commas: list[int] = []
     above = len(text)  # more than any depth
-    for last in range(len(gaps), 0, -_BLOCK):  # mostly a few gaps at the end are enough
-        for begin, end, depth in gaps[max(last - _BLOCK, 0) : last][::-1].tolist():
-            if depth < above and (comma := text.rfind(b",", begin, end)) >= 0:
+    for last in range(gaps.size, 0, -_BLOCK):  # mostly a few gaps at the end are enough
+        for gap in gaps[max(last - _BLOCK, 0) : last][::-1].tolist():
+            begin = ends.item(gap - 1) + 1 if gap else 0
+            at = depth.item(gap)
+            if at < above and (comma := text.rfind(b",", begin, ends.item(gap))) >= 0:
                 commas.append(comma)
-                above = depth
-        if above == gaps[0, 2]:
+                above = at
+        if above == depth[gaps[0]]:
             break
     return commas
 
