@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from runtime.errors import InvalidInput, UnsupportedOperation
+from runtime.errors import InvalidInput, PayloadTooLarge, UnsupportedOperation
 from runtime.frontends.endpoints import Direct, Endpoints, Slow
 from runtime.frontends.inference import Inference, load
 from runtime.http.messages import Answer, Request
@@ -141,6 +141,7 @@ class _Answers:
 
 
 _NEVER: Final = float("inf")
+_LARGEST: Final = 8 * 1024  # bytes of a body that holds one flag
 
 
 def _asked(request: Request) -> tuple[str, str | None]:
@@ -149,7 +150,9 @@ def _asked(request: Request) -> tuple[str, str | None]:
 
 
 def _only_ready(body: bytes) -> bool:
-    """The field `ready` of the index' request, whose body may be empty. Raises `InvalidInput`."""
+    """The field `ready` of the index' request, whose body may be empty. Raises `InvalidInput` and `PayloadTooLarge`."""
+    if len(body) > _LARGEST:
+        raise PayloadTooLarge("body", limit=_LARGEST, unit="bytes", got=len(body))
     try:
         document = orjson.loads(body or b"{}")
     except orjson.JSONDecodeError as error:
