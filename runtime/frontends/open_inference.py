@@ -32,7 +32,7 @@ def handlers(context: "Context") -> dict[str, Direct | Slow | Inference]:
         "server": Direct(answers.server, edge),
         "live": Direct(answers.live, edge),
         "ready": Direct(answers.ready, edge),
-        "index": Direct(answers.index, edge),
+        "index": Slow(answers.index),
         "model": Slow(answers.model),
         "model_config": Slow(answers.config),
         "model_ready": Direct(answers.model_ready, edge),
@@ -135,7 +135,7 @@ class _Answers:
         """The statistics of the model. Raises `UnknownModel`."""
         return _json({"model_stats": self._about.statistics(*_asked(request))})
 
-    def index(self, request: Request) -> Answer:
+    async def index(self, request: Request) -> Answer:
         """The models of this process. Raises `InvalidInput`."""
         return _json(self._about.index(only_ready=_only_ready(request.body)))
 

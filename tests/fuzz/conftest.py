@@ -1,4 +1,4 @@
-"""The servers under test. Whatever a test has sent, they live at the end, and hold nothing of it."""
+"""The server under test. Whatever the tests have sent, it lives at the end, and holds nothing of it."""
 
 import socket
 from collections.abc import Iterator
@@ -14,15 +14,14 @@ from tests.http.asgi_server import eventually
 LIMIT = 100_000  # bytes of a body
 ROOM = 8  # bodies that the process may hold
 DESCRIPTORS = 4  # that a process may open meanwhile for itself
-MODELS = {"numbers": models.doubling, "columns": models.people}
 
 
-@pytest.fixture(scope="package", params=MODELS)
-def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A model of numbers, and one of two columns, one of them strings."""
+@pytest.fixture(scope="package")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A model of numbers behind every protocol."""
     folder = tmp_path_factory.mktemp("served")
     settings = {"SCALEZERO_MAX_BODY_BYTES": str(LIMIT), "SCALEZERO_MAX_BUFFERED_BYTES": str(LIMIT * ROOM)}
-    with serving(folder, MODELS[request.param](folder / "m.onnx"), **settings) as served:
+    with serving(folder, models.doubling(folder / "m.onnx"), **settings) as served:
         process = psutil.Process(served.process.pid)
         before = process.num_fds()
         yield served

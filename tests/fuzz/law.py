@@ -13,10 +13,10 @@ from urllib.parse import unquote
 # The statuses from 500 that the original servers answer to a client's fault, and that clients know.
 ORIGINAL = (
     (503, re.compile(r"/explanations/[^/]+(/[^/]+)?")),  # TorchServe: the handler of a model without an explainer fails
-    (501, re.compile(r"(?i:/v1/models/.+:explain)")),  # KServe: a model without an explainer
+    (501, re.compile(r"(?is:/v1/models/.+:explain)")),  # KServe: a model without an explainer
 )
 _TORCHSERVE = re.compile(
-    r"/(predictions|explanations)(/.*)?|/ping|/invocations|/models/[^/]+/invoke|(/[^/]+){1,2}/predict"
+    r"(?s:/(predictions|explanations)(/.*)?|/ping|/invocations|/models/[^/]+/invoke|(/[^/]+){1,2}/predict)"
 )
 _GRPC_FAULTS_OF_OURS = {2, 13, 14, 15}  # UNKNOWN, INTERNAL, UNAVAILABLE, DATA_LOSS
 
