@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import psutil
 import pytest
@@ -20,7 +21,10 @@ DESCRIPTORS = 4  # that a process may open meanwhile for itself
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A model of numbers behind every protocol."""
     folder = tmp_path_factory.mktemp("served")
-    settings = {"SCALEZERO_MAX_BODY_BYTES": str(LIMIT), "SCALEZERO_MAX_BUFFERED_BYTES": str(LIMIT * ROOM)}
+    settings: dict[str, Any] = {
+        "SCALEZERO_MAX_BODY_BYTES": str(LIMIT),
+        "SCALEZERO_MAX_BUFFERED_BYTES": str(LIMIT * ROOM),
+    }
     with serving(folder, models.doubling(folder / "m.onnx"), **settings) as served:
         process = psutil.Process(served.process.pid)
         before = process.num_fds()

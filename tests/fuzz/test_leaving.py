@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -31,8 +32,8 @@ IDS = [f"{path} {kind.partition(';')[0]}" for path, kind in BODIES]
 def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A model whose runs take a while, one call at a time."""
     folder = tmp_path_factory.mktemp("busy")
-    settings = {"SCALEZERO_BATCH_SIZE": "1", "SCALEZERO_TIMEOUT": "60s", "SCALEZERO_BATCHING": "never"}
-    room = {"SCALEZERO_MAX_BODY_BYTES": str(LIMIT), "SCALEZERO_MAX_BUFFERED_BYTES": str(8 * LIMIT)}
+    settings: dict[str, Any] = {"SCALEZERO_BATCH_SIZE": "1", "SCALEZERO_TIMEOUT": "60s", "SCALEZERO_BATCHING": "never"}
+    room: dict[str, Any] = {"SCALEZERO_MAX_BODY_BYTES": str(LIMIT), "SCALEZERO_MAX_BUFFERED_BYTES": str(8 * LIMIT)}
     with serving(folder, models.heavy(folder / "m.onnx", size=1200), **settings, **room) as served:
         yield served
 
