@@ -5,7 +5,7 @@ predict   the same, awaited
 """
 
 import asyncio
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from runtime.batching.run import Done, Ticket
 from runtime.errors import ModelFailed
 from runtime.model.signature import Signature
 from runtime.tensors import Prediction, Query
+
+_LOOSE: Final = 1024  # arrays
 
 
 class ReadyModel(NamedTuple):
@@ -85,7 +87,9 @@ class _Parts:
         self._rows = rows
         self._size = size
         self._done = done
-        self._answers: list[Prediction] = []
+        self._taken = 0  # parts
+        self._total: Prediction | None = None  # the first answer, with the times of all
+        self._columns: list[_Column] = []
         self._under_way: Ticket = self._submit(0)
 
     def cancel(self) -> None:
@@ -105,27 +109,60 @@ class _Parts:
         if not (self._model.batcher.shares or self._model.signature.fixed_batch):  # as a run has shown meanwhile
             self._under_way = self._model.batcher.submit(self._query, self._rows, self._done, continued=True)
             return
-        self._answers.append(answer)
-        start = len(self._answers) * self._size
+        total = self._add(answer)
+        start = self._taken * self._size
         if start < self._rows:
             self._under_way = self._submit(start)
         else:
-            self._done(self._joined())
+            self._done(self._joined(total))
 
-    def _joined(self) -> Prediction | ModelFailed:
-        """One answer from those of the parts: their outputs in order, their times added up."""
-        parts = self._answers
-        outputs: list[np.ndarray] = []
-        for column in zip(*(each.outputs for each in parts), strict=True):
-            if sum(rows_in(output) or 0 for output in column) != self._rows:
-                return ModelFailed(self._model.name, f"{self._rows} rows of input gave another number of rows")
-            outputs.append(np.concatenate(column))
-        return Prediction(
-            outputs,
-            model=parts[0].model,
-            version=parts[0].version,
-            arrived=parts[0].arrived,
-            queued=sum(each.queued for each in parts),
-            batched=sum(each.batched for each in parts),
-            ran=sum(each.ran for each in parts),
-        )
+    def _add(self, answer: Prediction) -> Prediction:
+        """Take the answer to the next part, and return the first one with the times of all."""
+        self._taken += 1
+        total = self._total
+        if total is None:
+            total = self._total = answer
+            self._columns = [_Column() for _ in answer.outputs]
+        else:
+            total.queued += answer.queued
+            total.batched += answer.batched
+            total.ran += answer.ran
+        for column, output in zip(self._columns, answer.outputs, strict=True):
+            column.add(output)
+        return total
+
+    def _joined(self, total: Prediction) -> Prediction | ModelFailed:
+        """One answer from those of the parts: their outputs in order; `total` has their times added up."""
+        if any(column.rows != self._rows for column in self._columns):
+            return ModelFailed(self._model.name, f"{self._rows} rows of input gave another number of rows")
+        total.outputs = [column.joined() for column in self._columns]
+        return total
+
+
+class _Column:
+    """One output of the parts so far.
+
+    It is put together now and then: a hundred thousand small arrays take more memory than what they hold.
+    """
+
+    __slots__ = ("_loose", "_whole", "rows")
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._whole: list[np.ndarray] = []
+        self._loose: list[np.ndarray] = []
+
+    def add(self, output: np.ndarray) -> None:
+        """Take the output of the next part; one without rows is left out."""
+        count = rows_in(output)
+        if count is None:
+            return
+        self.rows += count
+        self._loose.append(output)
+        if len(self._loose) == _LOOSE:
+            self._whole.append(np.concatenate(self._loose))
+            self._loose = []
+
+    def joined(self) -> np.ndarray:
+        """All of it."""
+        return np.concatenate([*self._whole, *self._loose])

@@ -91,13 +91,14 @@ def as_array(value: object) -> np.ndarray:
 class Call:
     """A decoded request."""
 
-    __slots__ = ("deadline", "model", "parts", "version")
+    __slots__ = ("deadline", "model", "parts", "size", "version")
 
     def __init__(self, model: str, version: str | int | None, parts: Any) -> None:  # noqa: ANN401 - the protocol's own
         self.deadline = math.inf  # on `perf_counter`'s clock, where the protocol has one
         self.model = model
         self.version = version  # its text, or the number that stands for it; None: the one that is served
         self.parts = parts
+        self.size = 0  # bytes that were read, where these are not the request's body: a message that was compressed
 
 
 class Query:

@@ -106,7 +106,9 @@ class Inference:
             ready = await load(served, deadline=call.deadline)
             if call.version is not None or call.model != served.name:
                 self._service.model(call.model, call.version)  # now that the version and the name are known
-            if len(request.body) > self._at_once:  # millions of numbers are looked at by NumPy, which releases the GIL
+            if (
+                max(len(request.body), call.size) > self._at_once
+            ):  # millions of numbers are looked at by NumPy, which releases the GIL
                 queries = await asyncio.to_thread(translator.bind, call, ready)
             else:
                 queries = translator.bind(call, ready)

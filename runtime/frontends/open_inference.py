@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from runtime.errors import InvalidInput, UnsupportedOperation
+from runtime.errors import InvalidInput, PayloadTooLarge, UnsupportedOperation
 from runtime.frontends.endpoints import Direct, Endpoints, Slow
 from runtime.frontends.inference import Inference, load
 from runtime.http.messages import Answer, Request
@@ -32,7 +32,7 @@ def handlers(context: "Context") -> dict[str, Direct | Slow | Inference]:
         "server": Direct(answers.server, edge),
         "live": Direct(answers.live, edge),
         "ready": Direct(answers.ready, edge),
-        "index": Direct(answers.index, edge),
+        "index": Slow(answers.index),
         "model": Slow(answers.model),
         "model_config": Slow(answers.config),
         "model_ready": Direct(answers.model_ready, edge),
@@ -135,12 +135,13 @@ class _Answers:
         """The statistics of the model. Raises `UnknownModel`."""
         return _json({"model_stats": self._about.statistics(*_asked(request))})
 
-    def index(self, request: Request) -> Answer:
+    async def index(self, request: Request) -> Answer:
         """The models of this process. Raises `InvalidInput`."""
         return _json(self._about.index(only_ready=_only_ready(request.body)))
 
 
 _NEVER: Final = float("inf")
+_LARGEST: Final = 8 * 1024  # bytes of a body that holds one flag
 
 
 def _asked(request: Request) -> tuple[str, str | None]:
@@ -149,7 +150,9 @@ def _asked(request: Request) -> tuple[str, str | None]:
 
 
 def _only_ready(body: bytes) -> bool:
-    """The field `ready` of the index' request, whose body may be empty. Raises `InvalidInput`."""
+    """The field `ready` of the index' request, whose body may be empty. Raises `InvalidInput` and `PayloadTooLarge`."""
+    if len(body) > _LARGEST:
+        raise PayloadTooLarge("body", limit=_LARGEST, unit="bytes", got=len(body))
     try:
         document = orjson.loads(body or b"{}")
     except orjson.JSONDecodeError as error:

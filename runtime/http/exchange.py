@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import TYPE_CHECKING, Protocol
 
-from runtime.errors import ScalezeroError
+from runtime.errors import InternalError, ScalezeroError
 from runtime.http.asgi import Asgi, AsgiApplication
 from runtime.http.messages import Answer, Headers, Pieces, Request
 
@@ -110,7 +110,15 @@ class Exchange:
         if self.begun:
             self.break_off()
         else:
-            self.write_whole(500, [(b"content-type", b"text/plain")], b"Internal Server Error")
+            self.respond(self._last_answer())
+
+    def _last_answer(self) -> Answer:
+        """The answer where the application failed, in the form of the protocol that owns the request."""
+        try:
+            return self.server.application.refuse(InternalError(), self.request)
+        except Exception:  # noqa: BLE001 - not even that works, and the client waits
+            _log.exception("the application could not refuse", extra={"path": self.request.path})
+            return Answer(500, b"", [])
 
     def hold(self, size: int) -> None:
         """Count more bytes of the request's body, inflated or of a stream. Raises `Overloaded`."""

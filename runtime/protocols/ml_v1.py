@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from runtime.errors import InvalidInput, ScalezeroError
+from runtime.errors import InvalidInput, PayloadTooLarge, ScalezeroError
+from runtime.http.messages import Buffer
 from runtime.model.signature import Signature
 from runtime.predictor import ReadyModel
-from runtime.protobuf import varint
+from runtime.protobuf import delimited, head
+from runtime.protocols import outline
 from runtime.status import code_of
 from runtime.tensors import STRING, Call, Prediction, Query, TensorSpec
 
@@ -28,6 +30,11 @@ if TYPE_CHECKING:
 NAME: Final = "ml.v1"
 SERVICE: Final = "ml.v1.InferenceService"
 _FLOAT: Final = np.dtype("<f4")  # as protobuf packs a float
+_INPUTS: Final = 2  # of PredictRequest
+_OUTPUTS: Final = 1  # of PredictResponse
+_REQUESTS: Final = 1  # of BatchPredictRequest
+_ITEMS: Final = 1  # of BatchPredictResponse
+_RESPONSE, _ERROR = 1, 2  # of BatchPredictItem
 _FEW: Final = 50  # numbers: below, an iteration is quicker than NumPy's look at the list
 _OTHER: Final = "the predict API takes every model"
 
@@ -37,9 +44,13 @@ class Predict:
 
     name = NAME
 
-    def decode(self, message: bytes) -> Call:
-        """Read a PredictRequest. Raises `InvalidInput`."""
-        return _call(_parsed("PredictRequest", message))
+    def decode(self, message: Buffer) -> Call:
+        """Read a PredictRequest; the numbers of a large one stay where they are. Raises `InvalidInput`."""
+        if len(message) <= outline.SMALL:
+            return _call(_parsed("PredictRequest", message))
+        rest, spans = outline.outline(memoryview(message), {_INPUTS})
+        request = _parsed("PredictRequest", rest)
+        return Call(request.model_name, None, _packed(spans.get(_INPUTS, []), request.inputs))
 
     def bind(self, call: Call, model: ReadyModel) -> list[Query]:
         """One query. Raises `InvalidInput`."""
@@ -52,37 +63,48 @@ class Predict:
         model: ReadyModel,
         *,
         latency: float,
-    ) -> bytes:
-        """A PredictResponse, written here: protobuf would look at each number. `latency` in seconds."""
+    ) -> list[bytes]:
+        """A PredictResponse in pieces, written here: protobuf would look at each number. `latency` in seconds."""
         numbers = [
             np.ascontiguousarray(output, _FLOAT).tobytes()
             for output, spec in zip(predictions[0].outputs, model.signature.outputs, strict=True)
             if _is_numbers(spec)
         ]
-        content = numbers[0] if len(numbers) == 1 else b"".join(numbers)
-        packed = b"\x0a" + varint(len(content)) + content if content else b""  # field 1, length-delimited
-        return packed + b"\x15" + struct.pack("<f", latency * 1e3)  # field 2, 32 bits
+        took = b"\x15" + struct.pack("<f", latency * 1e3)  # field 2, 32 bits
+        size = sum(map(len, numbers))
+        return [head(_OUTPUTS, size), *numbers, took] if size else [took]
 
 
 class BatchPredict(Predict):
     """The messages of the method BatchPredict: an item is a Predict of its own."""
 
-    def decode(self, message: bytes) -> list[Call]:  # type: ignore[override] # several calls of one message
-        """Read a BatchPredictRequest. Raises `InvalidInput`."""
-        return [_call(each) for each in _parsed("BatchPredictRequest", message).requests]
+    def decode(self, message: Buffer, *, most: int) -> list[Call]:  # type: ignore[override] # several calls
+        """Read a BatchPredictRequest of at most so many items. Raises `InvalidInput` and `PayloadTooLarge`."""
+        rest, spans = outline.outline(memoryview(message), {_REQUESTS}, most=outline.MANY)
+        _parsed("BatchPredictRequest", rest)
+        requests = spans.get(_REQUESTS, [])
+        if len(requests) > most:
+            raise PayloadTooLarge("requests", limit=most, unit="requests", got=len(requests))
+        calls = []
+        for request in requests:
+            call = super().decode(request)
+            call.size = len(request)
+            calls.append(call)
+        return calls
 
-    def join(self, items: Sequence[bytes | ScalezeroError]) -> bytes:
-        """A BatchPredictResponse of PredictResponses and faults."""
-        answer = _messages().BatchPredictResponse()
+    def join(self, items: Sequence[Sequence[bytes] | ScalezeroError]) -> list[bytes]:
+        """A BatchPredictResponse of PredictResponses and faults, in pieces."""
+        pieces: list[bytes] = []
         for item in items:
-            place = answer.items.add()
-            if isinstance(item, bytes):
-                place.response.MergeFromString(item)
+            if isinstance(item, ScalezeroError):
+                message = item.message.encode(errors="backslashreplace")
+                fault = delimited(1, code_of(item).encode()) + delimited(2, message)
+                pieces.append(delimited(_ITEMS, delimited(_ERROR, fault)))
             else:
-                place.error.code = code_of(item)
-                place.error.message = item.message.encode(errors="backslashreplace").decode()
-        content: bytes = answer.SerializeToString()
-        return content
+                size = sum(map(len, item))
+                inner = head(_RESPONSE, size)
+                pieces += (head(_ITEMS, len(inner) + size) + inner, *item)
+        return pieces
 
 
 @cache
@@ -100,11 +122,21 @@ def _decode_error() -> type[Exception]:
     return DecodeError
 
 
-def _parsed(kind: str, message: bytes) -> Any:  # noqa: ANN401 - a class of the generated module
+def _parsed(kind: str, message: Buffer) -> Any:  # noqa: ANN401 - a class of the generated module
     try:
         return getattr(_messages(), kind).FromString(message)
     except _decode_error() as error:
         raise InvalidInput("message", got=f"no protobuf ({error})", expected=f"an {NAME}.{kind}") from error
+
+
+def _packed(spans: Sequence[memoryview], others: Sequence[float]) -> np.ndarray:
+    """The numbers of a large message. Raises `InvalidInput`."""
+    if others:
+        raise InvalidInput("inputs", got="numbers packed and one by one", expected="one form of them")
+    if any(len(span) % _FLOAT.itemsize for span in spans):
+        raise InvalidInput("inputs", got="bytes that are no whole numbers", expected="packed floats of 4 bytes")
+    parts = [np.require(np.frombuffer(span, _FLOAT), requirements="A") for span in spans]
+    return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, _FLOAT), *parts])
 
 
 def _call(request: Any) -> Call:  # noqa: ANN401 - as above

@@ -23,6 +23,7 @@ class Answer:
     body: bytes = b""
     ended: bool = False
     reset: int | None = None  # the error code of RST_STREAM
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     trailers: list[tuple[bytes, bytes]] = field(default_factory=list)
 
 
@@ -133,6 +134,7 @@ class Caller:
                 # hyper-h2 takes it for the end of everything.
                 self.h2.state_machine.state = ConnectionState.CLIENT_OPEN
             case h2.events.ResponseReceived():
+                self.answers[event.stream_id].headers = list(event.headers)
                 self.answers[event.stream_id].status = int(dict(event.headers)[b":status"])
             case h2.events.DataReceived():
                 self.answers[event.stream_id].body += event.data

@@ -9,6 +9,8 @@ from contextlib import ExitStack, closing
 
 import pytest
 
+from runtime.errors import InternalError
+from runtime.protocols.refusals import error_answer
 from tests.http.asgi_server import LIMITS, PIECE, Running, eventually, running
 from tests.http.frames import END_HEADERS, END_STREAM, HEADERS, PREFACE, ask, frame
 from tests.http.h2_client import Answer, calling
@@ -182,7 +184,7 @@ def test_a_thousand_requests_at_once_are_answered(server: Running) -> None:
         assert all(answered(caller.answer(stream), b"slow") for stream in streams)
 
 
-FAULT = (500, b"Internal Server Error", None)
+FAULT = (500, error_answer(InternalError()).body, None)
 
 
 @pytest.mark.parametrize(

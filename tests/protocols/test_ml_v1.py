@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.errors import InvalidInput, QueueFull, ScalezeroError, UnknownModel
+from runtime.errors import InvalidInput, PayloadTooLarge, QueueFull, ScalezeroError, UnknownModel
 from runtime.model.signature import Signature
 from runtime.predictor import ReadyModel
+from runtime.protobuf import delimited
 from runtime.protocols import ml_v1
 from runtime.protocols.protos import ml_v1_pb2 as pb
 from runtime.tensors import STRING, Call, Prediction, Query, Shape, TensorSpec
@@ -26,6 +27,7 @@ def model(*inputs: TensorSpec, outputs: tuple[TensorSpec, ...] = (spec("y", ("n"
     return ReadyModel("m", "1", cast("Any", None), signature, cast("Any", None))
 
 
+LARGE = 20_000  # numbers of a message that protobuf is not given whole
 ROWS = model(spec("x", ("n", 3)))
 
 
@@ -44,7 +46,7 @@ def refused(ready: ReadyModel, *numbers: float) -> InvalidInput:
 
 def encoded(ready: ReadyModel, *outputs: np.ndarray, latency: float = 0.0) -> bytes:
     prediction = Prediction(outputs, model="m", version="1", arrived=0, queued=0, batched=0, ran=0)
-    return ml_v1.Predict().encode([Query(())], [prediction], ready, latency=latency)
+    return b"".join(ml_v1.Predict().encode([Query(())], [prediction], ready, latency=latency))
 
 
 @given(name=st.text(max_size=20), numbers=st.lists(st.floats(width=32), max_size=600))
@@ -77,11 +79,48 @@ def test_numbers_that_come_one_by_one_or_in_several_packs_are_one_list() -> None
     assert ml_v1.Predict().decode(one + two + one).parts.tolist() == [1, 2, 1]
 
 
+def test_numbers_in_several_packs_of_a_large_message_are_one_list() -> None:
+    numbers = np.arange(LARGE, dtype=np.float32)
+    pack = delimited(2, numbers.tobytes())
+    call = ml_v1.Predict().decode(pack + delimited(1, b"m") + pack)
+    assert call.model == "m"
+    assert np.array_equal(call.parts, np.concatenate([numbers, numbers]))
+    assert call.parts.flags.aligned
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        (b"\x15\0\0\x80\x3f", "inputs: got numbers packed and one by one; expected one form of them"),
+        (delimited(2, b"abc"), "inputs: got bytes that are no whole numbers; expected packed floats of 4 bytes"),
+        (b"\x78\x01" * 5000, "message: got more than 4096 fields in one message; expected at most 4096"),
+        (b"\x15", "message: got no protobuf"),
+    ],
+)
+def test_a_large_message_that_is_no_packed_numbers_is_refused(more: bytes, text: str) -> None:
+    with pytest.raises(InvalidInput, match=text):
+        ml_v1.Predict().decode(delimited(2, bytes(4 * LARGE)) + more)
+
+
+def test_a_large_message_may_have_no_numbers_at_all() -> None:
+    call = ml_v1.Predict().decode(delimited(1, b"m") + delimited(9, b"x" * 60_000) + delimited(1, b"m" * 5000))
+    assert (call.model, call.parts.size) == ("m" * 5000, 0)
+
+
 @given(st.binary(max_size=40))
 def test_any_bytes_are_read_or_refused(message: bytes) -> None:
-    for method in (ml_v1.Predict(), ml_v1.BatchPredict()):
-        with suppress(InvalidInput):
-            method.decode(message)
+    with suppress(InvalidInput):
+        ml_v1.Predict().decode(message)
+    with suppress(InvalidInput):
+        ml_v1.BatchPredict().decode(message, most=40)
+
+
+def test_a_batch_of_too_many_requests_is_refused_before_they_are_read() -> None:
+    """Protobuf would make an object of each: 4 GB for 30 MB."""
+    with pytest.raises(PayloadTooLarge, match="requests: got 3 requests; expected at most 2 requests"):
+        ml_v1.BatchPredict().decode(delimited(1, b"\xff") * 3, most=2)
+    with pytest.raises(InvalidInput, match="more than 250000 fields"):
+        ml_v1.BatchPredict().decode(delimited(1, b"") * 300_000, most=2)
 
 
 def test_what_is_no_protobuf_is_refused() -> None:
@@ -171,18 +210,18 @@ def test_no_output_elements_make_no_field() -> None:
 
 def test_a_batch_is_as_many_calls_in_its_order() -> None:
     parts = [pb.PredictRequest(model_name="a", inputs=[1]), pb.PredictRequest(model_name="b")]
-    calls: list[Call] = ml_v1.BatchPredict().decode(pb.BatchPredictRequest(requests=parts).SerializeToString())
+    calls: list[Call] = ml_v1.BatchPredict().decode(pb.BatchPredictRequest(requests=parts).SerializeToString(), most=9)
     assert [(each.model, each.parts.tolist()) for each in calls] == [("a", [1.0]), ("b", [])]
 
 
 def test_a_batch_answers_each_item_with_its_own_outcome() -> None:
-    items: list[bytes | ScalezeroError] = [
-        encoded(ROWS, np.ones(2, np.float32), latency=0.5),
+    items: list[list[bytes] | ScalezeroError] = [
+        [encoded(ROWS, np.ones(2, np.float32), latency=0.5)],
         UnknownModel("x", ["m"]),
         QueueFull(limit=1, retry_after=1),
         UnknownModel("\ud800", []),
     ]
-    answer = pb.BatchPredictResponse.FromString(ml_v1.BatchPredict().join(items))
+    answer = pb.BatchPredictResponse.FromString(b"".join(ml_v1.BatchPredict().join(items)))
     first, second, third, fourth = answer.items
     assert (list(first.response.outputs), first.response.latency_ms) == ([1, 1], 500)
     assert (second.error.code, second.error.message) == ("model_not_found", "model 'x' is not served; served: m")

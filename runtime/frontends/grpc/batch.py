@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
 
-from runtime.errors import InternalError, PayloadTooLarge, ScalezeroError
+from runtime.errors import InternalError, ScalezeroError
 from runtime.frontends import content
 from runtime.frontends.grpc import framing
 from runtime.frontends.grpc.unary import compress, deadline
-from runtime.frontends.inference import count, load, predict_all
+from runtime.frontends.inference import SLICE, count, load, predict_all
 from runtime.http.messages import Answer, Request
 from runtime.predictor import ReadyModel
 from runtime.status import OK, code_of
@@ -29,19 +29,19 @@ class BatchMethod(Protocol):
 
     name: str
 
-    def decode(self, message: bytes) -> list[Call]:
-        """Read a message. Raises `ScalezeroError`."""
+    def decode(self, message: bytes, *, most: int) -> list[Call]:
+        """Read a message of at most so many items. Raises `ScalezeroError`."""
 
     def bind(self, call: Call, model: ReadyModel) -> list[Query]:
         """Hold one call against its model's signature. Raises `ScalezeroError`."""
 
     def encode(
         self, queries: Sequence[Query], predictions: Sequence[Prediction], model: ReadyModel, *, latency: float
-    ) -> bytes:
-        """The message of one finished inference; `latency` in seconds."""
+    ) -> Sequence[bytes]:
+        """The message of one finished inference, in pieces that belong together; `latency` in seconds."""
 
-    def join(self, items: Sequence[bytes | ScalezeroError]) -> bytes:
-        """The message of the whole answer."""
+    def join(self, items: Sequence[Sequence[bytes] | ScalezeroError]) -> Sequence[bytes]:
+        """The message of the whole answer, in pieces that belong together."""
 
 
 class Batch:
@@ -59,14 +59,16 @@ class Batch:
         """Answer all items, in their order. Raises `ScalezeroError` where the message is malformed."""
         settings = self._service.settings
         message = await content.in_turns(framing.inflated_message(request, settings.max_body_bytes))
-        calls = self._method.decode(message)
-        if len(calls) > settings.queue_size:  # those beyond it could not even wait
-            raise PayloadTooLarge("requests", limit=settings.queue_size, unit="requests", got=len(calls))
+        most = settings.queue_size  # those beyond it could not even wait
+        if len(message) > SLICE:
+            calls = await asyncio.to_thread(self._method.decode, message, most=most)
+        else:
+            calls = self._method.decode(message, most=most)
         until = deadline(request)
         items = await asyncio.gather(*(self._item(call, until, request) for call in calls))
         return await compress(request, framing.answer(self._method.join(items)))
 
-    async def _item(self, call: Call, until: float, request: Request) -> bytes | ScalezeroError:
+    async def _item(self, call: Call, until: float, request: Request) -> Sequence[bytes] | ScalezeroError:
         """One inference, counted as any other one of its model."""
         try:
             served = self._service.model(call.model, call.version)
@@ -88,11 +90,12 @@ class Batch:
     def _count(self, served: "ServedModel", error: BaseException, request: Request) -> None:
         count(self._service, served, self._method.name, code_of(error), request)
 
-    async def _inferred(self, served: "ServedModel", call: Call, until: float, request: Request) -> bytes:
+    async def _inferred(self, served: "ServedModel", call: Call, until: float, request: Request) -> Sequence[bytes]:
         ready = await load(served, deadline=until)
         if call.version is not None:
             self._service.model(call.model, call.version)  # now that the version is known
-        queries = self._method.bind(call, ready)
+        large = call.size > SLICE
+        queries = await asyncio.to_thread(self._method.bind, call, ready) if large else self._method.bind(call, ready)
         for query in queries:
             query.deadline = until
         predictions = await predict_all(ready, queries)

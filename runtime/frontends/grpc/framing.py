@@ -7,7 +7,7 @@ gRPC's libraries say INTERNAL, which would count as a failure of this server.
 from collections.abc import Sequence
 from typing import Final
 
-from runtime.errors import InvalidInput, UnsupportedEncoding
+from runtime.errors import InvalidInput, PayloadTooLarge, UnsupportedEncoding
 from runtime.frontends.content import WORTH, Slices, gzipped, inflated
 from runtime.http.messages import Answer, Buffer, Headers, Request, body_of
 from runtime.protocols.grpc_errors import HEADERS
@@ -15,6 +15,7 @@ from runtime.protocols.grpc_errors import HEADERS
 _OK: Final[Headers] = [(b"grpc-status", b"0")]
 _CODINGS: Final = ("gzip", "deflate", "identity")
 PREFIX: Final = 5  # bytes
+SMALL: Final = 8 * 1024  # bytes of a message that holds names and no tensors: read on the event loop, by Python
 _UNITS: Final = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}  # seconds
 _DIGITS: Final = 8  # of a timeout
 
@@ -28,6 +29,14 @@ def message(request: Request) -> bytes:
     """The one message of a call, uncompressed or not. Raises `InvalidInput` where the body is not exactly that."""
     _check(request.body)
     return request.body[PREFIX:]
+
+
+def small_message(request: Request) -> bytes:
+    """As `message`, for a method whose messages hold no tensors. Raises `PayloadTooLarge` beyond `SMALL`."""
+    content = message(request)
+    if len(content) > SMALL:
+        raise PayloadTooLarge("message", limit=SMALL, unit="bytes", got=len(content))
+    return content
 
 
 def view(request: Request) -> memoryview:
@@ -60,7 +69,10 @@ def inflated_message(request: Request, limit: int) -> Slices[bytes]:
     Raises `InvalidInput`, `UnsupportedEncoding`, and `PayloadTooLarge` beyond the limit.
     """
     if not compressed(request):
-        return message(request)
+        whole = message(request)
+        if len(whole) > limit:
+            raise PayloadTooLarge("message", limit=limit, unit="bytes", got=len(whole))
+        return whole
     content = view(request)
     coding = (request.header(b"grpc-encoding") or b"identity").decode("latin-1").lower()
     if coding == "identity":

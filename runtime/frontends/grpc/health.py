@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from runtime import protobuf
 from runtime.errors import InvalidInput, ShuttingDown, UnknownService
+from runtime.frontends.grpc import framing
 from runtime.frontends.grpc.messages import Messages
 from runtime.frontends.grpc.streams import StreamCall, Streaming
 from runtime.frontends.grpc.unary import Endpoint
@@ -33,10 +34,9 @@ def handlers(context: "Context") -> dict[str, Endpoint | Streaming]:
     """The methods of the service."""
     service, edge = context.service, context.edge
     health = Health(service, context.grpc_services, context.endpoints.takes_traffic)
-    limit = service.settings.max_body_bytes
     return {
-        "Check": Endpoint(health.check, edge, limit),
-        "List": Endpoint(health.list, edge, limit),
+        "Check": Endpoint(health.check, edge),
+        "List": Endpoint(health.list, edge),
         "Watch": Streaming(health.watch, edge, _LARGEST),
     }
 

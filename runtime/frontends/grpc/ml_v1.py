@@ -14,6 +14,6 @@ def handlers(context: "Context") -> dict[str, Inferred | Batch]:
     """The methods of the service."""
     service = context.service
     return {
-        "Predict": Inferred(service, Predict(), context.edge),
+        "Predict": Inferred(service, Predict(), context.edge, views=True),
         "BatchPredict": Batch(service, BatchPredict()),
     }

@@ -46,9 +46,9 @@ def handlers(context: "Context") -> dict[str, Endpoint | Awaited | Inferred | St
     infer = Inferred(service, ModelInfer(), edge, views=True)
     each = Each(infer, edge, limit, wrap=stream.answered, fail=stream.failed)
     return {
-        **{name: Endpoint(endpoint, edge, limit) for name, endpoint in at_once.items()},
-        "ModelMetadata": Awaited(messages.model_metadata, limit),
-        "ModelConfig": Awaited(messages.model_config, limit),
+        **{name: Endpoint(endpoint, edge) for name, endpoint in at_once.items()},
+        "ModelMetadata": Awaited(messages.model_metadata),
+        "ModelConfig": Awaited(messages.model_config),
         "ModelInfer": infer,
         "ModelStreamInfer": Streaming(each, edge, limit),
     }

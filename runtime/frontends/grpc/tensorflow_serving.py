@@ -32,8 +32,8 @@ def handlers(context: "Context") -> "dict[str, Inferred | Endpoint | Metadata]":
         "Regress": Inferred(service, Regress(has_zero), edge, views=True),
         "MultiInference": Inferred(service, MultiInference(has_zero), edge, views=True),
         "GetModelMetadata": Metadata(service, edge, has_zero),
-        "GetModelStatus": Endpoint(_Status(service, has_zero).answer, edge, limit),
-        "HandleReloadConfigRequest": Endpoint(grpc_models.reload_config, edge, limit),
+        "GetModelStatus": Endpoint(_Status(service, has_zero).answer, edge),
+        "HandleReloadConfigRequest": Endpoint(grpc_models.reload_config, edge),
     }
 
 
@@ -55,7 +55,7 @@ class Metadata:
         request = exchange.request
         if framing.compressed(request):
             return False
-        asked = grpc_models.metadata_request(framing.message(request), self._has_zero)
+        asked = grpc_models.metadata_request(framing.small_message(request), self._has_zero)
         ready = self._service.model(asked.name, asked.version).ready
         if ready is None:
             return False
@@ -64,8 +64,7 @@ class Metadata:
 
     async def answer(self, request: Request) -> Answer:
         """Answer in a coroutine, once the model is loaded. Raises `ScalezeroError`."""
-        limit = self._service.settings.max_body_bytes
-        message = await content.in_turns(framing.inflated_message(request, limit))
+        message = await content.in_turns(framing.inflated_message(request, framing.SMALL))
         asked = grpc_models.metadata_request(message, self._has_zero)
         ready = await load(self._service.model(asked.name, asked.version), deadline=deadline(request))
         self._service.model(asked.name, asked.version)  # now that the version is known

@@ -37,7 +37,7 @@ def handlers(context: "Context") -> dict[str, Endpoint | Inferred | Streaming]:
     one = Each(predictions, edge, limit, wrap=bytes, fail=_raised)
     several = Each(predictions, edge, limit, wrap=bytes, fail=calls.failed)
     return {
-        "Ping": Endpoint(_Ping(context.endpoints).answer, edge, limit),
+        "Ping": Endpoint(_Ping(context.endpoints).answer, edge),
         "Predictions": predictions,
         "StreamPredictions": Streaming(one, edge, limit),
         "StreamPredictions2": Streaming(several, edge, limit),
@@ -78,6 +78,7 @@ class _SlicedUnary(Unary):
         """Read any call. Raises `ScalezeroError`."""
         message = yield from framing.inflated_message(request, self._limit)
         call = yield from self._method.decode_slices(message)
+        call.size = len(message)
         call.deadline = deadline(request)
         return call
 

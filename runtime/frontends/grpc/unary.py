@@ -71,6 +71,7 @@ class Unary:
         else:
             message = self._message(request)
         call = self._method.decode(message)
+        call.size = len(message)
         call.deadline = deadline(request)
         return call
 
@@ -121,34 +122,33 @@ class Inferred:
 
 
 class Endpoint:
-    """The handler of a method that answers at once, from its message alone."""
+    """The handler of a method that answers at once, from its small message alone."""
 
-    def __init__(self, endpoint: Callable[[bytes], bytes], edge: "Edge", limit: int) -> None:
-        """`endpoint` may raise `ScalezeroError`; `limit` is the size of an uncompressed message, in bytes."""
+    def __init__(self, endpoint: Callable[[bytes], bytes], edge: "Edge") -> None:
+        """`endpoint` may raise `ScalezeroError`."""
         self._endpoint = endpoint
         self._edge = edge
-        self._limit = limit
 
     def direct(self, exchange: "Exchange") -> bool:
         """Answer now, where the message is not compressed. Raises `ScalezeroError`."""
         if framing.compressed(exchange.request):
             return False
-        self._edge.reply(exchange, framing.answer(self._endpoint(framing.message(exchange.request))))
+        message = framing.small_message(exchange.request)
+        self._edge.reply(exchange, framing.answer(self._endpoint(message)))
         return True
 
     async def answer(self, request: Request) -> Answer:
         """Answer a compressed message. Raises `ScalezeroError`."""
-        message = await content.in_turns(framing.inflated_message(request, self._limit))
+        message = await content.in_turns(framing.inflated_message(request, framing.SMALL))
         return await compress(request, framing.answer(self._endpoint(message)))
 
 
 class Awaited:
     """The handler of a method that may have to wait for something, such as a model that is being loaded."""
 
-    def __init__(self, endpoint: Callable[[bytes, float], Awaitable[bytes]], limit: int) -> None:
-        """`endpoint` takes the message and when the caller gives up; `limit` is as in `Endpoint`."""
+    def __init__(self, endpoint: Callable[[bytes, float], Awaitable[bytes]]) -> None:
+        """`endpoint` takes the small message and when the caller gives up."""
         self._endpoint = endpoint
-        self._limit = limit
 
     def direct(self, _: "Exchange") -> bool:
         """Leave it to `answer`."""
@@ -156,5 +156,5 @@ class Awaited:
 
     async def answer(self, request: Request) -> Answer:
         """Answer. Raises `ScalezeroError`."""
-        message = await content.in_turns(framing.inflated_message(request, self._limit))
+        message = await content.in_turns(framing.inflated_message(request, framing.SMALL))
         return await compress(request, framing.answer(await self._endpoint(message, deadline(request))))

@@ -17,7 +17,7 @@ from runtime.protocols.open_inference.datatypes import datatype
 from runtime.tensors import TensorSpec, as_array
 
 _LISTED: Final = 20  # names in an error
-_MOST_AXES: Final = 64  # that NumPy has
+AXES: Final = 64  # as many as NumPy has
 _REMEMBERED: Final = 64  # signatures
 _NO_SHARING: Final = "this server shares no memory with its clients; send the tensor in the request"
 _REFUSED: Final = {
@@ -91,8 +91,8 @@ class Interface:
         if shape and shape[1:] == tensor.row and shape[0] >= 0:  # most inputs, in short
             return
         field = f"inputs.{tensor.spec.name}.shape"
-        if len(shape) > _MOST_AXES:
-            raise InvalidInput(field, got=f"{len(shape)} axes", expected=f"at most {_MOST_AXES}")
+        if len(shape) > AXES:
+            raise InvalidInput(field, got=f"{len(shape)} axes", expected=f"at most {AXES}")
         if not fits(tensor.spec, shape, self._first) or (shape and min(shape) < 0):
             raise InvalidInput(field, got=str(list(shape)), expected=tensor.spec.describe())
 
@@ -131,6 +131,13 @@ class Interface:
             raise InvalidInput(field, got=tensor.spec.describe(), expected=expected)
         if tensor.datatype == "BF16" and not binary:
             raise InvalidInput(field, got="BF16 as JSON", expected='"binary_data": true, as BF16 has no form in JSON')
+
+
+def check_once(index: int, wanted: Sequence[Wanted]) -> None:
+    """Refuse the last output where it is wanted before: a small request would ask for any size of an answer."""
+    place = wanted[-1].place
+    if any(each.place == place for each in wanted[:-1]):
+        raise InvalidInput(f"outputs[{index}].name", got="an output for the second time", expected="each output once")
 
 
 def check_parameters(field: str, parameters: Iterable[str]) -> None:

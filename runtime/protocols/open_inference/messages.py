@@ -159,6 +159,7 @@ def _wanted(outputs: Any, known: Interface) -> list[Wanted]:  # noqa: ANN401 - I
         if item.parameters:
             interface.check_parameters(f"outputs[{index}].parameters", item.parameters)
         wanted.append(known.output(index, item.name, binary=True))
+        interface.check_once(index, wanted)
     return wanted
 
 

@@ -198,6 +198,8 @@ def _size(field: str, item: dict[str, Any], available: int) -> int | None:
 
 
 def _shape(field: str, value: object) -> tuple[int, ...]:
+    if isinstance(value, (list, np.ndarray)) and len(value) > interface.AXES:
+        raise InvalidInput(field, got=f"{len(value)} axes", expected=f"at most {interface.AXES}")
     sizes = value.tolist() if isinstance(value, np.ndarray) else value
     if not isinstance(sizes, list) or any(type(size) is not int or size < 0 for size in sizes):
         raise InvalidInput(field, got=show(sizes), expected="a list of whole numbers from 0")
@@ -216,6 +218,7 @@ def _wanted(document: dict[str, Any], known: Interface) -> Sequence[Wanted]:
         item = _object(field, value)
         flag = _flag(f"{field}.parameters.binary_data", _parameters(field, item).get("binary_data", default))
         wanted.append(known.output(index, item.get("name"), binary=flag))
+        interface.check_once(index, wanted)
     return wanted
 
 

@@ -7,5 +7,5 @@ refusals        errors in its words; grpc_refusals: as gRPC answers
 rest            its REST API, over json_*
 grpc_predict, grpc_examples, grpc_models
                 the methods of its gRPC services, over messages (the generated classes, ModelSpec), tensor_proto
-                (over varints), outline (large messages) and results
+                (over varints) and results; protocols.outline has large messages
 """

@@ -29,6 +29,7 @@ _SCORES: Final = ("scores", "probabilities", "probability", "output_probability"
 _CLASSES, _OUTPUTS = "classes", "outputs"  # TensorFlow's names
 _MAPS: Final = (("sequence", "map of int64"), ("sequence", "map of string"))  # what a ZipMap gives
 _BY_CLASS: Final = 2  # axes: rows, classes
+_LARGEST: Final = 128 * 2**20  # bytes of an input: four times the largest body, as JSON may take two for eight
 
 
 class Classifier(NamedTuple):
@@ -159,6 +160,10 @@ def _input(features: Sequence[np.ndarray], spec: TensorSpec) -> np.ndarray:
             expected = f"as many as in every example, for {spec.describe()}" if -1 in row else f"{known}"
             raise InvalidInput(f"examples[{index}].{spec.name}", got=f"{size} values", expected=expected)
     shape = tuple(first // known if size == -1 else size for size in row)
+    size = first * len(features) * spec.dtype.itemsize
+    if size > _LARGEST:  # a feature of the context is in every example
+        got = f"{size} bytes in {len(features)} examples, the features of the context included"
+        raise InvalidInput(f"examples.{spec.name}", got=got, expected=f"at most {_LARGEST} bytes; call Predict instead")
     with np.errstate(over="ignore"):  # a number beyond a narrow float is infinity there
         return np.concatenate(features).astype(spec.dtype, copy=False).reshape(len(features), *shape)
 

@@ -3,6 +3,7 @@
 All three run the model once for all examples. What an ONNX model makes of examples is decided in `examples`.
 """
 
+from collections import ChainMap
 from collections.abc import Collection, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -11,7 +12,8 @@ import numpy as np
 from runtime import protobuf
 from runtime.errors import InvalidInput, RefusedInput, UnsupportedOperation
 from runtime.predictor import ReadyModel
-from runtime.protocols.tensorflow_serving import examples, messages, outline, results
+from runtime.protocols import outline
+from runtime.protocols.tensorflow_serving import examples, messages, results
 from runtime.protocols.tensorflow_serving.examples import CLASSIFY, REGRESS, Classifier, Example
 from runtime.protocols.tensorflow_serving.messages import NAME, HasZero
 from runtime.tensors import Call, Prediction, Query
@@ -122,15 +124,15 @@ class MultiInference(_Examples):
         if len({asked.name for asked in every}) > 1:
             text = "All ModelSpecs in a MultiInferenceRequest must access the same model name."
             raise RefusedInput(text, field="tasks")
-        tasks: list[tuple[str, str]] = []
+        tasks: dict[tuple[str, str], None] = {}  # a set that keeps their order
         for task, asked in zip(request.tasks, every, strict=True):
             method = task.method_name
             if method not in (CLASSIFY, REGRESS):
                 raise UnsupportedOperation(f"method_name {method[:80]!r}", f"a task has {CLASSIFY} or {REGRESS}")
             if (method, asked.signature) in tasks:
                 raise RefusedInput(f"Duplicate evaluation of signature: {asked.signature[:80]}", field="tasks")
-            tasks.append((method, asked.signature))
-        return every[0], tasks
+            tasks[method, asked.signature] = None
+        return every[0], list(tasks)
 
     def _answer(self, made: Sequence[bytes], form: _Form, spec: bytes) -> bytes:
         answer = []
@@ -157,7 +159,7 @@ def _read(message: memoryview, names: Collection[str]) -> list[Example]:
     _, spans = outline.outline(lists[-1], {_EXAMPLES, _CONTEXT}, most=outline.MANY)
     context = _features(_joined(spans.get(_CONTEXT, [])), names, "context")
     every = spans.get(_EXAMPLES, [])
-    return [{**context, **_features(each, names, f"examples[{index}]")} for index, each in enumerate(every)]
+    return [ChainMap(_features(each, names, f"examples[{index}]"), context) for index, each in enumerate(every)]
 
 
 def _features(message: memoryview, names: Collection[str], field: str) -> dict[str, np.ndarray]:

@@ -10,7 +10,8 @@ from runtime.errors import InvalidInput, RefusedInput
 from runtime.model.signature import Signature
 from runtime.predictor import ReadyModel
 from runtime.protobuf import delimited, head
-from runtime.protocols.tensorflow_serving import messages, outline, tensor_proto
+from runtime.protocols import outline
+from runtime.protocols.tensorflow_serving import messages, tensor_proto
 from runtime.protocols.tensorflow_serving.messages import NAME, HasZero
 from runtime.tensors import Call, Prediction, Query, as_array
 
@@ -44,7 +45,7 @@ class Predict:
         else:
             rest, spans = outline.outline(memoryview(message), {_INPUTS})
             request = messages.parsed("PredictRequest", rest)
-            inputs = dict(map(_entry, spans.get(_INPUTS, [])))
+            inputs = outline.entries("inputs", spans.get(_INPUTS, []))
         asked = messages.asked(request, self._has_zero)
         parts = Parts(asked.signature, inputs, list(request.output_filter))
         return Call(asked.name, asked.version, parts)
@@ -67,19 +68,6 @@ class Predict:
         for place in wanted:
             content += _output(model.signature.outputs[place].name, prediction.outputs[place])
         return [*content, delimited(2, messages.model_spec(prediction.model, prediction.version))]
-
-
-def _entry(entry: memoryview) -> tuple[str, memoryview]:
-    """Name and tensor of an input."""
-    rest, spans = outline.outline(entry, {_KEY, _VALUE})
-    keys, values = spans.get(_KEY, [memoryview(b"")]), spans.get(_VALUE, [memoryview(b"")])
-    try:
-        name = str(keys[-1], "utf-8")
-    except UnicodeDecodeError:
-        raise InvalidInput("inputs", got="a name that is not UTF-8", expected="UTF-8") from None
-    if rest or len(values) > 1:
-        raise InvalidInput(f"inputs.{name[:80]}", got="a malformed entry", expected="a name and a TensorProto")
-    return name, values[0]
 
 
 def _inputs(given: Mapping[str, Any], of: Signature, limit: int) -> list[np.ndarray]:

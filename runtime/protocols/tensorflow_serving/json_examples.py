@@ -9,6 +9,7 @@ A feature is of whole numbers (true and false among them), of decimals, or of st
 Source: tensorflow_serving/util/json_tensor.cc, FillClassifyRegressRequestFromJson.
 """
 
+from collections import ChainMap
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -40,10 +41,10 @@ def read(body: Body) -> list[Example]:
         raise malformed(document, "Expecting 'examples' value to be an list/array")
     if not len(found):
         raise malformed(document, "'examples' value is an empty array")
-    return [{**context, **_example(each, body)} for each in found]
+    return [ChainMap(_example(each, body), context) for each in found]
 
 
-def _example(value: Any, body: Body) -> Example:  # noqa: ANN401 - any JSON value
+def _example(value: Any, body: Body) -> dict[str, np.ndarray]:  # noqa: ANN401 - any JSON value
     if not isinstance(value, dict):
         value = value.item() if isinstance(value, np.generic) else value
         raise RefusedInput(f"Example must be JSON object but got JSON {type_name(value)}")

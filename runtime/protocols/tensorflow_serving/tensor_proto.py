@@ -19,8 +19,8 @@ import numpy as np
 from runtime.errors import InvalidInput
 from runtime.model import elements
 from runtime.protobuf import delimited, head, varint, varint_at
+from runtime.protocols.outline import MANY, outline, pieces
 from runtime.protocols.tensorflow_serving import messages
-from runtime.protocols.tensorflow_serving.outline import MANY, outline, pieces
 from runtime.protocols.tensorflow_serving.signature import DataType, data_type
 from runtime.protocols.tensorflow_serving.varints import packed
 from runtime.tensors import STRING, TensorSpec

@@ -13,6 +13,7 @@ from runtime.errors import InvalidInput, PayloadTooLarge, ScalezeroError
 from runtime.http.messages import Buffer
 from runtime.predictor import ReadyModel
 from runtime.protobuf import delimited, head
+from runtime.protocols import outline
 from runtime.protocols.torchserve import answers, binding, values
 from runtime.protocols.torchserve.faults import told
 from runtime.protocols.torchserve.inference import NAME
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 SERVICE: Final = "org.pytorch.serve.grpc.inference.InferenceAPIsService"
+_INPUT: Final = 3  # of PredictionsRequest
 _MOST: Final = 256  # values of a request, as of a form
 _PREDICTION, _SEQUENCE_ID = 1, 2  # of PredictionResponse
 _HEALTH: Final = 1  # of TorchServeHealthResponse
@@ -47,14 +49,16 @@ class Predictions:
 
     def decode_slices(self, message: bytes) -> Generator[None, None, Call]:
         """Read a PredictionsRequest of any size. Raises as `decode` does."""
-        request = _parsed(message)
+        rest, spans = outline.outline(memoryview(message), {_INPUT})
+        request = _parsed(rest)
         if not request.model_name:
             raise InvalidInput("model_name", got="nothing", expected="the name of a model")
-        if not 0 < len(request.input) <= _MOST:
-            raise _miscounted(len(request.input))
+        entries = outline.entries("input", spans.get(_INPUT, []))
+        if not 0 < len(entries) <= _MOST:
+            raise _miscounted(len(entries))
         read: list[tuple[str, values.Value]] = []
-        for name in sorted(request.input):
-            value = yield from values.read(values.Part(name, memoryview(request.input[name])))
+        for name in sorted(entries):
+            value = yield from values.read(values.Part(name, entries[name]))
             read.append((name, value))
         return Call(request.model_name, request.model_version or None, Asked(read, request.sequence_id))
 

@@ -23,9 +23,9 @@ FIELDS: Final = b"application/x-www-form-urlencoded"
 MULTIPART: Final = b"multipart/form-data"
 _MOST: Final = 256  # parts or fields: more inputs than any model has
 _LARGEST_FORM: Final = 64 * 1024  # bytes of fields, which are decoded at once
-_STEP: Final = 2**20  # bytes of a multipart body that are looked at together: a millisecond
+_STEP: Final = 64 * 1024  # bytes of a multipart body that are looked at together: headers take some milliseconds
 _HEADERS: Final = 16  # of a part
-_HEADER: Final = 8192  # bytes of a part's header
+_HEADER: Final = 2048  # bytes of a part's header
 _FORM: Final = "multipart/form-data, closed by its boundary"
 _ECHOED: Final = 80  # characters of a name or a text that an error repeats
 

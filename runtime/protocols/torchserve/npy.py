@@ -48,7 +48,7 @@ def _header(field: str, head: BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[
     except Exception as error:  # noqa: BLE001 - a header is Python text, which fails in many ways
         got = f"a NumPy array that cannot be read ({_short(error)})"
         raise InvalidInput(field, got=got, expected="what numpy.save writes") from None
-    if any(size < 0 for size in shape):
+    if any(type(size) is not int or size < 0 for size in shape):  # NumPy's reader takes True for a size
         raise InvalidInput(field, got=f"a NumPy array of shape {list(shape)}", expected="sizes from 0")
     return shape, fortran, dtype
 

@@ -11,9 +11,9 @@ from runtime.errors import InvalidInput, RefusedInput, ScalezeroError, UnknownSi
 from runtime.model.signature import Signature
 from runtime.predictor import ReadyModel
 from runtime.protobuf import delimited
+from runtime.protocols import outline
 from runtime.protocols.protos import tensorflow_pb2 as tf
 from runtime.protocols.protos import tensorflow_serving_pb2 as pb
-from runtime.protocols.tensorflow_serving import outline
 from runtime.protocols.tensorflow_serving.grpc_examples import Classify, MultiInference, Regress
 from runtime.tensors import Prediction, Query, Shape, TensorSpec
 

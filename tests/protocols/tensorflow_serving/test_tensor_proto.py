@@ -11,8 +11,9 @@ from hypothesis.extra import numpy as hnp
 
 from runtime.errors import InvalidInput
 from runtime.protobuf import delimited
+from runtime.protocols import outline
 from runtime.protocols.protos import tensorflow_pb2 as tf
-from runtime.protocols.tensorflow_serving import outline, tensor_proto
+from runtime.protocols.tensorflow_serving import tensor_proto
 from runtime.protocols.tensorflow_serving.signature import data_type
 from runtime.tensors import STRING, Shape, TensorSpec
 
@@ -226,7 +227,7 @@ def test_numbers_one_by_one_are_read_where_they_are_few() -> None:
     ("content", "told"),
     [
         (b"\x2d" + np.float32(1).tobytes() + delimited(5, np.float32(1).tobytes()), "packed and one by one"),
-        (b"\x2d\0\0\0\0" * 20_000, "more than 65536 bytes beside tensors"),
+        (b"\x2d\0\0\0\0" * 20_000, "more than 65536 bytes beside its large"),
         (delimited(5, b"123"), "bytes that are no whole numbers; expected packed float32"),
         (b"\x2a\x7f", "no protobuf"),
         (b"\xff" * 11, "no protobuf"),
