@@ -12,8 +12,8 @@ NEEDED=(
 )
 # What scripts/image builds images with; the cluster runs without.
 FOR_IMAGES=(buildah:buildah mmdebstrap:mmdebstrap)
-# What tests of the unit suite run where it is there.
-FOR_TESTS=(h2load:nghttp2-client)
+# What tests of the unit suite run: h2load where it is there, and a client of Node.js.
+FOR_TESTS=(h2load:nghttp2-client node:nodejs npm:npm)
 MEMORY_MIB=3072
 FIRST_BUILD_MIB=12288
 DISK_MIB=4096

@@ -34,6 +34,8 @@ def node(script: str, *pins: str) -> tuple[list[str | Path], dict[str, str]]:
 
     The packages are installed once, and kept by their pins.
     """
+    missing = [program for program in ("node", "npm") if not shutil.which(program)]
+    assert not missing, f"{' and '.join(missing)} not found; on Debian: scripts/cluster requirements --install"
     folder = KEPT / Path(script).stem
     KEPT.mkdir(parents=True, exist_ok=True)
     stamp, wanted = folder / ".installed", "\n".join(pins)

@@ -2,6 +2,7 @@
 
 import itertools
 import queue
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -225,6 +226,62 @@ def test_no_caller_of_any_protocol_notices_a_rollout(model: Namespace, question:
         model.scalezero("rollout", MODEL, "--to", "v2", "--steps", "20,60,100", "--interval", "4")
         until("v2 answers each", lambda: answered("2.0.0"), seconds=READY)
     assert list(itertools.chain(*(tally.failures for tally in tallies.values()))) == []
+
+
+def test_a_stream_that_is_open_while_the_traffic_goes_over_keeps_its_revision(
+    model: Namespace, question: Question
+) -> None:
+    """Its answers come from one version; the next stream goes where the traffic is now."""
+    all_traffic(model, "v2")
+    with reached(model.url(MODEL)) as function:
+        until("new calls go to v2", lambda: version_now(function) == "2.0.0", seconds=READY)
+        with streaming(function) as (send, answers):
+            assert versions(send, answers, question) == {"2.0.0"}
+            all_traffic(model, "v1")
+            until("new calls go to v1", lambda: version_now(function) == "1.0.0", seconds=READY)
+            assert versions(send, answers, question) == {"2.0.0"}
+        with streaming(function) as (send, answers):
+            assert versions(send, answers, question) == {"1.0.0"}
+
+
+def all_traffic(model: Namespace, tag: str) -> None:
+    split = {"v1": 0, "v2": 0, tag: 100}
+    model.kn("service", "update", MODEL, "--traffic", ",".join(f"{each}={share}" for each, share in split.items()))
+
+
+def version_now(function: Function) -> str:
+    return str(function.rest.get("/healthz/ready").headers["x-model-version"])
+
+
+def versions(send: Any, answers: Iterator[Any], question: Question) -> set[str]:  # noqa: ANN401 - grpcio has no types
+    """The versions that answer a few messages of a stream, by their names and by their bits."""
+    found = set()
+    for _ in range(3):
+        send(infer_request(question.x))
+        answer = next(answers).infer_response
+        assert answer.raw_output_contents[0] == question.right[answer.model_version].tobytes()
+        found.add(answer.model_version)
+    return found
+
+
+def test_a_pod_that_is_deleted_costs_no_caller_of_any_protocol_a_request(model: Namespace, question: Question) -> None:
+    with spoken(model.url(MODEL, "v1"), DIALECTS, question, pause=0.25) as tallies:
+        until("each was answered", lambda: all(tally.answers for tally in tallies.values()), seconds=PATIENCE)
+        (pod,) = ready(model)
+        model.kubectl("delete", "pod", pod, "--wait=false")
+        until("another one serves", lambda: ready(model) not in ([], [pod]), seconds=READY)
+        now = time.monotonic()
+        until("it answers each", lambda: all(each.since(now).answers for each in tallies.values()), seconds=PATIENCE)
+    assert list(itertools.chain(*(tally.failures for tally in tallies.values()))) == []
+
+
+def ready(model: Namespace) -> list[str]:
+    """The pods of v1 that serve and are not on their way out."""
+    return [
+        pod["metadata"]["name"]
+        for pod in model.pods(V1)
+        if any(each["type"] == "Ready" and each["status"] == "True" for each in pod["status"].get("conditions", []))
+    ]
 
 
 def test_knative_and_kubernetes_may_probe_a_revision_over_grpc(model: Namespace) -> None:
