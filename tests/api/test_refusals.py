@@ -76,7 +76,7 @@ def status(reason: str | None, message: str, **details: object) -> bytes:
             404,
             status("NotFound", 'namespaces "shop" not found', name="shop", kind="namespaces"),
             ObjectMissing,
-            "the cluster has no namespace 'shop'; kubectl create namespace shop",
+            "the cluster has no namespace 'shop'; create it: kubectl create namespace shop",
             id="a namespace",
         ),
         pytest.param(

@@ -101,7 +101,7 @@ def test_what_does_not_go_is_named(cluster: Collecting) -> None:
             return ref in self.objects
 
     cluster.__class__ = Stuck
-    with pytest.raises(StillThere, match="service/a is still there"):
+    with pytest.raises(StillThere, match="service/a still exists"):
         removed(cluster, SERVICE, seconds=0)
 
 
