@@ -19,7 +19,7 @@ from runtime.errors import InvalidInput, PayloadTooLarge, ScalezeroError
 from runtime.http.messages import Buffer
 from runtime.model.signature import Signature
 from runtime.predictor import ReadyModel
-from runtime.protobuf import delimited, head
+from runtime.protobuf import MORE, delimited, head, varint_at
 from runtime.protocols import outline
 from runtime.status import code_of
 from runtime.tensors import STRING, Call, Prediction, Query, TensorSpec
@@ -35,6 +35,9 @@ _OUTPUTS: Final = 1  # of PredictResponse
 _REQUESTS: Final = 1  # of BatchPredictRequest
 _ITEMS: Final = 1  # of BatchPredictResponse
 _RESPONSE, _ERROR = 1, 2  # of BatchPredictItem
+_NAME: Final = 0x0A  # the tag of model_name, a field of bytes
+_NUMBERS: Final = b"\x12"  # the tag of the packed inputs
+_SHORTEST: Final = 4  # bytes: two tags and two lengths
 _FEW: Final = 50  # numbers: below, an iteration is quicker than NumPy's look at the list
 _OTHER: Final = "the predict API takes every model"
 
@@ -47,7 +50,7 @@ class Predict:
     def decode(self, message: Buffer) -> Call:
         """Read a PredictRequest; the numbers of a large one stay where they are. Raises `InvalidInput`."""
         if len(message) <= outline.SMALL:
-            return _call(_parsed("PredictRequest", message))
+            return _usual(message) or _call(_parsed("PredictRequest", message))
         rest, spans = outline.outline(memoryview(message), {_INPUTS})
         request = _parsed("PredictRequest", rest)
         return Call(request.model_name, None, _packed(spans.get(_INPUTS, []), request.inputs))
@@ -137,6 +140,23 @@ def _packed(spans: Sequence[memoryview], others: Sequence[float]) -> np.ndarray:
         raise InvalidInput("inputs", got="bytes that are no whole numbers", expected="packed floats of 4 bytes")
     parts = [np.require(np.frombuffer(span, _FLOAT), requirements="A") for span in spans]
     return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, _FLOAT), *parts])
+
+
+def _usual(message: Buffer) -> Call | None:
+    """A message as protobuf writes it: a short name, then the packed numbers. None: any other, which protobuf reads."""
+    if len(message) < _SHORTEST or message[0] != _NAME or message[1] >= MORE:
+        return None
+    end = 2 + message[1]
+    if message[end : end + 1] != _NUMBERS:
+        return None
+    try:
+        size, start = varint_at(message, end + 1, len(message))
+        name = str(message[2:end], "utf-8")
+    except ValueError:
+        return None
+    if start + size != len(message) or size % _FLOAT.itemsize:
+        return None
+    return Call(name, None, np.frombuffer(message, _FLOAT, offset=start).copy())  # a copy is aligned
 
 
 def _call(request: Any) -> Call:  # noqa: ANN401 - as above

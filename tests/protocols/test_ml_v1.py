@@ -6,6 +6,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 import pytest
+from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -71,6 +72,29 @@ def test_messages_of_every_size_are_read_and_written(count: int) -> None:
     call = ml_v1.Predict().decode(pb.PredictRequest(inputs=numbers).SerializeToString())
     assert np.array_equal(call.parts, numbers)
     assert np.array_equal(np.array(pb.PredictResponse.FromString(encoded(ROWS, numbers)).outputs), numbers)
+
+
+FIELDS = st.sampled_from(
+    [
+        *(b"\x0a\x01m", b"\x0a\x00", b"\x0a\x01\xff", b"\x0a\x80\x01" + b"m" * 128),  # names, one of which is no UTF-8
+        *(b"\x12\x04\0\0\x80\x3f", b"\x12\x03\0\0\0", b"\x12\x00", b"\x12\x80\x01" + bytes(128)),  # packed numbers
+        *(b"\x15\0\0\x80\x3f", b"\x1a\x01x", b"\x12", b"\x12\x80", b"\x0a"),  # one number, an unknown field, cut off
+    ]
+)
+
+
+@given(st.lists(FIELDS, max_size=4).map(b"".join))
+def test_a_message_in_any_form_means_what_protobuf_says(message: bytes) -> None:
+    try:
+        expected = pb.PredictRequest.FromString(message)
+    except DecodeError:
+        with pytest.raises(InvalidInput):
+            ml_v1.Predict().decode(message)
+        return
+    call = ml_v1.Predict().decode(message)
+    assert call.model == expected.model_name
+    assert (call.parts.dtype, call.parts.tolist()) == (np.float32, list(expected.inputs))
+    assert call.parts.flags.aligned
 
 
 def test_numbers_that_come_one_by_one_or_in_several_packs_are_one_list() -> None:

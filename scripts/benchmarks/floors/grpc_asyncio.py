@@ -2,8 +2,8 @@
 
 usage: python -m scripts.benchmarks.floors.grpc_asyncio MODEL PORT
 
-ml.v1.InferenceService/Predict. No batching, no validation, no deadline, no metrics. The messages are made by protoc's
-compiler. The floor of grpc_peer.
+ml.v1.InferenceService/Predict. No batching, no validation, no deadline, no metrics. Of the project it knows only the
+messages. The floor of grpc_peer.
 """
 
 import sys
