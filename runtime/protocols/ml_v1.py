@@ -83,7 +83,7 @@ class BatchPredict(Predict):
 
     def decode(self, message: Buffer, *, most: int) -> list[Call]:  # type: ignore[override] # several calls
         """Read a BatchPredictRequest of at most so many items. Raises `InvalidInput` and `PayloadTooLarge`."""
-        rest, spans = outline.outline(memoryview(message), {_REQUESTS}, most=outline.MANY)
+        rest, spans = outline.outline(memoryview(message), {_REQUESTS}, most=most + outline.FEW)
         _parsed("BatchPredictRequest", rest)
         requests = spans.get(_REQUESTS, [])
         if len(requests) > most:

@@ -17,6 +17,7 @@ from scripts.benchmarks import launches
 from scripts.benchmarks.attacks.aim import Aim
 from scripts.benchmarks.attacks.bodies import BODIES, filled
 from scripts.benchmarks.attacks.every import ATTACKS, CONTROL
+from scripts.benchmarks.attacks.protocols import GRPC, HOSTILE
 from scripts.benchmarks.attacks.running import Result, attacked
 from scripts.benchmarks.attacks.waits import EVERY_SECONDS, Waits, summary
 from scripts.benchmarks.client import check, first_right_answer
@@ -75,6 +76,10 @@ class TestBodies:
         assert len(made.data) <= LITTLE
         if made.encoding is None:
             assert len(made.data) > 0.99 * LITTLE
+
+    @pytest.mark.parametrize("name", HOSTILE)
+    def test_a_body_of_each_protocol_fills_the_limit(self, name: str) -> None:
+        assert 0.95 * LITTLE < len(HOSTILE[name].body(LITTLE)) <= LITTLE
 
     @pytest.mark.parametrize("name", GOOD)
     def test_json_is_hostile_by_its_content_and_not_by_its_syntax(self, name: str) -> None:
@@ -160,7 +165,12 @@ class TestAttacks:
         assert outcomes["rows"] == Counter({"200 OK": 3})
         for name in ("ragged", "objects", "key", "nested", "string", "digits", "gzip_bomb"):
             assert {status[:1] for status in outcomes[name]} == {"4"}, outcomes[name]
-        for name in set(ATTACKS) - set(BODIES) - {CONTROL}:
+        for name, hostile in HOSTILE.items():
+            if hostile.content_type == GRPC:
+                assert outcomes[name]["done"], outcomes[name]
+            else:
+                assert {status[:1] for status in outcomes[name]} <= {"4", "n"}, outcomes[name]  # n: not in time
+        for name in set(ATTACKS) - set(BODIES) - set(HOSTILE) - {CONTROL}:
             assert outcomes[name].keys() <= {"open", "closed"}, outcomes[name]
 
     def test_an_attack_on_a_closed_port_ends_with_an_outcome(self) -> None:

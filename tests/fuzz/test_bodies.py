@@ -127,7 +127,7 @@ def test_an_npy_header_that_lies(connection: HTTPConnection, shape: str, descr: 
     [
         b"", b"--zz--", b"--zz--\r\n", b"--zz\r\n\r\n\r\n--zz--\r\n", b"--zz\r\n" * 3000, b"--zy\r\n", b"\r\n" * 5000,
         b"--zz\r\n" + b"a:b\r\n" * 20 + b"\r\n1\r\n--zz--\r\n", b"--zz\r\ncontent-disposition: " + b"x" * 5000,
-        b"--zz\r\ncontent-disposition: form-data; name=\"\xff\"\r\n\r\n1\r\n--zz--\r\n",
+        b'--zz\r\ncontent-disposition: form-data; name="\xff"\r\n\r\n1\r\n--zz--\r\n',
         b"--zz\r\ncontent-disposition: form-data; name*=utf-8''%ff\r\n\r\n1\r\n--zz--\r\n",
         b"--zz\r\ncontent-disposition: form-data; name=a\r\n\r\n1\r\n" * 300 + b"--zz--\r\n",
     ],

@@ -56,7 +56,7 @@ def ask(
 ) -> HTTPResponse:
     """Send a target as it is, and hold the answer against the law."""
     connection.putrequest(method, "/", skip_accept_encoding=True)
-    connection._buffer[0] = f"{method} {target} HTTP/1.1".encode("latin-1")  # type: ignore[attr-defined] # noqa: SLF001
+    connection._buffer[0] = f"{method} {target} HTTP/1.1".encode("latin-1")  # type: ignore[attr-defined]
     connection.putheader("content-type", kind)
     connection.putheader("content-length", str(len(body)))
     connection.endheaders(body)

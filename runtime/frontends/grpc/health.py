@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final
 
 from runtime import protobuf
 from runtime.errors import InvalidInput, ShuttingDown, UnknownService
-from runtime.frontends.grpc import framing
 from runtime.frontends.grpc.messages import Messages
 from runtime.frontends.grpc.streams import StreamCall, Streaming
 from runtime.frontends.grpc.unary import Endpoint

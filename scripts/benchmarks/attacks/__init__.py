@@ -1,6 +1,7 @@
 """What hostile clients do to a server of this run, and how soon a health check is answered meanwhile.
 
     bodies     pure: request bodies just below the size limit, each costly in its own way
+    protocols  pure: such bodies of the other protocols
     sending    sends such a body over HTTP/1.1
     http11     many HTTP/1.1 connections that send slowly or never read
     http2      one HTTP/2 connection with many streams

@@ -22,12 +22,18 @@ class Aim(NamedTuple):
         """A new connection, whose operations end when the attack's time does. Raises OSError."""
         return socket.create_connection((HOST, self.port), timeout=self.seconds)
 
-    def post_head(self, length: int, *, encoding: str | None = None) -> bytes:
-        """The head of a predict request whose body has this many bytes. It asks for a compressed answer."""
+    def at(self, path: str) -> str:
+        """A path of another protocol, for the same model."""
+        return path.replace("{model}", self.path.split("/")[-2])
+
+    def post_head(
+        self, length: int, *, encoding: str | None = None, path: str | None = None, kind: str = "application/json"
+    ) -> bytes:
+        """The head of a request whose body has this many bytes. It asks for a compressed answer."""
         encoded = f"content-encoding: {encoding}\r\n" if encoding else ""
         return (
-            f"POST {self.path} HTTP/1.1\r\nhost: {HOST}:{self.port}\r\nconnection: close\r\n"
-            f"content-type: application/json\r\naccept-encoding: gzip\r\n{encoded}content-length: {length}\r\n\r\n"
+            f"POST {path or self.path} HTTP/1.1\r\nhost: {HOST}:{self.port}\r\nconnection: close\r\n"
+            f"content-type: {kind}\r\naccept-encoding: gzip\r\n{encoded}content-length: {length}\r\n\r\n"
         ).encode()
 
 

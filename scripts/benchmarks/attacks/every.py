@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 from scripts.benchmarks.attacks import http2, http11
 from scripts.benchmarks.attacks.aim import Aim, Outcome, Prepare, Run
 from scripts.benchmarks.attacks.bodies import BODIES
-from scripts.benchmarks.attacks.sending import body
+from scripts.benchmarks.attacks.protocols import GRPC, HOSTILE, Hostile
+from scripts.benchmarks.attacks.sending import body, request
 
 
 class Attack(NamedTuple):
@@ -30,11 +31,16 @@ def nothing(aim: Aim) -> Run:
     return run
 
 
+def _of(hostile: Hostile) -> Prepare:
+    return http2.over_http2(http2.whole(hostile)) if hostile.content_type == GRPC else request(hostile)
+
+
 CONTROL: Final = "control"
 ATTACKS: Final[Mapping[str, Attack]] = MappingProxyType(
     {
         CONTROL: Attack(nothing),
         **{name: Attack(body(name), whole_numbers=name == "integers", weighed=True) for name in BODIES},
+        **{name: Attack(_of(hostile), weighed=True) for name, hostile in HOSTILE.items()},
         "half_open": Attack(http11.half_open),
         "slow_bodies": Attack(http11.slow_bodies),
         "unread_answers": Attack(http11.unread_answers),

@@ -17,6 +17,7 @@ from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes
 
 from scripts.benchmarks.attacks.aim import HOST, Aim, Clock, Outcome, Run
+from scripts.benchmarks.attacks.protocols import Hostile
 
 STREAMS: Final = 900
 FRAMES: Final = 5000  # in one write
@@ -82,6 +83,22 @@ def bodies(aim: Aim, connection: H2Connection) -> Iterator[bytes]:
         yield connection.data_to_send()
 
 
+def whole(hostile: Hostile) -> Script:
+    """Send the body of one request as fast as the windows allow, and wait until it is answered."""
+
+    def script(aim: Aim, connection: H2Connection) -> Iterator[bytes]:
+        left = memoryview(hostile.body(aim.limit))
+        connection.send_headers(1, _headers(aim, path=aim.at(hostile.path), kind=hostile.content_type))
+        while connection.open_outbound_streams:
+            while left and (size := min(FRAME, len(left), connection.local_flow_control_window(1))) > 0:
+                connection.send_data(1, left[:size], end_stream=size == len(left))
+                left = left[size:]
+            yield connection.data_to_send()
+            time.sleep(PAUSE_SECONDS if not left else 0)
+
+    return script
+
+
 def over_http2(script: Script) -> Callable[[Aim], Run]:
     """The attack that follows a script until its time is over."""
 
@@ -131,11 +148,14 @@ def deliver(link: socket.socket, connection: H2Connection, data: bytes, clock: C
             left = left[link.send(left) :]
 
 
-def _headers(aim: Aim, *, method: str = "POST", path: str | None = None) -> list[tuple[str, str]]:
+def _headers(
+    aim: Aim, *, method: str = "POST", path: str | None = None, kind: str = "application/json"
+) -> list[tuple[str, str]]:
     return [
         (":method", method),
         (":scheme", "http"),
         (":authority", f"{HOST}:{aim.port}"),
         (":path", path or aim.path),
-        ("content-type", "application/json"),
+        ("content-type", kind),
+        ("te", "trailers"),
     ]

@@ -7,6 +7,7 @@ from typing import Final
 
 from scripts.benchmarks.attacks.aim import Aim, Clock, Outcome, Prepare, Run
 from scripts.benchmarks.attacks.bodies import BODIES
+from scripts.benchmarks.attacks.protocols import Hostile
 
 TIMES: Final = 3  # memory that the first leaves behind may make the next one worse
 PIECE: Final = 65536
@@ -18,18 +19,29 @@ def body(name: str) -> Prepare:
     def prepare(aim: Aim) -> Run:
         made = BODIES[name](aim.width, aim.limit)
         request = aim.post_head(len(made.data), encoding=made.encoding) + made.data
-
-        def run() -> Outcome:
-            clock = Clock(aim.seconds)
-            outcome: Outcome = Counter()
-            for _ in range(TIMES):
-                if clock.runs():
-                    outcome[status_of(aim, request)] += 1
-            return outcome
-
-        return run
+        return lambda: _statuses(aim, request)
 
     return prepare
+
+
+def request(hostile: Hostile) -> Prepare:
+    """The attack that sends the body of another protocol, over HTTP/1.1."""
+
+    def prepare(aim: Aim) -> Run:
+        content = hostile.body(aim.limit)
+        head = aim.post_head(len(content), path=aim.at(hostile.path), kind=hostile.content_type)
+        return lambda: _statuses(aim, head + content)
+
+    return prepare
+
+
+def _statuses(aim: Aim, request: bytes) -> Outcome:
+    clock = Clock(aim.seconds)
+    outcome: Outcome = Counter()
+    for _ in range(TIMES):
+        if clock.runs():
+            outcome[status_of(aim, request)] += 1
+    return outcome
 
 
 def status_of(aim: Aim, request: bytes) -> str:
