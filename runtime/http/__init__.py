@@ -14,7 +14,7 @@ It knows requests and answers, no model and no protocol.
     connection   what both versions share: registration, deadlines, the pace of writing
     exchange     one request and its answer
     http11       HTTP/1.1 (httptools); http11_head and http11_exchange: a request's head, and its answer
-    http2        HTTP/2 (ngh2); http2_exchange: a request on one stream, and its answer
+    http2        HTTP/2 (ngh2); http2_exchange: a request on one stream, and its answer; http2_pace: its sizes and times
     asgi         an exchange as ASGI's scope, receive and send
     server       accepting, the clock, signals, the orderly end
 
