@@ -134,13 +134,15 @@ def test_a_thousand_calls_at_once_on_one_connection_are_all_answered(tmp_path: P
         assert _count(counted, "scalezero_request_seconds_count", 'protocol="ml.v1"', 'code="ok"') == 1000
 
 
-def test_protobuf_is_imported_by_the_first_inference_and_not_before(tmp_path: Path) -> None:
-    """A cold start pays for nothing that its caller does not use, and neither does a probe."""
+def test_protobuf_is_imported_by_the_first_message_that_needs_it_and_not_before(tmp_path: Path) -> None:
+    """A cold start pays for nothing that its caller does not use; neither does a probe, nor the usual message."""
     with serving(tmp_path, models.doubling(tmp_path / "m.onnx")) as served, connected(served) as channel:
         assert served.predict([1, 2]).status_code == 200
         health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service="m"), timeout=20)
         assert not _has_protobuf(served)
         predicting(channel)(asked(1, 2), timeout=20)
+        assert not _has_protobuf(served)
+        predicting(channel, BATCH)(pb.BatchPredictRequest(requests=[asked(1, 2)]), timeout=20)
         assert _has_protobuf(served)
 
 
