@@ -222,3 +222,10 @@ def test_a_value_is_what_its_row_holds() -> None:
 def test_values_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(InvalidInput, match=r"got outputs of shape .* expected \[2\] or \[2, 1\]"):
         examples.values(np.zeros(shape), 2)
+
+
+def test_what_is_copied_into_every_example_has_a_limit() -> None:
+    """A small request would take any amount of memory."""
+    context = np.zeros(2**20, np.float32)
+    with pytest.raises(InvalidInput, match="expected at most 134217728 bytes"):
+        examples.tensors([{"x": context}] * 33, [spec("x", shape=("n", "m"))])

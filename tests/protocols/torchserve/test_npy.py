@@ -50,6 +50,7 @@ def test_both_versions_of_numbers_are_read() -> None:
         with_header("{'descr': "),
         with_header("__import__('os')"),
         with_header(FOUR % "-1, -1", b"\0" * 4),
+        with_header(FOUR % "True, ", b"\0" * 4),
         with_header("{'descr': '<f4'}"),
         with_header(FOUR % "2, " + " " * 20_000, b"\0" * 8),
         with_header(FOUR % f"{10**12}, "),
