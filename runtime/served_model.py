@@ -259,7 +259,7 @@ class ServedModel:
         if standing.state is not independence.State.UNPROVEN:
             facts = {"model": self.name, "state": standing.state.value, "reason": standing.reason}
             shares = standing.state in {independence.State.PROVEN, independence.State.FORCED}
-            _log.info("requests share runs" if shares else "each request has a run of its own", extra=facts)
+            _log.info("requests share runs" if shares else "each request has its own run", extra=facts)
 
     def _loaded(self, ready: ReadyModel, artifact: Artifact, marks: _Marks) -> None:
         cold_start = ColdStart(

@@ -29,7 +29,7 @@ def command(
     force: bool,
     **chosen: str | None,
 ) -> None:
-    """Create and change what the files say, wait until it is Ready, and print where it answers."""
+    """Apply the files to the cluster, wait until everything is ready, and print the URLs."""
     apply(intent(paths, Flags(**chosen), context=context, force=force), form=form, force=force, timeout=timeout)
 
 

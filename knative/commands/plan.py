@@ -27,7 +27,7 @@ _LINE = 80  # characters of one value
 @options.output
 @options.force
 def command(paths: tuple[Path, ...], context: str | None, form: str, *, force: bool, **chosen: str | None) -> None:
-    """Print what an apply would create and change; 2 where it would be refused."""
+    """Print what an apply would create and change. Exit code 2: the apply would be refused."""
     planned = intent(paths, Flags(**chosen), context=context, force=force).plan
     if form == "table":
         click.echo("\n".join(lines(planned)))

@@ -27,7 +27,7 @@ def line(progress: Progress) -> str:
     at = datetime.fromtimestamp(progress.at, UTC).astimezone().strftime("%H:%M:%S")
     parts = [f"{at}  {_WORDS[progress.verb]:<11}  {told(progress.split)}", progress.why]
     if progress.verb != "wait" and (progress.new.requests or progress.old.requests):
-        parts.append(f"until now it answered {_shown(progress.new)}, the others {_shown(progress.old)}")
+        parts.append(f"requests so far: {_shown(progress.new)}, other revisions: {_shown(progress.old)}")
     parts.insert(2, _judged(progress.verdict) if progress.verdict else "")
     if progress.verb == "finish":
         parts.append(f"{progress.judged} of {progress.steps} steps judged")
@@ -55,13 +55,13 @@ def written(fields: object, form: str) -> str:
 
 
 def behind(state: State) -> str:
-    """Tell of the steps that are not taken, as the target had their share when it began; empty where there are none."""
+    """Report the steps that are skipped, because the target already had their share at the start; empty if none."""
     if not state.behind:
         return ""
     *others, last = map(str, state.behind)
     listed = f"{', '.join(others)} and {last} % are" if others else f"{last} % is"
     has = percent_of(state.stable, state.target)
-    return f"{state.target} had {has} % of the traffic when this began: {listed} behind it already"
+    return f"{state.target} had {has} % of the traffic at the start: {listed} skipped"
 
 
 def schedule_lines(state: State) -> list[str]:
@@ -72,7 +72,7 @@ def schedule_lines(state: State) -> list[str]:
     return [
         f"warm {state.target}, now at {told(state.split)}",
         *stages,
-        f"{_after(end):>9}  done, where nothing speaks against it",
+        f"{_after(end):>9}  done, if no step fails",
     ]
 
 

@@ -89,7 +89,7 @@ class Ticket:
         try:
             done(answer)
         except Exception:  # noqa: BLE001 - whatever the callback does
-            _log.exception("an answer could not be taken")
+            _log.exception("delivering an answer failed")
 
     def expire(self, now: float) -> None:
         """Answer with `DeadlineExceeded`; the model never sees the request."""

@@ -134,7 +134,7 @@ class Call:
         self.late = True
         frame = self.frame()
         facts = {"timeout_seconds": self._limit, "stack": "".join(format_stack(frame)) if frame else None}
-        _log.error("function call past its limit", extra={**self._facts(), **facts})
+        _log.error("function call exceeds its time limit", extra={**self._facts(), **facts})
         self._wake()
 
     # On the thread.
