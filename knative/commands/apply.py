@@ -6,7 +6,7 @@ import click
 
 from knative.commands import options
 from knative.commands.intent import Intent, intent
-from knative.commands.outcome import told
+from knative.commands.outcome import exit_on_failure
 from knative.commands.output import answer
 from knative.deploying.apply import carry_out
 from knative.deploying.report import urls
@@ -35,7 +35,7 @@ def command(
 
 def apply(meant: Intent, *, form: str, force: bool, timeout: float) -> None:
     """Carry out a plan with a line for each step; ends the process with 1 where something does not come up."""
-    with told():
+    with exit_on_failure():
         carry_out(
             meant.plan,
             meant.observed,

@@ -7,7 +7,7 @@ import click
 
 from knative.api.client import Cluster
 from knative.commands import options
-from knative.commands.outcome import told
+from knative.commands.outcome import exit_on_failure
 from knative.commands.output import answer
 from knative.deploying.removing import belongings, delete
 from knative.function.options import Flags, deployment, function_for
@@ -43,7 +43,7 @@ def command(
         cluster, refs = _declared(cluster, paths, namespace)
     else:
         refs = belongings(cluster, model)
-    with told():
+    with exit_on_failure():
         deleted = delete(cluster, refs, seconds=timeout, tell=lambda line: click.echo(line, err=form != "table"))
     if form != "table":
         click.echo(answer({"deleted": [ref._asdict() for ref in deleted]}, form), nl=False)

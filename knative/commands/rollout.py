@@ -14,7 +14,7 @@ from knative.rollout.errors import TakenOver
 from knative.rollout.judgement import Limits
 from knative.rollout.machine import State
 from knative.rollout.run import Progress, Rollout
-from knative.rollout.split import percent_of, told
+from knative.rollout.split import format_split, percent_of
 from runtime.errors import BadSetting
 
 _USUAL = Limits()
@@ -109,7 +109,7 @@ def _carried_out(rollout: Rollout, state: State) -> bool:
     except TakenOver as error:
         click.echo(f"scalezero: {error}", err=True)
     except KeyboardInterrupt:
-        split = told((rollout.state or state).split)
+        split = format_split((rollout.state or state).split)
         click.echo(f"\nstopped; the split stays at {split}: the same command continues, --abort goes back", err=True)
         sys.exit(130)
     return False

@@ -9,7 +9,7 @@ from knative.resources.documents import text_of
 from knative.rollout.judgement import Sample, percentile
 from knative.rollout.machine import State, Verdict, schedule
 from knative.rollout.run import Progress
-from knative.rollout.split import Split, percent_of, told
+from knative.rollout.split import Split, format_split, percent_of
 
 _WORDS: Final = {
     "warm": "warming",
@@ -25,7 +25,7 @@ _WORDS: Final = {
 def line(progress: Progress) -> str:
     """Write it for a person: when, what, the split, why, and what the step had shown."""
     at = datetime.fromtimestamp(progress.at, UTC).astimezone().strftime("%H:%M:%S")
-    parts = [f"{at}  {_WORDS[progress.verb]:<11}  {told(progress.split)}", progress.why]
+    parts = [f"{at}  {_WORDS[progress.verb]:<11}  {format_split(progress.split)}", progress.why]
     if progress.verb != "wait" and (progress.new.requests or progress.old.requests):
         parts.append(f"requests so far: {_shown(progress.new)}, other revisions: {_shown(progress.old)}")
     parts.insert(2, _judged(progress.verdict) if progress.verdict else "")
@@ -67,10 +67,10 @@ def behind(state: State) -> str:
 def schedule_lines(state: State) -> list[str]:
     """Write a schedule for a person."""
     interval = state.limits.interval
-    stages = [f"{_after(stage.after):>9}  {told(stage.split)}" for stage in schedule(state)]
+    stages = [f"{_after(stage.after):>9}  {format_split(stage.split)}" for stage in schedule(state)]
     end = (len(stages)) * interval
     return [
-        f"warm {state.target}, now at {told(state.split)}",
+        f"warm {state.target}, now at {format_split(state.split)}",
         *stages,
         f"{_after(end):>9}  done, if no step fails",
     ]

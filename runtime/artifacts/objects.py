@@ -1,4 +1,4 @@
-"""One object of a store as one verified file of the cache: at most one pull of it at a time, whoever asks.
+"""One object of a store as one verified file of the cache: at most one pull of it at a time, for all callers.
 
 The store is only opened when the first request is due, which a warm cache with a known digest never needs.
 """

@@ -82,7 +82,7 @@ class Ticket:
                 self.line.withdraw(self)
 
     def answer(self, answer: Prediction | BaseException) -> None:
-        """Call `done`, once; what it raises is logged, as it is none of the neighbours' business."""
+        """Call `done`, once. Its exceptions are only logged, so that they do not affect the other requests."""
         done, self.done = self.done, None
         if done is None:
             return

@@ -140,7 +140,7 @@ class Call:
     # On the thread.
 
     def run(self) -> None:
-        """Run the application and hand over what it makes; whatever it raises is told to who waits for the answer."""
+        """Run the application and hand over what it makes; the waiting caller gets its exception."""
         self._thread = get_ident()
         try:
             self._make()
