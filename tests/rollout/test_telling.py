@@ -40,7 +40,7 @@ def test_a_line_says_what_happened_why_and_what_the_step_showed() -> None:
     ],
 )
 def test_a_step_that_is_gone_past_is_told_with_whether_it_was_judged(verdict: Verdict, said: str) -> None:
-    assert f"5 % m-v2; {said}; until now" in telling.line(SHIFT._replace(verdict=verdict))
+    assert f"5 % m-v2; {said}; requests so far" in telling.line(SHIFT._replace(verdict=verdict))
     step = telling.values(SHIFT._replace(verdict=verdict))["step"]
     assert step == {
         "percent": 5,
