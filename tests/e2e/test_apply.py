@@ -251,5 +251,5 @@ def test_a_namespace_that_is_not_there_is_told(own: Namespace, shop: Path) -> No
     done = subprocess.run(command, env=dict(os.environ), capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.splitlines()[-1]) == (
         2,
-        "scalezero: the cluster has no namespace 'no-such-place'; kubectl create namespace no-such-place",
+        "scalezero: the cluster has no namespace 'no-such-place'; create it: kubectl create namespace no-such-place",
     )
