@@ -1,4 +1,4 @@
-"""The command `scalezero`. Each verb imports what it needs, so that `serve` starts as fast as a pod must."""
+"""The command `scalezero`. Each command imports only what it needs, so that `serve` starts fast in a pod."""
 
 import logging
 import os
@@ -25,23 +25,23 @@ _CLUSTER_VERBS = {
 
 
 class _Verbs(click.Group):
-    """The verbs that talk to a cluster are loaded when they are asked for: a pod only ever serves."""
+    """Imports the commands for a cluster only when they are used, because a pod only serves."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name all verbs."""
+        """The names of all commands."""
         return sorted([*super().list_commands(ctx), *_CLUSTER_VERBS])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Find a verb, loading it where it is one of the cluster's."""
+        """Find a command; import it if it needs a cluster."""
         if cmd_name not in _CLUSTER_VERBS:
             return super().get_command(ctx, cmd_name)
-        with _told():
+        with _one_line_errors():
             command: click.Command = import_module(_CLUSTER_VERBS[cmd_name]).command
             return command
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run a verb; a fault that the person can mend is told in one line."""
-        with _told():
+        """Run a command; an error that the user can fix is one line."""
+        with _one_line_errors():
             return super().invoke(ctx)
 
 
@@ -79,7 +79,7 @@ def serve(  # noqa: PLR0913 - a parameter for each option
 ) -> None:
     """Serve TARGET: an ONNX file or a TorchServe archive (s3://bucket/key, file:// or a path), or a function's folder.
 
-    Without TARGET the environment says what to serve, as it does in a pod.
+    Without TARGET, environment variables define what to serve, as in a pod.
     """
     chosen = {
         "PORT": port,
@@ -103,9 +103,9 @@ def serve(  # noqa: PLR0913 - a parameter for each option
 @click.option("--model-version", help="Which ModelVersion of a function's folder to describe, by name or version.")
 @click.option("--api-definition", is_flag=True, help="Print an APIDefinition, for the folder's model.yaml.")
 def openapi(target: str | None, model_version: str | None, *, api_definition: bool) -> None:
-    """Print what `serve TARGET` answers over REST: the OpenAPI document, as /openapi.json has it. Starts no server.
+    """Print the OpenAPI document of `serve TARGET`, as /openapi.json answers it. Starts no server.
 
-    The model is loaded, so that the document has its inputs and outputs.
+    Loads the model to read its inputs and outputs.
     """
     _openapi(target, {"SCALEZERO_MODEL_VERSION": model_version} if model_version else {}, api_definition)
 
@@ -114,7 +114,7 @@ def openapi(target: str | None, model_version: str | None, *, api_definition: bo
 @click.argument("target", type=click.Path(exists=True, path_type=Path))
 @click.argument("uri", required=False)
 def publish(target: Path, uri: str | None) -> None:
-    """Publish TARGET: an ONNX file or TorchServe archive to URI, or what a function's folder declares and S3 lacks."""
+    """Publish TARGET: an ONNX file or TorchServe archive to URI, or the missing models of a function's folder."""
     _publish(target, uri)
 
 
@@ -131,14 +131,14 @@ _EXTRAS = {  # what a verb may need, and the extra that brings it
 }
 
 
-class _told:  # noqa: N801 - reads as a word in `with _told():`
-    """A fault that the person can mend is one line on standard error, and exit code 2."""
+class _one_line_errors:  # noqa: N801 - used as `with _one_line_errors():`
+    """An error that the user can fix is one line on standard error, and exit code 2."""
 
     def __enter__(self) -> None:
         """Nothing to prepare."""
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Tell the error and end, where there is one."""
+        """Print the error and exit, if there is one."""
         if isinstance(error, ScalezeroError):
             _stop(str(error))
         if isinstance(error, ModuleNotFoundError) and error.name in _EXTRAS:
@@ -178,12 +178,12 @@ def _configured(environ: dict[str, str], *, tensorflow_serving: bool, torchserve
 
 
 def _serve(target: str | None, configured: _Configured, *, main: bool) -> None:
-    """Start in the order that a cold start wants: the ports, the pull, the heavy imports, the server.
+    """Start in the order that makes a cold start fast: the ports, the pull, the heavy imports, the server.
 
     `main`: whether the main port is open.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: os._exit(0))  # until the server takes them over there is nothing to finish
+        signal.signal(number, lambda *_: os._exit(0))  # nothing to finish before the server handles them
     from runtime.http.listener import listen
     from runtime.service import Service, begin
     from runtime.telemetry.process import process_started
@@ -216,8 +216,8 @@ def _serve(target: str | None, configured: _Configured, *, main: bool) -> None:
         from runtime.telemetry.termination import leave
 
         leave(str(service.hopeless))
-    # All that could be finished within the grace period is. A handler or a pull that is still at it must not hold the
-    # process any longer, as the interpreter's own end would let it.
+    # The grace period is over. A handler or a pull that still runs must not delay the exit, as the interpreter's own
+    # shutdown would.
     logging.shutdown()
     os._exit(1 if service.hopeless else 0)
 
@@ -268,8 +268,8 @@ def _publish(target: Path, uri: str | None) -> None:
 
     with TemporaryDirectory() as unpacked:  # of an archive
         model = fetch(str(target), cache_dir=Path(unpacked)).path
-        Session(model, uri=str(target), name=target.stem, threads=1)  # what cannot be opened would be there for good
+        Session(
+            model, uri=str(target), name=target.stem, threads=1
+        )  # a published file cannot be replaced, so check first that it opens
     published = publish(target, uri, metadata={})
-    click.echo(
-        f"{published.uri} {'published' if published.uploaded else 'was there already'}, sha256 {published.sha256}"
-    )
+    click.echo(f"{published.uri} {'published' if published.uploaded else 'already exists'}, sha256 {published.sha256}")

@@ -53,7 +53,7 @@ class Versions:
         return self[str(number) if version is None else version]
 
     def add(self, served: ServedModel) -> None:
-        """Take up one more version. Raises `VersionConflict` where that cannot be told from one that is here."""
+        """Add a version. Raises `VersionConflict` if it cannot be distinguished from a registered one."""
         version = served.version
         if version is None or None in {each.version for each in self._served}:
             raise VersionConflict(self.name, version, "a model with several versions needs the version of each stated")

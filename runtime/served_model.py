@@ -2,8 +2,8 @@
 
     pull (fetch) -> open the session -> warm up -> a batcher in front of it
 
-Loading is single-flight: whoever needs the model first starts it, and all who come meanwhile wait for the same attempt.
-A failed attempt is told to all of them, and the next request starts another.
+Loading is single-flight: the first request starts it, and all later requests wait for the same attempt.
+A failed attempt fails all of them, and the next request starts another attempt.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ from runtime.settings import Settings
 from runtime.telemetry.measurements import ColdStart, ModelMeasurements, RunFacts
 
 _log = logging.getLogger("scalezero.model")
-_RETRY_AFTER = 1  # seconds, told to callers beyond those that may wait for a load
+_RETRY_AFTER = 1  # seconds; for callers above the number that can wait for a load
 _RETRY_FIRST, _RETRY_MOST = 1.0, 30.0  # seconds between attempts that nobody asked for
 
 
@@ -170,7 +170,7 @@ class ServedModel:
     def prefetch(self, pull: Pull, gives_up: Callable[[ScalezeroError], bool] = lambda _: False) -> None:
         """Load without being asked, from a pull begun with the process, and keep trying while that fails.
 
-        `gives_up` is told each failure and says whether it was the last try: whoever asks later is told the same.
+        `gives_up` gets each failure and returns whether to stop retrying; later callers get the last failure.
         """
         self._retrying = self._background.start(f"prefetch {self.name}", self._keep_trying(pull, gives_up))
 
@@ -202,7 +202,7 @@ class ServedModel:
                 return
 
     async def _attempt(self, pull: Pull | None, begun: float) -> ReadyModel | ScalezeroError:
-        """Load once. A failure is returned, as it is for whoever waits."""
+        """Load once. A failure is returned, not raised, so that all waiting callers get it."""
         marks = _Marks(begun)
         attempt_began = perf_counter()
         try:
@@ -259,7 +259,7 @@ class ServedModel:
         if standing.state is not independence.State.UNPROVEN:
             facts = {"model": self.name, "state": standing.state.value, "reason": standing.reason}
             shares = standing.state in {independence.State.PROVEN, independence.State.FORCED}
-            _log.info("requests share runs" if shares else "each request has a run of its own", extra=facts)
+            _log.info("requests share runs" if shares else "each request has its own run", extra=facts)
 
     def _loaded(self, ready: ReadyModel, artifact: Artifact, marks: _Marks) -> None:
         cold_start = ColdStart(

@@ -94,7 +94,7 @@ class Sink:
             self._waiting.clear()
         if self.dropped or self.failed:
             facts = {"sink": self.name, "dropped": self.dropped, "failed": self.failed}
-            _log.warning("a sink has lost outcomes", extra=facts)
+            _log.warning("a sink dropped outcomes", extra=facts)
 
 
 class Sinks:

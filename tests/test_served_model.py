@@ -323,7 +323,7 @@ def test_a_model_that_cannot_share_runs_says_so_in_one_line(tmp_path: Path, capl
 
     with caplog.at_level(logging.INFO, "scalezero.model"):
         living(Registry(made), scenario)
-    (line,) = [each for each in caplog.records if each.getMessage() == "each request has a run of its own"]
+    (line,) = [each for each in caplog.records if each.getMessage() == "each request has its own run"]
     assert line.__dict__["state"] == "refuted"
     assert line.__dict__["reason"].startswith("operator DynamicQuantizeLinear: ")
 

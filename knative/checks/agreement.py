@@ -13,7 +13,7 @@ from knative.function.placing import FUNCTIONS
 from knative.manifests import capacity
 from knative.manifests.names import CACHE_PATH
 from knative.resources import ModelVersion
-from knative.resources.errors import told
+from knative.resources.errors import as_yaml
 from knative.resources.func_yaml import Function
 
 FUNC_YAML_DISAGREES: Final = error(
@@ -95,13 +95,13 @@ def _batching(subject: Subject, function: Function) -> Iterator[Finding]:
 
 def _language(subject: Subject, function: Function) -> Iterator[Finding]:
     if function.runtime not in {None, "python"}:
-        what = f"runtime: func.yaml has {told(function.runtime)}"
+        what = f"runtime: func.yaml has {as_yaml(function.runtime)}"
         yield FUNC_YAML_DISAGREES.found(what, fix="write python", where=subject.place_in_function("runtime"))
 
 
 def _disagrees(subject: Subject, variable: str, value: str, right: str) -> Finding:
     where = subject.place_of_variable(variable)
-    return FUNC_YAML_DISAGREES.found(f"{variable}: func.yaml has {told(value)}", fix=f"write {right}", where=where)
+    return FUNC_YAML_DISAGREES.found(f"{variable}: func.yaml has {as_yaml(value)}", fix=f"write {right}", where=where)
 
 
 def _derived(subject: Subject, function: Function) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ import click
 
 from knative.commands import options
 from knative.commands.intent import Intent, intent
-from knative.commands.outcome import told
+from knative.commands.outcome import exit_on_failure
 from knative.commands.output import answer
 from knative.deploying.apply import carry_out
 from knative.deploying.report import urls
@@ -29,13 +29,13 @@ def command(
     force: bool,
     **chosen: str | None,
 ) -> None:
-    """Create and change what the files say, wait until it is Ready, and print where it answers."""
+    """Apply the files to the cluster, wait until everything is ready, and print the URLs."""
     apply(intent(paths, Flags(**chosen), context=context, force=force), form=form, force=force, timeout=timeout)
 
 
 def apply(meant: Intent, *, form: str, force: bool, timeout: float) -> None:
     """Carry out a plan with a line for each step; ends the process with 1 where something does not come up."""
-    with told():
+    with exit_on_failure():
         carry_out(
             meant.plan,
             meant.observed,

@@ -18,8 +18,8 @@ from runtime.errors import ScalezeroError
 @options.deployment
 @options.cluster
 @options.output
-@click.option("--strict", is_flag=True, help="Let warnings fail as errors do.")
-@click.option("--offline", is_flag=True, help="Look nothing up, in the registry or the cluster.")
+@click.option("--strict", is_flag=True, help="Fail on warnings too.")
+@click.option("--offline", is_flag=True, help="Do not query the registry or the cluster.")
 def command(
     paths: tuple[Path, ...],
     context: str | None,
@@ -29,7 +29,7 @@ def command(
     offline: bool,
     **chosen: str | None,
 ) -> None:
-    """Look for what will not work, or not as meant: in the files, and as far as it can be asked in the cluster."""
+    """Report what will not work, or not as intended: in the files, the registry and the cluster."""
     report = check(paths, Flags(**chosen), context=context, offline=offline)
     show(report, form)
     sys.exit(0 if report.passes(strict=strict) else 1)

@@ -7,7 +7,7 @@ import click
 
 from knative.api.client import Cluster
 from knative.commands import options
-from knative.commands.outcome import told
+from knative.commands.outcome import exit_on_failure
 from knative.commands.output import answer
 from knative.deploying.removing import belongings, delete
 from knative.function.options import Flags, deployment, function_for
@@ -27,7 +27,7 @@ _ANY_IMAGE = "none"  # what is deleted is known by its name
     "paths",
     multiple=True,
     type=click.Path(exists=True, path_type=Path),
-    help="A manifest, or a folder of them.",
+    help="A manifest or a folder of manifests.",
 )
 @options.cluster
 @options.output
@@ -35,7 +35,7 @@ _ANY_IMAGE = "none"  # what is deleted is known by its name
 def command(
     model: str | None, paths: tuple[Path, ...], namespace: str | None, context: str | None, form: str, timeout: float
 ) -> None:
-    """Delete MODEL with its splits, or what the files of -f declare; only what scalezero made, and wait until gone."""
+    """Delete MODEL with its splits, or what the files of -f declare, and wait. Deletes only what scalezero created."""
     if (model is None) == (not paths):
         raise BadSetting("MODEL", value=model, allowed="the name of a model, or -f with its files, and not both")
     cluster = Cluster(context=context, namespace=namespace)
@@ -43,7 +43,7 @@ def command(
         cluster, refs = _declared(cluster, paths, namespace)
     else:
         refs = belongings(cluster, model)
-    with told():
+    with exit_on_failure():
         deleted = delete(cluster, refs, seconds=timeout, tell=lambda line: click.echo(line, err=form != "table"))
     if form != "table":
         click.echo(answer({"deleted": [ref._asdict() for ref in deleted]}, form), nl=False)

@@ -16,8 +16,8 @@ from knative.function.publishing import publish_function
 
 @click.command("deploy")
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--no-publish", is_flag=True, help="Take the registry as it is.")
-@click.option("--strict", is_flag=True, help="Stop at warnings of the check too.")
+@click.option("--no-publish", is_flag=True, help="Do not train or publish anything.")
+@click.option("--strict", is_flag=True, help="Stop on warnings of the check too.")
 @options.deployment
 @options.cluster
 @options.output
@@ -34,7 +34,7 @@ def command(
     force: bool,
     **chosen: str | None,
 ) -> None:
-    """Publish what FOLDER declares and the registry lacks, check it, apply it, wait, and print where it answers.
+    """Publish missing models of FOLDER, check, apply, wait until ready, and print the URLs.
 
     What the files, the flags or the namespace cannot have ends it before anything is trained or published.
     """

@@ -26,7 +26,7 @@ from runtime.errors import BadSetting
 @click.option("--image", help="Image of the runtime.  [default: the one that scripts/image builds]")
 @click.option("--registry", default="s3://models", show_default=True, help="Where the models will be published.")
 def command(paths: tuple[Path, ...], out: Path, image: str | None, registry: str) -> None:
-    """Write a function's folder into OUT for each Deployment of TensorFlow Serving or TorchServe.
+    """Write a function's folder to OUT for each Deployment of TensorFlow Serving or TorchServe.
 
     The configuration that its command line names is looked for in the ConfigMaps that its pod mounts, or else in all
     that are here; other kinds are passed over.
@@ -89,4 +89,4 @@ def _write(place: Path, folder: Folder) -> None:
     place.mkdir(parents=True, exist_ok=True)
     for name, text in folder.files.items():
         (place / name).write_text(text, "utf-8")
-    click.echo(f"{place}: {', '.join(folder.files)} written; README.md says what is left to do")
+    click.echo(f"{place}: {', '.join(folder.files)} written; README.md lists the remaining steps")

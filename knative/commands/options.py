@@ -30,7 +30,12 @@ def files(command: F) -> F:
 
     kind = click.Path(exists=True, path_type=Path)
     named = click.option(
-        "-f", "--filename", "named", multiple=True, type=kind, help="A manifest, or a folder of them; the same as PATH."
+        "-f",
+        "--filename",
+        "named",
+        multiple=True,
+        type=kind,
+        help="A manifest or a folder of manifests; the same as PATH.",
     )
     given = click.argument("given", metavar="[PATH]...", nargs=-1, type=kind)
     return cast("F", given(named(with_paths)))
@@ -51,7 +56,7 @@ def cluster(command: F) -> F:
 def deployment(command: F) -> F:
     """Add what the resources do not say of their deployment."""
     command = click.option("--image", help="Image of the runtime.  [default: func.yaml's]")(command)
-    command = click.option("--service-account", help="One that is there, for the pods.  [default: one is made]")(
+    command = click.option("--service-account", help="Existing ServiceAccount for the pods.  [default: a new one]")(
         command
     )
     command = click.option("--s3-secret", help="Secret with the registry's keys.  [default: func.yaml's]")(command)
@@ -80,13 +85,13 @@ def _seconds(text: str) -> float:
 
 def timeout(command: F) -> F:
     """Add --timeout, the bound on waiting."""
-    text = "How long to wait for Ready."
+    text = "Longest time to wait until ready."
     return click.option("--timeout", type=duration, default="5m", show_default=True, help=text)(command)
 
 
 def force(command: F) -> F:
     """Add --force-conflicts."""
-    text = "Take over fields that somebody else has set."
+    text = "Overwrite fields that another field manager has set."
     return click.option("--force-conflicts", "force", is_flag=True, help=text)(command)
 
 

@@ -10,7 +10,7 @@ from knative.deploying.errors import NotUp
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def exit_on_failure() -> Iterator[None]:
     """Tell what does not come up on standard error and end with 1; what a cluster refuses ends elsewhere, with 2."""
     try:
         yield

@@ -14,7 +14,7 @@ from knative.commands.output import answer
 from knative.deploying.differences import Difference
 from knative.deploying.plan import Action, Plan
 from knative.function.options import Flags
-from knative.resources.errors import told
+from knative.resources.errors import as_yaml
 
 _SIGNS = {"create": "+", "change": "~", "keep": "=", "refuse": "!"}
 _LINE = 80  # characters of one value
@@ -27,7 +27,7 @@ _LINE = 80  # characters of one value
 @options.output
 @options.force
 def command(paths: tuple[Path, ...], context: str | None, form: str, *, force: bool, **chosen: str | None) -> None:
-    """Print what an apply would create and change; 2 where it would be refused."""
+    """Print what an apply would create and change. Exit code 2: the apply would be refused."""
     planned = intent(paths, Flags(**chosen), context=context, force=force).plan
     if form == "table":
         click.echo("\n".join(lines(planned)))
@@ -71,6 +71,6 @@ def _changed(difference: Difference) -> str:
 def _shown(value: object) -> str:
     """Show a value with what is in it, as far as a line holds it."""
     if not isinstance(value, dict | list):
-        return told(value)
+        return as_yaml(value)
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _LINE else f"{text[: _LINE - 3]}..."

@@ -18,9 +18,9 @@ from knative.resources import read_resources
 @options.deployment
 @click.option("-n", "--namespace", help="Namespace.  [default: func.yaml's, or else default]")
 @click.option("-o", "--output", "form", type=click.Choice(["table", "yaml", "json"]), default="yaml", show_default=True)
-@click.option("--role", is_flag=True, help="Also the Roles of who deploys, with no right that scalezero does not use.")
+@click.option("--role", is_flag=True, help="Print also the Roles that a deployer needs.")
 def command(paths: tuple[Path, ...], form: str, *, role: bool, **chosen: str | None) -> None:
-    """Print the manifests that the resources become, in the order of their applies; talks to no cluster."""
+    """Print the rendered manifests, in the order in which they are applied. Needs no cluster."""
     resources = read_resources(*paths)
     how = options.options_for(paths, resources, Flags(**chosen), namespace="default")
     roles = [Step(manifest=each) for each in (deployer(how.namespace), waker())] if role else []

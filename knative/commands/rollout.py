@@ -14,17 +14,17 @@ from knative.rollout.errors import TakenOver
 from knative.rollout.judgement import Limits
 from knative.rollout.machine import State
 from knative.rollout.run import Progress, Rollout
-from knative.rollout.split import percent_of, told
+from knative.rollout.split import format_split, percent_of
 from runtime.errors import BadSetting
 
 _USUAL = Limits()
 _ABORT = (
-    "Go back to the split it came from; where somebody else has set the split since, leave that and end the rollout."
+    "Restore the split from before the rollout. If another writer has set the split since, keep it and end the rollout."
 )
 
 
 def _steps(_context: click.Context, _option: click.Parameter, text: str | None) -> tuple[int, ...] | None:
-    """Read percents, separated by commas; whether they rise is for the machine to say."""
+    """Parse percents, separated by commas. The state machine checks that they rise."""
     try:
         return None if text is None else tuple(int(each) for each in text.split(","))
     except ValueError as error:
@@ -32,34 +32,34 @@ def _steps(_context: click.Context, _option: click.Parameter, text: str | None) 
 
 
 def _limits(command: F) -> F:
-    """Add how long a step lasts, what it may show, and what happens when it shows more."""
-    text, usual = "How long a step is watched.", durations.written(_USUAL.interval)
+    """Add the options for the duration of a step, its limits, and the action when it exceeds them."""
+    text, usual = "How long to watch each step.", durations.written(_USUAL.interval)
     command = click.option("--interval", type=options.duration, default=usual, show_default=True, help=text)(command)
     share = click.FloatRange(0, 1)
-    text = "Share of failed requests it may have on top of the others'."
+    text = "Allowed share of failed requests above that of the other revisions."
     command = click.option("--max-error-rate", type=share, default=_USUAL.max_error_rate, show_default=True, help=text)(
         command
     )
-    text, ratio = "Times as slow as the others that it may be.", click.FloatRange(min=1)
+    text, ratio = "Allowed latency, as a multiple of that of the other revisions.", click.FloatRange(min=1)
     command = click.option("--max-latency", type=ratio, default=_USUAL.max_latency, show_default=True, help=text)(
         command
     )
-    text, count = "Requests of a step below which it is not judged by them.", click.IntRange(min=1)
+    text, count = "Fewest requests for which a step is judged.", click.IntRange(min=1)
     command = click.option("--min-requests", type=count, default=_USUAL.min_requests, show_default=True, help=text)(
         command
     )
-    text, choice = "Go back to the split it came from, or leave it as it is.", click.Choice(["rollback", "halt"])
+    text, choice = "Restore the earlier split, or keep the current one.", click.Choice(["rollback", "halt"])
     return click.option("--on-failure", type=choice, default="rollback", show_default=True, help=text)(command)
 
 
 @click.command("rollout")
 @click.argument("model")
-@click.option("--to", metavar="REVISION", help="The revision, by its name, its tag or its model version.")
-@click.option("--steps", metavar="PERCENTS", callback=_steps, help="One after another.  [default: 5,25,50,100]")
+@click.option("--to", metavar="REVISION", help="The revision: its name, its tag or its model version.")
+@click.option("--steps", metavar="PERCENTS", callback=_steps, help="Percent per step.  [default: 5,25,50,100]")
 @_limits
 @click.option("--abort", is_flag=True, help=_ABORT)
-@click.option("--adopt", is_flag=True, help="Forget the rollout under way: begin anew from the split as it stands.")
-@click.option("--dry-run", is_flag=True, help="Print the schedule, and change nothing.")
+@click.option("--adopt", is_flag=True, help="End an unfinished rollout, and start from the current split.")
+@click.option("--dry-run", is_flag=True, help="Print the schedule without changing anything.")
 @options.timeout
 @options.cluster
 @options.output
@@ -76,9 +76,9 @@ def command(  # noqa: PLR0913 - each is a flag of its own
     dry_run: bool,
     **limits: Any,  # noqa: ANN401 - the flags of _limits
 ) -> None:
-    """Give a revision of MODEL its traffic in steps: warm it, shift, watch, and roll back if it fails or gets slow.
+    """Move traffic of MODEL to a revision in steps; roll back if it fails or gets slow.
 
-    Ctrl-C leaves the split as it is (exit code 130), and the same command goes on from there. Exit code 1: it was
+    Ctrl-C keeps the current split (exit code 130); the same command continues from there. Exit code 1: the rollout was
     rolled back or halted, or another command has taken it over.
     """
     if (to is None) != abort:
@@ -109,8 +109,8 @@ def _carried_out(rollout: Rollout, state: State) -> bool:
     except TakenOver as error:
         click.echo(f"scalezero: {error}", err=True)
     except KeyboardInterrupt:
-        split = told((rollout.state or state).split)
-        click.echo(f"\nstopped; the split stays at {split}: the same command goes on, --abort goes back", err=True)
+        split = format_split((rollout.state or state).split)
+        click.echo(f"\nstopped; the split stays at {split}: the same command continues, --abort goes back", err=True)
         sys.exit(130)
     return False
 
@@ -119,9 +119,9 @@ def _notice(rollout: Rollout, state: State) -> None:
     """Tell, beside the progress, what a person may not expect."""
     if state.is_over:
         percent = percent_of(state.stable, state.target)
-        click.echo(f"{state.target} has {percent} % of the traffic already: there is nothing to do", err=True)
+        click.echo(f"{state.target} already has {percent} % of the traffic; nothing to do", err=True)
     if state.step >= 0:
-        click.echo(f"going on with the rollout {opening.progress(state)}", err=True)
+        click.echo(f"continuing the rollout {opening.progress(state)}", err=True)
     for notice in rollout.notices(state):
         click.echo(notice, err=True)
 

@@ -27,7 +27,7 @@ _AGES = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 @options.cluster
 @options.output
 def command(model: str | None, namespace: str | None, context: str | None, form: str) -> None:
-    """Print MODEL, or all models that scalezero deployed; 1 where one of them is not Ready.
+    """Print MODEL, or all models that scalezero deployed. Exit code 1: one of them is not ready.
 
     A model is Ready where all of its traffic is served: what gets none may have failed, and is told all the same.
     """

@@ -46,7 +46,7 @@ def carry_out(
         except (ClusterError, NotUp):
             for each in plan.actions[number + 1 :]:
                 if each.manifest is not None:
-                    tell(f"{each.ref}: not done")
+                    tell(f"{each.ref}: skipped")
             raise
 
 

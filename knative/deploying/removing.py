@@ -43,7 +43,7 @@ def delete(
         if _manager(found) != MANAGER:
             raise NotOurs(str(ref), manager=_manager(found))
     for ref in ordered:
-        tell(f"{ref}: {'deleted' if ref in there and cluster.delete(ref) else 'was not there'}")
+        tell(f"{ref}: {'deleted' if ref in there and cluster.delete(ref) else 'not found'}")
     _wait(cluster, tuple(there), seconds, sleep)
     return tuple(there)
 

@@ -18,7 +18,7 @@ from knative.manifests import Compute, Deployment, S3Access
 from knative.manifests.names import CACHE_PATH
 from knative.manifests.quantities import cores, in_bytes
 from knative.resources.documents import FieldPath
-from knative.resources.errors import told
+from knative.resources.errors import as_yaml
 from knative.resources.expectations import nearest_of
 from knative.resources.faults import bad_field
 from knative.resources.func_yaml import FunctionFile, read_function
@@ -63,7 +63,7 @@ def function_of(folder: Path, models: Collection[str]) -> FunctionFile | None:
             if written.function.name in models or (own and not models):
                 return written
             if own:
-                name = told(written.function.name)
+                name = as_yaml(written.function.name)
                 raise bad_field(written.document, ("name",), value=name, allowed=nearest_of(name, sorted(models)))
             return None
     return None

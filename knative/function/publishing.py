@@ -76,14 +76,14 @@ def _publish_version(
 ) -> Published:
     title, uri = f"{version.spec.model_name} {version.spec.version}", version.spec.storage.uri(folder)
     if only_missing and (held := find(uri)):
-        say(f"{title}: is at {uri}")
+        say(f"{title}: already at {uri}")
         return held
     say(f"{title}: training")
     with TemporaryDirectory(prefix="scalezero-") as out:
         trained = _trained(folder / TRAINER, version.spec.version, Path(out))
         published = publish(trained.path, uri, metadata=_words(version, trained.metrics), overwrite=overwrite)
     measured = "".join(f", {name} {value:g}" for name, value in trained.metrics.items())
-    say(f"{title}: {'published to' if published.uploaded else 'is at'} {uri}{measured}")
+    say(f"{title}: {'published to' if published.uploaded else 'already at'} {uri}{measured}")
     return published
 
 

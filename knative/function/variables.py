@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from knative.manifests.names import CACHE_PATH, GIVEN_BY_KNATIVE
 from knative.resources.documents import FieldPath
-from knative.resources.errors import BadManifest, told
+from knative.resources.errors import BadManifest, as_yaml
 from knative.resources.faults import bad_field
 from knative.resources.func_values import Source, source_of
 from knative.resources.func_yaml import FunctionFile
@@ -41,12 +41,12 @@ def variables_of(written: FunctionFile, environ: Mapping[str, str]) -> Variables
         name, value = env.name, _resolved(written, at, env.value or "", environ)
         if name in GIVEN_BY_KNATIVE:
             allowed = "no variable that Knative sets itself"
-            raise bad_field(written.document, (*at, "name"), value=told(name), allowed=allowed)
+            raise bad_field(written.document, (*at, "name"), value=as_yaml(name), allowed=allowed)
         if name in _KEYS | _PLACES:
             _add_registry(written, at, name, value, registry)
         elif name is None or not isinstance(value, str):
             allowed = f'a text or "{{{{ env:NAME }}}}": only {", ".join(sorted(_KEYS | _PLACES))} come from a Secret'
-            raise bad_field(written.document, (*at, "value"), value=told(env.value), allowed=allowed)
+            raise bad_field(written.document, (*at, "value"), value=as_yaml(env.value), allowed=allowed)
         elif name in _SETTINGS or name.startswith(PREFIX):
             with told_at(written, (*at, "value")):
                 settings_from({name: value})
@@ -63,7 +63,7 @@ def _resolved(written: FunctionFile, at: FieldPath, text: str, environ: Mapping[
         return source or text
     if source.name not in environ:
         allowed = f"a variable that is set here; {source.name} is not"
-        raise bad_field(written.document, (*at, "value"), value=told(text), allowed=allowed)
+        raise bad_field(written.document, (*at, "value"), value=as_yaml(text), allowed=allowed)
     return environ[source.name]
 
 
@@ -81,7 +81,9 @@ def _add_registry(
         or value.key != name
         or secret not in {"NAME", value.name}
     ):
-        shown = told(written.function.run.envs[int(at[-1])].value) if isinstance(value, Source) else "the value itself"
+        shown = (
+            as_yaml(written.function.run.envs[int(at[-1])].value) if isinstance(value, Source) else "the value itself"
+        )
         allowed = f'"{{{{ secret:{secret}:{name} }}}}"{" or a text" if name in _PLACES else ""}'
         raise bad_field(written.document, (*at, "value"), value=shown, allowed=allowed)
     registry["secret"] = value.name
@@ -99,4 +101,4 @@ def told_at(written: FunctionFile, path: FieldPath) -> Iterator[None]:
 def moved(written: FunctionFile, path: FieldPath, error: BadSetting) -> BadManifest:
     """Tell what is wrong with an option as what is wrong with a field of func.yaml."""
     value, allowed = error.details["value"], str(error.details["allowed"])
-    return bad_field(written.document, path, value=told(value), allowed=allowed)
+    return bad_field(written.document, path, value=as_yaml(value), allowed=allowed)

@@ -11,7 +11,7 @@ from knative.importing.files import Project, func_yaml, model_yaml, resources_of
 from knative.importing.leftovers import leftovers
 from knative.importing.server import CONTAINERS, Files, Reader
 from knative.resources import ForeignDeployment
-from knative.resources.errors import FieldFault, told
+from knative.resources.errors import FieldFault, as_yaml
 from knative.resources.pod import Container
 
 _TAG: Final = re.compile(r"(:[\w][\w.-]*)?(@.+)?$")
@@ -66,7 +66,7 @@ def _serving(deployment: ForeignDeployment) -> tuple[Container, Reader]:
                 return container, reader
     allowed = "an image of TensorFlow Serving or TorchServe, such as tensorflow/serving or pytorch/torchserve"
     wasm = "wasm" in (pod.runtime_class_name or "") or any(each.image.endswith(".wasm") for each in pod.containers)
-    value = told(pod.containers[0].image)
+    value = as_yaml(pod.containers[0].image)
     raise FieldFault(*CONTAINERS, 0, "image", value=value, allowed=f"{allowed}: {_WASM}" if wasm else allowed)
 
 

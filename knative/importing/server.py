@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from knative.resources.errors import FieldFault, told
+from knative.resources.errors import FieldFault, as_yaml
 from knative.resources.pod import Container
 
 Files = Mapping[str, str]  # what ConfigMaps hold, by the name of the file
@@ -85,7 +85,7 @@ def model(called: str, *, origin: str, batching: Batching = NOTHING_SAID) -> Mod
         name = f"m-{name}"
     if not name or len(name) > _LONGEST:
         allowed = f"a model's name of letters and digits, of which Knative takes up to {_LONGEST}"
-        raise FieldFault(*CONTAINERS, value=told(called), allowed=allowed)
+        raise FieldFault(*CONTAINERS, value=as_yaml(called), allowed=allowed)
     size = batching.size and max(1, min(batching.size, _LARGEST_BATCH))
     return Model(name=name, called=called, origin=origin, batch_size=size, max_wait=batching.wait)
 
@@ -96,5 +96,5 @@ def told_apart(models: Sequence[Model]) -> tuple[Model, ...]:
     for each in models:
         if counts[each.name] > 1:
             allowed = f"models whose names differ in letters and digits: more than one becomes {each.name}"
-            raise FieldFault(*CONTAINERS, value=told(each.called), allowed=allowed)
+            raise FieldFault(*CONTAINERS, value=as_yaml(each.called), allowed=allowed)
     return tuple(models)

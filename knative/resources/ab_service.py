@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from knative.resources.errors import FieldFault, told
+from knative.resources.errors import FieldFault, as_yaml
 from knative.resources.fields import Metadata, Name, Part
 
 _WHOLE = 100  # percent
@@ -36,7 +36,7 @@ class TrafficSpec(Part, frozen=True, kw_only=True):
         for index, target in enumerate(self.traffic):
             if counts[target.revision_name] > 1:
                 allowed = "each revision once"
-                raise FieldFault("traffic", index, "revisionName", value=told(target.revision_name), allowed=allowed)
+                raise FieldFault("traffic", index, "revisionName", value=as_yaml(target.revision_name), allowed=allowed)
         total = sum(target.percent for target in self.traffic)
         if total != _WHOLE:
             raise FieldFault("traffic", value=f"percents that sum to {total}", allowed=f"a sum of {_WHOLE}")

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
-from knative.resources.errors import FieldFault, told
+from knative.resources.errors import FieldFault, as_yaml
 from knative.resources.fields import Metadata, Part, Text
 
 _TEMPLATE = re.compile(r"\{([^{}]*)\}")
@@ -33,7 +33,7 @@ class Parameter(Part, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Raise `FieldFault` where a parameter of the path is not required: without it there is no such path."""
         if self.place == "path" and not self.required:
-            raise FieldFault("required", value=told(self.required), allowed="true, as the parameter is in the path")
+            raise FieldFault("required", value=as_yaml(self.required), allowed="true, as the parameter is in the path")
 
 
 class MediaType(Part, frozen=True, kw_only=True):
@@ -74,7 +74,7 @@ class Operation(Part, frozen=True, kw_only=True):
         for index, each in enumerate(self.parameters):
             if (key := (each.name, each.place)) in seen:
                 allowed = f"each parameter in the {each.place} once"
-                raise FieldFault("parameters", index, "name", value=told(each.name), allowed=allowed)
+                raise FieldFault("parameters", index, "name", value=as_yaml(each.name), allowed=allowed)
             seen.add(key)
 
 
@@ -112,7 +112,7 @@ class APIDefinitionSpec(Part, frozen=True, kw_only=True):
         """Raise `FieldFault` where a path does not start at the root, or does not name what its parameters are."""
         for path, item in self.paths.items():
             if not path.startswith("/"):
-                raise FieldFault("paths", path, value=told(path), allowed="a path that starts with /")
+                raise FieldFault("paths", path, value=as_yaml(path), allowed="a path that starts with /")
             for method, operation in item.operations():
                 _check_template(path, method, operation)
 
@@ -134,9 +134,9 @@ def _check_template(path: str, method: str, operation: Operation) -> None:
     }
     for name in named:
         if name not in described:
-            allowed = f"a parameter {told(name)} in the path, as {path} names it"
+            allowed = f"a parameter {as_yaml(name)} in the path, as {path} names it"
             raise FieldFault("paths", path, method, "parameters", value="none of that name", allowed=allowed)
     for name, index in described.items():
         if name not in named:
             allowed = f"a name that {path} holds in braces"
-            raise FieldFault("paths", path, method, "parameters", index, "name", value=told(name), allowed=allowed)
+            raise FieldFault("paths", path, method, "parameters", index, "name", value=as_yaml(name), allowed=allowed)

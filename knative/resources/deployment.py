@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, field
 
-from knative.resources.errors import FieldFault, told
+from knative.resources.errors import FieldFault, as_yaml
 from knative.resources.fields import Name, Part, Texts
 from knative.resources.pod import Count, Flag, Kept, PodTemplate, Seconds
 
@@ -65,8 +65,8 @@ class DeploymentSpec(Part, frozen=True, kw_only=True):
         labels = self.template.metadata.labels if self.template.metadata else {}
         for key, value in (self.selector.match_labels if self.selector else {}).items():
             if (label := labels.get(key, value)) != value:
-                allowed = f"{told(label)}, the label of the template"
-                raise FieldFault("selector", "matchLabels", key, value=told(value), allowed=allowed)
+                allowed = f"{as_yaml(label)}, the label of the template"
+                raise FieldFault("selector", "matchLabels", key, value=as_yaml(value), allowed=allowed)
 
 
 class ForeignDeployment(Part, frozen=True, kw_only=True):

@@ -36,7 +36,7 @@ class FieldFault(ValueError):
         self.allowed = allowed
 
 
-def told(value: object) -> str:
+def as_yaml(value: object) -> str:
     """Format a value as YAML would write it: a long value is truncated, a nested one only named by its type."""
     if isinstance(value, dict | list):
         return f"{'a' if value else 'an empty'} {'mapping' if isinstance(value, dict) else 'list'}"

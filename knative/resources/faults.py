@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import Struct, ValidationError, convert
 
 from knative.resources.documents import Document, FieldPath, shown
-from knative.resources.errors import BadManifest, FieldFault, told
+from knative.resources.errors import BadManifest, FieldFault, as_yaml
 from knative.resources.expectations import expected_at, nearest
 
 # msgspec reports only text: the error, then its place, as a path from $.
@@ -31,7 +31,7 @@ def fault(error: ValidationError, document: Document, kind: type[Struct]) -> Bad
     if unknown := _UNKNOWN.fullmatch(what):
         allowed = nearest(kind, path, unknown[1])
         return bad_field(document, (*path, unknown[1]), value="an unknown field", allowed=allowed)
-    return bad_field(document, path, value=told(_value(document.data, path)), allowed=expected_at(kind, path))
+    return bad_field(document, path, value=as_yaml(_value(document.data, path)), allowed=expected_at(kind, path))
 
 
 def _path(text: str, data: object, kind: type[Struct], error: ValidationError) -> FieldPath:

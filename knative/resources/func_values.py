@@ -9,7 +9,7 @@ from typing import Annotated, Final, NamedTuple
 
 from msgspec import Meta
 
-from knative.resources.errors import FieldFault, told
+from knative.resources.errors import FieldFault, as_yaml
 from knative.resources.fields import Part, Text
 
 _FORM: Final = re.compile(
@@ -50,14 +50,14 @@ class Env(Part, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Raise `FieldFault` for what `func` would not take."""
         if self.name is not None and not _ENV_NAME.fullmatch(self.name):
-            raise FieldFault("name", value=told(self.name), allowed="letters, digits, and - . _, no digit first")
+            raise FieldFault("name", value=as_yaml(self.name), allowed="letters, digits, and - . _, no digit first")
         if self.value is None:
             raise FieldFault("value", value="nothing", allowed='a text, which may be empty: ""')
         form = source_of(self.value)
         if self.name is None and (form is None or form.kind == "env" or form.key is not None):
-            raise FieldFault("value", value=told(self.value), allowed=f"{_ALL}, as there is no name")
+            raise FieldFault("value", value=as_yaml(self.value), allowed=f"{_ALL}, as there is no name")
         if self.name is not None and self.value.startswith("{{") and not _is_one(form):
-            raise FieldFault("value", value=told(self.value), allowed=_ONE)
+            raise FieldFault("value", value=as_yaml(self.value), allowed=_ONE)
 
 
 def _is_one(form: Source | None) -> bool:
@@ -69,7 +69,7 @@ def refuse_repeated(field: str, envs: tuple[Env, ...]) -> None:
     counts = Counter(each.name for each in envs if each.name is not None)
     for index, each in reversed(list(enumerate(envs))):
         if each.name is not None and counts[each.name] > 1:
-            raise FieldFault(field, index, "name", value=f"{told(each.name)} again", allowed="each variable once")
+            raise FieldFault(field, index, "name", value=f"{as_yaml(each.name)} again", allowed="each variable once")
 
 
 Envs = Annotated[tuple[Env, ...], Meta(description="a list of name and value")]
@@ -94,6 +94,6 @@ class Label(Part, frozen=True, kw_only=True):
         form = source_of(value)
         if form is None and (len(value) > _LONGEST_LABEL or not _LABEL_VALUE.fullmatch(value)):
             allowed = 'at most 63 letters, digits, and - _ ., or "{{ env:NAME }}"'
-            raise FieldFault("value", value=told(value), allowed=allowed)
+            raise FieldFault("value", value=as_yaml(value), allowed=allowed)
         if form is not None and form.kind != "env":
-            raise FieldFault("value", value=told(value), allowed='a text or "{{ env:NAME }}"')
+            raise FieldFault("value", value=as_yaml(value), allowed='a text or "{{ env:NAME }}"')

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from knative.resources.documents import Document, documents
-from knative.resources.errors import BadManifest, FieldFault, told
+from knative.resources.errors import BadManifest, FieldFault, as_yaml
 from knative.resources.faults import bad_field, fault
 from knative.resources.fields import Name, Part, Text, Texts
 from knative.resources.func_values import Envs, Label, refuse_repeated, source_of
@@ -57,7 +57,7 @@ class Build(Part, frozen=True, kw_only=True):
             if each.name is None:
                 raise FieldFault("buildEnvs", index, "name", value="nothing", allowed="the name of a variable")
             if (form := source_of(each.value or "")) and form.kind != "env":
-                raise FieldFault("buildEnvs", index, "value", value=told(each.value), allowed='"{{ env:NAME }}"')
+                raise FieldFault("buildEnvs", index, "value", value=as_yaml(each.value), allowed='"{{ env:NAME }}"')
 
 
 class EmptyDir(Part, frozen=True, kw_only=True):
@@ -104,7 +104,7 @@ class Run(Part, frozen=True, kw_only=True):
         paths = [each.path.rstrip("/") for each in self.volumes]
         for index, path in enumerate(paths):
             if path in paths[:index]:
-                raise FieldFault("volumes", index, "path", value=f"{told(path)} again", allowed="each path once")
+                raise FieldFault("volumes", index, "path", value=f"{as_yaml(path)} again", allowed="each path once")
 
 
 class Scale(Part, frozen=True, kw_only=True):
@@ -119,7 +119,7 @@ class Scale(Part, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Raise `FieldFault` where the bounds cross."""
         if self.min is not None and self.max is not None and self.max < self.min:
-            raise FieldFault("max", value=told(self.max), allowed=f"{self.min} or more, as min is {self.min}")
+            raise FieldFault("max", value=as_yaml(self.max), allowed=f"{self.min} or more, as min is {self.min}")
 
 
 class Requests(Part, frozen=True, kw_only=True):
@@ -219,7 +219,7 @@ def parse_function(text: str, *, file: str) -> FunctionFile:
     if len(found) != 1:
         raise BadManifest(file, None, "document", value=f"{len(found)} documents", allowed="one, the function")
     if not isinstance(found[0].data, dict):
-        raise bad_field(found[0], (), value=told(found[0].data), allowed="a mapping with specVersion, name, created")
+        raise bad_field(found[0], (), value=as_yaml(found[0].data), allowed="a mapping with specVersion, name, created")
     try:
         return FunctionFile(msgspec.convert(found[0].data, Function), found[0])
     except msgspec.ValidationError as error:

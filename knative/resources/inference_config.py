@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from knative.resources.durations import LONGEST, Duration, seconds
-from knative.resources.errors import FieldFault, told
+from knative.resources.errors import FieldFault, as_yaml
 from knative.resources.fields import Metadata, Name, Part
 
 
@@ -20,12 +20,12 @@ class InferenceConfigSpec(Part, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Raise `FieldFault` where a duration is out of range, or a request would expire before its batch is full."""
         if not 0 <= self.max_wait_seconds <= LONGEST:
-            raise FieldFault("maxWaitTime", value=told(self.max_wait_time), allowed='a duration from "0s" to "24h"')
+            raise FieldFault("maxWaitTime", value=as_yaml(self.max_wait_time), allowed='a duration from "0s" to "24h"')
         if not 0 < self.timeout_seconds <= LONGEST:
-            raise FieldFault("timeout", value=told(self.timeout), allowed='a duration from "1us" to "24h"')
+            raise FieldFault("timeout", value=as_yaml(self.timeout), allowed='a duration from "1us" to "24h"')
         if self.timeout_seconds <= self.max_wait_seconds:
-            allowed = f"longer than maxWaitTime ({told(self.max_wait_time)}), or requests expire while a batch fills"
-            raise FieldFault("timeout", value=told(self.timeout), allowed=allowed)
+            allowed = f"longer than maxWaitTime ({as_yaml(self.max_wait_time)}), or requests expire while a batch fills"
+            raise FieldFault("timeout", value=as_yaml(self.timeout), allowed=allowed)
 
     @property
     def max_wait_seconds(self) -> float:

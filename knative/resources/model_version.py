@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from knative.resources.errors import FieldFault, told
+from knative.resources.errors import FieldFault, as_yaml
 from knative.resources.fields import Metadata, Name, Part
 
 _PATHS = {
@@ -31,7 +31,7 @@ class Storage(Part, frozen=True, kw_only=True):
         """Raise `FieldFault` where the path is not one of its type."""
         pattern, allowed = _PATHS[self.type]
         if not pattern.fullmatch(self.path):
-            raise FieldFault("path", value=told(self.path), allowed=allowed)
+            raise FieldFault("path", value=as_yaml(self.path), allowed=allowed)
 
     def uri(self, folder: Path) -> str:
         """Name the artifact's place; a bare path starts at the manifest's folder."""
@@ -70,4 +70,4 @@ class ModelVersion(Part, frozen=True, kw_only=True):
         prefix = f"{self.spec.model_name}-"
         if not self.metadata.name.startswith(prefix):
             allowed = f"a name that starts with {prefix} (spec.modelName and a dash), as Knative asks of a revision"
-            raise FieldFault("metadata", "name", value=told(self.metadata.name), allowed=allowed)
+            raise FieldFault("metadata", "name", value=as_yaml(self.metadata.name), allowed=allowed)

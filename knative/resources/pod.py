@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
-from knative.resources.errors import FieldFault, told
+from knative.resources.errors import FieldFault, as_yaml
 from knative.resources.fields import Name, Part, Text, Texts
 
 Kept = Annotated[Any, Meta(description="what Kubernetes takes there")]
@@ -216,6 +216,6 @@ def _once(items: str, key: str, keys: Iterable[Hashable]) -> None:
     seen: set[Hashable] = set()
     for index, each in enumerate(keys):
         if each in seen:
-            value = told(each[0] if isinstance(each, tuple) else each)
+            value = as_yaml(each[0] if isinstance(each, tuple) else each)
             raise FieldFault(items, index, key, value=value, allowed=f"each {key} of {items} once")
         seen.add(each)

@@ -16,7 +16,7 @@ from knative.resources.ab_service import ABService
 from knative.resources.api_definition import APIDefinition
 from knative.resources.deployment import ForeignDeployment
 from knative.resources.documents import MOST_BYTES, Document, FieldPath, documents, text_of, too_large
-from knative.resources.errors import BadManifest, told
+from knative.resources.errors import BadManifest, as_yaml
 from knative.resources.expectations import nearest_of
 from knative.resources.faults import bad_field, fault
 from knative.resources.inference_config import InferenceConfig
@@ -139,10 +139,10 @@ def resource_of(document: Document) -> Resource:
     data = document.data
     if not isinstance(data, dict):
         allowed = "a mapping with apiVersion, kind, metadata, spec"
-        raise bad_field(document, (), value=told(data), allowed=allowed)
+        raise bad_field(document, (), value=as_yaml(data), allowed=allowed)
     kind = data.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
-        value = told(kind) if "kind" in data else "nothing"
+        value = as_yaml(kind) if "kind" in data else "nothing"
         raise bad_field(document, ("kind",), value=value, allowed=nearest_of(str(kind), list(KINDS)))
     try:
         return msgspec.convert(data, KINDS[kind])
@@ -155,7 +155,7 @@ def _refuse_unknown_models(read: Sequence[tuple[Resource, Document]], models: Se
     for resource, document in read:
         if isinstance(resource, InferenceConfig | ModelOptimization) and names_unknown(resource, models):
             name = str(resource.spec.model_name)
-            raise bad_field(document, ("spec", "modelName"), value=told(name), allowed=nearest_of(name, models))
+            raise bad_field(document, ("spec", "modelName"), value=as_yaml(name), allowed=nearest_of(name, models))
 
 
 def _refuse_rivals(read: Sequence[tuple[Resource, Document]], models: Sequence[str]) -> None:
@@ -167,7 +167,7 @@ def _refuse_rivals(read: Sequence[tuple[Resource, Document]], models: Sequence[s
             if holder is not document:
                 place = f"{holder.file}:{holder.line(path)}"
                 allowed = f"{claim.rule}; the first is at {place}"
-                raise bad_field(document, claim.path, value=told(claim.value), allowed=allowed)
+                raise bad_field(document, claim.path, value=as_yaml(claim.value), allowed=allowed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
 from knative.rollout.judgement import NOTHING, Limits, Sample, against
-from knative.rollout.split import WHOLE, Split, is_same, percent_of, shifted, told
+from knative.rollout.split import WHOLE, Split, format_split, is_same, percent_of, shifted
 from runtime.errors import BadSetting
 
 Phase = Literal["warming", "settling", "watching", "done", "rolled_back", "halted", "forgotten"]
@@ -159,7 +159,9 @@ def decide(state: State, facts: Facts) -> Decision:
     """Decide what a rollout that is under way does now."""
     if not is_same(facts.live, state.split):
         by = f" by {facts.changed_by}" if facts.changed_by else ""
-        return _over("halted", state, facts, f"the split was changed{by} to {told(facts.live)}; it is left as it is")
+        return _over(
+            "halted", state, facts, f"the split was changed{by} to {format_split(facts.live)}; it is left as it is"
+        )
     if facts.ready is False:
         return _failed(state, facts, f"{state.target} is not Ready: {facts.reason}")
     if state.phase != "settling" and state.step >= 0:

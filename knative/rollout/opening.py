@@ -7,7 +7,7 @@ from typing import Final
 from knative.rollout.errors import NoRollout, RolloutUnderWay, SplitChanged
 from knative.rollout.judgement import Limits
 from knative.rollout.machine import State, abort, begin, forget, resume
-from knative.rollout.split import Split, is_same, percent_of, told
+from knative.rollout.split import Split, format_split, is_same, percent_of
 
 STEPS: Final = (5, 25, 50, 100)
 
@@ -60,8 +60,8 @@ def refuse_changed(found: Found, state: State, *, target: str) -> None:
             found.model,
             namespace=found.namespace,
             target=target,
-            live=told(found.live),
-            written=told(state.split),
+            live=format_split(found.live),
+            written=format_split(state.split),
             by=found.changed_by,
         )
 
@@ -70,7 +70,9 @@ def progress(state: State) -> str:
     """Say how far a rollout is."""
     steps = ",".join(map(str, state.steps))
     why = f": {state.reason}" if state.reason else ""
-    return f"to {state.target} with the steps {steps}, {state.phase.replace('_', ' ')} at {told(state.split)}{why}"
+    return (
+        f"to {state.target} with the steps {steps}, {state.phase.replace('_', ' ')} at {format_split(state.split)}{why}"
+    )
 
 
 def _ahead(steps: Sequence[int], recorded: State) -> tuple[int, ...]:

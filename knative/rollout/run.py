@@ -15,7 +15,7 @@ from knative.rollout.judgement import NOTHING, Limits, Sample
 from knative.rollout.machine import ENDS, Decision, Facts, State, Verb, Verdict, decide, verdict
 from knative.rollout.opening import Found, closing, opening, progress, refuse_changed
 from knative.rollout.reading import Condition
-from knative.rollout.split import Split, is_same, told
+from knative.rollout.split import Split, format_split, is_same
 from knative.rollout.waking import wake
 from knative.rollout.watch import Watch
 from knative.rollout.writing import write
@@ -246,7 +246,7 @@ class Rollout:
     def _tell(self, state: State, decision: Decision, facts: Facts) -> None:
         """Tell what happened, and what is waited for once."""
         why = _MUTE if decision.verb == "shift" and self._watch.is_mute else decision.why
-        line = f"{decision.verb} {why} {told(decision.state.split)}"
+        line = f"{decision.verb} {why} {format_split(decision.state.split)}"
         if decision.is_written or (why and line != self._told):
             split = facts.live if decision.verb == "halt" else decision.state.split
             self._report(state, decision._replace(why=why), at=facts.now, split=split)

@@ -46,7 +46,7 @@ def shifted(stable: Split, target: str, percent: int) -> Split:
     return split_from([*shares, (target, given)])
 
 
-def told(split: Split) -> str:
+def format_split(split: Split) -> str:
     """Write a split for a person."""
     return ", ".join(f"{each.percent} % {each.revision}" for each in split)
 

@@ -9,7 +9,7 @@ from knative.resources.documents import text_of
 from knative.rollout.judgement import Sample, percentile
 from knative.rollout.machine import State, Verdict, schedule
 from knative.rollout.run import Progress
-from knative.rollout.split import Split, percent_of, told
+from knative.rollout.split import Split, format_split, percent_of
 
 _WORDS: Final = {
     "warm": "warming",
@@ -25,9 +25,9 @@ _WORDS: Final = {
 def line(progress: Progress) -> str:
     """Write it for a person: when, what, the split, why, and what the step had shown."""
     at = datetime.fromtimestamp(progress.at, UTC).astimezone().strftime("%H:%M:%S")
-    parts = [f"{at}  {_WORDS[progress.verb]:<11}  {told(progress.split)}", progress.why]
+    parts = [f"{at}  {_WORDS[progress.verb]:<11}  {format_split(progress.split)}", progress.why]
     if progress.verb != "wait" and (progress.new.requests or progress.old.requests):
-        parts.append(f"until now it answered {_shown(progress.new)}, the others {_shown(progress.old)}")
+        parts.append(f"requests so far: {_shown(progress.new)}, other revisions: {_shown(progress.old)}")
     parts.insert(2, _judged(progress.verdict) if progress.verdict else "")
     if progress.verb == "finish":
         parts.append(f"{progress.judged} of {progress.steps} steps judged")
@@ -55,24 +55,24 @@ def written(fields: object, form: str) -> str:
 
 
 def behind(state: State) -> str:
-    """Tell of the steps that are not taken, as the target had their share when it began; empty where there are none."""
+    """Report the steps that are skipped, because the target already had their share at the start; empty if none."""
     if not state.behind:
         return ""
     *others, last = map(str, state.behind)
     listed = f"{', '.join(others)} and {last} % are" if others else f"{last} % is"
     has = percent_of(state.stable, state.target)
-    return f"{state.target} had {has} % of the traffic when this began: {listed} behind it already"
+    return f"{state.target} had {has} % of the traffic at the start: {listed} skipped"
 
 
 def schedule_lines(state: State) -> list[str]:
     """Write a schedule for a person."""
     interval = state.limits.interval
-    stages = [f"{_after(stage.after):>9}  {told(stage.split)}" for stage in schedule(state)]
+    stages = [f"{_after(stage.after):>9}  {format_split(stage.split)}" for stage in schedule(state)]
     end = (len(stages)) * interval
     return [
-        f"warm {state.target}, now at {told(state.split)}",
+        f"warm {state.target}, now at {format_split(state.split)}",
         *stages,
-        f"{_after(end):>9}  done, where nothing speaks against it",
+        f"{_after(end):>9}  done, if no step fails",
     ]
 
 

@@ -28,7 +28,7 @@ LONGEST_WAIT = 2.0  # seconds at most between two tries
 
 
 class GivenUpError(Exception):
-    """Another part failed for good: this one need not go on."""
+    """Another part failed permanently, so this part stops."""
 
 
 class Effort:
@@ -59,7 +59,7 @@ class Effort:
         )
 
     def fail(self, error: BaseException) -> None:
-        """Stop every part; the first failure is the one told."""
+        """Stop every part; the first failure is reported."""
         if self.failure is None and not isinstance(error, GivenUpError):
             self.failure = error
         self._over.set()

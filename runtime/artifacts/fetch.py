@@ -109,7 +109,7 @@ def _places_hidden() -> Iterator[None]:
         name, value, allowed = (error.details.get(key) for key in ("name", "value", "allowed"))
         if name not in PLACES:
             raise
-        _log.error("setting not usable", extra={"setting": name, "value": value, "expected": allowed})
+        _log.error("invalid setting", extra={"setting": name, "value": value, "expected": allowed})
         raise BadSetting(str(name), value=value, allowed=str(allowed), hidden=True) from error
 
 

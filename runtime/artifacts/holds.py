@@ -1,6 +1,6 @@
 """Which files this process still needs: a shared lock of the kernel on each, gone with the process however it ends.
 
-A path that the cache gave out stays good for as long as its process lives: whoever tidies up removes only what it can
+A path that the cache returned stays valid as long as its process lives: the cleanup removes only what it can
 lock alone. The lock is on the file, not on its name, so it holds for every hard link to it.
 """
 

@@ -1,4 +1,4 @@
-"""One object of a store as one verified file of the cache: at most one pull of it at a time, whoever asks.
+"""One object of a store as one verified file of the cache: at most one pull of it at a time, for all callers.
 
 The store is only opened when the first request is due, which a warm cache with a known digest never needs.
 """
@@ -88,7 +88,7 @@ class CachedObjects(NamedTuple):
             opened = self.open_store().open(wanted.uri, first=self.policy.part_bytes, unless=ref.etag)
         except OUTAGE as error:
             facts = {"uri": wanted.uri, "code": error.code, "reason": error.details["reason"]}
-            _log.warning("serving from the cache, unchecked", extra=facts)
+            _log.warning("serving from the cache without a check of the store", extra=facts)
             return blob
         return blob if opened is None else self._pull_fresh(place, wanted, opened)
 
@@ -97,7 +97,7 @@ class CachedObjects(NamedTuple):
         try:
             return self._pull(place, wanted, opened)
         except ArtifactChanged:
-            _log.info("replaced during the pull, pulling the new one", extra={"uri": wanted.uri})
+            _log.info("the object was replaced during the pull; pulling the new one", extra={"uri": wanted.uri})
             return self._pull(place, wanted, None)
 
     def _pull(self, place: str, wanted: Wanted, opened: Opened | None) -> Blob:

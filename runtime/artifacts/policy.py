@@ -19,7 +19,7 @@ class PullPolicy:
     part_bytes: int = 8 * MIB  # one ranged GET; up to this size an object takes one round trip altogether
     concurrency: int = 4  # GETs at a time: enough to fill a pod's network, few enough for its memory
     stall_timeout: float = 10.0  # seconds without a byte until a connection counts as dead
-    patience: float = 15.0  # seconds of an outage without one new byte until it is told to the caller
+    patience: float = 15.0  # seconds without a new byte until the caller gets an error
     deadline: float = 300.0  # seconds for the whole pull, whatever progress it makes
     max_bytes: int = 64 * GIB  # a model with its external data; more than any that a CPU serves
 

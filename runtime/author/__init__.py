@@ -1,4 +1,4 @@
-"""What an author's function imports: `model`, `answer_errors` and `answer`; and what the server attaches them to.
+"""The API for an author's function: `model`, `answer_errors` and `answer`; the server calls `attach` and `detach`.
 
 predicting.py   model("name").predict(rows), an ordinary blocking call
 rows.py         lists and arrays -> tensors, on the calling thread and in slices

@@ -1,4 +1,4 @@
-"""Errors as Flask responses, in the form that the predict API gives them."""
+"""Errors as Flask responses, in the form of the predict API."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -14,7 +14,7 @@ R = TypeVar("R")
 
 
 def answer(error: ScalezeroError) -> "flask.Response":
-    """The response to a call that ends with this error, for an author who catches it himself."""
+    """The response for an error, for authors who catch it themselves."""
     import flask
 
     from runtime.status import TABLE, code_of, error_body, error_headers
@@ -24,10 +24,10 @@ def answer(error: ScalezeroError) -> "flask.Response":
 
 
 def answer_errors(function: Callable[P, R]) -> "Callable[P, R | flask.Response]":
-    """Decorate an HTTP function so that its `ScalezeroError`s are answered by `answer`.
+    """Decorate an HTTP function so that it answers each `ScalezeroError` with `answer`.
 
-    Our own server does so unasked. The plain functions-framework does not know them, and would answer 500 to a fault of
-    the caller.
+    scalezero's server does this without the decorator. The plain functions-framework does not know these errors, and
+    would answer 500 to an error of the caller.
     """
 
     @wraps(function)

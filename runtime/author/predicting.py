@@ -1,8 +1,8 @@
-"""`model("payment-model").predict(rows)`, an ordinary blocking call of an author's function.
+"""`model("payment-model").predict(rows)`, a blocking call for an author's function.
 
-The rows are converted on the author's own thread, the event loop only runs them. Under scalezero's own server the call
-joins the batches of every other request. Under a plain `functions-framework` the same code opens a service of its own
-in the background, once per process and at the first call, that is after any fork.
+The call converts the rows on the thread of the function; the event loop only runs them. In scalezero's server the call
+joins the batches of all other requests. In a plain `functions-framework` process, the first call opens a service in the
+background, once per process and after any fork.
 """
 
 import asyncio
@@ -28,14 +28,14 @@ _attached: "list[Attached]" = []  # at most one
 
 
 class Attached(NamedTuple):
-    """The service that this process' functions use, and the event loop that it lives on."""
+    """The service that the functions of this process use, and its event loop."""
 
     service: "Service"
     loop: asyncio.AbstractEventLoop
 
 
 class Outputs(NamedTuple):
-    """A prediction: one array per output by its name, rows along the first axis, and the version that made it."""
+    """A prediction: one array per output, by name, with the rows along the first axis; the model's name and version."""
 
     outputs: Mapping[str, np.ndarray]
     model_name: str
@@ -43,15 +43,15 @@ class Outputs(NamedTuple):
 
 
 class Model(NamedTuple):
-    """A model by its name. It is loaded when it is first needed."""
+    """A model, by its name. The first prediction loads it."""
 
     name: str
-    beside: Path | None = None  # where model.yaml lies, for a process that is not told by its environment
+    beside: Path | None = None  # the folder of model.yaml, if the environment names no model
 
     def predict(self, rows: Rows | Mapping[str, Rows]) -> Outputs:
-        """Predict a list or array of rows, or such for each input by its name; blocks until the answer is there.
+        """Predict a list or array of rows, or one for each input by its name; blocks until the answer arrives.
 
-        Raises what the HTTP API would answer with: `InvalidInput`, `QueueFull`, `DeadlineExceeded`, `ModelUnavailable`.
+        Raises the errors of the HTTP API: `InvalidInput`, `QueueFull`, `DeadlineExceeded`, `ModelUnavailable`.
         """
         attached = _attached[0] if _attached else _open_own(self)
         ready = attached.service.model(self.name).ready or _wait_for(_load(attached.service, self.name), attached)
@@ -61,10 +61,10 @@ class Model(NamedTuple):
 
 
 def model(name: str) -> Model:
-    """The model of that name, for the module that calls this.
+    """The model of that name.
 
-    Outside of a scalezero process, and where no environment variable says which model to serve, the resources in the
-    `model.yaml` beside the calling module do.
+    Outside a scalezero process, if no environment variable names the model, the `model.yaml` in the folder of the
+    calling module defines it.
     """
     caller = sys._getframe(1).f_globals.get("__file__")  # noqa: SLF001 - the author should not have to pass __file__
     return Model(name, Path(caller).resolve().parent if caller else None)
@@ -77,7 +77,7 @@ def attach(service: "Service", loop: asyncio.AbstractEventLoop) -> None:
 
 
 def detach() -> None:
-    """Forget the service: this process is ending, and opens no other."""
+    """Drop the service: the process is shutting down and opens no other one."""
     _attached.clear()
     _ended.set()
 
@@ -94,12 +94,12 @@ async def _run(ready: "ReadyModel", tensors: Sequence[np.ndarray]) -> Sequence[n
 
 
 def _wait_for(work: Coroutine[None, None, T], attached: Attached) -> T:
-    """Do the work on the service's event loop, and block this thread until it is done."""
+    """Run the coroutine on the service's event loop, and block this thread until it is done."""
     return asyncio.run_coroutine_threadsafe(work, attached.loop).result()
 
 
 def _open_own(wanted: Model) -> Attached:
-    """Open a service for a process that is not ours, on an event loop in a thread of its own."""
+    """Open a service in a process without scalezero's server, on an event loop in a separate thread."""
     from runtime.declared import settings_for
     from runtime.service import Service, begin, has_model
     from runtime.telemetry.process import process_started

@@ -1,7 +1,7 @@
-"""Pure: what an author passes to `predict` as tensors, one for each input of the model.
+"""Convert the argument of `predict` to tensors, one for each input of the model. Pure.
 
-It runs on the author's thread, and a large list is converted in slices. NumPy holds the GIL while it converts a list:
-the event loop gets its turn between two slices.
+The conversion runs on the thread of the function. NumPy holds the GIL while it converts a list, so a large list is
+converted in slices, and the event loop runs between two slices.
 """
 
 import math
@@ -24,7 +24,7 @@ _DEEPEST: Final = 64  # lists in lists; NumPy's own limit
 def tensors(rows: Rows | Mapping[str, Rows], signature: "Signature") -> list[np.ndarray]:
     """One array for each input, in the signature's order and of its element type.
 
-    Rows without a name are those of the first input. Raises `InvalidInput` naming the first element that does not fit.
+    Rows without a name belong to the first input. Raises `InvalidInput`, which names the first invalid element.
     """
     names = [spec.name for spec in signature.inputs]
     by_name = rows if isinstance(rows, Mapping) else {names[0]: rows}
@@ -49,7 +49,7 @@ def _input(by_name: Mapping[str, Rows], spec: "TensorSpec") -> np.ndarray:
 
 
 def tensor(field: str, value: object, spec: "TensorSpec", *, at_once: int = _SLICE) -> np.ndarray:
-    """The (nested) list as an array, converted `at_once` elements at a time. Raises `InvalidInput`."""
+    """Convert the (nested) list to an array, in slices of `at_once` elements. Raises `InvalidInput`."""
     from runtime.protocols.json import tensors as json_tensors
 
     sizes = _sizes(field, value, spec)
@@ -69,7 +69,7 @@ def tensor(field: str, value: object, spec: "TensorSpec", *, at_once: int = _SLI
 def _parts(
     field: str, value: Sequence[object], spec: "TensorSpec", *, inside: int, at_once: int
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Pieces of the first axis, each with its first index; `inside` is the number of elements of one row."""
+    """Slices of the first axis, each with its first index; `inside` is the number of elements in one row."""
     if inside > at_once:
         for index, each in enumerate(value):
             yield index, tensor(f"{field}[{index}]", each, spec, at_once=at_once)[np.newaxis]
@@ -91,7 +91,7 @@ def _slice(field: str, value: Sequence[object], spec: "TensorSpec", part: slice)
 
 
 def _sizes(field: str, value: object, spec: "TensorSpec") -> list[int]:
-    """The length of each axis, as the first elements tell it. Raises `InvalidInput` for a list that holds itself."""
+    """The length of each axis, by the first elements. Raises `InvalidInput` for a list that contains itself."""
     sizes: list[int] = []
     while isinstance(value, (list, tuple)):
         if len(sizes) == _DEEPEST:

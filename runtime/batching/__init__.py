@@ -1,1 +1,1 @@
-"""Micro-batching: concurrent requests share runs, a lone request never waits for company that does not pay."""
+"""Micro-batching: concurrent requests share runs; a single request waits for others only if that saves time."""

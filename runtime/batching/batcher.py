@@ -47,7 +47,7 @@ class Batcher:
         report: Callable[[Run], None] = lambda _: None,
         changed: Callable[[Standing], None] = lambda _: None,
     ) -> None:
-        """`report` is told of each run that answered callers, `changed` of each new standing."""
+        """`report` is called after each run that answered callers, `changed` for each new standing."""
         self.limits = limits
         self.cost = CostModel()
         self.busy = False  # a run is on the worker
@@ -121,7 +121,7 @@ class Batcher:
         return ticket
 
     async def close(self, *, within: float | None = None) -> None:
-        """Take nothing more, finish what is queued and in flight, and end the worker; None: however long it takes.
+        """Accept no more requests, finish queued and running ones, and stop the worker; None: without a time limit.
 
         After `within` seconds all who still wait get `ShuttingDown`, and a run under way is stopped or left behind.
         """

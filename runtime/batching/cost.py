@@ -7,7 +7,7 @@ _NO_SPREAD: Final = 1e-9
 
 
 class CostModel:
-    """A weighted least-squares line through (rows, seconds), updated in constant time; the past fades."""
+    """A weighted least-squares line through (rows, seconds), updated in constant time; older runs weigh less."""
 
     __slots__ = ("_line", "_rows", "_rows_seconds", "_rows_squared", "_seconds", "_weight")
 

@@ -1,12 +1,12 @@
 """Whether callers may share a run: a state machine over evidence. Pure; the proof itself is in `proof.py`.
 
     unproven ──► proven        real rows gave the same alone and together
-       │    └──► refuted       they did not; or a graph, a name or a shape speaks against it
+       │    └──► refuted       they did not; or the graph, a name or a shape rules it out
        └───────► not provable  the proof could not run, several times
 
     forced, off                what SCALEZERO_BATCHING or a batch size of 1 says instead
 
-Only `proven` and `forced` share runs. A shared run that gives another number of rows refutes both, for good.
+Only `proven` and `forced` share runs. A shared run that returns another number of rows refutes both permanently.
 """
 
 from enum import Enum
@@ -41,7 +41,7 @@ class Evidence(NamedTuple):
     """What a model file says against shared runs. `rowless` cannot be overruled, `doubt` can; None: nothing."""
 
     rowless: str | None = None  # the inputs have no first axis of any size
-    doubt: str | None = None  # an output or an operator speaks against it
+    doubt: str | None = None  # an output or an operator is evidence against it
 
 
 class Outcome(Enum):

@@ -1,4 +1,4 @@
-"""One bad row must not fail its neighbours: a failed batch is halved until the row stands alone.
+"""One bad row must not fail the other requests: a failed batch is halved until the row runs alone.
 
 A single poisoned request among n costs at most 1 + 2*log2(n) runs: 11 among 32.
 """

@@ -1,4 +1,4 @@
-"""When a batch goes: pure decisions over the queue's state. Nothing here reads a clock or holds a thread.
+"""When a batch starts: pure decisions over the queue's state, without a clock or a thread.
 
 Batch while busy: a run in progress lets the queue fill by itself, and the next run takes what is there. An idle session
 therefore runs at once, except where waiting for one more request makes the *sum* of all waits smaller:
@@ -24,7 +24,7 @@ class Limits(NamedTuple):
     """The bounds of one model's queue, as InferenceConfig sets them. Durations in seconds."""
 
     batch_size: int  # most rows of one run
-    max_wait: float  # ceiling on waiting for company
+    max_wait: float  # longest wait for more requests
     timeout: float  # longest wait of a request in the queue
     queue_size: int  # most requests that wait
     run_timeout: float = math.inf  # longest run

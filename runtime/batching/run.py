@@ -82,14 +82,14 @@ class Ticket:
                 self.line.withdraw(self)
 
     def answer(self, answer: Prediction | BaseException) -> None:
-        """Call `done`, once; what it raises is logged, as it is none of the neighbours' business."""
+        """Call `done`, once. Its exceptions are only logged, so that they do not affect the other requests."""
         done, self.done = self.done, None
         if done is None:
             return
         try:
             done(answer)
         except Exception:  # noqa: BLE001 - whatever the callback does
-            _log.exception("an answer could not be taken")
+            _log.exception("delivering an answer failed")
 
     def expire(self, now: float) -> None:
         """Answer with `DeadlineExceeded`; the model never sees the request."""

@@ -18,7 +18,7 @@ class Watchdog:
     def __init__(
         self, loop: asyncio.AbstractEventLoop, *, model: str, limit: float, given_up: Callable[[Run, RunTimeout], None]
     ) -> None:
-        """`limit` is in seconds, inf for none; `given_up` is told of a run that does not return."""
+        """`limit` is in seconds, inf for none; `given_up` is called for a run that does not return."""
         self._loop = loop
         self._model = model
         self._limit = limit

@@ -81,7 +81,7 @@ class Endpoints:
         ]
 
     def live(self, _: Request) -> Answer:
-        """Whether the process answers, and nothing in it hangs for good."""
+        """Whether the process answers and nothing in it hangs."""
         if self._function and (stuck := self._function.stuck):
             return error_answer(stuck)
         if reason := self._service.stuck():
@@ -89,7 +89,7 @@ class Endpoints:
         return _json({"status": "live"})
 
     def is_live(self) -> bool:
-        """Whether nothing in this process hangs for good."""
+        """Whether nothing in this process hangs."""
         return not (self._function and self._function.stuck) and not self._service.stuck()
 
     def takes_traffic(self) -> bool:

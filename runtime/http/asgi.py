@@ -81,7 +81,7 @@ class Asgi:
             raise RuntimeError(text)
 
     def wake(self) -> None:
-        """Wake whoever waits for the end."""
+        """Wake the tasks that wait for the end."""
         if self._news is not None:
             self._news.set()
             self._news = None

@@ -35,7 +35,7 @@ class Connection(asyncio.Protocol):
         self.server.register(self)
 
     def connection_lost(self, _: Exception | None) -> None:
-        """Unregister, and let go of whoever waits for the socket."""
+        """Unregister, and wake the tasks that wait for the socket."""
         self.deadline = math.inf
         self.server.connections.discard(self)
         self.resume_writing()

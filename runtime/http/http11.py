@@ -365,7 +365,7 @@ class Http11(Connection):
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Tell whoever answers that the client has left."""
+        """Notify the handler that the client has disconnected."""
         super().connection_lost(error)
         for exchange in (self.exchange, self._reading):
             if exchange is not None:

@@ -231,7 +231,7 @@ class Http2(Paced):
             self._leave_when_quiet()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Tell whoever answers that the client has left."""
+        """Notify the handler that the client has disconnected."""
         super().connection_lost(error)
         if self._leaving:
             self._leaving.cancel()

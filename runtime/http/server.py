@@ -145,7 +145,7 @@ class Server:
             try:
                 connection.expire()
             except Exception:  # noqa: BLE001 - one connection must not stop the clock
-                _log.exception("a connection could not be ended")
+                _log.exception("closing a connection failed")
                 connection.transport.abort()
 
 
@@ -205,4 +205,4 @@ async def _within(seconds: float, closing: Awaitable[None]) -> None:
     try:
         await asyncio.wait_for(closing, max(seconds, _LAST_LOOK))
     except TimeoutError:
-        _log.warning("not everything was finished within the grace period")
+        _log.warning("some requests did not finish within the grace period")

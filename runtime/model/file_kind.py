@@ -1,4 +1,4 @@
-"""What a file that is no ONNX model really is, told from its first bytes. Pure.
+"""Recognize a file that is not an ONNX model by its first bytes. Pure.
 
 Asked only after ONNX Runtime has failed to open the file: protobuf has no magic number, so nothing here can tell that
 a file is a model.

@@ -36,7 +36,7 @@ _COST_FROM_VALUES: Final = {
 
 
 def against_sharing(facts: GraphFacts) -> str | None:
-    """Why rows of several callers must not share a run, None where no operator speaks against it."""
+    """Why rows of several callers must not share a run; None if no operator rules it out."""
     for operator in sorted(facts.operators):
         if operator.name in AGAINST_SHARING:
             return f"operator {operator}: {AGAINST_SHARING[operator.name]}"

@@ -1,6 +1,6 @@
 """Which axis holds the rows, as far as shapes and names tell. Pure.
 
-ONNX marks no axis as the batch. Names and shapes can speak against one; nothing here can prove it.
+ONNX marks no axis as the batch. Names and shapes can rule out a batch axis, but cannot prove it.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""A container's last words: why it ended, for whoever looks at the pod or at the revision.
+"""A container's termination message: why it ended, as shown for the pod and the revision.
 
 Source: Kubernetes, "Determine the Reason for Pod Failure". The kubelet mounts the file, writable with a read-only root
 too, and reads at most 4096 bytes of it; Knative shows them in the revision's condition ContainerHealthy.

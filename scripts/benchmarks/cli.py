@@ -75,7 +75,7 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
     number = click.IntRange(min=1)
     path = click.Path(dir_okay=False, writable=True, path_type=Path)
     options = (
-        click.option("--json", "file", type=path, help="Write the figures here."),
+        click.option("--json", "file", type=path, help="Write the figures to this file."),
         click.option("--rounds", type=number, default=7, show_default=True, help="Pairs per figure."),
         click.option("--seconds", type=number, default=3, show_default=True, help="Length of one load."),
         click.option(
@@ -85,13 +85,13 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
             show_default=True,
             help="Version of the payment model.",
         ),
-        click.option("--server-cpu", default=0, show_default=True, help="The core of what is measured."),
-        click.option("--load-cpu", default=1, show_default=True, help="The core of everything else."),
+        click.option("--server-cpu", default=0, show_default=True, help="CPU core of the measured server."),
+        click.option("--load-cpu", default=1, show_default=True, help="CPU core of the load generator."),
         click.option(
             "--patience",
             default=180.0,
             show_default=True,
-            help="Seconds to spend on waiting out noise; for each peer, where it is about peers.",
+            help="Longest time in seconds to wait for a quiet machine; with `peers`, for each peer.",
         ),
     )
     for option in reversed(options):
@@ -158,7 +158,7 @@ def compared(lab: Lab, peer: Peer) -> tuple[list[Versus], list[str]]:
 @click.argument("names", nargs=-1, type=click.Choice(list(EVERY)), metavar="[NAMES]...")
 @with_options
 def main(names: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401 - each option has its own type
-    """Measure ours beside the floors on one core, and print the ratios; some fifteen minutes for all.
+    """Measure scalezero and its floors on one core, and print the ratios. All figures take about fifteen minutes.
 
     A missed target is a result, not a failure: the exit code is 1 only where a figure could not be measured.
     """
@@ -169,7 +169,7 @@ def main(names: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401 - each o
 @click.argument("names", nargs=-1, type=click.Choice(list(PROTOCOLS)), metavar="[NAMES]...")
 @with_options
 def protocols(names: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401 - as above
-    """Measure what the protocols cost, beside their floors on one core; some five minutes for all.
+    """Measure the cost of the protocols and their floors on one core. All figures take about five minutes.
 
     The exit code is as that of the other figures.
     """
@@ -186,10 +186,12 @@ def report_on(measures: Mapping[str, Callable[[Lab], Figure]], names: Sequence[s
 
 
 @click.command()
-@click.option("--peer", "names", multiple=True, type=click.Choice(list(PEERS)), help="Only this one; may be repeated.")
+@click.option(
+    "--peer", "names", multiple=True, type=click.Choice(list(PEERS)), help="Measure only this server; can be repeated."
+)
 @with_options
 def peers(names: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401 - as above
-    """Measure ours beside other Python model servers on one core; some four minutes for each.
+    """Measure scalezero and other Python model servers on one core. Each server takes about four minutes.
 
     Each is installed from its pins when first asked for, into .local/peers. The exit code is 1 where one could not be
     measured; the others are, and it is named with the reason.

@@ -179,7 +179,7 @@ def test_a_callback_that_raises_hurts_no_neighbour(caplog: pytest.LogCaptureFixt
 
     with caplog.at_level(logging.ERROR, "scalezero.model"):
         batching(scenario, Model())
-    assert [record.getMessage() for record in caplog.records] == ["an answer could not be taken"]
+    assert [record.getMessage() for record in caplog.records] == ["delivering an answer failed"]
 
 
 def test_an_answer_never_comes_from_inside_submit() -> None:

@@ -62,7 +62,7 @@ def test_a_namespace_that_is_not_there_is_all_that_is_told(
     of_files = () if verb == ("status",) else (folder, *IMAGE)
     result = run(*verb, *of_files, env=kubeconfig)
     assert result.exit_code == 2
-    assert result.output == "scalezero: the cluster has no namespace 'shop'; kubectl create namespace shop\n"
+    assert result.output == "scalezero: the cluster has no namespace 'shop'; create it: kubectl create namespace shop\n"
     assert asked == ["/api/v1/namespaces/shop"]
 
 

@@ -100,7 +100,7 @@ def test_what_a_failure_leaves_undone_is_said() -> None:
     wanted = steps(V1, V2, HALVES)
     with pytest.raises(RevisionFailed):
         carry_out(plan(wanted, {}), {}, cluster, force=False, seconds=60, tell=said.append, clock=cluster.clock)
-    assert said[-3:] == ["revision/shop-v2: not done", "service/shop: not done", "route/shop-ab: not done"]
+    assert said[-3:] == ["revision/shop-v2: skipped", "service/shop: skipped", "route/shop-ab: skipped"]
 
 
 def test_a_plan_with_a_refusal_changes_nothing() -> None:

@@ -67,7 +67,7 @@ def test_nothing_loses_what_it_stands_on(cluster: Collecting) -> None:
 
 def test_a_second_delete_finds_nothing_and_is_well(cluster: Collecting) -> None:
     removed(cluster, SERVICE)
-    assert removed(cluster, SERVICE) == ["service/a: was not there"]
+    assert removed(cluster, SERVICE) == ["service/a: not found"]
 
 
 @pytest.mark.parametrize("manager", [None, "helm"])

@@ -167,7 +167,7 @@ def test_what_is_deleted_is_gone_with_its_revisions_and_a_second_time_is_well(ow
     own.scalezero("delete", "-f", folder)
     kinds = ("Service", "Revision", "Route", "ServiceAccount")
     assert not [each for kind in kinds for each in own.cluster.list(kind) if "brief" in each["metadata"]["name"]]
-    assert "service/brief: was not there" in own.scalezero("delete", "-f", folder)
+    assert "service/brief: not found" in own.scalezero("delete", "-f", folder)
 
 
 def test_what_kn_made_is_not_deleted(own: Namespace, tmp_path: Path) -> None:
@@ -251,5 +251,5 @@ def test_a_namespace_that_is_not_there_is_told(own: Namespace, shop: Path) -> No
     done = subprocess.run(command, env=dict(os.environ), capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.splitlines()[-1]) == (
         2,
-        "scalezero: the cluster has no namespace 'no-such-place'; kubectl create namespace no-such-place",
+        "scalezero: the cluster has no namespace 'no-such-place'; create it: kubectl create namespace no-such-place",
     )

@@ -184,7 +184,7 @@ def test_a_killed_rollout_goes_on_where_it_was(stable: Namespace) -> None:
         process.kill()
     assert split(stable) == {V1: 70, V2: 30}
     said = stable.scalezero("rollout", MODEL, "--to", "v2", *QUICK)
-    assert "going on with the rollout to payment-model-v2 with the steps 30,100" in said
+    assert "continuing the rollout to payment-model-v2 with the steps 30,100" in said
     assert said.count("shifted") == 1
     assert split(stable) == {V2: 100}
 
@@ -224,7 +224,7 @@ def test_giving_up_after_kn_has_changed_the_split_forgets_the_rollout_and_leaves
     assert "the split stays as kn" in stable.scalezero("rollout", MODEL, "--abort")
     assert split(stable) == {V1: 15, V2: 85}
     said = stable.scalezero("rollout", MODEL, "--to", "v1", "--steps", "10,15,100", "--interval", "1")
-    assert "10 and 15 % are behind it already" in said
+    assert "10 and 15 % are skipped" in said
     assert "100 % not judged: 0 of 20 requests" in said
     assert said.rstrip().endswith("0 of 1 steps judged")
     assert split(stable) == {V1: 100}

@@ -77,14 +77,14 @@ def test_only_what_is_missing_is_trained(folder: Path) -> None:
     published = publish_function(folder, only_missing=True, say=lines.append)
     assert trained(folder) == ["1.0.0", "2.0.0", "2.0.0"]
     assert [each.uploaded for each in published] == [False, True]
-    assert lines[0] == f"add 1.0.0: is at {folder / 'published' / 'add-v1.onnx'}"
+    assert lines[0] == f"add 1.0.0: already at {folder / 'published' / 'add-v1.onnx'}"
 
 
 def test_training_again_to_the_same_bytes_changes_nothing(folder: Path) -> None:
     publish_function(folder, say=lambda _: None)
     lines: list[str] = []
     assert not any(each.uploaded for each in publish_function(folder, say=lines.append))
-    assert lines[1] == f"add 1.0.0: is at {folder / 'published' / 'add-v1.onnx'}, auc 0.91"
+    assert lines[1] == f"add 1.0.0: already at {folder / 'published' / 'add-v1.onnx'}, auc 0.91"
 
 
 def test_training_to_other_bytes_is_refused_unless_overwriting(folder: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knative.rollout.split import Share, Split, is_same, percent_of, shifted, split_from, told
+from knative.rollout.split import Share, Split, format_split, is_same, percent_of, shifted, split_from
 from tests.rollout.strategies import REVISIONS, splits, steps
 
 percents = st.integers(0, 100)
@@ -71,4 +71,4 @@ def test_the_order_of_a_split_means_nothing() -> None:
 
 
 def test_a_split_reads_as_shares() -> None:
-    assert told((Share("a", 30), Share("b", 70))) == "30 % a, 70 % b"
+    assert format_split((Share("a", 30), Share("b", 70))) == "30 % a, 70 % b"

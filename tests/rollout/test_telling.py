@@ -26,8 +26,8 @@ WARM = Progress(1_795_455_662.25, "warm", SPLIT, "it has no pod that takes reque
 
 def test_a_line_says_what_happened_why_and_what_the_step_showed() -> None:
     assert telling.line(SHIFT)[8:] == (
-        "  shifted      95 % m-v1, 5 % m-v2; until now it answered 100 (1 failed, p95 9.5 ms), "
-        "the others 5 (0 failed, p95 over the last bucket, 2 restarts)"
+        "  shifted      95 % m-v1, 5 % m-v2; requests so far: 100 (1 failed, p95 9.5 ms), "
+        "other revisions: 5 (0 failed, p95 over the last bucket, 2 restarts)"
     )
     assert telling.line(WARM)[8:] == "  warming      95 % m-v1, 5 % m-v2; it has no pod that takes requests yet"
 
@@ -40,7 +40,7 @@ def test_a_line_says_what_happened_why_and_what_the_step_showed() -> None:
     ],
 )
 def test_a_step_that_is_gone_past_is_told_with_whether_it_was_judged(verdict: Verdict, said: str) -> None:
-    assert f"5 % m-v2; {said}; until now" in telling.line(SHIFT._replace(verdict=verdict))
+    assert f"5 % m-v2; {said}; requests so far" in telling.line(SHIFT._replace(verdict=verdict))
     step = telling.values(SHIFT._replace(verdict=verdict))["step"]
     assert step == {
         "percent": 5,
@@ -85,8 +85,8 @@ def test_a_program_gets_plain_values() -> None:
     ("has", "said"),
     [
         (0, ""),
-        (5, "m-v2 had 5 % of the traffic when this began: 5 % is behind it already"),
-        (50, "m-v2 had 50 % of the traffic when this began: 5, 25 and 50 % are behind it already"),
+        (5, "m-v2 had 5 % of the traffic at the start: 5 % is skipped"),
+        (50, "m-v2 had 50 % of the traffic at the start: 5, 25 and 50 % are skipped"),
     ],
 )
 def test_steps_that_are_not_taken_are_told(has: int, said: str) -> None:
@@ -100,7 +100,7 @@ def test_a_schedule_is_times_and_splits() -> None:
         "warm m-v2, now at 100 % m-v1",
         "    +0:00  95 % m-v1, 5 % m-v2",
         "    +1:30  100 % m-v2",
-        "    +3:00  done, where nothing speaks against it",
+        "    +3:00  done, if no step fails",
     ]
     assert telling.schedule_values(state) == [
         {"afterSeconds": 0, "split": {"m-v1": 95, "m-v2": 5}},

@@ -8,7 +8,7 @@
     stepwise_json.py   JSON of any size without holding up the event loop
     threads.py   the pool: a fixed number of daemon threads
 
-The bridge between WSGI and the event loop is our own. a2wsgi has no limit on a call, leaves a thread blocked for good
+The bridge between WSGI and the event loop is our own. a2wsgi has no limit on a call, leaves a thread blocked forever
 when nobody reads its answer any more, and ends the connection on a head that cannot be sent.
 """
 

@@ -134,13 +134,13 @@ class Call:
         self.late = True
         frame = self.frame()
         facts = {"timeout_seconds": self._limit, "stack": "".join(format_stack(frame)) if frame else None}
-        _log.error("function call past its limit", extra={**self._facts(), **facts})
+        _log.error("function call exceeds its time limit", extra={**self._facts(), **facts})
         self._wake()
 
     # On the thread.
 
     def run(self) -> None:
-        """Run the application and hand over what it makes; whatever it raises is told to who waits for the answer."""
+        """Run the application and hand over what it makes; the waiting caller gets its exception."""
         self._thread = get_ident()
         try:
             self._make()

@@ -81,7 +81,7 @@ class FunctionHost:
         return await asyncio.shield(self._imported())
 
     async def preload(self) -> None:
-        """Load without being asked; readiness and every caller are told of a failure."""
+        """Load before the first call. A failure makes readiness fail, and every caller gets it."""
         with suppress(FunctionFailed):  # the log has it
             await self.load()
 
@@ -209,7 +209,7 @@ def _soon(loop: asyncio.AbstractEventLoop, callback: Callable[..., None], *argum
 
 
 def _seen(attempt: "asyncio.Future[WSGIApplication]") -> None:
-    """A failed import is told by `error` and to those who call: asyncio need not warn of it."""
+    """`error` and every caller report a failed import, so asyncio need not warn about it."""
     if not attempt.cancelled():
         attempt.exception()
 

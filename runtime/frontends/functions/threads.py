@@ -31,5 +31,5 @@ class Threads:
             try:
                 job()
             except BaseException:  # noqa: BLE001 - a thread that ends would be missing for good
-                _log.exception("job of a function's thread failed")
+                _log.exception("a job on a function thread failed")
             del job  # a waiting thread must not keep the last request alive

@@ -159,7 +159,7 @@ def _name(asked: Registration, uri: str, settings: Settings) -> str:
 
 
 async def _loaded(served: "ServedModel") -> None:
-    """Load a model for nobody in particular; why it fails is logged, and told to whoever asks next."""
+    """Load a model in the background. A failure is logged, and the next request gets it."""
     try:
         await served.load()
     except ModelUnavailable:

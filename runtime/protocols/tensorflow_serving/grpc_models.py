@@ -51,9 +51,9 @@ def status_request(message: bytes, has_zero: HasZero) -> Asked:
 
 
 def status(every: Iterable[tuple[str | None, VersionStatus]]) -> bytes:
-    """A GetModelStatusResponse of the versions and what is told of each.
+    """A GetModelStatusResponse of the versions and the status of each.
 
-    A version that is not known before its model is loaded is None, and told as 0.
+    A version that is unknown before its model is loaded is None, and reported as 0.
     """
     response = messages.message_class("GetModelStatusResponse")()
     for version, told in every:

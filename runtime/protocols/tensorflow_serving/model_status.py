@@ -20,7 +20,7 @@ class VersionStatus(NamedTuple):
 
 
 def version_status(state: str, error: ScalezeroError | None) -> VersionStatus:
-    """What is told of a version in `state` ("not_loaded", "loading", "ready", "failed"), with the error of its load.
+    """The status of a version in `state` ("not_loaded", "loading", "ready", "failed"), with the error of its load.
 
     One that is loaded by its first request is available: clients wait for that before they send one.
     """

@@ -15,7 +15,7 @@ from runtime.predictor import ReadyModel
 from runtime.protobuf import delimited, head
 from runtime.protocols import outline
 from runtime.protocols.torchserve import answers, binding, values
-from runtime.protocols.torchserve.faults import told
+from runtime.protocols.torchserve.faults import error_fields
 from runtime.protocols.torchserve.inference import NAME
 from runtime.protocols.torchserve.steps import at_once
 from runtime.status import TABLE, code_of
@@ -104,7 +104,7 @@ def failed(fault: ScalezeroError, message: Buffer) -> bytes:
         sequence = ""
     answer = messages.PredictionResponse(sequence_id=sequence or None)
     answer.status.code = TABLE[code_of(fault)].grpc.value
-    answer.status.message = told(fault)[2]
+    answer.status.message = error_fields(fault)[2]
     content: bytes = answer.SerializeToString()
     return content
 

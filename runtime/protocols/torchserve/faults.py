@@ -52,18 +52,18 @@ def headers() -> Headers:
 
 
 def refuse(fault: ScalezeroError) -> Answer:
-    """The answer that tells the client of the error."""
-    status, kind, message = told(fault)
+    """The answer for an error."""
+    status, kind, message = error_fields(fault)
     document = {"code": status, "type": kind, "message": message}
     return Answer(status, orjson.dumps(document), [JSON, *headers(), *extra_headers(fault)])
 
 
 def refuse_call(fault: ScalezeroError) -> Answer:
     """The answer to a gRPC call that failed: the code is that of `runtime.status`, the text TorchServe's."""
-    return grpc_error_answer(fault, told(fault)[2])
+    return grpc_error_answer(fault, error_fields(fault)[2])
 
 
-def told(fault: ScalezeroError) -> tuple[int, str, str]:
+def error_fields(fault: ScalezeroError) -> tuple[int, str, str]:
     """The HTTP status, the type and the message of an error."""
     known = management_faults.known(fault)
     if known is not None:

@@ -1,6 +1,6 @@
-"""Errors of the management API in TorchServe's words: status, exception and text, and the gRPC code of each. Pure.
+"""Errors of the management API in TorchServe's form: status, exception and text, and the gRPC code of each. Pure.
 
-`faults` has what the inference API answers too, and asks here first. Over gRPC the exception's full name follows the
+`faults` handles the errors that both APIs share, and looks here first. Over gRPC the exception's full name follows the
 text, on a line of its own.
 Sources: pytorch/serve, http/HttpRequestHandler.java (statuses), grpcimpl/ManagementImpl.java (codes).
 """
@@ -13,7 +13,7 @@ from runtime.errors import ModelUnavailable, RegistrationFailed, ScalezeroError,
 from runtime.status import TABLE, Grpc, code_of
 
 Details: TypeAlias = Mapping[str, object]
-Told: TypeAlias = tuple[int, str, str]  # as `faults.told` gives it
+ErrorFields: TypeAlias = tuple[int, str, str]  # as `faults.error_fields` gives it
 _PACKAGES: Final = {
     "org.pytorch.serve.archive.model": (
         "InvalidKeyException",
@@ -80,7 +80,7 @@ _NO_URL: Final = _Row(
 )
 
 
-def known(fault: ScalezeroError) -> Told | None:
+def known(fault: ScalezeroError) -> ErrorFields | None:
     """The HTTP status, the exception and the text of an error; None: `faults` has them."""
     row = _row(fault)
     return None if row is None else (row.http.value, row.kind, row.text(fault.details) if row.text else fault.message)

@@ -11,7 +11,7 @@ from runtime.errors import InvalidInput, ScalezeroError
 from runtime.http.messages import Answer
 from runtime.protocols.grpc_errors import grpc_error_answer
 from runtime.protocols.torchserve import management, management_faults
-from runtime.protocols.torchserve.faults import told
+from runtime.protocols.torchserve.faults import error_fields
 from runtime.protocols.torchserve.management import Registration, Scaling
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Version(NamedTuple):
 
 def refuse(fault: ScalezeroError) -> Answer:
     """The answer that tells a gRPC client of the error, with TorchServe's code and text."""
-    _, kind, text = told(fault)
+    _, kind, text = error_fields(fault)
     message = f"{text}\n{management_faults.full_name(kind)}"
     return grpc_error_answer(fault, message, status=management_faults.grpc_code(fault))
 

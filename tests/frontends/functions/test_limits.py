@@ -86,7 +86,7 @@ def test_a_call_past_its_limit_is_504_and_its_thread_counts_until_it_comes_back(
         until(served, "/healthz/live")
         assert served.get("/healthz/ready").status_code == 200
         assert served.get("/").text == "done"
-        logged = lines(served, "function call past its limit")
+        logged = lines(served, "function call exceeds its time limit")
     assert [(line["method"], line["path"]) for line in logged] == [("GET", "/wait")] * 2
     assert "main.py" in logged[0]["stack"]
 
@@ -112,7 +112,7 @@ def test_a_stream_may_go_on_for_longer_than_the_limit(tmp_path: Path) -> None:
         began = time.perf_counter()
         assert len(served.get("/steady").content) == 6000
         assert time.perf_counter() - began > LIMIT
-        assert lines(served, "function call past its limit") == []
+        assert lines(served, "function call exceeds its time limit") == []
 
 
 @pytest.mark.parametrize("http2", [False, True])
@@ -135,7 +135,7 @@ def test_the_time_that_a_caller_takes_to_read_is_not_the_functions(tmp_path: Pat
             body = connection.makefile("rb").read().partition(b"\r\n\r\n")[2]
         assert body.count(b"x") == 20_000_000
         assert body.endswith(b"0\r\n\r\n")
-        assert lines(served, "function call past its limit") == []
+        assert lines(served, "function call exceeds its time limit") == []
 
 
 def test_a_caller_that_reads_no_more_and_leaves_gives_the_thread_back(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from runtime.errors import (
     UrlNotRegistrable,
     VersionConflict,
 )
-from runtime.protocols.torchserve.faults import told
+from runtime.protocols.torchserve.faults import error_fields
 from runtime.protocols.torchserve.management_faults import grpc_code
 from runtime.protocols.torchserve.management_grpc import refuse
 from runtime.status import Grpc
@@ -99,7 +99,7 @@ MISSING = ArtifactMissing("/store/m.mar", "there is no such file")
     ],
 )
 def test_an_error_is_told_as_torchserve_tells_it(error: ScalezeroError, status: int, kind: str, text: str) -> None:
-    found = told(error)
+    found = error_fields(error)
     assert found[:2] == (status, kind)
     assert found[2].startswith(text)
 
@@ -115,7 +115,7 @@ def test_an_error_is_told_as_torchserve_tells_it(error: ScalezeroError, status: 
 )
 def test_what_keeps_a_model_from_being_registered(error: ModelUnavailable, status: int, grpc: Grpc, kind: str) -> None:
     failed = RegistrationFailed("m.mar", error)
-    assert told(failed)[:2] == (status, kind)
+    assert error_fields(failed)[:2] == (status, kind)
     assert grpc_code(failed) is grpc
 
 
