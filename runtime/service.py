@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from runtime.artifacts.fetch import Artifact, check, fetch
 from runtime.artifacts.policy import PullPolicy
@@ -24,9 +24,6 @@ from runtime.served_model import ProcessStart, Pull, ServedModel
 from runtime.settings import Settings
 from runtime.sinks import Sinks
 from runtime.stores import version_folders
-
-if TYPE_CHECKING:
-    from runtime.frontends.torchserve.guarding import TorchServe
 
 _log = logging.getLogger("scalezero.service")
 _LAST_MOMENT: Final = 0.1  # seconds in which cancelled tasks may end when the grace period is over
@@ -132,7 +129,6 @@ class Service:
         self.on_change: list[Callable[[], None]] = []  # called when a model version comes or goes
         self.hopeless: ScalezeroError | None = None  # why this process ends before it ever answered
         self.end: Callable[[], None] | None = None  # ends the process in order; None: it is not ours to end
-        self.torchserve: TorchServe | None = None  # what TorchServe's clients need; None: they are not served
         self._process_started = process_started
         self._starts = [Start(settings)] if starts is None and settings.model_uri else starts or ()
         self._prefetched: set[ServedModel] = set()

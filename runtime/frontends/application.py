@@ -29,6 +29,7 @@ from runtime.protocols.refusals import error_answer
 from runtime.status import CLIENT_LEFT, INTERNAL, code_of, code_of_status
 
 if TYPE_CHECKING:
+    from runtime.frontends.torchserve.guarding import TorchServe
     from runtime.http.exchange import Exchange
     from runtime.service import Service
 
@@ -58,6 +59,7 @@ class Application:
         *,
         function: FunctionHost | None = None,
         listener: Listener | None = None,
+        torchserve: "TorchServe | None" = None,
     ) -> None:
         """`endpoints` may be shared; `listener` is a port of its own, None the main one.
 
@@ -79,10 +81,13 @@ class Application:
             protocols,
             ours=ours,
             default=OURS if listener is None else mounting.owner_of_port(protocols) or OURS,
-            context=mounting.context(protocols, service=service, edge=self, endpoints=endpoints, listener=listener),
+            context=mounting.context(
+                protocols, service=service, edge=self, endpoints=endpoints, listener=listener, torchserve=torchserve
+            ),
             generic=generic.__contains__,
         )
         self._listener = listener
+        self._torchserve = torchserve
         self._access_log = settings.access_log
         self._settled: Headers | None = None
         service.on_change.append(self._forget)

@@ -23,6 +23,7 @@ from runtime.http.messages import Answer, Request
 if TYPE_CHECKING:
     from runtime.frontends.endpoints import Endpoints
     from runtime.frontends.inference import Edge
+    from runtime.frontends.torchserve.guarding import TorchServe
     from runtime.http.exchange import Exchange
     from runtime.service import Service
 
@@ -36,6 +37,7 @@ class Context(NamedTuple):
     protocols: frozenset[str]  # that are mounted on the port
     grpc_services: tuple[str, ...]  # likewise, by their full names
     listener: Listener | None = None  # the port, where it is for these protocols alone; None: the main port
+    torchserve: "TorchServe | None" = None  # the keys and the registry of its clients; None: they are not served
 
 
 def context(
@@ -45,11 +47,12 @@ def context(
     edge: "Edge",
     endpoints: "Endpoints",
     listener: Listener | None = None,
+    torchserve: "TorchServe | None" = None,
 ) -> Context:
     """The context of these protocols on one port."""
     names = frozenset(protocol.name for protocol in protocols)
     services = tuple(each.service for each in catalogue.grpc_services(protocols))
-    return Context(service, edge, endpoints, names, services, listener)
+    return Context(service, edge, endpoints, names, services, listener, torchserve)
 
 
 def owner_of_port(protocols: Sequence[Protocol]) -> Owner | None:

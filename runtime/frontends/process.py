@@ -14,6 +14,7 @@ from runtime.frontends.functions import FunctionHost
 from runtime.settings import Settings
 
 if TYPE_CHECKING:
+    from runtime.frontends.torchserve.guarding import TorchServe
     from runtime.service import Service
 
 _TORCHSERVE: Final = "torchserve"  # the protocol whose own ports ask for a key
@@ -28,14 +29,12 @@ class Process:
         self._service = service
         self._function = _function(settings)
         endpoints = Endpoints(service, self._function)
-        self.main = Application(service, endpoints, function=self._function)
-        self.others = [_application(service, endpoints, listener) for listener in settings.listen]
-        managed = any(catalogue.TORCHSERVE_MANAGEMENT in each.protocols for each in (self.main, *self.others))
-        keyed = any(_asks_for_key(listener, settings) for listener in settings.listen)
-        if managed or keyed:
-            from runtime.frontends.torchserve.guarding import torchserve
-
-            service.torchserve = torchserve(service, inference=keyed)
+        self._torchserve = _torchserve(service, function=self._function is not None)
+        self.main = Application(service, endpoints, function=self._function, torchserve=self._torchserve)
+        self.others = [
+            _application(service, endpoints, listener=listener, torchserve=self._torchserve)
+            for listener in settings.listen
+        ]
         self._starting: asyncio.Task[None] | None = None
 
     async def open(self, end: Callable[[], None]) -> None:
@@ -51,8 +50,8 @@ class Process:
             self._starting.cancel()
         author.detach()
         await self._service.close()
-        if self._service.torchserve:
-            self._service.torchserve.tokens.close()
+        if self._torchserve:
+            self._torchserve.tokens.close()
 
     async def _start(self) -> None:
         """Do what has to wait for the model, as the first answer must not wait for it."""
@@ -71,12 +70,28 @@ def _asks_for_key(listener: Listener, settings: Settings) -> bool:
     return _TORCHSERVE in listener.protocols and settings.inference_keys
 
 
-def _application(service: "Service", endpoints: Endpoints, listener: Listener) -> Application:
+def _torchserve(service: "Service", *, function: bool) -> "TorchServe | None":
+    """The keys and the registry of TorchServe's clients, where a port asks for a key; None: no port does."""
+    settings = service.settings
+    mounted, _ = catalogue.mounted(settings, function=function)
+    named = {name for listener in settings.listen for name in listener.protocols}
+    managed = catalogue.TORCHSERVE_MANAGEMENT in mounted or catalogue.TORCHSERVE_MANAGEMENT.name in named
+    keyed = any(_asks_for_key(listener, settings) for listener in settings.listen)
+    if not (managed or keyed):
+        return None
+    from runtime.frontends.torchserve.guarding import torchserve
+
+    return torchserve(service, inference=keyed)
+
+
+def _application(
+    service: "Service", endpoints: Endpoints, *, listener: Listener, torchserve: "TorchServe | None"
+) -> Application:
     if _asks_for_key(listener, service.settings):
         from runtime.frontends.torchserve.port import KeyedApplication
 
-        return KeyedApplication(service, endpoints, listener=listener)
-    return Application(service, endpoints, listener=listener)
+        return KeyedApplication(service, endpoints, listener=listener, torchserve=torchserve)
+    return Application(service, endpoints, listener=listener, torchserve=torchserve)
 
 
 def _function(settings: Settings) -> FunctionHost | None:

@@ -39,19 +39,19 @@ def torchserve(service: "Service", *, inference: bool) -> TorchServe:
     return TorchServe(tokens, Registry(service))
 
 
-def shared(service: "Service") -> TorchServe:
+def opened(torchserve: TorchServe | None) -> TorchServe:
     """What the process has. Raises `InvalidKey` where it has none: then no key opens anything."""
-    if service.torchserve is None:
+    if torchserve is None:
         raise InvalidKey
-    return service.torchserve
+    return torchserve
 
 
 class Guarded:
     """The handler of a route that asks for a key."""
 
-    def __init__(self, handler: Any, service: "Service", kind: Kind) -> None:  # noqa: ANN401 - as `Route.handler`
+    def __init__(self, handler: Any, torchserve: TorchServe | None, kind: Kind) -> None:  # noqa: ANN401 - as `Route.handler`
         self._handler = handler
-        self._service = service
+        self._torchserve = torchserve
         self._kind = kind
 
     def direct(self, exchange: "Exchange") -> bool:
@@ -67,4 +67,4 @@ class Guarded:
         return answer
 
     def _check(self, request: Request) -> None:
-        shared(self._service).tokens.check(self._kind, request.header(AUTHORIZATION))
+        opened(self._torchserve).tokens.check(self._kind, request.header(AUTHORIZATION))

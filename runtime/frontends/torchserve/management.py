@@ -4,7 +4,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from runtime.frontends.endpoints import Slow
-from runtime.frontends.torchserve.guarding import Guarded, shared
+from runtime.frontends.torchserve.guarding import Guarded, TorchServe, opened
 from runtime.http.messages import JSON, Answer, Request
 from runtime.protocols.torchserve import management
 from runtime.protocols.torchserve.faults import headers
@@ -13,7 +13,6 @@ from runtime.protocols.torchserve.keys import Kind
 if TYPE_CHECKING:
     from runtime.frontends.mounting import Context
     from runtime.frontends.torchserve.registry import Registry
-    from runtime.service import Service
 
 _ACCEPTED = 202
 _JSON = b"application/json"
@@ -21,8 +20,8 @@ _JSON = b"application/json"
 
 def handlers(context: "Context") -> dict[str, Any]:
     """The handlers by their keys in the catalogue."""
-    service = context.service
-    api = _Management(service)
+    torchserve = context.torchserve
+    api = _Management(torchserve)
     keyed = {
         "list": api.list,
         "describe": api.describe,
@@ -31,19 +30,19 @@ def handlers(context: "Context") -> dict[str, Any]:
         "set_default": api.set_default,
         "unregister": api.unregister,
     }
-    guarded = {key: Guarded(Slow(endpoint), service, Kind.MANAGEMENT) for key, endpoint in keyed.items()}
+    guarded = {key: Guarded(Slow(endpoint), torchserve, Kind.MANAGEMENT) for key, endpoint in keyed.items()}
     return {**guarded, "token": Slow(api.token)}
 
 
 class _Management:
     """Requests to the registry, and its answers."""
 
-    def __init__(self, service: "Service") -> None:
-        self._service = service
+    def __init__(self, torchserve: TorchServe | None) -> None:
+        self._torchserve = torchserve
 
     @property
     def _registry(self) -> "Registry":
-        return shared(self._service).registry
+        return opened(self._torchserve).registry
 
     async def list(self, request: Request) -> Answer:
         """`GET /models`."""
@@ -90,7 +89,7 @@ class _Management:
     async def token(self, request: Request) -> Answer:
         """`GET /token?type=management|inference`: another key in the file, and nothing in the answer."""
         kind = management.query(request.query).get("type")
-        tokens = shared(self._service).tokens
+        tokens = opened(self._torchserve).tokens
         await asyncio.to_thread(tokens.renew, kind, request.header(b"authorization"))
         return _answer(b"")
 

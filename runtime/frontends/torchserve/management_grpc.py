@@ -7,7 +7,7 @@ from runtime.errors import PayloadTooLarge
 from runtime.frontends import content
 from runtime.frontends.grpc import framing
 from runtime.frontends.grpc.unary import compress
-from runtime.frontends.torchserve.guarding import Guarded, shared
+from runtime.frontends.torchserve.guarding import Guarded, TorchServe, opened
 from runtime.http.messages import Answer, Request
 from runtime.protocols.torchserve import management_grpc as messages
 from runtime.protocols.torchserve.keys import Kind
@@ -17,13 +17,12 @@ if TYPE_CHECKING:
     from runtime.frontends.mounting import Context
     from runtime.frontends.torchserve.registry import Registry
     from runtime.http.exchange import Exchange
-    from runtime.service import Service
 
 
 def handlers(context: "Context") -> dict[str, Any]:
     """The handlers by the names of their methods."""
-    service = context.service
-    api = _Management(service)
+    torchserve = context.torchserve
+    api = _Management(torchserve)
     methods = {
         "DescribeModel": api.describe,
         "ListModels": api.list,
@@ -32,7 +31,7 @@ def handlers(context: "Context") -> dict[str, Any]:
         "SetDefault": api.set_default,
         "UnregisterModel": api.unregister,
     }
-    return {name: Guarded(_Method(method), service, Kind.MANAGEMENT) for name, method in methods.items()}
+    return {name: Guarded(_Method(method), torchserve, Kind.MANAGEMENT) for name, method in methods.items()}
 
 
 class _Method:
@@ -56,12 +55,12 @@ class _Method:
 class _Management:
     """Messages to the registry, and what it says."""
 
-    def __init__(self, service: "Service") -> None:
-        self._service = service
+    def __init__(self, torchserve: TorchServe | None) -> None:
+        self._torchserve = torchserve
 
     @property
     def _registry(self) -> "Registry":
-        return shared(self._service).registry
+        return opened(self._torchserve).registry
 
     async def describe(self, message: bytes) -> str:
         asked = messages.describe(message)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from runtime.errors import InvalidKey
 from runtime.frontends.application import Application
-from runtime.frontends.torchserve.guarding import AUTHORIZATION, shared
+from runtime.frontends.torchserve.guarding import AUTHORIZATION, opened
 from runtime.http.messages import Request
 from runtime.protocols.torchserve.keys import Kind
 
@@ -30,4 +30,4 @@ class KeyedApplication(Application):
         return super().admit(request)
 
     def _check(self, request: Request) -> None:
-        shared(self._service).tokens.check(Kind.INFERENCE, request.header(AUTHORIZATION))
+        opened(self._torchserve).tokens.check(Kind.INFERENCE, request.header(AUTHORIZATION))
