@@ -97,7 +97,7 @@ def test_other_weights_beside_the_same_graph_are_another_model(place: Place, tmp
     assert digest(first) == digest(other)
     publish(first, place("a.onnx"), metadata={})
     assert publish(first, place("a.onnx"), metadata={}).uploaded is False
-    with pytest.raises(AlreadyPublished, match=r"weights\.bin: holds another file"):
+    with pytest.raises(AlreadyPublished, match=r"weights\.bin: already holds another file"):
         publish(other, place("a.onnx"), metadata={})
 
 

@@ -23,7 +23,7 @@ API_PATH_NOT_SERVED: Final = error(
     "api-path-not-served", "A client that follows the APIDefinition would get 404 or 405."
 )
 API_SCHEMA_NOT_SERVED: Final = error("api-schema-not-served", "A client that follows the APIDefinition would get 400.")
-PROTOCOL_UNKNOWN: Final = error("protocol-unknown", "A pod does not start with the name of a protocol that is none.")
+PROTOCOL_UNKNOWN: Final = error("protocol-unknown", "A pod does not start with an unknown protocol name.")
 
 RULES: Final = (API_PATH_NOT_SERVED, API_SCHEMA_NOT_SERVED, PROTOCOL_UNKNOWN)
 

@@ -223,7 +223,7 @@ def test_what_may_not_be_asked_is_noted_and_the_rest_goes_on(folder: Path) -> No
     found = report(folder, objects=objects, flags=Flags(service_account="reader"))
     assert "secret-missing" not in codes(found)
     assert "service-account-missing" in codes(found)
-    assert [note.startswith("somebody may not get Secret") for note in found.notes] == [True]
+    assert [note.startswith("somebody cannot get Secret") for note in found.notes] == [True]
 
 
 def test_a_cluster_that_does_not_answer_is_asked_once(folder: Path) -> None:
@@ -297,7 +297,7 @@ def test_without_a_cluster_the_files_are_checked_and_a_note_says_so(
         monkeypatch.setenv(name, value)
     said = CliRunner().invoke(scalezero, ["check", "-f", str(folder)])
     assert said.exit_code == 0
-    assert "note: the cluster could not be asked: no cluster is named" in said.output
+    assert "note: the cluster could not be asked: no cluster is configured" in said.output
     assert CliRunner().invoke(scalezero, ["check", "-f", str(folder), "--context", "other"]).exit_code == 2
 
 

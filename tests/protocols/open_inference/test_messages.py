@@ -167,7 +167,7 @@ FLOATS = {"fp32_contents": [1, 2]}
             "outputs[0].parameters.classification",
         ),
         (asked(item(contents=FLOATS), outputs=[{"name": "z"}]), "outputs[0].name"),
-        (asked(item(contents=FLOATS), outputs=[{"name": "y"}] * 2), "outputs[1].name"),
+        (asked(item(contents=FLOATS), outputs=[{"name": "x"}] * 2), "outputs[1].name"),
         (b"\x0a\x05m", "message"),
     ],
 )
