@@ -22,12 +22,14 @@ def test_a_free_thread_is_used_again() -> None:
 
 def test_a_thread_is_started_where_none_is_free_and_never_more_than_allowed() -> None:
     threads = Threads(2, name="t")
-    go = threading.Event()
+    begun, go = threading.Event(), threading.Event()
 
     def wait() -> None:
+        begun.set()
         go.wait(10)
 
     threads.run(wait, busy=0)
+    assert begun.wait(10)
     assert run(threads, busy=1).name == "t-2"
     assert {run(threads, busy=1).name for _ in range(3)} == {"t-2"}
     go.set()
