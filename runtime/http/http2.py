@@ -1,6 +1,6 @@
 """Prior-knowledge HTTP/2 (h2c), as Knative's queue-proxy speaks it to a pod whose port has that name.
 
-    bytes -> ngh2 (libnghttp2) -> events -> body, counted -> Exchange -> answers of one turn of the loop in one write
+    bytes -> ngh2 (libnghttp2) -> events -> body, counted -> Exchange -> answers, several in one write
 
 A request waits for its whole body, unless the application admits it as a stream (see `incoming.py`).
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from runtime.http.server import Server
 
 _ROOM: Final = 256 * 1024  # bytes that a client may send ahead of us, for each request
+_FEW: Final = 4  # answers that are worth a write of their own
 _AT_ONCE: Final = 1000  # requests; the most that Knative's containerConcurrency could be
 _ROOM_OF_ALL: Final = _AT_ONCE * _ROOM  # so that streams which nobody takes from yet hold up no other request
 _HEADS: Final = 4  # times the largest head: what is decoded of one, so that its stream can be refused
@@ -95,7 +96,7 @@ class Http2(Paced):
         self._give_way(len(data))
 
     def flush_soon(self) -> None:
-        """Write what is queued at the end of this turn of the loop: the answers of a batch leave together."""
+        """Write what is queued at the end of this turn of the loop."""
         if not self._flush_due:
             self._flush_due = True
             self.server.loop.call_soon(self.flush)
@@ -127,9 +128,14 @@ class Http2(Paced):
             self._look_at_writers()
 
     def answer_queued(self, exchange: "Http2Exchange") -> None:
-        """Note that an answer is queued to its end; one that nobody shares the connection with leaves at once."""
+        """Note that an answer is queued to its end.
+
+        A lone answer leaves at once. Of several, half leave together: the client reads them while the rest are made.
+        """
         self._ended.append(exchange)
-        if len(self.streams) == 1 and not self._flushing:
+        streams = len(self.streams)
+        enough = 1 if streams == 1 else max(_FEW, streams // 2)
+        if len(self._ended) >= enough and not self._flushing:
             self.flush()
         else:
             self.flush_soon()

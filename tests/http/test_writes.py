@@ -81,13 +81,16 @@ def test_a_whole_answer_is_one_write(http2: bool, asked: bytes) -> None:  # noqa
     served(test, http2=http2)
 
 
-def test_answers_of_one_turn_of_the_loop_are_one_write_over_http_2() -> None:
+@pytest.mark.parametrize(("answers", "writes"), [(3, 1), (8, 2), (32, 4), (100, 6)])
+def test_answers_of_one_turn_of_the_loop_share_writes_over_http_2(answers: int, writes: int) -> None:
+    """Half of those under way leave at a time, and four at least: the client reads them while the rest are made."""
+
     async def test(application: Held, connection: Bare, recorder: Recorder) -> None:
-        connection.receive(b"".join(ask("/", stream=2 * number + 1) for number in range(5)))
+        connection.receive(b"".join(ask("/", stream=2 * number + 1) for number in range(answers)))
         for exchange in application.exchanges:
             exchange.respond(Answer(200, b"<%d>" % id(exchange), [], [(b"grpc-status", b"0")]))
         await asyncio.sleep(0)
-        assert len(recorder.writes) == 1
+        assert len(recorder.writes) == writes
         assert all(b"<%d>" % id(exchange) in recorder.written for exchange in application.exchanges)
 
     served(test, http2=True)
