@@ -18,7 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests import ROOT
+
 KEPT = ROOT / ".local" / "clients"
 SCRIPTS = Path(__file__).parent / "conformance" / "clients"
 STOP_DEADLINE = 20.0  # seconds

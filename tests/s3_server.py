@@ -5,10 +5,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "s3"
+from tests import ROOT
+
+SCRIPT = ROOT / "scripts" / "s3"
 STOP_DEADLINE = 10.0  # seconds; an ephemeral server is killed at once
 
 

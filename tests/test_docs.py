@@ -16,8 +16,8 @@ from runtime import errors
 from runtime.cli import scalezero
 from runtime.settings import Settings
 from runtime.status import CLIENT_LEFT, TABLE
+from tests import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "docs"
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *PAGES.rglob("*.md")])
 SETTINGS, ERRORS, COMMANDS, RESOURCES = (

@@ -1,13 +1,10 @@
 """func.yaml is what `func deploy` reads: its settings are settings of the runtime, with values that it takes."""
 
-from pathlib import Path
-
 import pytest
 import yaml
 
 from runtime.settings import settings_from
-
-ROOT = Path(__file__).resolve().parent.parent
+from tests import ROOT
 
 
 @pytest.fixture

@@ -2,11 +2,11 @@
 
 from configparser import ConfigParser
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests import ROOT
+
 LATER = {"kubernetes", "knative.api.client"}  # promised before the first line is written
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from tests import ROOT
+
 CALL = 'echo "{name} $*" >>log\n'
 STAND_INS = {
     "scripts/venv": "",

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "cluster"
+from tests import ROOT
+
+SCRIPT = ROOT / "scripts" / "cluster"
 
 
 def called(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:

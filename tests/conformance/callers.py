@@ -11,7 +11,7 @@ import onnxruntime as ort
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conformance.cases import Case, Tensors
-from tests.frontends.conftest import Served
+from tests.runtime.frontends.conftest import Served
 
 PATH = "/api/v1/models/m/predict"
 Reference = Callable[[Tensors], Mapping[str, Any]]

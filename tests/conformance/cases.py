@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tests import independence_models as zoo
 from tests import models
+from tests.runtime import independence_models as zoo
 
 F32 = np.float32
 Tensors = Sequence[np.ndarray]

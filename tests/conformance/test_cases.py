@@ -6,7 +6,7 @@ import pytest
 
 from tests.conformance.callers import all_at_once, check, reference
 from tests.conformance.cases import CASES
-from tests.frontends.conftest import serving
+from tests.runtime.frontends.conftest import serving
 
 CALLERS, WAVES = 8, 3
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests import independence_models as zoo
 from tests import models
 from tests.conformance.callers import all_at_once, check, reference, runs_and_rows
 from tests.conformance.cases import Case, Tensors, loud, picture
-from tests.frontends.conftest import Served, serving
+from tests.runtime import independence_models as zoo
+from tests.runtime.frontends.conftest import Served, serving
 
 CALLERS, WAVES, MOST_WAVES = 16, 4, 40
 F32 = np.float32

@@ -10,7 +10,7 @@ import pytest
 from onnx import helper
 
 from tests import models
-from tests.frontends.conftest import Served, serving
+from tests.runtime.frontends.conftest import Served, serving
 from tests.test_docs import DOCUMENTS, PAGES
 
 PLACES = ("localhost:8080", "127.0.0.1:8080")

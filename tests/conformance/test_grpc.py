@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from runtime.protocols.protos import ml_v1_pb2 as pb
 from tests import models
-from tests.frontends.conftest import Served, error_of, serving, until
+from tests.runtime.frontends.conftest import Served, error_of, serving, until
 
 PREDICT, BATCH = "/ml.v1.InferenceService/Predict", "/ml.v1.InferenceService/BatchPredict"
 CALL = {"content-type": "application/grpc", "te": "trailers"}

@@ -20,7 +20,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from runtime.protocols.protos import open_inference_pb2 as pb
 from tests import models
 from tests.conformance.test_grpc import connected, refused
-from tests.frontends.conftest import Served, serving
+from tests.runtime.frontends.conftest import Served, serving
 
 Status = health_pb2.HealthCheckResponse
 BAD_MODEL = b"no onnx"

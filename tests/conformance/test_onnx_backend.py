@@ -18,7 +18,7 @@ from runtime.model.session import Session
 from runtime.protocols import predict
 from runtime.tensors import Prediction
 from tests.conformance.onnx_cases import Case, cases
-from tests.frontends.conftest import serving
+from tests.runtime.frontends.conftest import serving
 
 RIGHT: Final = "right"
 NOT_RUN: Final = "ONNX Runtime cannot load or run it"

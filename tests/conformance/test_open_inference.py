@@ -13,8 +13,8 @@ from onnx import TensorProto, helper
 from runtime.protocols.open_inference import datatypes
 from tests import models
 from tests.clients import Ask, ClientError, client
-from tests.frontends.conftest import Served, serving
-from tests.protocols.open_inference.signatures import DATATYPES
+from tests.runtime.frontends.conftest import Served, serving
+from tests.runtime.protocols.open_inference.signatures import DATATYPES
 
 TRITON = ("tritonclient[http,grpc]==2.73.0", "ml-dtypes<=0.5.4", "protobuf<7")
 KSERVE = ("kserve==0.21.0", "psutil<6", "protobuf<7")

@@ -13,7 +13,7 @@ from tests import models
 from tests.conformance.callers import runs_and_rows
 from tests.conformance.dialects import Dialect, every
 from tests.conformance.test_concurrency import payments_slowly
-from tests.frontends.conftest import Served, serving
+from tests.runtime.frontends.conftest import Served, serving
 
 DIALECTS = every()
 FLOATS = np.finfo(np.float32)

@@ -8,8 +8,8 @@ import pytest
 
 from tests import models
 from tests.clients import interpreter
-from tests.frontends.conftest import Served, serving
-from tests.frontends.openapi.test_examples import operations, succeeds
+from tests.runtime.frontends.conftest import Served, serving
+from tests.runtime.frontends.openapi.test_examples import operations, succeeds
 
 PIN = "schemathesis==4.32.5"
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"

@@ -13,12 +13,12 @@ from onnx import TensorProto
 
 from runtime.protocols.protos import tensorflow_pb2 as tf
 from runtime.protocols.protos import tensorflow_serving_pb2 as pb
-from tests import models
+from tests import ROOT, models
 from tests.clients import SCRIPTS, interpreter
 from tests.conformance import programs
-from tests.frontends.conftest import Served, free_port, serving
+from tests.runtime.frontends.conftest import Served, free_port, serving
 
-PROTOS = Path(__file__).parents[2] / "runtime" / "protocols" / "protos"
+PROTOS = ROOT / "runtime" / "protocols" / "protos"
 LIMIT = 1_000_000  # bytes of a message
 ELEMENTS = {
     "float16": TensorProto.FLOAT16,

@@ -16,7 +16,7 @@ import pytest
 from runtime.protocols.protos import open_inference_pb2 as oip
 from tests import models
 from tests.clients import Ask, ClientError, client, interpreter
-from tests.frontends.conftest import Served, counts, serving
+from tests.runtime.frontends.conftest import Served, counts, serving
 
 PINS = ("grpcio-tools==1.85.1", "requests==2.32.5", "torch-model-archiver==0.12.0")
 ROWS = [[1.0, 2.0], [3.0, 4.0]]

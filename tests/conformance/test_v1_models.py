@@ -8,7 +8,7 @@ import pytest
 from tests import models
 from tests.clients import SCRIPTS, interpreter
 from tests.conformance import programs
-from tests.frontends.conftest import Served, serving
+from tests.runtime.frontends.conftest import Served, serving
 
 KSERVE = ("kserve==0.21.0", "psutil<6", "protobuf<7")
 OVMSCLIENT = ("ovmsclient==2023.1",)

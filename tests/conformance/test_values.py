@@ -9,7 +9,7 @@ import pytest
 from onnx import helper
 
 from tests import models
-from tests.frontends.conftest import error_of, serving
+from tests.runtime.frontends.conftest import error_of, serving
 
 
 def ids(path: Path) -> Path:

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from tests import ROOT
 from tests.e2e.namespace import SECRET
 
-ROOT = Path(__file__).resolve().parents[2]
 PAYMENT_MODEL = ROOT / "functions" / "payment_model"
 NOTHING: Mapping[str, str] = MappingProxyType({})
 SMALL = {"cpu: 250m": "cpu: 50m", "memory: 256Mi": "memory: 128Mi"}  # what is asked of the node; the limits stay

@@ -13,7 +13,7 @@ import numpy as np
 
 from tests.conformance.dialects import Answer, Dialect
 from tests.e2e.load import PATIENCE, Tally
-from tests.frontends.conftest import grpc_channel
+from tests.runtime.frontends.conftest import grpc_channel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,11 +14,12 @@ from knative.manifests import Deployment, Step, desired
 from knative.objects import Manifest
 from knative.resources import Resources, read_resources
 from knative.resources.crds.definitions import DEFINITIONS
-from tests.e2e.functions import PAYMENT_MODEL, ROOT
+from tests import ROOT
+from tests.e2e.functions import PAYMENT_MODEL
 from tests.e2e.namespace import Namespace, Refused
-from tests.manifests import strategies
+from tests.knative.manifests import strategies
 
-SPEC = ROOT / "tests" / "resources" / "spec"
+SPEC = ROOT / "tests" / "knative" / "resources" / "spec"
 CRDS = ROOT / "knative" / "resources" / "crds"
 OURS = {each.kind.__name__ for each in DEFINITIONS}
 IMAGE = "dev.local/scalezero:0.1.0"

@@ -15,7 +15,7 @@ from tests.e2e.functions import payment_model
 from tests.e2e.load import PATH, asked, client, load, rows
 from tests.e2e.namespace import Namespace, Refused, until
 from tests.e2e.test_serving import TO_ZERO, V1, V2
-from tests.faulty_s3 import FaultyS3
+from tests.runtime.faulty_s3 import FaultyS3
 
 V3 = "payment-model-v3"
 THIRD = """

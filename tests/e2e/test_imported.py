@@ -16,12 +16,12 @@ from runtime.protocols.protos import ml_v1_pb2 as ml
 from runtime.protocols.protos import tensorflow_pb2 as tf
 from runtime.protocols.protos import tensorflow_serving_pb2 as tfs
 from runtime.protocols.protos import torchserve_inference_pb2 as torch
-from tests import models
-from tests.e2e.functions import ROOT, small
+from tests import ROOT, models
+from tests.e2e.functions import small
 from tests.e2e.namespace import Namespace
 from tests.e2e.speaking import called, reached
 
-SPEC = ROOT / "tests" / "resources" / "spec"
+SPEC = ROOT / "tests" / "knative" / "resources" / "spec"
 ROWS, DOUBLED = [[1.0, 2.0], [3.0, 4.0]], [[2.0, 4.0], [6.0, 8.0]]
 
 

@@ -9,8 +9,8 @@ import psutil
 import pytest
 
 from tests import models
-from tests.frontends.conftest import Served, serving
-from tests.http.asgi_server import eventually
+from tests.runtime.frontends.conftest import Served, serving
+from tests.runtime.http.asgi_server import eventually
 
 LIMIT = 100_000  # bytes of a body
 ROOM = 8  # bodies that the process may hold

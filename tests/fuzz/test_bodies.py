@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.frontends.conftest import Served
 from tests.fuzz import law
 from tests.fuzz.conftest import LIMIT
 from tests.fuzz.messages import BODIES, MULTIPART, lying_npy
+from tests.runtime.frontends.conftest import Served
 
 SETTINGS = settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 JSON = [place for place in BODIES if place[1] == "application/json"]

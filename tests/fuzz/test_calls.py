@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from runtime.frontends.catalogue import PROTOCOLS, grpc_services
 from runtime.protobuf import delimited
-from tests.frontends.conftest import Served
 from tests.fuzz import law
 from tests.fuzz.conftest import LIMIT
 from tests.fuzz.messages import CALLS, frame
-from tests.http.h2_client import Caller, calling
+from tests.runtime.frontends.conftest import Served
+from tests.runtime.http.h2_client import Caller, calling
 
 MOUNTED = [each for each in PROTOCOLS if each.rest is None or not each.rest.part_of]  # the others have their own ports
 INVALID, NOT_FOUND, EXHAUSTED, UNIMPLEMENTED = 3, 5, 8, 12

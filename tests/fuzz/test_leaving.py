@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from tests import models
-from tests.frontends.conftest import Served, serving, until
 from tests.fuzz.conftest import LIMIT, holds_nothing
 from tests.fuzz.messages import BODIES, CALLS, frame
-from tests.http.asgi_server import eventually
-from tests.http.h2_client import Caller, calling
+from tests.runtime.frontends.conftest import Served, serving, until
+from tests.runtime.http.asgi_server import eventually
+from tests.runtime.http.h2_client import Caller, calling
 
 CALL = (("content-type", "application/grpc"), ("te", "trailers"))
 INFERENCES = [

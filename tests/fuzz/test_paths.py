@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runtime.frontends.catalogue import PROTOCOLS
-from tests.frontends.conftest import Served
 from tests.fuzz import law
+from tests.runtime.frontends.conftest import Served
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE")
 OURS = ("/api/v1/models", "/api/v1/models/{model}", "/api/v1/models/{model}/predict", "/healthz/ready", "/openapi.json")

@@ -1,0 +1,279 @@
+"""A deployment without any finding; for each rule an edit that makes it find something, and one that just does not."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import functions.payment_model
+from knative.checks.finding import Finding
+from knative.checks.rules import findings
+from knative.checks.run import subject_of
+from knative.checks.subject import Artifact, Facts
+from knative.function.options import Flags
+from knative.objects import Manifest
+from tests import ROOT
+
+MODELS = (
+    Path(functions.payment_model.__file__)
+    .with_name("model.yaml")
+    .read_text("utf-8")
+    .replace("enabled: true", "enabled: false")
+)
+FUNCTION = (ROOT / "func.yaml").read_text("utf-8")
+V1 = "s3://models/payment-model-v1.onnx"
+MIB = 2**20
+KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+SPLIT = MODELS[MODELS.rindex("---") :]
+Edit = tuple[str, str]
+
+
+def revision(service: str, port: str | None = "h2c") -> Manifest:
+    """A revision as a cluster has it."""
+    container: dict[str, Any] = {"name": "model"}
+    if port is not None:
+        container["ports"] = [{"name": port, "containerPort": 8080}]
+    return {
+        "metadata": {"labels": {"serving.knative.dev/service": service}},
+        "spec": {"containers": [container]},
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """Edits of the files, and what else is the case."""
+
+    models: tuple[Edit, ...] = ()
+    function: tuple[Edit, ...] | None = ()  # none: there is no func.yaml
+    facts: Facts = field(default_factory=Facts)
+    flags: Flags = field(default_factory=Flags)
+    handler: bool = False
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+
+def check(case: Case, folder: Path) -> list[Finding]:
+    """Write the files into the folder, and examine them."""
+    (folder / ".git").mkdir()  # what lies above is another repository's
+    (folder / "model.yaml").write_text(_edited(MODELS, case.models), "utf-8")
+    if case.function is not None:
+        (folder / "func.yaml").write_text(_edited(FUNCTION, case.function), "utf-8")
+    if case.handler:
+        (folder / "main.py").write_text("")
+    subject, told = subject_of([folder], flags=case.flags, environ=case.environ, namespace="default")
+    return [*told, *findings(replace(subject, facts=case.facts))]
+
+
+def _edited(text: str, edits: tuple[Edit, ...]) -> str:
+    for old, new in edits:
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
+
+
+def _variable(name: str, value: str) -> Edit:
+    """Add a variable to func.yaml."""
+    return ("  volumes:", f'    - name: {name}\n      value: "{value}"\n  volumes:')
+
+
+def _sized(size: int | None, sha256: str | None = "ab") -> Facts:
+    return Facts(artifacts={V1: Artifact(size, sha256)})
+
+
+def _revisions(**found: Manifest) -> Facts:
+    return Facts(revisions={name.replace("_", "-"): each for name, each in found.items()})
+
+
+BATCH = ("batchSize: 32", "batchSize: 40")
+V3 = ("revisionName: payment-model-v2", "revisionName: payment-model-v3")
+EU = MODELS[: MODELS.index("---")].replace("payment-model", "payment-model-eu") + "---\n"
+FILE = ("type: s3\n    path: s3://models/payment-model-v2.onnx", "type: file\n    path: {}")
+LONG = "payment-model-" + 47 * "2"  # its tag is r-222..., as a tag starts with a letter
+NO_SECRET = (
+    ("{{ secret:scalezero-s3:AWS_ACCESS_KEY_ID }}", ""),
+    ("{{ secret:scalezero-s3:AWS_SECRET_ACCESS_KEY }}", ""),
+    ("name: AWS_ACCESS_KEY_ID", "name: A"),
+    ("name: AWS_SECRET_ACCESS_KEY", "name: B"),
+)
+ACCOUNT = ("deploy:", "deploy:\n  serviceAccountName: reader")
+CONCURRENCY = "concurrency: 0 #"
+BRIEF = ('maxWaitTime: "100ms"', 'maxWaitTime: "0s"')
+
+API = (ROOT / "tests/knative/resources/spec/ml-inference-api.yaml").read_text("utf-8")
+
+
+def _api(*edits: Edit) -> Edit:
+    """Add an APIDefinition to the manifest."""
+    return (SPLIT, f"{SPLIT}---\n{_edited(API, edits)}")
+
+
+# By code: a case in which the rule finds something, and the nearest one in which it does not.
+CASES: dict[str, tuple[Case, Case]] = {
+    "always-on": (Case(function=(("min: 0", "min: 1"),)), Case()),
+    "ambiguous-owner": (
+        Case(
+            models=(
+                ("# The resources", EU + "# The resources"),
+                ("name: payment-model-v2", "name: payment-model-eu-v2"),
+            )
+        ),
+        Case(models=(("# The resources", EU + "# The resources"),)),
+    ),
+    "api-path-not-served": (
+        Case(models=(_api(("{model_name}/predict", "{model_name}/forecast")),)),
+        Case(models=(_api(("/api/v1/models/{model_name}/predict", "/{model_name}/forecast")),)),
+    ),
+    "api-schema-not-served": (
+        Case(models=(_api(("type: array", "type: string")),)),
+        Case(models=(_api(("type: array", "type: object")),)),
+    ),
+    "artifact-missing": (Case(facts=Facts(artifacts={V1: None})), Case(facts=_sized(1))),
+    "artifact-out-of-reach": (
+        Case(models=((FILE[0], FILE[1].format("models/v2.onnx")),)),
+        Case(models=((FILE[0], FILE[1].format("/models/v2.onnx")),)),
+    ),
+    "artifact-shared": (
+        Case(models=(("payment-model-v2.onnx", "payment-model-v1.onnx"),)),
+        Case(models=(("payment-model-v2.onnx", "payment-model-v1.onnx.2"),)),
+    ),
+    "artifact-undigested": (Case(facts=_sized(1, None)), Case(facts=_sized(1))),
+    "bad-manifest": (
+        Case(models=(("batchSize: 32", "batchSize: 0"),)),
+        Case(models=(("batchSize: 32", "batchSize: 1"),)),
+    ),
+    "cache-below-model": (
+        Case(facts=_sized(101 * MIB), function=(("sizeLimit: 1Gi", "sizeLimit: 100Mi"),)),
+        Case(facts=_sized(100 * MIB), function=(("sizeLimit: 1Gi", "sizeLimit: 100Mi"),)),
+    ),
+    "concurrency-below-batches": (
+        Case(function=((CONCURRENCY, "concurrency: 63 #"),)),
+        Case(function=((CONCURRENCY, "concurrency: 64 #"),)),
+    ),
+    "cpu-below-one": (Case(function=(('cpu: "1"', "cpu: 999m"),)), Case(function=(('cpu: "1"', "cpu: 1000m"),))),
+    "declared-twice": (
+        Case(models=(("name: payment-model-v2", "name: payment-model-v1"),)),
+        Case(models=(("name: payment-model-v2", "name: payment-model-v3"),)),
+    ),
+    "duplicate-variable": (
+        Case(function=(_variable("AWS_REGION", "eu-west-1"),)),
+        Case(function=(_variable("AWS_REGIONS", "eu-west-1"),)),
+    ),
+    "func-yaml-disagrees": (
+        Case(models=(BATCH,)),
+        Case(models=(BATCH,), function=(('value: "32"', 'value: "40"'), ("target: 64", "target: 80"))),
+    ),
+    "func-yaml-unused": (
+        Case(function=(("target: 64", "target: 65"),)),
+        Case(function=(("target: 64", "target: 64.0"),)),
+    ),
+    "function-not-served": (
+        Case(handler=True, function=(("FUNCTION_SOURCE", "OTHER"),)),
+        Case(handler=True),
+    ),
+    "grace-below-timeout": (
+        Case(function=(_variable("SCALEZERO_GRACE_PERIOD", "999ms"),)),
+        Case(function=(_variable("SCALEZERO_GRACE_PERIOD", "1s"),)),
+    ),
+    "grace-too-long": (
+        Case(function=(_variable("SCALEZERO_GRACE_PERIOD", "571s"),)),
+        Case(function=(_variable("SCALEZERO_GRACE_PERIOD", "570s"),)),
+    ),
+    "image-latest": (
+        Case(flags=Flags(image="registry.example:5000/scalezero")),
+        Case(flags=Flags(image="registry.example:5000/scalezero:0.1")),
+    ),
+    "image-unnamed": (Case(function=None), Case(function=None, flags=Flags(image="dev.local/scalezero:0.1"))),
+    "image-unpinned": (
+        Case(flags=Flags(image="registry.example:5000/scalezero:0.1")),
+        Case(flags=Flags(image=f"registry.example:5000/scalezero@sha256:{64 * 'a'}")),
+    ),
+    "memory-below-model": (Case(facts=_sized(240 * MIB + 1)), Case(facts=_sized(240 * MIB))),
+    "memory-tight": (Case(facts=_sized(167 * MIB)), Case(facts=_sized(166 * MIB))),
+    "name-refused": (
+        Case(models=(("payment-model-v2\n", f"{LONG}2\n"),)),
+        Case(models=(("payment-model-v2\n", f"{LONG}\n"),)),
+    ),
+    "not-deployable": (
+        Case(models=(BRIEF, ('timeout: "1s"', 'timeout: "999us"')), function=None),
+        Case(models=(BRIEF, ('timeout: "1s"', 'timeout: "1ms"')), function=None),
+    ),
+    "optimization-waits": (Case(models=(("enabled: false", "enabled: true"),)), Case()),
+    "other-namespace": (
+        Case(models=(("  name: payment-model-ab", "  name: payment-model-ab\n  namespace: other"),)),
+        Case(models=(("  name: payment-model-ab", "  name: payment-model-ab\n  namespace: default"),)),
+    ),
+    "port-not-h2c": (
+        Case(facts=_revisions(payment_model_v1=revision("payment-model", None))),
+        Case(
+            facts=_revisions(
+                payment_model_v1=revision("payment-model"), payment_model_v0=revision("payment-model", "http1")
+            )
+        ),
+    ),
+    "protocol-unknown": (
+        Case(function=(_variable("SCALEZERO_PROTOCOLS", "open_inference,smtp"),)),
+        Case(function=(_variable("SCALEZERO_PROTOCOLS", "open_inference"),)),
+    ),
+    "queue-below-target": (
+        Case(function=(_variable("SCALEZERO_QUEUE_SIZE", "63"),)),
+        Case(function=(_variable("SCALEZERO_QUEUE_SIZE", "64"),)),
+    ),
+    "registry-keys-unused": (
+        Case(function=NO_SECRET, facts=Facts(secrets={"scalezero-s3": KEYS})),
+        Case(function=NO_SECRET, facts=Facts(secrets={"scalezero-s3": None})),
+    ),
+    "registry-on-loopback": (
+        Case(function=(_variable("AWS_ENDPOINT_URL", "http://127.0.0.1:8333"),)),
+        Case(function=(_variable("AWS_ENDPOINT_URL", "http://127.example:8333"),)),
+    ),
+    "registry-without-keys": (Case(function=NO_SECRET), Case(function=(*NO_SECRET, ACCOUNT))),
+    "revision-owned-twice": (
+        Case(
+            models=(
+                ("name: payment-model-ab", "name: payment-model"),
+                V3,
+                ("revisionName: payment-model-v3", "revisionName: other-v3"),
+            )
+        ),
+        Case(models=(("name: payment-model-ab", "name: payment-model"), V3)),
+    ),
+    "revision-taken": (
+        Case(facts=_revisions(payment_model_v1=revision("payment"))),
+        Case(facts=_revisions(payment_model_v1=revision("payment-model"))),
+    ),
+    "scale-bounds": (Case(function=(("min: 0", "min: 11"),)), Case(function=(("min: 0", "min: 10"),))),
+    "secret-lacks-key": (
+        Case(facts=Facts(secrets={"scalezero-s3": KEYS[:1]})),
+        Case(facts=Facts(secrets={"scalezero-s3": KEYS})),
+    ),
+    "secret-missing": (
+        Case(facts=Facts(secrets={"scalezero-s3": None})),
+        Case(facts=Facts(secrets={"scalezero-s3": KEYS})),
+    ),
+    "service-account-missing": (
+        Case(function=(ACCOUNT,), facts=Facts(service_accounts=())),
+        Case(function=(ACCOUNT,), facts=Facts(service_accounts=("reader",))),
+    ),
+    "split-not-whole": (
+        Case(models=(("v2\n      percent: 50", "v2\n      percent: 49"),)),
+        Case(models=(("v2\n      percent: 50", "v2\n      percent: 50 # half"),)),
+    ),
+    "split-revision-missing": (
+        Case(models=(V3,), facts=_revisions()),
+        Case(models=(V3,), facts=_revisions(payment_model_v3=revision("payment-model"))),
+    ),
+    "split-revision-undeclared": (Case(models=(V3,)), Case(models=(V3,), facts=_revisions())),
+    "timeout-cut": (
+        Case(models=(('timeout: "1s"', 'timeout: "241s"'),), function=(("value: 1s", "value: 241s"),)),
+        Case(models=(('timeout: "1s"', 'timeout: "240s"'),), function=(("value: 1s", "value: 240s"),)),
+    ),
+    "two-splits": (
+        Case(models=((SPLIT, SPLIT + SPLIT.replace("-ab", "-ba")),)),
+        Case(models=((SPLIT, SPLIT + SPLIT.replace("-ab", "-ba").replace("model-v2", "other-v2")),)),
+    ),
+    "unbounded-scale": (Case(function=(("max: 10", "max: 0"),)), Case(function=(("max: 10", "max: 1"),))),
+    "version-without-traffic": (Case(models=((SPLIT, ""),)), Case()),
+    "wait-not-below-timeout": (
+        Case(models=(('maxWaitTime: "100ms"', 'maxWaitTime: "1s"'),)),
+        Case(models=(('maxWaitTime: "100ms"', 'maxWaitTime: "999ms"'),), function=(("value: 100ms", "value: 999ms"),)),
+    ),
+}

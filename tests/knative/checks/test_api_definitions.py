@@ -1,0 +1,135 @@
+"""An APIDefinition is held against the routes of the function: paths, methods, models and requests."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from runtime.frontends import catalogue
+from runtime.frontends.application import OURS as OPERATIONS
+from runtime.frontends.application import Application
+from runtime.frontends.openapi.listing import OURS, prefixes
+from runtime.frontends.predict_api import PREDICT_API
+from runtime.service import Service
+from runtime.settings import Settings
+from tests.knative.checks.cases import API, SPLIT, Case, Edit, check
+
+NO_FUNCTION: Edit = ("name: FUNCTION_SOURCE", "name: OTHER")
+PREDICT = "/api/v1/models/{model_name}/predict"
+
+
+def definition(path: str, method: str = "get", *, body: str = "", parameters: Sequence[str] = ()) -> str:
+    """An APIDefinition of one path."""
+    lines = [
+        "apiVersion: api.example.com/v1",
+        "kind: APIDefinition",
+        "metadata: {name: ml-inference-api}",
+        "spec:",
+        "  paths:",
+        f"    {path}:",
+        f"      {method}:",
+        "        summary: One path",
+    ]
+    if parameters:
+        described = ", ".join(f"{{name: {name}, in: path, required: true, schema: {{}}}}" for name in parameters)
+        lines.append(f"        parameters: [{described}]")
+    if body:
+        lines.append(f"        requestBody: {{content: {body}}}")
+    return "\n".join(lines) + "\n"
+
+
+def found(tmp_path: Path, text: str, *, handler: bool = False, function: Sequence[Edit] = ()) -> list[tuple[str, str]]:
+    edits = (*function, *(() if handler else (NO_FUNCTION,)))
+    case = Case(models=((SPLIT, f"{SPLIT}---\n{text}"),), function=edits)
+    return [(each.code, each.what) for each in check(case, tmp_path) if each.code.startswith("api-")]
+
+
+def test_the_company_s_definition_is_served(tmp_path: Path) -> None:
+    assert found(tmp_path, API) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters"),
+    [
+        ("/api/v1/models/payment-model", ()),
+        ("/api/v1/models/{m}", ["m"]),
+        ("/v2/models/payment-model/versions/{v}", ["v"]),
+        ("/healthz/live", ()),
+        ("/openapi.json", ()),
+    ],
+)
+def test_a_path_that_a_route_fits_is_served(tmp_path: Path, path: str, parameters: Sequence[str]) -> None:
+    assert found(tmp_path, definition(path, parameters=parameters)) == []
+
+
+def test_head_is_served_as_get(tmp_path: Path) -> None:
+    assert found(tmp_path, definition("/healthz/live", "head")) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "what"),
+    [
+        ("/v2/modelz", "get", "/v2/modelz: the function answers no such path"),
+        (
+            "/api/v1/models/other/predict",
+            "post",
+            "/api/v1/models/other/predict: the function serves payment-model, and no model other",
+        ),
+        (
+            "/api/v1/models/payment-model/predict",
+            "put",
+            "PUT /api/v1/models/payment-model/predict: the function answers POST there",
+        ),
+        ("/healthz/live", "post", "POST /healthz/live: the function answers GET there"),
+    ],
+)
+@pytest.mark.parametrize("handler", [True, False])
+def test_what_no_route_answers_below_a_prefix_is_found_with_and_without_a_function(
+    tmp_path: Path, path: str, method: str, what: str, *, handler: bool
+) -> None:
+    assert found(tmp_path, definition(path, method), handler=handler) == [("api-path-not-served", what)]
+
+
+def test_any_other_path_may_be_the_author_s_function_s(tmp_path: Path) -> None:
+    assert found(tmp_path, definition("/score"), handler=True) == []
+
+
+def test_without_a_function_any_other_path_is_not_served(tmp_path: Path) -> None:
+    assert found(tmp_path, definition("/score")) == [
+        ("api-path-not-served", "/score: the function answers no such path")
+    ]
+
+
+def test_a_protocol_that_is_switched_off_serves_nothing(tmp_path: Path) -> None:
+    only = ("  volumes:", '    - name: SCALEZERO_PROTOCOLS\n      value: "ml.v1"\n  volumes:')
+    assert found(tmp_path, definition("/v2/health/live"), function=[only]) == [
+        ("api-path-not-served", "/v2/health/live: the function answers no such path")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "what"),
+    [
+        ("{application/json: {schema: {type: object, properties: {inputs: {type: array}}}}}", None),
+        ("{application/json: {schema: {}}}", None),
+        ("{text/csv: {schema: {type: string}}}", None),
+        ("{application/json: {schema: {type: array}}}", "the body is array, and the function takes object"),
+        (
+            "{application/json; charset=utf-8: {schema: {type: object, properties: {rows: {}}}}}",
+            "the body has rows, and the function needs inputs",
+        ),
+    ],
+)
+def test_a_request_that_the_protocol_never_takes_is_found(tmp_path: Path, body: str, what: str | None) -> None:
+    text = definition(PREDICT, "post", body=body, parameters=["model_name"])
+    assert found(tmp_path, text) == ([] if what is None else [("api-schema-not-served", f"POST {PREDICT}: {what}")])
+
+
+def test_the_prefixes_are_those_of_the_owners() -> None:
+    assert {owner.name: owner.prefixes for owner in (OPERATIONS, PREDICT_API)} == OURS
+    settings = Settings(model_uri="/m.onnx")
+    application = Application(Service(settings, process_started=0.0))
+    mounted = {prefix for prefix, _ in application._routes._owners}
+    protocols, generic = catalogue.mounted(settings, function=False)
+    assert set(prefixes(protocols, generic)) == mounted
+    assert set(prefixes(protocols, [])) < set(prefixes(protocols, generic))

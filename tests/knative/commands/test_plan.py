@@ -1,0 +1,85 @@
+"""A plan as a person and as a program read it."""
+
+import json
+
+import pytest
+
+from knative.commands.output import answer
+from knative.commands.plan import as_data, lines
+from knative.deploying.differences import Difference
+from knative.deploying.plan import Action, Plan, plan
+from knative.manifests import Deployment, desired
+from knative.objects import Ref
+from tests.knative.manifests.test_steps import read, split, version
+
+OPTIONS = Deployment(image="scalezero:0.1")
+STEPS = desired(read(version("m-v1", "m"), split("m-ab", "m-v1", "n-v1")), OPTIONS)
+
+
+def test_each_action_is_a_line_and_each_field_one_below_it() -> None:
+    revision = {
+        "metadata": {"labels": {"serving.knative.dev/service": "m"}},
+        "spec": {**STEPS[1].manifest["spec"]["template"]["spec"], "timeoutSeconds": 5, "serviceAccountName": None},
+    }
+    told = list(lines(plan(STEPS[:2], {Ref("Revision", "m-v1"): revision})))
+    assert told[0] == "+ serviceaccount/m  create"
+    assert told[1].startswith("! revision/m-v1  refuse: a revision never changes; declare what is new as another")
+    wanted = STEPS[1].manifest["spec"]["template"]["spec"]["timeoutSeconds"]
+    assert {f"    spec.timeoutSeconds: 5 -> {wanted}", '    spec.serviceAccountName: "m"'} <= set(told[2:])
+
+
+def test_what_goes_is_told_as_what_becomes_of_it() -> None:
+    steps = desired(read(version("m-v1", "m"), version("m-v2", "m", number="2")), OPTIONS)
+    there = {each.makes: each.manifest["spec"]["template"] for each in steps if each.makes}
+    observed = {
+        Ref("Revision", name): {
+            **template,
+            "metadata": {
+                **template["metadata"],
+                "labels": {**template["metadata"]["labels"], "serving.knative.dev/service": "m"},
+            },
+        }
+        for name, template in there.items()
+    }
+    traffic = [{"revisionName": f"m-v{number}", "percent": percent} for number, percent in ((1, 0), (2, 0), (3, 100))]
+    service = {"metadata": {}, "spec": {"template": there["m-v2"], "traffic": traffic}}
+    declared = desired(
+        read(version("m-v1", "m"), version("m-v2", "m", number="2"), split("m", "m-v1", "m-v2")), OPTIONS
+    )
+    made = plan(declared, {**observed, Ref("Service", "m"): service})
+    assert '    spec.traffic[m-v3]: {"revisionName": "m-v3", "percent": 100} -> nothing' in lines(made)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ({"revisionName": "m-v2", "percent": 50}, '{"revisionName": "m-v2", "percent": 50}'),
+        (["a" * 100], f'["{"a" * 75}...'),
+        ("a" * 100, f'"{"a" * 76}...'),
+        ({}, "{}"),
+    ],
+)
+def test_a_value_is_shown_with_what_is_in_it_as_far_as_a_line_holds_it(value: object, shown: str) -> None:
+    difference = Difference("spec.field", None, value)
+    action = Action(verb="change", ref=Ref("Service", "m"), manifest={}, differences=(difference,))
+    assert list(lines(Plan((action,))))[1] == f"    spec.field: {shown}"
+
+
+def test_a_plan_without_changes_says_so() -> None:
+    assert list(lines(plan((), {}))) == ["nothing to do"]
+
+
+def test_a_refusal_is_something() -> None:
+    made = plan(STEPS[2:], {})
+    assert [line.split()[0] for line in lines(made)] == ["!"]
+
+
+def test_a_program_reads_the_same() -> None:
+    read_back = json.loads(answer(as_data(plan(STEPS, {})), "json"))
+    assert [(each["verb"], each["kind"], each["name"]) for each in read_back] == [
+        ("create", "ServiceAccount", "m"),
+        ("create", "Revision", "m-v1"),
+        ("keep", "Service", "m"),
+        ("refuse", "Route", "m-ab"),
+    ]
+    assert read_back[1]["manifest"]["kind"] == "Service"

@@ -1,0 +1,291 @@
+"""A deployment's options: flags win over func.yaml, func.yaml over the defaults; a fault is told at its place."""
+
+from pathlib import Path
+
+import pytest
+
+from knative.function.options import Flags, deployment, function_for, function_of, handler_for
+from knative.manifests import Compute, Deployment, S3Access
+from knative.resources import BadManifest
+from knative.resources.func_yaml import parse_function
+from runtime.errors import BadSetting
+from runtime.settings import Settings
+from tests import ROOT
+
+TEXT = (ROOT / "func.yaml").read_text("utf-8")
+LEAST = "specVersion: 0.36.0\nname: payment-model\ncreated: 2026-11-23T00:00:00Z\nimage: dev.local/scalezero:0.1\n"
+CACHE = Path("/var/cache/scalezero")
+NO_FLAGS = Flags()
+
+
+def options(text: str, *, flags: Flags = NO_FLAGS, handler: Path | None = None, **environ: str) -> Deployment:
+    return deployment(parse_function(text, file="func.yaml"), environ=environ, flags=flags, handler=handler)
+
+
+def with_envs(*envs: tuple[str, str]) -> str:
+    lines = (f'    - name: {name}\n      value: "{value}"\n' for name, value in envs)
+    return f"{LEAST}run:\n  envs:\n{''.join(lines)}"
+
+
+def with_options(text: str) -> str:
+    return f"{LEAST}deploy:\n  options: {text}\n"
+
+
+def fault(text: str, **environ: str) -> str:
+    with pytest.raises(BadManifest) as caught:
+        deployment(parse_function(text, file="func.yaml"), environ=environ, flags=NO_FLAGS)
+    return str(caught.value)
+
+
+def test_the_shipped_file_says_all_that_a_deployment_needs() -> None:
+    made = options(TEXT)
+    assert made.image == "dev.local/scalezero:0.1.0"
+    assert (made.min_scale, made.max_scale, made.concurrency, made.cache_size) == (0, 10, 0, "1Gi")
+    assert (made.requests, made.limits) == (Compute(cpu="250m", memory="256Mi"), Compute(cpu="1", memory="512Mi"))
+    assert made.s3 == S3Access(secret="scalezero-s3", region="us-east-1")  # noqa: S106 - its name
+    assert made.runtime.function_source == Path("functions/payment_model/main.py")
+    assert made.environment == {}
+
+
+def test_what_it_leaves_open_stays_as_it_is_by_default() -> None:
+    assert options(LEAST) == Deployment(image="dev.local/scalezero:0.1")
+
+
+def test_flags_win() -> None:
+    flags = Flags(image="a:1", namespace="team", service_account="reader", s3_secret="keys", s3_endpoint="http://s3:1")  # noqa: S106 - its name
+    text = f"{TEXT}\nnamespace: other\n".replace("deploy:", "deploy:\n  serviceAccountName: writer")
+    made = options(text, flags=flags)
+    assert (made.image, made.namespace, made.service_account) == ("a:1", "team", "reader")
+    assert made.s3 == S3Access(secret="keys", endpoint_url="http://s3:1", region="us-east-1")  # noqa: S106 - its name
+
+
+def test_a_namespace_is_the_flags_then_the_files_then_the_contexts() -> None:
+    written = parse_function(LEAST, file="func.yaml")
+    assert deployment(written, environ={}, flags=NO_FLAGS, namespace="here").namespace == "here"
+    assert options(f"{LEAST}namespace: there\n").namespace == "there"
+
+
+def test_without_a_func_yaml_the_flags_say_it_or_nobody() -> None:
+    assert deployment(None, environ={}, flags=Flags(image="a:1")) == Deployment(image="a:1")
+    assert deployment(None, environ={}, flags=NO_FLAGS) == Deployment()
+
+
+@pytest.mark.parametrize(
+    ("text", "requests", "limits"),
+    [
+        ("{resources: {limits: {memory: 128Mi}}}", ("250m", "128Mi"), ("1", "128Mi")),
+        ("{resources: {limits: {cpu: 100m}}}", ("100m", "256Mi"), ("100m", "512Mi")),
+        ("{resources: {requests: {cpu: 1500m}}}", ("1500m", "256Mi"), ("1500m", "512Mi")),
+        ("{resources: {requests: {memory: 64Mi}}}", ("250m", "64Mi"), ("1", "512Mi")),
+    ],
+)
+def test_the_default_of_a_pair_gives_way_to_the_other(
+    text: str, requests: tuple[str, str], limits: tuple[str, str]
+) -> None:
+    made = options(with_options(text))
+    assert (made.requests.cpu, made.requests.memory) == requests
+    assert (made.limits.cpu, made.limits.memory) == limits
+
+
+def test_variables_go_where_they_belong() -> None:
+    made = options(
+        with_envs(
+            ("SCALEZERO_QUEUE_SIZE", "99"),
+            ("FUNCTION_TARGET", "other"),
+            ("TEAM", "{{ env:USER_TEAM }}"),
+            ("AWS_ENDPOINT_URL", "http://s3:8333"),
+            ("AWS_REGION", "{{ secret:keys:AWS_REGION }}"),
+            ("AWS_SECRET_ACCESS_KEY", "{{ secret:keys:AWS_SECRET_ACCESS_KEY }}"),
+        ),
+        USER_TEAM="risk",
+    )
+    assert made.runtime == Settings(cache_dir=CACHE, queue_size=99, function_target="other")
+    assert made.environment == {"TEAM": "risk"}
+    assert made.s3 == S3Access(secret="keys", endpoint_url="http://s3:8333")  # noqa: S106 - its name
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("SCALEZERO_BATCH_SIZE", "0", 'value: got "0"; expected a whole number from 1 to 4096'),
+        (
+            "SCALEZERO_BATCHSIZE",
+            "1",
+            'value: got "1"; expected one of the settings in docs/settings.md, perhaps SCALEZERO_BA',
+        ),
+        (
+            "SCALEZERO_BATCH_SIZE",
+            "{{ secret:a:b }}",
+            'value: got "{{ secret:a:b }}"; expected a text or "{{ env:NAME }}"',
+        ),
+        (
+            "TEAM",
+            "{{ configMap:a:b }}",
+            'value: got "{{ configMap:a:b }}"; expected a text or "{{ env:NAME }}": only AWS_',
+        ),
+        (
+            "TEAM",
+            "{{ env:NOT_SET }}",
+            'value: got "{{ env:NOT_SET }}"; expected a variable that is set here; NOT_SET is',
+        ),
+        ("PORT", "80", 'name: got "PORT"; expected no variable that Knative sets itself'),
+        (
+            "AWS_REGION",
+            "{{ secret:a:b }}",
+            'value: got "{{ secret:a:b }}"; expected "{{ secret:NAME:AWS_REGION }}" or a',
+        ),
+        ("AWS_SESSION_TOKEN", "hush", 'value: got the value itself; expected "{{ secret:NAME:AWS_SESSION_TOKEN }}"'),
+        (
+            "AWS_ACCESS_KEY_ID",
+            "{{ configMap:a:AWS_ACCESS_KEY_ID }}",
+            'value: got "{{ configMap:a:AWS_ACCESS_KEY_ID }}"; ',
+        ),
+    ],
+)
+def test_a_variable_that_cannot_be_is_told_at_its_place(name: str, value: str, expected: str) -> None:
+    line = 7 if expected.startswith("name") else 8
+    assert fault(with_envs((name, value))).startswith(f"func.yaml:{line}: run.envs[0].{expected}")
+
+
+def test_a_credential_is_never_repeated() -> None:
+    assert "hush" not in fault(with_envs(("AWS_SECRET_ACCESS_KEY", "hush")))
+    assert "hush" not in fault(with_envs(("AWS_SECRET_ACCESS_KEY", "{{ env:KEY }}")), KEY="hush")
+
+
+def test_all_keys_come_from_one_secret() -> None:
+    said = fault(
+        with_envs(
+            ("AWS_ACCESS_KEY_ID", "{{ secret:one:AWS_ACCESS_KEY_ID }}"),
+            ("AWS_SECRET_ACCESS_KEY", "{{ secret:two:AWS_SECRET_ACCESS_KEY }}"),
+        )
+    )
+    assert said.endswith('expected "{{ secret:one:AWS_SECRET_ACCESS_KEY }}"')
+
+
+def test_all_of_a_secret_at_once_is_refused() -> None:
+    assert "func.yaml:7: run.envs[0].value" in fault(f'{LEAST}run:\n  envs:\n    - value: "{{{{ secret:a }}}}"\n')
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (LEAST.replace("dev.local/scalezero:0.1", '"a b"'), "func.yaml:4: image: got"),
+        (with_options("{scale: {min: 11}}"), "func.yaml:6: deploy.options.scale: got"),
+        (with_options("{resources: {limits: {cpu: 1e3}}}"), "func.yaml:6: deploy.options.resources.limits.cpu: got"),
+        (with_options('{resources: {limits: {memory: "0"}}}'), "func.yaml:6: deploy.options.resources.requests: got"),
+        (
+            with_options('{resources: {requests: {cpu: "2"}, limits: {cpu: "1"}}}'),
+            "func.yaml:6: deploy.options.resources: got",
+        ),
+        (with_envs(("AWS_ENDPOINT_URL", "s3:8333")), 'func.yaml:6: run.envs: got "s3:8333"; expected an address'),
+    ],
+)
+def test_an_option_that_cannot_be_is_told_at_its_place(text: str, expected: str) -> None:
+    assert fault(text).startswith(expected)
+
+
+def test_a_bad_flag_is_not_blamed_on_the_file() -> None:
+    with pytest.raises(BadSetting, match="image='a b'"):
+        options(LEAST, flags=Flags(image="a b"))
+    with pytest.raises(BadSetting, match="endpoint_url='x'"):
+        options(LEAST, flags=Flags(s3_endpoint="x"))
+
+
+@pytest.mark.parametrize(
+    ("text", "handler", "source"),
+    [
+        (LEAST, Path("functions/a/main.py"), Path("functions/a/main.py")),
+        (LEAST, Path("/functions/a/main.py"), None),
+        (LEAST, Path("../a/main.py"), None),
+        (LEAST, None, None),
+        (with_envs(("FUNCTION_SOURCE", "b.py")), Path("functions/a/main.py"), Path("b.py")),
+    ],
+)
+def test_the_handler_is_served_where_its_path_is_one_in_the_image(
+    text: str, handler: Path | None, source: Path | None
+) -> None:
+    assert options(text, handler=handler).runtime.function_source == source
+
+
+def place(folder: Path, name: str = "payment-model") -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "func.yaml").write_text(LEAST.replace("payment-model", name))
+
+
+def found(folder: Path) -> Path | None:
+    written = function_of(folder, ("payment-model", "other-model"))
+    return Path(written.document.file).resolve() if written else None
+
+
+def test_a_folders_own_func_yaml_comes_first(tmp_path: Path) -> None:
+    place(tmp_path)
+    place(tmp_path / "functions" / "a", "other-model")
+    assert found(tmp_path / "functions" / "a") == tmp_path / "functions" / "a" / "func.yaml"
+
+
+def test_else_the_nearest_above_speaks_for_it_if_it_has_a_models_name(tmp_path: Path) -> None:
+    (tmp_path / "functions" / "a").mkdir(parents=True)
+    place(tmp_path)
+    assert found(tmp_path / "functions" / "a") == tmp_path / "func.yaml"
+    place(tmp_path / "functions", "something-else")
+    assert found(tmp_path / "functions" / "a") is None
+
+
+def test_nothing_above_the_repository_is_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "repository" / ".git").mkdir(parents=True)
+    (tmp_path / "repository" / "a").mkdir()
+    place(tmp_path)
+    assert found(tmp_path / "repository" / "a") is None
+    place(tmp_path / "repository")
+    assert found(tmp_path / "repository" / "a") == tmp_path / "repository" / "func.yaml"
+
+
+def test_a_folders_own_func_yaml_must_be_of_one_of_its_models(tmp_path: Path) -> None:
+    place(tmp_path, "other-modle")
+    with pytest.raises(BadManifest, match=r'name: got "other-modle"; expected one of .*; the nearest is other-model'):
+        function_of(tmp_path, ("payment-model", "other-model"))
+
+
+def test_a_split_that_is_read_alone_goes_where_its_folders_func_yaml_says(tmp_path: Path) -> None:
+    (tmp_path / "func.yaml").write_text(f"{LEAST}namespace: shop\n")
+    written = function_of(tmp_path, ())
+    assert written is not None
+    assert deployment(written, environ={}, flags=NO_FLAGS).namespace == "shop"
+    (tmp_path / "below").mkdir()
+    assert function_of(tmp_path / "below", ()) is None
+
+
+def test_a_place_within_the_working_directory_is_told_relative_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    place(Path())
+    Path("a").mkdir()
+    written = function_of(Path("a"), ("payment-model",))
+    assert written is not None
+    assert written.place("name") == "func.yaml:2"
+
+
+def test_manifests_of_one_call_share_one_func_yaml(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    place(tmp_path / "a")
+    place(tmp_path / "b", "other-model")
+    models = ("payment-model", "other-model")
+    file = tmp_path / "a" / "model.yaml"
+    file.touch()
+    assert function_for([tmp_path], models) is None
+    shared = function_for([tmp_path / "a", file], models)
+    assert shared is not None
+    assert shared.function.name == "payment-model"
+    with pytest.raises(BadSetting, match=r"a/func\.yaml and .*b/func\.yaml.*: expected those of one func\.yaml"):
+        function_for([tmp_path / "a", tmp_path / "b"], models)
+
+
+def test_a_call_is_about_one_handler(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "main.py").touch()
+    assert handler_for([tmp_path]) is None
+    assert handler_for([tmp_path / "a", tmp_path]) == tmp_path / "a" / "main.py"
+    with pytest.raises(BadSetting, match="one function at a time"):
+        handler_for([tmp_path / "a", tmp_path / "b"])

@@ -1,0 +1,109 @@
+"""A rollout's state survives the cluster, and what is no state is told as such."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from knative.rollout.errors import BadRecord
+from knative.rollout.judgement import Limits, Sample
+from knative.rollout.machine import Phase, State, begin
+from knative.rollout.record import ANNOTATION, find, parse, render
+from knative.rollout.split import Share, Split
+from tests.knative.rollout.strategies import samples, splits, steps
+
+PHASES: list[Phase] = ["warming", "settling", "watching", "done", "rolled_back", "halted", "forgotten"]
+
+
+@given(
+    stable=splits(),
+    rising=steps,
+    step=st.integers(-1, 5),
+    phase=st.sampled_from(PHASES),
+    since=st.integers(0, 2**35).map(lambda each: each / 1000),
+    others=samples(),
+    reason=st.text(),
+)
+def test_what_is_read_is_what_was_written(
+    stable: Split, rising: tuple[int, ...], step: int, phase: Phase, since: float, others: Sample, reason: str
+) -> None:
+    state = begin("m-v2", stable=stable, steps=rising, limits=Limits(), now=since)
+    state = replace(
+        state, step=min(step, len(state.steps) - 1), phase=phase, others=others, reason=reason, run="a command"
+    )
+    assert parse(render(state)) == state
+
+
+def test_a_record_is_small_and_plain_json() -> None:
+    text = render(state())
+    assert len(text) < 1000
+    assert json.loads(text)["from"] == {"m-v1": 100}
+
+
+@pytest.mark.parametrize("field", ["behind", "judged"])
+def test_a_record_from_before_a_field_was_kept_is_read(field: str) -> None:
+    assert parse(lacking(field)) == state()
+
+
+def state() -> State:
+    return begin("m-v2", stable=(Share("m-v1", 100),), steps=(5, 100), limits=Limits(), now=0)
+
+
+def changed(**fields: object) -> str:
+    return json.dumps({**json.loads(render(state())), **fields})
+
+
+def lacking(field: str) -> str:
+    fields = json.loads(render(state()))
+    del fields[field]
+    return json.dumps(fields)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        pytest.param("", "it is no JSON", id="empty"),
+        pytest.param("{", "it is no JSON", id="cut off"),
+        pytest.param("[]", "it is no JSON object", id="a list"),
+        pytest.param("{}", "its format is None, and this scalezero reads 1", id="no format"),
+        pytest.param(changed(format=2), "its format is 2", id="a newer one"),
+        pytest.param(lacking("to"), "it lacks 'to'", id="a field is missing"),
+        pytest.param(changed(phase="flying"), "its phase is 'flying'", id="no phase"),
+        pytest.param(changed(phase=[]), r"its phase is \[\]", id="no text for a phase"),
+        pytest.param(changed(**{"from": {"m-v1": 99}}), "does not sum to 100", id="a split with a gap"),
+        pytest.param(changed(**{"from": {"m-v1": 110, "m-v3": -10}}), "not positive", id="less than nothing"),
+        pytest.param(changed(**{"from": 100}), "cannot have", id="no split"),
+        pytest.param(changed(steps=[50, 5]), r"its steps are \[50, 5\]", id="falling steps"),
+        pytest.param(changed(steps=[]), r"its steps are \[\]", id="no steps"),
+        pytest.param(changed(steps=5), "cannot have", id="a number of steps"),
+        pytest.param(changed(step=2), "its step is 2 of 2", id="a step too far"),
+        pytest.param(changed(step=-2), "its step is -2 of 2", id="a step before the first"),
+        pytest.param(changed(since="soon"), "cannot have", id="no time"),
+        pytest.param(changed(step=1e999), "cannot have", id="an endless number"),
+        pytest.param(changed(others={"requests": 1}), "it lacks 'le'", id="half a sample"),
+        pytest.param(
+            changed(others={"requests": 1, "errors": 0, "le": [1], "counts": []}), "cannot have", id="uneven buckets"
+        ),
+    ],
+)
+def test_what_is_no_record_is_told_with_what_is_wrong_and_the_way_out(text: str, why: str) -> None:
+    with pytest.raises(BadRecord, match=why) as caught:
+        parse(text)
+    assert "--adopt" in str(caught.value)
+
+
+@given(text=st.text() | st.dictionaries(st.text(), st.integers() | st.text()).map(json.dumps))
+def test_no_text_whatever_breaks_the_reading(text: str) -> None:
+    with pytest.raises(BadRecord):
+        parse(text)
+
+
+@pytest.mark.parametrize("metadata", [{}, {"annotations": None}, {"annotations": {}}])
+def test_a_service_without_a_record_had_no_rollout(metadata: dict[str, object]) -> None:
+    assert find({"metadata": metadata}) is None
+
+
+def test_a_services_record_is_found() -> None:
+    assert find({"metadata": {"annotations": {ANNOTATION: render(state())}}}) == state()

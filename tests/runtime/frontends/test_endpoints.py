@@ -1,0 +1,438 @@
+"""The API over a real socket: every status that a caller may get, and what its answer says."""
+
+import asyncio
+import json
+import re
+import resource
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests import models
+from tests.runtime.frontends.conftest import Served, error_of, serving, until
+from tests.s3_server import S3Server
+
+PATH = "/api/v1/models/m/predict"
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A quick model: y = 2 x, two numbers a row."""
+    folder = tmp_path_factory.mktemp("served")
+    path = models.doubling(folder / "m.onnx")
+    with serving(
+        folder, path, K_REVISION="m-00001", SCALEZERO_MAX_BODY_BYTES="100000", SCALEZERO_BATCH_SIZE="8"
+    ) as served:
+        yield served
+
+
+def test_a_row_is_answered_by_name_version_and_revision(served: Served) -> None:
+    response = served.predict([1, 2])
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["x-revision"] == "m-00001"
+    document = response.json()
+    assert document.pop("latency_ms") > 0
+    assert document == {"model_name": "m", "model_version": "1", "outputs": [2, 4]}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs"),
+    [
+        ([[1, 2]], [[2, 4]]),
+        ({"x": [1, 2]}, {"y": [2, 4]}),
+        ([[number, -number] for number in range(21)], [[2 * number, -2 * number] for number in range(21)]),
+        ([1, None], [2, None]),
+    ],
+)
+def test_the_answer_mirrors_the_form_asked(served: Served, inputs: object, outputs: object) -> None:
+    assert served.predict(inputs).json()["outputs"] == outputs
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b"", "body"),
+        (b"not json", "body"),
+        (b"\xff\xfe\x00", "body"),
+        (b'{"inputs":[NaN,1]}', "body"),
+        (b'{"inputs":' + b"[" * 2000 + b"]" * 2000 + b"}", "body"),
+        (b'{"inputs":' + b"[" * 1000 + b"]" * 1000 + b"}", "inputs"),
+        (b'{"inputs":[' + b'{"a":' * 400 + b"1" + b"}" * 400 + b"]}", "inputs[0].a"),
+        (b"[1,2]", "body"),
+        (b'{"inputs":[1,2,3]}', "inputs.x"),
+        (b'{"inputs":[1,"2"]}', "inputs[1]"),
+        (b'{"inputs":[[1,2],[3]]}', "inputs[1]"),
+        (b'{"inputs":{"z":[1,2]}}', "inputs.z"),
+        (b'{"inputs":[1,2],"more":1}', "more"),
+    ],
+)
+def test_a_bad_body_is_400_and_names_the_field(served: Served, body: bytes, field: str) -> None:
+    with served.client() as client:
+        error = error_of(client.post(PATH, content=body), 400)
+    assert error["code"] == "invalid_input"
+    assert error["details"]["field"] == field
+    assert {"got", "expected"} <= set(error["details"])
+
+
+def test_an_unknown_model_is_404_and_lists_those_served(served: Served) -> None:
+    for response in (served.predict([1, 2], model="n"), served.get("/api/v1/models/n")):
+        error = error_of(response, 404)
+        assert error["code"] == "model_not_found"
+        assert error["details"] == {"model": "n", "served": ["m"]}
+        assert response.headers["x-revision"] == "m-00001"
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/api/v1/models/m/predict/", "/api/v1/models//predict", "/%2e%2e"])
+def test_an_unknown_path_is_404(served: Served, path: str) -> None:
+    assert error_of(served.get(path), 404)["code"] == "path_not_found"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", PATH, "POST"),
+        ("DELETE", PATH, "POST"),
+        ("POST", "/healthz/live", "GET, HEAD"),
+        ("PUT", "/metrics", "GET, HEAD"),
+    ],
+)
+def test_a_wrong_method_is_405_and_says_which_are_right(served: Served, method: str, path: str, allowed: str) -> None:
+    with served.client() as client:
+        response = client.request(method, path)
+    assert error_of(response, 405)["code"] == "method_not_allowed"
+    assert response.headers["allow"] == allowed
+
+
+def test_head_is_a_get_without_its_body(served: Served) -> None:
+    with served.client() as client:
+        response = client.head("/healthz/live")
+        assert (response.status_code, response.content) == (200, b"")
+        assert response.headers["content-length"] == str(len(client.get("/healthz/live").content))
+
+
+def test_a_body_that_announces_too_much_is_413(served: Served) -> None:
+    with served.client() as client:
+        error = error_of(client.post(PATH, content=b" " * 100_001), 413)
+    assert error["code"] == "payload_too_large"
+    assert error["details"] == {"limit": 100_000, "unit": "bytes", "got": 100_001}
+
+
+def test_a_chunked_body_is_413_as_soon_as_it_is_too_large(served: Served) -> None:
+    def pieces() -> Iterator[bytes]:
+        for _ in range(11):
+            yield b" " * 10_000
+
+    with served.client() as client:
+        error = error_of(client.post(PATH, content=pieces()), 413)
+    assert error["details"] == {"limit": 100_000, "unit": "bytes"}
+
+
+def test_a_chunked_body_within_the_limit_is_answered(served: Served) -> None:
+    with served.client() as client:
+        response = client.post(PATH, content=iter([b'{"inp', b'uts":[1,', b"2]}"]))
+    assert response.json()["outputs"] == [2, 4]
+
+
+def test_a_request_of_many_batches_is_answered_in_order(tmp_path: Path) -> None:
+    settings = {"SCALEZERO_BATCH_SIZE": "2", "SCALEZERO_QUEUE_SIZE": "2"}
+    with serving(tmp_path, models.doubling(tmp_path / "m.onnx"), env=settings) as served:
+        response = served.predict([[row, 0] for row in range(101)])
+        assert response.json()["outputs"] == [[2.0 * row, 0.0] for row in range(101)]
+
+
+async def raw(served: Served, inputs: object, model: str = "m") -> tuple[int, Any]:
+    """One request over a connection of its own, without a client's own costs: status and document."""
+    body = json.dumps({"inputs": inputs}).encode()
+    head = (
+        f"POST /api/v1/models/{model}/predict HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {len(body)}"
+    )
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(head.encode() + b"\r\n\r\n" + body)
+    answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    start, _, document = answer.partition(b"\r\n\r\n")
+    return int(start.split()[1]), json.loads(document)
+
+
+def test_a_thousand_callers_at_once_get_their_own_rows(served: Served) -> None:
+    async def caller(number: int) -> None:
+        rows = [[number, -row] for row in range(1 + number % 8)]
+        status, document = await raw(served, rows)
+        assert status == 200, document
+        assert document["outputs"] == [[2 * a, 2 * b] for a, b in rows]
+
+    async def everyone() -> None:
+        await asyncio.gather(*map(caller, range(1000)))
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+    try:
+        asyncio.run(everyone())
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_server_timing_tells_where_the_time_went(served: Served) -> None:
+    served.predict([1, 2])
+    timing = timings(served.predict([1, 2]))
+    assert set(timing) == {"queue", "batch", "run"}
+    assert all(0 <= each < 1000 for each in timing.values())
+
+
+def timings(response: httpx.Response) -> dict[str, float]:
+    """The header's metrics, in milliseconds (W3C Server Timing)."""
+    header = response.headers["server-timing"]
+    parts = [re.fullmatch(r"(\w+);dur=([\d.]+)", each) for each in header.split(", ")]
+    assert all(parts), header
+    return {each[1]: float(each[2]) for each in parts if each}
+
+
+def test_the_callers_request_id_comes_back(served: Served) -> None:
+    assert served.predict([1, 2], **{"x-request-id": "abc-1"}).headers["x-request-id"] == "abc-1"
+    assert served.predict([1], **{"x-request-id": "abc-2"}).headers["x-request-id"] == "abc-2"
+    assert "x-request-id" not in served.predict([1, 2]).headers
+
+
+def test_the_models_are_listed_and_described(served: Served) -> None:
+    assert served.get("/api/v1/models").json() == {"models": [{"name": "m", "version": "1", "state": "ready"}]}
+    described = served.get("/api/v1/models/m").json()
+    assert described["inputs"] == [{"name": "x", "kind": "tensor", "datatype": "float32", "shape": ["batch", 2]}]
+    assert described["outputs"] == [{"name": "y", "kind": "tensor", "datatype": "float32", "shape": ["batch", 2]}]
+    assert described["revision"] == "m-00001"
+    assert described["uri"] == "m.onnx"  # its folder is nothing for callers
+    batching = described["batching"]
+    assert (batching.pop("state"), batching.pop("batchable")) in {("unproven", False), ("proven", True)}
+    assert batching.pop("reason")
+    assert batching == {
+        "batch_size": 8,
+        "max_wait_seconds": 0.1,
+        "timeout_seconds": 30.0,
+    }
+
+
+def test_probes_answer(served: Served) -> None:
+    assert served.get("/healthz/live").json() == {"status": "live"}
+    assert served.get("/healthz/ready").json() == {"status": "ready"}
+
+
+def test_metrics_count_what_was_answered(served: Served) -> None:
+    def answered() -> float:
+        families = text_string_to_metric_families(served.get("/metrics").text)
+        return sum(
+            sample.value
+            for family in families
+            for sample in family.samples
+            if sample.name == "scalezero_request_seconds_count" and sample.labels["code"] == "ok"
+        )
+
+    before = answered()
+    for _ in range(5):
+        served.predict([1, 2])
+    assert answered() == before + 5
+
+
+def test_garbage_on_the_wire_ends_nothing(served: Served) -> None:
+    for garbage in (
+        b"\x00\xff" * 100,
+        b"GET\r\n\r\n",
+        b"POST / HTTP/9.9\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nxx",
+        b"\x16\x03\x01",
+    ):
+        with socket.create_connection(("127.0.0.1", served.port), 5) as raw:
+            raw.sendall(garbage)
+            raw.shutdown(socket.SHUT_WR)
+            raw.settimeout(5)
+            try:
+                while raw.recv(4096):
+                    pass
+            except ConnectionResetError:
+                pass
+    assert served.predict([1, 2]).status_code == 200
+
+
+def test_a_caller_that_leaves_in_the_middle_of_its_body_ends_nothing(served: Served) -> None:
+    with socket.create_connection(("127.0.0.1", served.port), 5) as raw:
+        raw.sendall(f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: 50\r\n\r\n{{".encode())
+    assert served.predict([1, 2]).status_code == 200
+
+
+# A slow model: what only shows when runs take a while.
+
+
+@pytest.fixture(scope="module")
+def heavy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model whose every run takes about a tenth of a second."""
+    return models.heavy(tmp_path_factory.mktemp("heavy") / "m.onnx", size=1600)
+
+
+def test_a_full_queue_is_429_at_once_and_says_when_to_come_again(tmp_path: Path, heavy: Path) -> None:
+    with (
+        serving(tmp_path, heavy, SCALEZERO_QUEUE_SIZE="2", SCALEZERO_BATCH_SIZE="1") as served,
+        ThreadPoolExecutor(12) as callers,
+    ):
+        answers = list(callers.map(lambda number: served.predict([number, 0]), range(12)))
+        for number, answer in enumerate(answers):
+            if answer.status_code == 200:
+                assert answer.json()["outputs"] == [number, 0]
+            else:
+                assert error_of(answer, 429)["code"] == "queue_full"
+                assert int(answer.headers["retry-after"]) >= 1
+                assert answer.elapsed.total_seconds() < 1
+        statuses = [answer.status_code for answer in answers]
+        assert statuses.count(200) >= 3
+        assert statuses.count(429) >= 3
+
+
+def test_a_passed_deadline_is_504_and_probes_answer_meanwhile(tmp_path: Path, heavy: Path) -> None:
+    with (
+        serving(tmp_path, heavy, SCALEZERO_TIMEOUT="60ms", SCALEZERO_BATCH_SIZE="1") as served,
+        ThreadPoolExecutor(8) as callers,
+    ):
+        asked = [callers.submit(served.predict, [number, 0]) for number in range(8)]
+        probes = []
+        while not all(each.done() for each in asked):
+            began = time.perf_counter()
+            assert served.get("/healthz/live").status_code == 200
+            probes.append(time.perf_counter() - began)
+        answers = [each.result() for each in asked]
+        late = [answer for answer in answers if answer.status_code != 200]
+        assert 0 < len(late) < 8
+        for answer in late:
+            error = error_of(answer, 504)
+            assert error["code"] == "deadline_exceeded"
+            assert error["details"]["timeout_seconds"] == pytest.approx(0.06)
+            assert error["details"]["waited_seconds"] < 0.5
+        assert min(probes) < 0.1  # a run takes longer
+
+
+def test_callers_that_leave_are_taken_out_of_the_queue(tmp_path: Path, heavy: Path) -> None:
+    with serving(tmp_path, heavy, SCALEZERO_BATCH_SIZE="1") as served, ThreadPoolExecutor(1) as callers:
+        first = callers.submit(served.predict, [1, 0])
+        time.sleep(0.06)
+        body = b'{"inputs":[2,0]}'
+        for _ in range(20):
+            with socket.create_connection(("127.0.0.1", served.port), 5) as leaving:
+                leaving.sendall(
+                    f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
+                )
+                time.sleep(0.001)
+        assert first.result().status_code == 200
+        assert served.predict([3, 0]).json()["outputs"] == [3, 0]
+        runs = re.search(r"^scalezero_run_seconds_count\{.*\} ([\d.]+)$", served.get("/metrics").text, re.MULTILINE)
+        assert runs
+        assert float(runs[1]) <= 4  # 22, did they all run
+
+
+# A model that cannot be loaded, and then can.
+
+
+@pytest.fixture(scope="module")
+def bucket(s3: S3Server) -> str:
+    """The URI of a bucket of our own."""
+    s3.make_bucket("endpoints")
+    return "s3://endpoints"
+
+
+@pytest.fixture
+def onnx(tmp_path: Path) -> bytes:
+    """The bytes of the quick model."""
+    return models.doubling(tmp_path / "source.onnx").read_bytes()
+
+
+def test_a_missing_object_is_503_with_the_reason_until_it_is_there(
+    s3: S3Server, bucket: str, tmp_path: Path, onnx: bytes
+) -> None:
+    uri = f"{bucket}/late/m.onnx"
+    with serving(tmp_path, uri, "--lazy", env=s3.environment()) as served:  # a lazy one takes traffic
+        assert served.get("/api/v1/models/m").json()["state"] == "not_loaded"
+        error = error_of(served.predict([1, 2]), 503)
+        assert error["code"] == "artifact_missing"
+        assert error["details"]["uri"] == uri
+        described = served.get("/api/v1/models/m").json()
+        assert (described["state"], described["error"]["code"]) == ("failed", "artifact_missing")
+        s3.put(uri, onnx, {"version": "3.1.0", "sha256": sha256(onnx).hexdigest()})
+        response = served.predict([1, 2])
+        assert response.json()["outputs"] == [2, 4]
+        assert response.json()["model_version"] == "3.1.0"
+        described = served.get("/api/v1/models/m").json()
+        assert (described["state"], described["sha256"]) == ("ready", sha256(onnx).hexdigest())
+        metrics = served.get("/metrics").text
+        assert re.search(r'load_failures_total\{[^}]*reason="artifact_missing"[^}]*\} 1\.0', metrics)
+
+
+def test_a_prefetched_model_that_fails_keeps_traffic_away_and_recovers_by_itself(
+    s3: S3Server, bucket: str, tmp_path: Path, onnx: bytes
+) -> None:
+    uri = f"{bucket}/prefetched/m.onnx"
+    with serving(tmp_path, uri, ready=False, env=s3.environment()) as served:
+        until(served, "/healthz/ready", status=503)
+        assert served.get("/healthz/live").status_code == 200
+        for _ in range(500):
+            document = served.get("/healthz/ready").json()
+            if document["models"]["m"]["code"] == "artifact_missing":
+                break
+            time.sleep(0.01)
+        else:
+            pytest.fail(str(document))
+        s3.put(uri, onnx)
+        until(served, "/healthz/ready", seconds=10)
+        assert served.predict([1, 2]).json()["outputs"] == [2, 4]
+
+
+@pytest.mark.parametrize(
+    ("content", "settings", "code"),
+    [
+        (b"<html>not onnx</html>", {}, "invalid_model"),
+        (b"", {}, "invalid_model"),
+        (None, {"SCALEZERO_MODEL_SHA256": "0" * 64}, "digest_mismatch"),
+        (None, {"AWS_SECRET_ACCESS_KEY": "wrong"}, "credentials_missing"),
+        (None, {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "SCALEZERO_LOAD_TIMEOUT": "2s"}, "store_unreachable"),
+    ],
+)
+def test_a_model_that_cannot_be_loaded_is_503_with_the_reason(
+    s3: S3Server, bucket: str, tmp_path: Path, onnx: bytes, content: bytes | None, settings: dict[str, str], code: str
+) -> None:
+    uri = f"{bucket}/bad/m.onnx"
+    s3.put(uri, onnx if content is None else content)
+    with serving(tmp_path, uri, "--lazy", env={**s3.environment(), **settings}) as served:
+        error = error_of(served.predict([1, 2]), 503)
+        assert error["code"] == code
+        assert uri in error["message"]
+
+
+@pytest.mark.parametrize("lazy", [True, False])
+def test_on_a_cold_start_server_timing_adds_up_to_what_the_caller_saw(
+    s3: S3Server,
+    bucket: str,
+    tmp_path: Path,
+    onnx: bytes,
+    lazy: bool,  # noqa: FBT001 - a parameter of the table
+) -> None:
+    """Within 5 %, and 30 ms for what no server sees: the spawn, the caller's polling, the way there and back."""
+    uri = f"{bucket}/cold/m.onnx"
+    s3.put(uri, onnx)
+    spawned = time.perf_counter()
+    options = ["--lazy"] if lazy else []
+    with serving(tmp_path, uri, *options, ready=False, env=s3.environment()) as served, served.client() as client:
+        if lazy:
+            time.sleep(1.5)  # long after the start: this caller waits for the load alone
+        asked = time.perf_counter() if lazy else spawned
+        response = client.post(PATH, json={"inputs": [1, 2]})
+        saw = (time.perf_counter() - asked) * 1e3
+        assert response.status_code == 200, response.text
+        timing = timings(response)
+        assert set(timing) >= {"pull", "session", "warmup", "queue", "batch", "run"}
+        assert sum(timing.values()) == pytest.approx(saw, rel=0.05, abs=30), timing
+        assert ("import" in timing) is not lazy
+        assert set(timings(served.predict([1, 2]))) == {"queue", "batch", "run"}

@@ -1,0 +1,566 @@
+"""The author's function: hosted beside the protocols, and under the plain functions-framework."""
+
+import asyncio
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import httpx
+import pytest
+
+import functions.payment_model
+from functions.payment_model.train import train
+from runtime.frontends.functions import FunctionHost
+from tests import models
+from tests.runtime.frontends.conftest import Served, environment, error_of, free_port, serving, until
+from tests.s3_server import S3Server
+
+MAIN = Path(functions.payment_model.__file__).with_name("main.py")
+HONEST = {"amount": 21.5, "merchant_category": "grocery", "hour": 17, "weekday": 2}
+ECHO = """
+import flask
+from runtime.author import answer_errors, model
+
+def handle(request):
+    body = request.get_json()
+    answer = model("m").predict(body["rows"])
+    return {"outputs": answer.outputs["y"].tolist(), "version": answer.model_version}
+
+@answer_errors
+def plain(request):
+    return handle(request)
+
+def broken(request):
+    raise RuntimeError("the author's own fault")
+
+def slow(request):
+    import time
+    time.sleep(0.3)
+    return "done"
+
+def noted(request):
+    import time
+    with open(__file__ + ".log", "a") as log:
+        log.write(request.path)
+    time.sleep(0.5)
+    return "done"
+
+def endless(request):
+    import time
+    def pieces():
+        try:
+            while True:
+                time.sleep(0.01)
+                yield b"x" * 100
+        finally:
+            open(__file__ + ".log", "w").write("closed")
+    return flask.Response(pieces()) if request.path == "/endless" else "short"
+
+def large(request):
+    return str(len(request.get_data()))
+"""
+
+
+ABORTING = """
+import flask
+import functions_framework
+
+class Teapot(Exception):
+    pass
+
+@functions_framework.errorhandler(Teapot)
+def answer_teapot(error):
+    return "the author's own answer", 418
+
+def handle(request):
+    if request.path == "/404":
+        flask.abort(404, "not here")
+    if request.path == "/500":
+        flask.abort(500, "as meant")
+    if request.path == "/returned":
+        return "mine", 500
+    if request.path == "/caught":
+        raise Teapot
+    return 7
+"""
+OWN_HANDLER = """
+import functions_framework
+
+@functions_framework.errorhandler(500)
+def answer_all(error):
+    return f"handled by the author: {error.original_exception}", 500
+
+def handle(request):
+    return {}["amount"]
+"""
+
+
+@pytest.fixture(scope="module")
+def aborting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A function that answers faults itself."""
+    folder = tmp_path_factory.mktemp("aborting")
+    (folder / "main.py").write_text(ABORTING)
+    models.doubling(folder / "m.onnx")
+    with serving(folder, folder / "m.onnx", FUNCTION_SOURCE=str(folder / "main.py")) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def payment_model(s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URI of payment-model 2.0.0 on the real S3."""
+    trained = train("2.0.0", tmp_path_factory.mktemp("trained"), payments=4_000)
+    uri = "s3://hosted/payment-model-v2.onnx"
+    s3.put(uri, trained.path.read_bytes(), {"version": "2.0.0"})
+    return uri
+
+
+@pytest.fixture(scope="module")
+def payments(s3: S3Server, payment_model: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """payment-model and its function, as a pod runs them."""
+    settings = {"SCALEZERO_MODEL_URI": payment_model, "SCALEZERO_MODEL_NAME": "payment-model", "K_REVISION": "p-2"}
+    folder = tmp_path_factory.mktemp("payments")
+    with serving(folder, env={**s3.environment(), **settings}, FUNCTION_SOURCE=str(MAIN)) as served:
+        yield served
+
+
+@pytest.fixture
+def main(tmp_path: Path) -> Path:
+    """A function's folder with a quick model beside it."""
+    (tmp_path / "main.py").write_text(ECHO)
+    models.doubling(tmp_path / "m.onnx")
+    return tmp_path / "main.py"
+
+
+def post(served: Served, content: Any, path: str = "/") -> httpx.Response:  # noqa: ANN401 - any JSON value
+    with served.client() as client:
+        return client.post(path, json=content)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until it holds, for ten seconds at most."""
+    for _ in range(500):
+        if condition():
+            return
+        time.sleep(0.02)
+    pytest.fail("it never held")
+
+
+def test_a_payment_is_decided(payments: Served) -> None:
+    response = post(payments, HONEST)
+    assert response.status_code == 200
+    document = response.json()
+    assert document["decision"] == "approve"
+    assert 0 <= document["fraud_score"] < 0.2
+    assert document["model_version"] == "2.0.0"
+    assert (response.headers["x-revision"], response.headers["x-model-version"]) == ("p-2", "2.0.0")
+
+
+def test_the_function_and_the_api_agree(payments: Served) -> None:
+    from functions.payment_model.features import Asked
+
+    features = Asked.read(httpx.Request("POST", "http://x", json=HONEST).read()).rows[0]
+    score = payments.predict(features, model="payment-model").json()["outputs"][0]
+    assert post(payments, HONEST).json()["fraud_score"] == pytest.approx(score, rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "amount"),
+        ({**HONEST, "hour": 24}, "hour"),
+        ({**HONEST, "ammount": 3}, "ammount"),
+        ([], "body"),
+        ([HONEST, {**HONEST, "amount": -1}], "[1].amount"),
+        ("text", "body"),
+    ],
+)
+def test_a_bad_payment_is_400_and_names_the_field(payments: Served, body: object, field: str) -> None:
+    assert error_of(post(payments, body), 400)["details"]["field"] == field
+
+
+def test_many_payments_at_once_get_their_own_answers(payments: Served) -> None:
+    amounts = [1.0 + 40 * number for number in range(24)]
+    alone = [post(payments, {**HONEST, "amount": amount}).json()["fraud_score"] for amount in amounts]
+    with ThreadPoolExecutor(12) as callers:
+        together = list(callers.map(lambda amount: post(payments, {**HONEST, "amount": amount}).json(), amounts))
+    assert [each["fraud_score"] for each in together] == pytest.approx(alone, rel=1e-4)
+    assert len(set(alone)) > 12
+
+
+def test_the_models_own_refusal_is_told_as_the_api_tells_it(tmp_path: Path, main: Path) -> None:
+    with serving(tmp_path, tmp_path / "m.onnx", FUNCTION_SOURCE=str(main)) as served:
+        assert post(served, {"rows": [[1, 2]]}).json() == {"outputs": [[2, 4]], "version": "1"}
+        assert post(served, {"rows": [[1, 2]]}, "/any/path").json()["outputs"] == [[2, 4]]
+        for rows, field in (([["a", 1]], "rows.x[0][0]"), ([[1, 2, 3]], "inputs.x"), ([], "rows.x")):
+            error = error_of(post(served, {"rows": rows}), 400)
+            assert error["code"] == "invalid_input"
+            assert error["details"]["field"] in (field, "inputs.x")
+        assert post(served, {"rows": [[index, 1] for index in range(100)]}).json()["outputs"][99] == [198, 2]
+
+
+def test_a_model_that_cannot_be_loaded_is_503_through_the_function_too(
+    s3: S3Server, tmp_path: Path, main: Path
+) -> None:
+    s3.make_bucket("hosted")
+    uri = "s3://hosted/late/m.onnx"
+    with serving(tmp_path, uri, "--lazy", env=s3.environment(), FUNCTION_SOURCE=str(main)) as served:
+        assert error_of(post(served, {"rows": [[1, 2]]}), 503)["code"] == "artifact_missing"
+        s3.put(uri, (tmp_path / "m.onnx").read_bytes())
+        assert post(served, {"rows": [[1, 2]]}).json()["outputs"] == [[2, 4]]
+
+
+def test_a_functions_answer_is_named_counted_and_logged_as_every_other(tmp_path: Path, main: Path) -> None:
+    """The first call loads the model: its own answer names the version already."""
+    settings = {"FUNCTION_SOURCE": str(main), "SCALEZERO_ACCESS_LOG": "true", "K_REVISION": "m-1"}
+    with (
+        serving(tmp_path, tmp_path / "m.onnx", "--lazy", ready=False, env=settings) as served,
+        served.client(headers={"x-request-id": "r-7"}) as client,
+    ):
+        first = client.post("/", json={"rows": [[1, 2]]})
+        assert first.status_code == 200
+        names = ("x-model-version", "x-revision", "x-request-id")
+        assert [first.headers.get_list(name) for name in names] == [["1"], ["m-1"], ["r-7"]]
+        assert client.post("/", json={"rows": [["a", 2]]}).status_code == 400
+        counted = re.findall(r"scalezero_request_seconds_count{(.*)} (.*)", served.get("/metrics").text)
+        lines = [json.loads(line) for line in served.log.read_text().splitlines()]
+    assert {(name.partition("code=")[2], count) for name, count in counted if 'protocol="function"' in name} == {
+        ('"ok",fault="none",model="m",protocol="function",revision="m-1",version="1"', "1.0"),
+        ('"http_400",fault="client",model="m",protocol="function",revision="m-1",version="1"', "1.0"),
+    }
+    logged = [line for line in lines if line["message"] == "request" and line["path"] == "/"]
+    assert [(line["status"], line["method"], line["request_id"]) for line in logged] == [
+        (200, "POST", "r-7"),
+        (400, "POST", "r-7"),
+    ]
+
+
+def test_a_refusal_before_the_function_is_counted_as_its_own(tmp_path: Path, main: Path) -> None:
+    settings = {"SCALEZERO_MAX_BODY_BYTES": "10", "FUNCTION_SOURCE": str(main)}
+    with serving(tmp_path, tmp_path / "m.onnx", env=settings) as served:
+        error_of(post(served, {"rows": [[1, 2]]}), 413)
+        metrics = served.get("/metrics").text
+    assert re.search(
+        r'scalezero_request_seconds_count{code="payload_too_large",fault="client",.*protocol="function",.*} 1.0',
+        metrics,
+    )
+
+
+def test_an_authors_own_fault_is_500_and_ends_nothing(tmp_path: Path, main: Path) -> None:
+    with serving(tmp_path, tmp_path / "m.onnx", FUNCTION_SOURCE=str(main), FUNCTION_TARGET="broken") as served:
+        response = post(served, {})
+        error = error_of(response, 500)
+        assert served.predict([1, 2]).status_code == 200
+        logged = served.log.read_text()
+    assert (error["code"], error["details"]) == ("function_crashed", {"exception": "RuntimeError"})
+    assert "RuntimeError" in error["message"]
+    assert "the author's own fault" not in response.text
+    assert "the author's own fault" in logged
+    assert "Traceback" in logged
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("/404", (404, "not here")),
+        ("/500", (500, "as meant")),
+        ("/returned", (500, "mine")),
+        ("/caught", (418, "the author's own answer")),
+    ],
+)
+def test_what_a_function_answers_or_aborts_with_stays_as_it_is(
+    aborting: Served, path: str, told: tuple[int, str]
+) -> None:
+    response = post(aborting, {}, path)
+    assert response.status_code == told[0]
+    assert told[1] in response.text
+    assert not response.headers["content-type"].startswith("application/json")
+
+
+def test_an_answer_of_a_kind_that_flask_takes_not_is_the_functions_fault(aborting: Served) -> None:
+    assert error_of(post(aborting, {}, "/number"), 500)["details"] == {"exception": "TypeError"}
+
+
+def test_an_authors_own_handler_of_faults_answers_them(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(OWN_HANDLER)
+    with serving(tmp_path, models.doubling(tmp_path / "m.onnx"), FUNCTION_SOURCE=str(tmp_path / "main.py")) as served:
+        response = post(served, {})
+    assert (response.status_code, response.text) == (500, "handled by the author: 'amount'")
+
+
+PRIVATE = "postgres://app:hunter2@db"
+IN_A_MODULE = f"""
+import pathlib
+folder = pathlib.Path(__file__).parent / "lib"
+folder.mkdir(exist_ok=True)
+(folder / "db.py").write_text("def connect():\\n    raise OSError('{PRIVATE}')\\n")
+from lib.db import connect
+connect()
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "target", "reason"),
+    [
+        ("def handle(request:\n", "handle", "SyntaxError at main.py:1"),
+        ("import os\nimport a_module_that_is_not_there\n", "handle", "ModuleNotFoundError at main.py:2"),
+        ("raise SystemExit(3)\n", "handle", "SystemExit at main.py:1"),
+        ("raise KeyboardInterrupt\n", "handle", "KeyboardInterrupt at main.py:1"),
+        (f"raise ValueError('{PRIVATE}')\n", "handle", "ValueError at main.py:1"),
+        (f"import json\njson.loads('{PRIVATE}')\n", "handle", "JSONDecodeError at main.py:2"),
+        (IN_A_MODULE, "handle", "OSError at lib/db.py:2"),
+        (ECHO, "handel", "it has no function 'handel'; FUNCTION_TARGET names the one to serve"),
+        ("handle = 3\n", "handle", "'handle' in it is no function; FUNCTION_TARGET names the one to serve"),
+    ],
+)
+def test_a_function_that_cannot_be_loaded_keeps_traffic_away_and_tells_type_and_place_alone(
+    tmp_path: Path, code: str, target: str, reason: str
+) -> None:
+    source = tmp_path / "main.py"
+    source.write_text(code)
+    models.doubling(tmp_path / "m.onnx")
+    settings = {"FUNCTION_SOURCE": str(source), "FUNCTION_TARGET": target}
+    with serving(tmp_path, tmp_path / "m.onnx", ready=False, env=settings) as served:
+        answers = [post(served, {})]
+        until(served, "/healthz/ready", status=503)
+        answers += [served.get("/healthz/ready"), post(served, {})]
+        assert served.get("/healthz/live").status_code == 200
+        logged = served.log.read_text()
+    for answer in answers:
+        assert str(tmp_path) not in answer.text
+        assert PRIVATE not in answer.text
+    for each in (answers[0], answers[2]):
+        error = error_of(each, 503)
+        assert (error["code"], error["details"]) == ("function_failed", {"source": "main.py", "reason": reason})
+    assert answers[1].json()["function"] == error
+    assert "Traceback" in logged
+    assert (PRIVATE in code) <= (PRIVATE in logged)
+
+
+SLOW_IMPORT = """
+import pathlib, time
+while not pathlib.Path(__file__ + ".go").exists():
+    time.sleep(0.01)
+def handle(request):
+    return "done"
+"""
+
+
+@pytest.mark.parametrize(("code", "imported"), [(SLOW_IMPORT, True), (SLOW_IMPORT + "raise SystemExit", False)])
+def test_a_host_is_ready_once_its_function_is_imported_and_not_before(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    code: str,
+    imported: bool,  # noqa: FBT001 - a case
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])  # functions-framework appends the source's folder
+    monkeypatch.setitem(sys.modules, "once", ModuleType("once"))  # and its module, which is taken out again
+    source = tmp_path / "once.py"
+    source.write_text(code)
+
+    async def watch() -> tuple[list[bool], str | None]:
+        host = FunctionHost(source, "handle", threads=1, waiting=1, timeout=1, limit=9)
+        seen = [host.ready]
+        loading = asyncio.create_task(host.preload())
+        await asyncio.sleep(0.1)
+        seen.append(host.ready)
+        source.with_name("once.py.go").touch()
+        await loading
+        return [*seen, host.ready], host.error.code if host.error else None
+
+    assert asyncio.run(watch()) == ([False, False, imported], None if imported else "function_failed")
+
+
+def test_an_asynchronous_function_is_told_to_be_none_of_ours(tmp_path: Path) -> None:
+    """functions-framework makes another kind of application of it, which a host of WSGI cannot call."""
+    source = tmp_path / "main.py"
+    source.write_text("import functions_framework.aio\n@functions_framework.aio.http\nasync def handle(request): ...\n")
+    models.doubling(tmp_path / "m.onnx")
+    with serving(tmp_path, tmp_path / "m.onnx", ready=False, FUNCTION_SOURCE=str(source)) as served:
+        error = error_of(post(served, {}), 503)
+    assert error["code"] == "function_failed"
+    assert "functions_framework.aio" in error["message"]
+
+
+def test_no_more_calls_run_or_wait_than_are_allowed(tmp_path: Path, main: Path) -> None:
+    settings = {"SCALEZERO_FUNCTION_THREADS": "2", "SCALEZERO_QUEUE_SIZE": "1", "FUNCTION_TARGET": "slow"}
+    with (
+        serving(tmp_path, tmp_path / "m.onnx", FUNCTION_SOURCE=str(main), env=settings) as served,
+        ThreadPoolExecutor(8) as callers,
+    ):
+        assert post(served, {}).text == "done"
+        began = time.perf_counter()
+        answers = list(callers.map(lambda _: post(served, {}), range(8)))
+        assert time.perf_counter() - began < 2
+        refused = [each for each in answers if each.status_code != 200]
+        assert len(refused) == 5
+        for each in refused:
+            assert error_of(each, 429)["code"] == "queue_full"
+            assert each.headers["retry-after"] == "1"
+
+
+@contextmanager
+def asking(served: Served, path: str) -> Iterator[socket.socket]:
+    """A request that is sent, on a connection that the end of the block closes: its caller leaves."""
+    with socket.create_connection(("127.0.0.1", served.port), 10) as connection:
+        connection.sendall(b"GET %b HTTP/1.1\r\nhost: x\r\n\r\n" % path.encode())
+        yield connection
+
+
+def test_a_call_whose_caller_left_before_its_turn_never_runs(tmp_path: Path, main: Path) -> None:
+    settings = {"SCALEZERO_FUNCTION_THREADS": "1", "FUNCTION_TARGET": "noted", "FUNCTION_SOURCE": str(main)}
+    log = main.with_name("main.py.log")
+    with serving(tmp_path, tmp_path / "m.onnx", env=settings) as served:
+        assert served.get("/first").text == "done"
+        with asking(served, "/second"):
+            wait_for(lambda: log.read_text() == "/first/second")
+            with asking(served, "/left"):
+                time.sleep(0.1)  # it is read, and waits
+            assert served.get("/last").text == "done"
+    assert log.read_text() == "/first/second/last"
+
+
+def test_a_call_that_waited_past_the_timeout_is_504_and_never_runs(tmp_path: Path, main: Path) -> None:
+    settings = {"SCALEZERO_FUNCTION_THREADS": "1", "SCALEZERO_TIMEOUT": "100ms", "FUNCTION_TARGET": "noted"}
+    log = main.with_name("main.py.log")
+    with serving(tmp_path, tmp_path / "m.onnx", FUNCTION_SOURCE=str(main), env=settings) as served:
+        assert served.get("/first").text == "done"
+        with asking(served, "/second"):
+            wait_for(lambda: log.read_text() == "/first/second")
+            began = time.perf_counter()
+            error = error_of(served.get("/late"), 504)
+            assert time.perf_counter() - began < 0.4
+            assert (error["code"], error["details"]["timeout_seconds"]) == ("deadline_exceeded", 0.1)
+        time.sleep(0.6)
+        assert served.get("/last").text == "done"
+    assert log.read_text() == "/first/second/last"
+
+
+@pytest.mark.parametrize("http2", [False, True])
+def test_a_streamed_answer_ends_with_its_caller(tmp_path: Path, main: Path, http2: bool) -> None:  # noqa: FBT001 - a case
+    settings = {"SCALEZERO_FUNCTION_THREADS": "1", "FUNCTION_TARGET": "endless", "FUNCTION_SOURCE": str(main)}
+    log = main.with_name("main.py.log")
+    with serving(tmp_path, tmp_path / "m.onnx", env=settings) as served:
+        with (
+            served.client(http1=not http2, http2=http2) as client,
+            client.stream("POST", "/endless", content=b"x") as answer,
+        ):
+            assert len(next(answer.iter_raw(1000))) == 1000
+        wait_for(lambda: log.is_file() and log.read_text() == "closed")
+        assert served.get("/").text == "short"  # on the only thread
+
+
+def test_a_body_above_the_limit_is_413_for_a_function_too(tmp_path: Path, main: Path) -> None:
+    settings = {"SCALEZERO_MAX_BODY_BYTES": "1000", "FUNCTION_TARGET": "large"}
+    with (
+        serving(tmp_path, tmp_path / "m.onnx", FUNCTION_SOURCE=str(main), env=settings) as served,
+        served.client() as client,
+    ):
+        assert client.post("/", content=b"x" * 1000).text == "1000"
+        assert error_of(client.post("/", content=b"x" * 1001), 413)["code"] == "payload_too_large"
+        pieces = (b"x" * 100 for _ in range(11))
+        assert error_of(client.post("/", content=pieces), 413)["code"] == "payload_too_large"
+
+
+def test_a_query_that_is_not_ascii_is_400(tmp_path: Path, main: Path) -> None:
+    settings = {"FUNCTION_SOURCE": str(main), "FUNCTION_TARGET": "large"}
+    with serving(tmp_path, tmp_path / "m.onnx", env=settings) as served:
+        with socket.create_connection(("127.0.0.1", served.port), 10) as connection:
+            connection.sendall(b"GET /?q=\xff HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            head, _, body = connection.makefile("rb").read().partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400 ")
+        error = json.loads(body)["error"]
+        assert error["code"] == "bad_request"
+        assert served.get("/?q=%ff").text == "0"
+
+
+def test_a_chunked_body_reaches_the_function(tmp_path: Path, main: Path) -> None:
+    with serving(tmp_path, tmp_path / "m.onnx", FUNCTION_SOURCE=str(main), FUNCTION_TARGET="large") as served:
+        for http2 in (False, True):
+            with served.client(http1=not http2, http2=http2) as client:
+                assert client.post("/", content=(b"x" * 100 for _ in range(30))).text == "3000"
+
+
+@contextmanager
+def framework(folder: Path, source: Path, *, target: str = "handle", env: Mapping[str, str]) -> Iterator[Served]:
+    """The plain `functions-framework` with that function, until the block ends."""
+    port = free_port()
+    log = folder / "framework.log"
+    with log.open("wb") as sink:
+        process = subprocess.Popen(
+            [Path(sys.executable).with_name("functions-framework"), "--source", source, "--target", target],
+            env={**environment(folder), "PORT": str(port), "HOST": "127.0.0.1", **env},
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=sink,
+            cwd=MAIN.parents[2],
+        )
+    try:
+        for _ in range(500):
+            assert process.poll() is None, log.read_text()
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.02)
+        yield Served(url=f"http://127.0.0.1:{port}", port=port, process=process, log=log)
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def test_the_same_function_runs_under_the_plain_functions_framework(
+    s3: S3Server, payment_model: str, tmp_path: Path
+) -> None:
+    settings = {"SCALEZERO_MODEL_URI": payment_model, "SCALEZERO_MODEL_NAME": "payment-model"}
+    with framework(tmp_path, MAIN, env={**s3.environment(), **settings}) as served:
+        with ThreadPoolExecutor(4) as callers:
+            answers = list(callers.map(lambda hour: post(served, {**HONEST, "hour": hour}), range(10, 18)))
+        assert {each.json()["decision"] for each in answers} == {"approve"}
+        assert answers[0].json()["model_version"] == "2.0.0"
+        assert error_of(post(served, {}), 400)["details"]["field"] == "amount"
+
+
+def test_under_the_plain_framework_what_the_model_refuses_has_its_status_too(
+    s3: S3Server, tmp_path: Path, main: Path
+) -> None:
+    s3.make_bucket("hosted")
+    uri = "s3://hosted/plain/m.onnx"
+    settings = {"SCALEZERO_MODEL_URI": uri, "SCALEZERO_LOAD": "lazy"}
+    with framework(tmp_path, main, target="plain", env={**s3.environment(), **settings}) as served:
+        assert error_of(post(served, {"rows": [[1, 2]]}), 503)["code"] == "artifact_missing"
+        s3.put(uri, (tmp_path / "m.onnx").read_bytes())
+        assert post(served, {"rows": [[1, 2]]}).json()["outputs"] == [[2, 4]]
+        error = error_of(post(served, {"rows": [["a", 1]]}), 400)
+        assert (error["code"], error["details"]["field"]) == ("invalid_input", "rows.x[0][0]")
+
+
+def test_a_function_finds_the_resources_beside_it(tmp_path: Path) -> None:
+    """Without an environment, `model.yaml` in its own folder says which model it is."""
+    folder = tmp_path / "echo"
+    folder.mkdir()
+    (folder / "main.py").write_text(ECHO)
+    models.doubling(folder / "m.onnx")
+    (folder / "model.yaml").write_text(
+        "apiVersion: ml.example.com/v1\nkind: ModelVersion\nmetadata:\n  name: m-v7\nspec:\n  modelName: m\n"
+        '  version: "7.0"\n  format: onnx\n  storage:\n    type: file\n    path: m.onnx\n'
+    )
+    code = (
+        "import sys; sys.path.insert(0, '.')\nimport flask, main\n"
+        "app = flask.Flask('x')\n"
+        "with app.test_request_context(json={'rows': [[1, 2]]}):\n    print(main.handle(flask.request))\n"
+    )
+    env = {**environment(tmp_path), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=env, capture_output=True, text=True, check=True)
+    assert re.search(r"\[\[2\.0, 4\.0\]\].*'7\.0'", done.stdout)
+    with serving(tmp_path, folder) as served:
+        assert post(served, {"rows": [[1, 2]]}).json() == {"outputs": [[2, 4]], "version": "7.0"}
+        assert served.get("/api/v1/models").json()["models"][0]["version"] == "7.0"

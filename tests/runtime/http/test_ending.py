@@ -1,0 +1,181 @@
+"""SIGTERM at any moment: requests are finished or answered with 503, and the process ends in time with code 0."""
+
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from onnx import helper
+
+from tests import models
+from tests.runtime import independence_models
+from tests.runtime.frontends.conftest import Served, serving, until
+from tests.runtime.http.h2_client import calling
+
+PATH = "/api/v1/models/m/predict"
+SLACK = 2.5  # seconds beyond the grace that a busy machine may need; each wait below would be some 30 s
+FUNCTION = """
+import pathlib, time
+here = pathlib.Path(__file__).parent
+if (here / "slow_import").exists():
+    (here / "importing").touch()
+    time.sleep(30)
+def handle(request):
+    (here / "called").touch()
+    time.sleep(float(request.args["seconds"]))
+    return "done"
+"""
+Asked = Callable[[], tuple[int | None, bytes]]
+BOTH = pytest.mark.parametrize("http2", [False, True], ids=["HTTP/1.1", "HTTP/2"])
+
+
+def slow_to_open(path: Path) -> Path:
+    """A model that ONNX Runtime takes seconds to optimize: constants are folded while a session opens."""
+    size = 3000
+    nodes = [helper.make_node("MatMul", ["a" if not each else f"p{each}", "a"], [f"p{each + 1}"]) for each in range(30)]
+    nodes.append(helper.make_node("ReduceMax", ["p30"], ["peak"], keepdims=0))
+    nodes.append(helper.make_node("Add", ["x", "peak"], ["y"]))
+    shape = ("batch", 2)
+    inputs, outputs = [models.value("x", models.FLOAT, shape)], [models.value("y", models.FLOAT, shape)]
+    return models.save(path, nodes, inputs, outputs, a=np.full((size, size), 1 / size, np.float32))
+
+
+@contextmanager
+def asked_for(served: Served, *, http2: bool = False, body: object = (1, 2), path: str = PATH) -> Iterator[Asked]:
+    """A request under way on a connection of its own; the outcome is its status and body, once it is answered."""
+    content = json.dumps({"inputs": body}).encode()
+    if http2:
+        with calling(served.port) as caller:
+            stream = caller.ask(path, content)
+
+            def answer() -> tuple[int | None, bytes]:
+                answer = caller.answer(stream)
+                return answer.status, answer.body
+
+            yield answer
+        return
+    with ThreadPoolExecutor(1) as callers, served.client() as client:
+        asked = callers.submit(client.post, path, content=content)
+        yield lambda: (asked.result().status_code, asked.result().content)
+
+
+def assert_shutting_down(asked: Asked) -> None:
+    status, body = asked()
+    assert status == 503, body
+    assert json.loads(body)["error"]["code"] == "shutting_down"
+
+
+def wait_for(path: Path) -> None:
+    """Until the file is there."""
+    for _ in range(2000):
+        if path.exists():
+            return
+        time.sleep(0.01)
+    pytest.fail(f"no {path.name}")
+
+
+def ended(served: Served, *, grace: float) -> int:
+    """Send SIGTERM; return the exit code of a process that ended in time."""
+    began = time.monotonic()
+    served.process.send_signal(signal.SIGTERM)
+    code = served.process.wait(20)
+    assert time.monotonic() - began < grace + SLACK, served.log.read_text()
+    return code
+
+
+def function(folder: Path) -> dict[str, str]:
+    (folder / "main.py").write_text(FUNCTION)
+    return {"FUNCTION_SOURCE": str(folder / "main.py")}
+
+
+@BOTH
+def test_while_a_session_opens(tmp_path: Path, http2: bool) -> None:  # noqa: FBT001 - a parameter of the table
+    path = slow_to_open(tmp_path / "m.onnx")
+    with (
+        serving(tmp_path, path, ready=False, SCALEZERO_GRACE_PERIOD="1s") as served,
+        asked_for(served, http2=http2) as asked,
+    ):
+        time.sleep(0.5)
+        assert served.get("/healthz/ready").status_code == 503
+        assert ended(served, grace=1) == 0
+        assert_shutting_down(asked)
+
+
+def test_while_a_function_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "slow_import").touch()
+    model, settings = models.doubling(tmp_path / "m.onnx"), function(tmp_path)
+    with (
+        serving(tmp_path, model, ready=False, env=settings, SCALEZERO_GRACE_PERIOD="1s") as served,
+        asked_for(served, path="/") as asked,
+    ):
+        wait_for(tmp_path / "importing")
+        time.sleep(0.2)
+        assert ended(served, grace=1) == 0
+        assert_shutting_down(asked)
+
+
+@BOTH
+def test_while_a_run_is_under_way_that_does_not_end(tmp_path: Path, http2: bool) -> None:  # noqa: FBT001 - as above
+    path = independence_models.countdown(tmp_path / "m.onnx")
+    with (
+        serving(tmp_path, path, SCALEZERO_GRACE_PERIOD="1s") as served,
+        asked_for(served, http2=http2, body=[2**62]) as asked,
+    ):
+        time.sleep(0.3)
+        assert served.get("/healthz/live").status_code == 200
+        assert ended(served, grace=1) == 0
+        assert_shutting_down(asked)
+
+
+@BOTH
+@pytest.mark.parametrize(("seconds", "grace"), [(0.5, 5), (30, 1)])
+def test_while_a_call_of_the_function_is_under_way(tmp_path: Path, seconds: float, grace: int, http2: bool) -> None:  # noqa: FBT001 - as above
+    model, settings = models.doubling(tmp_path / "m.onnx"), function(tmp_path)
+    with (
+        serving(tmp_path, model, env=settings, SCALEZERO_GRACE_PERIOD=f"{grace}s") as served,
+        asked_for(served, path=f"/?seconds={seconds}", http2=http2) as asked,
+    ):
+        wait_for(tmp_path / "called")
+        assert ended(served, grace=grace) == 0
+        if seconds < grace:
+            assert asked() == (200, b"done")
+        else:
+            assert_shutting_down(asked)
+
+
+def test_a_call_that_a_short_grace_covers_is_answered(tmp_path: Path) -> None:
+    model, settings = models.doubling(tmp_path / "m.onnx"), function(tmp_path)
+    with (
+        serving(tmp_path, model, env=settings, SCALEZERO_GRACE_PERIOD="1s") as served,
+        asked_for(served, path="/?seconds=0.3") as asked,
+    ):
+        wait_for(tmp_path / "called")
+        assert ended(served, grace=1) == 0
+        assert asked() == (200, b"done")
+
+
+def test_a_second_signal_ends_the_process_at_once(tmp_path: Path) -> None:
+    model, settings = models.doubling(tmp_path / "m.onnx"), function(tmp_path)
+    with serving(tmp_path, model, env=settings) as served, asked_for(served, path="/?seconds=30") as asked:
+        wait_for(tmp_path / "called")
+        served.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        assert served.process.poll() is None
+        served.process.send_signal(signal.SIGTERM)
+        assert served.process.wait(SLACK) == -signal.SIGTERM
+        with pytest.raises(httpx.TransportError):
+            asked()
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_before_anything_was_asked(tmp_path: Path, lazy: bool) -> None:  # noqa: FBT001 - as above
+    options = ["--lazy"] if lazy else []
+    with serving(tmp_path, models.doubling(tmp_path / "m.onnx"), *options) as served:
+        until(served, "/healthz/live")
+        assert ended(served, grace=0) == 0

@@ -1,0 +1,255 @@
+"""HTTP/1.1 over real sockets: order, framing, limits and times."""
+
+import json
+import random
+import re
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from itertools import count, pairwise
+from typing import BinaryIO
+
+import httpx
+import pytest
+
+from tests.runtime.http.asgi_server import CHUNKED, LIMITS, PIECE, Client, Running, eventually, request, running
+from tests.runtime.http.process import serving_process
+
+
+@pytest.fixture(scope="module")
+def ours() -> Iterator[Running]:
+    with running() as server:
+        yield server
+
+
+def test_the_body_may_be_cut_anywhere(ours: Running) -> None:
+    whole = request(body=b"0123456789", extra="content-type: text/plain\r\n")
+    with closing(ours.connect()) as connection, connection.makefile("rb") as answers:
+        for cut in range(1, len(whole)):
+            connection.sendall(whole[:cut])
+            time.sleep(0.001)
+            connection.sendall(whole[cut:])
+            assert body_of(answers).endswith(b'"0123456789"]')
+
+
+def length_from(answers: BinaryIO) -> int:
+    """Read the head of an answer; return the length of the body that follows."""
+    length = None
+    while (line := answers.readline()) != b"\r\n":
+        assert line, "the server closed the connection"
+        if line.startswith(b"content-length:"):
+            length = int(line.split(b":")[1])
+    assert length is not None
+    return length
+
+
+def body_of(answers: BinaryIO) -> bytes:
+    """Read one answer that has a content-length."""
+    return answers.read(length_from(answers))
+
+
+def test_pipelined_requests_are_answered_in_their_order(ours: Running) -> None:
+    with closing(ours.connect()) as connection, connection.makefile("rb") as answers:
+        connection.sendall(request("/slow", b"x") + b"".join(request(body=b"%d" % number) for number in range(100)))
+        assert body_of(answers) == b"slow"
+        assert [json.loads(body_of(answers))[1] for _ in range(100)] == [str(number) for number in range(100)]
+
+
+def test_what_one_request_sets_in_its_context_the_next_does_not_see(ours: Running) -> None:
+    with closing(ours.connect()) as connection, connection.makefile("rb") as answers:
+        for _ in range(2):
+            connection.sendall(request("/context"))
+            assert body_of(answers) == b"False"
+
+
+def test_a_client_that_does_not_read_holds_up_its_own_requests_only() -> None:
+    with running() as server, closing(server.connect()) as connection, connection.makefile("rb") as answers:
+        connection.sendall(request("/big") * 200)
+        calls = -1
+        while calls != server.application.calls:
+            calls = server.application.calls
+            time.sleep(0.3)
+        assert calls < 150  # 37 MiB; the kernel's buffers for the two ends take a few
+        with closing(server.connect()) as other, other.makefile("rb") as answer_to_other:
+            other.sendall(request("/empty"))
+            assert body_of(answer_to_other) == b""
+        for _ in range(200):
+            assert body_of(answers) == PIECE * 4
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [request("/until_left", b"one")],
+        [request("/until_left", b"one")[:-1], b"e"],
+        [request("/streams_until_left", b"one")],
+    ],
+    ids=["whole", "in pieces", "while it streams"],
+)
+def test_the_application_hears_that_its_caller_has_left(pieces: list[bytes]) -> None:
+    with running() as server:
+        connection = server.connect()
+        for piece in pieces:
+            connection.sendall(piece)
+            time.sleep(0.05)
+        eventually(lambda: server.application.calls == 1)
+        assert not server.application.told_of_leaving.is_set()
+        connection.close()
+        assert server.application.told_of_leaving.wait(10)
+        eventually(lambda: not server.server.connections)
+
+
+def test_prior_knowledge_http_2_is_answered_on_the_same_port(ours: Running) -> None:
+    with httpx.Client(http1=False, http2=True, base_url=f"http://127.0.0.1:{ours.port}", trust_env=False) as client:
+        for number in range(3):
+            response = client.post("/echo", content=str(number))
+            assert (response.http_version, response.json()[1]) == ("HTTP/2", str(number))
+
+
+@pytest.mark.parametrize(
+    ("path", "begun"),
+    [("/slow", b""), ("/slow_stream", b""), ("/slow_stream", b"sl")],
+    ids=["whole", "stream", "begun"],
+)
+def test_a_request_in_flight_at_sigterm_is_answered_and_the_process_exits_with_0(path: str, begun: bytes) -> None:
+    with serving_process() as server:
+        with closing(server.connect()) as connection:
+            connection.sendall(request("/empty") + request(path))
+            with connection.makefile("rb") as answers:
+                assert body_of(answers) == b""  # it serves, and the slow one has begun
+                if begun:
+                    length = length_from(answers)
+                    assert answers.read(len(begun)) == begun
+                server.process.send_signal(signal.SIGTERM)
+                assert (answers.read(length - len(begun)) if begun else body_of(answers)) == b"slow"[len(begun) :]
+                assert answers.read() == b""
+        assert server.process.wait(10) == 0
+
+
+def without_dates(raw: bytes) -> bytes:
+    return re.sub(rb"date: [^\r]*\r\n", b"", raw)
+
+
+MANY = b"".join(
+    [
+        request(body=b"0123456789" * 10),
+        CHUNKED,
+        request("/uncounted"),
+        request("/counted_stream", b"x"),
+        request("/status/204"),
+        request("/big", method="HEAD"),
+        request("/direct", version="1.0", extra="connection: keep-alive\r\n"),
+        request("/echo/%20?a=b", method="GET", extra="cookie: a=1\r\n"),
+        request("/fails"),
+        request("/stream", b"two"),
+        request("/unread", bytes(1000), extra="connection: close\r\n"),
+    ]
+)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_wherever_what_is_sent_is_cut_every_byte_of_the_answers_is_the_same(ours: Running, seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311 - a reproducible sequence
+    cuts = sorted(chance.sample(range(1, len(MANY)), chance.randrange(1, 40)))
+    with closing(ours.connect()) as connection, connection.makefile("rb") as answers:
+        for start, end in pairwise([0, *cuts, len(MANY)]):
+            connection.sendall(MANY[start:end])
+            time.sleep(0.001)
+        assert without_dates(answers.read()) == without_dates(ours.say(MANY))
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (b"GET /direct HTTP/1.1\r\nhost: x\r\n", 200),
+        (b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n", 200),
+    ],
+    ids=["without a body", "with a body"],
+)
+def test_an_offer_of_h2c_is_answered_in_http_1_and_the_connection_closed(
+    ours: Running, raw: bytes, status: int
+) -> None:
+    """RFC 9110, 7.8: a server may ignore it. What follows could be HTTP/2 by then, so that nothing more is read."""
+    offer = b"connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n\r\n"
+    answer = ours.say(raw + offer + (b"ok" if b"length" in raw else b""))
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert b"connection: close\r\n" in answer
+
+
+def test_connect_makes_no_tunnel(ours: Running) -> None:
+    """RFC 9110, 9.3.6: the application answers, and nothing is read behind the head."""
+    before = ours.application.calls
+    answer = ours.say(b"CONNECT x:443 HTTP/1.1\r\nhost: x:443\r\n\r\n" + request())
+    assert answer.count(b"HTTP/1.1") == 1
+    assert b"connection: close\r\n" in answer
+    assert ours.application.calls == before + 1
+
+
+def test_options_may_ask_of_the_server_as_a_whole(ours: Running) -> None:
+    """RFC 9110, 9.3.7."""
+    answer = ours.say(b"OPTIONS * HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"('path', '*')" in answer
+
+
+def test_a_connection_without_requests_is_closed_after_its_time_and_not_before() -> None:
+    with (
+        running(LIMITS._replace(keep_alive=1.0)) as server,
+        closing(server.connect()) as connection,
+        connection.makefile("rb") as answers,
+    ):
+        for _ in range(3):
+            time.sleep(0.4)
+            connection.sendall(request("/empty"))
+            assert body_of(answers) == b""
+        answered = time.monotonic()
+        assert answers.read() == b""
+        assert time.monotonic() - answered > 0.4  # the clock of the server ticks each half second
+
+
+def test_sixteen_clients_that_keep_their_connections_lose_no_request_in_shutdown() -> None:
+    """Each asks until it is told to close, and every request that it sent is answered."""
+
+    def ask_until_told(_: int) -> int:
+        with closing(server.connect()) as connection, connection.makefile("rb") as answers:
+            for number in count(1):
+                connection.sendall(request("/direct"))
+                head = b""
+                while not head.endswith(b"\r\n\r\n"):
+                    line = answers.readline()
+                    assert line, "a request was lost"
+                    head += line
+                assert answers.read(6) == b"direct"
+                if b"connection: close" in head:
+                    return number
+        raise AssertionError
+
+    with running() as server, ThreadPoolExecutor(16) as callers:
+        asked = callers.map(ask_until_told, range(16))
+        eventually(lambda: len(server.server.connections) == 16)
+        time.sleep(0.2)
+        server.shut_down()
+        assert all(number > 1 for number in asked)
+        eventually(server.ended)
+
+
+def test_the_second_signal_ends_the_process_at_once_by_that_signal() -> None:
+    with serving_process(grace=60) as server, closing(server.connect()) as connection:
+        connection.sendall(request("/empty") + request("/until_left"))
+        with connection.makefile("rb") as answers:
+            assert body_of(answers) == b""
+            server.process.send_signal(signal.SIGTERM)
+            eventually(lambda: not accepts(server))
+            assert server.process.poll() is None, "the first signal waits for the answer"
+            server.process.send_signal(signal.SIGTERM)
+            assert server.process.wait(10) == -signal.SIGTERM
+
+
+def accepts(server: Client) -> bool:
+    try:
+        server.connect().close()
+    except ConnectionError:
+        return False
+    return True

@@ -1,0 +1,79 @@
+"""Answers: an entry for each row, whatever their number and size."""
+
+import math
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.model.signature import Signature
+from runtime.protocols.input_forms import Form
+from runtime.tensors import STRING, Query, TensorSpec, as_array
+from tests.runtime.protocols.torchserve.requests import answered, content, signature, spec
+
+ROW, ROWS = Form(one_row=True, by_name=False), Form(one_row=False, by_name=False)
+OUTPUTS = Signature(
+    (spec("x"),), (spec("label", "i8", ("n",)), spec("scores", "f4", ("n", 2)), spec("name", STRING, ("n",)))
+)
+LABELS, SCORES = np.array([1, 0]), np.array([[0.25, 0.75], [0.5, 0.5]], np.float32)
+NAMES = np.array(["a", "b"], object)
+
+
+def answer(form: Form, model: Signature, *outputs: np.ndarray) -> object:
+    made = answered(Query((), form=form), model, *outputs)
+    assert made.status == 200
+    return orjson.loads(content(made))
+
+
+def test_one_output_is_a_list_of_rows_and_a_row_alone_its_list() -> None:
+    assert answer(ROWS, signature(spec("y")), SCORES) == SCORES.tolist()
+    assert answer(ROW, signature(spec("y")), SCORES[:1]) == [0.25, 0.75]
+    assert answer(ROW, signature(spec("y", "i8", ("n",))), LABELS[:1]) == [1]
+
+
+def test_several_outputs_are_an_object_for_each_row() -> None:
+    objects = [{"label": 1, "scores": [0.25, 0.75], "name": "a"}, {"label": 0, "scores": [0.5, 0.5], "name": "b"}]
+    assert answer(ROWS, OUTPUTS, LABELS, SCORES, NAMES) == objects
+    assert answer(ROW, OUTPUTS, LABELS[:1], SCORES[:1], NAMES[:1]) == objects[0]
+
+
+def test_maps_of_a_classifier_are_objects_in_the_entry_of_their_row() -> None:
+    maps = TensorSpec("p", np.dtype("f4"), None, ("sequence", "map of int64"))
+    model = Signature((spec("x"),), (spec("label", "i8", ("n",)), maps))
+    for count in (2, 3000):
+        found = as_array([{0: np.float32(0.25), 1: np.float32(0.75)}] * count)
+        entry = {"label": 7, "p": {"0": 0.25, "1": 0.75}}
+        assert answer(ROWS, model, np.full(count, 7), found) == [entry] * count
+        assert answer(ROW, model, np.full(1, 7), found[:1]) == entry
+
+
+@pytest.mark.parametrize("total", [np.array(3.0), np.array([1.0, 2.0, 3.0])])
+def test_outputs_that_have_no_entry_for_each_row_are_answered_whole(total: np.ndarray) -> None:
+    shape = () if not total.ndim else ("k",)
+    model = Signature((spec("x"),), (spec("y"), spec("total", "f4", shape)))
+    assert answer(ROWS, model, SCORES, total) == {"y": SCORES.tolist(), "total": total.tolist()}
+
+
+@given(st.integers(0, 40), st.sampled_from([1, 30, 1001, 70_000]))
+def test_a_large_answer_in_pieces_is_the_answer(rows: int, width: int) -> None:
+    rows = min(rows, 200_000 // width)
+    numbers = np.arange(rows * width, dtype=np.int64).reshape(rows, width)
+    labels = np.arange(rows)
+    model = Signature((spec("x"),), (spec("label", "i8", ("n",)), spec("y", "i8", ("n", "w"))))
+    expected = [{"label": label, "y": row} for label, row in zip(labels.tolist(), numbers.tolist(), strict=True)]
+    assert answer(ROWS, model, labels, numbers) == expected
+    assert answer(ROWS, signature(spec("y")), numbers) == numbers.tolist()
+
+
+def test_many_rows_are_written_in_pieces_of_bounded_size() -> None:
+    labels = np.arange(50_000)
+    model = Signature((spec("x"),), (spec("a", "i8", ("n",)), spec("b", "i8", ("n",))))
+    made = answered(Query((), form=ROWS), model, labels, labels)
+    assert not isinstance(made.body, bytes)
+    assert max(len(piece) for piece in made.body) < 65536  # type: ignore[union-attr]
+
+
+def test_what_is_not_finite_is_null() -> None:
+    assert answer(ROWS, signature(spec("y")), np.array([[math.nan, math.inf]], np.float32)) == [[None, None]]

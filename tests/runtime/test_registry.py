@@ -1,0 +1,263 @@
+"""A published version is immutable, and its digest is recorded, on a real S3 and in a folder."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from threading import Barrier, Thread
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from runtime.errors import ArtifactMissing, BadSetting, InvalidModel, StoreUnreachable
+from runtime.registry import AlreadyPublished, Published, find, publish
+from tests.archives import zipped
+from tests.runtime.artifacts.test_external import save
+from tests.runtime.faulty_s3 import Fault, FaultyS3
+from tests.s3_server import S3Server
+
+Place = Callable[[str], str]
+
+
+@pytest.fixture(params=["s3", "file", "path"])
+def place(request: pytest.FixtureRequest, s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """Each kind of registry: gives the URI of a name in it."""
+    for name, value in s3.environment().items():
+        monkeypatch.setenv(name, value)
+    s3.make_bucket("registry")
+    roots = {
+        "s3": f"s3://registry/{tmp_path.name}",
+        "file": f"file://{tmp_path}/registry",
+        "path": f"{tmp_path}/registry",
+    }
+    return lambda name: f"{roots[request.param]}/{name}"
+
+
+def model(folder: Path, name: str = "model.onnx", *, value: float = 1.0, external: bool = False) -> Path:
+    """Write a model that adds a constant, its weights in a file beside it where asked."""
+    graph = helper.make_graph(
+        [helper.make_node("Add", ["x", "w"], ["y"])],
+        "add",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 1])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 1])],
+        [numpy_helper.from_array(np.full((1, 1), value, np.float32), "w")],
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    opsets = [helper.make_opsetid("", 17)]
+    made = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    onnx.save(made, folder / name, save_as_external_data=external, location="weights.bin", size_threshold=0)
+    return folder / name
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_what_is_published_is_found_with_its_digest(place: Place, tmp_path: Path) -> None:
+    path, uri = model(tmp_path), place("a.onnx")
+    assert find(uri) is None
+    assert publish(path, uri, metadata={}) == Published(uri=uri, sha256=digest(path), uploaded=True)
+    assert find(uri) == Published(uri=uri, sha256=digest(path))
+
+
+def test_an_archive_is_published_as_it_is(place: Place, tmp_path: Path) -> None:
+    path = zipped(tmp_path / "a.mar", {"m.onnx": b"its key location is no external data"})
+    assert publish(path, place("a.mar"), metadata={}).sha256 == digest(path)
+
+
+def test_the_same_bytes_are_not_sent_again(place: Place, tmp_path: Path) -> None:
+    path, uri = model(tmp_path), place("a.onnx")
+    publish(path, uri, metadata={})
+    assert publish(path, uri, metadata={}).uploaded is False
+
+
+def test_other_bytes_are_refused_and_change_nothing(place: Place, tmp_path: Path) -> None:
+    path, other, uri = model(tmp_path), model(tmp_path, "other.onnx", value=2.0), place("a.onnx")
+    publish(path, uri, metadata={})
+    with pytest.raises(AlreadyPublished) as caught:
+        publish(other, uri, metadata={})
+    assert caught.value.details == {"uri": uri, "there": digest(path), "offered": digest(other)}
+    assert str(caught.value).endswith("a published version is immutable: publish under a new version")
+    assert find(uri) == Published(uri=uri, sha256=digest(path))
+
+
+def test_overwriting_is_done_where_it_is_asked_for(place: Place, tmp_path: Path) -> None:
+    path, other, uri = model(tmp_path), model(tmp_path, "other.onnx", value=2.0), place("a.onnx")
+    publish(path, uri, metadata={})
+    assert publish(other, uri, metadata={}, overwrite=True).uploaded is True
+    assert find(uri) == Published(uri=uri, sha256=digest(other))
+
+
+def test_other_weights_beside_the_same_graph_are_another_model(place: Place, tmp_path: Path) -> None:
+    first = model(tmp_path / "one", external=True)
+    other = model(tmp_path / "two", external=True, value=2.0)
+    assert digest(first) == digest(other)
+    publish(first, place("a.onnx"), metadata={})
+    assert publish(first, place("a.onnx"), metadata={}).uploaded is False
+    with pytest.raises(AlreadyPublished, match=r"weights\.bin: already holds another file"):
+        publish(other, place("a.onnx"), metadata={})
+
+
+def test_of_publishers_at_once_one_wins_and_the_others_are_told(place: Place, tmp_path: Path) -> None:
+    offered = [model(tmp_path / str(number), value=number) for number in range(3)]
+    for attempt in range(3):
+        told = race(offered, place(f"{attempt}.onnx"))
+        assert len(told) == len(offered) - 1
+        winner = next(iter(set(offered) - told))
+        assert find(place(f"{attempt}.onnx")) == Published(uri=place(f"{attempt}.onnx"), sha256=digest(winner))
+
+
+def race(offered: list[Path], uri: str) -> set[Path]:
+    """Publish all at once under one URI; return those that were refused."""
+    told: set[Path] = set()
+    ready = Barrier(len(offered))
+
+    def go(path: Path) -> None:
+        ready.wait(20)
+        try:
+            publish(path, uri, metadata={})
+        except AlreadyPublished:
+            told.add(path)
+
+    threads = [Thread(target=go, args=(path,)) for path in offered]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return told
+
+
+@pytest.fixture
+def overtaken(s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], str]]:
+    """Gives a URI where a file appears after a publisher looked and before its upload comes."""
+    with FaultyS3(s3.endpoint_url) as faulty:
+        for name, value in (s3.environment() | {"AWS_ENDPOINT_URL": faulty.endpoint_url}).items():
+            monkeypatch.setenv(name, value)
+
+        def overtake(path: Path) -> str:
+            uri = f"s3://registry/{tmp_path.name}/{path.parent.name}/raced.onnx"
+            quicker = partial(s3.put, uri, path.read_bytes(), {"sha256": digest(path)})
+            faulty.add(Fault(path="raced.onnx", skip=1, times=1, before=quicker))
+            return uri
+
+        yield overtake
+
+
+def test_who_looked_first_and_put_last_changes_nothing(tmp_path: Path, overtaken: Callable[[Path], str]) -> None:
+    quicker, slower = model(tmp_path), model(tmp_path, "other.onnx", value=2.0)
+    uri = overtaken(quicker)
+    with pytest.raises(AlreadyPublished) as caught:
+        publish(slower, uri, metadata={})
+    assert caught.value.details == {"uri": uri, "there": digest(quicker), "offered": digest(slower)}
+    assert find(uri) == Published(uri=uri, sha256=digest(quicker))
+
+
+def test_who_is_overtaken_with_the_same_bytes_has_what_was_wished(
+    tmp_path: Path, overtaken: Callable[[Path], str]
+) -> None:
+    """So has a publisher whose upload arrived and whose answer was lost: it tries again, and finds itself there."""
+    path = model(tmp_path)
+    uri = overtaken(path)
+    assert publish(path, uri, metadata={}).sha256 == digest(path)
+
+
+@pytest.mark.parametrize("place", ["s3"], indirect=True)
+def test_a_version_or_words_that_s3_cannot_take_are_refused_before_anything_is_asked(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(BadSetting, match="destination"):
+        publish(model(tmp_path), place("a.onnx?versionId=1"), metadata={})
+    with pytest.raises(BadSetting, match="metadata"):
+        publish(model(tmp_path), place("a.onnx"), metadata={"größe": "1"})
+
+
+@pytest.mark.parametrize("place", ["s3"], indirect=True)
+def test_the_external_data_goes_first_and_each_file_is_hashed_into_its_object(
+    place: Place, s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = model(tmp_path, external=True)
+    with FaultyS3(s3.endpoint_url) as faulty:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", faulty.endpoint_url)
+        publish(path, place("a.onnx"), metadata={})
+        puts = [seen.path.rpartition("/")[2] for seen in faulty.seen if seen.method == "PUT"]
+        weights = find(place("weights.bin"))
+    assert puts == ["weights.bin", "a.onnx"]
+    assert weights == Published(uri=place("weights.bin"), sha256=digest(tmp_path / "weights.bin"))
+
+
+def test_a_publication_that_broke_off_is_finished_by_the_next(place: Place, tmp_path: Path) -> None:
+    path = model(tmp_path, external=True)
+    publish(tmp_path / "weights.bin", place("weights.bin"), metadata={})
+    assert publish(path, place("a.onnx"), metadata={}).uploaded
+    assert find(place("a.onnx")) == Published(uri=place("a.onnx"), sha256=digest(path))
+
+
+def test_a_folder_that_cannot_be_written_is_a_setting_to_mend(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(BadSetting, match=r"destination=.*a place that this process may write"):
+        publish(model(tmp_path), str(tmp_path / "file" / "a.onnx"), metadata={})
+
+
+def test_what_leads_out_of_the_model_s_folder_is_not_published(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_bytes(save("../w.bin"))
+    with pytest.raises(InvalidModel):
+        publish(tmp_path / "m.onnx", place("a.onnx"), metadata={})
+
+
+def test_a_missing_file_is_told(place: Place, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactMissing, match=r"nothing to publish: there is no file .*none\.onnx"):
+        publish(tmp_path / "none.onnx", place("a.onnx"), metadata={})
+
+
+def test_a_place_of_no_known_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadSetting, match="s3://bucket/key"):
+        publish(model(tmp_path), "ftp://models/a.onnx", metadata={})
+
+
+@pytest.mark.parametrize("place", ["s3"], indirect=True)
+def test_the_object_carries_the_words_about_the_model(place: Place, s3: S3Server, tmp_path: Path) -> None:
+    path, uri = model(tmp_path), place("a.onnx")
+    publish(path, uri, metadata={"model": "add", "version": "1.0.0"})
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    recorded = s3.client().head_object(Bucket=bucket, Key=key)["Metadata"]
+    assert recorded == {"model": "add", "version": "1.0.0", "sha256": digest(path)}
+
+
+@pytest.mark.parametrize("place", ["s3"], indirect=True)
+def test_an_object_without_a_digest_is_never_taken_for_the_same(place: Place, s3: S3Server, tmp_path: Path) -> None:
+    path, uri = model(tmp_path), place("a.onnx")
+    s3.put(uri, path.read_bytes())
+    assert find(uri) == Published(uri=uri, sha256=None)
+    with pytest.raises(AlreadyPublished, match="its SHA-256 is not recorded"):
+        publish(path, uri, metadata={})
+
+
+def test_a_registry_that_does_not_answer_is_not_an_empty_one(monkeypatch: pytest.MonkeyPatch, s3: S3Server) -> None:
+    for name, value in (s3.environment() | {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(StoreUnreachable):
+        find("s3://registry/a.onnx")
+
+
+@pytest.mark.parametrize("place", ["s3"], indirect=True)
+def test_credentials_come_from_a_profile_too(
+    place: Place, s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = f"aws_access_key_id = {s3.access_key}\naws_secret_access_key = {s3.secret_key}\n"
+    (tmp_path / "credentials").write_text(f"[publisher]\n{keys}")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_PROFILE", "publisher")
+    assert publish(model(tmp_path), place("a.onnx"), metadata={}).uploaded is True
+    assert find(place("a.onnx")) is not None
+
+
+@pytest.mark.parametrize("place", ["path"], indirect=True)
+def test_a_copy_leaves_no_partial_file(place: Place, tmp_path: Path) -> None:
+    publish(model(tmp_path), place("a.onnx"), metadata={})
+    assert [each.name for each in Path(place("")).iterdir()] == ["a.onnx"]

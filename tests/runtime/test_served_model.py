@@ -1,0 +1,340 @@
+"""A model's life: loaded once however many ask, tried again after a failure, and honest about where it is."""
+
+import asyncio
+import errno
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from threading import Event, Lock
+from typing import Any
+
+import numpy as np
+import pytest
+
+from runtime.artifacts.fetch import Artifact
+from runtime.background import Background
+from runtime.errors import (
+    ArtifactMissing,
+    InvalidModel,
+    LoadFailed,
+    ModelUnavailable,
+    ScalezeroError,
+    ShuttingDown,
+    StoreUnreachable,
+)
+from runtime.predictor import predict
+from runtime.served_model import ProcessStart, Pull, ServedModel, State
+from runtime.settings import Settings
+from runtime.tensors import Query
+from tests import models
+from tests.runtime import independence_models
+
+
+class Registry:
+    """A stand-in for the pull: each call does the next of what it was told, the last one for ever."""
+
+    def __init__(self, *answers: Artifact | BaseException) -> None:
+        self.answers = list(answers)
+        self.calls = 0
+        self.gate = Event()
+        self.gate.set()
+        self._lock = Lock()
+
+    def __call__(self) -> Artifact:
+        with self._lock:
+            self.calls += 1
+            answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        assert self.gate.wait(10)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+
+def artifact(path: Path, **more: Any) -> Artifact:  # noqa: ANN401 - any of its fields
+    return Artifact(uri=str(path), path=path, sha256="a" * 64, size=path.stat().st_size, **more)
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Artifact:
+    return artifact(models.doubling(tmp_path / "m.onnx"), metadata={"version": "2.0"})
+
+
+def living(
+    registry: Registry, scenario: Callable[[ServedModel], Coroutine[Any, Any, None]], **settings: object
+) -> None:
+    """Run the scenario with a model that is not loaded yet, and close it."""
+
+    async def whole() -> None:
+        now = time.perf_counter()
+        configured = Settings(model_uri="s3://b/m.onnx", threads=1, **settings)  # type: ignore[arg-type] # any setting
+        background = Background()
+        served = ServedModel("m", configured, registry, ProcessStart(now - 1, now), background)
+        await scenario(served)
+        await served.close()
+        await background.close(within=10)
+
+    asyncio.run(whole())
+
+
+def where(served: ServedModel) -> str:
+    """The state's name: a function, as the checker takes a property that was compared once for settled."""
+    return served.state.value
+
+
+async def doubled(served: ServedModel) -> None:
+    ticket = await predict(await served.load(), Query([np.ones((1, 2), np.float32)]))
+    np.testing.assert_array_equal(np.asarray(ticket.outputs[0]), [[2, 2]])
+
+
+def test_whoever_comes_first_loads_and_all_who_come_meanwhile_wait_for_that(good: Artifact) -> None:
+    registry = Registry(good)
+    registry.gate.clear()
+
+    async def scenario(served: ServedModel) -> None:
+        assert where(served) == "not_loaded"
+        callers = [asyncio.create_task(doubled(served)) for _ in range(20)]
+        await asyncio.sleep(0.02)
+        assert where(served) == "loading"
+        registry.gate.set()
+        await asyncio.gather(*callers)
+        assert where(served) == "ready"
+        assert served.tried.is_set()
+        await doubled(served)
+
+    living(registry, scenario)
+    assert registry.calls == 1
+
+
+def test_a_failure_is_told_to_all_who_waited_and_the_next_request_tries_again(good: Artifact) -> None:
+    registry = Registry(ArtifactMissing("s3://b/m.onnx", "no such object"), good)
+    registry.gate.clear()
+
+    async def scenario(served: ServedModel) -> None:
+        callers = [asyncio.create_task(served.load()) for _ in range(5)]
+        await asyncio.sleep(0.02)
+        registry.gate.set()
+        told = await asyncio.gather(*callers, return_exceptions=True)
+        assert all(isinstance(each, ArtifactMissing) for each in told)
+        assert served.state is State.FAILED
+        assert isinstance(served.error, ArtifactMissing)
+        assert served.measurements.load_failures == {"artifact_missing": 1}
+        await doubled(served)
+        assert served.error is None
+
+    living(registry, scenario)
+    assert registry.calls == 2
+
+
+def test_a_caller_that_leaves_does_not_stop_the_load_for_others(good: Artifact) -> None:
+    registry = Registry(good)
+    registry.gate.clear()
+
+    async def scenario(served: ServedModel) -> None:
+        leaves, stays = asyncio.create_task(served.load()), asyncio.create_task(doubled(served))
+        await asyncio.sleep(0.02)
+        leaves.cancel()
+        await asyncio.sleep(0)
+        registry.gate.set()
+        await stays
+
+    living(registry, scenario)
+    assert registry.calls == 1
+
+
+def test_a_file_that_is_no_model_is_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_bytes(b"no model")
+
+    async def scenario(served: ServedModel) -> None:
+        for _ in range(2):
+            with pytest.raises(InvalidModel, match=r"m\.onnx") as told:
+                await served.load()
+            assert str(tmp_path) not in f"{told.value}{told.value.details}"
+        assert served.state is State.FAILED
+
+    living(Registry(artifact(tmp_path / "m.onnx")), scenario)
+
+
+class Panic(BaseException):
+    """What a library in Rust raises; pyo3's PanicException is no Exception."""
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("secret"), Panic("secret"), SystemExit("secret")], ids=repr)
+def test_an_unforeseen_failure_is_a_failed_load_whose_text_only_the_log_has(
+    error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(served: ServedModel) -> None:
+        with pytest.raises(LoadFailed, match=rf"s3://b/m\.onnx: loading failed with {type(error).__name__}; the log"):
+            await served.load()
+        assert served.state is State.FAILED
+        assert served.error is not None
+        assert served.error.lasting
+        assert "secret" not in f"{served.error}{served.error.details}"
+
+    living(Registry(error), scenario)
+    assert "secret" in caplog.text
+
+
+def test_an_unforeseen_failure_of_the_system_is_told_without_paths() -> None:
+    async def scenario(served: ServedModel) -> None:
+        with pytest.raises(ModelUnavailable, match=r"s3://b/m\.onnx: OSError: Input/output error") as told:
+            await served.load()
+        assert "/secret/place" not in str(told.value)
+
+    living(Registry(OSError(errno.EIO, "Input/output error", "/secret/place")), scenario)
+
+
+def test_a_prefetched_model_is_tried_until_it_comes(good: Artifact) -> None:
+    registry = Registry(ArtifactMissing("s3://b/m.onnx", "not yet"), good)
+
+    async def scenario(served: ServedModel) -> None:
+        served.prefetch(Pull(registry))
+        await asyncio.wait_for(served.tried.wait(), 5)
+        assert served.state is State.FAILED
+        for _ in range(400):
+            if served.ready:
+                break
+            await asyncio.sleep(0.01)
+        await doubled(served)
+
+    living(registry, scenario)
+    assert registry.calls == 2
+
+
+def test_who_asks_after_the_last_try_is_told_its_failure_at_once(good: Artifact) -> None:
+    """The process is about to end: another pull would only keep its callers waiting for an end without an answer."""
+    registry = Registry(StoreUnreachable("s3://b/m.onnx", "no answer"), ArtifactMissing("s3://b/m.onnx", "no"), good)
+    told: list[str] = []
+    last = asyncio.Event()
+
+    def gives_up(error: ScalezeroError) -> bool:
+        told.append(error.code)
+        if error.lasting:
+            last.set()
+        return error.lasting
+
+    async def scenario(served: ServedModel) -> None:
+        served.prefetch(Pull(registry), gives_up)
+        await asyncio.wait_for(last.wait(), 5)
+        for _ in range(2):
+            with pytest.raises(ArtifactMissing):
+                await served.load()
+        assert served.state is State.FAILED
+
+    living(registry, scenario)
+    assert told == ["store_unreachable", "artifact_missing"]
+    assert registry.calls == 2
+
+
+def test_a_pull_that_was_begun_is_used(good: Artifact) -> None:
+    registry = Registry(good)
+
+    async def scenario(served: ServedModel) -> None:
+        served.prefetch(Pull(registry))
+        await asyncio.sleep(0)
+        await doubled(served)
+        cold = served.measurements.cold_start
+        assert cold
+        assert sum(cold.phases(0.0).values()) == pytest.approx(cold.ready - cold.process_started)
+
+    living(registry, scenario)
+    assert registry.calls == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "metadata", "version"),
+    [("3.0", {"version": "2.0"}, "3.0"), (None, {"version": "2.0"}, "2.0"), (None, {}, "1")],
+)
+def test_the_version_is_the_settings_else_the_publishers_else_the_files(
+    tmp_path: Path, setting: str | None, metadata: dict[str, str], version: str
+) -> None:
+    made = artifact(models.doubling(tmp_path / "m.onnx"), metadata=metadata)
+
+    async def scenario(served: ServedModel) -> None:
+        assert served.version == setting
+        assert (await served.load()).version == version
+        assert served.version == version
+        assert served.measurements.version == version
+
+    living(Registry(made), scenario, model_version=setting)
+
+
+def test_a_closed_model_takes_no_more(good: Artifact) -> None:
+    async def scenario(served: ServedModel) -> None:
+        ready = await served.load()
+        await served.close()
+        with pytest.raises(ShuttingDown):
+            await predict(ready, Query([np.ones((1, 2), np.float32)]))
+
+    living(Registry(good), scenario)
+
+
+def test_a_model_that_is_loading_can_be_closed(good: Artifact) -> None:
+    registry = Registry(good)
+    registry.gate.clear()
+
+    async def scenario(served: ServedModel) -> None:
+        served.prefetch(Pull(registry))
+        await asyncio.sleep(0.02)
+        assert served.state is State.LOADING
+        await asyncio.wait_for(served.close(), 1)
+        registry.gate.set()
+
+    living(registry, scenario)
+
+
+def test_runs_are_measured(good: Artifact) -> None:
+    async def scenario(served: ServedModel) -> None:
+        ready = await served.load()
+        await asyncio.gather(*(predict(ready, Query([np.ones((2, 2), np.float32)])) for _ in range(3)))
+        served.measurements.count()
+        assert served.measurements.batch_rows.total == 6
+        assert served.measurements.queue.cumulative()[-1][1] == 3
+
+    living(Registry(good), scenario)
+
+
+def test_the_warm_up_teaches_the_batcher_what_a_run_costs(good: Artifact) -> None:
+    async def scenario(served: ServedModel) -> None:
+        assert 0 < (await served.load()).batcher.cost.typical < 0.1
+
+    living(Registry(good), scenario)
+
+
+@pytest.mark.parametrize(
+    ("settings", "state"),
+    [({}, "unproven"), ({"batching": "never"}, "off"), ({"batching": "always"}, "forced"), ({"batch_size": 1}, "off")],
+)
+def test_the_settings_decide_whether_runs_may_be_shared(
+    good: Artifact, settings: dict[str, object], state: str
+) -> None:
+    async def scenario(served: ServedModel) -> None:
+        assert (await served.load()).batcher.batching.state.value == state
+        assert served.measurements.batching == state
+
+    living(Registry(good), scenario, **settings)
+
+
+def test_a_model_that_cannot_share_runs_says_so_in_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    made = artifact(independence_models.dynamic_quantized(tmp_path / "m.onnx"))
+
+    async def scenario(served: ServedModel) -> None:
+        ready = await served.load()
+        await asyncio.gather(*(predict(ready, Query([np.ones((1, 3), np.float32)])) for _ in range(20)))
+
+    with caplog.at_level(logging.INFO, "scalezero.model"):
+        living(Registry(made), scenario)
+    (line,) = [each for each in caplog.records if each.getMessage() == "each request has its own run"]
+    assert line.__dict__["state"] == "refuted"
+    assert line.__dict__["reason"].startswith("operator DynamicQuantizeLinear: ")
+
+
+def test_a_model_whose_warm_up_never_ends_is_served_cold_in_time(tmp_path: Path) -> None:
+    made = artifact(independence_models.endless_on_zeros(tmp_path / "m.onnx"))
+
+    async def scenario(served: ServedModel) -> None:
+        ready = await asyncio.wait_for(served.load(), 20)
+        prediction = await predict(ready, Query([np.array([1])]))
+        assert np.asarray(prediction.outputs[0]).tolist() == [0]
+
+    living(Registry(made), scenario, load_timeout=0.5)
