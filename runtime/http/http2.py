@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import ngh2
 
 from runtime.errors import HeadTooLarge, ScalezeroError, ShuttingDown
+from runtime.http.body import extended, whole
 from runtime.http.http2_exchange import Http2Exchange
 from runtime.http.http2_pace import Paced
 from runtime.http.incoming import Incoming
@@ -189,7 +190,7 @@ class Http2(Paced):
             except ScalezeroError as fault:
                 exchange.refuse(fault)
                 return
-            exchange.pieces.append(event.data)
+            exchange.body = extended(exchange.body, event.data)
         if event.end_stream:
             self._complete(exchange)
 
@@ -221,8 +222,8 @@ class Http2(Paced):
         self.body_over(exchange)
         if exchange.answered or exchange.gone:
             return
-        pieces, exchange.pieces = exchange.pieces, []
-        exchange.request.body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        exchange.request.body = whole(exchange.body)
+        exchange.body = b""
         exchange.begin()
 
     def _end(self, event: ngh2.StreamClosed) -> None:
