@@ -99,7 +99,11 @@ class Application:
         if route is None:
             path = request.path
             match = request.match = self._routes.match(path)
-            if match is None and self._function is not None and self._routes.claimed(path) is None:
+            if (
+                self._function is not None
+                and (match is None or (match.generic and not match.takes(request.method)))
+                and self._routes.claimed(path) is None
+            ):
                 exchange.serve(partial(self._call, self._function, request))
                 return
         try:
