@@ -9,7 +9,7 @@ from typing import Final
 
 from knative.checks.finding import Finding, error, warning
 from knative.checks.subject import Subject
-from knative.function.placing import FUNCTIONS
+from knative.function.configuration import FUNCTIONS
 from knative.manifests import capacity
 from knative.manifests.names import CACHE_PATH
 from knative.resources import ModelVersion

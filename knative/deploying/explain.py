@@ -11,7 +11,7 @@ from typing import Final
 from knative.api.client import Cluster
 from knative.api.errors import ClusterError
 from knative.deploying.errors import RevisionFailed
-from knative.deploying.readiness import Failed, Pending, Ready, Verdict, pod_verdict
+from knative.deploying.readiness import Failed, Pending, Readiness, Ready, pod_readiness
 from knative.manifests.names import CONTAINER, PORT
 from knative.objects import REVISION_UID_LABEL, Manifest
 
@@ -33,7 +33,7 @@ def pods_of(cluster: Cluster, owner: Manifest) -> list[Manifest]:
     return [each for each in cluster.list("Pod", labels=labels) if "deletionTimestamp" not in each["metadata"]]
 
 
-def pods_verdict(cluster: Cluster, pods: Sequence[Manifest]) -> Verdict | None:
+def pods_readiness(cluster: Cluster, pods: Sequence[Manifest]) -> Readiness | None:
     """Judge what has these pods by them: the first that fails, else what one waits for; None where there are none."""
     judged = [pod_says(cluster, pod) for pod in pods]
     failed = (each for each in judged if isinstance(each, Failed))
@@ -46,7 +46,7 @@ def failure(cluster: Cluster, revision: Manifest, reason: str) -> RevisionFailed
     name = revision["metadata"]["name"]
     try:
         pods = pods_of(cluster, revision)
-        judged = pods_verdict(cluster, pods)
+        judged = pods_readiness(cluster, pods)
         logs = next(filter(None, (last_lines(cluster, pod) for pod in pods)), ())
     except ClusterError:  # an explanation less, not another failure
         return RevisionFailed(name, reason)
@@ -87,9 +87,9 @@ def told_by_runtime(body: bytes) -> str | None:
     return "; ".join(told) or None
 
 
-def pod_says(cluster: Cluster, pod: Manifest) -> Verdict:
+def pod_says(cluster: Cluster, pod: Manifest) -> Readiness:
     """Judge a pod; where it runs and is not ready, by what the runtime in it says."""
-    judged = pod_verdict(pod)
+    judged = pod_readiness(pod)
     if not isinstance(judged, Pending) or pod.get("status", {}).get("phase") != "Running":
         return judged
     try:

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 from knative.importing.environment import KEYS, Environment
 from knative.importing.server import Model, Server
 from knative.manifests import capacity, names
-from knative.manifests.options import Deployment
+from knative.manifests.options import DeploymentOptions
 from knative.objects import SERVING
 from knative.resources import (
     ABService,
@@ -47,7 +47,7 @@ class _Batching(NamedTuple):
 SECRET: Final = "scalezero-s3"  # noqa: S105 - a name
 
 _GROUP: Final = "ml.example.com/v1"
-_USUAL: Final = Deployment(image="any")
+_USUAL: Final = DeploymentOptions(image="any")
 _SECOND: Final = 10**6  # us
 _LONGEST: Final = int(LONGEST) * _SECOND
 

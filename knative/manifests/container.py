@@ -2,14 +2,14 @@
 
 from knative.manifests import names
 from knative.manifests.environment import environment
-from knative.manifests.options import Compute, Deployment
+from knative.manifests.options import Compute, DeploymentOptions
 from knative.manifests.quantities import canonical_bytes, canonical_cpu
 from knative.objects import Manifest
 from runtime.errors import BadSetting
 from runtime.settings import Settings
 
 
-def container(settings: Settings, options: Deployment) -> Manifest:
+def container(settings: Settings, options: DeploymentOptions) -> Manifest:
     """Write the container. Raises `BadSetting` where no image is known."""
     if options.image is None:
         raise BadSetting("image", value=None, allowed="the image of the runtime: --image, or `image` in func.yaml")
@@ -38,7 +38,7 @@ def container(settings: Settings, options: Deployment) -> Manifest:
     }
 
 
-def volumes(options: Deployment) -> list[Manifest]:
+def volumes(options: DeploymentOptions) -> list[Manifest]:
     """Write what may be written to: the cache, and /tmp, where Flask puts an upload. Both end with the pod."""
     return [
         {"name": names.CACHE_VOLUME, "emptyDir": {"sizeLimit": canonical_bytes(options.cache_size)}},
