@@ -14,6 +14,7 @@ from knative.deploying.errors import RevisionFailed
 from knative.deploying.readiness import Failed, Pending, Readiness, Ready, pod_readiness
 from knative.manifests.names import CONTAINER, PORT
 from knative.objects import REVISION_UID_LABEL, Manifest
+from runtime.settings import READY_PATH
 
 _LINES: Final = 8  # of a log; enough for a traceback's end
 _LOOK: Final = 2.0  # s for a pod's own word
@@ -93,7 +94,7 @@ def pod_says(cluster: Cluster, pod: Manifest) -> Readiness:
     if not isinstance(judged, Pending) or pod.get("status", {}).get("phase") != "Running":
         return judged
     try:
-        answer = cluster.pod_get(pod["metadata"]["name"], "/healthz/ready", port=PORT, timeout=_LOOK)
+        answer = cluster.pod_get(pod["metadata"]["name"], READY_PATH, port=PORT, timeout=_LOOK)
     except ClusterError:  # no right to ask it
         return judged
     told = told_by_runtime(answer.body)

@@ -6,7 +6,7 @@ from knative.manifests.options import Compute, DeploymentOptions
 from knative.manifests.quantities import canonical_bytes, canonical_cpu
 from knative.objects import Manifest
 from runtime.errors import BadSetting
-from runtime.settings import Settings
+from runtime.settings import LIVE_PATH, READY_PATH, Settings
 
 
 def container(settings: Settings, options: DeploymentOptions) -> Manifest:
@@ -21,10 +21,10 @@ def container(settings: Settings, options: DeploymentOptions) -> Manifest:
         # No period: Knative then probes several times a second, and a cold start loses no time waiting for it. A pull
         # takes as long as it takes: the revision's progress deadline bounds the start.
         # Knative fills in no default where a template is applied again under its revision's name, and then misses this.
-        "readinessProbe": {"httpGet": {"path": "/healthz/ready"}, "successThreshold": 1},
+        "readinessProbe": {"httpGet": {"path": READY_PATH}, "successThreshold": 1},
         # Answered while the model is pulled and while it computes; three misses are a process that hangs.
         "livenessProbe": {
-            "httpGet": {"path": "/healthz/live"},
+            "httpGet": {"path": LIVE_PATH},
             "periodSeconds": 10,
             "timeoutSeconds": 5,
             "failureThreshold": 3,
