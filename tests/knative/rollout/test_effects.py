@@ -1,5 +1,7 @@
 """How a rollout reads the pods and starts one."""
 
+# ruff: noqa: ARG002 - a fake takes what a Cluster takes
+
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
