@@ -6,17 +6,14 @@ In a pod the same values come rendered as environment variables, and no resource
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from runtime.errors import BadSetting
-from runtime.settings import Settings, settings_from
+from runtime.settings import MANIFEST, SOURCE, Settings, settings_from
 
 if TYPE_CHECKING:
     from knative.resources.model_version import ModelVersion
     from knative.resources.read import Resources
-
-MANIFEST: Final = "model.yaml"
-SOURCE: Final = "main.py"
 
 
 def settings_for(folder: Path | None, *, environ: Mapping[str, str] = os.environ) -> Settings:

@@ -19,6 +19,8 @@ from runtime.configuration.version_policy import VersionPolicy
 from runtime.errors import BadSetting
 
 PREFIX: Final = "SCALEZERO_"
+LIVE_PATH, READY_PATH = "/healthz/live", "/healthz/ready"  # what the kubelet and Knative probe
+MANIFEST, SOURCE = "model.yaml", "main.py"  # in a function's folder: its resources, and the function
 _LISTENERS: Final = Parser(listeners.parse_listeners, listeners.ALLOWED)
 _POLICY: Final = Parser(version_policy.parse_policy, version_policy.ALLOWED)
 

@@ -9,12 +9,13 @@ from typing import Final
 
 from knative.checks.finding import Finding, error, warning
 from knative.checks.subject import Subject
-from knative.function.placing import FUNCTIONS
+from knative.function.configuration import FUNCTIONS
 from knative.manifests import capacity
 from knative.manifests.names import CACHE_PATH
 from knative.resources import ModelVersion
 from knative.resources.errors import as_yaml
 from knative.resources.func_yaml import Function
+from runtime.settings import LIVE_PATH, READY_PATH
 
 FUNC_YAML_DISAGREES: Final = error(
     "func-yaml-disagrees", "func deploy and scalezero deploy would run different things under one name."
@@ -26,8 +27,6 @@ FUNCTION_NOT_SERVED: Final = error(
 )
 
 RULES: Final = (FUNC_YAML_DISAGREES, FUNC_YAML_UNUSED, FUNCTION_NOT_SERVED)
-
-LIVE, READY = "/healthz/live", "/healthz/ready"
 
 
 def check(subject: Subject) -> Iterator[Finding]:
@@ -113,8 +112,8 @@ def _derived(subject: Subject, function: Function) -> Iterator[Finding]:
         (scale.metric, "concurrency", (*at, "metric")),
         (scale.target, target, (*at, "target")),
         (scale.utilization, capacity.UTILIZATION, (*at, "utilization")),
-        (health.liveness, LIVE, ("deploy", "healthEndpoints", "liveness")),
-        (health.readiness, READY, ("deploy", "healthEndpoints", "readiness")),
+        (health.liveness, LIVE_PATH, ("deploy", "healthEndpoints", "liveness")),
+        (health.readiness, READY_PATH, ("deploy", "healthEndpoints", "readiness")),
     ):
         if value not in {None, right}:
             what = f"{'.'.join(path)}: func.yaml has {value}, pods get {right}"

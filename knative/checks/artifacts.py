@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from knative.checks.finding import Finding, advice, came, error, warning
 from knative.checks.subject import Served, Subject
-from knative.importing.files import SECRET
 from knative.manifests.environment import settings_of
+from knative.manifests.names import REGISTRY_SECRET
 from runtime.errors import BadSetting
 
 ARTIFACT_MISSING: Final = warning("artifact-missing", "A revision without its model never becomes Ready.")
@@ -92,9 +92,9 @@ def _registry(subject: Subject) -> Iterator[Finding]:
         yield REGISTRY_ON_LOOPBACK.found(what, fix="its address as pods see it", where=where)
     if not subject.lacks_keys():
         return
-    if (subject.facts.secrets or {}).get(SECRET) is not None:
-        what = f"the Secret {SECRET} is in the namespace {subject.options.namespace}, and nothing names it"
-        fix = f"--s3-secret {SECRET}, or AWS_ACCESS_KEY_ID from it in func.yaml"
+    if (subject.facts.secrets or {}).get(REGISTRY_SECRET) is not None:
+        what = f"the Secret {REGISTRY_SECRET} is in the namespace {subject.options.namespace}, and nothing names it"
+        fix = f"--s3-secret {REGISTRY_SECRET}, or AWS_ACCESS_KEY_ID from it in func.yaml"
         yield REGISTRY_KEYS_UNUSED.found(what, fix=fix)
     else:
         fix = "--s3-secret NAME, or AWS_ACCESS_KEY_ID from a Secret in func.yaml"

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from knative.api.errors import Forbidden
 from knative.checks.subject import Artifact, Subject
-from knative.importing.files import SECRET
+from knative.manifests.names import REGISTRY_SECRET
 from knative.objects import Manifest, Ref
 from runtime.errors import ScalezeroError
 from runtime.registry import Published
@@ -51,7 +51,7 @@ def with_objects(subject: Subject, cluster: Objects, notes: list[str]) -> Subjec
                 subject = _with_secret(subject, cluster, name)
         if subject.lacks_keys():
             with suppress(Forbidden):  # nobody counts on this one
-                subject = _with_secret(subject, cluster, SECRET)
+                subject = _with_secret(subject, cluster, REGISTRY_SECRET)
         with _noted(notes):
             if name := subject.options.service_account:
                 found = cluster.get(Ref("ServiceAccount", name))

@@ -2,16 +2,12 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
-from knative.function.options import Flags
-from knative.manifests import Deployment
+from knative.function.project import Project
 from knative.manifests.environment import settings_of
 from knative.objects import Manifest, Ref
-from knative.resources import InferenceConfig, ModelVersion, Resource, Resources
-from knative.resources.documents import Document
-from knative.resources.func_yaml import FunctionFile
+from knative.resources import InferenceConfig, ModelVersion, Resource
 from runtime.errors import BadSetting
 from runtime.settings import Settings
 
@@ -42,17 +38,9 @@ class Served(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """All that is known, as far as it could be read."""
+class Subject(Project):
+    """A project, and the facts that were looked up."""
 
-    resources: Resources
-    options: Deployment
-    image_named: bool = True  # False: nothing says which; the one in the options is made up
-    documents: Mapping[Ref, Document] = field(default_factory=dict)
-    function: FunctionFile | None = None
-    handler: Path | None = None  # the author's main.py beside the manifests
-    trained: Collection[str] = ()  # the files of manifests that have a train.py beside them
-    flags: Flags = field(default_factory=Flags)
     facts: Facts = Facts()
 
     def place(self, resource: Resource, *path: str | int) -> str | None:

@@ -1,25 +1,25 @@
-"""`scalezero apply`: bring the cluster to what the files say, and wait until it is up."""
+"""`scalezero apply`: change the cluster to match the files, and wait until everything is Ready."""
 
 from pathlib import Path
 
 import click
 
-from knative.commands import options
-from knative.commands.intent import Intent, intent
-from knative.commands.outcome import exit_on_failure
-from knative.commands.output import answer
+from knative.api.client import Cluster
+from knative.commands import arguments
+from knative.commands.output import answer, exit_on_failure
+from knative.commands.plan import Planned, opened, planned
 from knative.deploying.apply import carry_out
 from knative.deploying.report import urls
-from knative.function.options import Flags
+from knative.function.configuration import Flags
 
 
 @click.command("apply")
-@options.files
-@options.deployment
-@options.cluster
-@options.output
-@options.force
-@options.timeout
+@arguments.files
+@arguments.deployment
+@arguments.cluster
+@arguments.output
+@arguments.force
+@arguments.timeout
 def command(
     paths: tuple[Path, ...],
     context: str | None,
@@ -30,21 +30,22 @@ def command(
     **chosen: str | None,
 ) -> None:
     """Apply the files to the cluster, wait until everything is ready, and print the URLs."""
-    apply(intent(paths, Flags(**chosen), context=context, force=force), form=form, force=force, timeout=timeout)
+    project, cluster = opened(paths, Flags(**chosen), context=context)
+    apply(planned(project, cluster, force=force), cluster, form=form, force=force, timeout=timeout)
 
 
-def apply(meant: Intent, *, form: str, force: bool, timeout: float) -> None:
-    """Carry out a plan with a line for each step; ends the process with 1 where something does not come up."""
+def apply(made: Planned, cluster: Cluster, *, form: str, force: bool, timeout: float) -> None:
+    """Carry out a plan with a line for each step, and print the URLs. Ends the process with 1 after a failure."""
     with exit_on_failure():
         carry_out(
-            meant.plan,
-            meant.observed,
-            meant.cluster,
+            made.plan,
+            made.observed,
+            cluster,
             force=force,
             seconds=timeout,
             tell=lambda line: click.echo(line, err=form != "table"),
         )
-    found = urls(meant.cluster, meant.plan)
+    found = urls(cluster, made.plan)
     if form == "table":
         for name, url in found.items():
             click.echo(f"{name}: {url}")

@@ -8,16 +8,18 @@ from pathlib import Path
 import click
 
 from knative.checks import Report, Sources, examine
-from knative.commands import options, output
-from knative.function.options import Flags
+from knative.commands import arguments, output
+from knative.commands.target import connect
+from knative.function.configuration import Flags
+from knative.function.project import Project, load
 from runtime.errors import ScalezeroError
 
 
 @click.command("check")
-@options.files
-@options.deployment
-@options.cluster
-@options.output
+@arguments.files
+@arguments.deployment
+@arguments.cluster
+@arguments.output
 @click.option("--strict", is_flag=True, help="Fail on warnings too.")
 @click.option("--offline", is_flag=True, help="Do not query the registry or the cluster.")
 def command(
@@ -30,27 +32,25 @@ def command(
     **chosen: str | None,
 ) -> None:
     """Report what will not work, or not as intended: in the files, the registry and the cluster."""
-    report = check(paths, Flags(**chosen), context=context, offline=offline)
+    report = check(load(paths, Flags(**chosen), environ=os.environ), context=context, offline=offline)
     show(report, form)
     sys.exit(0 if report.passes(strict=strict) else 1)
 
 
-def check(paths: tuple[Path, ...], flags: Flags, *, context: str | None, offline: bool) -> Report:
-    """Examine the files, with the registry and the cluster unless `offline`. Raises `BadSetting` for bad flags."""
+def check(project: Project, *, context: str | None, offline: bool) -> Report:
+    """Examine the project, with the registry and the cluster unless `offline`."""
     if offline:
-        return examine(paths, flags=flags, environ=os.environ)
-    from knative.api.client import Cluster
+        return examine(project)
     from runtime.registry import find
 
     try:
-        here = Cluster(context=context, namespace=flags.namespace)
+        project, cluster = connect(project, context=context)
     except ScalezeroError as error:
         if context is not None:
             raise  # it was asked for by name
-        report = examine(paths, flags=flags, environ=os.environ, sources=Sources(find=find))
+        report = examine(project, sources=Sources(find=find))
         return Report(findings=report.findings, notes=(*report.notes, f"the cluster could not be asked: {error}"))
-    sources = Sources(find=find, cluster=here.within)
-    return examine(paths, flags=flags, environ=os.environ, namespace=here.namespace, sources=sources)
+    return examine(project, sources=Sources(find=find, cluster=cluster))
 
 
 def show(report: Report, form: str) -> None:

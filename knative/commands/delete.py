@@ -1,4 +1,4 @@
-"""`scalezero delete`: take away what files declare, or a model with all that belongs to it."""
+"""`scalezero delete`: delete what files declare, or a model with everything that belongs to it."""
 
 import os
 from pathlib import Path
@@ -6,17 +6,17 @@ from pathlib import Path
 import click
 
 from knative.api.client import Cluster
-from knative.commands import options
-from knative.commands.outcome import exit_on_failure
-from knative.commands.output import answer
+from knative.commands import arguments
+from knative.commands.output import answer, exit_on_failure
+from knative.commands.target import connect
 from knative.deploying.removing import belongings, delete
-from knative.function.options import Flags, deployment, function_for
+from knative.function.configuration import Flags
+from knative.function.project import load
 from knative.manifests import desired
 from knative.objects import Ref, ref_of
-from knative.resources import read_resources
 from runtime.errors import BadSetting
 
-_ANY_IMAGE = "none"  # what is deleted is known by its name
+_ANY_IMAGE = "none"  # objects are deleted by their names
 
 
 @click.command("delete")
@@ -29,19 +29,19 @@ _ANY_IMAGE = "none"  # what is deleted is known by its name
     type=click.Path(exists=True, path_type=Path),
     help="A manifest or a folder of manifests.",
 )
-@options.cluster
-@options.output
-@options.timeout
+@arguments.cluster
+@arguments.output
+@arguments.timeout
 def command(
     model: str | None, paths: tuple[Path, ...], namespace: str | None, context: str | None, form: str, timeout: float
 ) -> None:
     """Delete MODEL with its splits, or what the files of -f declare, and wait. Deletes only what scalezero created."""
     if (model is None) == (not paths):
         raise BadSetting("MODEL", value=model, allowed="the name of a model, or -f with its files, and not both")
-    cluster = Cluster(context=context, namespace=namespace)
     if model is None:
-        cluster, refs = _declared(cluster, paths, namespace)
+        cluster, refs = _declared(paths, Flags(image=_ANY_IMAGE, namespace=namespace), context=context)
     else:
+        cluster = Cluster(context=context, namespace=namespace)
         refs = belongings(cluster, model)
     with exit_on_failure():
         deleted = delete(cluster, refs, seconds=timeout, tell=lambda line: click.echo(line, err=form != "table"))
@@ -49,11 +49,9 @@ def command(
         click.echo(answer({"deleted": [ref._asdict() for ref in deleted]}, form), nl=False)
 
 
-def _declared(cluster: Cluster, paths: tuple[Path, ...], namespace: str | None) -> tuple[Cluster, tuple[Ref, ...]]:
-    """Name what the files would make, and the place that they would make it in."""
-    resources = read_resources(*paths)
-    written = function_for(paths, resources.models)
-    flags = Flags(image=_ANY_IMAGE, namespace=namespace)
-    how = deployment(written, environ=os.environ, flags=flags, namespace=cluster.namespace)
-    steps = desired(resources, how)
-    return cluster.within(how.namespace), tuple(ref_of(step.manifest) for step in steps)
+def _declared(paths: tuple[Path, ...], flags: Flags, *, context: str | None) -> tuple[Cluster, tuple[Ref, ...]]:
+    """List the objects that an apply of the files creates, and find their namespace."""
+    project, cluster = connect(load(paths, flags, environ=os.environ), context=context)
+    for fault in project.faults:  # a function that no image contains can be deleted
+        raise fault
+    return cluster, tuple(ref_of(step.manifest) for step in desired(project.resources, project.options))

@@ -1,28 +1,33 @@
-"""`scalezero deploy`: a function's folder, from the registry to the URLs that answer."""
+"""`scalezero deploy`: publish the models of a function's folder, and apply the folder."""
 
+import os
 import sys
 from pathlib import Path
 
 import click
 
-from knative.checks import Report
-from knative.commands import options
+from knative.checks import Report, Sources, examine
+from knative.checks.facts import Find
+from knative.commands import arguments
 from knative.commands.apply import apply
-from knative.commands.check import check, show
-from knative.commands.intent import intent, wish
-from knative.function.options import Flags
-from knative.function.publishing import publish_function
+from knative.commands.check import show
+from knative.commands.plan import planned
+from knative.commands.target import connect
+from knative.function.configuration import Flags
+from knative.function.project import load
+from knative.function.publishing import publish_versions
+from runtime.registry import find
 
 
 @click.command("deploy")
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--no-publish", is_flag=True, help="Do not train or publish anything.")
 @click.option("--strict", is_flag=True, help="Stop on warnings of the check too.")
-@options.deployment
-@options.cluster
-@options.output
-@options.force
-@options.timeout
+@arguments.deployment
+@arguments.cluster
+@arguments.output
+@arguments.force
+@arguments.timeout
 def command(
     folder: Path,
     context: str | None,
@@ -36,18 +41,24 @@ def command(
 ) -> None:
     """Publish missing models of FOLDER, check, apply, wait until ready, and print the URLs.
 
-    What the files, the flags or the namespace cannot have ends it before anything is trained or published.
+    An error in the files, the flags or the namespace ends it before anything is trained or published.
     """
-    flags = Flags(**chosen)
-    _stop_at(check((folder,), flags, context=context, offline=True), form, strict=strict)
-    wish((folder,), flags, context=context)
+    project, cluster = connect(load((folder,), Flags(**chosen), environ=os.environ), context=context)
+    _stop_at(examine(project), form, strict=strict)
+    project.require_valid()
+    cluster.see_namespace()
+    lookup: Find = find
     if not no_publish:
-        publish_function(folder, only_missing=True, say=lambda line: click.echo(line, err=form != "table"))
-    report = check((folder,), flags, context=context, offline=False)
+        models = project.resources.model_versions
+        done = publish_versions(
+            models, folder, only_missing=True, say=lambda line: click.echo(line, err=form != "table")
+        )
+        lookup = {each.uri: each for each in done}.get  # the registry has been asked
+    report = examine(project, sources=Sources(find=lookup, cluster=cluster))
     _stop_at(report, form, strict=strict)
     if report.findings and form == "table":
         show(report, form)
-    apply(intent((folder,), flags, context=context, force=force), form=form, force=force, timeout=timeout)
+    apply(planned(project, cluster, force=force), cluster, form=form, force=force, timeout=timeout)
 
 
 def _stop_at(report: Report, form: str, *, strict: bool) -> None:

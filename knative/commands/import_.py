@@ -9,7 +9,7 @@ from typing import cast
 
 import click
 
-from knative.commands import options
+from knative.commands import arguments
 from knative.importing import Files, Folder, Project, files_of_pod, imported
 from knative.resources import BadManifest, ForeignDeployment
 from knative.resources.documents import Document, documents
@@ -21,7 +21,7 @@ from runtime.errors import BadSetting
 
 
 @click.command("import")
-@options.files
+@arguments.files
 @click.argument("out", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--image", help="Image of the runtime.  [default: the one that scripts/image builds]")
 @click.option("--registry", default="s3://models", show_default=True, help="Where the models will be published.")

@@ -1,21 +1,42 @@
-"""How a verb's answer is printed: a table for people, YAML or JSON for programs."""
+"""How a command prints its result and how it ends.
+
+Results: a table for people, YAML or JSON for programs. Exit codes: 0 where everything is Ready, 1 where an object does
+not become Ready, 130 after an interrupt; the command line itself ends other errors with 2.
+"""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
+import click
 from rich.console import Console
 from rich.table import Table
 
+from knative.deploying.errors import NotUp
 from knative.resources.documents import text_of
 
 
+@contextmanager
+def exit_on_failure() -> Iterator[None]:
+    """Print a `NotUp` on standard error and end with 1; end with 130 after an interrupt."""
+    try:
+        yield
+    except NotUp as error:
+        click.echo(f"scalezero: {error}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        click.echo("scalezero: interrupted; the cluster continues, and the same command resumes the wait", err=True)
+        sys.exit(130)
+
+
 def documents(values: Sequence[object], form: str) -> str:
-    """Write plain values as YAML documents, or as one JSON list."""
+    """Format JSON values as YAML documents, or as one JSON list."""
     return text_of(values) if form == "yaml" else json.dumps(values, indent=2) + "\n"
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows under their columns, as kubectl does: no frame, nothing cut off where it is not a terminal."""
+    """Print rows under their columns as kubectl does: without a frame, and uncut where the output is not a terminal."""
     made = Table(*columns, box=None, pad_edge=False, header_style="")
     for row in rows:
         made.add_row(*row)
@@ -26,5 +47,5 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def answer(values: Mapping[str, object] | Sequence[object], form: str) -> str:
-    """Write one value as YAML or JSON."""
+    """Format one value as YAML or JSON."""
     return text_of([values]) if form == "yaml" else json.dumps(values, indent=2) + "\n"

@@ -1,19 +1,26 @@
-"""`scalezero plan`: what an apply would do, and nothing done."""
+"""`scalezero plan`: print what an apply would do, and change nothing."""
 
 import json
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
-from knative.commands import options
-from knative.commands.intent import intent
+from knative.api.client import Cluster
+from knative.commands import arguments
 from knative.commands.output import answer
+from knative.commands.target import connect
 from knative.deploying.differences import Difference
-from knative.deploying.plan import Action, Plan
-from knative.function.options import Flags
+from knative.deploying.observe import observe
+from knative.deploying.plan import Action, Plan, plan
+from knative.function.configuration import Flags
+from knative.function.project import Project, load
+from knative.manifests import desired
+from knative.objects import Manifest, Ref
 from knative.resources.errors import as_yaml
 
 _SIGNS = {"create": "+", "change": "~", "keep": "=", "refuse": "!"}
@@ -21,23 +28,47 @@ _LINE = 80  # characters of one value
 
 
 @click.command("plan")
-@options.files
-@options.deployment
-@options.cluster
-@options.output
-@options.force
+@arguments.files
+@arguments.deployment
+@arguments.cluster
+@arguments.output
+@arguments.force
 def command(paths: tuple[Path, ...], context: str | None, form: str, *, force: bool, **chosen: str | None) -> None:
     """Print what an apply would create and change. Exit code 2: the apply would be refused."""
-    planned = intent(paths, Flags(**chosen), context=context, force=force).plan
+    project, cluster = opened(paths, Flags(**chosen), context=context)
+    made = planned(project, cluster, force=force).plan
     if form == "table":
-        click.echo("\n".join(lines(planned)))
+        click.echo("\n".join(lines(made)))
     else:
-        click.echo(answer(as_data(planned), form), nl=False)
-    sys.exit(2 if planned.refusals else 0)
+        click.echo(answer(as_data(made), form), nl=False)
+    sys.exit(2 if made.refusals else 0)
+
+
+class Planned(NamedTuple):
+    """A plan, and the objects that it was made from."""
+
+    plan: Plan
+    observed: Mapping[Ref, Manifest]
+
+
+def opened(paths: tuple[Path, ...], flags: Flags, *, context: str | None) -> tuple[Project, Cluster]:
+    """Read the files and find their namespace, which must exist. Raises the errors of both."""
+    project = load(paths, flags, environ=os.environ)
+    project.require_valid()
+    project, cluster = connect(project, context=context)
+    cluster.see_namespace()
+    return project, cluster
+
+
+def planned(project: Project, cluster: Cluster, *, force: bool) -> Planned:
+    """Compare the project with the cluster, and change nothing. Raises `BadSetting` and `ClusterError`."""
+    steps = desired(project.resources, project.options)
+    observed = observe(cluster, steps)
+    return Planned(plan(steps, observed, force=force), observed)
 
 
 def lines(planned: Plan) -> Iterator[str]:
-    """Write a plan for people: a line for each action, and one for each field of it."""
+    """Format a plan as text: a line for each action, and one for each field that it changes."""
     for action in planned.actions:
         yield f"{_SIGNS[action.verb]} {action.ref}  {action.verb}{f': {action.why}' if action.why else ''}"
         yield from (f"    {_changed(each)}" for each in action.differences)
@@ -46,7 +77,7 @@ def lines(planned: Plan) -> Iterator[str]:
 
 
 def as_data(planned: Plan) -> list[dict[str, object]]:
-    """Give a plan as plain values."""
+    """Return a plan as JSON values."""
     return [_plain(action) for action in planned.actions]
 
 
@@ -69,7 +100,7 @@ def _changed(difference: Difference) -> str:
 
 
 def _shown(value: object) -> str:
-    """Show a value with what is in it, as far as a line holds it."""
+    """Format a value, cut to the length of a line."""
     if not isinstance(value, dict | list):
         return as_yaml(value)
     text = json.dumps(value, ensure_ascii=False)

@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from knative.api.client import Cluster
-from knative.commands import options
-from knative.commands.options import F
+from knative.commands import arguments
+from knative.commands.arguments import F
 from knative.resources import durations
 from knative.rollout import opening, telling
 from knative.rollout.errors import TakenOver
@@ -34,7 +34,7 @@ def _steps(_context: click.Context, _option: click.Parameter, text: str | None) 
 def _limits(command: F) -> F:
     """Add the options for the duration of a step, its limits, and the action when it exceeds them."""
     text, usual = "How long to watch each step.", durations.written(_USUAL.interval)
-    command = click.option("--interval", type=options.duration, default=usual, show_default=True, help=text)(command)
+    command = click.option("--interval", type=arguments.duration, default=usual, show_default=True, help=text)(command)
     share = click.FloatRange(0, 1)
     text = "Allowed share of failed requests above that of the other revisions."
     command = click.option("--max-error-rate", type=share, default=_USUAL.max_error_rate, show_default=True, help=text)(
@@ -60,9 +60,9 @@ def _limits(command: F) -> F:
 @click.option("--abort", is_flag=True, help=_ABORT)
 @click.option("--adopt", is_flag=True, help="End an unfinished rollout, and start from the current split.")
 @click.option("--dry-run", is_flag=True, help="Print the schedule without changing anything.")
-@options.timeout
-@options.cluster
-@options.output
+@arguments.timeout
+@arguments.cluster
+@arguments.output
 def command(  # noqa: PLR0913 - each is a flag of its own
     model: str,
     to: str | None,

@@ -9,7 +9,7 @@ import click
 
 from knative.api.client import Cluster
 from knative.api.errors import ObjectMissing
-from knative.commands import options
+from knative.commands import arguments
 from knative.commands.output import answer, table
 from knative.deploying.report import Model, Revision, look, models
 from knative.manifests.names import MANAGED_BY, MANAGER
@@ -24,8 +24,8 @@ _AGES = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 @click.command("status")
 @click.argument("model", required=False)
-@options.cluster
-@options.output
+@arguments.cluster
+@arguments.output
 def command(model: str | None, namespace: str | None, context: str | None, form: str) -> None:
     """Print MODEL, or all models that scalezero deployed. Exit code 1: one of them is not ready.
 

@@ -1,7 +1,7 @@
-"""Carry out a plan: apply, wait, apply the next. It stops at the first thing that does not come up.
+"""Carry out a plan: apply and wait, in the order that `progress.next_action` gives, up to the first failure.
 
-What is not Ready gets no traffic: before traffic is set, each revision in it is waited for, also one that an apply
-before this one made and did not see Ready. So whatever cut an apply short, the next one takes it up where it stands.
+A revision that is not Ready gets no traffic, also one that an earlier command applied. So after any interruption the
+next apply continues where the last one stopped.
 """
 
 import time
@@ -13,12 +13,12 @@ from knative.api.client import Cluster
 from knative.api.errors import ClusterError, Outrun
 from knative.deploying.errors import NotUp, PlanRefused
 from knative.deploying.plan import Action, Plan, holder_of_traffic
+from knative.deploying.progress import Apply, Done, Wait, next_action
 from knative.deploying.readiness import shares
 from knative.deploying.waiting import Clock, Tell, wait
 from knative.objects import Manifest, Ref, ref_of
 
-_ATTEMPTS: Final = 5  # to write over an object whose status others write at the same time
-_WAITED: Final = frozenset({"Deployment", "Route", "Service"})
+_ATTEMPTS: Final = 5  # to write an object whose status others write at the same time
 
 
 def carry_out(
@@ -31,73 +31,81 @@ def carry_out(
     tell: Tell,
     clock: Clock = time.monotonic,
 ) -> None:
-    """Do what the plan says, and see that what it keeps is up. `seconds` bounds the whole; `tell` hears each step.
+    """Apply the plan and wait until everything in it is Ready. `seconds` bounds the whole; `tell` gets a line per step.
 
-    `observed` is what the plan was made of: an object that has changed since is not written over. Raises `PlanRefused`
-    before anything is done, `RevisionFailed`, `ObjectFailed` or `NotReadyInTime` for what does not come up, `Conflict`
-    and `Outrun` for what others hold or do, and what a cluster refuses.
+    `observed` is what the plan was made from: an object that has changed since is not overwritten. Raises `PlanRefused`
+    before any change; `RevisionFailed`, `ObjectFailed` or `NotReadyInTime` for an object that does not become Ready;
+    `Conflict` and `Outrun` for the changes of others; and what a cluster refuses.
     """
     if plan.refusals:
         raise PlanRefused([f"{each.ref}: {each.why}" for each in plan.refusals])
-    run = _Run(cluster, dict(observed), force=force, ends=clock() + seconds, tell=tell, clock=clock)
-    for number, action in enumerate(plan.actions):
+    run = _Run(plan, cluster, dict(observed), force=force, ends=clock() + seconds, tell=tell, clock=clock)
+    while not isinstance(step := next_action(plan, run.known), Done):
         try:
-            run.do(action)
+            run.do(step)
         except (ClusterError, NotUp):
-            for each in plan.actions[number + 1 :]:
-                if each.manifest is not None:
-                    tell(f"{each.ref}: skipped")
+            run.report_skipped(step.position)
             raise
+    run.report_unchanged(len(plan.actions))
 
 
 @dataclass(slots=True)
 class _Run:
-    """One go at a plan."""
+    """The state of one execution of a plan."""
 
+    plan: Plan
     cluster: Cluster
-    known: dict[Ref, Manifest]  # as the plan saw it, or as this run made it
+    known: dict[Ref, Manifest]  # as the plan saw it, or as this run left it
     _: KW_ONLY
     force: bool
     ends: float
     tell: Tell
     clock: Clock
-    up: set[Ref] = field(default_factory=set)  # revisions seen Ready
+    applied: set[int] = field(default_factory=set)  # positions of actions
+    reported: int = 0  # actions before this position have had their line
 
-    def do(self, action: Action) -> None:
-        """Carry out one action and wait for it."""
-        if action.manifest is None:
-            self.tell(f"{action.ref}: unchanged{f' ({action.why})' if action.why else ''}")
-        else:
-            if action.makes is None:
-                self._wait_for_revisions(action.manifest)
-            self._apply(action, action.manifest)
-            self.tell(f"{action.ref}: {'created' if action.verb == 'create' else 'changed'}")
-        if action.makes is not None or action.ref.kind in _WAITED:
-            self._wait(action.ref, owner=action.manifest["metadata"]["name"] if action.manifest else None)
+    def do(self, step: Apply | Wait) -> None:
+        """Apply an action, or wait for one object."""
+        self.report_unchanged(step.position + (step.action.manifest is None))
+        owner = step.action.manifest["metadata"]["name"] if step.action.manifest else None
+        if isinstance(step, Wait):
+            self._wait(step.ref, owner=owner)
+            return
+        if step.position in self.applied:  # it is not what was applied: somebody else writes it too
+            raise Outrun(str(step.action.ref))
+        self._apply(step.action, step.manifest)
+        self.applied.add(step.position)
 
-    def _wait_for_revisions(self, manifest: Manifest) -> None:
-        """See that all revisions that the manifest routes to are up: else the route stays where it is."""
-        for target in manifest.get("spec", {}).get("traffic", ()):
-            if name := target.get("revisionName"):
-                self._wait(Ref("Revision", name), owner=manifest["metadata"]["name"])
+    def report_unchanged(self, end: int) -> None:
+        """Report the actions before position `end` that this run had nothing to apply for."""
+        for position in range(self.reported, end):
+            action = self.plan.actions[position]
+            if action.manifest is None:
+                self.tell(f"{action.ref}: unchanged{f' ({action.why})' if action.why else ''}")
+            elif position not in self.applied:
+                self.tell(f"{action.ref}: applied before")
+        self.reported = max(self.reported, end)
+
+    def report_skipped(self, position: int) -> None:
+        """Report the actions after this one that would have applied something."""
+        for each in self.plan.actions[position + 1 :]:
+            if each.manifest is not None:
+                self.tell(f"{each.ref}: skipped")
 
     def _wait(self, ref: Ref, *, owner: str | None) -> None:
-        if ref in self.up:
-            return
-        heard: list[str] = []
+        reported: list[str] = []
 
         def tell(line: str) -> None:
-            heard.append(line)
+            reported.append(line)
             self.tell(line)
 
-        wait(self.cluster, ref, seconds=max(0.0, self.ends - self.clock()), tell=tell, owner=owner, clock=self.clock)
-        if heard:  # else it was up all along
+        left = max(0.0, self.ends - self.clock())
+        self.known[ref] = wait(self.cluster, ref, seconds=left, tell=tell, owner=owner, clock=self.clock)
+        if reported:  # otherwise it was Ready at once
             self.tell(f"{ref}: Ready")
-        if ref.kind == "Revision":
-            self.up.add(ref)
 
     def _apply(self, action: Action, manifest: Manifest) -> None:
-        """Apply over the object that the plan saw. Raises `Outrun` where it is another one by now."""
+        """Apply the manifest if the object is still the one that the plan saw. Raises `Outrun` if it is not."""
         ref = ref_of(manifest)
         for _ in range(_ATTEMPTS):
             live = self.cluster.get(ref)
@@ -106,25 +114,26 @@ class _Run:
             try:
                 fitted = _over(manifest, live) if live else manifest
                 self.known[ref] = self.cluster.apply(fitted, force=self.force or action.force)
-            except Outrun:  # its status was written in between; another look tells whether it is more than that
+            except Outrun:  # perhaps only its status has changed: read it again
                 continue
+            self.tell(f"{action.ref}: {'created' if action.verb == 'create' else 'changed'}")
             return
         raise Outrun(str(ref))
 
 
 def _identity(manifest: Manifest | None) -> tuple[object, object] | None:
-    """Tell one object in one state of its spec from others; its status may change."""
+    """Identify an object with one state of its spec; its status may change."""
     if manifest is None:
         return None
     return manifest["metadata"].get("uid"), manifest["metadata"].get("generation")
 
 
 def _over(manifest: Manifest, live: Manifest) -> Manifest:
-    """Fit the manifest to the object just seen, and have the API server refuse it for any other.
+    """Adapt the manifest to the object that was just read; the API server refuses it for any other version.
 
-    Knative fills in no defaults where a template keeps its revision's name, and refuses one that differs: the template
-    of a revision that is there is sent back as it is. Traffic that others have set and that stays is left out, so that
-    it stays theirs.
+    Knative refuses a changed template under the name of an existing revision, and fills in no defaults there. So the
+    template of an existing revision is sent back as it is. Traffic that others own and that does not change is left
+    out, so that they keep its ownership.
     """
     version = {"resourceVersion": live["metadata"]["resourceVersion"]}
     spec = dict(manifest.get("spec", {}))
@@ -136,6 +145,6 @@ def _over(manifest: Manifest, live: Manifest) -> Manifest:
 
 
 def _template_name(manifest: Manifest) -> str | None:
-    """Name the revision that a Service makes; None for what makes none."""
+    """Return the name of the revision that a Service makes, if it makes one."""
     name: str | None = manifest.get("spec", {}).get("template", {}).get("metadata", {}).get("name")
     return name

@@ -11,9 +11,10 @@ from typing import Final
 from knative.api.client import Cluster
 from knative.api.errors import ClusterError
 from knative.deploying.errors import RevisionFailed
-from knative.deploying.readiness import Failed, Pending, Ready, Verdict, pod_verdict
+from knative.deploying.readiness import Failed, Pending, Readiness, Ready, pod_readiness
 from knative.manifests.names import CONTAINER, PORT
 from knative.objects import REVISION_UID_LABEL, Manifest
+from runtime.settings import READY_PATH
 
 _LINES: Final = 8  # of a log; enough for a traceback's end
 _LOOK: Final = 2.0  # s for a pod's own word
@@ -33,7 +34,7 @@ def pods_of(cluster: Cluster, owner: Manifest) -> list[Manifest]:
     return [each for each in cluster.list("Pod", labels=labels) if "deletionTimestamp" not in each["metadata"]]
 
 
-def pods_verdict(cluster: Cluster, pods: Sequence[Manifest]) -> Verdict | None:
+def pods_readiness(cluster: Cluster, pods: Sequence[Manifest]) -> Readiness | None:
     """Judge what has these pods by them: the first that fails, else what one waits for; None where there are none."""
     judged = [pod_says(cluster, pod) for pod in pods]
     failed = (each for each in judged if isinstance(each, Failed))
@@ -46,7 +47,7 @@ def failure(cluster: Cluster, revision: Manifest, reason: str) -> RevisionFailed
     name = revision["metadata"]["name"]
     try:
         pods = pods_of(cluster, revision)
-        judged = pods_verdict(cluster, pods)
+        judged = pods_readiness(cluster, pods)
         logs = next(filter(None, (last_lines(cluster, pod) for pod in pods)), ())
     except ClusterError:  # an explanation less, not another failure
         return RevisionFailed(name, reason)
@@ -87,13 +88,13 @@ def told_by_runtime(body: bytes) -> str | None:
     return "; ".join(told) or None
 
 
-def pod_says(cluster: Cluster, pod: Manifest) -> Verdict:
+def pod_says(cluster: Cluster, pod: Manifest) -> Readiness:
     """Judge a pod; where it runs and is not ready, by what the runtime in it says."""
-    judged = pod_verdict(pod)
+    judged = pod_readiness(pod)
     if not isinstance(judged, Pending) or pod.get("status", {}).get("phase") != "Running":
         return judged
     try:
-        answer = cluster.pod_get(pod["metadata"]["name"], "/healthz/ready", port=PORT, timeout=_LOOK)
+        answer = cluster.pod_get(pod["metadata"]["name"], READY_PATH, port=PORT, timeout=_LOOK)
     except ClusterError:  # no right to ask it
         return judged
     told = told_by_runtime(answer.body)

@@ -93,7 +93,7 @@ def _actions(step: Step, world: _World) -> Iterator[Action]:
     if missing := [each for each in step.needs if world.find("Revision", each) is None]:
         yield _refused(ref_of(step.manifest), _undeclared(missing))
     elif step.makes is None:
-        yield _object(step.manifest, step.manifest, world)
+        yield _object(step.manifest, world)
     else:
         revision = _revision(step, step.makes, world)
         yield revision
@@ -136,7 +136,7 @@ def _service(step: Step, world: _World) -> Action:
         template=world.templates.get(template.get("metadata", {}).get("name"), template),
         traffic=_tagged(step, live) if kept else step.manifest["spec"]["traffic"],
     )
-    return _object(wanted, _without_template(wanted), world, force=kept)
+    return _object(wanted, world, force=kept)
 
 
 def _leftover(model: str, world: _World) -> Iterator[Action]:
@@ -153,12 +153,12 @@ def _leftover(model: str, world: _World) -> Iterator[Action]:
         yield Action(verb="keep", ref=ref, why=why)
 
 
-def _object(manifest: Manifest, compared: Manifest, world: _World, *, force: bool = False) -> Action:
+def _object(manifest: Manifest, world: _World, *, force: bool = False) -> Action:
     ref = ref_of(manifest)
     live = world.find(*ref)
     if live is None:
         return Action(verb="create", ref=ref, manifest=manifest)
-    changed = differences(compared, live)
+    changed = differences(without_template(manifest), live)
     if not changed:
         return Action(verb="keep", ref=ref)
     holder = holder_of_traffic(live)
@@ -166,6 +166,16 @@ def _object(manifest: Manifest, compared: Manifest, world: _World, *, force: boo
         why = f"{holder} has set its traffic since; change the files, or take it over with --force-conflicts"
         return _refused(ref, why, changed)
     return Action(verb="change", ref=ref, manifest=manifest, differences=changed, force=force)
+
+
+def without_template(manifest: Manifest) -> Manifest:
+    """Return what an object is compared by: all of it, or a Knative Service without its template.
+
+    The template belongs to the latest revision, and the revisions are compared one by one.
+    """
+    if ref_of(manifest).kind != "Service":
+        return manifest
+    return {**manifest, "spec": {"traffic": manifest["spec"]["traffic"]}}
 
 
 def holder_of_traffic(live: Manifest) -> str | None:
@@ -204,10 +214,6 @@ def _pinned(traffic: Sequence[Manifest], live: Manifest | None) -> list[Manifest
 
 def _with(manifest: Manifest, **spec: object) -> Manifest:
     return {**manifest, "spec": {**manifest["spec"], **spec}}
-
-
-def _without_template(manifest: Manifest) -> Manifest:
-    return {**manifest, "spec": {"traffic": manifest["spec"]["traffic"]}}
 
 
 def _is_identity(difference: Difference) -> bool:

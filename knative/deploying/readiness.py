@@ -27,7 +27,7 @@ class Failed(NamedTuple):
     reason: str
 
 
-Verdict = Ready | Pending | Failed
+Readiness = Ready | Pending | Failed
 
 _MODEL_ENDED: Final = "Container failed with: "  # Knative's words before a container's own
 _PHRASES: Final = {  # for reasons that come with no more than they say themselves
@@ -59,7 +59,7 @@ _STUCK: Final = frozenset(
 )
 
 
-def verdict(manifest: Manifest) -> Verdict:
+def readiness_of(manifest: Manifest) -> Readiness:
     """Judge an object; one of a kind without readiness is up as soon as it is there."""
     judge = _JUDGES.get((manifest["apiVersion"].partition("/")[0], manifest["kind"]))
     if judge is None:
@@ -69,7 +69,7 @@ def verdict(manifest: Manifest) -> Verdict:
     return judge(manifest)
 
 
-def pod_verdict(pod: Manifest) -> Verdict:
+def pod_readiness(pod: Manifest) -> Readiness:
     """Judge a pod: an image, a Secret or a node that is not there, a container that ends and ends again."""
     if is_up(pod):
         return Ready()
@@ -108,7 +108,7 @@ def shares(traffic: Iterable[Manifest] | None) -> set[tuple[object, int, str]]:
     }
 
 
-def _by_condition(manifest: Manifest, kind: str = "Ready") -> Verdict:
+def _by_condition(manifest: Manifest, kind: str = "Ready") -> Readiness:
     found = condition(manifest, kind)
     match found.get("status"):
         case "True":
@@ -119,12 +119,12 @@ def _by_condition(manifest: Manifest, kind: str = "Ready") -> Verdict:
             return Pending(_sentence(found))
 
 
-def _route(manifest: Manifest) -> Verdict:
+def _route(manifest: Manifest) -> Readiness:
     judged = _by_condition(manifest)
     return Pending(_PHRASES["TrafficNotMigrated"]) if judged == Ready() and not routed(manifest) else judged
 
 
-def _service(manifest: Manifest) -> Verdict:
+def _service(manifest: Manifest) -> Readiness:
     """Judge by its traffic: its latest revision may have failed, or be on its way, and be out of it."""
     latest = condition(manifest, "ConfigurationsReady")
     if latest.get("status") == "Unknown" and latest.get("reason") == "OutOfDate":  # the routes are looked at after it
@@ -133,7 +133,7 @@ def _service(manifest: Manifest) -> Verdict:
     return Pending(_PHRASES["TrafficNotMigrated"]) if judged == Ready() and not routed(manifest) else judged
 
 
-def _deployment(manifest: Manifest) -> Verdict:
+def _deployment(manifest: Manifest) -> Readiness:
     failed = condition(manifest, "Progressing")
     if failed.get("status") == "False":
         return Failed(_sentence(failed))
@@ -147,7 +147,7 @@ def _deployment(manifest: Manifest) -> Verdict:
     return Pending(f"{available} of {wanted} pods are up")
 
 
-_JUDGES: Final[Mapping[tuple[str, str], Callable[[Manifest], Verdict]]] = {
+_JUDGES: Final[Mapping[tuple[str, str], Callable[[Manifest], Readiness]]] = {
     ("apps", "Deployment"): _deployment,
     ("serving.knative.dev", "Revision"): _by_condition,
     ("serving.knative.dev", "Route"): _route,

@@ -12,7 +12,7 @@ from knative.api.client import Cluster
 from knative.api.errors import ObjectMissing
 from knative.deploying.explain import pod_says
 from knative.deploying.plan import Plan
-from knative.deploying.readiness import Failed, Pending, Ready, Verdict, is_up, verdict
+from knative.deploying.readiness import Failed, Pending, Readiness, Ready, is_up, readiness_of
 from knative.manifests.names import MANAGED_BY, MANAGER, VERSION
 from knative.objects import REVISION_LABEL, SERVICE_LABEL, Manifest, Ref
 
@@ -74,7 +74,7 @@ class Seen(NamedTuple):
     revisions: Sequence[Manifest]
     routes: Sequence[Manifest]
     pods: Sequence[Manifest]
-    says: Mapping[str, Verdict]  # by pod
+    says: Mapping[str, Readiness]  # by pod
 
 
 def look(cluster: Cluster, model: str | None = None) -> Seen:
@@ -114,7 +114,7 @@ def urls(cluster: Cluster, planned: Plan) -> dict[str, str]:
 def _model(service: Manifest, seen: Seen) -> Model:
     name, status = service["metadata"]["name"], service.get("status", {})
     revisions = [each for each in seen.revisions if _service_of(each) == name]
-    state, reason = _told(verdict(service))
+    state, reason = _told(readiness_of(service))
     return Model(
         name=name,
         namespace=service["metadata"]["namespace"],
@@ -132,7 +132,7 @@ def _revision(revision: Manifest, service_status: Manifest, seen: Seen) -> Revis
     targets = [each for each in service_status.get("traffic") or () if each.get("revisionName") == name]
     pods = [each for each in seen.pods if each["metadata"]["labels"].get(REVISION_LABEL) == name]
     wanted = status.get("desiredReplicas")
-    state, reason = _told(_with_pods(verdict(revision), pods, seen.says))
+    state, reason = _told(_with_pods(readiness_of(revision), pods, seen.says))
     if state == "Ready" and not any(map(is_up, pods)):  # it stays Ready while its pods come up, or do not
         reason = next((_told(each)[1] for each in _said(pods, seen.says)), "")
     return Revision(
@@ -149,13 +149,13 @@ def _revision(revision: Manifest, service_status: Manifest, seen: Seen) -> Revis
     )
 
 
-def _said(pods: Iterable[Manifest], says: Mapping[str, Verdict]) -> list[Verdict]:
+def _said(pods: Iterable[Manifest], says: Mapping[str, Readiness]) -> list[Readiness]:
     """List what the pods say that are not up; one that is ending is nobody's trouble."""
     names = [each["metadata"]["name"] for each in pods if "deletionTimestamp" not in each["metadata"]]
     return [says[name] for name in names if name in says]
 
 
-def _with_pods(judged: Verdict, pods: Iterable[Manifest], says: Mapping[str, Verdict]) -> Verdict:
+def _with_pods(judged: Readiness, pods: Iterable[Manifest], says: Mapping[str, Readiness]) -> Readiness:
     """Let the pods speak where they know more: Knative leaves a revision Ready that was it once."""
     told = _said(pods, says)
     failed = next((each for each in told if isinstance(each, Failed)), None)
@@ -171,12 +171,12 @@ def _splits(routes: Iterable[Manifest], revisions: set[str]) -> Iterator[Split]:
             if "revisionName" in each:
                 traffic[each["revisionName"]] += each.get("percent") or 0
         if revisions & set(traffic):
-            state, reason = _told(verdict(route))
+            state, reason = _told(readiness_of(route))
             url = route.get("status", {}).get("url", "")
             yield Split(name=route["metadata"]["name"], url=url, traffic=dict(traffic), state=state, reason=reason)
 
 
-def _told(judged: Verdict) -> tuple[State, str]:
+def _told(judged: Readiness) -> tuple[State, str]:
     if isinstance(judged, Ready):
         return "Ready", ""
     (said,) = judged

@@ -10,7 +10,7 @@ from knative.api.client import Cluster
 from knative.api.errors import ClusterError, ClusterUnreachable
 from knative.deploying import explain
 from knative.deploying.errors import NotReadyInTime, NotUp, ObjectFailed, RevisionFailed
-from knative.deploying.readiness import Failed, Pending, Ready, Verdict, condition, verdict
+from knative.deploying.readiness import Failed, Pending, Readiness, Ready, condition, readiness_of
 from knative.manifests.names import LOOKED_AT
 from knative.objects import SERVING, Manifest, Ref, ref_of
 
@@ -30,7 +30,7 @@ class Patience:
 
     since: float | None = None  # s, as `now`
 
-    def is_over(self, judged: Verdict, now: float) -> bool:
+    def is_over(self, judged: Readiness, now: float) -> bool:
         """Take note of a verdict and tell whether it is a failure that has lasted."""
         if not isinstance(judged, Failed):
             self.since = None
@@ -88,18 +88,18 @@ def _looks(
             sleep(min(left, _GLANCE))  # an API server that is started anew; the revision goes on without it
 
 
-def _judged(cluster: Cluster, ref: Ref, found: Manifest | None, owner: str | None) -> Verdict:
+def _judged(cluster: Cluster, ref: Ref, found: Manifest | None, owner: str | None) -> Readiness:
     """Judge the object, and where that says little, what is below it or above it."""
     if found is None:
         return _owner_says(cluster, owner)
-    judged = verdict(found)
+    judged = readiness_of(found)
     if ref.kind in _WITH_PODS and isinstance(judged, Pending):
-        pods = explain.pods_verdict(cluster, explain.pods_of(cluster, found))
+        pods = explain.pods_readiness(cluster, explain.pods_of(cluster, found))
         return pods if isinstance(pods, Failed | Pending) else judged
     return judged
 
 
-def _owner_says(cluster: Cluster, owner: str | None) -> Verdict:
+def _owner_says(cluster: Cluster, owner: str | None) -> Readiness:
     """Ask the Service why its revision is not made: a quota, a name that is taken."""
     service = cluster.get(Ref("Service", owner)) if owner else None
     refused = condition(service or {}, "ConfigurationsReady")
@@ -126,7 +126,7 @@ def _have_looked_at(cluster: Cluster, revision: Manifest, sleep: Callable[[float
     found: Manifest | None = revision
     with suppress(ClusterError):  # it is told here all the same
         for _ in range(_LOOKS):
-            if found is None or isinstance(verdict(found), Failed):
+            if found is None or isinstance(readiness_of(found), Failed):
                 return
             marked = {LOOKED_AT: found["metadata"]["resourceVersion"]}
             named = {"name": found["metadata"]["name"], "annotations": marked}

@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol
+from typing import Final, Protocol
 
 from knative.resources import ModelVersion, read_resources
 from runtime.errors import ScalezeroError
 from runtime.registry import Published, find, publish
+from runtime.settings import MANIFEST
 
-MANIFEST, TRAINER = "model.yaml", "train.py"
+TRAINER: Final = "train.py"
 
 
 class TrainingFailed(ScalezeroError):
@@ -51,6 +52,18 @@ def publish_function(
     Says one line for each step. Raises `BadManifest`, `TrainingFailed`, `AlreadyPublished`, and what `publish` raises.
     """
     versions = read_resources(folder / MANIFEST).model_versions
+    return publish_versions(versions, folder, only_missing=only_missing, overwrite=overwrite, say=say)
+
+
+def publish_versions(
+    versions: Sequence[ModelVersion],
+    folder: Path,
+    *,
+    only_missing: bool = False,
+    overwrite: bool = False,
+    say: Callable[[str], None] = print,
+) -> tuple[Published, ...]:
+    """Do what `publish_function` does, for versions that are already read. Raises the same, except `BadManifest`."""
     if not (folder / TRAINER).is_file():
         _refuse_missing(folder, versions, only_missing=only_missing)
     return tuple(

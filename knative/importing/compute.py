@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from knative.importing.server import Left
-from knative.manifests.options import Deployment
+from knative.manifests.options import DeploymentOptions
 from knative.manifests.quantities import cores, in_bytes
 from knative.resources.pod import Container
 from runtime.errors import BadSetting
 
 _FIELDS: Final = ("requests", "limits")
-_USUAL: Final = Deployment(image="any")
+_USUAL: Final = DeploymentOptions(image="any")
 _ELSEWHERE: Final = {
     "ephemeral-storage": "the cache's volume bounds it: run.volumes in func.yaml",
 }

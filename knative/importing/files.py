@@ -6,7 +6,8 @@ from typing import Any, Final, NamedTuple
 from knative.importing.environment import KEYS, Environment
 from knative.importing.server import Model, Server
 from knative.manifests import capacity, names
-from knative.manifests.options import Deployment
+from knative.manifests.names import REGISTRY_SECRET
+from knative.manifests.options import DeploymentOptions
 from knative.objects import SERVING
 from knative.resources import (
     ABService,
@@ -24,6 +25,7 @@ from knative.resources.fields import Metadata
 from knative.resources.inference_config import InferenceConfigSpec
 from knative.resources.model_version import ModelVersionSpec, Storage
 from runtime.errors import BadSetting
+from runtime.settings import LIVE_PATH, READY_PATH
 
 Shares = dict[str, dict[str, Any]]
 
@@ -44,10 +46,8 @@ class _Batching(NamedTuple):
     timeout: int
 
 
-SECRET: Final = "scalezero-s3"  # noqa: S105 - a name
-
 _GROUP: Final = "ml.example.com/v1"
-_USUAL: Final = Deployment(image="any")
+_USUAL: Final = DeploymentOptions(image="any")
 _SECOND: Final = 10**6  # us
 _LONGEST: Final = int(LONGEST) * _SECOND
 
@@ -97,7 +97,7 @@ def func_yaml(
             "volumes": [{"emptyDir": {"sizeLimit": _USUAL.cache_size}, "path": names.CACHE_PATH}],
         },
         "deploy": {
-            "healthEndpoints": {"liveness": "/healthz/live", "readiness": "/healthz/ready"},
+            "healthEndpoints": {"liveness": LIVE_PATH, "readiness": READY_PATH},
             **({"serviceAccountName": account} if account else {}),
             "options": {"scale": _scale(deployment, _batching(first, server)), "resources": shares},
         },
@@ -118,7 +118,7 @@ def _envs(model: Model, server: Server, environment: Environment, project: Proje
     yield "SCALEZERO_TIMEOUT", durations.written(batching.timeout / _SECOND)
     yield "SCALEZERO_CACHE_DIR", names.CACHE_PATH
     for key in KEYS:
-        yield key, f"{{{{ secret:{environment.secret or SECRET}:{key} }}}}"
+        yield key, f"{{{{ secret:{environment.secret or REGISTRY_SECRET}:{key} }}}}"
 
 
 def _scale(deployment: ForeignDeployment, batching: _Batching) -> dict[str, object]:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Final
 
-from knative.importing.files import SECRET, Project, is_aliased, uri
+from knative.importing.files import Project, is_aliased, uri
 from knative.importing.server import Left, Model, Server, Url
+from knative.manifests.names import REGISTRY_SECRET
 from knative.resources import ForeignDeployment
 
 _ONE_PORT: Final = (
@@ -69,7 +70,7 @@ def _steps(server: Server, project: Project, *, secret: str | None) -> str:
         keys = "--from-literal=AWS_ACCESS_KEY_ID=... --from-literal=AWS_SECRET_ACCESS_KEY=..."
         steps.append(
             "Give the pods the registry's keys, unless the namespace has them:\n\n"
-            + _code([f"kubectl create secret generic {SECRET} {keys}"])
+            + _code([f"kubectl create secret generic {REGISTRY_SECRET} {keys}"])
         )
     steps.append("See what would happen, and do it:\n\n" + _code(["scalezero plan -f .", "scalezero apply -f ."]))
     steps.append("Point the clients to the function's URL (below), then delete the Deployment.")

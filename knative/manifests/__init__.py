@@ -5,7 +5,7 @@
 Nothing here reads a cluster, a file or a clock; a manifest is what `json.dumps` takes.
 """
 
-from knative.manifests.options import Compute, Deployment, S3Access
+from knative.manifests.options import Compute, DeploymentOptions, RegistryAccess
 from knative.manifests.steps import Step, desired
 
-__all__ = ["Compute", "Deployment", "S3Access", "Step", "desired"]
+__all__ = ["Compute", "DeploymentOptions", "RegistryAccess", "Step", "desired"]

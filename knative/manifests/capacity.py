@@ -3,7 +3,7 @@
 import math
 from typing import Final
 
-from knative.manifests.options import Deployment
+from knative.manifests.options import DeploymentOptions
 from runtime.errors import BadSetting
 from runtime.settings import Settings
 
@@ -15,7 +15,7 @@ QUEUE_PROXY_DRAIN: Final = 30  # s that queue-proxy keeps a pod that is told to 
 PLACING: Final = 60  # s to find a node for a pod and pull its image
 
 
-def concurrency(settings: Settings, options: Deployment) -> int:
+def concurrency(settings: Settings, options: DeploymentOptions) -> int:
     """Bound the requests at once in a pod: 0 is none. Raises `BadSetting` for a bound below which no batch fills."""
     least = BATCHES * settings.batch_size
     if options.concurrency == 0 or least <= options.concurrency <= MOST_CONCURRENCY:

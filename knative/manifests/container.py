@@ -2,14 +2,14 @@
 
 from knative.manifests import names
 from knative.manifests.environment import environment
-from knative.manifests.options import Compute, Deployment
+from knative.manifests.options import Compute, DeploymentOptions
 from knative.manifests.quantities import canonical_bytes, canonical_cpu
 from knative.objects import Manifest
 from runtime.errors import BadSetting
-from runtime.settings import Settings
+from runtime.settings import LIVE_PATH, READY_PATH, Settings
 
 
-def container(settings: Settings, options: Deployment) -> Manifest:
+def container(settings: Settings, options: DeploymentOptions) -> Manifest:
     """Write the container. Raises `BadSetting` where no image is known."""
     if options.image is None:
         raise BadSetting("image", value=None, allowed="the image of the runtime: --image, or `image` in func.yaml")
@@ -21,10 +21,10 @@ def container(settings: Settings, options: Deployment) -> Manifest:
         # No period: Knative then probes several times a second, and a cold start loses no time waiting for it. A pull
         # takes as long as it takes: the revision's progress deadline bounds the start.
         # Knative fills in no default where a template is applied again under its revision's name, and then misses this.
-        "readinessProbe": {"httpGet": {"path": "/healthz/ready"}, "successThreshold": 1},
+        "readinessProbe": {"httpGet": {"path": READY_PATH}, "successThreshold": 1},
         # Answered while the model is pulled and while it computes; three misses are a process that hangs.
         "livenessProbe": {
-            "httpGet": {"path": "/healthz/live"},
+            "httpGet": {"path": LIVE_PATH},
             "periodSeconds": 10,
             "timeoutSeconds": 5,
             "failureThreshold": 3,
@@ -38,7 +38,7 @@ def container(settings: Settings, options: Deployment) -> Manifest:
     }
 
 
-def volumes(options: Deployment) -> list[Manifest]:
+def volumes(options: DeploymentOptions) -> list[Manifest]:
     """Write what may be written to: the cache, and /tmp, where Flask puts an upload. Both end with the pod."""
     return [
         {"name": names.CACHE_VOLUME, "emptyDir": {"sizeLimit": canonical_bytes(options.cache_size)}},

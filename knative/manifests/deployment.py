@@ -7,7 +7,7 @@ server wrote, where the file comes from `kubectl get -o yaml`, is left out, as i
 from typing import Final
 
 from knative.manifests import names
-from knative.manifests.options import Deployment
+from knative.manifests.options import DeploymentOptions
 from knative.manifests.quantities import canonical_bytes, canonical_cpu
 from knative.objects import Manifest
 from knative.resources import ForeignDeployment
@@ -19,7 +19,7 @@ _OWNERS: Final = frozenset({"name", "namespace", "labels", "annotations", "final
 _SERVERS: Final = frozenset({"deployment.kubernetes.io/revision", "kubectl.kubernetes.io/last-applied-configuration"})
 
 
-def deployment(foreign: ForeignDeployment, options: Deployment) -> Manifest:
+def deployment(foreign: ForeignDeployment, options: DeploymentOptions) -> Manifest:
     """Write the Deployment. Completing a completed one changes nothing."""
     written = foreign.as_written()
     spec = written["spec"]
@@ -64,7 +64,7 @@ def _quantity(name: str, value: object) -> str:
         return text
 
 
-def _metadata(written: Manifest, options: Deployment) -> Manifest:
+def _metadata(written: Manifest, options: DeploymentOptions) -> Manifest:
     kept = {key: value for key, value in written.items() if key in _OWNERS}
     labels = {**names.labels(written["name"]), **written.get("labels", {})}
     metadata = {**kept, "namespace": options.namespace, "labels": labels}

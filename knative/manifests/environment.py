@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from knative.manifests import names
-from knative.manifests.options import Deployment, S3Access
+from knative.manifests.options import DeploymentOptions, RegistryAccess
 from knative.resources import InferenceConfig, ModelVersion, durations
 from knative.resources.model_version import Storage
 from runtime.errors import BadSetting
@@ -20,7 +20,7 @@ _KEYS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 _MAYBE: Final = ("AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_REGION")  # so that a Secret can say all of its registry
 
 
-def settings_of(version: ModelVersion, config: InferenceConfig | None, options: Deployment) -> Settings:
+def settings_of(version: ModelVersion, config: InferenceConfig | None, options: DeploymentOptions) -> Settings:
     """Put together what the pods of a version serve, and how. Raises `BadSetting` for an artifact that no pod sees."""
     settings = replace(
         options.runtime,
@@ -57,13 +57,13 @@ def variables(settings: Settings) -> dict[str, str]:
     return written
 
 
-def environment(settings: Settings, options: Deployment) -> list[dict[str, object]]:
+def environment(settings: Settings, options: DeploymentOptions) -> list[dict[str, object]]:
     """Write the `env` of the container: the author's own variables, the settings, then the way to the registry."""
     plain = {**options.environment, **variables(settings), **_registry(options.s3)}
     return [*_literal(plain), *_from_secret(options.s3.secret, said=plain)]
 
 
-def _registry(s3: S3Access) -> dict[str, str]:
+def _registry(s3: RegistryAccess) -> dict[str, str]:
     said = {"AWS_ENDPOINT_URL": s3.endpoint_url, "AWS_REGION": s3.region}
     return {name: value for name, value in said.items() if value is not None}
 

@@ -20,6 +20,7 @@ ACTIVATOR: Final = "http:activator-service:http"  # as the API server proxies to
 CONTAINER: Final = "model"
 PORT_NAME: Final = "h2c"  # gateway and queue-proxy then speak HTTP/2 to the pod, whatever the client speaks
 PORT: Final = 8080
+REGISTRY_SECRET: Final = "scalezero-s3"  # noqa: S105 - the name that the documentation and `scalezero import` use
 CACHE_VOLUME: Final = "cache"
 CACHE_PATH: Final = "/var/cache/scalezero"
 SCRATCH_VOLUME: Final = "tmp"

@@ -52,7 +52,7 @@ class Compute:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class S3Access:
+class RegistryAccess:
     """How pods reach the registry. None: nothing is said, and the usual order of AWS finds what there is."""
 
     secret: str | None = None  # a Secret with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, perhaps AWS_SESSION_TOKEN
@@ -68,7 +68,7 @@ class S3Access:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deployment:
+class DeploymentOptions:
     """Options of one deployment, the same for all its models."""
 
     image: str | None = None  # of the runtime; none: nothing of ours is deployed
@@ -80,7 +80,7 @@ class Deployment:
     limits: Compute = Compute(cpu="1", memory="512Mi")
     cache_size: str = "1Gi"  # of the volume for artifacts; counts as the pod's local storage
     service_account: str | None = None  # one that is there already; none: one is made, with no rights at all
-    s3: S3Access = S3Access()
+    s3: RegistryAccess = RegistryAccess()
     # What the author's function reads, such as {"MODEL_NAME": "payment-model"}; no settings of the runtime.
     environment: Mapping[str, str] = field(default_factory=dict)
     # The runtime's settings that no resource declares. Where the cache is belongs to the pod.

@@ -3,14 +3,14 @@
 from typing import Final
 
 from knative.manifests import names
-from knative.manifests.options import Deployment
+from knative.manifests.options import DeploymentOptions
 from knative.objects import Manifest
 
 _READ: Final = ["get", "list", "watch"]
 _WRITE: Final = ["create", "patch", "delete"]  # a server-side apply of what is not there yet asks for both
 
 
-def service_account(model: str, options: Deployment) -> Manifest:
+def service_account(model: str, options: DeploymentOptions) -> Manifest:
     """Write the account: it may do nothing, and its token is mounted nowhere."""
     return {
         "apiVersion": "v1",

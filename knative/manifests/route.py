@@ -5,12 +5,12 @@ revisions of any Service, so the user's name and traffic list stand as they are 
 """
 
 from knative.manifests import names
-from knative.manifests.options import Deployment
+from knative.manifests.options import DeploymentOptions
 from knative.objects import SERVING, Manifest
 from knative.resources import ABService
 
 
-def route(split: ABService, options: Deployment) -> Manifest:
+def route(split: ABService, options: DeploymentOptions) -> Manifest:
     """Write the Route. Raises `BadSetting` for a name that Knative would refuse."""
     name = names.route(split.metadata.name)
     return {

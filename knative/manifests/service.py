@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from knative.manifests import capacity, names
 from knative.manifests.container import container, volumes
 from knative.manifests.environment import settings_of
-from knative.manifests.options import Deployment
+from knative.manifests.options import DeploymentOptions
 from knative.objects import SERVING, Manifest
 from knative.resources import InferenceConfig, ModelVersion
 from runtime.settings import Settings
@@ -16,7 +16,7 @@ def service(
     *,
     config: InferenceConfig | None,
     traffic: Sequence[Manifest],
-    options: Deployment,
+    options: DeploymentOptions,
 ) -> Manifest:
     """Write the Service with the template of `version`. Raises `BadSetting` for what Knative would refuse."""
     model = version.spec.model_name
@@ -35,7 +35,7 @@ def service(
     }
 
 
-def _template(version: ModelVersion, settings: Settings, options: Deployment) -> Manifest:
+def _template(version: ModelVersion, settings: Settings, options: DeploymentOptions) -> Manifest:
     model = version.spec.model_name
     timeout = capacity.timeout_seconds(settings)
     return {
@@ -58,7 +58,7 @@ def _template(version: ModelVersion, settings: Settings, options: Deployment) ->
     }
 
 
-def _annotations(settings: Settings, options: Deployment) -> dict[str, str]:
+def _annotations(settings: Settings, options: DeploymentOptions) -> dict[str, str]:
     return {
         names.MIN_SCALE: str(options.min_scale),
         names.MAX_SCALE: str(options.max_scale),

@@ -16,7 +16,7 @@ from itertools import chain
 
 from knative.manifests import names
 from knative.manifests.deployment import deployment
-from knative.manifests.options import Deployment
+from knative.manifests.options import DeploymentOptions
 from knative.manifests.rbac import service_account
 from knative.manifests.route import route
 from knative.manifests.service import service
@@ -37,7 +37,7 @@ class Step:
     split: bool = False  # whether its traffic is what the user declared; False: traffic that is there is as good
 
 
-def desired(resources: Resources, options: Deployment) -> tuple[Step, ...]:
+def desired(resources: Resources, options: DeploymentOptions) -> tuple[Step, ...]:
     """Work out all steps. Raises `BadSetting`, naming the field, for what a cluster would refuse."""
     _refuse_elsewhere(resources, options)
     made = {each.metadata.name for each in resources.model_versions}
@@ -46,7 +46,7 @@ def desired(resources: Resources, options: Deployment) -> tuple[Step, ...]:
     return (*models, *_route_steps(resources, options, made), *foreign)
 
 
-def _model_steps(model: str, resources: Resources, options: Deployment, made: set[str]) -> Iterator[Step]:
+def _model_steps(model: str, resources: Resources, options: DeploymentOptions, made: set[str]) -> Iterator[Step]:
     if options.service_account is None:
         yield Step(manifest=service_account(model, options))
     versions = [each for each in resources.model_versions if each.spec.model_name == model]
@@ -62,12 +62,14 @@ def _model_steps(model: str, resources: Resources, options: Deployment, made: se
     )
 
 
-def _service(version: ModelVersion, resources: Resources, options: Deployment, traffic: Sequence[Manifest]) -> Manifest:
+def _service(
+    version: ModelVersion, resources: Resources, options: DeploymentOptions, traffic: Sequence[Manifest]
+) -> Manifest:
     config = resources.config_of(version.spec.model_name)
     return service(version, config=config, traffic=traffic, options=options)
 
 
-def _route_steps(resources: Resources, options: Deployment, made: set[str]) -> Iterator[Step]:
+def _route_steps(resources: Resources, options: DeploymentOptions, made: set[str]) -> Iterator[Step]:
     for split in resources.ab_services:
         if not _is_service(split, resources):
             manifest = route(split, options)
@@ -89,7 +91,7 @@ def _missing(traffic: Iterable[Manifest], made: set[str]) -> tuple[str, ...]:
     return tuple(each["revisionName"] for each in traffic if each["revisionName"] not in made)
 
 
-def _refuse_elsewhere(resources: Resources, options: Deployment) -> None:
+def _refuse_elsewhere(resources: Resources, options: DeploymentOptions) -> None:
     for each in resources:
         if each.metadata.namespace not in {None, options.namespace}:
             value = f"{each.metadata.namespace} ({each.kind} {each.metadata.name})"

@@ -13,14 +13,14 @@ _VERSION_ENV: Final = "SCALEZERO_MODEL_VERSION"
 _QUEUE_PROXY: Final = "queue-proxy"
 
 
-class Condition(NamedTuple):
+class ConditionState(NamedTuple):
     """What Knative says of something: True, False, or not known yet (None), and why."""
 
     status: bool | None
     reason: str
 
 
-GONE: Final = Condition(status=False, reason="it is gone")
+GONE: Final = ConditionState(status=False, reason="it is gone")
 
 
 class Pod(NamedTuple):
@@ -53,7 +53,7 @@ def traffic(service: Manifest, split: Split) -> list[Manifest]:
     return [*written, *({"revisionName": revision, "percent": percent} for revision, percent in wanted.items())]
 
 
-def settled(service: Manifest) -> Condition:
+def settled(service: Manifest) -> ConditionState:
     """Whether the Route has taken the Service's traffic, so that requests are shared out by it.
 
     Only the Route counts: a revision that was added meanwhile and cannot start makes the Service not Ready.
@@ -62,14 +62,14 @@ def settled(service: Manifest) -> Condition:
     routes = condition(service, "RoutesReady")
     current = status.get("observedGeneration") == service["metadata"]["generation"]
     taken = split_from((each.get("revisionName", ""), each.get("percent") or 0) for each in status.get("traffic") or ())
-    return Condition(bool(current and routes.status and is_same(taken, live_split(service))), routes.reason)
+    return ConditionState(bool(current and routes.status and is_same(taken, live_split(service))), routes.reason)
 
 
-def condition(manifest: Manifest, kind: str) -> Condition:
+def condition(manifest: Manifest, kind: str) -> ConditionState:
     """Find a condition of the manifest's status."""
     found = readiness.condition(manifest, kind)
     reason = found.get("message") or found.get("reason") or "nothing is known of it yet"
-    return Condition({"True": True, "False": False}.get(found.get("status", "")), " ".join(reason.split()))
+    return ConditionState({"True": True, "False": False}.get(found.get("status", "")), " ".join(reason.split()))
 
 
 def pod_of(manifest: Manifest) -> Pod:

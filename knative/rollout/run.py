@@ -10,15 +10,14 @@ from knative.api.client import Cluster
 from knative.api.errors import ClusterError, ClusterUnreachable, Forbidden, Outrun
 from knative.objects import SERVICE_LABEL, Manifest, Ref
 from knative.rollout import reading, record
+from knative.rollout.effects import Watch, wake, write
 from knative.rollout.errors import NoService, RevisionNotReady, TakenOver, is_away
 from knative.rollout.judgement import NOTHING, Limits, Sample
 from knative.rollout.machine import ENDS, Decision, Facts, State, Verb, Verdict, decide, verdict
 from knative.rollout.opening import Found, closing, opening, progress, refuse_changed
-from knative.rollout.reading import Condition
+from knative.rollout.reading import ConditionState
 from knative.rollout.split import Split, format_split, is_same
-from knative.rollout.waking import wake
-from knative.rollout.watch import Watch
-from knative.rollout.writing import write
+from runtime.settings import READY_PATH
 
 _PAUSE: Final = 2.0  # s between two looks
 _SOON: Final = 0.5  # s while the Route is about to take a split
@@ -220,7 +219,7 @@ class Rollout:
         began = self._clock()
         seconds = min(_WAKE, max(_PAUSE, state.since + state.limits.patience - began))
         try:
-            self._cluster.revision_get(state.target, "/healthz/ready", timeout=seconds)
+            self._cluster.revision_get(state.target, READY_PATH, timeout=seconds)
         except ClusterUnreachable:
             pass  # a pod that takes longer
         except Forbidden:  # to ask the activator, which is in Knative's own namespace
@@ -258,7 +257,7 @@ class Rollout:
         self._say(Progress(at, verb, split, decision.why, new, self._watch.old, found, after.judged, steps))
 
 
-def _reason(state: State, ready: Condition, route: Condition) -> str:
+def _reason(state: State, ready: ConditionState, route: ConditionState) -> str:
     """Say why it is not further on; empty where no condition speaks of it."""
     if ready.status is not True:
         return ready.reason

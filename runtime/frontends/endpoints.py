@@ -15,6 +15,7 @@ from runtime.http.messages import Answer, Request
 from runtime.predictor import ReadyModel
 from runtime.protocols.refusals import error_answer
 from runtime.served_model import ServedModel
+from runtime.settings import LIVE_PATH, READY_PATH
 from runtime.status import error_document
 from runtime.telemetry import prometheus
 from runtime.tensors import TensorSpec
@@ -72,8 +73,8 @@ class Endpoints:
     def routes(self, ours: Owner, edge: "Edge") -> list[Route]:
         """The routes; `ours` owns what belongs to no protocol."""
         return [
-            Route("/healthz/live", "GET", ours, Direct(self.live, edge)),
-            Route("/healthz/ready", "GET", ours, Direct(self.ready, edge)),
+            Route(LIVE_PATH, "GET", ours, Direct(self.live, edge)),
+            Route(READY_PATH, "GET", ours, Direct(self.ready, edge)),
             Route("/metrics", "GET", ours, Slow(self.metrics)),
             Route("/openapi.json", "GET", ours, Slow(self.openapi)),
             Route("/api/v1/models", "GET", PREDICT_API, Direct(self.models, edge)),

@@ -10,7 +10,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 
 from knative.deploying.differences import differences
-from knative.manifests import Deployment, Step, desired
+from knative.manifests import DeploymentOptions, Step, desired
 from knative.objects import Manifest
 from knative.resources import Resources, read_resources
 from knative.resources.crds.definitions import DEFINITIONS
@@ -39,14 +39,14 @@ def admit(own: Namespace, step: Step) -> Manifest:
 
 @pytest.mark.parametrize("source", [SPEC, PAYMENT_MODEL / "model.yaml"], ids=["spec", "payment_model"])
 def test_what_the_users_files_give_is_admitted(own: Namespace, source: Path) -> None:
-    for step in desired(read_resources(source), Deployment(image=IMAGE)):
+    for step in desired(read_resources(source), DeploymentOptions(image=IMAGE)):
         assert admit(own, step)["metadata"]["name"] == step.manifest["metadata"]["name"]
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(strategies.resources(), strategies.deployments())
 def test_what_any_resources_and_options_give_is_admitted(
-    own: Namespace, resources: Resources, options: Deployment
+    own: Namespace, resources: Resources, options: DeploymentOptions
 ) -> None:
     for step in desired(resources, options):
         admit(own, step)

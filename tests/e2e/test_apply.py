@@ -12,9 +12,9 @@ import pytest
 
 from knative.api.client import Cluster
 from knative.api.errors import Outrun
-from knative.commands.intent import intent
+from knative.commands.plan import opened, planned
 from knative.deploying.apply import carry_out
-from knative.function.options import Flags
+from knative.function.configuration import Flags
 from knative.objects import Manifest, Ref, ref_of
 from tests.e2e.functions import function_yaml, image
 from tests.e2e.namespace import SCALEZERO, SECRET, Namespace, until
@@ -92,10 +92,11 @@ def test_traffic_that_kn_has_set_is_refused_by_name_until_it_is_taken_over(own: 
 def test_what_kn_does_between_the_plan_and_the_apply_is_not_written_over(own: Namespace, shop: Path) -> None:
     with_v3 = model(shop, "shop", versions=(1, 2, 3))
     try:
-        meant = intent((with_v3,), Flags(namespace=own.name), context=None, force=False)
+        project, cluster = opened((with_v3,), Flags(namespace=own.name), context=None)
+        made = planned(project, cluster, force=False)
         own.kn("service", "update", "shop", "--traffic", "shop-v1=80", "--traffic", "shop-v2=20")
         with pytest.raises(Outrun, match="service/shop changed during the command"):
-            carry_out(meant.plan, meant.observed, meant.cluster, force=False, seconds=60, tell=lambda _: None)
+            carry_out(made.plan, made.observed, cluster, force=False, seconds=60, tell=lambda _: None)
     finally:
         model(shop, "shop")
     assert shares(own) == {"shop-v1": 80, "shop-v2": 20}

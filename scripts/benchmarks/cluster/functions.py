@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from knative.manifests import Compute, Deployment
+from knative.manifests import Compute, DeploymentOptions
 
 HELLO: Final = "hello-world"
 # Python's own server and nothing else. Process 1 has to say that it ends on SIGTERM; else its pod stays for minutes.
@@ -53,7 +53,7 @@ def hello_world(image: str) -> dict[str, Any]:
 
     It runs on our image, whose lowest layer the base is; the PATH hides all that lies above it.
     """
-    share = Deployment(image=image)
+    share = DeploymentOptions(image=image)
     container = {
         "image": image,
         "command": ["python3", "-c", HELLO_SOURCE],

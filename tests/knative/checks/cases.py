@@ -7,10 +7,12 @@ from typing import Any
 
 import functions.payment_model
 from knative.checks.finding import Finding
+from knative.checks.reading import refused
 from knative.checks.rules import findings
 from knative.checks.run import subject_of
 from knative.checks.subject import Artifact, Facts
-from knative.function.options import Flags
+from knative.function.configuration import Flags
+from knative.function.project import load
 from knative.objects import Manifest
 from tests import ROOT
 
@@ -59,8 +61,8 @@ def check(case: Case, folder: Path) -> list[Finding]:
         (folder / "func.yaml").write_text(_edited(FUNCTION, case.function), "utf-8")
     if case.handler:
         (folder / "main.py").write_text("")
-    subject, told = subject_of([folder], flags=case.flags, environ=case.environ, namespace="default")
-    return [*told, *findings(replace(subject, facts=case.facts))]
+    project = load([folder], case.flags, environ=case.environ)
+    return [*map(refused, project.faults), *findings(replace(subject_of(project), facts=case.facts))]
 
 
 def _edited(text: str, edits: tuple[Edit, ...]) -> str:

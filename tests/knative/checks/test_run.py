@@ -12,10 +12,9 @@ from click.testing import CliRunner, Result
 from knative.api.errors import ClusterUnreachable, Forbidden
 from knative.checks import Report, Severity, Sources, examine
 from knative.checks.facts import Find
-from knative.commands.options import options_for
-from knative.function.options import Flags
+from knative.function.configuration import Flags
+from knative.function.project import load
 from knative.objects import Manifest, Ref
-from knative.resources import Resources
 from runtime.cli import scalezero
 from runtime.errors import BadSetting, StoreUnreachable
 from runtime.registry import AlreadyPublished, Published, find, publish
@@ -66,8 +65,7 @@ NO_FLAGS = Flags()
 def report(
     folder: Path, *, find: Find | None = None, objects: Objects | None = None, flags: Flags = NO_FLAGS
 ) -> Report:
-    sources = Sources(find=find, cluster=None if objects is None else lambda _: objects)
-    return examine([folder], flags=flags, environ={}, sources=sources)
+    return examine(load([folder], flags, environ={}), sources=Sources(find=find, cluster=objects))
 
 
 def codes(found: Report) -> list[str]:
@@ -103,8 +101,8 @@ def test_a_function_outside_of_functions_is_refused_as_deploy_refuses_it(folder:
     assert not found.passes()
     assert found.findings[0].code == "function-not-served"
     assert "scripts/image --tag" in found.findings[0].fix
-    with pytest.raises(BadSetting, match="one in a folder of functions/, all of which the image holds"):
-        options_for((folder,), Resources(), NO_FLAGS, namespace="default")
+    with pytest.raises(BadSetting, match="one in a folder of functions/, all of which the image contains"):
+        load((folder,), NO_FLAGS, environ={}).require_valid()
 
 
 def test_a_function_under_functions_is_served_wherever_it_is_looked_at_from(
@@ -162,7 +160,7 @@ def test_manifests_of_two_functions_are_refused(folder: Path, tmp_path: Path) ->
     (other / "model.yaml").write_text(MODELS.replace("payment-model", "other"))
     (other / "func.yaml").write_text(FUNCTION.replace("name: payment-model", "name: other"))
     with pytest.raises(BadSetting, match=r"one func\.yaml at a time"):
-        examine([folder, other], flags=Flags(), environ={})
+        load([folder, other], Flags(), environ={})
 
 
 def test_only_errors_fail_unless_it_is_strict(folder: Path) -> None:

@@ -8,11 +8,11 @@ from knative.commands.output import answer
 from knative.commands.plan import as_data, lines
 from knative.deploying.differences import Difference
 from knative.deploying.plan import Action, Plan, plan
-from knative.manifests import Deployment, desired
+from knative.manifests import DeploymentOptions, desired
 from knative.objects import Ref
 from tests.knative.manifests.test_steps import read, split, version
 
-OPTIONS = Deployment(image="scalezero:0.1")
+OPTIONS = DeploymentOptions(image="scalezero:0.1")
 STEPS = desired(read(version("m-v1", "m"), split("m-ab", "m-v1", "n-v1")), OPTIONS)
 
 

@@ -11,14 +11,14 @@ from knative.deploying.apply import carry_out
 from knative.deploying.errors import NotReadyInTime, PlanRefused, RevisionFailed
 from knative.deploying.observe import observe
 from knative.deploying.plan import plan
-from knative.manifests import Deployment, Step, desired
+from knative.manifests import DeploymentOptions, Step, desired
 from knative.objects import Ref
 from knative.resources import Resources
 from tests.knative.fake_cluster import FakeCluster
 from tests.knative.manifests import strategies
 from tests.knative.manifests.test_steps import read, split, version
 
-OPTIONS = Deployment(image="scalezero:0.1")
+OPTIONS = DeploymentOptions(image="scalezero:0.1")
 V1, V2 = version("shop-v1", "shop", number="1"), version("shop-v2", "shop", number="2")
 HALVES = split("shop-ab", "shop-v1", "shop-v2")
 SERVICE, ROUTE = Ref("Service", "shop"), Ref("Route", "shop-ab")
@@ -52,7 +52,7 @@ def test_a_revision_gets_its_share_only_when_all_of_them_are_ready() -> None:
 
 @given(strategies.resources(), strategies.deployments())
 @settings(max_examples=50, deadline=None)  # as long as its plan is
-def test_a_second_apply_changes_nothing(resources: Resources, options: Deployment) -> None:
+def test_a_second_apply_changes_nothing(resources: Resources, options: DeploymentOptions) -> None:
     cluster, wanted = FakeCluster(), desired(resources, options)
     try:
         applied(cluster, wanted)

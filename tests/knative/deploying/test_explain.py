@@ -6,7 +6,7 @@ import pytest
 
 from knative.api.client import Answer
 from knative.api.errors import Forbidden
-from knative.deploying.explain import failure, last_lines, pods_of, pods_verdict, readable, told_by_runtime
+from knative.deploying.explain import failure, last_lines, pods_of, pods_readiness, readable, told_by_runtime
 from knative.deploying.readiness import Failed, Pending, Ready
 from knative.objects import Manifest
 from tests.knative.fake_cluster import FakeCluster
@@ -94,14 +94,14 @@ def test_a_pod_that_fails_speaks_before_one_that_waits() -> None:
     cluster.answers = {"p": Answer(503, body(models={"m": UNREACHABLE}))}
     failing = pod(status=state(terminated={"exitCode": 2}))
     up = pod(status={"conditions": [{"type": "Ready", "status": "True"}]})
-    assert pods_verdict(cluster, [pod(), failing]) == Failed("its container ended with exit code 2")
-    assert pods_verdict(cluster, [up, pod()]) == Pending(NO_STORE)
-    assert pods_verdict(cluster, [up]) == Ready()
-    assert pods_verdict(cluster, []) is None
+    assert pods_readiness(cluster, [pod(), failing]) == Failed("its container ended with exit code 2")
+    assert pods_readiness(cluster, [up, pod()]) == Pending(NO_STORE)
+    assert pods_readiness(cluster, [up]) == Ready()
+    assert pods_readiness(cluster, []) is None
 
 
 def test_a_runtime_that_may_not_be_asked_leaves_the_pods_word() -> None:
-    assert pods_verdict(Restricted(), [pod()]) == Pending("its pod is started")
+    assert pods_readiness(Restricted(), [pod()]) == Pending("its pod is started")
 
 
 @pytest.mark.parametrize(

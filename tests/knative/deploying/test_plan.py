@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 
 from knative.deploying.plan import Plan, plan
-from knative.manifests import Deployment, Step, desired
+from knative.manifests import DeploymentOptions, Step, desired
 from knative.objects import Manifest, Ref, ref_of
 from knative.resources import Resources, parse_resources
 from tests.knative.manifests import strategies
 from tests.knative.manifests.test_steps import read, split, version
 
-OPTIONS = Deployment(image="scalezero:0.1")
+OPTIONS = DeploymentOptions(image="scalezero:0.1")
 V1 = version("shop-v1", "shop", path="s3://models/one.onnx", number="1")
 V2 = version("shop-v2", "shop", path="s3://models/two.onnx", number="2")
 V3 = version("shop-v3", "shop", path="s3://models/three.onnx", number="3")
@@ -45,7 +45,9 @@ def revision(service: Manifest) -> Manifest:
     }
 
 
-def deployed(*documents: str, world: Mapping[Ref, Manifest] | None = None, options: Deployment = OPTIONS) -> World:
+def deployed(
+    *documents: str, world: Mapping[Ref, Manifest] | None = None, options: DeploymentOptions = OPTIONS
+) -> World:
     made = plan(desired(read(*documents), options), world or {})
     assert made.refusals == ()
     return after(made, world or {})
@@ -70,7 +72,7 @@ def held_by(manager: str, world: World, *, shares: Mapping[str, int]) -> World:
 
 
 @given(strategies.resources(), strategies.deployments())
-def test_a_plan_after_the_plan_is_empty(resources: Resources, options: Deployment) -> None:
+def test_a_plan_after_the_plan_is_empty(resources: Resources, options: DeploymentOptions) -> None:
     steps = desired(resources, options)
     first = plan(steps, {})
     if not first.refusals:
@@ -78,7 +80,7 @@ def test_a_plan_after_the_plan_is_empty(resources: Resources, options: Deploymen
 
 
 @given(strategies.resources(), strategies.deployments())
-def test_a_plan_cut_short_is_taken_up_where_it_stopped(resources: Resources, options: Deployment) -> None:
+def test_a_plan_cut_short_is_taken_up_where_it_stopped(resources: Resources, options: DeploymentOptions) -> None:
     steps = desired(resources, options)
     whole = plan(steps, {})
     if whole.refusals:
@@ -91,7 +93,7 @@ def test_a_plan_cut_short_is_taken_up_where_it_stopped(resources: Resources, opt
 
 
 @given(strategies.resources(), strategies.deployments())
-def test_a_revision_gets_traffic_only_when_each_is_there(resources: Resources, options: Deployment) -> None:
+def test_a_revision_gets_traffic_only_when_each_is_there(resources: Resources, options: DeploymentOptions) -> None:
     made = plan(desired(resources, options), {})
     there: set[str] = set()
     for action in made.changes:
@@ -178,7 +180,7 @@ def test_a_split_set_by_us_follows_the_files() -> None:
 
 def test_a_change_of_the_newest_version_is_refused_as_a_revision_never_changes() -> None:
     world = deployed(V1, V2)
-    made = plan(desired(read(V1, V2), Deployment(image="scalezero:0.2")), world)
+    made = plan(desired(read(V1, V2), DeploymentOptions(image="scalezero:0.2")), world)
     (refused,) = made.refusals
     assert (refused.ref, [each.path for each in refused.differences]) == (
         Ref("Revision", "shop-v2"),
@@ -232,7 +234,7 @@ def test_a_refused_change_of_what_is_not_ready_names_a_way_out(
     world[SERVICE] = {**world[SERVICE], "status": {**status, "traffic": [target]}}
     broken = Ref("Revision", "shop-v2")
     world[broken] = {**world[broken], "status": {"conditions": BROKEN}}
-    (refused,) = plan(desired(read(V1, V2), Deployment(image="scalezero:0.2")), world).refusals
+    (refused,) = plan(desired(read(V1, V2), DeploymentOptions(image="scalezero:0.2")), world).refusals
     assert said in refused.why
     assert unsaid not in refused.why
     assert "another ModelVersion" in refused.why
@@ -240,14 +242,14 @@ def test_a_refused_change_of_what_is_not_ready_names_a_way_out(
 
 def test_an_older_version_stays_as_it_was_made_when_a_new_one_brings_the_change() -> None:
     world = deployed(V1, V2)
-    made = plan(desired(read(V1, V2, V3), Deployment(image="scalezero:0.2")), world)
+    made = plan(desired(read(V1, V2, V3), DeploymentOptions(image="scalezero:0.2")), world)
     assert made.refusals == ()
     kept = [each for each in made.actions if each.verb == "keep" and each.ref.kind == "Revision"]
     assert [(each.ref.name, each.why) for each in kept] == [
         (name, "it stays as it was made, the files say otherwise now") for name in ("shop-v1", "shop-v2")
     ]
     again = after(made, world)
-    assert plan(desired(read(V1, V2, V3), Deployment(image="scalezero:0.2")), again).changes == ()
+    assert plan(desired(read(V1, V2, V3), DeploymentOptions(image="scalezero:0.2")), again).changes == ()
 
 
 @pytest.mark.parametrize("other", ["s3://models/other.onnx", "s3://elsewhere/one.onnx"])

@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knative.deploying.readiness import Failed, Pending, Ready, Verdict, is_up, pod_verdict, routed, shares, verdict
+from knative.deploying.readiness import (
+    Failed,
+    Pending,
+    Readiness,
+    Ready,
+    is_up,
+    pod_readiness,
+    readiness_of,
+    routed,
+    shares,
+)
 from knative.objects import Manifest
 
 NO_NODE = "0/1 nodes are available: 1 Insufficient cpu."
@@ -101,43 +111,43 @@ def routing(*targets: Manifest, had: tuple[Manifest, ...] | None = None) -> dict
         pytest.param(condition("Ready", "False", "", "It is broken."), Failed("It is broken."), id="no reason"),
     ],
 )
-def test_a_revision_is_judged_by_its_condition_ready(condition_of_it: dict[str, str], judged: Verdict) -> None:
-    assert verdict(knative("Revision", condition_of_it)) == judged
+def test_a_revision_is_judged_by_its_condition_ready(condition_of_it: dict[str, str], judged: Readiness) -> None:
+    assert readiness_of(knative("Revision", condition_of_it)) == judged
 
 
 def test_a_condition_of_an_earlier_generation_says_nothing_of_this_one() -> None:
     manifest = knative("Revision", condition("Ready", "True"), generation=2)
-    assert verdict(manifest) == Pending("Knative has not looked at it yet")
+    assert readiness_of(manifest) == Pending("Knative has not looked at it yet")
 
 
 def test_what_has_no_readiness_is_up_when_it_is_there() -> None:
-    assert verdict({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "m"}}) == Ready()
+    assert readiness_of({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "m"}}) == Ready()
 
 
 def test_a_service_is_up_when_its_traffic_is_where_it_should_be_whatever_its_latest_revision_does() -> None:
     target = {"revisionName": "m-v1", "percent": 100}
     manifest = knative("Service", **routing(target))
     manifest["status"]["conditions"].append(condition("ConfigurationsReady", "False", "RevisionFailed", "v2 failed"))
-    assert verdict(manifest) == Ready()
+    assert readiness_of(manifest) == Ready()
 
 
 def test_routes_that_were_ready_before_the_template_changed_say_nothing() -> None:
     """Knative looks at the routes only after it has looked at the template, and leaves their old condition there."""
     manifest = knative("Service", **routing({"revisionName": "m-v1", "percent": 100}))
     manifest["status"]["conditions"].append(condition("ConfigurationsReady", "Unknown", "OutOfDate", "Still working."))
-    assert verdict(manifest) == Pending("Knative has not looked at it yet")
+    assert readiness_of(manifest) == Pending("Knative has not looked at it yet")
 
 
 def test_a_service_without_routes_is_on_its_way() -> None:
     manifest = knative("Service", condition("RoutesReady", "Unknown", "IngressNotConfigured", "Not yet."))
-    assert verdict(manifest) == Pending("the gateway takes its routes")
+    assert readiness_of(manifest) == Pending("the gateway takes its routes")
 
 
 @pytest.mark.parametrize("kind", ["Route", "Service"])
 def test_traffic_that_is_wanted_and_not_routed_yet_is_waited_for(kind: str) -> None:
     wanted, had = {"revisionName": "m-v2", "percent": 100}, {"revisionName": "m-v1", "percent": 100}
-    assert verdict(knative(kind, **routing(wanted, had=(had,)))) == Pending("the traffic moves")
-    assert verdict(knative(kind, **routing(wanted))) == Ready()
+    assert readiness_of(knative(kind, **routing(wanted, had=(had,)))) == Pending("the traffic moves")
+    assert readiness_of(knative(kind, **routing(wanted))) == Ready()
 
 
 def test_traffic_that_follows_the_latest_revision_is_routed_when_its_name_is_filled_in() -> None:
@@ -186,8 +196,8 @@ def test_nothing_is_the_share_of_no_percent() -> None:
         ),
     ],
 )
-def test_a_deployment_is_judged_by_its_pods(manifest: Manifest, judged: Verdict) -> None:
-    assert verdict(manifest) == judged
+def test_a_deployment_is_judged_by_its_pods(manifest: Manifest, judged: Readiness) -> None:
+    assert readiness_of(manifest) == judged
 
 
 def container(*, ready: bool = False, last: Manifest | None = None, **state: Manifest) -> Manifest:
@@ -255,8 +265,8 @@ def container(*, ready: bool = False, last: Manifest | None = None, **state: Man
         ),
     ],
 )
-def test_a_pod_tells_what_knative_tells_late(manifest: Manifest, judged: Verdict) -> None:
-    assert pod_verdict(manifest) == judged
+def test_a_pod_tells_what_knative_tells_late(manifest: Manifest, judged: Readiness) -> None:
+    assert pod_readiness(manifest) == judged
 
 
 def test_a_pod_that_is_ending_takes_no_requests() -> None:

@@ -6,13 +6,13 @@ from knative.deploying.errors import NotOurs, StillThere
 from knative.deploying.observe import observe
 from knative.deploying.plan import plan
 from knative.deploying.removing import belongings, delete
-from knative.manifests import Deployment, desired
+from knative.manifests import DeploymentOptions, desired
 from knative.objects import Manifest, Ref
 from tests.knative.deploying.test_apply import applied
 from tests.knative.fake_cluster import FakeCluster
 from tests.knative.manifests.test_steps import read, split, version
 
-OPTIONS = Deployment(image="scalezero:0.1")
+OPTIONS = DeploymentOptions(image="scalezero:0.1")
 DOCUMENTS = (version("a-v1", "a"), version("b-v1", "b"), split("ab", "a-v1", "b-v1"), split("a-only", "a-v1"))
 SERVICE, ACCOUNT, ROUTE = Ref("Service", "a"), Ref("ServiceAccount", "a"), Ref("Route", "a-only")
 

@@ -7,14 +7,14 @@ from knative.api.errors import ObjectMissing
 from knative.deploying.observe import observe
 from knative.deploying.plan import plan
 from knative.deploying.report import Model, look, models, urls
-from knative.manifests import Deployment, desired
+from knative.manifests import DeploymentOptions, desired
 from knative.objects import Manifest, Ref
 from tests.knative.deploying.test_apply import applied
 from tests.knative.fake_cluster import FakeCluster
 from tests.knative.manifests.test_steps import read, split, version
 
 DOCUMENTS = (version("m-v1", "m", number="1"), version("m-v2", "m", number="2"), split("m-ab", "m-v1", "m-v2"))
-STEPS = desired(read(*DOCUMENTS), Deployment(image="scalezero:0.1"))
+STEPS = desired(read(*DOCUMENTS), DeploymentOptions(image="scalezero:0.1"))
 SERVICE = Ref("Service", "m")
 UNREACHABLE = Answer(503, b'{"models": {"m": {"code": "store_unreachable", "message": "the store cannot be reached"}}}')
 UP = {"conditions": [{"type": "Ready", "status": "True"}]}
@@ -115,7 +115,7 @@ def test_a_revision_that_knative_gave_up_keeps_knatives_reason(cluster: FakeClus
 
 
 def test_a_broken_revision_without_traffic_leaves_its_model_ready(cluster: FakeCluster) -> None:
-    applied(cluster, desired(read(*DOCUMENTS[:2]), Deployment(image="scalezero:0.1")))
+    applied(cluster, desired(read(*DOCUMENTS[:2]), DeploymentOptions(image="scalezero:0.1")))
     traffic = [{"revisionName": "m-v1", "percent": 100}]
     for each in (SERVICE, Ref("Route", "m-ab")):
         cluster.change(each, manager="kn", traffic=traffic)

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from knative.function.options import Flags
-from knative.function.options import deployment as options_of
+from knative.function.configuration import Flags
+from knative.function.configuration import deployment_options as options_of
 from knative.importing import Folder, Project, imported
 from knative.manifests import desired
 from knative.resources import ForeignDeployment, parse_resources

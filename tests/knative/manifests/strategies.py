@@ -4,7 +4,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from knative.manifests import Compute, Deployment, S3Access
+from knative.manifests import Compute, DeploymentOptions, RegistryAccess
 from knative.resources import ABService, InferenceConfig, ModelVersion, Resources
 from knative.resources.ab_service import TrafficSpec, TrafficTarget
 from knative.resources.fields import Metadata
@@ -42,11 +42,11 @@ def settings() -> st.SearchStrategy[Settings]:
     )
 
 
-def deployments() -> st.SearchStrategy[Deployment]:
+def deployments() -> st.SearchStrategy[DeploymentOptions]:
     """Any options but a bound on concurrency, which depends on the batches."""
     compute = Compute(cpu="500m", memory="300Mi")
     return st.builds(
-        Deployment,
+        DeploymentOptions,
         image=st.sampled_from(["scalezero:0.1", "registry.example:5000/ml/scalezero@sha256:" + 64 * "a"]),
         namespace=st.just(NAMESPACE),
         min_scale=st.integers(0, 5),
@@ -55,7 +55,7 @@ def deployments() -> st.SearchStrategy[Deployment]:
         limits=st.sampled_from([compute, Compute(cpu="2", memory="1Gi"), Compute(cpu="0.5", memory="314572800")]),
         service_account=st.none() | st.just("registry-reader"),
         s3=st.builds(
-            S3Access,
+            RegistryAccess,
             secret=st.none() | st.just("registry"),
             endpoint_url=st.none() | st.just("http://s3.registry:8333"),
             region=st.none() | st.just("us-east-1"),

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from knative.deploying.differences import differences
-from knative.manifests import Deployment, desired
+from knative.manifests import DeploymentOptions, desired
 from knative.resources import BadManifest, parse_resources
 from runtime.errors import BadSetting
 
-OPTIONS = Deployment(image="scalezero:0.1", namespace="models")
+OPTIONS = DeploymentOptions(image="scalezero:0.1", namespace="models")
 NAME = "app.kubernetes.io/name"
 
 names = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,9}[a-z0-9])?", fullmatch=True)

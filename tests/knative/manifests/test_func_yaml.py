@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from knative.function.options import Flags, deployment, function_of
+from knative.function.configuration import Flags, deployment_options, function_of
 from knative.manifests import desired
 from knative.resources import read_resources
 from tests import ROOT
@@ -24,7 +24,7 @@ def function() -> dict[str, Any]:
 def template() -> dict[str, Any]:
     """The first version's: the one that func.yaml names."""
     resources = read_resources(FOLDER)
-    options = deployment(function_of(FOLDER, resources.models), environ={}, flags=Flags())
+    options = deployment_options(function_of(FOLDER, resources.models), environ={}, flags=Flags())
     steps = desired(resources, options)
     first = next(step.manifest for step in steps if step.manifest["kind"] == "Service")
     found: dict[str, Any] = first["spec"]["template"]

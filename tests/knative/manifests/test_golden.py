@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from knative.manifests import Deployment, S3Access, Step, desired
+from knative.manifests import DeploymentOptions, RegistryAccess, Step, desired
 from knative.resources import read_resources
 from tests import ROOT
 from tests.knative.manifests.admission import offences
@@ -14,9 +14,9 @@ from tests.knative.manifests.admission import offences
 HERE = Path(__file__).resolve().parent
 SPEC = HERE.parent / "resources" / "spec"
 MODEL = ROOT / "functions" / "payment_model" / "model.yaml"
-OPTIONS = Deployment(
+OPTIONS = DeploymentOptions(
     image="registry.example/scalezero:0.1.0",
-    s3=S3Access(secret="scalezero-s3", endpoint_url="http://s3.registry:8333", region="us-east-1"),  # noqa: S106 - a name
+    s3=RegistryAccess(secret="scalezero-s3", endpoint_url="http://s3.registry:8333", region="us-east-1"),  # noqa: S106 - a name
 )
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from knative.manifests import Compute, Deployment, S3Access
+from knative.manifests import Compute, DeploymentOptions, RegistryAccess
 from knative.manifests.capacity import timeout_seconds
 from knative.manifests.container import container
 from knative.manifests.quantities import canonical_bytes, canonical_cpu
@@ -25,7 +25,7 @@ from runtime.settings import Settings
 )
 def test_an_option_that_the_cluster_would_refuse_is_refused_by_name(options: dict[str, object], named: str) -> None:
     with pytest.raises(BadSetting) as caught:
-        Deployment(**{"image": "scalezero:0.1", **options})  # type: ignore[arg-type]
+        DeploymentOptions(**{"image": "scalezero:0.1", **options})  # type: ignore[arg-type]
     assert caught.value.details["name"] == named
 
 
@@ -36,13 +36,13 @@ def test_a_share_is_something_that_kubernetes_reads(cpu: str, memory: str) -> No
 
 
 def test_no_bound_on_the_pods_goes_with_any_least() -> None:
-    assert Deployment(image="scalezero:0.1", min_scale=3, max_scale=0).min_scale == 3
+    assert DeploymentOptions(image="scalezero:0.1", min_scale=3, max_scale=0).min_scale == 3
 
 
 @pytest.mark.parametrize("access", [{"secret": "No Name"}, {"endpoint_url": "s3.registry:8333"}])
 def test_the_way_to_the_registry_is_checked(access: dict[str, str]) -> None:
     with pytest.raises(BadSetting):
-        S3Access(**access)
+        RegistryAccess(**access)
 
 
 def test_a_timeout_covers_pull_wait_and_end_up_to_what_knative_takes() -> None:
@@ -56,14 +56,14 @@ def test_an_end_that_knative_would_cut_short_is_refused() -> None:
 
 
 def test_only_what_runs_our_image_asks_for_one() -> None:
-    assert Deployment().image is None
+    assert DeploymentOptions().image is None
     with pytest.raises(BadSetting, match=r"image: not set; expected the image of the runtime: --image, or `image` in"):
-        container(Settings(), Deployment())
+        container(Settings(), DeploymentOptions())
 
 
 def test_a_variable_that_knative_sets_itself_is_refused() -> None:
     with pytest.raises(BadSetting, match="K_SERVICE"):
-        Deployment(environment={"K_SERVICE": "shop"})
+        DeploymentOptions(environment={"K_SERVICE": "shop"})
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knative.manifests import Deployment, Step, desired
+from knative.manifests import DeploymentOptions, Step, desired
 from knative.manifests.environment import settings_of
 from knative.resources import Resources, parse_resources
 from runtime.errors import BadSetting
@@ -17,7 +17,7 @@ from tests.knative.manifests import strategies
 from tests.knative.manifests.admission import offences
 
 _REFERENCE = re.compile(r"\$\$|\$\([^)]*\)")
-OPTIONS = Deployment(image="scalezero:0.1", namespace=strategies.NAMESPACE)
+OPTIONS = DeploymentOptions(image="scalezero:0.1", namespace=strategies.NAMESPACE)
 
 
 def services(steps: tuple[Step, ...]) -> list[Step]:
@@ -34,7 +34,7 @@ def _expanded(found: re.Match[str]) -> str:
     return "$" if found[0] == "$$" else "expanded"
 
 
-def largest_batch(resources: Resources, options: Deployment) -> int:
+def largest_batch(resources: Resources, options: DeploymentOptions) -> int:
     """The config's, or the operator's."""
     return max([each.spec.batch_size for each in resources.inference_configs] or [options.runtime.batch_size])
 
@@ -58,13 +58,13 @@ def read(*documents: str) -> Resources:
 
 
 @given(strategies.resources(), strategies.deployments())
-def test_knative_takes_every_manifest(resources: Resources, options: Deployment) -> None:
+def test_knative_takes_every_manifest(resources: Resources, options: DeploymentOptions) -> None:
     steps = desired(resources, options)
     assert [offence for step in steps for offence in offences(step.manifest)] == []
 
 
 @given(strategies.resources(), strategies.deployments())
-def test_a_pod_reads_back_the_settings_that_were_meant(resources: Resources, options: Deployment) -> None:
+def test_a_pod_reads_back_the_settings_that_were_meant(resources: Resources, options: DeploymentOptions) -> None:
     made = services(desired(resources, options))
     for declared, step in zip(resources.model_versions, made, strict=True):
         meant = settings_of(declared, resources.config_of(declared.spec.model_name), options)
@@ -73,14 +73,16 @@ def test_a_pod_reads_back_the_settings_that_were_meant(resources: Resources, opt
 
 
 @given(strategies.resources(), strategies.deployments())
-def test_each_version_is_made_once_and_only_the_last_service_stays(resources: Resources, options: Deployment) -> None:
+def test_each_version_is_made_once_and_only_the_last_service_stays(
+    resources: Resources, options: DeploymentOptions
+) -> None:
     made = services(desired(resources, options))
     assert [step.makes for step in made] == [each.metadata.name for each in resources.model_versions]
     assert [step.final for step in made] == [False] * (len(made) - 1) + [True]
 
 
 @given(strategies.resources(), strategies.deployments())
-def test_traffic_goes_to_what_is_made_by_then_or_needed(resources: Resources, options: Deployment) -> None:
+def test_traffic_goes_to_what_is_made_by_then_or_needed(resources: Resources, options: DeploymentOptions) -> None:
     there: set[str] = set()
     for step in desired(resources, options):
         there |= {step.makes} if step.makes else set()
@@ -91,7 +93,7 @@ def test_traffic_goes_to_what_is_made_by_then_or_needed(resources: Resources, op
 
 @given(strategies.resources(), strategies.deployments(), st.data())
 def test_every_concurrency_under_which_batches_fill_is_taken(
-    resources: Resources, options: Deployment, data: st.DataObject
+    resources: Resources, options: DeploymentOptions, data: st.DataObject
 ) -> None:
     least = 2 * largest_batch(resources, options)
     concurrency = data.draw(st.sampled_from([0, *range(least, 1001)]))
@@ -101,7 +103,7 @@ def test_every_concurrency_under_which_batches_fill_is_taken(
 
 @given(strategies.resources(), strategies.deployments(), st.data())
 def test_a_concurrency_under_which_no_batch_fills_is_refused(
-    resources: Resources, options: Deployment, data: st.DataObject
+    resources: Resources, options: DeploymentOptions, data: st.DataObject
 ) -> None:
     least = 2 * largest_batch(resources, options)
     concurrency = data.draw(st.integers(1, least - 1) | st.integers(1001, 9999) | st.integers(-9, -1))
@@ -137,7 +139,7 @@ def test_a_split_of_revisions_that_nobody_declares_needs_them_all() -> None:
 
 
 def test_a_service_account_that_is_there_already_is_named_and_not_made() -> None:
-    options = Deployment(image="scalezero:0.1", service_account="reader")
+    options = DeploymentOptions(image="scalezero:0.1", service_account="reader")
     (step,) = desired(read(version("m-v1", "m")), options)
     assert step.manifest["spec"]["template"]["spec"]["serviceAccountName"] == "reader"
 

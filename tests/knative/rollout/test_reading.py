@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from knative.rollout import reading
 from knative.rollout.errors import AmbiguousRevision, UnknownRevision
-from knative.rollout.reading import Condition, Pod, live_split, settled, traffic
+from knative.rollout.reading import ConditionState, Pod, live_split, settled, traffic
 from knative.rollout.split import Share, Split, is_same
 from tests.knative.rollout.manifests import pod, revision, service, to
 from tests.knative.rollout.strategies import REVISIONS, splits
@@ -76,7 +76,7 @@ def test_a_split_is_settled_when_the_route_has_taken_it(status: dict[str, Any], 
 
 
 def test_a_service_without_a_status_is_not_settled() -> None:
-    assert settled({**service(to("m-v1", 100)), "status": None}) == Condition(
+    assert settled({**service(to("m-v1", 100)), "status": None}) == ConditionState(
         status=False, reason="nothing is known of it yet"
     )
 
@@ -84,13 +84,13 @@ def test_a_service_without_a_status_is_not_settled() -> None:
 @pytest.mark.parametrize(
     ("manifest", "expected"),
     [
-        (revision("m-v1"), Condition(status=True, reason="Why")),
-        (revision("m-v1", ready="False", message="it\n fell"), Condition(status=False, reason="it fell")),
-        (revision("m-v1", ready="Unknown"), Condition(status=None, reason="Why")),
-        (revision("m-v1", ready=None), Condition(status=None, reason="nothing is known of it yet")),
+        (revision("m-v1"), ConditionState(status=True, reason="Why")),
+        (revision("m-v1", ready="False", message="it\n fell"), ConditionState(status=False, reason="it fell")),
+        (revision("m-v1", ready="Unknown"), ConditionState(status=None, reason="Why")),
+        (revision("m-v1", ready=None), ConditionState(status=None, reason="nothing is known of it yet")),
     ],
 )
-def test_a_condition_is_true_false_or_not_known_and_why(manifest: dict[str, Any], expected: Condition) -> None:
+def test_a_condition_is_true_false_or_not_known_and_why(manifest: dict[str, Any], expected: ConditionState) -> None:
     assert reading.condition(manifest, "Ready") == expected
 
 

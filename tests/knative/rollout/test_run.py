@@ -14,7 +14,7 @@ from knative.rollout.record import ANNOTATION, parse, render
 from knative.rollout.run import Progress, Rollout
 from tests.knative.rollout.cluster import MANAGED, Small
 from tests.knative.rollout.manifests import pod, revision, to
-from tests.knative.rollout.test_waking import answering
+from tests.knative.rollout.test_effects import answering
 
 LIMITS = Limits(interval=10, patience=60)
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knative.function.options import Flags, deployment, function_for
+from knative.function.configuration import Flags, deployment_options, function_for
 from knative.manifests import desired
 from knative.resources import read_resources
 from scripts.benchmarks.cluster import functions, outcomes
@@ -131,7 +131,7 @@ class TestFunctions:
 def template_of(folder: Path) -> dict[str, Any]:
     """What a folder's first revision is made of."""
     resources = read_resources(folder)
-    options = deployment(function_for([folder], resources.models), environ={}, flags=Flags(image=IMAGE))
+    options = deployment_options(function_for([folder], resources.models), environ={}, flags=Flags(image=IMAGE))
     service = next(step.manifest for step in desired(resources, options) if step.manifest["kind"] == "Service")
     template: dict[str, Any] = service["spec"]["template"]
     return template

@@ -6,7 +6,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from knative.commands.options import duration, files
+from knative.commands.arguments import duration, files
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
-"""The options that verbs share, and what they mean: which resources, deployed how, to which cluster."""
+"""The arguments and options that commands share."""
 
 import math
-import os
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -9,12 +8,7 @@ from typing import TypeVar, cast
 
 import click
 
-from knative.function.options import Flags, function_for, handler_for
-from knative.function.options import deployment as deployment_options
-from knative.function.placing import FUNCTIONS, in_image
-from knative.manifests import Deployment
-from knative.resources import Resources, durations
-from runtime.errors import BadSetting
+from knative.resources import durations
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -93,25 +87,3 @@ def force(command: F) -> F:
     """Add --force-conflicts."""
     text = "Overwrite fields that another field manager has set."
     return click.option("--force-conflicts", "force", is_flag=True, help=text)(command)
-
-
-def options_for(paths: tuple[Path, ...], resources: Resources, flags: Flags, *, namespace: str) -> Deployment:
-    """Work out how the resources in `paths` are deployed; `namespace` holds where nobody says another.
-
-    Raises `BadManifest` for a func.yaml, `BadSetting` for a flag, and for a function that the image cannot have.
-    """
-    handler = handler_for(paths)
-    options = deployment_options(
-        function_for(paths, resources.models),
-        environ=os.environ,
-        flags=flags,
-        handler=handler and in_image(handler),
-        namespace=namespace,
-    )
-    if handler and options.runtime.function_source is None:
-        allowed = (
-            f"one in a folder of {FUNCTIONS}/, all of which the image holds (scripts/image builds it), or its path in "
-            "an image of your own as FUNCTION_SOURCE in func.yaml"
-        )
-        raise BadSetting("function", value=str(handler), allowed=allowed)
-    return options

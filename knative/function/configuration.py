@@ -1,9 +1,9 @@
-"""func.yaml as the options of a deployment: what `func deploy` would be told, `scalezero deploy` is told too.
+"""The options of a deployment, from flags and func.yaml, which means here what it means for `func deploy`.
 
-    func.yaml -> FunctionFile -> Deployment      flags win over func.yaml, func.yaml wins over the defaults
+    func.yaml -> FunctionFile -> DeploymentOptions      a flag overrides func.yaml, func.yaml overrides the default
 
-Which func.yaml is a folder's: its own, or else the nearest one above it within the repository, if that one's name is
-the name of a model in the folder. So one func.yaml at the root of a repository speaks for one of its functions.
+The func.yaml of a folder is the one in it, or else the nearest one above it within the repository, if its name is
+the name of a model in the folder. So a func.yaml at the root of a repository applies to one of its functions.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from knative.function.variables import Variables, moved, told_at, variables_of
-from knative.manifests import Compute, Deployment, S3Access
+from knative.manifests import Compute, DeploymentOptions, RegistryAccess
 from knative.manifests.names import CACHE_PATH
 from knative.manifests.quantities import cores, in_bytes
 from knative.resources.documents import FieldPath
@@ -24,9 +24,9 @@ from knative.resources.faults import bad_field
 from knative.resources.func_yaml import FunctionFile, read_function
 from knative.resources.read import FUNCTION
 from runtime.errors import BadSetting
-from runtime.settings import Settings
+from runtime.settings import SOURCE, Settings
 
-HANDLER: Final = "main.py"
+FUNCTIONS: Final = "functions"  # the folder of the image that contains all functions
 _SHARES: Final[FieldPath] = ("deploy", "options", "resources")
 _OPTION: Final[Mapping[str, FieldPath]] = {  # where func.yaml has what an option is called
     "image": ("image",),
@@ -86,10 +86,19 @@ def function_for(paths: Iterable[Path], models: Collection[str]) -> FunctionFile
 def handler_for(paths: Iterable[Path]) -> Path | None:
     """Find the author's main.py beside the manifests, if there is one. Raises `BadSetting` where there are two."""
     folders = dict.fromkeys(path if path.is_dir() else path.parent for path in paths)
-    found = [folder / HANDLER for folder in folders if (folder / HANDLER).is_file()]
+    found = [folder / SOURCE for folder in folders if (folder / SOURCE).is_file()]
     if len(found) > 1:
         raise BadSetting("-f", value=" and ".join(map(str, found)), allowed="the manifests of one function at a time")
     return found[0] if found else None
+
+
+def in_image(handler: Path) -> Path | None:
+    """Return the path of an author's main.py in the image, functions/NAME/main.py; None: the image does not have it.
+
+    The image's working directory contains the whole folder functions/, and no other function.
+    """
+    folder = handler.resolve().parent
+    return Path(FUNCTIONS, folder.name, handler.name) if folder.parent.name == FUNCTIONS else None
 
 
 def _upwards(folder: Path) -> Iterator[Path]:
@@ -101,14 +110,14 @@ def _upwards(folder: Path) -> Iterator[Path]:
         yield here.relative_to(working) if here.is_relative_to(working) else here
 
 
-def deployment(
+def deployment_options(
     written: FunctionFile | None,
     *,
     environ: Mapping[str, str],
     flags: Flags,
     handler: Path | None = None,
     namespace: str = "default",
-) -> Deployment:
+) -> DeploymentOptions:
     """Work out the options. `environ` gives what `{{ env:NAME }}` names; `namespace` holds where nobody says another.
 
     Where func.yaml names no FUNCTION_SOURCE it is `handler`, if its path can be one in the image, where the working
@@ -125,12 +134,14 @@ def deployment(
         **(_options(written) if written else {}),
     }
     with _placed(written, flags):
-        s3 = S3Access(
+        s3 = RegistryAccess(
             secret=flags.s3_secret or variables.registry.get("secret"),
             endpoint_url=flags.s3_endpoint or variables.registry.get("AWS_ENDPOINT_URL"),
             region=variables.registry.get("AWS_REGION"),
         )
-        return Deployment(s3=s3, environment=variables.plain, runtime=_with_handler(variables.runtime, handler), **said)
+        return DeploymentOptions(
+            s3=s3, environment=variables.plain, runtime=_with_handler(variables.runtime, handler), **said
+        )
 
 
 def _with_handler(runtime: Settings, handler: Path | None) -> Settings:
@@ -172,7 +183,7 @@ def _pair(written: FunctionFile, name: str, amount: Callable[[str], Decimal | in
         if text is not None:
             with told_at(written, (*_SHARES, field, name)):
                 amount(text)
-    usual = {each.name: each.default for each in fields(Deployment)}
+    usual = {each.name: each.default for each in fields(DeploymentOptions)}
     least, most = getattr(usual["requests"], name), getattr(usual["limits"], name)
     return (
         request or (min(least, limit, key=amount) if limit else least),

@@ -1,14 +1,21 @@
-"""A revision is woken by its URL where that can be reached, and it is told where it cannot."""
+"""How a rollout reads the pods and starts one."""
+
+# ruff: noqa: ARG002 - a fake takes what a Cluster takes
 
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
+from threading import Barrier, Lock, Thread
 
 import pytest
 
-from knative.rollout.waking import wake
+from knative.api.client import Answer
+from knative.rollout.effects import SCRAPES, Watch, wake
+from knative.rollout.machine import State
+from knative.rollout.reading import pod_of
+from knative.rollout.split import Share
+from tests.knative.rollout.cluster import Small
 
 
 @contextmanager
@@ -52,3 +59,31 @@ def test_where_nothing_listens_nothing_is_woken() -> None:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
     assert not wake(url, timeout=1)
     assert not wake("http://v2-m.default.invalid", timeout=1)
+
+
+class Busy(Small):
+    """Pods that answer only when several of them have been asked."""
+
+    def __init__(self, *, together: int, pods: int) -> None:
+        super().__init__(pods=pods)
+        self.barrier = Barrier(together)
+        self.lock, self.under_way, self.most = Lock(), 0, 0
+
+    def pod_get(self, pod: str, path: str, *, port: int = 8080, timeout: float) -> Answer:
+        with self.lock:
+            self.under_way += 1
+            self.most = max(self.most, self.under_way)
+        self.barrier.wait(timeout=5)
+        with self.lock:
+            self.under_way -= 1
+        return Answer(503, b"")
+
+
+def test_pods_are_scraped_side_by_side_up_to_a_bound() -> None:
+    cluster = Busy(together=SCRAPES, pods=2 * SCRAPES)
+    watch = Watch(cluster)
+    watch.look(
+        State(target="m-v2", stable=(Share("m-v1", 100),), steps=(100,)), [pod_of(each) for each in cluster.pods]
+    )
+    assert cluster.most == SCRAPES
+    assert watch.is_mute

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from knative.function.options import Flags, deployment, function_for, function_of, handler_for
-from knative.manifests import Compute, Deployment, S3Access
+from knative.function.configuration import Flags, deployment_options, function_for, function_of, handler_for, in_image
+from knative.manifests import Compute, DeploymentOptions, RegistryAccess
 from knative.resources import BadManifest
 from knative.resources.func_yaml import parse_function
 from runtime.errors import BadSetting
@@ -18,8 +18,8 @@ CACHE = Path("/var/cache/scalezero")
 NO_FLAGS = Flags()
 
 
-def options(text: str, *, flags: Flags = NO_FLAGS, handler: Path | None = None, **environ: str) -> Deployment:
-    return deployment(parse_function(text, file="func.yaml"), environ=environ, flags=flags, handler=handler)
+def options(text: str, *, flags: Flags = NO_FLAGS, handler: Path | None = None, **environ: str) -> DeploymentOptions:
+    return deployment_options(parse_function(text, file="func.yaml"), environ=environ, flags=flags, handler=handler)
 
 
 def with_envs(*envs: tuple[str, str]) -> str:
@@ -33,7 +33,7 @@ def with_options(text: str) -> str:
 
 def fault(text: str, **environ: str) -> str:
     with pytest.raises(BadManifest) as caught:
-        deployment(parse_function(text, file="func.yaml"), environ=environ, flags=NO_FLAGS)
+        deployment_options(parse_function(text, file="func.yaml"), environ=environ, flags=NO_FLAGS)
     return str(caught.value)
 
 
@@ -42,13 +42,13 @@ def test_the_shipped_file_says_all_that_a_deployment_needs() -> None:
     assert made.image == "dev.local/scalezero:0.1.0"
     assert (made.min_scale, made.max_scale, made.concurrency, made.cache_size) == (0, 10, 0, "1Gi")
     assert (made.requests, made.limits) == (Compute(cpu="250m", memory="256Mi"), Compute(cpu="1", memory="512Mi"))
-    assert made.s3 == S3Access(secret="scalezero-s3", region="us-east-1")  # noqa: S106 - its name
+    assert made.s3 == RegistryAccess(secret="scalezero-s3", region="us-east-1")  # noqa: S106 - its name
     assert made.runtime.function_source == Path("functions/payment_model/main.py")
     assert made.environment == {}
 
 
 def test_what_it_leaves_open_stays_as_it_is_by_default() -> None:
-    assert options(LEAST) == Deployment(image="dev.local/scalezero:0.1")
+    assert options(LEAST) == DeploymentOptions(image="dev.local/scalezero:0.1")
 
 
 def test_flags_win() -> None:
@@ -56,18 +56,18 @@ def test_flags_win() -> None:
     text = f"{TEXT}\nnamespace: other\n".replace("deploy:", "deploy:\n  serviceAccountName: writer")
     made = options(text, flags=flags)
     assert (made.image, made.namespace, made.service_account) == ("a:1", "team", "reader")
-    assert made.s3 == S3Access(secret="keys", endpoint_url="http://s3:1", region="us-east-1")  # noqa: S106 - its name
+    assert made.s3 == RegistryAccess(secret="keys", endpoint_url="http://s3:1", region="us-east-1")  # noqa: S106 - its name
 
 
 def test_a_namespace_is_the_flags_then_the_files_then_the_contexts() -> None:
     written = parse_function(LEAST, file="func.yaml")
-    assert deployment(written, environ={}, flags=NO_FLAGS, namespace="here").namespace == "here"
+    assert deployment_options(written, environ={}, flags=NO_FLAGS, namespace="here").namespace == "here"
     assert options(f"{LEAST}namespace: there\n").namespace == "there"
 
 
 def test_without_a_func_yaml_the_flags_say_it_or_nobody() -> None:
-    assert deployment(None, environ={}, flags=Flags(image="a:1")) == Deployment(image="a:1")
-    assert deployment(None, environ={}, flags=NO_FLAGS) == Deployment()
+    assert deployment_options(None, environ={}, flags=Flags(image="a:1")) == DeploymentOptions(image="a:1")
+    assert deployment_options(None, environ={}, flags=NO_FLAGS) == DeploymentOptions()
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_variables_go_where_they_belong() -> None:
     )
     assert made.runtime == Settings(cache_dir=CACHE, queue_size=99, function_target="other")
     assert made.environment == {"TEAM": "risk"}
-    assert made.s3 == S3Access(secret="keys", endpoint_url="http://s3:8333")  # noqa: S106 - its name
+    assert made.s3 == RegistryAccess(secret="keys", endpoint_url="http://s3:8333")  # noqa: S106 - its name
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def test_a_split_that_is_read_alone_goes_where_its_folders_func_yaml_says(tmp_pa
     (tmp_path / "func.yaml").write_text(f"{LEAST}namespace: shop\n")
     written = function_of(tmp_path, ())
     assert written is not None
-    assert deployment(written, environ={}, flags=NO_FLAGS).namespace == "shop"
+    assert deployment_options(written, environ={}, flags=NO_FLAGS).namespace == "shop"
     (tmp_path / "below").mkdir()
     assert function_of(tmp_path / "below", ()) is None
 
@@ -289,3 +289,13 @@ def test_a_call_is_about_one_handler(tmp_path: Path) -> None:
     assert handler_for([tmp_path / "a", tmp_path]) == tmp_path / "a" / "main.py"
     with pytest.raises(BadSetting, match="one function at a time"):
         handler_for([tmp_path / "a", tmp_path / "b"])
+
+
+@pytest.mark.parametrize("folder", ["functions/a", "deep/functions/a"])
+def test_a_folder_under_functions_is_in_the_image_wherever_the_command_runs(tmp_path: Path, folder: str) -> None:
+    assert in_image(tmp_path / folder / "main.py") == Path("functions/a/main.py")
+
+
+@pytest.mark.parametrize("folder", ["a", "functions", "functions/a/b"])
+def test_any_other_folder_is_not_in_the_image(tmp_path: Path, folder: str) -> None:
+    assert in_image(tmp_path / folder / "main.py") is None

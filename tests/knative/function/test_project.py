@@ -1,0 +1,77 @@
+"""A project reads as much of its files as it can, and keeps every fault."""
+
+from pathlib import Path
+
+import pytest
+
+from knative.function.configuration import Flags
+from knative.function.project import Project, load
+from knative.resources import BadManifest
+from runtime.errors import BadSetting
+from tests.knative.manifests.test_steps import split, version
+
+FUNCTION = "specVersion: 0.36.0\nname: shop\ncreated: 2026-11-23T00:00:00Z\nimage: example.com/shop:1\n"
+V1, V2 = version("shop-v1", "shop", number="1"), version("shop-v2", "shop", number="2")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / ".git").mkdir()  # the search for func.yaml ends here
+    (tmp_path / "model.yaml").write_text(V1)
+    (tmp_path / "func.yaml").write_text(FUNCTION)
+    return tmp_path
+
+
+def loaded(folder: Path, **flags: str) -> Project:
+    return load((folder,), Flags(**flags), environ={})
+
+
+def test_every_yaml_file_of_the_folder_counts(folder: Path) -> None:
+    (folder / "second.yaml").write_text(V2)
+    project = loaded(folder)
+    assert [each.metadata.name for each in project.resources.model_versions] == ["shop-v1", "shop-v2"]
+    assert project.options.image == "example.com/shop:1"
+
+
+def test_a_fault_leaves_the_rest_readable_and_is_raised_on_demand(folder: Path) -> None:
+    (folder / "second.yaml").write_text(V2.replace("modelName", "modelNmae"))
+    (folder / "third.yaml").write_text("a: [\n")
+    project = loaded(folder)
+    assert [each.metadata.name for each in project.resources.model_versions] == ["shop-v1"]
+    assert len(project.faults) == 2
+    with pytest.raises(BadManifest) as caught:
+        project.require_valid()
+    assert caught.value is project.faults[0]
+
+
+def test_a_fault_in_func_yaml_leaves_the_models_readable(folder: Path) -> None:
+    (folder / "func.yaml").write_text(FUNCTION.replace("0.36.0", "1"))
+    project = loaded(folder)
+    assert (project.function, len(project.faults)) == (None, 1)
+    assert project.resources.models == ("shop",)
+
+
+@pytest.mark.parametrize(
+    ("flag", "written", "namespace"),
+    [("a", "b", "a"), (None, "b", "b"), (None, None, "context"), ("a", None, "a")],
+)
+def test_a_flag_wins_over_func_yaml_and_that_over_the_context(
+    folder: Path, flag: str | None, written: str | None, namespace: str
+) -> None:
+    (folder / "func.yaml").write_text(FUNCTION + (f"namespace: {written}\n" if written else ""))
+    project = loaded(folder, **({"namespace": flag} if flag else {}))
+    assert project.namespace == (flag or written)
+    assert project.within("context").options.namespace == namespace
+
+
+def test_a_function_that_no_image_contains_is_refused_only_where_it_would_run(folder: Path) -> None:
+    (folder / "main.py").touch()
+    project = loaded(folder)
+    assert project.faults == ()
+    with pytest.raises(BadSetting, match="FUNCTION_SOURCE"):
+        project.require_valid()
+
+
+def test_a_split_alone_is_read_with_the_func_yaml_beside_it(folder: Path) -> None:
+    (folder / "model.yaml").write_text(split("shop-ab", "shop-v1", "shop-v2"))
+    assert loaded(folder).options.image == "example.com/shop:1"
