@@ -186,6 +186,7 @@ def _serve(target: str | None, configured: _Configured, *, main: bool) -> None:
         signal.signal(number, lambda *_: os._exit(0))  # nothing to finish before the server handles them
     from runtime.http.listener import listen
     from runtime.service import Service, begin
+    from runtime.settings import unknown_variables
     from runtime.telemetry.process import process_started
 
     started = process_started()
@@ -200,6 +201,10 @@ def _serve(target: str | None, configured: _Configured, *, main: bool) -> None:
     if configured.unused:
         text = "properties of TorchServe's configuration without effect"
         logging.getLogger("scalezero.torchserve").warning(text, extra={"properties": configured.unused})
+    for variable, allowed in unknown_variables(configured.environ).items():
+        logging.getLogger("scalezero.settings").warning(
+            "unknown setting ignored", extra={"variable": variable, "expected": allowed}
+        )
     if starts:
         import_module("runtime.model.session")  # the heaviest import, while the pull is under way
     from runtime.frontends.process import Process

@@ -140,7 +140,11 @@ def deployment_options(
             region=variables.registry.get("AWS_REGION"),
         )
         return DeploymentOptions(
-            s3=s3, environment=variables.plain, runtime=_with_handler(variables.runtime, handler), **said
+            s3=s3,
+            environment=variables.plain,
+            runtime=_with_handler(variables.runtime, handler),
+            declared=variables.declared,
+            **said,
         )
 
 
