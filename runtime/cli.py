@@ -1,19 +1,14 @@
 """The command `scalezero`. Each command imports only what it needs, so that `serve` starts fast in a pod."""
 
-import logging
 import os
-import signal
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import NoReturn
 
 import click
 
 from runtime.errors import BadSetting, ScalezeroError
-
-if TYPE_CHECKING:
-    from runtime.settings import Settings
 
 _CLUSTER_VERBS = {
     **{
@@ -64,6 +59,7 @@ def scalezero() -> None:
 @click.option("--models", help="Models of the store to serve: all, none, or a list.  [default: $LOAD_MODELS or all]")
 @click.option("--enable-model-api", is_flag=True, help="Let the management API register and unregister models.")
 @click.option("--lazy", is_flag=True, help="Pull the model at the first request instead of at the start.")
+@click.option("--reload", is_flag=True, help="Start again when a file of TARGET's folder changes.")
 def serve(  # noqa: PLR0913 - a parameter for each option
     target: str | None,
     *,
@@ -76,6 +72,7 @@ def serve(  # noqa: PLR0913 - a parameter for each option
     models: str | None,
     enable_model_api: bool,
     lazy: bool,
+    reload: bool,
 ) -> None:
     """Serve TARGET: an ONNX file or a TorchServe archive (s3://bucket/key, file:// or a path), or a function's folder.
 
@@ -90,12 +87,16 @@ def serve(  # noqa: PLR0913 - a parameter for each option
         "SCALEZERO_MODEL_API": "true" if enable_model_api else None,
         "SCALEZERO_LOAD": "lazy" if lazy else None,
     }
+    if reload:
+        from runtime.reloading import serve_and_reload
+
+        serve_and_reload(_watched(target), [each for each in sys.argv if each != "--reload"])
+        return
+    from runtime import serving
+
     environ = {**os.environ, **{name: str(value) for name, value in chosen.items() if value is not None}}
-    _serve(
-        target,
-        _configured(environ, tensorflow_serving=tensorflow_serving, torchserve=torchserve),
-        main=not torchserve or port is not None,
-    )
+    configuration = serving.configured(environ, tensorflow_serving=tensorflow_serving, torchserve=torchserve)
+    serving.serve(target, configuration, main=not torchserve or port is not None)
 
 
 @scalezero.command()
@@ -127,6 +128,7 @@ _EXTRAS = {  # what a verb may need, and the extra that brings it
     **dict.fromkeys(("kubernetes", "rich"), "knative"),
     **dict.fromkeys(("msgspec", "yaml"), "resources"),
     **dict.fromkeys(("onnx", "skl2onnx", "sklearn"), "train"),
+    "watchfiles": "reload",
     **dict.fromkeys(("boto3", "httptools", "ngh2", "numpy", "onnxruntime", "orjson", "uvloop"), "serve"),
 }
 
@@ -153,94 +155,22 @@ def _stop(sentence: str) -> NoReturn:
     sys.exit(2)
 
 
-class _Configured(NamedTuple):
-    """What the environment and the flags for the ports of other servers say."""
-
-    environ: dict[str, str]
-    unused: tuple[str, ...]  # properties of TorchServe's configuration that have no effect
-
-
-def _configured(environ: dict[str, str], *, tensorflow_serving: bool, torchserve: bool) -> _Configured:
-    """Add what TorchServe's own configuration says, and the ports that the flags ask for. Raises `BadSetting`."""
-    from runtime.configuration.listeners import TENSORFLOW_SERVING
-
-    asked = [environ.get("SCALEZERO_LISTEN", "")]
-    unused: tuple[str, ...] = ()
-    if tensorflow_serving:
-        asked.append(TENSORFLOW_SERVING)
-    if torchserve or any(name.startswith("TS_") for name in environ):
-        from runtime.configuration.torchserve import configured
-
-        environ, listen, unused = configured(environ)
-        if torchserve:
-            asked.append(listen)
-    return _Configured({**environ, "SCALEZERO_LISTEN": ",".join(filter(None, asked))}, unused)
-
-
-def _serve(target: str | None, configured: _Configured, *, main: bool) -> None:
-    """Start in the order that makes a cold start fast: the ports, the pull, the heavy imports, the server.
-
-    `main`: whether the main port is open.
-    """
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: os._exit(0))  # nothing to finish before the server handles them
-    from runtime.http.listener import listen
-    from runtime.service import Service, begin
-    from runtime.settings import unknown_variables
-    from runtime.telemetry.process import process_started
-
-    started = process_started()
-    settings = _settings(target, configured.environ)
-    first = [listen(settings.host, settings.port)] if main else []
-    further = [listen(each.host or settings.host, each.port, setting="SCALEZERO_LISTEN") for each in settings.listen]
-    starts = begin(settings)
-
-    from runtime.telemetry import logs
-
-    logs.set_up(settings.log_level, service=settings.service, revision=settings.revision)
-    if configured.unused:
-        text = "properties of TorchServe's configuration without effect"
-        logging.getLogger("scalezero.torchserve").warning(text, extra={"properties": configured.unused})
-    for variable, allowed in unknown_variables(configured.environ).items():
-        logging.getLogger("scalezero.settings").warning(
-            "unknown setting ignored", extra={"variable": variable, "expected": allowed}
-        )
-    if starts:
-        import_module("runtime.model.session")  # the heaviest import, while the pull is under way
-    from runtime.frontends.process import Process
-    from runtime.http.limits import Limits
-    from runtime.http.server import Port, run
-
-    service = Service(settings, process_started=started, starts=starts)
-    limits = Limits(body=settings.max_body_bytes, buffered=settings.max_buffered_bytes)
-    process = Process(service)
-    applications = [*([process.main] if main else []), *process.others]
-    ports = [Port(*each) for each in zip(applications, [*first, *further], strict=True)]
-    run(process, ports, limits=limits, grace=settings.grace_period)
-    if service.hopeless:
-        from runtime.telemetry.termination import leave
-
-        leave(str(service.hopeless))
-    # The grace period is over. A handler or a pull that still runs must not delay the exit, as the interpreter's own
-    # shutdown would.
-    logging.shutdown()
-    os._exit(1 if service.hopeless else 0)
-
-
-def _settings(target: str | None, environ: dict[str, str]) -> "Settings":
-    from runtime.artifacts.uris import is_unpacked
-    from runtime.declared import settings_for
-
-    folder = Path(target) if target and Path(target).is_dir() and not is_unpacked(Path(target)) else None
-    return settings_for(folder, environ=environ | ({"SCALEZERO_MODEL_URI": target} if target and not folder else {}))
+def _watched(target: str | None) -> Path:
+    """The folder to watch: a function's, or that of a model's file. Raises `BadSetting`."""
+    path = Path(target or "")
+    if target is None or not path.exists():
+        raise BadSetting("--reload", value=target, allowed="TARGET as a folder or a file on this machine")
+    return path if path.is_dir() else path.absolute().parent
 
 
 def _openapi(target: str | None, chosen: dict[str, str], api_definition: bool) -> None:  # noqa: FBT001 - a flag
     import asyncio
 
     environ = {**os.environ, **chosen, "SCALEZERO_LOAD": "lazy"}
-    settings = _settings(target, _configured(environ, tensorflow_serving=False, torchserve=False).environ)
+    from runtime import serving
     from runtime.frontends.describing import describe
+
+    settings = serving.settings_of(target, serving.configured(environ).environ)
 
     document = asyncio.run(describe(settings))
     if api_definition:

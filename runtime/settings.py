@@ -169,6 +169,12 @@ class Settings:
         "protocols beside the predict API, such as open_inference,ml.v1; none: all",
         default=None,
     )
+    cors_origins: tuple[str, ...] = _setting(
+        "SCALEZERO_CORS_ORIGINS",
+        values.ORIGINS,
+        "origins whose pages may call from a browser, such as https://app.example.com, or *; none: no origin",
+        default=(),
+    )
     function_source: Path | None = _setting(
         "FUNCTION_SOURCE", values.PATH, "the author's main.py; none: no function, only the protocols", default=None
     )

@@ -6,11 +6,12 @@ background, once per process and after any fork.
 """
 
 import asyncio
+import os
 import sys
 import threading
 from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from runtime.service import Service
 
 T = TypeVar("T")
-_lock: Final = threading.Lock()
-_ended: Final = threading.Event()
+_lock = threading.Lock()
+_ended = threading.Event()
 _attached: "list[Attached]" = []  # at most one
 
 
@@ -80,6 +81,19 @@ def detach() -> None:
     """Drop the service: the process is shutting down and opens no other one."""
     _attached.clear()
     _ended.set()
+
+
+def _start_anew() -> None:
+    """Forget the service in a forked process, where its event loop has no thread: the next call opens another one.
+
+    gunicorn forks its workers after it has imported the function, which may have predicted already.
+    """
+    global _lock, _ended  # another thread may have held the lock when the process was forked
+    _lock, _ended = threading.Lock(), threading.Event()
+    _attached.clear()
+
+
+os.register_at_fork(after_in_child=_start_anew)
 
 
 async def _load(service: "Service", name: str) -> "ReadyModel":

@@ -14,6 +14,9 @@ _WORD_PATTERN: Final = r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,62}"
 _SEGMENT_PATTERN: Final = r"(?!\.{1,2}$)[^/\s\x00-\x1f\x7f]([^/\x00-\x1f\x7f]*[^/\s\x00-\x1f\x7f])?"
 
 
+_ORIGIN_PATTERN: Final = r"https?://[0-9A-Za-z.-]+(:[0-9]{1,5})?"
+
+
 class Parser(NamedTuple):
     """How a setting is read from text; `parse` raises `ValueError` or `KeyError`, `allowed` says what it would take."""
 
@@ -92,6 +95,13 @@ def _prefixes(text: str) -> tuple[str, ...]:
     return prefixes
 
 
+def _origins(text: str) -> tuple[str, ...]:
+    origins = _words(text)
+    if not all(origin == "*" or re.fullmatch(_ORIGIN_PATTERN, origin) for origin in origins):
+        raise ValueError(text)
+    return origins
+
+
 def is_word(text: str) -> bool:
     """Whether the text may be a version or a revision: it goes into headers, labels and URLs."""
     return re.fullmatch(_WORD_PATTERN, text) is not None
@@ -109,6 +119,7 @@ LIST: Final = Parser(_words, "a comma-separated list")
 PATH: Final = Parser(Path, "a path")
 DIGEST: Final = Parser(_hex_digest, "64 hexadecimal digits")
 PREFIXES: Final = Parser(_prefixes, "a comma-separated list of prefixes such as s3://models/ and file:///models/")
+ORIGINS: Final = Parser(_origins, "* or a comma-separated list of origins such as https://app.example.com")
 SWITCH: Final = Parser(lambda text: {"true": True, "false": False}[text.lower()], "true or false")
 TIMEOUT: Final = Parser(_positive_seconds, "a duration from 1ms to 24h, such as 100ms, 1s or 1m30s")
 DURATION: Final = Parser(_seconds, "a duration from 0s to 24h, such as 100ms, 1s or 1m30s")

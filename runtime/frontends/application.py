@@ -18,15 +18,17 @@ from typing import TYPE_CHECKING, Final, Protocol
 from runtime.configuration.listeners import Listener
 from runtime.errors import InternalError, ScalezeroError, UnknownPath
 from runtime.frontends import catalogue, content, functions, mounting
+from runtime.frontends.cross_origin import CrossOrigin
 from runtime.frontends.endpoints import Endpoints
 from runtime.frontends.functions import CallerGone, FunctionHost, FunctionRequest, Passing
 from runtime.frontends.mounting import mount
 from runtime.frontends.predict_api import routes as predict_api_routes
 from runtime.frontends.routes import Owner
 from runtime.http.asgi import Receive, Scope, Send
-from runtime.http.messages import Answer, Headers, Request
+from runtime.http.messages import Answer, Headers, Request, with_headers
 from runtime.protocols.refusals import error_answer
 from runtime.status import CLIENT_LEFT, INTERNAL, code_of, code_of_status
+from runtime.telemetry import logs
 
 if TYPE_CHECKING:
     from runtime.frontends.torchserve.guarding import TorchServe
@@ -89,17 +91,25 @@ class Application:
         self._listener = listener
         self._torchserve = torchserve
         self._access_log = settings.access_log
+        self._cross_origin = CrossOrigin(settings.cors_origins) if settings.cors_origins else None
         self._settled: Headers | None = None
         service.on_change.append(self._forget)
 
     def begin(self, exchange: "Exchange") -> None:
         """Answer a request: directly where its handler can, else in a task."""
         request = exchange.request
+        if self._cross_origin is not None and (answer := self._cross_origin.preflight(request)):
+            self.reply(exchange, answer)
+            return
         route = self._routes.by_content(request)
         if route is None:
             path = request.path
             match = request.match = self._routes.match(path)
-            if match is None and self._function is not None and self._routes.claimed(path) is None:
+            if (
+                self._function is not None
+                and (match is None or (match.generic and not match.takes(request.method)))
+                and self._routes.claimed(path) is None
+            ):
                 exchange.serve(partial(self._call, self._function, request))
                 return
         try:
@@ -177,6 +187,7 @@ class Application:
 
         Raises `AnswerBroken`: the transport then breaks the answer off.
         """
+        logs.bind(_ids(request))
         answer = Passing(send, lambda: self._in_every_answer(request))
         code = INTERNAL
         try:
@@ -195,16 +206,18 @@ class Application:
     def complete(self, request: Request, answer: Answer) -> None:
         """Add what every answer has."""
         content.compress(request, answer)
-        if request.header(_REQUEST_ID):  # the client's own takes the place of one that a protocol has made
-            answer.headers = [each for each in answer.headers if each[0] != _REQUEST_ID]
-        answer.headers += self._in_every_answer(request)
+        answer.headers = with_headers(answer.headers, self._in_every_answer(request))
         if self._access_log:
             _log.info("request", extra={**_facts(request), "status": answer.status})
 
     def _in_every_answer(self, request: Request) -> Headers:
-        identity = self._identity() if self._settled is None else self._settled
-        request_id = request.header(_REQUEST_ID)
-        return [*identity, (_REQUEST_ID, request_id)] if request_id else identity
+        """The headers of every answer; the client's request id takes the place of one that the answer has."""
+        headers = self._identity() if self._settled is None else self._settled
+        if request_id := request.header(_REQUEST_ID):
+            headers = [*headers, (_REQUEST_ID, request_id)]
+        if self._cross_origin is not None:
+            headers = [*headers, *self._cross_origin.headers(request)]
+        return headers
 
     def _identity(self) -> Headers:
         """Who answers: the revision and, as soon as it is known, the model version. Settled once a model is loaded."""
@@ -229,9 +242,10 @@ async def _send(answer: Answer, send: Send) -> None:
 
 def _facts(request: Request) -> dict[str, object]:
     """What a log line says of a request, with what joins it to the client's own logs and traces."""
-    facts: dict[str, object] = {"method": request.method, "path": request.path}
-    for name in (_REQUEST_ID, b"traceparent"):
-        value = request.header(name)
-        if value:
-            facts["request_id" if name == _REQUEST_ID else "traceparent"] = value.decode("latin-1")
-    return facts
+    return {"method": request.method, "path": request.path, **_ids(request)}
+
+
+def _ids(request: Request) -> dict[str, object]:
+    """What joins the log lines of a request to the client's own logs and traces."""
+    names = {"request_id": _REQUEST_ID, "traceparent": b"traceparent"}
+    return {name: value.decode("latin-1") for name, header in names.items() if (value := request.header(header))}

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Final, TypeAlias, TypeVar
 
 from runtime.errors import InvalidInput, PayloadTooLarge, UnsupportedEncoding
+from runtime.http.body import Partial, extended, whole
 from runtime.http.messages import Answer, Buffer, Pieces, Request
 
 T = TypeVar("T")
@@ -51,16 +52,16 @@ def inflated(request: Request, coding: str, body: Buffer, limit: int) -> Slices[
     """What a body, or a message in it, holds that is compressed by that coding. Raises as `inflate` does."""
     if coding not in {"gzip", "x-gzip", "deflate"}:
         raise UnsupportedEncoding(coding, ["gzip", "deflate", "identity"])
-    pieces: list[bytes] = []
+    inflated_body: Partial = b""
     size = 0
     for piece in _pieces(body, coding):
         size += len(piece)
         if size > limit:
             raise PayloadTooLarge("inflated body", limit=limit, unit="bytes")
         request.hold(len(piece))
-        pieces.append(piece)
+        inflated_body = extended(inflated_body, piece)
         yield
-    return b"".join(pieces)
+    return whole(inflated_body)
 
 
 def _pieces(body: Buffer, coding: str) -> Iterator[bytes]:

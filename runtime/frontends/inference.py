@@ -147,9 +147,27 @@ class Inference:
         try:
             if isinstance(outcome, BaseException):
                 raise outcome  # noqa: TRY301 - one place tells what a request may end with
+            if _are_large([outcome]):
+                exchange.work(partial(self._finish_large, pending, outcome))
+                return
             request, queries = exchange.request, [pending.query]
             answer = self._encode(request, pending.ready, queries, [outcome])
             self._finished(answer, request, served, queries, [outcome])
+        except Exception as error:  # noqa: BLE001 - as above
+            self._tell(exchange, served, error)
+        else:
+            self._edge.reply(exchange, answer)
+
+    async def _finish_large(self, pending: "_Pending", prediction: Prediction) -> None:
+        """Answer with a large prediction, which is encoded on a thread."""
+        exchange, served = pending.exchange, pending.served
+        request, queries = exchange.request, [pending.query]
+        try:
+            answer = await asyncio.to_thread(self._encode, request, pending.ready, queries, [prediction])
+            self._finished(answer, request, served, queries, [prediction])
+        except asyncio.CancelledError:
+            self.left(pending)
+            raise
         except Exception as error:  # noqa: BLE001 - as above
             self._tell(exchange, served, error)
         else:

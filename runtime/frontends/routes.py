@@ -58,6 +58,11 @@ class Match(NamedTuple):
 
     routes: Mapping[str, Route]
     parameters: Mapping[str, str]
+    generic: bool = False  # an author's function may answer the methods that none of these routes takes
+
+    def takes(self, method: str) -> bool:
+        """Whether one of these routes takes the method."""
+        return self._route(method) is not None
 
     @property
     def protocol(self) -> Owner:
@@ -66,12 +71,15 @@ class Match(NamedTuple):
 
     def route(self, method: str, path: str) -> Route:
         """The method's route; HEAD is served as GET. Raises `MethodNotAllowed`."""
-        routes = self.routes
-        found = routes.get(method) or (routes.get("GET") if method == "HEAD" else None) or routes.get(ANY)
+        found = self._route(method)
         if found is None:
-            allowed = [*routes, *(["HEAD"] if "GET" in routes else [])]
+            allowed = [*self.routes, *(["HEAD"] if "GET" in self.routes else [])]
             raise MethodNotAllowed(method, path, allowed)
         return found
+
+    def _route(self, method: str) -> Route | None:
+        routes = self.routes
+        return routes.get(method) or (routes.get("GET") if method == "HEAD" else None) or routes.get(ANY)
 
 
 class Routes:
@@ -110,6 +118,7 @@ class Routes:
         match = _first(self._patterns, parts)
         if match is None and self._generic and self.claimed(path) is None:
             match = _first(self._generic, parts)
+            match = match and match._replace(generic=True)
         if match is not None:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()  # so that no path keeps its place for good

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 import httptools
 
 from runtime.errors import BadRequest, HeadTooLarge, PayloadTooLarge, RequestTimeout, ScalezeroError, ShuttingDown
+from runtime.http.body import Partial, extended, whole
 from runtime.http.connection import Connection
 from runtime.http.http11_exchange import Http11Exchange
 from runtime.http.http11_head import Head, KnownHead, target
@@ -47,7 +48,7 @@ class Http11(Connection):
         self._waiting: deque[Http11Exchange] = deque()  # requests behind the one that is being answered
         self._reading: Http11Exchange | None = None  # the request whose body is coming in
         self._head: Head | None = None  # the request whose head is coming in
-        self._body: list[bytes] = []
+        self._body: Partial = b""
         self._begun = 0.0  # when the head or the body began, or its turn came, on the server's clock
         self._read = 0  # bytes of the read that is being parsed
         self._overhead = 0  # bytes after the first read of a request that are not its body
@@ -250,7 +251,7 @@ class Http11(Connection):
             self._refuse(fault)
             return
         exchange.size = size
-        self._body.append(body)
+        self._body = extended(self._body, body)
         self._overhead -= len(body)
         self._owes_continue = False
         self._await_client()
@@ -260,10 +261,9 @@ class Http11(Connection):
         exchange, self._reading = self._reading, None
         if exchange is None or self._deaf:
             return
-        body = self._body
-        if body:
-            exchange.request.body = body[0] if len(body) == 1 else b"".join(body)
-            self._body = []
+        if self._body:
+            exchange.request.body = whole(self._body)
+            self._body = b""
         if self._first_read:
             self._remember(exchange)
         if not exchange.keep_alive:
@@ -329,7 +329,7 @@ class Http11(Connection):
         """Answer what cannot become a request, after those before it, and take nothing more from this client."""
         self._deaf = True
         refused, self._reading, self._head = self._reading, None, None
-        self._body = []
+        self._body = b""
         if refused is None:
             refused = Http11Exchange(self, Request("GET", "", b"", b"", [], "1.1"))
         refused.keep_alive = False

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import ngh2
 
 from runtime.errors import HeadTooLarge, ScalezeroError, ShuttingDown
+from runtime.http.body import extended, whole
 from runtime.http.http2_exchange import Http2Exchange
 from runtime.http.http2_pace import Paced
 from runtime.http.incoming import Incoming
@@ -35,6 +36,7 @@ _ROOM_OF_ALL: Final = _AT_ONCE * _ROOM  # so that streams which nobody takes fro
 _HEADS: Final = 4  # times the largest head: what is decoded of one, so that its stream can be refused
 _LOOK: Final = 16 * 1024  # bytes to be written between two looks at who waits for a reader; below HIGH_WATER
 _TCP_ALIVE: Final = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4))  # seconds; count
+_SLICE: Final = 32 * 1024  # bytes that are read in one turn of the loop: of requests that are reset at once, 1,000
 _LEAVING: Final = 32  # requests whose client has left, in a turn of the loop
 
 
@@ -51,6 +53,7 @@ class Http2(Paced):
             max_inbound_header_count=_HEADS * limits.head // header_size(b"", b""),
         )
         super().__init__(server, ngh2.Connection(ngh2.Role.SERVER, configuration))
+        self._rest = b""  # what was read of the socket and not yet by ngh2
         self._flush_due = False
         self._flushing = False
         self._closed = False  # nothing more can be said: it broke the rules, or said goodbye and is answered
@@ -83,17 +86,36 @@ class Http2(Paced):
 
     def data_received(self, data: bytes) -> None:
         """Read what came, and write what it allows."""
+        if self._rest:
+            self._rest += data
+            return
         if self._heard:
             self._heard = False
             self._began = self.server.now
             if self._asked:
                 self._settle()
+        self._read_some(data)
+        self._give_way(len(data))
+
+    def _read_some(self, data: bytes) -> None:
+        """Read a slice of what came, the rest in later turns: thousands of small frames are much work."""
+        rest = data[_SLICE:]
         try:
-            self.conn.receive_data(data)
+            self.conn.receive_data(data[:_SLICE] if rest else data)
         except ngh2.NGH2Error:  # no HTTP/2, or too much of it: what is queued says so to the peer
             self._closed = True
         self.flush()
-        self._give_way(len(data))
+        if rest and not self.transport.is_closing():
+            self._rest = rest
+            self.transport.pause_reading()
+            self.server.loop.call_soon(self._read_rest)
+
+    def _read_rest(self) -> None:
+        data, self._rest = self._rest, b""
+        if not self.transport.is_closing():
+            self._read_some(data)
+            if not self._rest:
+                self._read_on()
 
     def flush_soon(self) -> None:
         """Write what is queued at the end of this turn of the loop."""
@@ -189,7 +211,7 @@ class Http2(Paced):
             except ScalezeroError as fault:
                 exchange.refuse(fault)
                 return
-            exchange.pieces.append(event.data)
+            exchange.body = extended(exchange.body, event.data)
         if event.end_stream:
             self._complete(exchange)
 
@@ -221,8 +243,8 @@ class Http2(Paced):
         self.body_over(exchange)
         if exchange.answered or exchange.gone:
             return
-        pieces, exchange.pieces = exchange.pieces, []
-        exchange.request.body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        exchange.request.body = whole(exchange.body)
+        exchange.body = b""
         exchange.begin()
 
     def _end(self, event: ngh2.StreamClosed) -> None:

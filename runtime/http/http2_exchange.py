@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 import ngh2
 
 from runtime.errors import ScalezeroError
+from runtime.http.body import Partial
 from runtime.http.exchange import Exchange
 from runtime.http.messages import Headers, Request, bodiless
 
@@ -20,7 +21,7 @@ _LINGER: Final = 0.2
 class Http2Exchange(Exchange):
     """A request on one stream and its answer."""
 
-    __slots__ = ("_news", "complete", "pieces", "since", "stream", "unfinished", "unread")
+    __slots__ = ("_news", "body", "complete", "since", "stream", "unfinished", "unread")
 
     connection: "Http2"
 
@@ -29,14 +30,14 @@ class Http2Exchange(Exchange):
         self.stream = stream
         self.complete = False  # all of the body came
         self.unfinished = False  # the body is coming in
-        self.pieces: list[bytes] = []  # what came of it
+        self.body: Partial = b""  # what has arrived of it
         self.since = 0.0  # when the body began, or the client last read of the answer, on the server's clock
         self.unread = 0  # bytes of the answer that the client had not read then
         self._news: asyncio.Event | None = None  # made while the application waits for the client
 
     def refuse(self, fault: ScalezeroError) -> None:
         """Refuse the request before its body is whole."""
-        self.pieces = []
+        self.body = b""
         self.connection.body_over(self)
         self.respond(self.server.application.refuse(fault, self.request))
 

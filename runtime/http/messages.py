@@ -90,6 +90,12 @@ def body_of(parts: Sequence[Buffer]) -> bytes | Pieces:
     return (bytes(part[at : at + _PIECE]) for part in parts for at in range(0, len(part), _PIECE))
 
 
+def with_headers(headers: Headers, added: Headers) -> Headers:
+    """The headers, and those added in place of others of the same name; Vary is a list, so both stay."""
+    names = {name for name, _ in added if name != b"vary"}
+    return [*(each for each in headers if each[0] not in names), *added]
+
+
 def header_size(name: bytes, value: bytes) -> int:
     """Bytes of a header as limits count them, the same for both versions. Source: RFC 9113, 6.5.2."""
     return len(name) + len(value) + 32

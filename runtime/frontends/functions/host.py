@@ -22,7 +22,7 @@ from runtime.frontends.functions.request import CallerGone, FunctionRequest
 from runtime.frontends.functions.threads import Threads
 from runtime.frontends.functions.wsgi import environment
 from runtime.http.asgi import Message, Send
-from runtime.http.messages import Headers
+from runtime.http.messages import Headers, with_headers
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication, WSGIEnvironment
@@ -222,7 +222,7 @@ def _check_query(query: bytes) -> None:
 
 
 class Passing:
-    """Lets an answer pass to the caller, adds headers at its start, and remembers its status."""
+    """Sends an answer on to the caller, adds the headers of every answer to it, and remembers its status."""
 
     def __init__(self, send: Send, headers: Callable[[], Headers]) -> None:
         """`headers` is asked when the answer starts: the call before may have loaded the model that they name."""
@@ -234,5 +234,5 @@ class Passing:
         """Be what ASGI calls `send`."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message = {**message, "headers": [*message.get("headers", ()), *self._headers()]}
+            message = {**message, "headers": with_headers(message.get("headers", []), self._headers())}
         await self._send(message)

@@ -6,13 +6,14 @@ Source of the contract: functions-framework, function signatures.
 import logging
 from functools import partial
 from http import HTTPStatus
+from inspect import iscoroutinefunction, unwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from runtime.author import answer
 from runtime.errors import FunctionCrashed, FunctionFailed, ScalezeroError
 from runtime.frontends.functions import places
-from runtime.frontends.functions.stepwise_json import StepwiseEncoder
+from runtime.frontends.functions.stepwise_json import StepwiseEncoder, with_numpy
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -40,7 +41,7 @@ def load(source: Path, target: str) -> "WSGIApplication":
 
 
 class _Asynchronous(Exception):
-    """The function is one of functions_framework.aio."""
+    """The function is a coroutine function, or one of functions_framework.aio."""
 
 
 def _application(source: Path, target: str) -> "WSGIApplication":
@@ -48,7 +49,9 @@ def _application(source: Path, target: str) -> "WSGIApplication":
     import functions_framework
 
     made = functions_framework.create_app(target, str(source))  # type: ignore[no-untyped-call]
-    if not isinstance(made, flask.Flask):
+    if not isinstance(made, flask.Flask) or any(
+        iscoroutinefunction(unwrap(view)) for view in made.view_functions.values()
+    ):
         raise _Asynchronous
     made.log_exception = _log_exception  # type: ignore[method-assign, assignment]
     _write_json_in_steps(made)
@@ -66,16 +69,17 @@ def _reason(error: BaseException, source: Path, target: str) -> str:
     if isinstance(error, InvalidTargetTypeException):
         return f"{target!r} in it is no function; FUNCTION_TARGET names the one to serve"
     if isinstance(error, _Asynchronous):
-        return f"{target!r} is a function of functions_framework.aio; expected one that is not asynchronous"
+        return f"{target!r} is asynchronous; write it with def instead of async def: each call has its own thread"
     return places.failure(error, source.resolve().parent)
 
 
 def _write_json_in_steps(made: "flask.Flask") -> None:
-    """Write JSON as Flask does, without holding up the event loop; an author's own provider stays."""
+    """Write JSON as Flask does, and NumPy's values, without blocking the event loop. An author's own provider stays."""
     from flask.json.provider import DefaultJSONProvider
 
     provider = made.json
     if type(provider) is DefaultJSONProvider:
+        provider.default = with_numpy(provider.default)
         provider.dumps = partial(provider.dumps, cls=StepwiseEncoder)  # type: ignore[method-assign]
 
 

@@ -5,10 +5,12 @@ whichever thread it runs on. Its encoder in Python writes the same text in about
 run. So what is large goes through that one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from json import JSONEncoder
 from typing import Any, Final
+
+import numpy as np
 
 _LARGE: Final = 50_000  # values in lists and objects
 _JOINED: Final = 10_000  # pieces of text; joining holds the GIL too
@@ -30,7 +32,7 @@ def is_large(value: object, limit: int = _LARGE) -> bool:
     waiting: list[Iterator[object]] = [iter((value,))]
     while waiting:
         for each in waiting[-1]:
-            seen += 1
+            seen += each.size if isinstance(each, np.ndarray) else 1
             if seen > limit:
                 return True
             if isinstance(each, (list, tuple)):
@@ -42,6 +44,17 @@ def is_large(value: object, limit: int = _LARGE) -> bool:
         else:
             waiting.pop()
     return False
+
+
+def with_numpy(default: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A `default` for `JSONEncoder` that converts NumPy's arrays and scalars, and leaves the rest to `default`."""
+
+    def converted(value: object) -> object:
+        if isinstance(value, np.ndarray):
+            return value.tolist()
+        return value.item() if isinstance(value, np.generic) else default(value)
+
+    return converted
 
 
 def _in_groups(pieces: Iterator[str]) -> Iterator[str]:

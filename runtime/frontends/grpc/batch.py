@@ -11,7 +11,7 @@ from runtime.frontends import content
 from runtime.frontends.grpc import framing
 from runtime.frontends.grpc.unary import compress, deadline
 from runtime.frontends.inference import SLICE, count, load, predict_all
-from runtime.http.messages import Answer, Request
+from runtime.http.messages import Answer, Buffer, Request
 from runtime.predictor import ReadyModel
 from runtime.status import OK, code_of
 from runtime.tensors import Call, Prediction, Query
@@ -29,7 +29,7 @@ class BatchMethod(Protocol):
 
     name: str
 
-    def decode(self, message: bytes, *, most: int) -> list[Call]:
+    def decode(self, message: Buffer, *, most: int) -> list[Call]:
         """Read a message of at most so many items. Raises `ScalezeroError`."""
 
     def bind(self, call: Call, model: ReadyModel) -> list[Query]:
@@ -58,7 +58,7 @@ class Batch:
     async def answer(self, request: Request) -> Answer:
         """Answer all items, in their order. Raises `ScalezeroError` where the message is malformed."""
         settings = self._service.settings
-        message = await content.in_turns(framing.inflated_message(request, settings.max_body_bytes))
+        message = await content.in_turns(framing.inflated_view(request, settings.max_body_bytes))
         most = settings.queue_size  # those beyond it could not even wait
         if len(message) > SLICE:
             calls = await asyncio.to_thread(self._method.decode, message, most=most)

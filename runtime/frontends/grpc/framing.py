@@ -33,16 +33,19 @@ def message(request: Request) -> bytes:
 
 def small_message(request: Request) -> bytes:
     """As `message`, for a method whose messages hold no tensors. Raises `PayloadTooLarge` beyond `SMALL`."""
-    content = message(request)
-    if len(content) > SMALL:
-        raise PayloadTooLarge("message", limit=SMALL, unit="bytes", got=len(content))
-    return content
+    return bytes(_limited(view(request), SMALL))
 
 
 def view(request: Request) -> memoryview:
     """As `message`, without a copy."""
     _check(request.body)
     return memoryview(request.body)[PREFIX:]
+
+
+def _limited(content: memoryview, limit: int) -> memoryview:
+    if len(content) > limit:
+        raise PayloadTooLarge("message", limit=limit, unit="bytes", got=len(content))
+    return content
 
 
 def _check(body: bytes) -> None:
@@ -64,16 +67,18 @@ def check_flag(flag: int) -> None:
 
 
 def inflated_message(request: Request, limit: int) -> Slices[bytes]:
-    """The one message of a call, uncompressed in slices; at most `limit` bytes.
+    """The one message of a call, uncompressed in slices; at most `limit` bytes. Raises as `inflated_view` does."""
+    return bytes((yield from inflated_view(request, limit)))
+
+
+def inflated_view(request: Request, limit: int) -> Slices[Buffer]:
+    """As `inflated_message`, without a copy of a message that came uncompressed: a large one takes 20 ms to copy.
 
     Raises `InvalidInput`, `UnsupportedEncoding`, and `PayloadTooLarge` beyond the limit.
     """
-    if not compressed(request):
-        whole = message(request)
-        if len(whole) > limit:
-            raise PayloadTooLarge("message", limit=limit, unit="bytes", got=len(whole))
-        return whole
     content = view(request)
+    if not compressed(request):
+        return _limited(content, limit)
     coding = (request.header(b"grpc-encoding") or b"identity").decode("latin-1").lower()
     if coding == "identity":
         raise InvalidInput("grpc-encoding", got="none for a compressed message", expected="the name of its coding")

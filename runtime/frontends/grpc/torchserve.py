@@ -76,7 +76,7 @@ class _SlicedUnary(Unary):
 
     def decode_slices(self, request: Request) -> Slices[Call]:
         """Read any call. Raises `ScalezeroError`."""
-        message = yield from framing.inflated_message(request, self._limit)
+        message = yield from framing.inflated_view(request, self._limit)
         call = yield from self._method.decode_slices(message)
         call.size = len(message)
         call.deadline = deadline(request)

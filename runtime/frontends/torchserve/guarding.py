@@ -1,6 +1,6 @@
 """What a process has for TorchServe's clients beside its models: keys and a registry. Handlers that ask for a key.
 
-It is made with the process (`runtime.cli`), as the file with the keys has to be there before the first request.
+It is made with the process, as the file with the keys has to exist before the first request.
 """
 
 from pathlib import Path

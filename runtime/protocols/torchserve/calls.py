@@ -47,7 +47,7 @@ class Predictions:
         """Read a small PredictionsRequest. Raises `InvalidInput`, and `PayloadTooLarge` beyond 256 values."""
         return at_once(self.decode_slices(message))
 
-    def decode_slices(self, message: bytes) -> Generator[None, None, Call]:
+    def decode_slices(self, message: Buffer) -> Generator[None, None, Call]:
         """Read a PredictionsRequest of any size. Raises as `decode` does."""
         rest, spans = outline.outline(memoryview(message), {_INPUT})
         request = _parsed(rest)

@@ -380,15 +380,24 @@ def test_a_host_is_ready_once_its_function_is_imported_and_not_before(
     assert asyncio.run(watch()) == ([False, False, imported], None if imported else "function_failed")
 
 
-def test_an_asynchronous_function_is_told_to_be_none_of_ours(tmp_path: Path) -> None:
-    """functions-framework makes another kind of application of it, which a host of WSGI cannot call."""
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import functions_framework.aio\n@functions_framework.aio.http\nasync def handle(request): ...\n",
+        "import functions_framework\n@functions_framework.http\nasync def handle(request): ...\n",
+        "async def handle(request): ...\n",
+    ],
+    ids=["functions_framework.aio", "decorated", "plain"],
+)
+def test_an_asynchronous_function_is_refused_at_load(tmp_path: Path, text: str) -> None:
     source = tmp_path / "main.py"
-    source.write_text("import functions_framework.aio\n@functions_framework.aio.http\nasync def handle(request): ...\n")
+    source.write_text(text)
     models.doubling(tmp_path / "m.onnx")
     with serving(tmp_path, tmp_path / "m.onnx", ready=False, FUNCTION_SOURCE=str(source)) as served:
         error = error_of(post(served, {}), 503)
     assert error["code"] == "function_failed"
-    assert "functions_framework.aio" in error["message"]
+    assert "'handle'" in error["message"]
+    assert "def instead of async def" in error["message"]
 
 
 def test_no_more_calls_run_or_wait_than_are_allowed(tmp_path: Path, main: Path) -> None:
@@ -541,6 +550,69 @@ def test_under_the_plain_framework_what_the_model_refuses_has_its_status_too(
         assert post(served, {"rows": [[1, 2]]}).json()["outputs"] == [[2, 4]]
         error = error_of(post(served, {"rows": [["a", 1]]}), 400)
         assert (error["code"], error["details"]["field"]) == ("invalid_input", "rows.x[0][0]")
+
+
+def test_a_prediction_at_import_time_does_not_block_the_processes_that_are_forked_afterwards(tmp_path: Path) -> None:
+    """Gunicorn imports the function and then forks: the event loop of the import stays behind in the parent."""
+    source = tmp_path / "main.py"
+    source.write_text(
+        "import os\n"
+        "from runtime.author import model\n"
+        "at_import = model('m').predict([[1, 2]]).outputs['y'].tolist(), os.getpid()\n"
+        "def handle(request):\n"
+        "    now = model('m').predict([[3, 4]]).outputs['y'].tolist()\n"
+        "    return {'import': at_import[0], 'now': now, 'forked': at_import[1] != os.getpid()}\n"
+    )
+    path = models.doubling(tmp_path / "m.onnx")
+    with framework(tmp_path, source, env={"SCALEZERO_MODEL_URI": str(path)}) as served:
+        assert post(served, {}).json() == {"import": [[2, 4]], "now": [[6, 8]], "forked": True}
+
+
+def test_a_function_may_answer_with_values_of_numpy(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(
+        "import numpy as np\n"
+        "def handle(request):\n"
+        "    rows = np.ones((300, 300), np.float32)\n"
+        "    return {'scalar': np.float32(1.5), 'whole': np.int64(3), 'truth': np.bool_(True), 'rows': rows}\n"
+    )
+    models.doubling(tmp_path / "m.onnx")
+    with serving(tmp_path, tmp_path / "m.onnx", FUNCTION_SOURCE=str(tmp_path / "main.py")) as served:
+        answer = post(served, {}).json()
+    assert answer == {"scalar": 1.5, "whole": 3, "truth": True, "rows": [[1.0] * 300] * 300}
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["the function's own", "none of the function's"])
+@pytest.mark.parametrize("sent", [["r-1"], ["r-1", "r-2"], []], ids=["one", "two", "none"])
+def test_an_answer_has_one_request_id_and_the_clients_comes_first(ids: Served, sent: list[str], *, own: bool) -> None:
+    headers = [*(("x-request-id", each) for each in sent), ("x-own", "r-own" if own else "")]
+    with ids.client() as client:
+        answer = client.post("/", headers=headers)
+    expected = sent[:1] or (["r-own"] if own else [])
+    assert answer.headers.get_list("x-request-id") == expected
+
+
+def test_the_authors_own_log_lines_carry_the_request(ids: Served) -> None:
+    with ids.client() as client:
+        client.post("/", headers={"x-request-id": "r-logged", "traceparent": "00-1-2-01"})
+    line = next(
+        line for line in map(json.loads, ids.log.read_text().splitlines()) if line.get("request_id") == "r-logged"
+    )
+    assert (line["logger"], line["message"], line["traceparent"]) == ("author", "called", "00-1-2-01")
+
+
+@pytest.fixture(scope="module")
+def ids(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A function that logs a line, and answers with the request id in `x-own`."""
+    folder = tmp_path_factory.mktemp("ids")
+    (folder / "main.py").write_text(
+        "import flask, logging\n"
+        "def handle(request):\n"
+        "    logging.getLogger('author').warning('called')\n"
+        "    own = request.headers['x-own'] if request.headers.get('x-own') else None\n"
+        "    return flask.Response('', headers={'x-request-id': own} if own else {})\n"
+    )
+    with serving(folder, models.doubling(folder / "m.onnx"), FUNCTION_SOURCE=str(folder / "main.py")) as served:
+        yield served
 
 
 def test_a_function_finds_the_resources_beside_it(tmp_path: Path) -> None:

@@ -4,10 +4,11 @@ import asyncio
 import gzip
 import json
 import socket
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -185,6 +186,11 @@ class Asking:
         self.request.match = Match({}, {"model": "m"})
         self.answered = False
         self.on_gone: Callable[[], object] | None = None
+        self.task: asyncio.Task[None] | None = None
+
+    def work(self, answering: Callable[[], Coroutine[object, object, None]]) -> None:
+        """Answer by a coroutine."""
+        self.task = asyncio.get_running_loop().create_task(answering())
 
 
 class Recording(Application):
@@ -283,3 +289,36 @@ def test_a_run_that_never_returns_fails_liveness_with_the_reason(tmp_path: Path)
     live = (200, {"status": "live"})
     stuck = (503, {"status": "stuck", "reason": "a run has not returned"})
     assert asyncio.run(scenario()) == [live, stuck, live]
+
+
+def test_a_large_answer_to_a_small_request_is_encoded_on_a_thread(tmp_path: Path) -> None:
+    path = models.zeros(tmp_path / "m.onnx")
+    settings = settings_from({"SCALEZERO_MODEL_URI": str(path)})
+    threads: list[str] = []
+
+    class Noting(PredictApi):
+        def encode(self, *args: Any, **options: Any) -> Answer:  # noqa: ANN401 - passed on
+            threads.append(threading.current_thread().name)
+            return super().encode(*args, **options)
+
+    async def ask(service: Service, rows: int) -> int:
+        replied: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        asking = Asking(b'{"inputs":[%d]}' % rows)
+        assert Inference(service, Noting(), Recording(service, replied)).direct(cast("Exchange", asking))
+        return (await asyncio.wait_for(replied, 10)).status
+
+    async def scenario() -> dict[str, tuple[str, int]]:
+        service = Service(settings, process_started=time.perf_counter())
+        await service.open()
+        served = service.model("m")
+        await served.load()
+        assert [await ask(service, rows) for rows in (5, 100_000)] == [200, 200]
+        served.measurements.count()
+        counted = {code: each.cumulative()[-1] for (_, code), each in served.measurements.requests.items()}
+        await service.close()
+        return counted
+
+    assert asyncio.run(scenario()) == {"ok": ("+Inf", 2)}
+    small, large = threads
+    assert small == threading.current_thread().name
+    assert large != small

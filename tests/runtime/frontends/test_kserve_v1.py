@@ -69,3 +69,15 @@ def test_a_model_that_waits_for_its_first_request_is_ready_and_one_that_failed_i
         assert post(served, {"instances": [[1, 2]]}).json()["error"].startswith("Model is not ready. ")
         answer = served.get("/v1/models/m")
         assert (answer.status_code, answer.json()) == (503, {"error": "Model with name m is not ready."})
+
+
+def test_a_generic_path_leaves_to_the_function_what_the_protocol_does_not_take(tmp_path: Path) -> None:
+    source = tmp_path / "main.py"
+    source.write_text("def handle(request):\n    return request.get_data()\n")
+    options = {"SCALEZERO_PROTOCOLS": "kserve_v1", "FUNCTION_SOURCE": str(source)}
+    path = models.doubling(tmp_path / "m.onnx")
+    with serving(tmp_path, path, env=options) as served, served.client() as client:
+        assert client.get("/").json() == {"status": "alive"}
+        answer = client.post("/", content=b"a body for the function")
+        assert (answer.status_code, answer.content) == (200, b"a body for the function")
+        assert client.post("/v1/models").status_code == 405  # the protocol owns this prefix

@@ -318,3 +318,12 @@ def test_two_content_routes_that_could_answer_one_request_are_refused() -> None:
 def request(path: str, content_type: bytes | None = None, *, version: str = "1.1") -> Request:
     headers = [] if content_type is None else [(b"content-type", content_type)]
     return Request("POST", path, path.encode(), b"", headers, version)
+
+
+def test_a_match_tells_generic_routes_and_the_methods_that_they_take() -> None:
+    routes = Routes([Route("/a", "GET", OURS, 1)], default=DEFAULT, generic=[Route("/", "GET", DEFAULT, 2)])
+    own, generic = routes.match("/a"), routes.match("/")
+    assert own is not None
+    assert generic is not None
+    assert (own.generic, generic.generic) == (False, True)
+    assert [generic.takes(method) for method in ("GET", "HEAD", "POST")] == [True, True, False]

@@ -1,0 +1,45 @@
+"""Requests that browsers send from pages of other origins (CORS). Off unless SCALEZERO_CORS_ORIGINS names origins.
+
+A browser asks first, with a preflight request, whether it may send a request that is not simple. It shows an answer to
+its page only where the answer allows the page's origin. Credentials are never allowed. Source: Fetch, "CORS protocol".
+"""
+
+from typing import Final
+
+from runtime.http.messages import Answer, Headers, Request
+
+_ANY: Final = "*"
+_NO_CONTENT: Final = 204
+_SECONDS: Final = b"600"  # for which a browser may remember the answer to a preflight request
+
+
+class CrossOrigin:
+    """Which origins may call, and what their browsers are told."""
+
+    def __init__(self, origins: tuple[str, ...]) -> None:
+        """`origins` such as https://app.example.com; `*` stands for all."""
+        self._any = _ANY in origins
+        self._origins = {origin.encode() for origin in origins}
+
+    def preflight(self, request: Request) -> Answer | None:
+        """The answer to a preflight request of an allowed origin; None: the request is another one."""
+        method = request.header(b"access-control-request-method")
+        if request.method != "OPTIONS" or method is None or not self._allows(request):
+            return None
+        headers: Headers = [(b"access-control-allow-methods", method), (b"access-control-max-age", _SECONDS)]
+        if names := request.header(b"access-control-request-headers"):
+            headers.append((b"access-control-allow-headers", names))
+        return Answer(_NO_CONTENT, b"", headers)
+
+    def headers(self, request: Request) -> Headers:
+        """What an answer needs so that the browser shows it to its page; every answer varies with the origin."""
+        vary: Headers = [] if self._any else [(b"vary", b"origin")]
+        origin = request.header(b"origin")
+        if origin is None or not self._allows(request):
+            return vary
+        allowed = b"*" if self._any else origin
+        return [(b"access-control-allow-origin", allowed), (b"access-control-expose-headers", b"*"), *vary]
+
+    def _allows(self, request: Request) -> bool:
+        origin = request.header(b"origin")
+        return origin is not None and (self._any or origin in self._origins)
