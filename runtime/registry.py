@@ -48,6 +48,7 @@ class Published:
     sha256: str | None  # lower-case hex; None: somebody put it there and recorded no digest
     uploaded: bool = False  # now, and not before
     size: int | None = field(default=None, compare=False)  # bytes, of the file alone; None: nobody looked
+    version_id: str | None = field(default=None, compare=False)  # of the S3 object; None: the bucket keeps no versions
 
 
 def publish(path: Path, uri: str, *, metadata: Mapping[str, str], overwrite: bool = False) -> Published:
@@ -126,7 +127,7 @@ def _recorded(place: S3Place, uri: str) -> Published:
     opened = open_source(place, access=access, policy=PullPolicy(), provider=provider).open(uri, first=1)
     if opened is None:
         return Published(uri=uri, sha256=None)
-    return Published(uri=uri, sha256=opened.info.sha256, size=opened.info.size)
+    return Published(uri=uri, sha256=opened.info.sha256, size=opened.info.size, version_id=opened.info.version_id)
 
 
 def _put(parts: Sequence[Outgoing], uri: str, *, overwrite: bool) -> None:

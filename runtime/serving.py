@@ -58,6 +58,7 @@ def serve(target: str | None, configuration: Configured, *, main: bool) -> None:
         signal.signal(number, lambda *_: os._exit(0))  # nothing to finish before the server handles them
     from runtime.http.listener import listen
     from runtime.service import Service, begin
+    from runtime.settings import unknown_variables
     from runtime.telemetry.process import process_started
 
     started = process_started()
@@ -73,6 +74,8 @@ def serve(target: str | None, configuration: Configured, *, main: bool) -> None:
     if configuration.unused:
         text = "properties of TorchServe's configuration without effect"
         logging.getLogger("scalezero.torchserve").warning(text, extra={"properties": configuration.unused})
+    for variable, allowed in unknown_variables(configuration.environ).items():
+        _log.warning("unknown setting ignored", extra={"variable": variable, "expected": allowed})
     if starts:
         import_module("runtime.model.session")  # the heaviest import, while the pull is under way
     from runtime.frontends.process import Process

@@ -279,20 +279,37 @@ class Settings:
 def settings_from(environ: Mapping[str, str], **declared: object) -> Settings:
     """Read the settings: a variable wins over what a resource declared, which wins over the default.
 
-    Raises `BadSetting` for a value that is not allowed, and for an unknown `SCALEZERO_` variable.
+    Raises `BadSetting` for a value that is not allowed, and for an unknown `SCALEZERO_` variable outside of a pod.
     """
     known: dict[str, Field[Any]] = {each.metadata["env"]: each for each in fields(Settings)}
-    for variable in environ:
-        if variable.startswith(PREFIX) and variable not in known:
-            nearest = difflib.get_close_matches(variable, known, 1)
-            hint = f", perhaps {nearest[0]}" if nearest else ""
-            raise BadSetting(
-                variable, value=environ[variable], allowed=f"one of the settings in docs/settings.md{hint}"
-            )
+    unknown = unknown_variables(environ)
+    if unknown and not in_pod(environ):
+        variable, allowed = next(iter(unknown.items()))
+        raise BadSetting(variable, value=environ[variable], allowed=allowed)
     read = {
         each.name: _read(variable, each, environ[variable]) for variable, each in known.items() if environ.get(variable)
     }
     return Settings(**{**declared, **read})  # type: ignore[arg-type]
+
+
+def in_pod(environ: Mapping[str, str]) -> bool:
+    """Whether the process runs in a pod: Kubernetes sets the one variable in every container, Knative the other."""
+    return bool(environ.get("KUBERNETES_SERVICE_HOST") or environ.get("K_REVISION"))
+
+
+def unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """List the `SCALEZERO_` variables that are no setting, each with what is allowed instead.
+
+    On a command line they are refused, as a misspelled setting has no effect. A pod starts and logs a warning: its
+    image may be older than the command line that rendered its variables.
+    """
+    known = [each.metadata["env"] for each in fields(Settings)]
+    return {each: _instead_of(each, known) for each in environ if each.startswith(PREFIX) and each not in known}
+
+
+def _instead_of(variable: str, known: list[str]) -> str:
+    nearest = difflib.get_close_matches(variable, known, 1)
+    return f"one of the settings in docs/settings.md{f', perhaps {nearest[0]}' if nearest else ''}"
 
 
 def _read(variable: str, each: "Field[Any]", text: str) -> object:

@@ -11,6 +11,7 @@ from knative.commands.plan import Planned, opened, planned
 from knative.deploying.apply import carry_out
 from knative.deploying.report import urls
 from knative.function.configuration import Flags
+from runtime.registry import find
 
 
 @click.command("apply")
@@ -31,7 +32,7 @@ def command(
 ) -> None:
     """Apply the files to the cluster, wait until everything is ready, and print the URLs."""
     project, cluster = opened(paths, Flags(**chosen), context=context)
-    apply(planned(project, cluster, force=force), cluster, form=form, force=force, timeout=timeout)
+    apply(planned(project, cluster, find=find, force=force), cluster, form=form, force=force, timeout=timeout)
 
 
 def apply(made: Planned, cluster: Cluster, *, form: str, force: bool, timeout: float) -> None:

@@ -1,6 +1,7 @@
 """`scalezero delete`: delete what files declare, or a model with everything that belongs to it."""
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -9,7 +10,7 @@ from knative.api.client import Cluster
 from knative.commands import arguments
 from knative.commands.output import answer, exit_on_failure
 from knative.commands.target import connect
-from knative.deploying.removing import belongings, delete
+from knative.deploying.removing import belongings, delete, kept_after
 from knative.function.configuration import Flags
 from knative.function.project import load
 from knative.manifests import desired
@@ -35,7 +36,10 @@ _ANY_IMAGE = "none"  # objects are deleted by their names
 def command(
     model: str | None, paths: tuple[Path, ...], namespace: str | None, context: str | None, form: str, timeout: float
 ) -> None:
-    """Delete MODEL with its splits, or what the files of -f declare, and wait. Deletes only what scalezero created."""
+    """Delete MODEL with its splits, or what the files of -f declare, and wait.
+
+    Deletes only what scalezero created, and prints what it keeps: Secrets, ConfigMaps, and the models in S3.
+    """
     if (model is None) == (not paths):
         raise BadSetting("MODEL", value=model, allowed="the name of a model, or -f with its files, and not both")
     if model is None:
@@ -43,10 +47,15 @@ def command(
     else:
         cluster = Cluster(context=context, namespace=namespace)
         refs = belongings(cluster, model)
+    kept = kept_after(cluster, refs)
     with exit_on_failure():
         deleted = delete(cluster, refs, seconds=timeout, tell=lambda line: click.echo(line, err=form != "table"))
-    if form != "table":
-        click.echo(answer({"deleted": [ref._asdict() for ref in deleted]}, form), nl=False)
+    if form == "table":
+        for each in kept:
+            click.echo(str(each))
+        return
+    result = {"deleted": [ref._asdict() for ref in deleted], "kept": [asdict(each) for each in kept]}
+    click.echo(answer(result, form), nl=False)
 
 
 def _declared(paths: tuple[Path, ...], flags: Flags, *, context: str | None) -> tuple[Cluster, tuple[Ref, ...]]:

@@ -2,12 +2,12 @@
 
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
 import click
 
 from knative.checks import Report, Sources, examine
-from knative.checks.facts import Find
 from knative.commands import arguments
 from knative.commands.apply import apply
 from knative.commands.check import show
@@ -47,18 +47,20 @@ def command(
     _stop_at(examine(project), form, strict=strict)
     project.require_valid()
     cluster.see_namespace()
-    lookup: Find = find
+    lookup = cache(find)  # each model is looked up once
     if not no_publish:
         models = project.resources.model_versions
         done = publish_versions(
             models, folder, only_missing=True, say=lambda line: click.echo(line, err=form != "table")
         )
-        lookup = {each.uri: each for each in done}.get  # the registry has been asked
+        known = {each.uri: each for each in done if not each.uploaded}
+        lookup = cache(lambda uri: known.get(uri) or find(uri))
     report = examine(project, sources=Sources(find=lookup, cluster=cluster))
     _stop_at(report, form, strict=strict)
     if report.findings and form == "table":
         show(report, form)
-    apply(planned(project, cluster, force=force), cluster, form=form, force=force, timeout=timeout)
+    made = planned(project, cluster, find=lookup, force=force)
+    apply(made, cluster, form=form, force=force, timeout=timeout)
 
 
 def _stop_at(report: Report, form: str, *, strict: bool) -> None:

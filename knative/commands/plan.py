@@ -18,10 +18,12 @@ from knative.deploying.differences import Difference
 from knative.deploying.observe import observe
 from knative.deploying.plan import Action, Plan, plan
 from knative.function.configuration import Flags
+from knative.function.pins import Find, pins_of
 from knative.function.project import Project, load
 from knative.manifests import desired
 from knative.objects import Manifest, Ref
 from knative.resources.errors import as_yaml
+from runtime.registry import find
 
 _SIGNS = {"create": "+", "change": "~", "keep": "=", "refuse": "!"}
 _LINE = 80  # characters of one value
@@ -36,7 +38,7 @@ _LINE = 80  # characters of one value
 def command(paths: tuple[Path, ...], context: str | None, form: str, *, force: bool, **chosen: str | None) -> None:
     """Print what an apply would create and change. Exit code 2: the apply would be refused."""
     project, cluster = opened(paths, Flags(**chosen), context=context)
-    made = planned(project, cluster, force=force).plan
+    made = planned(project, cluster, find=find, force=force).plan
     if form == "table":
         click.echo("\n".join(lines(made)))
     else:
@@ -60,9 +62,13 @@ def opened(paths: tuple[Path, ...], flags: Flags, *, context: str | None) -> tup
     return project, cluster
 
 
-def planned(project: Project, cluster: Cluster, *, force: bool) -> Planned:
-    """Compare the project with the cluster, and change nothing. Raises `BadSetting` and `ClusterError`."""
-    steps = desired(project.resources, project.options)
+def planned(project: Project, cluster: Cluster, *, find: Find, force: bool) -> Planned:
+    """Compare the project with the cluster, and change nothing; `find` looks a model up in the registry.
+
+    Raises `BadSetting` and `ClusterError`.
+    """
+    pins = pins_of(project.resources, find, report=lambda line: click.echo(f"note: {line}", err=True))
+    steps = desired(project.resources, project.options, pins)
     observed = observe(cluster, steps)
     return Planned(plan(steps, observed, force=force), observed)
 

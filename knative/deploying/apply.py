@@ -12,7 +12,7 @@ from typing import Final
 from knative.api.client import Cluster
 from knative.api.errors import ClusterError, Outrun
 from knative.deploying.errors import NotUp, PlanRefused
-from knative.deploying.plan import Action, Plan, holder_of_traffic
+from knative.deploying.plan import Action, Plan, holder_of_traffic, template_name
 from knative.deploying.progress import Apply, Done, Wait, next_action
 from knative.deploying.readiness import shares
 from knative.deploying.waiting import Clock, Tell, wait
@@ -137,14 +137,8 @@ def _over(manifest: Manifest, live: Manifest) -> Manifest:
     """
     version = {"resourceVersion": live["metadata"]["resourceVersion"]}
     spec = dict(manifest.get("spec", {}))
-    if _template_name(manifest) is not None and _template_name(manifest) == _template_name(live):
+    if template_name(manifest) is not None and template_name(manifest) == template_name(live):
         spec["template"] = live["spec"]["template"]
     if "traffic" in spec and holder_of_traffic(live) and shares(spec["traffic"]) == shares(live["spec"]["traffic"]):
         del spec["traffic"]
     return {**manifest, "metadata": {**manifest["metadata"], **version}, **({"spec": spec} if spec else {})}
-
-
-def _template_name(manifest: Manifest) -> str | None:
-    """Return the name of the revision that a Service makes, if it makes one."""
-    name: str | None = manifest.get("spec", {}).get("template", {}).get("metadata", {}).get("name")
-    return name

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from knative.deploying import revisions
 from knative.deploying.differences import Difference, differences
 from knative.deploying.readiness import condition
 from knative.manifests import Step, names
@@ -114,11 +115,27 @@ def _revision(step: Step, name: str, world: _World) -> Action:
     if owner != model:
         return _refused(ref, f"it belongs to {owner or 'no Service'}; give the ModelVersion another name")
     template = step.manifest["spec"]["template"]
-    changed = differences({"metadata": template["metadata"], "spec": template["spec"]}, found)
+    changed = revisions.changes(template, found)
+    if replaced := revisions.replaced_model(template, found):
+        return _with_replaced_model(step, ref, found, (replaced, *changed))
     if changed and (step.final or any(_is_identity(each) for each in changed)):
         return _refused(ref, _unchangeable(found, world.find("Service", model)), changed)
-    why = "it stays as it was made, the files say otherwise now" if changed else ""
+    why = "deployed before these changes of the files, and never changed" if changed else ""
     return Action(verb="keep", ref=ref, differences=changed, why=why)
+
+
+def _with_replaced_model(step: Step, ref: Ref, found: Manifest, changed: tuple[Difference, ...]) -> Action:
+    """Report that the registry has other bytes under the model's URI than the revision was deployed with.
+
+    The newest version would be expected to serve them, so its plan is refused.
+    """
+    versioned = revisions.serves_a_version(found)
+    effect = "this revision still serves its own version of it" if versioned else "the next pod of this revision fails"
+    why = (
+        f"the object {revisions.model_uri(found)} was replaced after the deployment, and {effect}; publish the new "
+        "model under another URI and declare it as another ModelVersion, or restore the object"
+    )
+    return _refused(ref, why, changed) if step.final else Action(verb="keep", ref=ref, differences=changed, why=why)
 
 
 def _service(step: Step, world: _World) -> Action:
@@ -176,6 +193,12 @@ def without_template(manifest: Manifest) -> Manifest:
     if ref_of(manifest).kind != "Service":
         return manifest
     return {**manifest, "spec": {"traffic": manifest["spec"]["traffic"]}}
+
+
+def template_name(manifest: Manifest) -> str | None:
+    """Return the name of the revision that a Service's template makes, if it has one."""
+    name: str | None = manifest.get("spec", {}).get("template", {}).get("metadata", {}).get("name")
+    return name
 
 
 def holder_of_traffic(live: Manifest) -> str | None:

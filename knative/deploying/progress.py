@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from knative.deploying.differences import differences
-from knative.deploying.plan import Action, Plan, without_template
+from knative.deploying.plan import Action, Plan, template_name, without_template
 from knative.deploying.readiness import Ready, readiness_of
 from knative.objects import Manifest, Ref, ref_of
 
@@ -61,9 +61,8 @@ def _is_applied(action: Action, manifest: Manifest, observed: Mapping[Ref, Manif
     if action.makes is not None:
         if Ref("Revision", action.makes) in observed:
             return True
-        # Knative creates the revision a moment after the Service has the template.
-        template = manifest["spec"]["template"]
-        return live is not None and not differences(template, live["spec"].get("template"))
+        # Knative creates the revision a moment after the Service has its template.
+        return live is not None and template_name(live) == action.makes
     return live is not None and not differences(without_template(manifest), live)
 
 

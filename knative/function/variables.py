@@ -29,6 +29,7 @@ class Variables(NamedTuple):
     runtime: Settings
     registry: Mapping[str, str]  # by the variable's name; `secret` names the Secret
     plain: Mapping[str, str]  # the author's own
+    declared: frozenset[str] = frozenset()  # the variables of `runtime` that the file contains
 
 
 def variables_of(written: FunctionFile, environ: Mapping[str, str]) -> Variables:
@@ -53,7 +54,7 @@ def variables_of(written: FunctionFile, environ: Mapping[str, str]) -> Variables
             settings[name] = value
         else:
             plain[name] = value
-    return Variables(settings_from(settings, cache_dir=Path(CACHE_PATH)), registry, plain)
+    return Variables(settings_from(settings, cache_dir=Path(CACHE_PATH)), registry, plain, frozenset(settings))
 
 
 def _resolved(written: FunctionFile, at: FieldPath, text: str, environ: Mapping[str, str]) -> str | Source:

@@ -1,11 +1,12 @@
-"""What the cluster shall hold, as plain data: pure functions from the user's resources to manifests, one file per kind.
+"""The manifests of a deployment as plain data: pure functions of the user's resources, one file per kind.
 
-    Resources + Deployment -> steps.desired -> Step(manifest) ...   ServiceAccount, Service once per revision, Route
+    Resources, DeploymentOptions -> steps.desired -> Step(manifest) ...   ServiceAccount, a Service per revision, Route
 
 Nothing here reads a cluster, a file or a clock; a manifest is what `json.dumps` takes.
 """
 
+from knative.manifests.environment import Pin
 from knative.manifests.options import Compute, DeploymentOptions, RegistryAccess
-from knative.manifests.steps import Step, desired
+from knative.manifests.steps import Pins, Step, desired
 
-__all__ = ["Compute", "DeploymentOptions", "RegistryAccess", "Step", "desired"]
+__all__ = ["Compute", "DeploymentOptions", "Pin", "Pins", "RegistryAccess", "Step", "desired"]

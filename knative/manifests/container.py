@@ -1,4 +1,4 @@
-"""The one container of a revision: the shared image, its settings, its probes, and no more rights than it needs."""
+"""The one container of a revision: the image, its settings, its probes, and the least privileges."""
 
 from knative.manifests import names
 from knative.manifests.environment import environment
@@ -10,7 +10,7 @@ from runtime.settings import LIVE_PATH, READY_PATH, Settings
 
 
 def container(settings: Settings, options: DeploymentOptions) -> Manifest:
-    """Write the container. Raises `BadSetting` where no image is known."""
+    """Return the container. Raises `BadSetting` without an image."""
     if options.image is None:
         raise BadSetting("image", value=None, allowed="the image of the runtime: --image, or `image` in func.yaml")
     return {
@@ -18,11 +18,11 @@ def container(settings: Settings, options: DeploymentOptions) -> Manifest:
         "image": options.image,
         "ports": [{"name": names.PORT_NAME, "containerPort": names.PORT}],
         "env": environment(settings, options),
-        # No period: Knative then probes several times a second, and a cold start loses no time waiting for it. A pull
-        # takes as long as it takes: the revision's progress deadline bounds the start.
-        # Knative fills in no default where a template is applied again under its revision's name, and then misses this.
+        # Without a period Knative probes several times a second, which shortens a cold start. The revision's progress
+        # deadline bounds the pull. Knative adds no default to a template that keeps its revision's name, hence the
+        # explicit successThreshold.
         "readinessProbe": {"httpGet": {"path": READY_PATH}, "successThreshold": 1},
-        # Answered while the model is pulled and while it computes; three misses are a process that hangs.
+        # The runtime answers during a pull and during a run; after three misses the process hangs.
         "livenessProbe": {
             "httpGet": {"path": LIVE_PATH},
             "periodSeconds": 10,
@@ -39,7 +39,7 @@ def container(settings: Settings, options: DeploymentOptions) -> Manifest:
 
 
 def volumes(options: DeploymentOptions) -> list[Manifest]:
-    """Write what may be written to: the cache, and /tmp, where Flask puts an upload. Both end with the pod."""
+    """Return the writable volumes: the cache, and /tmp, where Flask puts an upload. Both end with the pod."""
     return [
         {"name": names.CACHE_VOLUME, "emptyDir": {"sizeLimit": canonical_bytes(options.cache_size)}},
         {"name": names.SCRATCH_VOLUME, "emptyDir": {"sizeLimit": canonical_bytes(options.cache_size)}},
@@ -51,7 +51,7 @@ def _quantities(compute: Compute) -> Manifest:
 
 
 def _security() -> Manifest:
-    """Meet the `restricted` Pod Security Standard. On the container, as Knative takes none on the pod by default."""
+    """Meet the `restricted` Pod Security Standard, on the container: Knative allows none on the pod by default."""
     return {
         "runAsNonRoot": True,
         "readOnlyRootFilesystem": True,

@@ -31,6 +31,7 @@ MAX_SCALE: Final = "autoscaling.knative.dev/max-scale"
 METRIC: Final = "autoscaling.knative.dev/metric"
 TARGET: Final = "autoscaling.knative.dev/target"
 UTILIZATION: Final = "autoscaling.knative.dev/target-utilization-percentage"
+INPUTS: Final = "scalezero.dev/inputs-sha256"  # of what the user declared for the revision
 LOOKED_AT: Final = "scalezero.dev/looked-at"  # a mark; its value means nothing
 PROGRESS_DEADLINE: Final = "serving.knative.dev/progress-deadline"
 

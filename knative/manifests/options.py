@@ -83,8 +83,9 @@ class DeploymentOptions:
     s3: RegistryAccess = RegistryAccess()
     # What the author's function reads, such as {"MODEL_NAME": "payment-model"}; no settings of the runtime.
     environment: Mapping[str, str] = field(default_factory=dict)
-    # The runtime's settings that no resource declares. Where the cache is belongs to the pod.
+    # The runtime's settings that no resource declares. The folder of the cache is that of the pod.
     runtime: Settings = field(default_factory=lambda: Settings(cache_dir=Path(CACHE_PATH)))
+    declared: frozenset[str] = frozenset()  # variables of settings that are rendered even with their default
 
     def __post_init__(self) -> None:
         """Raise `BadSetting` for an option that the cluster would refuse."""

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from knative.manifests import capacity, names
 from knative.manifests.container import container, volumes
-from knative.manifests.environment import settings_of
+from knative.manifests.environment import Pin, declaring, pinned, settings_of
+from knative.manifests.inputs import digest
 from knative.manifests.options import DeploymentOptions
 from knative.objects import SERVING, Manifest
 from knative.resources import InferenceConfig, ModelVersion
@@ -17,8 +18,12 @@ def service(
     config: InferenceConfig | None,
     traffic: Sequence[Manifest],
     options: DeploymentOptions,
+    pin: Pin | None = None,
 ) -> Manifest:
-    """Write the Service with the template of `version`. Raises `BadSetting` for what Knative would refuse."""
+    """Return the Service with the template of `version`. Raises `BadSetting` for values that Knative refuses.
+
+    `pin` is the object that the version's URI holds now; without it, the pods serve what they find there.
+    """
     model = version.spec.model_name
     return {
         "apiVersion": SERVING,
@@ -29,30 +34,33 @@ def service(
             "labels": names.labels(model),
         },
         "spec": {
-            "template": _template(version, settings_of(version, config, options), options),
+            "template": _template(version, config, options, pin),
             "traffic": list(traffic),
         },
     }
 
 
-def _template(version: ModelVersion, settings: Settings, options: DeploymentOptions) -> Manifest:
+def _template(
+    version: ModelVersion, config: InferenceConfig | None, options: DeploymentOptions, pin: Pin | None
+) -> Manifest:
     model = version.spec.model_name
+    settings = pinned(settings_of(version, config, options), pin)
     timeout = capacity.timeout_seconds(settings)
     return {
         "metadata": {
             "name": names.revision(version),
             "labels": names.labels(model, version.spec.version),
-            "annotations": _annotations(settings, options),
+            "annotations": {**_annotations(settings, options), names.INPUTS: digest(version, config, options)},
         },
         "spec": {
             "containerConcurrency": capacity.concurrency(settings, options),
             "timeoutSeconds": timeout,
-            "responseStartTimeoutSeconds": timeout,  # an answer comes in one piece, so its start may take as long
+            "responseStartTimeoutSeconds": timeout,  # an answer is sent in one piece, so its start may take as long
             "serviceAccountName": options.service_account or names.service_account(model),
-            "automountServiceAccountToken": False,  # a model asks nothing of the cluster
-            # A Kubernetes Service called scalezero would put SCALEZERO_PORT into every pod, an unknown setting.
+            "automountServiceAccountToken": False,  # a model sends no request to the API server
+            # A Kubernetes Service named scalezero would add SCALEZERO_PORT to every pod, which is no setting.
             "enableServiceLinks": False,
-            "containers": [container(settings, options)],
+            "containers": [container(settings, declaring(options, config))],
             "volumes": volumes(options),
         },
     }

@@ -16,6 +16,7 @@ from knative.commands.plan import opened, planned
 from knative.deploying.apply import carry_out
 from knative.function.configuration import Flags
 from knative.objects import Manifest, Ref, ref_of
+from runtime.registry import find
 from tests.e2e.functions import function_yaml, image
 from tests.e2e.namespace import SCALEZERO, SECRET, Namespace, until
 
@@ -93,7 +94,7 @@ def test_what_kn_does_between_the_plan_and_the_apply_is_not_written_over(own: Na
     with_v3 = model(shop, "shop", versions=(1, 2, 3))
     try:
         project, cluster = opened((with_v3,), Flags(namespace=own.name), context=None)
-        made = planned(project, cluster, force=False)
+        made = planned(project, cluster, find=find, force=False)
         own.kn("service", "update", "shop", "--traffic", "shop-v1=80", "--traffic", "shop-v2=20")
         with pytest.raises(Outrun, match="service/shop changed during the command"):
             carry_out(made.plan, made.observed, cluster, force=False, seconds=60, tell=lambda _: None)

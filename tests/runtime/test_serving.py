@@ -112,3 +112,13 @@ def test_reload_needs_something_to_watch(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "'s3://models/m.onnx'" in done.stderr
     assert "on this machine" in done.stderr
+
+
+def test_in_a_pod_it_starts_with_a_variable_of_a_later_version_and_warns(tmp_path: Path) -> None:
+    path = models.doubling(tmp_path / "m.onnx")
+    with serve(tmp_path, str(path), K_REVISION="m-v1", SCALEZERO_BATCHSIZE="8") as (port, log):
+        warning = line(log, "unknown setting")
+        assert httpx.get(f"http://127.0.0.1:{port}/healthz/live").status_code == 200
+    assert warning["level"] == "WARNING"
+    assert warning["variable"] == "SCALEZERO_BATCHSIZE"
+    assert "SCALEZERO_BATCH_SIZE" in warning["expected"]

@@ -12,7 +12,7 @@ from runtime.configuration.listeners import Listener
 from runtime.configuration.version_policy import VersionPolicy
 from runtime.declared import settings_for
 from runtime.errors import BadSetting
-from runtime.settings import Settings, settings_from
+from runtime.settings import Settings, settings_from, unknown_variables
 from tests import ROOT
 
 VARIABLES = {each.metadata["env"]: each for each in dataclasses.fields(Settings)}
@@ -218,6 +218,19 @@ def test_an_unknown_variable_unlike_any_is_refused_without_a_guess() -> None:
     with pytest.raises(BadSetting) as refused:
         settings_from({"SCALEZERO_": "8"})
     assert "SCALEZERO_='8'" in str(refused.value)
+
+
+@pytest.mark.parametrize("pod", ["KUBERNETES_SERVICE_HOST", "K_REVISION"])
+def test_in_a_pod_an_unknown_variable_is_reported_and_the_others_hold(pod: str) -> None:
+    """An older image must start with the variables of a newer command line."""
+    environ = {pod: "x", "SCALEZERO_FROM_A_LATER_VERSION": "8", "SCALEZERO_BATCH_SIZE": "8"}
+    assert settings_from(environ).batch_size == 8
+    assert list(unknown_variables(environ)) == ["SCALEZERO_FROM_A_LATER_VERSION"]
+
+
+def test_in_a_pod_a_bad_value_is_still_refused() -> None:
+    with pytest.raises(BadSetting):
+        settings_from({"K_REVISION": "x", "SCALEZERO_BATCH_SIZE": "0"})
 
 
 def test_settings_cannot_be_changed() -> None:

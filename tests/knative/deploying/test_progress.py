@@ -81,17 +81,6 @@ def test_a_template_that_was_applied_is_not_applied_again_while_knative_creates_
     assert step.ref == Ref("Revision", "shop-v1")
 
 
-def test_another_template_under_the_name_of_the_revision_is_applied() -> None:
-    cluster, steps = FakeCluster(), desired(read(V1), OPTIONS)
-    for change in plan(desired(read(V1), DeploymentOptions(image="other:1")), {}).changes[:2]:
-        assert change.manifest is not None
-        cluster.apply(change.manifest)
-    del cluster.objects[Ref("Revision", "shop-v1")]
-    step = next_action(plan(steps, {}), observe(cluster, steps))
-    assert isinstance(step, Apply)
-    assert step.action.ref == Ref("Revision", "shop-v1")
-
-
 def test_traffic_waits_for_the_revision_that_is_not_ready_yet() -> None:
     cluster = FakeCluster()
     reconcile(cluster, desired(read(V1, V2), OPTIONS))
