@@ -253,7 +253,7 @@ def _unchangeable(revision: Manifest, service: Manifest | None) -> str:
     if service and _never_served(service):
         model = service["metadata"]["name"]
         another = (
-            f"{model} has never been Ready, so `scalezero delete {model}` loses no traffic, and the next deploy creates "
+            f"{model} has never been Ready, so `scalezero delete {model}` loses no traffic, and a deploy creates "
             f"it again; or {another}"
         )
     elif service and _is_idle(revision, service):
