@@ -1,1 +1,1 @@
-"""The verbs of `scalezero` that know the cluster, one module each; `runtime.cli` loads them when they are asked for."""
+"""The commands of `scalezero` that need a cluster, one module each. `runtime.cli` imports a module when it is used."""

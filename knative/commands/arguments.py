@@ -14,7 +14,7 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 def files(command: F) -> F:
-    """Add the manifests to read: as arguments, or behind -f as kubectl has them. The command has them as `paths`."""
+    """Add the paths of manifests, as arguments or with -f as in kubectl. The command gets them as `paths`."""
 
     @wraps(command)
     def with_paths(*, named: tuple[Path, ...], given: tuple[Path, ...], **others: object) -> object:
@@ -36,33 +36,33 @@ def files(command: F) -> F:
 
 
 def output(command: F) -> F:
-    """Add -o, the form of what is printed."""
+    """Add -o, the format of the output."""
     kind = click.Choice(["table", "yaml", "json"])
     return click.option("-o", "--output", "form", type=kind, default="table", show_default=True)(command)
 
 
 def cluster(command: F) -> F:
-    """Add -n and --context, which cluster and where in it; none: what kubectl would take."""
+    """Add -n and --context, the namespace and the cluster; their defaults are those of kubectl."""
     command = click.option("-n", "--namespace", help="Namespace.  [default: the context's]")(command)
     return click.option("--context", help="Context of the kubeconfig.  [default: the current one]")(command)
 
 
 def deployment(command: F) -> F:
-    """Add what the resources do not say of their deployment."""
+    """Add the options that no resource declares."""
     command = click.option("--image", help="Image of the runtime.  [default: func.yaml's]")(command)
     command = click.option("--service-account", help="Existing ServiceAccount for the pods.  [default: a new one]")(
         command
     )
     command = click.option("--s3-secret", help="Secret with the registry's keys.  [default: func.yaml's]")(command)
-    return click.option("--s3-endpoint", help="The registry's address as pods see it.  [default: the Secret's]")(
+    return click.option("--s3-endpoint", help="The registry's address from inside a pod.  [default: the Secret's]")(
         command
     )
 
 
 def duration(text: str) -> float:
-    """Read an option's seconds, written as the resources write durations ("4s", "1m30s") or as a plain number."""
+    """Parse seconds: a duration as in the resources ("4s", "1m30s"), or a number."""
     found = _seconds(text)
-    if not 0 < found <= durations.LONGEST:  # also what is no number
+    if not 0 < found <= durations.LONGEST:  # NaN is refused too
         longest = f"{durations.LONGEST / 3600:g}h"
         raise click.BadParameter(f'{text!r}: expected more than 0 and up to {longest}, such as "90s", "1m30s" or 90')
     return found
@@ -78,7 +78,7 @@ def _seconds(text: str) -> float:
 
 
 def timeout(command: F) -> F:
-    """Add --timeout, the bound on waiting."""
+    """Add --timeout, the limit on waiting."""
     text = "Longest time to wait until ready."
     return click.option("--timeout", type=duration, default="5m", show_default=True, help=text)(command)
 

@@ -4,9 +4,11 @@ import os
 import sys
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
+from knative.api.client import Cluster
 from knative.checks import Report, Sources, examine
 from knative.commands import arguments
 from knative.commands.apply import apply
@@ -14,7 +16,8 @@ from knative.commands.check import show
 from knative.commands.plan import planned
 from knative.commands.target import connect
 from knative.function.configuration import Flags
-from knative.function.project import load
+from knative.function.pins import Find
+from knative.function.project import Project, load
 from knative.function.publishing import publish_versions
 from runtime.registry import find
 
@@ -44,27 +47,49 @@ def command(
     An error in the files, the flags or the namespace ends it before anything is trained or published.
     """
     project, cluster = connect(load((folder,), Flags(**chosen), environ=os.environ), context=context)
-    _stop_at(examine(project), form, strict=strict)
+    how = How(form=form, timeout=timeout, publish=not no_publish, strict=strict, force=force)
+    deploy(project, cluster, folder, find=find, how=how)
+
+
+class How(NamedTuple):
+    """The options of a deploy."""
+
+    form: str = "table"
+    timeout: float = 300.0  # s
+    publish: bool = True
+    strict: bool = False
+    force: bool = False
+
+
+def deploy(project: Project, cluster: Cluster, folder: Path, *, find: Find, how: How) -> None:
+    """Deploy a project that is read, and look each model up once. Ends the process with 1 after a failure.
+
+    Raises `BadManifest`, `BadSetting`, `ClusterError`, and what publishing raises.
+    """
+    _stop_at(examine(project), how)
     project.require_valid()
     cluster.see_namespace()
-    lookup = cache(find)  # each model is looked up once
-    if not no_publish:
-        models = project.resources.model_versions
-        done = publish_versions(
-            models, folder, only_missing=True, say=lambda line: click.echo(line, err=form != "table")
+    lookup = cache(find)
+    if how.publish:
+        published = publish_versions(
+            project.resources.model_versions,
+            folder,
+            only_missing=True,
+            say=lambda line: click.echo(line, err=how.form != "table"),
+            lookup=lookup,
         )
-        known = {each.uri: each for each in done if not each.uploaded}
-        lookup = cache(lambda uri: known.get(uri) or find(uri))
+        if any(each.uploaded for each in published):
+            lookup.cache_clear()
     report = examine(project, sources=Sources(find=lookup, cluster=cluster))
-    _stop_at(report, form, strict=strict)
-    if report.findings and form == "table":
-        show(report, form)
-    made = planned(project, cluster, find=lookup, force=force)
-    apply(made, cluster, form=form, force=force, timeout=timeout)
+    _stop_at(report, how)
+    if report.findings and how.form == "table":
+        show(report, how.form)
+    made = planned(project, cluster, find=lookup, force=how.force)
+    apply(made, cluster, form=how.form, force=how.force, timeout=how.timeout)
 
 
-def _stop_at(report: Report, form: str, *, strict: bool) -> None:
+def _stop_at(report: Report, how: How) -> None:
     """Print a report that does not pass, and end with 1."""
-    if not report.passes(strict=strict):
-        show(report, form)
+    if not report.passes(strict=how.strict):
+        show(report, how.form)
         sys.exit(1)

@@ -21,7 +21,10 @@ from knative.objects import ref_of
 @click.option("-o", "--output", "form", type=click.Choice(["table", "yaml", "json"]), default="yaml", show_default=True)
 @click.option("--role", is_flag=True, help="Print also the Roles that a deployer needs.")
 def command(paths: tuple[Path, ...], form: str, *, role: bool, **chosen: str | None) -> None:
-    """Print the rendered manifests, in the order in which they are applied. Needs no cluster."""
+    """Print the rendered manifests, in the order in which they are applied. Needs no cluster.
+
+    A deploy adds the SHA-256 of each model, which it looks up in the registry.
+    """
     project = load(paths, Flags(**chosen), environ=os.environ)
     project.require_valid()
     roles = [Step(manifest=each) for each in (deployer(project.options.namespace), waker())] if role else []

@@ -1,4 +1,4 @@
-"""`scalezero rollout`: traffic goes over to another revision in steps, and comes back when that goes wrong."""
+"""`scalezero rollout`: move traffic to another revision in steps, and roll back after a failure."""
 
 import sys
 from typing import Any
@@ -82,7 +82,7 @@ def command(  # noqa: PLR0913 - each is a flag of its own
     rolled back or halted, or another command has taken it over.
     """
     if (to is None) != abort:
-        raise BadSetting("--to", value=to, allowed="a revision to go to, or --abort, and not both")
+        raise BadSetting("--to", value=to, allowed="a revision, or --abort, and not both")
     rollout = Rollout(Cluster(context=context, namespace=namespace), model, say=lambda event: _say(event, form))
     within = _limits_of(**limits)
     if to is None:
@@ -103,20 +103,20 @@ def _limits_of(*, timeout: float, on_failure: str, **limits: Any) -> Limits:  # 
 
 
 def _carried_out(rollout: Rollout, state: State) -> bool:
-    """Carry it out; whether the revision has what it should."""
+    """Carry out the rollout, and return whether the revision got its traffic."""
     try:
         return state.is_over or rollout.carry_out(state).phase == "done"
     except TakenOver as error:
         click.echo(f"scalezero: {error}", err=True)
     except KeyboardInterrupt:
         split = format_split((rollout.state or state).split)
-        click.echo(f"\nstopped; the split stays at {split}: the same command continues, --abort goes back", err=True)
+        click.echo(f"\nstopped; the split stays at {split}: the same command continues, --abort rolls back", err=True)
         sys.exit(130)
     return False
 
 
 def _notice(rollout: Rollout, state: State) -> None:
-    """Tell, beside the progress, what a person may not expect."""
+    """Print notices about unexpected facts, in addition to the progress."""
     if state.is_over:
         percent = percent_of(state.stable, state.target)
         click.echo(f"{state.target} already has {percent} % of the traffic; nothing to do", err=True)

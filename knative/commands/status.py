@@ -1,4 +1,4 @@
-"""`scalezero status`: how the models stand, and why one does not answer."""
+"""`scalezero status`: print the state of the models, and the reasons of failures."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -29,7 +29,7 @@ _AGES = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 def command(model: str | None, namespace: str | None, context: str | None, form: str) -> None:
     """Print MODEL, or all models that scalezero deployed. Exit code 1: one of them is not ready.
 
-    A model is Ready where all of its traffic is served: what gets none may have failed, and is told all the same.
+    A model is Ready if all of its traffic is served; a revision without traffic may have failed.
     """
     cluster = Cluster(context=context, namespace=namespace)
     cluster.see_namespace()
@@ -43,7 +43,7 @@ def command(model: str | None, namespace: str | None, context: str | None, form:
         click.echo(answer([{**asdict(each), "rollout": rollouts[each.name]} for each in found], form), nl=False)
     elif not found:
         click.echo(
-            f"no models in namespace {cluster.namespace} of {cluster.context}; scalezero deploy FOLDER makes one"
+            f"no models in namespace {cluster.namespace} of {cluster.context}; scalezero deploy FOLDER creates one"
         )
     else:
         for each in found:
@@ -52,14 +52,14 @@ def command(model: str | None, namespace: str | None, context: str | None, form:
 
 
 def _there(cluster: Cluster) -> str:
-    """Say which models there are instead."""
+    """List the existing models, for an error message."""
     names = [each["metadata"]["name"] for each in cluster.list("Service", labels={MANAGED_BY: MANAGER})]
     place = f"namespace {cluster.namespace} of {cluster.context}"
     return f"a model of {place}, which has {', '.join(names)}" if names else f"none, as {place} has no models"
 
 
 def rollout_of(service: Manifest) -> dict[str, object] | None:
-    """Read how far the Service's rollout is, as plain values; None: there was none."""
+    """Return the state of the Service's rollout as JSON values; None: there was no rollout."""
     try:
         state = find(service)
     except BadRecord as error:
@@ -77,7 +77,7 @@ def rollout_of(service: Manifest) -> dict[str, object] | None:
 
 
 def show(model: Model, rollout: Mapping[str, object] | None, *, now: datetime) -> None:
-    """Print one model for people."""
+    """Print one model as a table."""
     click.echo(f"{model.name}  {model.state}  {model.url}{f'  {model.reason}' if model.reason else ''}")
     table(_COLUMNS, (_row(each, now) for each in model.revisions))
     for line in _notes(model, rollout):
@@ -86,7 +86,7 @@ def show(model: Model, rollout: Mapping[str, object] | None, *, now: datetime) -
 
 
 def age(created: str, now: datetime) -> str:
-    """Tell how old something is, in its largest unit."""
+    """Format an age in its largest unit."""
     seconds = max(0, int((now - datetime.fromisoformat(created)).total_seconds()))
     size, unit = next((each for each in _AGES if seconds >= each[0]), _AGES[-1])
     return f"{seconds // size}{unit}"

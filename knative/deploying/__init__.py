@@ -1,6 +1,6 @@
-"""From what is wanted to a cluster that has it: look, plan, apply, wait, and tell how it stands.
+"""From the desired steps to a cluster that matches them: observe, plan, apply, wait, and report.
 
-    Step ... -> observe -> plan -> apply, waiting      status <- report      delete -> removing
+    Step ... -> observe -> plan -> apply -> next_action -> waiting      status <- report      delete <- removing
 
-What decides is pure: plan, differences, readiness.
+The decisions are pure: plan, revisions, progress, differences, readiness, leftovers.
 """

@@ -1,8 +1,7 @@
-"""What a cluster's object lacks of what was wanted, field by field.
+"""The differences between a manifest and the cluster's object, field by field.
 
-An API server fills in defaults and others add fields of their own, so an object is as wanted where it has everything
-that the manifest says. Lists are the exception: they are compared as a whole, by name where their items have one, as a
-variable that is no longer wanted must go.
+The API server fills in defaults and controllers add fields, so only the fields of the manifest are compared. Lists are
+compared as a whole, by the names of their items if they have names: a variable that the manifest lacks must be removed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 _ABSENT: Final = object()
-_KEYS: Final = ("name", "revisionName")  # what tells the items of a list apart
+_KEYS: Final = ("name", "revisionName")  # identify the items of a list
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One field: where it is, what stands there and what is wanted; None is nothing."""
+    """One field: its path, the value in the cluster and the value in the manifest; None: there is no value."""
 
     path: str
     before: object
@@ -23,7 +22,7 @@ class Difference:
 
 
 def differences(wanted: object, found: object) -> tuple[Difference, ...]:
-    """List where `found` is not as `wanted` says, in the order of the wanted fields."""
+    """List the fields in which `found` differs from `wanted`, in the order of `wanted`."""
     return tuple(_differences(wanted, found, ""))
 
 
@@ -50,7 +49,7 @@ def _listed(wanted: list[Any], found: list[Any], path: str) -> Iterator[Differen
 
 
 def _keyed(items: Sequence[Any], key: str) -> bool:
-    """Whether each item has the key, and no two the same."""
+    """Whether each item has the key, with a value of its own."""
     names = [each.get(key) if isinstance(each, dict) else None for each in items]
     return None not in names and len(set(names)) == len(names)
 
@@ -60,5 +59,5 @@ def _place(item: Any, index: int, key: str | None) -> object:  # noqa: ANN401 - 
 
 
 def _same(wanted: object, found: object) -> bool:
-    """Compare two values; what is empty or zero may be left out by the API server."""
+    """Compare two values. The API server may omit an empty or zero value."""
     return wanted == found or (found is _ABSENT and wanted in (None, {}, [], "", 0, False))

@@ -1,4 +1,4 @@
-"""What the cluster holds of what is wanted: reads only, for `plan`."""
+"""Read the cluster's objects that a plan compares."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -8,7 +8,7 @@ from knative.objects import SERVICE_LABEL, Manifest, Ref, ref_of
 
 
 def observe(cluster: Cluster, steps: Sequence[Step]) -> Mapping[Ref, Manifest]:
-    """Read the steps' objects, their models' revisions and those that they need, as far as they are there.
+    """Read the objects of the steps, all revisions of their models, and the revisions that they need, if they exist.
 
     Raises `KnativeMissing`, `Forbidden`, `ClusterUnreachable`.
     """

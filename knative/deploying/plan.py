@@ -1,11 +1,11 @@
-"""What has to be done so that a cluster holds what is wanted: pure, from the wanted steps and what is there.
+"""The actions that change a cluster to match the files. Pure: from the desired steps and the cluster's objects.
 
 A model's versions are the revisions of one Knative Service, and Knative makes a revision when the Service's template
-gets a new name. So each revision that is missing is an apply of the Service with that template and with the traffic as
-it stands; only when all of them are Ready the traffic is set, by one more apply. What is not Ready gets no traffic.
+gets a new name. So each missing revision is one apply of the Service, with that template and with unchanged traffic.
+When all of them are Ready, one more apply sets the traffic. A revision that is not Ready gets no traffic.
 
-A revision never changes. The version declared last is held to what the files say; one before it stays as it was made,
-unless it would be another model.
+A revision never changes. The version that the files declare last must be as declared, or the plan is refused. An
+earlier version stays as it was deployed, unless the files declare another model for it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,37 +26,37 @@ _IDENTITY: Final = frozenset({"SCALEZERO_MODEL_URI", "SCALEZERO_MODEL_NAME", "SC
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """One thing to do, or to leave."""
+    """One object, and what to do with it."""
 
     verb: Verb
     ref: Ref
-    manifest: Manifest | None = None  # what to apply; none: nothing
+    manifest: Manifest | None = None  # to apply; None: nothing to apply
     makes: str | None = None  # the revision that must be Ready before the next action
     differences: tuple[Difference, ...] = ()
-    why: str = ""  # of a refusal, with what would be right; of a keep, what is worth knowing
-    force: bool = False  # it may take fields that others wrote: it holds what they wrote
+    why: str = ""  # the reason of a refusal and the next step; or a note about an object that is kept
+    force: bool = False  # may take over fields of other managers, because it keeps their values
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All actions, in the order of doing them."""
+    """All actions, in their order."""
 
     actions: tuple[Action, ...]
 
     @property
     def changes(self) -> tuple[Action, ...]:
-        """Those to carry out."""
+        """The actions that apply something."""
         return tuple(each for each in self.actions if each.manifest is not None)
 
     @property
     def refusals(self) -> tuple[Action, ...]:
-        """Those that cannot be carried out; with one of them nothing is."""
+        """The actions that are not possible. If there is one, nothing of the plan is applied."""
         return tuple(each for each in self.actions if each.verb == "refuse")
 
 
 @dataclass(slots=True)
 class _World:
-    """What the cluster would hold after the actions so far; for one call of `plan` alone."""
+    """The cluster's objects after the actions so far, during one call of `plan`."""
 
     objects: dict[Ref, Manifest]
     force: bool
@@ -67,11 +67,11 @@ class _World:
         return self.objects.get(Ref(kind, name))
 
     def after(self, action: Action) -> Action:
-        """Take the action as done."""
+        """Assume that the action is done."""
         if action.manifest is not None:
             ref = ref_of(action.manifest)
             before = self.objects.get(ref, {})
-            # Who holds which field is in the metadata, and an apply leaves that to them.
+            # The metadata records which manager owns which field, and an apply keeps that.
             metadata = {**before.get("metadata", {}), **action.manifest["metadata"]}
             self.objects[ref] = {**before, **action.manifest, "metadata": metadata}
         if action.makes is not None:
@@ -80,9 +80,9 @@ class _World:
 
 
 def plan(steps: Sequence[Step], observed: Mapping[Ref, Manifest], *, force: bool = False) -> Plan:
-    """Work out the actions. `observed` holds the objects of the steps and their models' revisions, as far as there are.
+    """Return the actions. `observed` holds the objects of the steps and all revisions of their models that exist.
 
-    With `force`, traffic that somebody else has set since is taken over; without, that is refused.
+    `force` overwrites traffic that another field manager has set since; without it, the plan is refused.
     """
     templates = {each.makes: each.manifest["spec"]["template"] for each in steps if each.makes is not None}
     needed = frozenset(name for each in steps for name in each.needs)
@@ -104,7 +104,7 @@ def _actions(step: Step, world: _World) -> Iterator[Action]:
 
 
 def _revision(step: Step, name: str, world: _World) -> Action:
-    """Make the revision, or see whether the one that is there is the one that is wanted."""
+    """Create the revision, or compare the existing one with the declared one."""
     ref, model = Ref("Revision", name), step.manifest["metadata"]["name"]
     found = world.find(*ref)
     if found is None:
@@ -113,7 +113,7 @@ def _revision(step: Step, name: str, world: _World) -> Action:
         return Action(verb="create", ref=ref, manifest=_with(step.manifest, traffic=_pinned(traffic, live)), makes=name)
     owner = found["metadata"].get("labels", {}).get(SERVICE_LABEL)
     if owner != model:
-        return _refused(ref, f"it belongs to {owner or 'no Service'}; give the ModelVersion another name")
+        return _refused(ref, f"it belongs to {owner or 'no Service'}; rename the ModelVersion")
     template = step.manifest["spec"]["template"]
     changed = revisions.changes(template, found)
     if replaced := revisions.replaced_model(template, found):
@@ -139,15 +139,15 @@ def _with_replaced_model(step: Step, ref: Ref, found: Manifest, changed: tuple[D
 
 
 def _service(step: Step, world: _World) -> Action:
-    """Set the traffic, now that all revisions are there."""
+    """Set the traffic, after all revisions exist."""
     live = world.find("Service", step.manifest["metadata"]["name"])
-    if live is None:  # its revision is there, it is not: somebody is deleting it
+    if live is None:  # a revision without its Service: the Service is being deleted
         return _refused(
-            ref_of(step.manifest), "it is being deleted, its revisions are still there; try again in a while"
+            ref_of(step.manifest), "it is being deleted and its revisions still exist; run the command again later"
         )
     template = live["spec"]["template"]
     kept = not step.split and not _never_served(live)
-    # Knative would take an old revision's template for a new revision under a taken name, so the latest one stays.
+    # The template of an earlier revision would be a new revision under an existing name, so the latest one stays.
     wanted = _with(
         step.manifest,
         template=world.templates.get(template.get("metadata", {}).get("name"), template),
@@ -157,7 +157,7 @@ def _service(step: Step, world: _World) -> Action:
 
 
 def _leftover(model: str, world: _World) -> Iterator[Action]:
-    """Tell of the model's revisions that the files no longer declare; they stay, as traffic may come back to them."""
+    """Report the revisions that the files no longer declare. They stay, because a rollback may need them."""
     service = world.find("Service", model) or {}
     latest = (service.get("status") or {}).get("latestCreatedRevisionName")
     for ref, found in world.objects.items():
@@ -180,7 +180,7 @@ def _object(manifest: Manifest, world: _World, *, force: bool = False) -> Action
         return Action(verb="keep", ref=ref)
     holder = holder_of_traffic(live)
     if holder and not (force or world.force) and any(each.path.startswith("spec.traffic") for each in changed):
-        why = f"{holder} has set its traffic since; change the files, or take it over with --force-conflicts"
+        why = f"{holder} has set its traffic since; change the files, or overwrite it with --force-conflicts"
         return _refused(ref, why, changed)
     return Action(verb="change", ref=ref, manifest=manifest, differences=changed, force=force)
 
@@ -202,19 +202,19 @@ def template_name(manifest: Manifest) -> str | None:
 
 
 def holder_of_traffic(live: Manifest) -> str | None:
-    """Name who set the traffic last, where it was not an apply of ours."""
+    """Return the field manager that owns the traffic, if it is not scalezero's."""
     holders = traffic_writers(live)
     return None if names.MANAGER in holders else ", ".join(holders) or None
 
 
 def _never_served(live: Manifest) -> bool:
-    """Whether no revision of it was ever Ready: then there is no traffic to keep, and another revision may mend it."""
+    """Whether no revision of the Service was ever Ready. Then there is no traffic to keep."""
     status = live.get("status") or {}
     return "latestCreatedRevisionName" in status and "latestReadyRevisionName" not in status
 
 
 def _tagged(step: Step, live: Manifest) -> list[Manifest]:
-    """Keep the traffic as it is, and give each revision that is not in it a tag of its own, at 0 %."""
+    """Keep the traffic, and add each revision that is not in it with its tag, at 0 %."""
     kept = _pinned(live["spec"]["traffic"], live)
     there = {each.get("revisionName") for each in kept}
     new = (each for each in step.manifest["spec"]["traffic"] if each["revisionName"] not in there)
@@ -222,9 +222,9 @@ def _tagged(step: Step, live: Manifest) -> list[Manifest]:
 
 
 def _pinned(traffic: Sequence[Manifest], live: Manifest | None) -> list[Manifest]:
-    """Write the traffic by revisions: what goes to the latest would go to the next one as soon as it is there.
+    """Replace `latestRevision` by the revision's name. Otherwise that traffic would move to the next revision at once.
 
-    Where none was ever Ready there is no name to write, and nothing that the next one could take traffic from.
+    If no revision was ever Ready, there is no name, and no traffic that could move.
     """
     latest = ((live or {}).get("status") or {}).get("latestReadyRevisionName")
     instead = {"revisionName": latest} if latest else {"latestRevision": True}
@@ -248,20 +248,21 @@ def _refused(ref: Ref, why: str, changed: tuple[Difference, ...] = ()) -> Action
 
 
 def _unchangeable(revision: Manifest, service: Manifest | None) -> str:
-    """Say what may be done instead of changing a revision: also one that was never Ready keeps its name."""
-    another = "declare what is new as another ModelVersion, with a name and version of its own"
+    """Return why the revision is not changed, and what to do instead."""
+    another = "declare the change as another ModelVersion, with its own name and version"
     if service and _never_served(service):
         model = service["metadata"]["name"]
         another = (
-            f"{model} has never been Ready, so `scalezero delete {model}` loses nothing and begins anew; or {another}"
+            f"{model} has never been Ready, so `scalezero delete {model}` loses no traffic, and a deploy creates "
+            f"it again; or {another}"
         )
     elif service and _is_idle(revision, service):
-        another += "; this one is not Ready and gets no traffic, so it may stay as it is"
+        another += "; this revision is not Ready and gets no traffic, so it can stay"
     return f"a revision never changes; {another}"
 
 
 def _is_idle(revision: Manifest, service: Manifest) -> bool:
-    """Whether it is not Ready, and its Service sends it nothing."""
+    """Whether the revision is not Ready, and its Service sends it no traffic."""
     name = revision["metadata"]["name"]
     traffic = (service.get("status") or {}).get("traffic") or ()
     routed = any(each.get("revisionName") == name and each.get("percent") for each in traffic)
@@ -271,5 +272,6 @@ def _is_idle(revision: Manifest, service: Manifest) -> bool:
 def _undeclared(revisions: Sequence[str]) -> str:
     some = " and ".join(revisions)
     return (
-        f"it routes to {some}, which no ModelVersion declares and the cluster does not have; declare it, or take it out"
+        f"it routes to {some}, which no ModelVersion declares and the cluster does not have; declare it, or remove it "
+        "from the split"
     )

@@ -12,7 +12,7 @@ from knative.deploying.errors import NotOurs, StillThere
 from knative.deploying.leftovers import Leftover, leftovers
 from knative.deploying.waiting import Tell
 from knative.manifests.names import MANAGED_BY, MANAGER
-from knative.objects import SERVICE_LABEL, Manifest, Ref, ref_of
+from knative.objects import REVISION_LABEL, SERVICE_LABEL, Manifest, Ref, ref_of
 
 _ORDER: Final = ("Route", "Service", "Deployment", "ServiceAccount")
 _PAUSE: Final = 0.5  # s between two reads
@@ -32,10 +32,16 @@ def belongings(cluster: Cluster, model: str) -> tuple[Ref, ...]:
 def kept_after(cluster: Cluster, refs: Iterable[Ref]) -> tuple[Leftover, ...]:
     """List the Secrets, ConfigMaps and models that stay when these objects are deleted. Reads, and deletes nothing."""
     refs = set(refs)
-    pods = [*cluster.list("Revision"), *cluster.list("Deployment")]
+    foreign = (each for each in cluster.list("Deployment") if not _is_of_knative(each))
+    pods = [*cluster.list("Revision"), *foreign]
     deleted = [each for each in pods if _owner(each) in refs]
     others = [each for each in pods if _owner(each) not in refs]
     return leftovers(deleted, others, namespace=cluster.namespace)
+
+
+def _is_of_knative(deployment: Manifest) -> bool:
+    """Whether Knative made the Deployment for a revision."""
+    return REVISION_LABEL in (deployment["metadata"].get("labels") or {})
 
 
 def _owner(manifest: Manifest) -> Ref:

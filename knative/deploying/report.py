@@ -1,4 +1,4 @@
-"""How models stand in a cluster, as plain values: their revisions, who gets how much of the traffic, what is wrong.
+"""The state of models in a cluster: their revisions, the traffic of each, and the reasons of failures.
 
 look (reads) -> Seen -> models (pure) -> Model ...
 """
@@ -25,19 +25,19 @@ class Revision:
 
     name: str
     version: str
-    percent: int  # of the Service's traffic, as it is routed now
+    percent: int  # of the Service's current traffic
     tags: tuple[str, ...]
     state: State
-    reason: str  # why it is not Ready, or what its pods wait for
-    pods: int  # that take requests
-    wanted: int | None  # pods that the autoscaler wants; None: it has not said
+    reason: str  # why it is not Ready, or why its pods are not
+    pods: int  # that accept requests
+    wanted: int | None  # pods that the autoscaler asks for; None: unknown
     image: str
     created: str  # RFC 3339
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
-    """A Route that routes to revisions of the model, beside its Service."""
+    """A Route to revisions of the model, in addition to its Service."""
 
     name: str
     url: str
@@ -48,7 +48,7 @@ class Split:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A model's Service and what belongs to it."""
+    """A model's Service with its revisions and Routes."""
 
     name: str
     namespace: str
@@ -61,24 +61,24 @@ class Model:
 
     @property
     def is_ready(self) -> bool:
-        """Whether its traffic is served, by its Service and its splits: what gets none may have failed."""
+        """Whether all traffic of the Service and its splits is served. A revision without traffic may have failed."""
         shared = {name for each in self.splits for name, percent in each.traffic.items() if percent}
         serving = (each.state for each in self.revisions if each.percent or each.name in shared)
         return all(state == "Ready" for state in (self.state, *serving, *(each.state for each in self.splits)))
 
 
 class Seen(NamedTuple):
-    """What the cluster holds of the models looked at."""
+    """The objects of the models, as they were read."""
 
     services: Sequence[Manifest]
     revisions: Sequence[Manifest]
     routes: Sequence[Manifest]
     pods: Sequence[Manifest]
-    says: Mapping[str, Readiness]  # by pod
+    pod_states: Mapping[str, Readiness]  # by pod
 
 
 def look(cluster: Cluster, model: str | None = None) -> Seen:
-    """Read one model, whoever made it, or all that scalezero deployed. Raises `ObjectMissing` for an unknown one."""
+    """Read one model, whoever created it, or all that scalezero deployed. Raises `ObjectMissing` for an unknown one."""
     if model is None:
         services = cluster.list("Service", labels={MANAGED_BY: MANAGER})
     elif found := cluster.get(Ref("Service", model)):
@@ -92,17 +92,17 @@ def look(cluster: Cluster, model: str | None = None) -> Seen:
         revisions=[each for each in cluster.list("Revision") if _service_of(each) in names],
         routes=[each for each in cluster.list("Route") if _service_of(each) is None],
         pods=pods,
-        says={each["metadata"]["name"]: pod_says(cluster, each) for each in pods if not is_up(each)},
+        pod_states={each["metadata"]["name"]: pod_says(cluster, each) for each in pods if not is_up(each)},
     )
 
 
 def models(seen: Seen) -> tuple[Model, ...]:
-    """Put together how the models stand."""
+    """Return the state of each model."""
     return tuple(_model(service, seen) for service in seen.services)
 
 
 def urls(cluster: Cluster, planned: Plan) -> dict[str, str]:
-    """Read where what was applied answers: each Service and Route, each tag under the Service's name and its own."""
+    """Read the URLs of the Services and Routes of a plan, and of their tags as `NAME (TAG)`."""
     found: dict[str, str] = {}
     for ref in dict.fromkeys(each.ref for each in planned.actions if each.ref.kind in {"Service", "Route"}):
         status = (cluster.get(ref) or {}).get("status", {})
@@ -114,7 +114,7 @@ def urls(cluster: Cluster, planned: Plan) -> dict[str, str]:
 def _model(service: Manifest, seen: Seen) -> Model:
     name, status = service["metadata"]["name"], service.get("status", {})
     revisions = [each for each in seen.revisions if _service_of(each) == name]
-    state, reason = _told(readiness_of(service))
+    state, reason = _state_of(readiness_of(service))
     return Model(
         name=name,
         namespace=service["metadata"]["namespace"],
@@ -132,9 +132,9 @@ def _revision(revision: Manifest, service_status: Manifest, seen: Seen) -> Revis
     targets = [each for each in service_status.get("traffic") or () if each.get("revisionName") == name]
     pods = [each for each in seen.pods if each["metadata"]["labels"].get(REVISION_LABEL) == name]
     wanted = status.get("desiredReplicas")
-    state, reason = _told(_with_pods(readiness_of(revision), pods, seen.says))
-    if state == "Ready" and not any(map(is_up, pods)):  # it stays Ready while its pods come up, or do not
-        reason = next((_told(each)[1] for each in _said(pods, seen.says)), "")
+    state, reason = _state_of(_with_pods(readiness_of(revision), pods, seen.pod_states))
+    if state == "Ready" and not any(map(is_up, pods)):  # Knative keeps it Ready while its pods start or fail
+        reason = next((_state_of(each)[1] for each in _unready_pods(pods, seen.pod_states)), "")
     return Revision(
         name=name,
         version=(metadata.get("labels") or {}).get(VERSION, ""),
@@ -149,38 +149,38 @@ def _revision(revision: Manifest, service_status: Manifest, seen: Seen) -> Revis
     )
 
 
-def _said(pods: Iterable[Manifest], says: Mapping[str, Readiness]) -> list[Readiness]:
-    """List what the pods say that are not up; one that is ending is nobody's trouble."""
+def _unready_pods(pods: Iterable[Manifest], pod_states: Mapping[str, Readiness]) -> list[Readiness]:
+    """List the states of the pods that are not Ready, except pods that are being deleted."""
     names = [each["metadata"]["name"] for each in pods if "deletionTimestamp" not in each["metadata"]]
-    return [says[name] for name in names if name in says]
+    return [pod_states[name] for name in names if name in pod_states]
 
 
-def _with_pods(judged: Readiness, pods: Iterable[Manifest], says: Mapping[str, Readiness]) -> Readiness:
-    """Let the pods speak where they know more: Knative leaves a revision Ready that was it once."""
-    told = _said(pods, says)
-    failed = next((each for each in told if isinstance(each, Failed)), None)
+def _with_pods(judged: Readiness, pods: Iterable[Manifest], pod_states: Mapping[str, Readiness]) -> Readiness:
+    """Add what the pods report: Knative keeps a revision Ready that was Ready once."""
+    unready = _unready_pods(pods, pod_states)
+    failed = next((each for each in unready if isinstance(each, Failed)), None)
     if isinstance(judged, Failed):
         return judged
-    return failed or (next(iter(told), judged) if isinstance(judged, Pending) else judged)
+    return failed or (next(iter(unready), judged) if isinstance(judged, Pending) else judged)
 
 
 def _splits(routes: Iterable[Manifest], revisions: set[str]) -> Iterator[Split]:
     for route in routes:
-        traffic: Counter[str] = Counter()  # as one revision may stand in it twice, with a tag and without
+        traffic: Counter[str] = Counter()  # a revision may occur twice, with a tag and without
         for each in route["spec"].get("traffic") or ():
             if "revisionName" in each:
                 traffic[each["revisionName"]] += each.get("percent") or 0
         if revisions & set(traffic):
-            state, reason = _told(readiness_of(route))
+            state, reason = _state_of(readiness_of(route))
             url = route.get("status", {}).get("url", "")
             yield Split(name=route["metadata"]["name"], url=url, traffic=dict(traffic), state=state, reason=reason)
 
 
-def _told(judged: Readiness) -> tuple[State, str]:
+def _state_of(judged: Readiness) -> tuple[State, str]:
     if isinstance(judged, Ready):
         return "Ready", ""
-    (said,) = judged
-    return "Failed" if isinstance(judged, Failed) else "Pending", said
+    (reason,) = judged
+    return "Failed" if isinstance(judged, Failed) else "Pending", reason
 
 
 def _tag_urls(status: Manifest) -> dict[str, str]:
@@ -193,5 +193,5 @@ def _service_of(manifest: Manifest) -> str | None:
 
 
 def _generation(revision: Manifest) -> int:
-    """Order revisions as they were made."""
+    """Order revisions by their creation."""
     return int((revision["metadata"].get("labels") or {}).get("serving.knative.dev/configurationGeneration", 0))

@@ -62,20 +62,24 @@ def publish_versions(
     only_missing: bool = False,
     overwrite: bool = False,
     say: Callable[[str], None] = print,
+    lookup: Callable[[str], Published | None] = find,
 ) -> tuple[Published, ...]:
-    """Do what `publish_function` does, for versions that are already read. Raises the same, except `BadManifest`."""
+    """Do what `publish_function` does, for versions that are already read. Raises the same, except `BadManifest`.
+
+    `lookup` returns what the registry has under a URI.
+    """
+    held = {version.metadata.name: lookup(version.spec.storage.uri(folder)) for version in versions if only_missing}
     if not (folder / TRAINER).is_file():
-        _refuse_missing(folder, versions, only_missing=only_missing)
+        _refuse_missing(folder, [each for each in versions if not held.get(each.metadata.name)])
     return tuple(
-        _publish_version(folder, version, only_missing=only_missing, overwrite=overwrite, say=say)
+        _publish_version(folder, version, held.get(version.metadata.name), overwrite=overwrite, say=say)
         for version in versions
     )
 
 
-def _refuse_missing(folder: Path, versions: Sequence[ModelVersion], *, only_missing: bool) -> None:
-    """Name what nothing trains, all of it before anything is done. Raises `TrainingFailed`."""
-    uris = [version.spec.storage.uri(folder) for version in versions]
-    missing = [uri for uri in uris if not (only_missing and find(uri))]
+def _refuse_missing(folder: Path, versions: Sequence[ModelVersion]) -> None:
+    """Name all versions that nothing trains, before anything is done. Raises `TrainingFailed`."""
+    missing = [version.spec.storage.uri(folder) for version in versions]
     if missing:
         by_hand = ", ".join(f"scalezero publish FILE {uri}" for uri in missing)
         reason = (
@@ -85,10 +89,10 @@ def _refuse_missing(folder: Path, versions: Sequence[ModelVersion], *, only_miss
 
 
 def _publish_version(
-    folder: Path, version: ModelVersion, *, only_missing: bool, overwrite: bool, say: Callable[[str], None]
+    folder: Path, version: ModelVersion, held: Published | None, *, overwrite: bool, say: Callable[[str], None]
 ) -> Published:
     title, uri = f"{version.spec.model_name} {version.spec.version}", version.spec.storage.uri(folder)
-    if only_missing and (held := find(uri)):
+    if held is not None:
         say(f"{title}: already at {uri}")
         return held
     say(f"{title}: training")

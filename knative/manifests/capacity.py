@@ -1,4 +1,4 @@
-"""How many requests a pod takes and how long each of its lives may last, by what batching and pulling need."""
+"""The concurrency and the timeouts of a revision, derived from its batching and its load timeout."""
 
 import math
 from typing import Final
@@ -7,16 +7,16 @@ from knative.manifests.options import DeploymentOptions
 from runtime.errors import BadSetting
 from runtime.settings import Settings
 
-BATCHES: Final = 2  # one runs while the next fills
+BATCHES: Final = 2  # one runs while the next one fills
 UTILIZATION: Final = 70  # percent of the target at which another pod starts
-MOST_CONCURRENCY: Final = 1000  # Knative's bound
-LONGEST_TIMEOUT: Final = 600  # s; Knative's bound, unless an operator raised it
-QUEUE_PROXY_DRAIN: Final = 30  # s that queue-proxy keeps a pod that is told to stop, for requests still on their way
-PLACING: Final = 60  # s to find a node for a pod and pull its image
+MOST_CONCURRENCY: Final = 1000  # Knative's limit
+LONGEST_TIMEOUT: Final = 600  # s; Knative's limit, unless an operator raised it
+QUEUE_PROXY_DRAIN: Final = 30  # s for which queue-proxy keeps a terminating pod, for late requests
+PLACING: Final = 60  # s to schedule a pod and pull its image
 
 
 def concurrency(settings: Settings, options: DeploymentOptions) -> int:
-    """Bound the requests at once in a pod: 0 is none. Raises `BadSetting` for a bound below which no batch fills."""
+    """Return the limit on concurrent requests in a pod; 0: no limit. Raises `BadSetting` if no batch could fill."""
     least = BATCHES * settings.batch_size
     if options.concurrency == 0 or least <= options.concurrency <= MOST_CONCURRENCY:
         return options.concurrency
@@ -27,16 +27,16 @@ def concurrency(settings: Settings, options: DeploymentOptions) -> int:
 
 
 def target(settings: Settings) -> int:
-    """Say how many requests at once a pod is worth: it has a batch to run and one to fill."""
+    """Return the concurrent requests per pod at which Knative scales: one batch that runs and one that fills."""
     return BATCHES * settings.batch_size
 
 
 def timeout_seconds(settings: Settings) -> int:
-    """Bound a request, and with it the grace period of a pod, which Knative takes from the same field.
+    """Return the limit on a request in seconds. Knative uses it as the grace period of a pod too.
 
-    The longest life of an answer that is still right: a request reaches a pod that is told to stop while it pulls its
-    model (`load_timeout`), waits its turn (`timeout`), then queue-proxy lets go and the process ends in order
-    (`grace_period`). Longer than Knative allows is cut to that. Raises `BadSetting` where not even the end fits in.
+    The slowest valid answer is to a request that reaches a terminating pod while it pulls its model (`load_timeout`),
+    and that waits in the queue (`timeout`); then queue-proxy drains and the process shuts down (`grace_period`). The
+    sum is capped at Knative's limit. Raises `BadSetting` if the shutdown alone exceeds it.
     """
     end = QUEUE_PROXY_DRAIN + settings.grace_period
     if end > LONGEST_TIMEOUT:
@@ -46,5 +46,5 @@ def timeout_seconds(settings: Settings) -> int:
 
 
 def progress_deadline(settings: Settings) -> int:
-    """Bound the start of a revision, in seconds: a place, a pull, and a second pull where the first one broke."""
+    """Return the limit on the start of a revision in seconds: scheduling, a pull, and a second pull after a failure."""
     return math.ceil(PLACING + 2 * settings.load_timeout)

@@ -1,7 +1,7 @@
-"""The Deployment of another server, with what the API server demands of one (apps/v1) and its owner left out.
+"""The Deployment of another server, completed with the fields that the API server requires (apps/v1).
 
-A Deployment needs a selector, and its pods the labels that it selects. Whatever its owner wrote stands; what the API
-server wrote, where the file comes from `kubectl get -o yaml`, is left out, as it cannot be applied.
+A Deployment needs a selector, and its pods need the labels that it selects. All fields of the author stay. Fields that
+the API server wrote, in a file from `kubectl get -o yaml`, are removed, because they cannot be applied.
 """
 
 from typing import Final
@@ -20,7 +20,7 @@ _SERVERS: Final = frozenset({"deployment.kubernetes.io/revision", "kubectl.kuber
 
 
 def deployment(foreign: ForeignDeployment, options: DeploymentOptions) -> Manifest:
-    """Write the Deployment. Completing a completed one changes nothing."""
+    """Return the Deployment. Completing it again changes nothing."""
     written = foreign.as_written()
     spec = written["spec"]
     labels = _pod_labels(foreign)
@@ -40,7 +40,7 @@ def deployment(foreign: ForeignDeployment, options: DeploymentOptions) -> Manife
 
 
 def _canonical(template: Manifest) -> Manifest:
-    """Write the quantities as the API server does, so that what is there compares with what is wanted."""
+    """Format the quantities as the API server does, so that the manifest compares equal to the stored object."""
     pod = template["spec"]
     lists = {name: [_compute(each) for each in pod[name]] for name in ("initContainers", "containers") if name in pod}
     return {**template, "spec": {**pod, **lists}}
@@ -60,7 +60,7 @@ def _quantity(name: str, value: object) -> str:
     text = str(value)
     try:
         return canonical_cpu(text) if name == "cpu" else canonical_bytes(text)
-    except BadSetting:  # a form that is not understood here; the API server knows more of them
+    except BadSetting:  # a notation that only the API server parses
         return text
 
 
@@ -74,7 +74,7 @@ def _metadata(written: Manifest, options: DeploymentOptions) -> Manifest:
 
 
 def _pod_labels(foreign: ForeignDeployment) -> dict[str, str]:
-    """Label the pods: what their owner says of them comes first, then what the selector asks for, then our own."""
+    """Return the labels of the pods: the author's win over those of the selector, and those over scalezero's."""
     template, selector = foreign.spec.template.metadata, foreign.spec.selector
     return {
         **names.labels(foreign.metadata.name),

@@ -1,4 +1,4 @@
-"""Every name, label and annotation that is derived from a resource, so that no two builders can spell one differently.
+"""All names, labels and annotations that are derived from a resource.
 
 Knative is stricter than the user's kinds: Services, Revisions, Routes and tags are DNS-1035 labels, which start with a
 letter.
@@ -15,10 +15,10 @@ MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 VERSION: Final = "app.kubernetes.io/version"
 
 SYSTEM_NAMESPACE: Final = "knative-serving"
-ACTIVATOR: Final = "http:activator-service:http"  # as the API server proxies to a Service: scheme, name, port
+ACTIVATOR: Final = "http:activator-service:http"  # in the API server's proxy path: scheme, name, port
 
 CONTAINER: Final = "model"
-PORT_NAME: Final = "h2c"  # gateway and queue-proxy then speak HTTP/2 to the pod, whatever the client speaks
+PORT_NAME: Final = "h2c"  # then the gateway and queue-proxy use HTTP/2 to the pod, whatever the client uses
 PORT: Final = 8080
 REGISTRY_SECRET: Final = "scalezero-s3"  # noqa: S105 - the name that the documentation and `scalezero import` use
 CACHE_VOLUME: Final = "cache"
@@ -31,11 +31,13 @@ MAX_SCALE: Final = "autoscaling.knative.dev/max-scale"
 METRIC: Final = "autoscaling.knative.dev/metric"
 TARGET: Final = "autoscaling.knative.dev/target"
 UTILIZATION: Final = "autoscaling.knative.dev/target-utilization-percentage"
-INPUTS: Final = "scalezero.dev/inputs-sha256"  # of what the user declared for the revision
-LOOKED_AT: Final = "scalezero.dev/looked-at"  # a mark; its value means nothing
+INPUTS: Final = "scalezero.dev/inputs-sha256"  # the digest of what the user declared for the revision
+LOOKED_AT: Final = "scalezero.dev/looked-at"  # its value has no meaning
 PROGRESS_DEADLINE: Final = "serving.knative.dev/progress-deadline"
 
-GIVEN_BY_KNATIVE: Final = frozenset({"PORT", "K_SERVICE", "K_CONFIGURATION", "K_REVISION"})  # refused in a template
+GIVEN_BY_KNATIVE: Final = frozenset(
+    {"PORT", "K_SERVICE", "K_CONFIGURATION", "K_REVISION"}
+)  # Knative refuses them in a template
 
 _LONGEST: Final = 63
 _DNS_1035: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
@@ -43,30 +45,30 @@ _ESCAPE: Final = "r-"
 
 
 def service(model: str) -> str:
-    """Name the Service of a model: its own name. Raises `BadSetting` where Knative would refuse it."""
+    """Return the name of a model's Service, the model's name. Raises `BadSetting` if Knative refuses it."""
     return _dns_1035("modelName", model)
 
 
 def revision(version: ModelVersion) -> str:
-    """Name the revision of a version: the resource's own name, which starts with the model's and a dash."""
+    """Return the name of a version's revision, the resource's name. It starts with the model's name and a dash."""
     return _dns_1035("metadata.name", version.metadata.name)
 
 
 def route(split: str) -> str:
-    """Name the Route of an A/B split: the resource's own name. Raises `BadSetting`."""
+    """Return the name of a split's Route, the resource's name. Raises `BadSetting`."""
     return _dns_1035("metadata.name", split)
 
 
 def service_account(model: str) -> str:
-    """Name the ServiceAccount under which a model's pods run."""
+    """Return the name of the ServiceAccount of a model's pods."""
     return service(model)
 
 
 def tag(model: str, revision: str) -> str:
-    """Name the tag of a revision: payment-model-v1 is v1. Raises `BadSetting`.
+    """Return the tag of a revision: v1 for payment-model-v1. Raises `BadSetting`.
 
-    What cannot be a tag gets a prefix, and so does what already has it: no two revisions share a tag. The tag
-    and the Service's name are one label of a host name, so both must fit into it.
+    A name that cannot be a tag gets a prefix, and so does one that already has it, so no two revisions share a tag. The
+    tag and the Service's name are one label of a host name, so both must fit into it.
     """
     rest = revision.removeprefix(f"{model}-")
     short = rest if rest[0].isalpha() and not rest.startswith(_ESCAPE) else f"{_ESCAPE}{rest}"
@@ -77,13 +79,13 @@ def tag(model: str, revision: str) -> str:
 
 
 def labels(model: str, version: str | None = None) -> dict[str, str]:
-    """Label what belongs to a model, and to one of its versions."""
+    """Return the labels of a model's objects, and of one of its versions."""
     known = {"app.kubernetes.io/name": model, MANAGED_BY: MANAGER}
     return known if version is None else {**known, VERSION: _label_value(version)}
 
 
 def _label_value(text: str) -> str:
-    """Fit a version into a label, which knows no + and ends with a letter or digit."""
+    """Convert a version to a label's value, which has no + and ends with a letter or digit."""
     return text.replace("+", "_").rstrip("._-")
 
 

@@ -1,4 +1,4 @@
-"""How resources are deployed, as far as they do not say it themselves: the image, its scale, its share of a node."""
+"""The options of a deployment that no resource declares: image, scale, compute resources, access to the registry."""
 
 import re
 from collections.abc import Mapping
@@ -26,23 +26,23 @@ def _matching(name: str, value: str, pattern: re.Pattern[str], allowed: str) -> 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compute:
-    """A share of a node, as Kubernetes writes it: cpu "250m" or "1", memory "256Mi"."""
+    """CPU and memory in Kubernetes' notation: cpu "250m" or "1", memory "256Mi"."""
 
     cpu: str
     memory: str
 
     def __str__(self) -> str:
-        """Write it for a sentence."""
+        """Format it for an error message."""
         return f"cpu {self.cpu}, memory {self.memory}"
 
     def __post_init__(self) -> None:
-        """Raise `BadSetting` for what Kubernetes would not read, or would take as nothing."""
+        """Raise `BadSetting` for values that Kubernetes cannot parse, and for zero."""
         if not (self.cores and self.bytes):
-            raise BadSetting("resources", value=str(self), allowed="more than nothing")
+            raise BadSetting("resources", value=str(self), allowed="more than 0")
 
     @property
     def cores(self) -> Decimal:
-        """The CPU share in cores."""
+        """The CPU in cores."""
         return cores(self.cpu)
 
     @property
@@ -53,14 +53,14 @@ class Compute:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryAccess:
-    """How pods reach the registry. None: nothing is said, and the usual order of AWS finds what there is."""
+    """How pods access the registry. None: AWS' default order of sources applies."""
 
-    secret: str | None = None  # a Secret with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, perhaps AWS_SESSION_TOKEN
-    endpoint_url: str | None = None  # as pods see it; none: AWS
+    secret: str | None = None  # with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, optionally AWS_SESSION_TOKEN
+    endpoint_url: str | None = None  # from inside a pod; None: AWS
     region: str | None = None
 
     def __post_init__(self) -> None:
-        """Raise `BadSetting` for a name or an address that cannot be one."""
+        """Raise `BadSetting` for an invalid name or address."""
         if self.secret is not None:
             _matching("secret", self.secret, _SUBDOMAIN, "the name of a Secret")
         if self.endpoint_url is not None:
@@ -69,26 +69,26 @@ class RegistryAccess:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentOptions:
-    """Options of one deployment, the same for all its models."""
+    """The options of one deployment, for all its models."""
 
-    image: str | None = None  # of the runtime; none: nothing of ours is deployed
+    image: str | None = None  # of the runtime; None: only Deployments of other servers are deployed
     namespace: str = "default"
-    min_scale: int = 0  # pods kept without any request
-    max_scale: int = 10  # most pods of a revision; 0: no bound
-    concurrency: int = 0  # most requests at once in a pod; 0: no bound, so that batches fill
+    min_scale: int = 0  # pods that stay without requests
+    max_scale: int = 10  # most pods of a revision; 0: no limit
+    concurrency: int = 0  # most concurrent requests in a pod; 0: no limit, so that batches fill
     requests: Compute = Compute(cpu="250m", memory="256Mi")
     limits: Compute = Compute(cpu="1", memory="512Mi")
-    cache_size: str = "1Gi"  # of the volume for artifacts; counts as the pod's local storage
-    service_account: str | None = None  # one that is there already; none: one is made, with no rights at all
+    cache_size: str = "1Gi"  # of the volume for artifacts; it counts as ephemeral storage of the pod
+    service_account: str | None = None  # an existing one; None: a new one without any rights
     s3: RegistryAccess = RegistryAccess()
-    # What the author's function reads, such as {"MODEL_NAME": "payment-model"}; no settings of the runtime.
+    # Variables of the author's function, such as {"MODEL_NAME": "payment-model"}; no settings of the runtime.
     environment: Mapping[str, str] = field(default_factory=dict)
     # The runtime's settings that no resource declares. The folder of the cache is that of the pod.
     runtime: Settings = field(default_factory=lambda: Settings(cache_dir=Path(CACHE_PATH)))
     declared: frozenset[str] = frozenset()  # variables of settings that are rendered even with their default
 
     def __post_init__(self) -> None:
-        """Raise `BadSetting` for an option that the cluster would refuse."""
+        """Raise `BadSetting` for an option that the cluster refuses."""
         if self.image is not None:
             _matching("image", self.image, _IMAGE, "the reference of an image, such as registry.example/scalezero:0.1")
         _matching("namespace", self.namespace, _NAME, "the name of a namespace")

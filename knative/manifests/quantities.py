@@ -1,7 +1,7 @@
-"""Quantities as Kubernetes reads and writes them.
+"""Parse and format quantities as Kubernetes does.
 
-The API server writes each quantity in its canonical form ("1000m" is "1"), so they are rendered like that, and what was
-rendered compares with what is there. Source: k8s.io/apimachinery/pkg/api/resource, Quantity.
+The API server writes each quantity in its canonical form ("1000m" is "1"), so they are rendered in it, and a
+rendered manifest compares equal to the stored object. Source: k8s.io/apimachinery/pkg/api/resource, Quantity.
 """
 
 import re
@@ -17,7 +17,7 @@ _BINARY: Final = {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 
 
 def cores(text: str) -> Decimal:
-    """Read a share of CPU, in cores. Raises `BadSetting`."""
+    """Parse a CPU quantity, in cores. Raises `BadSetting`."""
     found = _CPU.fullmatch(text)
     if not found:
         raise BadSetting("cpu", value=text, allowed='CPUs such as "250m" or "1.5"')
@@ -25,7 +25,7 @@ def cores(text: str) -> Decimal:
 
 
 def in_bytes(name: str, text: str) -> int:
-    """Read an amount of memory or disk, in whole bytes. Raises `BadSetting` under the name."""
+    """Parse an amount of memory or disk, in whole bytes. Raises `BadSetting` with the name."""
     found = _MEMORY.fullmatch(text)
     amount = Decimal(found[1]) * {**_DECIMAL, **_BINARY}[found[2]] if found else None
     if amount is None or amount % 1:
@@ -34,13 +34,13 @@ def in_bytes(name: str, text: str) -> int:
 
 
 def canonical_cpu(text: str) -> str:
-    """Write CPUs as the API server does: "1" for "1000m", "1500m" for "1.5"."""
+    """Format CPUs as the API server does: "1" for "1000m", "1500m" for "1.5"."""
     milli = int(cores(text) * 1000)
     return f"{milli}m" if milli % 1000 else str(milli // 1000)
 
 
 def canonical_bytes(text: str) -> str:
-    """Write bytes as the API server does: in the largest unit without a fraction, binary where the text was."""
+    """Format bytes as the API server does: in the largest unit without a fraction, binary if the text was binary."""
     amount = in_bytes("memory", text)
     units = _BINARY if text.endswith("i") else _DECIMAL
     unit, size = next((unit, size) for unit, size in reversed(units.items()) if amount % size == 0)

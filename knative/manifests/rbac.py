@@ -1,4 +1,4 @@
-"""Who may do what: the account that pods run under, and the rights that a deployment needs, no more."""
+"""The ServiceAccount of the pods, and the Roles with the least rights for a deployer."""
 
 from typing import Final
 
@@ -7,11 +7,11 @@ from knative.manifests.options import DeploymentOptions
 from knative.objects import Manifest
 
 _READ: Final = ["get", "list", "watch"]
-_WRITE: Final = ["create", "patch", "delete"]  # a server-side apply of what is not there yet asks for both
+_WRITE: Final = ["create", "patch", "delete"]  # a server-side apply that creates an object needs both
 
 
 def service_account(model: str, options: DeploymentOptions) -> Manifest:
-    """Write the account: it may do nothing, and its token is mounted nowhere."""
+    """Return the ServiceAccount. It has no rights, and its token is not mounted."""
     return {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
@@ -25,10 +25,10 @@ def service_account(model: str, options: DeploymentOptions) -> Manifest:
 
 
 def deployer(namespace: str, name: str = "scalezero-deployer") -> Manifest:
-    """Write the Role of who deploys: all that the verbs of `scalezero` ask of a namespace.
+    """Return the Role of a deployer: all rights in a namespace that the commands of `scalezero` need.
 
-    It reads a Secret only to tell that one is missing, and reaches pods through the API server for their metrics and
-    their own word on why they are not ready.
+    It reads a Secret only to report that one is missing. It accesses pods through the API server's proxy, for their
+    metrics and for the reasons why they are not ready.
     """
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -47,9 +47,9 @@ def deployer(namespace: str, name: str = "scalezero-deployer") -> Manifest:
 
 
 def waker(name: str = "scalezero-waker") -> Manifest:
-    """Write the Role in Knative's own namespace by which a rollout wakes a revision that has no pod.
+    """Return the Role in Knative's namespace with which a rollout starts a pod of a revision that has none.
 
-    Without it the revision is woken by the URL of its tag, which the person's machine must then reach.
+    Without it, the rollout requests the URL of the revision's tag, which must be reachable from the machine.
     """
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",

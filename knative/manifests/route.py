@@ -1,7 +1,7 @@
-"""The user's A/B Service, as the Route that it means.
+"""The user's A/B Service, as a Route.
 
-Knative refuses it as a Service: it has no template, and a Service routes to its own revisions only. A Route may name
-revisions of any Service, so the user's name and traffic list stand as they are written.
+Knative refuses it as a Service: it has no template, and a Service routes only to its own revisions. A Route may route
+to revisions of any Service, so the user's name and traffic are used as written.
 """
 
 from knative.manifests import names
@@ -11,7 +11,7 @@ from knative.resources import ABService
 
 
 def route(split: ABService, options: DeploymentOptions) -> Manifest:
-    """Write the Route. Raises `BadSetting` for a name that Knative would refuse."""
+    """Return the Route. Raises `BadSetting` for a name that Knative refuses."""
     name = names.route(split.metadata.name)
     return {
         "apiVersion": SERVING,

@@ -1,8 +1,8 @@
-"""Which revisions share the traffic of a model's Service.
+"""The traffic of a model's Service.
 
-A split that routes to revisions of one model alone is that model's: its shares become the traffic of the Service, so
-that `kn service update --traffic` and a rollout start from them. Without one, the first declared version takes
-everything, as it does under `scalezero serve`, and the others wait behind their tags.
+A split whose revisions all belong to one model becomes the traffic of that model's Service, so `kn service update
+--traffic` and a rollout start from it. Without a split, the first declared version gets all traffic, as in `scalezero
+serve`, and the others have only their tags.
 """
 
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ _WHOLE = 100  # percent
 
 
 def split_of(model: str, resources: Resources) -> ABService | None:
-    """Find the split of a model. Raises `BadSetting` where there are two."""
+    """Return the split of a model, if there is one. Raises `BadSetting` if there are two."""
     splits = [each for each in resources.ab_services if models_of(each, resources) == {model}]
     if len(splits) > 1:
         first, second = (each.metadata.name for each in splits[:2])
@@ -27,14 +27,14 @@ def split_of(model: str, resources: Resources) -> ABService | None:
 
 
 def models_of(split: ABService, resources: Resources) -> set[str | None]:
-    """Name the models whose revisions share the traffic; None stands for a revision of none of them."""
+    """Return the models of the split's revisions; None stands for a revision of no declared model."""
     declared = {each.metadata.name: each.spec.model_name for each in resources.model_versions}
     revisions = (target.revision_name for target in split.spec.traffic)
     return {declared.get(each) or owner(each, resources.models) for each in revisions}
 
 
 def service_traffic(model: str, resources: Resources) -> list[Manifest]:
-    """Write the traffic of the model's Service: its split, or all to its first version; every version has a tag."""
+    """Return the traffic of the model's Service: the split, or 100 % to the first version. Each version has a tag."""
     revisions = [each.metadata.name for each in resources.model_versions if each.spec.model_name == model]
     split = split_of(model, resources)
     shares = _shares(split.spec.traffic) if split else {revisions[0]: _WHOLE}
@@ -46,7 +46,7 @@ def service_traffic(model: str, resources: Resources) -> list[Manifest]:
 
 
 def everything_to(model: str, revision: str) -> list[Manifest]:
-    """Write the traffic of a Service with one revision."""
+    """Return the traffic of a Service with one revision."""
     return [{"revisionName": revision, "percent": _WHOLE, "tag": names.tag(model, revision)}]
 
 

@@ -36,6 +36,9 @@ class FakeCluster(Cluster):
     def clock(self) -> float:
         return self.now
 
+    def see_namespace(self) -> None:
+        """It exists."""
+
     def get(self, ref: Ref) -> Manifest | None:
         return deepcopy(self.objects.get(ref))
 

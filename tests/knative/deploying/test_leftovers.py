@@ -41,6 +41,15 @@ def test_with_the_last_model_everything_can_be_deleted(cluster: FakeCluster) -> 
     }
 
 
+def test_the_deployment_that_knative_makes_for_a_revision_is_no_other_user(cluster: FakeCluster) -> None:
+    spec = cluster.objects[Ref("Revision", "a-v1")]["spec"]
+    labels = {"serving.knative.dev/revision": "a-v1", "serving.knative.dev/service": "a"}
+    metadata = {"name": "a-v1-deployment", "labels": labels, "resourceVersion": "0"}
+    made: Manifest = {"kind": "Deployment", "metadata": metadata, "spec": {"template": {"spec": spec}}}
+    cluster.objects[Ref("Deployment", "a-v1-deployment")] = made
+    assert [each.users for each in kept_after(cluster, [Ref("Service", "a")])] == [(), ("b-v1",)]
+
+
 def test_nothing_is_kept_of_a_model_that_does_not_exist(cluster: FakeCluster) -> None:
     assert kept_after(cluster, [Ref("Service", "c")]) == ()
 
