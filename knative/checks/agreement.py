@@ -32,10 +32,10 @@ RULES: Final = (FUNC_YAML_DISAGREES, FUNC_YAML_UNUSED, FUNCTION_NOT_SERVED)
 def check(subject: Subject) -> Iterator[Finding]:
     """Compare func.yaml with the resources and with what is rendered."""
     if subject.handler is not None and subject.options.runtime.function_source is None:
-        what = f"{subject.handler} is in no folder of {FUNCTIONS}/, all of which the image holds"
+        what = f"{subject.handler} is not in the default image, which has the folders in {FUNCTIONS}/"
         fix = (
-            f"put it under {FUNCTIONS}/ and build an image that has it (scripts/image --tag ...), or name its path in "
-            "an image of your own as FUNCTION_SOURCE in func.yaml"
+            f"build an image that has it with scripts/image --function {subject.handler.parent}, and name the image in "
+            "func.yaml or by --image"
         )
         yield FUNCTION_NOT_SERVED.found(what, fix=fix)
     if subject.function is not None:

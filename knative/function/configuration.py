@@ -92,13 +92,15 @@ def handler_for(paths: Iterable[Path]) -> Path | None:
     return found[0] if found else None
 
 
-def in_image(handler: Path) -> Path | None:
+def in_image(handler: Path, *, image_named: bool) -> Path | None:
     """Return the path of an author's main.py in the image, functions/NAME/main.py; None: the image does not have it.
 
-    The image's working directory contains the whole folder functions/, and no other function.
+    The default image has the folders in functions/. One that is named (`image_named`) may have any folder:
+    `scripts/image --function` puts each of them into functions/.
     """
     folder = handler.resolve().parent
-    return Path(FUNCTIONS, folder.name, handler.name) if folder.parent.name == FUNCTIONS else None
+    present = image_named or folder.parent.name == FUNCTIONS
+    return Path(FUNCTIONS, folder.name, handler.name) if present else None
 
 
 def _upwards(folder: Path) -> Iterator[Path]:

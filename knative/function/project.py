@@ -57,8 +57,8 @@ class Project:
             raise fault
         if self.handler and self.options.runtime.function_source is None:
             allowed = (
-                f"one in a folder of {FUNCTIONS}/, all of which the image contains (scripts/image builds it), or its "
-                "path in an image of your own as FUNCTION_SOURCE in func.yaml"
+                f"an image that has it, as the default one has the folders in {FUNCTIONS}/: build one with "
+                f"scripts/image --function {self.handler.parent}, and name it as image in func.yaml or by --image"
             )
             raise BadSetting("function", value=str(self.handler), allowed=allowed)
 
@@ -75,7 +75,7 @@ def load(paths: Sequence[Path], flags: Flags, *, environ: Mapping[str, str]) -> 
     function = _function(paths, resources, faults)
     handler = handler_for(paths)
     image_named = bool(flags.image or (function and function.function.image))
-    location = handler and in_image(handler)
+    location = handler and in_image(handler, image_named=image_named)
     try:
         options = deployment_options(function, environ=environ, flags=flags, handler=location)
     except BadManifest as fault:

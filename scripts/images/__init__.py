@@ -1,10 +1,13 @@
-"""The one image of every function: built, weighed, loaded.
+"""Images of functions: built, listed, loaded.
 
-cli          the command: base -> image -> archive -> table -> cluster
-debian       a base of Debian's packages, by the machine's own apt sources, where no registry has to be asked
-engines      buildah, podman or docker, whichever is there
-outside      how this machine gets out: its pip.conf and its certificates, handed to the build as secrets
-fingerprint  pure: what goes in -> a key, under which an archive is kept
-contents     an archive -> what fills it
-faults       why there is no image
+cli              the command: base -> image -> archive -> table -> cluster
+context          the folder that an image is built from
+requirements     pure: the packages that a function needs
+check_functions  runs in the finished image: imports each function
+debian           a base of Debian's packages, from the machine's own apt sources, without an image registry
+engines          buildah, podman or docker, whichever is there
+outside          the machine's pip.conf and certificates, which the build gets as secrets
+fingerprint      pure: the inputs of an image -> a key, under which its archive is kept
+contents         an archive -> what fills it
+faults           why there is no image
 """

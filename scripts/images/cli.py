@@ -1,18 +1,22 @@
-"""scripts/image: a base, the image on it, an archive of that, what fills it, and into the cluster."""
+"""scripts/image: makes the base, builds the image on it, keeps an archive, lists its contents, loads it."""
 
 import fcntl
 import os
 import shutil
 import subprocess
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import click
 
+from knative.resources import BadManifest
+from knative.resources.func_yaml import read_function
+from knative.resources.read import FUNCTION
 from scripts.images import contents, debian
+from scripts.images.context import find, shipped, staged
 from scripts.images.engines import Engine
 from scripts.images.faults import CannotBuild
 from scripts.images.fingerprint import key
@@ -23,10 +27,19 @@ DEBIAN: Final = "debian"
 CLUSTER: Final = ROOT / "scripts" / "cluster"
 
 
-def default_tag() -> str:
-    """The name that manifests use: dev.local is what Knative never asks a registry about."""
+def default_tag(functions: Sequence[Path] = ()) -> str:
+    """The name of the image: of one function the name in its func.yaml, else dev.local/NAME:VERSION.
+
+    Knative never asks a registry about dev.local.
+    """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    return f"dev.local/{project['name']}:{project['version']}"
+    if not functions:
+        return f"dev.local/{project['name']}:{project['version']}"
+    if len(functions) == 1 and (functions[0] / FUNCTION).is_file():
+        named = read_function(functions[0]).function.image
+        if named:
+            return named
+    return f"dev.local/{functions[0].name.lower().replace('_', '-')}:{project['version']}"
 
 
 def cache() -> Path:
@@ -36,34 +49,43 @@ def cache() -> Path:
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--base", default=DEBIAN, show_default=True, help="debian: made here of Debian's packages. Or an image.")
-@click.option("--tag", default=default_tag, show_default="dev.local/scalezero:VERSION", help="The image's name.")
+@click.option("--function", "names", multiple=True, metavar="NAME", help="Only this function: a folder. Repeatable.")
+@click.option(
+    "--tag", help="The image's name.  [default: the image of the function's func.yaml, or dev.local/NAME:VERSION]"
+)
 @click.option("--archive", type=click.Path(dir_okay=False, path_type=Path), help="Write the image here, too.")
 @click.option("--load/--no-load", default=True, show_default=True, help="Load it into the cluster of scripts/cluster.")
 @click.option("--fresh", is_flag=True, help="Build even what has not changed here, for newer packages of others.")
-def main(*, base: str, tag: str, archive: Path | None, load: bool, fresh: bool) -> None:
-    """Build the one image of every function, print what fills it and load it into the cluster.
+def main(*, base: str, names: tuple[str, ...], tag: str | None, archive: Path | None, load: bool, fresh: bool) -> None:
+    """Build an image of the runtime with functions, print what fills it and load it into the cluster.
+
+    Without --function the image has all functions in functions/. Packages that a function needs are those of its
+    requirements.txt, or of the script block (PEP 723) of its main.py. The build imports each function.
 
     Quick where nothing changed. buildah builds it, or podman, or docker. The base of Debian's packages needs root and
     mmdebstrap, and no registry; another base (python:3.12-slim) is pulled by the program that builds.
     """
     try:
+        chosen = [find(ROOT, name) for name in names]
+        tag = tag or default_tag(chosen)
         with alone():
-            made = build(base, tag, fresh=fresh)
+            made = build(base, tag, chosen or shipped(ROOT), fresh=fresh)
             click.echo(f"{tag}, {made.stat().st_size / contents.MIB:.0f} MiB: {made}\n")
             click.echo(contents.tables(contents.layers(made)))
             if archive:
                 shutil.copyfile(made, archive)
             if load:
                 load_into_cluster(made)
-    except (CannotBuild, OSError) as error:
+    except (CannotBuild, BadManifest, OSError) as error:
         raise click.ClickException(str(error)) from error
 
 
-def build(base: str, tag: str, *, fresh: bool = False) -> Path:
+def build(base: str, tag: str, functions: Sequence[Path], *, fresh: bool = False) -> Path:
     """Build the image where its sources changed; return its archive, as long as one is alone. Raises CannotBuild."""
-    archive = cache() / f"{tag.rpartition('/')[2].replace(':', '-')}-{key(ROOT, base, tag, debian.key())}.tar"
-    if fresh or not archive.exists():
-        make(base, tag, archive, fresh=fresh)
+    with staged(ROOT, functions) as context:
+        archive = cache() / f"{tag.rpartition('/')[2].replace(':', '-')}-{key(context, base, tag, debian.key())}.tar"
+        if fresh or not archive.exists():
+            make(base, tag, context, archive, fresh=fresh)
     return archive
 
 
@@ -76,13 +98,13 @@ def alone() -> Iterator[None]:
         yield
 
 
-def make(base: str, tag: str, archive: Path, *, fresh: bool) -> None:
+def make(base: str, tag: str, context: Path, archive: Path, *, fresh: bool) -> None:
     """Build the image, with the base where that is ours to make, and keep it. Raises CannotBuild."""
     engine = Engine.found()
     bases = debian.bases(engine, fresh=fresh) if base == DEBIAN else {"BASE": base}
     with secrets() as hidden:
-        containerfile = ROOT / "Containerfile"
-        engine.build(tag, ROOT, args=bases, secrets=hidden, containerfile=containerfile, fresh=fresh)
+        containerfile = context / "Containerfile"
+        engine.build(tag, context, args=bases, secrets=hidden, containerfile=containerfile, fresh=fresh)
     save(engine, tag, archive)
 
 

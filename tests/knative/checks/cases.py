@@ -168,7 +168,7 @@ CASES: dict[str, tuple[Case, Case]] = {
         Case(function=(("target: 64", "target: 64.0"),)),
     ),
     "function-not-served": (
-        Case(handler=True, function=(("FUNCTION_SOURCE", "OTHER"),)),
+        Case(handler=True, function=(("FUNCTION_SOURCE", "OTHER"), ("image: dev.local", "domain: dev.local"))),
         Case(handler=True),
     ),
     "grace-below-timeout": (

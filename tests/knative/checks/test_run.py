@@ -95,13 +95,13 @@ def test_a_resource_that_cannot_stand_beside_another_is_left_out_alone(folder: P
 
 
 def test_a_function_outside_of_functions_is_refused_as_deploy_refuses_it(folder: Path) -> None:
-    (folder / "func.yaml").write_text(FUNCTION.replace("FUNCTION_SOURCE", "OTHER"))
+    (folder / "func.yaml").write_text(FUNCTION.replace("FUNCTION_SOURCE", "OTHER").replace("image:", "domain:"))
     (folder / "main.py").touch()
     found = report(folder)
     assert not found.passes()
-    assert found.findings[0].code == "function-not-served"
-    assert "scripts/image --tag" in found.findings[0].fix
-    with pytest.raises(BadSetting, match="one in a folder of functions/, all of which the image contains"):
+    finding = next(each for each in found.findings if each.code == "function-not-served")
+    assert f"scripts/image --function {folder}" in finding.fix
+    with pytest.raises(BadSetting, match=f"scripts/image --function {folder}"):
         load((folder,), NO_FLAGS, environ={}).require_valid()
 
 

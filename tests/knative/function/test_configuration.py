@@ -293,9 +293,10 @@ def test_a_call_is_about_one_handler(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("folder", ["functions/a", "deep/functions/a"])
 def test_a_folder_under_functions_is_in_the_image_wherever_the_command_runs(tmp_path: Path, folder: str) -> None:
-    assert in_image(tmp_path / folder / "main.py") == Path("functions/a/main.py")
+    assert in_image(tmp_path / folder / "main.py", image_named=False) == Path("functions/a/main.py")
 
 
-@pytest.mark.parametrize("folder", ["a", "functions", "functions/a/b"])
-def test_any_other_folder_is_not_in_the_image(tmp_path: Path, folder: str) -> None:
-    assert in_image(tmp_path / folder / "main.py") is None
+@pytest.mark.parametrize("folder", ["a", "functions/b/a"])
+def test_any_other_folder_is_in_an_image_of_its_own_and_not_in_the_default_one(tmp_path: Path, folder: str) -> None:
+    assert in_image(tmp_path / folder / "main.py", image_named=False) is None
+    assert in_image(tmp_path / folder / "main.py", image_named=True) == Path("functions/a/main.py")

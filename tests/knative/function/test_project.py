@@ -66,9 +66,11 @@ def test_a_flag_wins_over_func_yaml_and_that_over_the_context(
 
 def test_a_function_that_no_image_contains_is_refused_only_where_it_would_run(folder: Path) -> None:
     (folder / "main.py").touch()
+    loaded(folder).require_valid()  # func.yaml names an image, which may have it
+    (folder / "func.yaml").write_text(FUNCTION.replace("image:", "domain:"))
     project = loaded(folder)
     assert project.faults == ()
-    with pytest.raises(BadSetting, match="FUNCTION_SOURCE"):
+    with pytest.raises(BadSetting, match="scripts/image --function"):
         project.require_valid()
 
 

@@ -6,6 +6,7 @@ from threading import Event, Thread
 import pytest
 from click.testing import CliRunner
 
+from knative.function.creating import create
 from scripts.images import cli
 from scripts.images.engines import Engine
 from scripts.images.faults import CannotBuild
@@ -38,6 +39,14 @@ def test_half_an_archive_is_never_found(engine: Engine, tmp_path: Path) -> None:
 
 def test_the_tag_is_one_that_knative_asks_no_registry_about() -> None:
     assert cli.default_tag().startswith("dev.local/scalezero:")
+
+
+def test_the_tag_of_one_function_is_the_image_of_its_func_yaml(tmp_path: Path) -> None:
+    folder = tmp_path / "my_function"
+    create(folder)
+    assert cli.default_tag([folder]) == "dev.local/my-function:1"
+    (folder / "func.yaml").unlink()
+    assert cli.default_tag([folder]).startswith("dev.local/my-function:")
 
 
 def test_where_no_program_builds_the_command_says_so_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,33 @@
+"""Writes the folder of a new function from the files in template/."""
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from runtime.errors import BadSetting
+
+TEMPLATE: Final = Path(__file__).with_name("template")
+FILES: Final = ("main.py", "train.py", "test_main.py", "requirements.txt", "model.yaml", "func.yaml")
+_NAME: Final = "example-function"  # in the template's files
+_CREATED: Final = "2026-01-01T00:00:00Z"
+_ALLOWED: Final = re.compile(r"[a-z]([-a-z0-9]{0,40}[a-z0-9])?")
+
+
+def create(folder: Path, *, now: datetime | None = None) -> str:
+    """Write the files into a new folder; return the name of its model.
+
+    Raises `BadSetting` for a folder that exists, and for a name that cannot be a Knative Service's.
+    """
+    name = folder.name.replace("_", "-")
+    if not _ALLOWED.fullmatch(name):
+        allowed = "at most 42 lower-case letters, digits, - and _, a letter first: Knative makes a Service of this name"
+        raise BadSetting("NAME", value=folder.name, allowed=allowed)
+    if folder.exists():
+        raise BadSetting("NAME", value=str(folder), allowed="a folder that does not exist yet")
+    folder.mkdir(parents=True)
+    created = (now or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    for file in FILES:
+        text = (TEMPLATE / file).read_text("utf-8")
+        (folder / file).write_text(text.replace(_NAME, name).replace(_CREATED, created), "utf-8")
+    return name

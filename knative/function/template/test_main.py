@@ -1,0 +1,15 @@
+"""The function with a freshly trained model: run `pytest` in this folder."""
+
+from pathlib import Path
+
+import functions_framework
+import pytest
+from train import train
+
+
+def test_each_row_gets_its_species(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCALEZERO_MODEL_URI", str(train("1.0.0", tmp_path).path))
+    monkeypatch.setenv("SCALEZERO_MODEL_NAME", "example-function")
+    client = functions_framework.create_app("handle", str(Path(__file__).with_name("main.py"))).test_client()
+    answer = client.post("/", json={"rows": [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3]]})
+    assert answer.get_json() == {"species": ["setosa", "virginica"]}

@@ -1,0 +1,74 @@
+"""The folder that an image is built from: the runtime, some functions, and what these need beside it.
+
+LICENSE pyproject.toml knative/ runtime/      of this repository
+functions/NAME/                               each function, wherever it comes from
+requirements/NAME.txt                         what it needs; empty where it needs nothing
+check_functions.py                            imports each function in the finished image
+"""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from scripts.images.faults import CannotBuild
+from scripts.images.requirements import FILE, lines, refuse_conflicts
+
+SOURCES: Final = ("Containerfile", "LICENSE", "knative", "pyproject.toml", "runtime")
+FUNCTIONS: Final = "functions"
+REQUIREMENTS: Final = "requirements"
+HANDLER: Final = "main.py"
+CHECK: Final = "check_functions.py"
+_IGNORED: Final = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
+
+
+@contextmanager
+def staged(root: Path, functions: Sequence[Path]) -> Iterator[Path]:
+    """Collect the folder, until the block ends. Raises CannotBuild."""
+    with TemporaryDirectory(prefix="scalezero-context-") as folder:
+        context = Path(folder)
+        for source in SOURCES:
+            place = root / source
+            if place.is_dir():
+                shutil.copytree(place, context / source, ignore=_IGNORED)
+            else:
+                shutil.copyfile(place, context / source)
+        shutil.copyfile(Path(__file__).with_name(CHECK), context / CHECK)
+        _add_functions(context, root, functions)
+        yield context
+
+
+def shipped(root: Path) -> list[Path]:
+    """The functions of the repository."""
+    return sorted(path.parent for path in (root / FUNCTIONS).glob(f"*/{HANDLER}"))
+
+
+def find(root: Path, name: str) -> Path:
+    """The folder of a function: a path, or the name of one in functions/. Raises CannotBuild."""
+    for folder in (Path(name), root / FUNCTIONS / name):
+        if (folder / HANDLER).is_file():
+            return folder.resolve()
+    raise CannotBuild(f"there is no {HANDLER} in {name}, nor in {FUNCTIONS}/{name}; name the folder of a function")
+
+
+def _add_functions(context: Path, root: Path, functions: Sequence[Path]) -> None:
+    (context / FUNCTIONS).mkdir()
+    shutil.copyfile(root / FUNCTIONS / "__init__.py", context / FUNCTIONS / "__init__.py")
+    (context / REQUIREMENTS).mkdir()
+    needed: dict[str, list[str]] = {}
+    for folder in functions:
+        if folder.name in needed:
+            raise CannotBuild(f"two functions are called {folder.name}; rename one of their folders")
+        shutil.copytree(folder, context / FUNCTIONS / folder.name, ignore=_IGNORED)
+        needed[folder.name] = _needed(folder)
+    refuse_conflicts(needed)
+    for name, texts in needed.items():
+        (context / REQUIREMENTS / f"{name}.txt").write_text("".join(f"{text}\n" for text in texts))
+
+
+def _needed(folder: Path) -> list[str]:
+    file = folder / FILE
+    text = file.read_text("utf-8") if file.is_file() else None
+    return lines(text, (folder / HANDLER).read_text("utf-8"), function=folder.name)

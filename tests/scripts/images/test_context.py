@@ -1,0 +1,77 @@
+"""The folder that an image is built from holds what the Containerfile copies, and nothing else."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts.images import context
+from scripts.images.context import find, shipped, staged
+from scripts.images.faults import CannotBuild
+from tests import ROOT
+
+
+def function(folder: Path, source: str = "", requirements: str | None = None) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "main.py").write_text(source)
+    if requirements is not None:
+        (folder / "requirements.txt").write_text(requirements)
+    return folder
+
+
+def test_it_holds_what_the_containerfile_reads(tmp_path: Path) -> None:
+    written = (ROOT / "Containerfile").read_text()
+    copied = re.findall(r"^COPY (?!--from)(\S+) ", written, re.MULTILINE)
+    mounted = re.findall(r"type=bind,source=([^,]+)", written)
+    with staged(ROOT, shipped(ROOT)) as folder:
+        assert sorted(each.name for each in folder.iterdir()) == sorted([*copied, *mounted, "Containerfile"])
+        assert not list(folder.rglob("__pycache__"))
+
+
+def test_a_function_from_anywhere_lies_beside_the_others_with_what_it_needs(tmp_path: Path) -> None:
+    one = function(tmp_path / "one", requirements="humanize>=4\n")
+    two = function(tmp_path / "else" / "two")
+    with staged(ROOT, [one, two]) as folder:
+        assert (folder / "functions" / "one" / "main.py").is_file()
+        assert (folder / "requirements" / "one.txt").read_text() == "humanize>=4\n"
+        assert (folder / "requirements" / "two.txt").read_text() == ""
+        assert not (folder / "functions" / "payment_model").exists()
+
+
+def test_two_functions_of_one_name_are_refused(tmp_path: Path) -> None:
+    one, two = function(tmp_path / "a" / "f"), function(tmp_path / "b" / "f")
+    with pytest.raises(CannotBuild, match="two functions are called f"), staged(ROOT, [one, two]):
+        pass
+
+
+def test_a_function_is_found_by_its_path_or_by_its_name_here(tmp_path: Path) -> None:
+    assert find(ROOT, str(function(tmp_path / "f"))) == (tmp_path / "f").resolve()
+    assert find(ROOT, "payment_model") == ROOT / "functions" / "payment_model"
+    with pytest.raises(CannotBuild, match=r"no main\.py in missing, nor in functions/missing"):
+        find(ROOT, "missing")
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "said"),
+    [
+        ("import json\n", 0, ""),
+        ("import sibling\n", 0, ""),
+        (
+            "import surely_missing\n",
+            1,
+            "no module 'surely_missing'; add its package to functions/f/requirements",
+        ),
+        ("from json import surely_missing\n", 1, "ImportError"),
+        ("def broken(:\n", 1, "SyntaxError"),
+        ("raise KeyError('BUCKET')\n", 0, "not checked further: KeyError"),
+    ],
+)
+def test_each_function_is_imported_in_the_finished_image(tmp_path: Path, source: str, code: int, said: str) -> None:
+    folder = function(tmp_path / "functions" / "f", source)
+    (folder / "sibling.py").touch()
+    check = Path(context.__file__).with_name(context.CHECK)
+    done = subprocess.run([sys.executable, check], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert said in done.stdout
