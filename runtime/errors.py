@@ -533,7 +533,12 @@ class DigestMismatch(ModelUnavailable):
     lasting = True
 
     def __init__(self, uri: str, *, expected: str, got: str) -> None:
-        super().__init__(uri, f"its SHA-256 is {got}; expected {expected}", expected=expected, got=got)
+        super().__init__(
+            uri,
+            f"its SHA-256 is {got}; expected {expected}: the object was replaced or damaged since",
+            expected=expected,
+            got=got,
+        )
 
 
 class AccessDenied(ModelUnavailable):

@@ -163,13 +163,34 @@ def test_a_model_whose_first_version_never_came_up_is_mended_by_the_next(own: Na
     own.scalezero("delete", "late")
 
 
+@pytest.mark.usefixtures("shop")  # it uses the same artifact and Secret
 def test_what_is_deleted_is_gone_with_its_revisions_and_a_second_time_is_well(own: Namespace, tmp_path: Path) -> None:
     folder = model(tmp_path, "brief", versions=(1,), split=False)
     own.scalezero("apply", "-f", folder)
-    own.scalezero("delete", "-f", folder)
+    kept = own.scalezero("delete", "-f", folder)
+    assert f"{ARTIFACT}: kept, still used by shop-v1, shop-v2" in kept
+    assert f"secret/{SECRET}: kept" in kept
     kinds = ("Service", "Revision", "Route", "ServiceAccount")
     assert not [each for kind in kinds for each in own.cluster.list(kind) if "brief" in each["metadata"]["name"]]
     assert "service/brief: not found" in own.scalezero("delete", "-f", folder)
+
+
+def test_a_revision_serves_the_version_of_the_object_that_it_was_deployed_with(own: Namespace, tmp_path: Path) -> None:
+    client, bucket = own.s3.client(), f"pinned-{own.name}"
+    own.s3.make_bucket(bucket)
+    client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    published = client.get_object(Bucket="models", Key=ARTIFACT.rpartition("/")[2])
+    client.put_object(Bucket=bucket, Key="m.onnx", Body=published["Body"].read(), Metadata=published["Metadata"])
+    folder = model(tmp_path, "pinned", versions=(1,), split=False, path=f"s3://{bucket}/m.onnx")
+    own.scalezero("apply", "-f", folder)
+
+    client.put_object(Bucket=bucket, Key="m.onnx", Body=b"another model", Metadata={"sha256": "0" * 64})
+    planned = own.scalezero("plan", "-f", folder, code=2)
+    assert published["Metadata"]["sha256"] in planned
+    assert "0" * 64 in planned
+    own.kubectl("delete", "pod", "--selector", "serving.knative.dev/revision=pinned-v1")
+    assert own.cluster.revision_get("pinned-v1", "/healthz/ready", timeout=60).status == HTTPStatus.OK
+    own.scalezero("delete", "pinned")
 
 
 def test_what_kn_made_is_not_deleted(own: Namespace, tmp_path: Path) -> None:

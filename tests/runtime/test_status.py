@@ -138,7 +138,7 @@ def test_an_error_is_told_with_code_message_and_details() -> None:
         (errors.ShuttingDown(), "this process is shutting down; send the request again"),
         (
             errors.DigestMismatch("s3://b/m", expected="aa", got="bb"),
-            "s3://b/m: its SHA-256 is bb; expected aa",
+            "s3://b/m: its SHA-256 is bb; expected aa: the object was replaced or damaged since",
         ),
     ],
     ids=lambda each: getattr(each, "code", ""),
