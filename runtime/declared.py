@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.errors import BadSetting
-from runtime.settings import MANIFEST, SOURCE, Settings, settings_from
+from runtime.settings import FUNCTION, MANIFEST, SOURCE, Settings, settings_from
 
 if TYPE_CHECKING:
     from knative.resources.model_version import ModelVersion
@@ -24,15 +24,16 @@ def settings_for(folder: Path | None, *, environ: Mapping[str, str] = os.environ
     """
     if folder is None:
         return settings_from(environ)
-    if not (folder / SOURCE).is_file() and not (folder / MANIFEST).is_file():
+    declares = any(each.suffix in {".yaml", ".yml"} and each.name != FUNCTION for each in folder.iterdir())
+    if not (folder / SOURCE).is_file() and not declares:
         raise BadSetting("TARGET", value=str(folder), allowed=f"a folder with a {SOURCE} or a {MANIFEST}")
     declared: dict[str, object] = {}
     if (folder / SOURCE).is_file():
         declared["function_source"] = folder / SOURCE
-    if (folder / MANIFEST).is_file():
+    if declares:
         from knative.resources.read import read_resources
 
-        resources = read_resources(folder / MANIFEST)
+        resources = read_resources(folder)
         if environ.get("SCALEZERO_MODEL_URI"):  # another artifact: what it is called and batched like stays declared
             declared |= {**_declared(resources, folder, None), "model_version": None}
         else:
@@ -68,4 +69,4 @@ def _chosen(resources: "Resources", folder: Path, wanted: str | None) -> "ModelV
         ", ".join(f"{each.metadata.name} ({each.spec.version})" for each in versions)
         or "a ModelVersion, of which there is none"
     )
-    raise BadSetting("model version", value=wanted, allowed=f"one that {folder / MANIFEST} declares: {names}")
+    raise BadSetting("model version", value=wanted, allowed=f"one that {folder} declares: {names}")

@@ -20,7 +20,8 @@ from runtime.errors import BadSetting
 
 PREFIX: Final = "SCALEZERO_"
 LIVE_PATH, READY_PATH = "/healthz/live", "/healthz/ready"  # what the kubelet and Knative probe
-MANIFEST, SOURCE = "model.yaml", "main.py"  # in a function's folder: its resources, and the function
+# In a function's folder: its resources (other *.yaml too), its code, and the file of Knative's `func`.
+MANIFEST, SOURCE, FUNCTION = "model.yaml", "main.py", "func.yaml"
 _LISTENERS: Final = Parser(listeners.parse_listeners, listeners.ALLOWED)
 _POLICY: Final = Parser(version_policy.parse_policy, version_policy.ALLOWED)
 

@@ -22,9 +22,8 @@ from knative.resources.errors import as_yaml
 from knative.resources.expectations import nearest_of
 from knative.resources.faults import bad_field
 from knative.resources.func_yaml import FunctionFile, read_function
-from knative.resources.read import FUNCTION
 from runtime.errors import BadSetting
-from runtime.settings import SOURCE, Settings
+from runtime.settings import FUNCTION, SOURCE, Settings
 
 FUNCTIONS: Final = "functions"  # the folder of the image that contains all functions
 _SHARES: Final[FieldPath] = ("deploy", "options", "resources")

@@ -22,9 +22,9 @@ from knative.function.publishing import TRAINER
 from knative.manifests import DeploymentOptions
 from knative.objects import Ref, ref_of
 from knative.resources import BadManifest, ModelVersion, Resources
-from knative.resources.documents import Document, documents
+from knative.resources.documents import Document
 from knative.resources.func_yaml import FunctionFile
-from knative.resources.read import collect, content, files_of
+from knative.resources.read import collect, documents_of, files_of
 from runtime.errors import BadSetting
 
 
@@ -106,7 +106,7 @@ def _documents(paths: Sequence[Path], faults: list[BadManifest]) -> list[Documen
             continue
         for file in files:
             try:
-                found += documents(content(file), file=str(file))
+                found += documents_of(file)
             except BadManifest as fault:
                 faults.append(fault)
     return found

@@ -15,7 +15,6 @@ from typing import Final, Protocol
 from knative.resources import ModelVersion, read_resources
 from runtime.errors import ScalezeroError
 from runtime.registry import Published, find, publish
-from runtime.settings import MANIFEST
 
 TRAINER: Final = "train.py"
 
@@ -51,7 +50,7 @@ def publish_function(
 
     Says one line for each step. Raises `BadManifest`, `TrainingFailed`, `AlreadyPublished`, and what `publish` raises.
     """
-    versions = read_resources(folder / MANIFEST).model_versions
+    versions = read_resources(folder).model_versions
     return publish_versions(versions, folder, only_missing=only_missing, overwrite=overwrite, say=say)
 
 

@@ -12,7 +12,7 @@ from typing import Final, Literal, NamedTuple
 from knative.manifests import ClusterVariable
 from knative.manifests.names import CACHE_PATH, GIVEN_BY_KNATIVE
 from knative.resources.documents import FieldPath
-from knative.resources.errors import BadManifest, as_yaml
+from knative.resources.errors import BadManifest, Violation, as_yaml
 from knative.resources.faults import bad_field
 from knative.resources.func_values import Source, source_of
 from knative.resources.func_yaml import FunctionFile
@@ -115,6 +115,7 @@ def told_at(written: FunctionFile, path: FieldPath) -> Iterator[None]:
 
 
 def moved(written: FunctionFile, path: FieldPath, error: BadSetting) -> BadManifest:
-    """Tell what is wrong with an option as what is wrong with a field of func.yaml."""
+    """Convert the error of an option to that of the field of func.yaml which sets it."""
     value, allowed = error.details["value"], str(error.details["allowed"])
-    return bad_field(written.document, path, value=as_yaml(value), allowed=allowed)
+    violation = Violation.SCALE_BOUNDS if error.details["name"] == "scale" else Violation.FIELD
+    return bad_field(written.document, path, value=as_yaml(value), allowed=allowed, violation=violation)

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from knative.resources.errors import FieldFault, as_yaml
+from knative.resources.errors import FieldFault, Violation, as_yaml
 from knative.resources.fields import Metadata, Name, Part
 
 _WHOLE = 100  # percent
@@ -39,7 +39,8 @@ class TrafficSpec(Part, frozen=True, kw_only=True):
                 raise FieldFault("traffic", index, "revisionName", value=as_yaml(target.revision_name), allowed=allowed)
         total = sum(target.percent for target in self.traffic)
         if total != _WHOLE:
-            raise FieldFault("traffic", value=f"percents that sum to {total}", allowed=f"a sum of {_WHOLE}")
+            value, violation = f"percents that sum to {total}", Violation.SPLIT_NOT_WHOLE
+            raise FieldFault("traffic", value=value, allowed=f"a sum of {_WHOLE}", violation=violation)
 
 
 class ABService(Part, frozen=True, kw_only=True):

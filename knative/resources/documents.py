@@ -10,7 +10,7 @@ from typing import cast
 
 import yaml
 
-from knative.resources.errors import BadManifest
+from knative.resources.errors import BadManifest, Violation
 
 MOST_BYTES = 1 << 20  # of a file; a cluster keeps no object that is much larger
 MOST_VALUES = 100_000  # of a file: seconds to read
@@ -152,7 +152,7 @@ def _refuse_repeated(root: yaml.Node, file: str) -> None:
 def _not_yaml(file: str, line: int | None, reason: object) -> BadManifest:
     said = str(reason)
     text = said if len(said) <= MOST_REASON else f"{said[:MOST_REASON]}..."
-    return BadManifest(file, line, "document", value=f"no YAML ({text})", allowed="YAML")
+    return BadManifest(file, line, "document", value=f"no YAML ({text})", allowed="YAML", violation=Violation.SYNTAX)
 
 
 def _line(node: yaml.Node) -> int:

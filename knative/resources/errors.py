@@ -1,8 +1,22 @@
 """Errors of a manifest: the place, the value, and what is allowed."""
 
 import json
+from enum import StrEnum
 
 from runtime.errors import ScalezeroError
+
+
+class Violation(StrEnum):
+    """What a manifest violates, as the code of a finding of `scalezero check`."""
+
+    FIELD = "bad-manifest"  # one field alone
+    SYNTAX = "bad-syntax"  # the file is not YAML
+    DECLARED_TWICE = "declared-twice"
+    DUPLICATE_VARIABLE = "duplicate-variable"
+    SCALE_BOUNDS = "scale-bounds"
+    SPLIT_NOT_WHOLE = "split-not-whole"
+    UNKNOWN_MODEL = "unknown-model"
+    WAIT_NOT_BELOW_TIMEOUT = "wait-not-below-timeout"
 
 
 class BadManifest(ScalezeroError):
@@ -10,7 +24,17 @@ class BadManifest(ScalezeroError):
 
     code = "bad_manifest"
 
-    def __init__(self, file: str, line: int | None, field: str, *, value: str, allowed: str) -> None:
+    def __init__(
+        self,
+        file: str,
+        line: int | None,
+        field: str,
+        *,
+        value: str,
+        allowed: str,
+        violation: Violation = Violation.FIELD,
+    ) -> None:
+        self.violation = violation
         place = file if line is None else f"{file}:{line}"
         super().__init__(
             f"{place}: {field}: got {value}; expected {allowed}",
@@ -29,8 +53,9 @@ class FieldFault(ValueError):
     line, and raises `BadManifest` from this error.
     """
 
-    def __init__(self, *field: str | int, value: str, allowed: str) -> None:
+    def __init__(self, *field: str | int, value: str, allowed: str, violation: Violation = Violation.FIELD) -> None:
         super().__init__(f"{field}: got {value}; expected {allowed}")
+        self.violation = violation
         self.field = field
         self.value = value
         self.allowed = allowed

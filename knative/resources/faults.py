@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import Struct, ValidationError, convert
 
 from knative.resources.documents import Document, FieldPath, shown
-from knative.resources.errors import BadManifest, FieldFault, as_yaml
+from knative.resources.errors import BadManifest, FieldFault, Violation, as_yaml
 from knative.resources.expectations import expected_at, nearest
 
 # msgspec reports only text: the error, then its place, as a path from $.
@@ -24,7 +24,9 @@ def fault(error: ValidationError, document: Document, kind: type[Struct]) -> Bad
         return bad_field(document, path, value="a key that is not a string", allowed="string keys, in quotes")
     if isinstance(error.__cause__, FieldFault):
         cause = error.__cause__
-        return bad_field(document, (*path, *cause.field), value=cause.value, allowed=cause.allowed)
+        return bad_field(
+            document, (*path, *cause.field), value=cause.value, allowed=cause.allowed, violation=cause.violation
+        )
     if missing := _MISSING.fullmatch(what):
         at = (*path, missing[1])
         return bad_field(document, at, value="nothing", allowed=expected_at(kind, at))
@@ -75,6 +77,10 @@ def _value(data: Any, path: FieldPath) -> Any:  # noqa: ANN401 - YAML gives anyt
     return data
 
 
-def bad_field(document: Document, path: FieldPath, *, value: str, allowed: str) -> BadManifest:
-    """Make the error for the field at a path of the document."""
-    return BadManifest(document.file, document.line(path), shown(path), value=value, allowed=allowed)
+def bad_field(
+    document: Document, path: FieldPath, *, value: str, allowed: str, violation: Violation = Violation.FIELD
+) -> BadManifest:
+    """Return the error for the field at a path of the document."""
+    return BadManifest(
+        document.file, document.line(path), shown(path), value=value, allowed=allowed, violation=violation
+    )

@@ -9,7 +9,7 @@ from typing import Annotated, Final, NamedTuple
 
 from msgspec import Meta
 
-from knative.resources.errors import FieldFault, as_yaml
+from knative.resources.errors import FieldFault, Violation, as_yaml
 from knative.resources.fields import Part, Text
 
 _FORM: Final = re.compile(
@@ -67,9 +67,11 @@ def _is_one(form: Source | None) -> bool:
 def refuse_repeated(field: str, envs: tuple[Env, ...]) -> None:
     """Raise `FieldFault`, with the field that holds the variables, where one comes twice."""
     counts = Counter(each.name for each in envs if each.name is not None)
+    violation = Violation.DUPLICATE_VARIABLE
     for index, each in reversed(list(enumerate(envs))):
         if each.name is not None and counts[each.name] > 1:
-            raise FieldFault(field, index, "name", value=f"{as_yaml(each.name)} again", allowed="each variable once")
+            value, allowed = f"{as_yaml(each.name)} again", "each variable once"
+            raise FieldFault(field, index, "name", value=value, allowed=allowed, violation=violation)
 
 
 Envs = Annotated[tuple[Env, ...], Meta(description="a list of name and value")]

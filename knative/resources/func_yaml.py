@@ -14,11 +14,12 @@ import msgspec
 from msgspec import Meta
 
 from knative.resources.documents import Document, documents
-from knative.resources.errors import BadManifest, FieldFault, as_yaml
+from knative.resources.errors import BadManifest, FieldFault, Violation, as_yaml
 from knative.resources.faults import bad_field, fault
 from knative.resources.fields import Name, Part, Text, Texts
 from knative.resources.func_values import Envs, Label, refuse_repeated, source_of
-from knative.resources.read import FUNCTION, content
+from knative.resources.read import content
+from runtime.settings import FUNCTION
 
 Whole = Annotated[int, Meta(ge=0, le=2**31 - 1, description="a whole number, 0 or more")]
 Quantity = Annotated[
@@ -119,7 +120,8 @@ class Scale(Part, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Raise `FieldFault` where the bounds cross."""
         if self.min is not None and self.max is not None and self.max < self.min:
-            raise FieldFault("max", value=as_yaml(self.max), allowed=f"{self.min} or more, as min is {self.min}")
+            allowed = f"{self.min} or more, as min is {self.min}"
+            raise FieldFault("max", value=as_yaml(self.max), allowed=allowed, violation=Violation.SCALE_BOUNDS)
 
 
 class Requests(Part, frozen=True, kw_only=True):

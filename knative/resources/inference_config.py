@@ -5,17 +5,17 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from knative.resources.durations import LONGEST, Duration, seconds
-from knative.resources.errors import FieldFault, as_yaml
+from knative.resources.errors import FieldFault, Violation, as_yaml
 from knative.resources.fields import Metadata, Name, Part
 
 
 class InferenceConfigSpec(Part, frozen=True, kw_only=True):
-    """The batching settings."""
+    """The batching settings. Their defaults are those of the runtime's settings."""
 
-    model_name: Name | None = None  # links.py says what holds without it
-    batch_size: Annotated[int, Meta(ge=1, le=4096, description="a whole number of rows from 1 to 4096")]
-    max_wait_time: Duration
-    timeout: Duration
+    model_name: Name | None = None  # without it, links.py finds the model
+    batch_size: Annotated[int, Meta(ge=1, le=4096, description="a whole number of rows from 1 to 4096")] = 32
+    max_wait_time: Duration = "100ms"
+    timeout: Duration = "30s"
 
     def __post_init__(self) -> None:
         """Raise `FieldFault` where a duration is out of range, or a request would expire before its batch is full."""
@@ -25,11 +25,12 @@ class InferenceConfigSpec(Part, frozen=True, kw_only=True):
             raise FieldFault("timeout", value=as_yaml(self.timeout), allowed='a duration from "1us" to "24h"')
         if self.timeout_seconds <= self.max_wait_seconds:
             allowed = f"longer than maxWaitTime ({as_yaml(self.max_wait_time)}), or requests expire while a batch fills"
-            raise FieldFault("timeout", value=as_yaml(self.timeout), allowed=allowed)
+            violation = Violation.WAIT_NOT_BELOW_TIMEOUT
+            raise FieldFault("timeout", value=as_yaml(self.timeout), allowed=allowed, violation=violation)
 
     @property
     def max_wait_seconds(self) -> float:
-        """The ceiling on waiting for company, in seconds."""
+        """The longest time that a run waits for more requests, in seconds."""
         return seconds(self.max_wait_time)
 
     @property
@@ -44,4 +45,4 @@ class InferenceConfig(Part, frozen=True, kw_only=True):
     api_version: Annotated[Literal["ml.example.com/v1"], Meta(description="ml.example.com/v1")]
     kind: Annotated[Literal["InferenceConfig"], Meta(description="InferenceConfig")]
     metadata: Metadata
-    spec: InferenceConfigSpec
+    spec: InferenceConfigSpec = InferenceConfigSpec()

@@ -4,8 +4,8 @@ The rule: it belongs to the model that its `spec.modelName` names. Where it name
 name is the longest prefix of its own that is followed by a dash. payment-model-config belongs to payment-model; with a
 model payment-model-eu beside it, payment-model-eu-config belongs to that one, unless its modelName says otherwise.
 
-A `modelName` must be the name of a model whose ModelVersion is read along with it. Only where no ModelVersion is read
-at all, as from a file that holds a config alone, there is nothing to compare it with.
+The model must be one whose ModelVersion is read with it: a typing error would otherwise drop the resource. If no
+ModelVersion is read at all, as from a file with a config alone, there is nothing to compare it with.
 """
 
 from collections.abc import Collection, Iterable
@@ -26,6 +26,6 @@ def owner(name: str, models: Iterable[str]) -> str | None:
     return max((model for model in models if name.startswith(f"{model}-")), key=len, default=None)
 
 
-def names_unknown(resource: Linked, models: Collection[str]) -> bool:
-    """Tell whether the resource names a model that is not among those read."""
-    return bool(models) and resource.spec.model_name is not None and resource.spec.model_name not in models
+def belongs_to_none(resource: Linked, models: Collection[str]) -> bool:
+    """Whether no model that was read is the resource's."""
+    return bool(models) and model_of(resource, models) not in models

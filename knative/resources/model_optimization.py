@@ -8,18 +8,18 @@ from knative.resources.fields import Metadata, Name, Part
 
 
 class Quantization(Part, frozen=True, kw_only=True):
-    """The variant wished for. It serves only where it is measured faster and as good."""
+    """The variant that may serve. It serves only where it is measured faster and as good."""
 
-    enabled: Annotated[bool, Meta(description="true or false")]
-    precision: Annotated[Literal["int8"], Meta(description="int8")]
-    target: Annotated[Literal["cpu"], Meta(description="cpu")]
+    enabled: Annotated[bool, Meta(description="true or false")] = True
+    precision: Annotated[Literal["int8"], Meta(description="int8")] = "int8"
+    target: Annotated[Literal["cpu"], Meta(description="cpu")] = "cpu"
 
 
 class ModelOptimizationSpec(Part, frozen=True, kw_only=True):
     """What may be done to the model."""
 
-    model_name: Name | None = None  # links.py says what holds without it
-    quantization: Quantization
+    model_name: Name | None = None  # without it, links.py finds the model
+    quantization: Quantization = Quantization(enabled=False)
 
 
 class ModelOptimization(Part, frozen=True, kw_only=True):
@@ -28,4 +28,4 @@ class ModelOptimization(Part, frozen=True, kw_only=True):
     api_version: Annotated[Literal["ml.example.com/v1"], Meta(description="ml.example.com/v1")]
     kind: Annotated[Literal["ModelOptimization"], Meta(description="ModelOptimization")]
     metadata: Metadata
-    spec: ModelOptimizationSpec
+    spec: ModelOptimizationSpec = ModelOptimizationSpec()

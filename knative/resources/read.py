@@ -16,17 +16,16 @@ from knative.resources.ab_service import ABService
 from knative.resources.api_definition import APIDefinition
 from knative.resources.deployment import ForeignDeployment
 from knative.resources.documents import MOST_BYTES, Document, FieldPath, documents, text_of, too_large
-from knative.resources.errors import BadManifest, as_yaml
+from knative.resources.errors import BadManifest, Violation, as_yaml
 from knative.resources.expectations import nearest_of
 from knative.resources.faults import bad_field, fault
 from knative.resources.inference_config import InferenceConfig
-from knative.resources.links import model_of, names_unknown
+from knative.resources.links import belongs_to_none, model_of
 from knative.resources.model_optimization import ModelOptimization
 from knative.resources.model_version import ModelVersion
+from runtime.settings import FUNCTION
 
 Resource = ModelVersion | InferenceConfig | ModelOptimization | ABService | APIDefinition | ForeignDeployment
-
-FUNCTION = "func.yaml"  # beside the manifests, and none: func_yaml.py reads it
 
 KINDS: dict[str, type[Resource]] = {
     "ModelVersion": ModelVersion,
@@ -74,8 +73,7 @@ class Resources:
 
 def read_resources(*paths: Path) -> Resources:
     """Read manifests, and of a folder every *.yaml and *.yml right in it, as one whole. Raises `BadManifest`."""
-    files = [file for path in paths for file in files_of(path)]
-    return collect([document for file in files for document in documents(content(file), file=str(file))])
+    return collect([document for path in paths for file in files_of(path) for document in documents_of(file)])
 
 
 def parse_resources(text: str, *, file: str) -> Resources:
@@ -95,6 +93,14 @@ def files_of(path: Path) -> list[Path]:
     found = sorted(each for each in path.iterdir() if each.suffix in {".yaml", ".yml"} and each.name != FUNCTION)
     if not found:
         raise BadManifest(str(path), None, "folder", value="no *.yaml in it", allowed="at least one manifest")
+    return found
+
+
+def documents_of(file: Path) -> list[Document]:
+    """Parse the documents of a manifest. Raises `BadManifest`, also where there is none."""
+    found = documents(content(file), file=str(file))
+    if not found:
+        raise BadManifest(str(file), None, "file", value="no document", allowed="at least one resource")
     return found
 
 
@@ -151,11 +157,17 @@ def resource_of(document: Document) -> Resource:
 
 
 def _refuse_unknown_models(read: Sequence[tuple[Resource, Document]], models: Sequence[str]) -> None:
-    """Refuse a modelName that no ModelVersion read here has."""
+    """Refuse an InferenceConfig or ModelOptimization of no model that was read."""
+    violation = Violation.UNKNOWN_MODEL
     for resource, document in read:
-        if isinstance(resource, InferenceConfig | ModelOptimization) and names_unknown(resource, models):
-            name = str(resource.spec.model_name)
-            raise bad_field(document, ("spec", "modelName"), value=as_yaml(name), allowed=nearest_of(name, models))
+        if not isinstance(resource, InferenceConfig | ModelOptimization) or not belongs_to_none(resource, models):
+            continue
+        if name := resource.spec.model_name:
+            allowed, at = nearest_of(name, models), ("spec", "modelName")
+            raise bad_field(document, at, value=as_yaml(name), allowed=allowed, violation=violation)
+        name = resource.metadata.name
+        allowed = f"a name that begins with a model's and a dash, or a spec.modelName: {nearest_of(name, models)}"
+        raise bad_field(document, ("metadata", "name"), value=as_yaml(name), allowed=allowed, violation=violation)
 
 
 def _refuse_rivals(read: Sequence[tuple[Resource, Document]], models: Sequence[str]) -> None:
@@ -167,7 +179,8 @@ def _refuse_rivals(read: Sequence[tuple[Resource, Document]], models: Sequence[s
             if holder is not document:
                 place = f"{holder.file}:{holder.line(path)}"
                 allowed = f"{claim.rule}; the first is at {place}"
-                raise bad_field(document, claim.path, value=as_yaml(claim.value), allowed=allowed)
+                value, violation = as_yaml(claim.value), Violation.DECLARED_TWICE
+                raise bad_field(document, claim.path, value=value, allowed=allowed, violation=violation)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

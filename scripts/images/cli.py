@@ -14,7 +14,7 @@ import click
 
 from knative.resources import BadManifest
 from knative.resources.func_yaml import read_function
-from knative.resources.read import FUNCTION
+from runtime.settings import FUNCTION
 from scripts.images import contents, debian
 from scripts.images.context import find, shipped, staged
 from scripts.images.engines import Engine

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from knative.resources import InferenceConfig, ModelOptimization, Resources
-from knative.resources.links import model_of, names_unknown, owner
+from knative.resources.links import belongs_to_none, model_of, owner
 from tests.knative.resources.strategies import inference_configs, model_optimizations, names
 
 LINKED = st.one_of(inference_configs(names), model_optimizations(names))
@@ -24,8 +24,8 @@ def test_the_model_finds_the_config_that_names_it(config: InferenceConfig) -> No
 def test_a_link_is_unknown_where_other_models_were_read(
     resource: InferenceConfig | ModelOptimization, models: list[str]
 ) -> None:
-    assert names_unknown(resource, models) == (resource.spec.model_name not in models)
-    assert not names_unknown(resource, [])
+    assert belongs_to_none(resource, models) == (resource.spec.model_name not in models)
+    assert not belongs_to_none(resource, [])
 
 
 def test_the_longest_prefix_wins() -> None:
