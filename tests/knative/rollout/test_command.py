@@ -9,8 +9,8 @@ from runtime.cli import scalezero
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        pytest.param(["m"], "--to: not set; expected a revision to go to, or --abort, and not both", id="neither"),
-        pytest.param(["m", "--to", "v2", "--abort"], "--to='v2': expected a revision to go to, or --abort", id="both"),
+        pytest.param(["m"], "--to: not set; expected a revision, or --abort, and not both", id="neither"),
+        pytest.param(["m", "--to", "v2", "--abort"], "--to='v2': expected a revision, or --abort", id="both"),
         pytest.param(["m", "--to", "v2", "--steps", "5,x"], "'5,x': expected rising whole percents", id="no number"),
         pytest.param(["m", "--to", "v2", "--interval", "0"], "'--interval'", id="no time to watch"),
         pytest.param(["m", "--to", "v2", "--interval", "4 s"], "'4 s': expected more than 0", id="no duration"),
