@@ -13,7 +13,7 @@ from runtime.errors import BadSetting, ScalezeroError
 _CLUSTER_VERBS = {
     **{
         verb: f"knative.commands.{verb}"
-        for verb in ("apply", "check", "delete", "deploy", "init", "plan", "render", "rollout", "status")
+        for verb in ("apply", "check", "delete", "deploy", "init", "logs", "plan", "render", "rollout", "status")
     },
     "import": "knative.commands.import_",  # the bare word is Python's
 }

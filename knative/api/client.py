@@ -22,6 +22,7 @@ from knative.objects import APIS, Manifest, Ref, ref_of
 Manifests = list[Manifest]  # a name of its own, as the class has a method `list`
 
 _WATCH_MARGIN: Final = 10.0  # s that a watch's end may be late
+_QUIET: Final = 3600.0  # s that a container which is followed may log nothing
 _PAUSE: Final = 0.5  # s between two attempts to follow
 # The Service of a revision leads there too, but an API server proxies to no pod of another namespace.
 _ACTIVATOR: Final = f"/api/v1/namespaces/{names.SYSTEM_NAMESPACE}/services/{names.ACTIVATOR}"
@@ -128,6 +129,20 @@ class Cluster:
             return ""
         self._refuse(answer, what=f"the log of pod/{pod}", path="")
         return answer.data.decode("utf-8", "replace")
+
+    def follow_logs(self, pod: str, *, container: str, lines: int) -> Iterator[str]:
+        """Yield a container's last log lines, and new ones until it ends."""
+        query = {"container": container, "tailLines": str(lines), "follow": "true"}
+        path = f"{self._path('Pod', pod)}/log"
+        answer = self._connection.send("GET", path, query=query, seconds=_QUIET, stream=True)
+        try:
+            self._refuse(answer, what=f"the log of pod/{pod}", path="")
+            for line in answer:
+                yield line.decode("utf-8", "replace").rstrip("\n")
+        except (HTTPError, OSError):  # cut off: the caller may follow again
+            return
+        finally:
+            answer.close()
 
     def pod_get(self, pod: str, path: str, *, port: int = 8080, timeout: float) -> Answer:
         """Ask a pod, through the API server: no name and no ingress is needed.

@@ -7,10 +7,9 @@ same thing they must say it alike.
 from collections.abc import Iterator
 from typing import Final
 
-from knative.checks.finding import Finding, error, warning
+from knative.checks.finding import Finding, error
 from knative.checks.subject import Subject
 from knative.function.configuration import FUNCTIONS
-from knative.manifests import capacity
 from knative.manifests.names import CACHE_PATH
 from knative.resources import ModelVersion
 from knative.resources.errors import as_yaml
@@ -20,7 +19,7 @@ from runtime.settings import LIVE_PATH, READY_PATH
 FUNC_YAML_DISAGREES: Final = error(
     "func-yaml-disagrees", "func deploy and scalezero deploy would run different things under one name."
 )
-FUNC_YAML_UNUSED: Final = warning("func-yaml-unused", "func deploy applies it, scalezero deploy does not.")
+FUNC_YAML_UNUSED: Final = error("func-yaml-unused", "func deploy would apply it, and scalezero deploy cannot.")
 FUNCTION_NOT_SERVED: Final = error(
     "function-not-served",
     "Pods would answer only the protocols, so deploy refuses a function that is not in the image.",
@@ -104,19 +103,14 @@ def _disagrees(subject: Subject, variable: str, value: str, right: str) -> Findi
 
 
 def _derived(subject: Subject, function: Function) -> Iterator[Finding]:
-    """Compare what is derived from batchSize or fixed by the image."""
-    scale, health, at = function.deploy.options.scale, function.deploy.health_endpoints, ("deploy", "options", "scale")
-    served = next((each for each in subject.served() if each.version.spec.model_name == function.name), None)
-    target = capacity.target(served.settings) if served else scale.target
+    """Compare what the image fixes."""
+    health = function.deploy.health_endpoints
     for value, right, path in (
-        (scale.metric, "concurrency", (*at, "metric")),
-        (scale.target, target, (*at, "target")),
-        (scale.utilization, capacity.UTILIZATION, (*at, "utilization")),
         (health.liveness, LIVE_PATH, ("deploy", "healthEndpoints", "liveness")),
         (health.readiness, READY_PATH, ("deploy", "healthEndpoints", "readiness")),
     ):
         if value not in {None, right}:
-            what = f"{'.'.join(path)}: func.yaml has {value}, pods get {right}"
+            what = f"{'.'.join(path)}: func.yaml has {value}, and the image answers at {right}"
             yield FUNC_YAML_UNUSED.found(what, fix=f"write {right}", where=subject.place_in_function(*path))
 
 
@@ -126,14 +120,12 @@ def _unused(subject: Subject, function: Function) -> Iterator[Finding]:
     volumes = [index for index, each in enumerate(function.run.volumes) if each.path.rstrip("/") != CACHE_PATH]
     for there, path in (
         (function.domain, ("domain",)),
-        (deploy.annotations, ("deploy", "annotations")),
-        (deploy.labels, ("deploy", "labels")),
         (deploy.subscriptions, ("deploy", "subscriptions")),
         ("SCALEZERO_MODEL_SHA256" in _said(function), ("run", "envs")),
         *((True, ("run", "volumes", index)) for index in volumes),
     ):
         if there:
-            what = f"{'.'.join(map(str, path))}: scalezero deploy leaves it out"
+            what = f"{'.'.join(map(str, path))}: scalezero deploy cannot apply it"
             yield FUNC_YAML_UNUSED.found(
                 what, fix="take it out, or deploy with func", where=subject.place_in_function(*path)
             )

@@ -45,8 +45,8 @@ def _wait(subject: Subject, served: Served) -> Iterator[Finding]:
 
 
 def _queue(subject: Subject, served: Served) -> Iterator[Finding]:
-    size, target = served.settings.queue_size, capacity.target(served.settings)
-    if size < target:
-        what = f"{served.version.spec.model_name}: {size} requests may wait, {target} at once are what a pod is for"
+    size, target = served.settings.queue_size, capacity.target(served.settings, subject.options)
+    if target is not None and size < target:
+        what = f"{served.version.spec.model_name}: {size} requests may wait, a pod is meant for {target:g} at once"
         where = subject.place_of_variable("SCALEZERO_QUEUE_SIZE")
-        yield QUEUE_BELOW_TARGET.found(what, fix=f"SCALEZERO_QUEUE_SIZE of {target} or more", where=where)
+        yield QUEUE_BELOW_TARGET.found(what, fix=f"set SCALEZERO_QUEUE_SIZE to {target:g} or more", where=where)

@@ -58,7 +58,7 @@ def failure(cluster: Cluster, revision: Manifest, reason: str) -> RevisionFailed
 
 def last_lines(cluster: Cluster, pod: Manifest) -> tuple[str, ...]:
     """Read the last log lines of the pod's model, of the run that ended where it was started again."""
-    name, container = pod["metadata"]["name"], _container(pod)
+    name, container = pod["metadata"]["name"], container_of(pod)
     for previous in (_restarted(pod, container), False):
         if text := cluster.logs(name, container=container, lines=_LINES, previous=previous):
             return tuple(readable(line) for line in text.splitlines())
@@ -101,7 +101,8 @@ def pod_says(cluster: Cluster, pod: Manifest) -> Readiness:
     return Pending(told) if told else judged
 
 
-def _container(pod: Manifest) -> str:
+def container_of(pod: Manifest) -> str:
+    """The name of the container that runs the model and the function."""
     annotations = pod["metadata"].get("annotations") or {}
     return str(annotations.get(_DEFAULT_CONTAINER, CONTAINER))
 

@@ -13,7 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-from knative.function.variables import Variables, moved, told_at, variables_of
+from knative.function.variables import Variables, moved, resolved, told_at, variables_of
 from knative.manifests import Compute, DeploymentOptions, RegistryAccess
 from knative.manifests.names import CACHE_PATH
 from knative.manifests.quantities import cores, in_bytes
@@ -34,6 +34,8 @@ _OPTION: Final[Mapping[str, FieldPath]] = {  # where func.yaml has what an optio
     "service_account": ("deploy", "serviceAccountName"),
     "scale": ("deploy", "options", "scale"),
     "requests": _SHARES,
+    "labels": ("deploy", "labels"),
+    "annotations": ("deploy", "annotations"),
     "cache_size": ("run", "volumes"),
     "secret": ("run", "envs"),
     "endpoint_url": ("run", "envs"),
@@ -144,6 +146,9 @@ def deployment_options(
         return DeploymentOptions(
             s3=s3,
             environment=variables.plain,
+            cluster_environment=variables.cluster,
+            labels=_labels(written, environ) if written else {},
+            annotations=function.deploy.annotations if function else {},
             runtime=_with_handler(variables.runtime, handler),
             declared=variables.declared,
             **said,
@@ -164,10 +169,20 @@ def _options(written: FunctionFile) -> dict[str, Any]:
     said = {
         "min_scale": options.scale.min,
         "max_scale": options.scale.max,
+        "metric": options.scale.metric,
+        "target": options.scale.target,
+        "utilization": options.scale.utilization,
         "concurrency": options.resources.limits.concurrency,
         "cache_size": next(iter(sizes), None),
     }
     return {**{name: value for name, value in said.items() if value is not None}, **_shares(written)}
+
+
+def _labels(written: FunctionFile, environ: Mapping[str, str]) -> dict[str, str]:
+    return {  # a label takes no form but `{{ env:NAME }}`, so each value is a text
+        each.key: str(resolved(written, ("deploy", "labels", index), each.value or "", environ))
+        for index, each in enumerate(written.function.deploy.labels)
+    }
 
 
 def _is_cache(path: str) -> bool:

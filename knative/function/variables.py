@@ -1,14 +1,15 @@
-"""The variables of a func.yaml by what they are for: runtime settings, the way to the registry, the author's own.
+"""The variables of a func.yaml by their purpose: runtime settings, access to the registry, the author's own.
 
-What they say wrong is told at their place in the file.
+Errors name the line of the variable.
 """
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
+from knative.manifests import ClusterVariable
 from knative.manifests.names import CACHE_PATH, GIVEN_BY_KNATIVE
 from knative.resources.documents import FieldPath
 from knative.resources.errors import BadManifest, as_yaml
@@ -20,6 +21,7 @@ from runtime.settings import PREFIX, Settings, settings_from
 
 _KEYS: Final = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"})
 _PLACES: Final = frozenset({"AWS_ENDPOINT_URL", "AWS_REGION"})
+_SECRET_SETTINGS: Final = frozenset({"SCALEZERO_MANAGEMENT_KEY"})  # nothing is derived from them
 _SETTINGS: Final = frozenset(each.metadata["env"] for each in fields(Settings))
 
 
@@ -29,6 +31,7 @@ class Variables(NamedTuple):
     runtime: Settings
     registry: Mapping[str, str]  # by the variable's name; `secret` names the Secret
     plain: Mapping[str, str]  # the author's own
+    cluster: tuple[ClusterVariable, ...] = ()  # the author's own, from Secrets and ConfigMaps
     declared: frozenset[str] = frozenset()  # the variables of `runtime` that the file contains
 
 
@@ -37,28 +40,40 @@ def variables_of(written: FunctionFile, environ: Mapping[str, str]) -> Variables
     settings: dict[str, str] = {}
     registry: dict[str, str] = {}
     plain: dict[str, str] = {}
+    cluster: list[ClusterVariable] = []
     for index, env in enumerate(written.function.run.envs):
         at: FieldPath = ("run", "envs", index)
-        name, value = env.name, _resolved(written, at, env.value or "", environ)
+        name, value = env.name, resolved(written, at, env.value or "", environ)
         if name in GIVEN_BY_KNATIVE:
             allowed = "no variable that Knative sets itself"
             raise bad_field(written.document, (*at, "name"), value=as_yaml(name), allowed=allowed)
         if name in _KEYS | _PLACES:
             _add_registry(written, at, name, value, registry)
+        elif isinstance(value, Source) and (name is None or name in _SECRET_SETTINGS or not _is_setting(name)):
+            kind: Literal["secret", "configMap"] = "secret" if value.kind == "secret" else "configMap"
+            cluster.append(ClusterVariable(name, kind, value.name, value.key))
         elif name is None or not isinstance(value, str):
-            allowed = f'a text or "{{{{ env:NAME }}}}": only {", ".join(sorted(_KEYS | _PLACES))} come from a Secret'
+            allowed = f'a text or "{{{{ env:NAME }}}}", as timeouts and concurrency depend on {name}'
             raise bad_field(written.document, (*at, "value"), value=as_yaml(env.value), allowed=allowed)
-        elif name in _SETTINGS or name.startswith(PREFIX):
+        elif _is_setting(name):
             with told_at(written, (*at, "value")):
                 settings_from({name: value})
             settings[name] = value
         else:
             plain[name] = value
-    return Variables(settings_from(settings, cache_dir=Path(CACHE_PATH)), registry, plain, frozenset(settings))
+    runtime = settings_from(settings, cache_dir=Path(CACHE_PATH))
+    return Variables(runtime, registry, plain, tuple(cluster), frozenset(settings))
 
 
-def _resolved(written: FunctionFile, at: FieldPath, text: str, environ: Mapping[str, str]) -> str | Source:
-    """Take a value as it is, or from the deployer's environment; a Secret's or a ConfigMap's stays where it is."""
+def _is_setting(name: str) -> bool:
+    return name in _SETTINGS or name.startswith(PREFIX)
+
+
+def resolved(written: FunctionFile, at: FieldPath, text: str, environ: Mapping[str, str]) -> str | Source:
+    """Return the text, or what `{{ env:NAME }}` names in `environ`; a Secret's or ConfigMap's value as its `Source`.
+
+    Raises `BadManifest` for a variable that is not set.
+    """
     source = source_of(text)
     if source is None or source.kind != "env":
         return source or text

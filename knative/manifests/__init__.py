@@ -6,7 +6,7 @@ Nothing here reads a cluster, a file or a clock; a manifest is what `json.dumps`
 """
 
 from knative.manifests.environment import Pin
-from knative.manifests.options import Compute, DeploymentOptions, RegistryAccess
+from knative.manifests.options import ClusterVariable, Compute, DeploymentOptions, RegistryAccess
 from knative.manifests.steps import Pins, Step, desired
 
-__all__ = ["Compute", "DeploymentOptions", "Pin", "Pins", "RegistryAccess", "Step", "desired"]
+__all__ = ["ClusterVariable", "Compute", "DeploymentOptions", "Pin", "Pins", "RegistryAccess", "Step", "desired"]

@@ -26,9 +26,15 @@ def concurrency(settings: Settings, options: DeploymentOptions) -> int:
     )
 
 
-def target(settings: Settings) -> int:
-    """Return the concurrent requests per pod at which Knative scales: one batch that runs and one that fills."""
-    return BATCHES * settings.batch_size
+def target(settings: Settings, options: DeploymentOptions) -> float | None:
+    """Return the metric per pod at which Knative scales; None: Knative's own target.
+
+    Without one in the options it is the concurrency of one batch that runs and one that fills. How many requests a
+    second that makes is not known.
+    """
+    if options.target is None and options.metric == "concurrency":
+        return BATCHES * settings.batch_size
+    return options.target
 
 
 def timeout_seconds(settings: Settings) -> int:

@@ -1,7 +1,7 @@
 """The one container of a revision: the image, its settings, its probes, and the least privileges."""
 
 from knative.manifests import names
-from knative.manifests.environment import environment
+from knative.manifests.environment import environment, whole_sources
 from knative.manifests.options import Compute, DeploymentOptions
 from knative.manifests.quantities import canonical_bytes, canonical_cpu
 from knative.objects import Manifest
@@ -18,6 +18,7 @@ def container(settings: Settings, options: DeploymentOptions) -> Manifest:
         "image": options.image,
         "ports": [{"name": names.PORT_NAME, "containerPort": names.PORT}],
         "env": environment(settings, options),
+        **({"envFrom": whole} if (whole := whole_sources(options)) else {}),
         # Without a period Knative probes several times a second, which shortens a cold start. The revision's progress
         # deadline bounds the pull. Knative adds no default to a template that keeps its revision's name, hence the
         # explicit successThreshold.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from knative.manifests import names
-from knative.manifests.options import DeploymentOptions, RegistryAccess
+from knative.manifests.options import ClusterVariable, DeploymentOptions, RegistryAccess
 from knative.resources import InferenceConfig, ModelVersion, durations
 from knative.resources.model_version import Storage
 from runtime.errors import BadSetting
@@ -92,7 +92,19 @@ def default_variables() -> dict[str, str]:
 def environment(settings: Settings, options: DeploymentOptions) -> list[dict[str, object]]:
     """Return the `env` of the container: the author's variables, the settings, the access to the registry."""
     plain = {**options.environment, **variables(settings, declared=options.declared), **_registry(options.s3)}
-    return [*_literal(plain), *_from_secret(options.s3.secret, given=plain)]
+    single = [_from_cluster(each) for each in options.cluster_environment if each.name is not None]
+    return [*_literal(plain), *single, *_from_secret(options.s3.secret, given=plain)]
+
+
+def whole_sources(options: DeploymentOptions) -> list[dict[str, object]]:
+    """Return the `envFrom` of the container: Secrets and ConfigMaps with a variable for each of their keys."""
+    whole = (each for each in options.cluster_environment if each.name is None)
+    return [{f"{each.kind}Ref": {"name": each.source}} for each in whole]
+
+
+def _from_cluster(variable: ClusterVariable) -> dict[str, object]:
+    reference = {"name": variable.source, "key": variable.key}
+    return {"name": variable.name, "valueFrom": {f"{variable.kind}KeyRef": reference}}
 
 
 def _registry(s3: RegistryAccess) -> dict[str, str]:

@@ -35,6 +35,11 @@ INPUTS: Final = "scalezero.dev/inputs-sha256"  # the digest of what the user dec
 LOOKED_AT: Final = "scalezero.dev/looked-at"  # its value has no meaning
 PROGRESS_DEADLINE: Final = "serving.knative.dev/progress-deadline"
 
+# What a deployment sets, so an author cannot.
+RESERVED_LABELS: Final = frozenset({"app.kubernetes.io/name", MANAGED_BY, VERSION})
+RESERVED_ANNOTATIONS: Final = frozenset({MIN_SCALE, MAX_SCALE, METRIC, TARGET, UTILIZATION, INPUTS, PROGRESS_DEADLINE})
+AUTOSCALING: Final = "autoscaling.knative.dev/"  # Knative allows these annotations on a revision only
+
 GIVEN_BY_KNATIVE: Final = frozenset(
     {"PORT", "K_SERVICE", "K_CONFIGURATION", "K_REVISION"}
 )  # Knative refuses them in a template

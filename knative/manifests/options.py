@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, NamedTuple
 
+from knative.manifests import names
 from knative.manifests.names import CACHE_PATH, GIVEN_BY_KNATIVE
 from knative.manifests.quantities import cores, in_bytes
 from runtime.errors import BadSetting
@@ -67,6 +68,15 @@ class RegistryAccess:
             _matching("endpoint_url", self.endpoint_url, _ENDPOINT, "an address such as http://s3.registry:8333")
 
 
+class ClusterVariable(NamedTuple):
+    """A variable of the author's function whose value is in the cluster, as a pod reads it at its start."""
+
+    name: str | None  # None: a variable for each key of the Secret or ConfigMap
+    kind: Literal["secret", "configMap"]
+    source: str  # the name of the Secret or ConfigMap
+    key: str | None = None  # None where there is no name
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentOptions:
     """The options of one deployment, for all its models."""
@@ -75,6 +85,9 @@ class DeploymentOptions:
     namespace: str = "default"
     min_scale: int = 0  # pods that stay without requests
     max_scale: int = 10  # most pods of a revision; 0: no limit
+    metric: Literal["concurrency", "rps"] = "concurrency"  # what a pod is scaled by
+    target: float | None = None  # of the metric per pod; None: two batches, or Knative's own for rps
+    utilization: float | None = None  # percent of the target at which another pod starts; None: 70
     concurrency: int = 0  # most concurrent requests in a pod; 0: no limit, so that batches fill
     requests: Compute = Compute(cpu="250m", memory="256Mi")
     limits: Compute = Compute(cpu="1", memory="512Mi")
@@ -83,6 +96,9 @@ class DeploymentOptions:
     s3: RegistryAccess = RegistryAccess()
     # Variables of the author's function, such as {"MODEL_NAME": "payment-model"}; no settings of the runtime.
     environment: Mapping[str, str] = field(default_factory=dict)
+    cluster_environment: tuple[ClusterVariable, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)  # more labels of Services and revisions
+    annotations: Mapping[str, str] = field(default_factory=dict)  # more annotations of Services and revisions
     # The runtime's settings that no resource declares. The folder of the cache is that of the pod.
     runtime: Settings = field(default_factory=lambda: Settings(cache_dir=Path(CACHE_PATH)))
     declared: frozenset[str] = frozenset()  # variables of settings that are rendered even with their default
@@ -95,6 +111,9 @@ class DeploymentOptions:
         in_bytes("cache_size", self.cache_size)
         if given := self.environment.keys() & GIVEN_BY_KNATIVE:
             raise BadSetting("environment", value=", ".join(sorted(given)), allowed="none that Knative sets itself")
+        for option, reserved in (("labels", names.RESERVED_LABELS), ("annotations", names.RESERVED_ANNOTATIONS)):
+            if taken := sorted(getattr(self, option).keys() & reserved):
+                raise BadSetting(option, value=", ".join(taken), allowed="none that scalezero deploy sets itself")
         if self.service_account is not None:
             _matching("service_account", self.service_account, _SUBDOMAIN, "the name of a ServiceAccount")
         if self.min_scale < 0 or (self.max_scale and self.max_scale < self.min_scale) or self.max_scale < 0:

@@ -31,7 +31,8 @@ def service(
         "metadata": {
             "name": names.service(model),
             "namespace": options.namespace,
-            "labels": names.labels(model),
+            "labels": {**options.labels, **names.labels(model)},
+            **_service_annotations(options),
         },
         "spec": {
             "template": _template(version, config, options, pin),
@@ -49,8 +50,13 @@ def _template(
     return {
         "metadata": {
             "name": names.revision(version),
-            "labels": names.labels(model, version.spec.version),
-            "annotations": {**_annotations(settings, options), names.INPUTS: digest(version, config, options)},
+            "labels": {**options.labels, **names.labels(model, version.spec.version)},
+            "annotations": {
+                **options.annotations,
+                **_scaling(settings, options),
+                names.PROGRESS_DEADLINE: f"{capacity.progress_deadline(settings)}s",
+                names.INPUTS: digest(version, config, options),
+            },
         },
         "spec": {
             "containerConcurrency": capacity.concurrency(settings, options),
@@ -66,12 +72,17 @@ def _template(
     }
 
 
-def _annotations(settings: Settings, options: DeploymentOptions) -> dict[str, str]:
+def _service_annotations(options: DeploymentOptions) -> dict[str, dict[str, str]]:
+    own = {name: value for name, value in options.annotations.items() if not name.startswith(names.AUTOSCALING)}
+    return {"annotations": own} if own else {}
+
+
+def _scaling(settings: Settings, options: DeploymentOptions) -> dict[str, str]:
+    target = capacity.target(settings, options)
     return {
         names.MIN_SCALE: str(options.min_scale),
         names.MAX_SCALE: str(options.max_scale),
-        names.METRIC: "concurrency",
-        names.TARGET: str(capacity.target(settings)),
-        names.UTILIZATION: str(capacity.UTILIZATION),
-        names.PROGRESS_DEADLINE: f"{capacity.progress_deadline(settings)}s",
+        names.METRIC: options.metric,
+        **({} if target is None else {names.TARGET: f"{target:g}"}),
+        names.UTILIZATION: f"{options.utilization or capacity.UTILIZATION:g}",
     }

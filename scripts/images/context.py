@@ -13,13 +13,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from scripts.images import requirements
 from scripts.images.faults import CannotBuild
-from scripts.images.requirements import FILE, lines, refuse_conflicts
+from scripts.images.requirements import HANDLER
 
 SOURCES: Final = ("Containerfile", "LICENSE", "knative", "pyproject.toml", "runtime")
 FUNCTIONS: Final = "functions"
 REQUIREMENTS: Final = "requirements"
-HANDLER: Final = "main.py"
 CHECK: Final = "check_functions.py"
 _IGNORED: Final = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
 
@@ -62,13 +62,7 @@ def _add_functions(context: Path, root: Path, functions: Sequence[Path]) -> None
         if folder.name in needed:
             raise CannotBuild(f"two functions are called {folder.name}; rename one of their folders")
         shutil.copytree(folder, context / FUNCTIONS / folder.name, ignore=_IGNORED)
-        needed[folder.name] = _needed(folder)
-    refuse_conflicts(needed)
+        needed[folder.name] = requirements.read(folder)
+    requirements.refuse_conflicts(needed)
     for name, texts in needed.items():
         (context / REQUIREMENTS / f"{name}.txt").write_text("".join(f"{text}\n" for text in texts))
-
-
-def _needed(folder: Path) -> list[str]:
-    file = folder / FILE
-    text = file.read_text("utf-8") if file.is_file() else None
-    return lines(text, (folder / HANDLER).read_text("utf-8"), function=folder.name)

@@ -1,13 +1,17 @@
-"""What a function needs beside the runtime: its requirements.txt, or the PEP 723 block of its main.py. Pure.
+"""What a function needs beside the runtime: its requirements.txt, or the PEP 723 block of its main.py.
+
+`python -m scripts.images.requirements FOLDER` prints it, one requirement per line.
 
 Sources: pip, "Requirements File Format"; the specification of inline script metadata
 (https://packaging.python.org/en/latest/specifications/inline-script-metadata/).
 """
 
 import re
+import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -15,6 +19,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from scripts.images.faults import CannotBuild
 
 FILE: Final = "requirements.txt"
+HANDLER: Final = "main.py"
 _BLOCK: Final = re.compile(r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
 
 
@@ -23,6 +28,13 @@ class Stated(NamedTuple):
 
     function: str
     requirement: Requirement
+
+
+def read(folder: Path) -> list[str]:
+    """The requirements of the function in that folder, as lines of a requirements file. Raises CannotBuild."""
+    file = folder / FILE
+    text = file.read_text("utf-8") if file.is_file() else None
+    return lines(text, (folder / HANDLER).read_text("utf-8"), function=folder.name)
 
 
 def lines(requirements: str | None, source: str, *, function: str) -> list[str]:
@@ -85,3 +97,10 @@ def _excludes(one: Stated, other: Stated) -> bool:
         if each.operator == "==" and not each.version.endswith("*")
     ]
     return any(not specifier.contains(version, prereleases=True) for version, specifier in pinned)
+
+
+if __name__ == "__main__":
+    try:
+        print("\n".join(read(Path(sys.argv[1]))))
+    except CannotBuild as error:
+        sys.exit(str(error))

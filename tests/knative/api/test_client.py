@@ -215,3 +215,21 @@ def test_a_revision_is_asked_through_the_activator_which_headers_tell_the_revisi
 def test_a_container_that_has_not_run_has_an_empty_log(tmp_path: Path, code: int) -> None:
     with cluster(tmp_path, lambda request: send(request, code, status(code, "BadRequest"))) as here:
         assert here.logs("p", container="model", lines=5) == ""
+
+
+def test_lines_that_a_container_logs_come_one_by_one_until_it_ends(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def log(request: BaseHTTPRequestHandler) -> None:
+        asked.append(request.path)
+        send(request, 200, "first\nsecond, ä\n".encode())
+
+    with cluster(tmp_path, log) as here:
+        assert list(here.follow_logs("p", container="model", lines=5)) == ["first", "second, ä"]
+    assert asked == ["/api/v1/namespaces/shop/pods/p/log?container=model&tailLines=5&follow=true"]
+
+
+def test_a_pod_that_is_gone_has_no_log_to_follow(tmp_path: Path) -> None:
+    gone = status(404, "NotFound")
+    with cluster(tmp_path, lambda request: send(request, 404, gone)) as here, pytest.raises(ObjectMissing):
+        list(here.follow_logs("p", container="model", lines=5))

@@ -164,8 +164,8 @@ CASES: dict[str, tuple[Case, Case]] = {
         Case(models=(BATCH,), function=(('value: "32"', 'value: "40"'), ("target: 64", "target: 80"))),
     ),
     "func-yaml-unused": (
-        Case(function=(("target: 64", "target: 65"),)),
-        Case(function=(("target: 64", "target: 64.0"),)),
+        Case(function=(("liveness: /healthz/live", "liveness: /live"),)),
+        Case(function=(("target: 64", "target: 65"), ("deploy:", "deploy:\n  labels: [{key: team}]"))),
     ),
     "function-not-served": (
         Case(handler=True, function=(("FUNCTION_SOURCE", "OTHER"), ("image: dev.local", "domain: dev.local"))),

@@ -68,28 +68,23 @@ def test_a_wait_of_func_yaml_alone_must_be_below_its_timeout(tmp_path: Path) -> 
     ("function", "what"),
     [
         (
-            ("metric: concurrency", "metric: rps"),
-            "deploy.options.scale.metric: func.yaml has rps, pods get concurrency",
+            ("liveness: /healthz/live", "liveness: /l"),
+            "deploy.healthEndpoints.liveness: func.yaml has /l, and the image",
         ),
-        (("target: 64", "target: 10"), "deploy.options.scale.target: func.yaml has 10.0, pods get 64"),
-        (("utilization: 70", "utilization: 50"), "deploy.options.scale.utilization: func.yaml has 50.0, pods get 70"),
-        (("liveness: /healthz/live", "liveness: /l"), "deploy.healthEndpoints.liveness: func.yaml has /l, pods get"),
         (
             ("readiness: /healthz/ready", "readiness: /r"),
-            "deploy.healthEndpoints.readiness: func.yaml has /r, pods get",
+            "deploy.healthEndpoints.readiness: func.yaml has /r, and the image",
         ),
-        (("invoke: http", "invoke: http\ndomain: a.example"), "domain: scalezero deploy leaves it out"),
-        (("deploy:", "deploy:\n  labels: [{key: team}]"), "deploy.labels: scalezero deploy leaves it out"),
-        (("deploy:", "deploy:\n  annotations: {a: b}"), "deploy.annotations: scalezero deploy leaves it out"),
-        (("deploy:", "deploy:\n  subscriptions: [{source: b}]"), "deploy.subscriptions: scalezero deploy leaves"),
-        (("  volumes:", "  volumes:\n    - {secret: s, path: /s}"), "run.volumes.0: scalezero deploy leaves it out"),
+        (("invoke: http", "invoke: http\ndomain: a.example"), "domain: scalezero deploy cannot apply it"),
+        (("deploy:", "deploy:\n  subscriptions: [{source: b}]"), "deploy.subscriptions: scalezero deploy cannot"),
+        (("  volumes:", "  volumes:\n    - {secret: s, path: /s}"), "run.volumes.0: scalezero deploy cannot apply it"),
         (
             ("name: FUNCTION_TARGET\n      value: handle", f"name: SCALEZERO_MODEL_SHA256\n      value: {64 * 'a'}"),
             "run.envs",
         ),
     ],
 )
-def test_what_only_func_does_is_told(function: Edit, what: str, tmp_path: Path) -> None:
+def test_what_only_func_can_apply_is_an_error(function: Edit, what: str, tmp_path: Path) -> None:
     (found,) = check(Case(function=(function,)), tmp_path)
-    assert (found.code, found.severity) == ("func-yaml-unused", Severity.WARNING)
+    assert (found.code, found.severity) == ("func-yaml-unused", Severity.ERROR)
     assert found.what.startswith(what)

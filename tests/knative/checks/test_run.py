@@ -165,7 +165,7 @@ def test_manifests_of_two_functions_are_refused(folder: Path, tmp_path: Path) ->
 
 def test_only_errors_fail_unless_it_is_strict(folder: Path) -> None:
     assert report(folder).passes(strict=True)
-    (folder / "func.yaml").write_text(FUNCTION.replace("target: 64", "target: 65"))
+    (folder / "func.yaml").write_text(FUNCTION.replace("scalezero:0.1.0", "scalezero:latest"))
     assert report(folder).passes()
     assert not report(folder).passes(strict=True)
     (folder / "func.yaml").write_text(FUNCTION.replace('value: "32"', 'value: "33"'))
@@ -305,7 +305,7 @@ def run(*words: str) -> Result:
 
 def test_the_command_ends_by_what_was_found(folder: Path) -> None:
     assert run("-f", str(folder), "--strict").exit_code == 0
-    (folder / "func.yaml").write_text(FUNCTION.replace("target: 64", "target: 65"))
+    (folder / "func.yaml").write_text(FUNCTION.replace("scalezero:0.1.0", "scalezero:latest"))
     assert run("-f", str(folder)).exit_code == 0
     assert run("-f", str(folder), "--strict").exit_code == 1
     (folder / "func.yaml").write_text(FUNCTION.replace('value: "32"', 'value: "33"'))

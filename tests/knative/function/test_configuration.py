@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from knative.function.configuration import Flags, deployment_options, function_for, function_of, handler_for, in_image
-from knative.manifests import Compute, DeploymentOptions, RegistryAccess
+from knative.manifests import ClusterVariable, Compute, DeploymentOptions, RegistryAccess
 from knative.resources import BadManifest
 from knative.resources.func_yaml import parse_function
 from runtime.errors import BadSetting
@@ -119,9 +119,9 @@ def test_variables_go_where_they_belong() -> None:
             'value: got "{{ secret:a:b }}"; expected a text or "{{ env:NAME }}"',
         ),
         (
-            "TEAM",
+            "SCALEZERO_BATCH_SIZE",
             "{{ configMap:a:b }}",
-            'value: got "{{ configMap:a:b }}"; expected a text or "{{ env:NAME }}": only AWS_',
+            'value: got "{{ configMap:a:b }}"; expected a text or "{{ env:NAME }}", as timeouts and concurrency',
         ),
         (
             "TEAM",
@@ -162,8 +162,41 @@ def test_all_keys_come_from_one_secret() -> None:
     assert said.endswith('expected "{{ secret:one:AWS_SECRET_ACCESS_KEY }}"')
 
 
-def test_all_of_a_secret_at_once_is_refused() -> None:
-    assert "func.yaml:7: run.envs[0].value" in fault(f'{LEAST}run:\n  envs:\n    - value: "{{{{ secret:a }}}}"\n')
+def test_variables_from_secrets_and_configmaps_stay_in_the_cluster() -> None:
+    whole = '    - value: "{{ secret:all }}"\n    - value: "{{ configMap:more }}"\n'
+    envs = with_envs(
+        ("TEAM", "{{ configMap:teams:payments }}"), ("SCALEZERO_MANAGEMENT_KEY", "{{ secret:keys:management }}")
+    )
+    assert options(envs + whole).cluster_environment == (
+        ClusterVariable("TEAM", "configMap", "teams", "payments"),
+        ClusterVariable("SCALEZERO_MANAGEMENT_KEY", "secret", "keys", "management"),
+        ClusterVariable(None, "secret", "all"),
+        ClusterVariable(None, "configMap", "more"),
+    )
+
+
+def test_scale_is_taken_as_it_is_written() -> None:
+    made = options(with_options("{scale: {metric: rps, target: 120.5, utilization: 50}}"))
+    assert (made.metric, made.target, made.utilization) == ("rps", 120.5, 50)
+    assert (options(LEAST).metric, options(LEAST).target, options(LEAST).utilization) == ("concurrency", None, None)
+
+
+def test_labels_and_annotations_are_taken_with_what_the_environment_says() -> None:
+    text = f"{LEAST}deploy:\n  labels:\n    - {{key: team, value: '{{{{ env:TEAM }}}}'}}\n    - {{key: empty}}\n"
+    made = options(f"{text}  annotations: {{example.com/owner: me}}\n", TEAM="risk")
+    assert made.labels == {"team": "risk", "empty": ""}
+    assert made.annotations == {"example.com/owner": "me"}
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("labels: [{key: app.kubernetes.io/managed-by, value: me}]", "deploy.labels"),
+        ('annotations: {autoscaling.knative.dev/min-scale: "1"}', "deploy.annotations"),
+    ],
+)
+def test_what_a_deployment_sets_itself_is_refused_at_its_place(text: str, at: str) -> None:
+    assert f"func.yaml:6: {at}: got" in fault(f"{LEAST}deploy:\n  {text}\n")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,93 @@
+"""`scalezero logs` against an API server."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from click.testing import CliRunner, Result
+
+from knative.objects import Manifest
+from runtime.cli import scalezero
+from tests.knative.api.test_client import cluster, listed, status
+from tests.knative.api.test_connection import send
+
+
+def pod(name: str) -> Manifest:
+    return {"metadata": {"name": name, "uid": name}, "status": {"phase": "Running"}}
+
+
+@contextmanager
+def pods_with_logs(folder: Path, pods: Mapping[str, str]) -> Iterator[list[Mapping[str, list[str]]]]:
+    """A cluster with the model m, its revision m-v1 and these pods by their logs; gives the queries for pods."""
+    queries: list[Mapping[str, list[str]]] = []
+
+    def handle(request: BaseHTTPRequestHandler) -> None:
+        path, query = urlsplit(request.path).path, parse_qs(urlsplit(request.path).query)
+        if path.endswith("/log"):
+            queries.append(query)
+            send(request, 200, pods[path.split("/")[-2]].encode())
+        elif path.endswith("/pods"):
+            queries.append(query)
+            send(request, 200, listed(*map(pod, pods)))
+        elif path.endswith("/revisions"):
+            send(request, 200, listed({"metadata": {"name": "m-v1"}}))
+        elif path.endswith("/services"):
+            send(request, 200, listed({"metadata": {"name": "m"}}))
+        elif path.endswith("/services/nope"):
+            send(request, 404, status(404, "NotFound", name="nope", kind="services"))
+        else:
+            send(request, 200, json.dumps({"metadata": {"name": "m"}}).encode())
+
+    with cluster(folder, handle):
+        yield queries
+
+
+def logs(folder: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(scalezero, ["logs", *arguments], env={"KUBECONFIG": str(folder / "kubeconfig")})
+
+
+def test_the_lines_of_one_pod_are_printed_as_they_are(tmp_path: Path) -> None:
+    with pods_with_logs(tmp_path, {"m-1": '{"a":1}\n{"b":2}\n'}) as queries:
+        result = logs(tmp_path, "m", "--lines", "7", "--previous")
+    assert (result.exit_code, result.output) == (0, '{"a":1}\n{"b":2}\n')
+    assert queries[0] == {"labelSelector": ["serving.knative.dev/service=m"]}
+    assert queries[1] == {"container": ["model"], "tailLines": ["7"], "previous": ["true"]}
+
+
+def test_the_lines_of_several_pods_begin_with_their_pod(tmp_path: Path) -> None:
+    with pods_with_logs(tmp_path, {"m-1": "one\n", "m-2": "two\n"}):
+        assert logs(tmp_path, "m").output == "m-1 one\nm-2 two\n"
+
+
+@pytest.mark.parametrize("revision", ["m-v1", "v1"])
+def test_a_revision_is_named_whole_or_without_its_model(tmp_path: Path, revision: str) -> None:
+    with pods_with_logs(tmp_path, {"m-1": "one\n"}) as queries:
+        logs(tmp_path, "m", "--revision", revision)
+    assert queries[0] == {"labelSelector": ["serving.knative.dev/service=m,serving.knative.dev/revision=m-v1"]}
+
+
+def test_without_a_pod_it_says_where_logs_of_ended_pods_are(tmp_path: Path) -> None:
+    with pods_with_logs(tmp_path, {}):
+        result = logs(tmp_path, "m")
+    assert result.exit_code == 0
+    for fact in ("m has no pod in namespace shop", "scaled to zero", "serving.knative.dev/service=m"):
+        assert fact in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nope"], "MODEL='nope': expected one of namespace shop: m"),
+        (["m", "--revision", "v9"], "--revision='v9': expected a revision of m: m-v1"),
+        (["m", "--follow", "--previous"], "--previous reads a run that has ended"),
+    ],
+)
+def test_what_is_not_there_is_refused_with_what_is(tmp_path: Path, arguments: list[str], said: str) -> None:
+    with pods_with_logs(tmp_path, {}):
+        result = logs(tmp_path, *arguments)
+    assert result.exit_code == 2
+    assert said in result.output
