@@ -87,7 +87,7 @@ class Decision(NamedTuple):
         return self.verb not in {"warm", "wait"}
 
 
-class Verdict(NamedTuple):
+class StepVerdict(NamedTuple):
     """What a step that went its way had to be judged by, beside its pods' crashes."""
 
     percent: int
@@ -139,11 +139,11 @@ def forget(state: State, *, live: Split, changed_by: str, now: float) -> State:
     return replace(state, stable=live, step=-1, phase="forgotten", since=now, reason=reason)
 
 
-def verdict(state: State, verb: Verb, new: Sample) -> Verdict | None:
+def verdict(state: State, verb: Verb, new: Sample) -> StepVerdict | None:
     """Say what the step that stands had to be judged by, where `verb` leads past it; else None."""
     if state.step < 0 or verb not in {"shift", "finish"}:
         return None
-    return Verdict(state.steps[state.step], new.requests, state.limits.min_requests)
+    return StepVerdict(state.steps[state.step], new.requests, state.limits.min_requests)
 
 
 def schedule(state: State) -> tuple[Stage, ...]:

@@ -13,7 +13,7 @@ from knative.rollout import reading, record
 from knative.rollout.effects import Watch, wake, write
 from knative.rollout.errors import NoService, RevisionNotReady, TakenOver, is_away
 from knative.rollout.judgement import NOTHING, Limits, Sample
-from knative.rollout.machine import ENDS, Decision, Facts, State, Verb, Verdict, decide, verdict
+from knative.rollout.machine import ENDS, Decision, Facts, State, StepVerdict, Verb, decide, verdict
 from knative.rollout.opening import Found, closing, opening, progress, refuse_changed
 from knative.rollout.reading import ConditionState
 from knative.rollout.split import Split, format_split, is_same
@@ -34,7 +34,7 @@ class Progress(NamedTuple):
     why: str
     new: Sample = NOTHING  # what the step showed until then
     old: Sample = NOTHING
-    verdict: Verdict | None = None  # of the step that this leads past
+    verdict: StepVerdict | None = None  # of the step that this leads past
     judged: int = 0  # steps, of those behind
     steps: int = 0  # all of them
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from knative.resources.documents import text_of
 from knative.rollout.judgement import Sample, percentile
-from knative.rollout.machine import State, Verdict, schedule
+from knative.rollout.machine import State, StepVerdict, schedule
 from knative.rollout.run import Progress
 from knative.rollout.split import Split, format_split, percent_of
 
@@ -81,13 +81,13 @@ def schedule_values(state: State) -> list[dict[str, object]]:
     return [{"afterSeconds": stage.after, "split": _split(stage.split)} for stage in schedule(state)]
 
 
-def _judged(verdict: Verdict) -> str:
+def _judged(verdict: StepVerdict) -> str:
     if verdict.is_judged:
         return f"{verdict.percent} % judged by {verdict.requests} requests"
     return f"{verdict.percent} % not judged: {verdict.requests} of {verdict.needed} requests"
 
 
-def _verdict(verdict: Verdict) -> dict[str, object]:
+def _verdict(verdict: StepVerdict) -> dict[str, object]:
     return {
         "percent": verdict.percent,
         "judged": verdict.is_judged,

@@ -75,3 +75,11 @@ def test_a_model_of_the_image_is_none_of_the_registry() -> None:
         "spec": {"containers": [{"env": [{"name": "SCALEZERO_MODEL_URI", "value": "/models/m.onnx"}]}]},
     }
     assert leftovers([revision], [], namespace="default") == ()
+
+
+def test_the_secret_of_a_deployment_of_another_server_is_kept(cluster: FakeCluster) -> None:
+    pod: Manifest = {"containers": [{"envFrom": [{"secretRef": {"name": "theirs"}}]}]}
+    ref = Ref("Deployment", "serving")
+    metadata = {"name": "serving", "resourceVersion": "0"}
+    cluster.objects[ref] = {"kind": "Deployment", "metadata": metadata, "spec": {"template": {"spec": pod}}}
+    assert [each.name for each in kept_after(cluster, [ref])] == ["secret/theirs"]

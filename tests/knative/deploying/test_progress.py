@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 
 from knative.deploying.observe import observe
-from knative.deploying.plan import plan
+from knative.deploying.plan import Action, Plan, plan
 from knative.deploying.progress import Apply, Done, Wait, next_action
 from knative.deploying.readiness import Ready, readiness_of
 from knative.manifests import DeploymentOptions, Step, desired
@@ -91,3 +91,14 @@ def test_traffic_waits_for_the_revision_that_is_not_ready_yet() -> None:
     step = next_action(plan(steps, observed), observed)
     assert isinstance(step, Wait)
     assert (step.action.ref, step.ref) == (SERVICE, Ref("Revision", "shop-v2"))
+
+
+def test_traffic_to_the_latest_revision_names_none_to_wait_for() -> None:
+    cluster, steps = FakeCluster(), desired(read(V1), OPTIONS)
+    reconcile(cluster, steps)
+    service = cluster.objects[SERVICE]
+    wanted = {**service, "spec": {"traffic": [{"latestRevision": True, "percent": 100}]}}
+    made = Plan((Action(verb="change", ref=SERVICE, manifest=wanted),))
+    step = next_action(made, observe(cluster, steps))
+    assert isinstance(step, Apply)
+    assert step.manifest == wanted

@@ -77,3 +77,26 @@ def test_a_function_that_no_image_contains_is_refused_only_where_it_would_run(fo
 def test_a_split_alone_is_read_with_the_func_yaml_beside_it(folder: Path) -> None:
     (folder / "model.yaml").write_text(split("shop-ab", "shop-v1", "shop-v2"))
     assert loaded(folder).options.image == "example.com/shop:1"
+
+
+def test_a_folder_without_manifests_is_a_fault(tmp_path: Path) -> None:
+    (fault,) = loaded(tmp_path).faults
+    assert str(tmp_path) in str(fault)
+
+
+def test_a_func_yaml_of_another_model_is_a_fault_and_its_options_are_ignored(folder: Path) -> None:
+    (folder / "func.yaml").write_text(FUNCTION.replace("name: shop", "name: shoe"))
+    project = loaded(folder)
+    assert (len(project.faults), project.function, project.options.image) == (1, None, None)
+
+
+def test_without_a_readable_model_the_func_yaml_is_skipped(folder: Path) -> None:
+    (folder / "model.yaml").write_text(V1.replace("modelName", "modelNmae"))
+    project = loaded(folder)
+    assert (len(project.faults), project.function) == (1, None)
+
+
+def test_a_bad_option_of_func_yaml_is_a_fault_and_a_flag_still_holds(folder: Path) -> None:
+    (folder / "func.yaml").write_text(FUNCTION + "deploy: {options: {resources: {limits: {memory: 5e8}}}}\n")
+    project = loaded(folder, image="example.com/other:1")
+    assert (len(project.faults), project.options.image, project.image_named) == (1, "example.com/other:1", True)

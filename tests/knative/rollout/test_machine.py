@@ -13,7 +13,7 @@ from knative.rollout.machine import (
     Facts,
     Phase,
     State,
-    Verdict,
+    StepVerdict,
     abort,
     begin,
     decide,
@@ -186,7 +186,7 @@ def test_each_step_with_requests_enough_counts_as_judged_once(requests: int, jud
 
 def test_a_verdict_is_of_the_step_that_is_gone_past() -> None:
     first = replace(started(), step=0, phase="watching")
-    assert verdict(first, "shift", Sample(7, 0)) == Verdict(5, 7, 20)
+    assert verdict(first, "shift", Sample(7, 0)) == StepVerdict(5, 7, 20)
     assert verdict(first, "roll_back", Sample(7, 0)) is None  # its reason says it all
     assert verdict(started(), "shift", FINE) is None
 

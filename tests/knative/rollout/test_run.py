@@ -8,7 +8,7 @@ from knative.api.errors import ClusterError, ClusterUnreachable, Forbidden, Refu
 from knative.objects import REVISION_LABEL
 from knative.rollout.errors import NoRollout, NoService, RevisionNotReady, SplitChanged, TakenOver
 from knative.rollout.judgement import Limits
-from knative.rollout.machine import State, Verdict
+from knative.rollout.machine import State, StepVerdict
 from knative.rollout.reading import live_split
 from knative.rollout.record import ANNOTATION, parse, render
 from knative.rollout.run import Progress, Rollout
@@ -149,8 +149,8 @@ def test_a_write_whose_answer_is_lost_stands(write: int) -> None:
     assert len(cluster.applied) == 4
     assert [each.verdict for each in hand.said if each.verb != "wait"] == [
         None,
-        Verdict(50, 0, 20),
-        Verdict(100, 0, 20),
+        StepVerdict(50, 0, 20),
+        StepVerdict(100, 0, 20),
     ]
 
 
@@ -171,7 +171,7 @@ def test_pods_without_metrics_are_no_evidence_and_that_is_said() -> None:
     assert hand.run().phase == "done"
     assert "its pods tell no metrics" in hand.said[0].why
     last = hand.said[-1]
-    assert (last.verdict, last.judged, last.steps) == (Verdict(100, 0, 20), 0, 2)
+    assert (last.verdict, last.judged, last.steps) == (StepVerdict(100, 0, 20), 0, 2)
 
 
 def test_pods_that_fall_over_bring_it_back() -> None:

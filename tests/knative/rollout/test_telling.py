@@ -8,7 +8,7 @@ import yaml
 
 from knative.rollout import telling
 from knative.rollout.judgement import Limits, Sample
-from knative.rollout.machine import Verdict, begin
+from knative.rollout.machine import StepVerdict, begin
 from knative.rollout.run import Progress
 from knative.rollout.split import Share, split_from
 
@@ -35,11 +35,11 @@ def test_a_line_says_what_happened_why_and_what_the_step_showed() -> None:
 @pytest.mark.parametrize(
     ("verdict", "said"),
     [
-        (Verdict(5, 7, 20), "5 % not judged: 7 of 20 requests"),
-        (Verdict(5, 20, 20), "5 % judged by 20 requests"),
+        (StepVerdict(5, 7, 20), "5 % not judged: 7 of 20 requests"),
+        (StepVerdict(5, 20, 20), "5 % judged by 20 requests"),
     ],
 )
-def test_a_step_that_is_gone_past_is_told_with_whether_it_was_judged(verdict: Verdict, said: str) -> None:
+def test_a_step_that_is_gone_past_is_told_with_whether_it_was_judged(verdict: StepVerdict, said: str) -> None:
     assert f"5 % m-v2; {said}; requests so far" in telling.line(SHIFT._replace(verdict=verdict))
     step = telling.values(SHIFT._replace(verdict=verdict))["step"]
     assert step == {
@@ -51,7 +51,7 @@ def test_a_step_that_is_gone_past_is_told_with_whether_it_was_judged(verdict: Ve
 
 
 def test_at_the_end_it_is_told_how_many_steps_were_judged() -> None:
-    done = SHIFT._replace(verb="finish", verdict=Verdict(100, 0, 20), judged=1, steps=4)
+    done = SHIFT._replace(verb="finish", verdict=StepVerdict(100, 0, 20), judged=1, steps=4)
     assert "; 100 % not judged: 0 of 20 requests; " in telling.line(done)
     assert telling.line(done).endswith("; 1 of 4 steps judged")
     values = telling.values(done)
