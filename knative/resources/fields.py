@@ -1,12 +1,20 @@
 """The field types that every kind shares. A field's description is what an error calls allowed."""
 
-from typing import Annotated
+from typing import Annotated, TypeVar
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
+
+T = TypeVar("T")
 
 
 class Part(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):
-    """A mapping of a manifest, in camelCase there. An unknown field is refused: most often it is a slip of the pen."""
+    """A mapping of a manifest, in camelCase there. An unknown field is refused: it is most often a typing error."""
+
+
+def shown_default(value: T) -> T:
+    """A default that is written out when the resource is rendered; `Part` leaves other defaults out."""
+    made: T = field(default_factory=lambda: value)
+    return made
 
 
 Name = Annotated[

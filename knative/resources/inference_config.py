@@ -6,16 +6,20 @@ from msgspec import Meta
 
 from knative.resources.durations import LONGEST, Duration, seconds
 from knative.resources.errors import FieldFault, Violation, as_yaml
-from knative.resources.fields import Metadata, Name, Part
+from knative.resources.fields import Metadata, Name, Part, shown_default
+
+Rows = Annotated[int, Meta(ge=1, le=4096, description="a whole number of rows from 1 to 4096")]
 
 
 class InferenceConfigSpec(Part, frozen=True, kw_only=True):
     """The batching settings. Their defaults are those of the runtime's settings."""
 
     model_name: Name | None = None  # without it, links.py finds the model
-    batch_size: Annotated[int, Meta(ge=1, le=4096, description="a whole number of rows from 1 to 4096")] = 32
-    max_wait_time: Duration = "100ms"
-    timeout: Duration = "30s"
+    batch_size: Annotated[int, Meta(ge=1, le=4096, description="a whole number of rows from 1 to 4096")] = (
+        shown_default(32)
+    )
+    max_wait_time: Duration = shown_default("100ms")
+    timeout: Duration = shown_default("30s")
 
     def __post_init__(self) -> None:
         """Raise `FieldFault` where a duration is out of range, or a request would expire before its batch is full."""

@@ -4,15 +4,15 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from knative.resources.fields import Metadata, Name, Part
+from knative.resources.fields import Metadata, Name, Part, shown_default
 
 
 class Quantization(Part, frozen=True, kw_only=True):
     """The variant that may serve. It serves only where it is measured faster and as good."""
 
-    enabled: Annotated[bool, Meta(description="true or false")] = True
-    precision: Annotated[Literal["int8"], Meta(description="int8")] = "int8"
-    target: Annotated[Literal["cpu"], Meta(description="cpu")] = "cpu"
+    enabled: Annotated[bool, Meta(description="true or false")] = shown_default(value=True)
+    precision: Annotated[Literal["int8"], Meta(description="int8")] = shown_default("int8")
+    target: Annotated[Literal["cpu"], Meta(description="cpu")] = shown_default("cpu")
 
 
 class ModelOptimizationSpec(Part, frozen=True, kw_only=True):

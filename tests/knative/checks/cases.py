@@ -273,6 +273,10 @@ CASES: dict[str, tuple[Case, Case]] = {
         Case(models=((SPLIT, SPLIT + SPLIT.replace("-ab", "-ba").replace("model-v2", "other-v2")),)),
     ),
     "unbounded-scale": (Case(function=(("max: 10", "max: 0"),)), Case(function=(("max: 10", "max: 1"),))),
+    "unknown-model": (
+        Case(models=(("name: payment-model-config", "name: tipo-config"),)),
+        Case(models=(("name: payment-model-config\nspec:", "name: tipo-config\nspec:\n  modelName: payment-model"),)),
+    ),
     "version-without-traffic": (Case(models=((SPLIT, ""),)), Case()),
     "wait-not-below-timeout": (
         Case(models=(('maxWaitTime: "100ms"', 'maxWaitTime: "1s"'),)),

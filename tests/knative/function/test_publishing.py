@@ -132,5 +132,5 @@ def test_without_a_trainer_what_is_there_is_no_obstacle(folder: Path) -> None:
 
 
 def test_a_folder_without_resources_is_told(tmp_path: Path) -> None:
-    with pytest.raises(BadManifest, match=r"model\.yaml: file: got No such file"):
+    with pytest.raises(BadManifest, match=r"folder: got no \*\.yaml in it; expected at least one manifest"):
         publish_function(tmp_path)

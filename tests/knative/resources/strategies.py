@@ -111,7 +111,8 @@ def api_definitions(draw: st.DrawFn) -> APIDefinition:
 def resources(draw: st.DrawFn) -> Resources:
     """At most one resource of each kind, so that none rivals another; a modelName is that of a version beside it."""
     versions = draw(st.lists(model_versions(), max_size=1))
-    model = st.sampled_from([None, *(each.spec.model_name for each in versions)])
+    named = [each.spec.model_name for each in versions]
+    model: st.SearchStrategy[str | None] = st.sampled_from(named) if named else st.none()
     return Resources(
         model_versions=tuple(versions),
         inference_configs=tuple(draw(st.lists(inference_configs(model), max_size=1))),

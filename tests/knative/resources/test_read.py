@@ -18,8 +18,23 @@ from knative.resources import (
     read_resources,
     render_resources,
 )
+from knative.resources.errors import Violation
+from knative.resources.inference_config import InferenceConfigSpec
+from knative.resources.model_optimization import Quantization
+from runtime.settings import Settings
 from tests.knative.resources.strategies import resources
 
+MODEL = """\
+apiVersion: ml.example.com/v1
+kind: ModelVersion
+metadata:
+  name: m-v1
+spec:
+  modelName: m
+  version: "1"
+  format: onnx
+  storage: {type: s3, path: s3://models/m.onnx}
+"""
 SPEC = Path(__file__).with_name("spec")
 
 
@@ -94,3 +109,41 @@ def test_a_bare_path_of_a_file_starts_at_the_manifests_folder() -> None:
     assert Storage(type="file", path="/a/b.onnx").uri(Path("here")) == "/a/b.onnx"
     assert Storage(type="file", path="file:///b.onnx").uri(Path("here")) == "file:///b.onnx"
     assert Storage(type="s3", path="s3://models/b.onnx").uri(Path("here")) == "s3://models/b.onnx"
+
+
+def test_every_field_of_a_spec_has_a_default() -> None:
+    def text(kind: str, spec: str) -> str:
+        return f"{MODEL}---\napiVersion: ml.example.com/v1\nkind: {kind}\nmetadata:\n  name: m-x\n{spec}"
+
+    for spec in ("", "spec: {}\n"):
+        (config,) = parse_resources(text("InferenceConfig", spec), file="m.yaml").inference_configs
+        assert (config.spec.batch_size, config.spec.max_wait_seconds, config.spec.timeout_seconds) == (32, 0.1, 30)
+        (optimization,) = parse_resources(text("ModelOptimization", spec), file="m.yaml").model_optimizations
+        assert not optimization.spec.quantization.enabled
+    (optimization,) = parse_resources(
+        text("ModelOptimization", "spec:\n  quantization: {}\n"), file="m.yaml"
+    ).model_optimizations
+    assert optimization.spec.quantization == Quantization(enabled=True, precision="int8", target="cpu")
+
+
+def test_a_config_has_the_defaults_of_the_runtime() -> None:
+    spec, settings = InferenceConfigSpec(), Settings()
+    assert spec.batch_size == settings.batch_size
+    assert (spec.max_wait_seconds, spec.timeout_seconds) == (settings.max_wait, settings.timeout)
+
+
+@pytest.mark.parametrize("kind", ["InferenceConfig", "ModelOptimization"])
+def test_a_resource_of_no_model_is_refused_with_the_names_that_it_may_have(kind: str) -> None:
+    text = f"{MODEL}---\napiVersion: ml.example.com/v1\nkind: {kind}\nmetadata:\n  name: tipo-config\n"
+    with pytest.raises(BadManifest) as caught:
+        parse_resources(text, file="m.yaml")
+    assert caught.value.violation is Violation.UNKNOWN_MODEL
+    for fact in ("m.yaml:14: metadata.name", '"tipo-config"', "begins with a model's and a dash", "spec.modelName"):
+        assert fact in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "---\n", "# only a comment\n"])
+def test_a_manifest_without_a_resource_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "model.yaml").write_text(text)
+    with pytest.raises(BadManifest, match=r"model\.yaml.*expected"):
+        read_resources(tmp_path)
