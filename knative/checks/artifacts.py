@@ -16,12 +16,14 @@ ARTIFACT_MISSING: Final = warning("artifact-missing", "A revision without its mo
 ARTIFACT_OUT_OF_REACH: Final = error(
     "artifact-out-of-reach", "A pod can read its image and the registry, no other files."
 )
-ARTIFACT_SHARED: Final = warning("artifact-shared", "Two versions would be one model under two names.")
 ARTIFACT_UNDIGESTED: Final = warning(
     "artifact-undigested", "Nothing proves that the file is the published model: a pod loads whatever it pulls."
 )
 OPTIMIZATION_WAITS: Final = advice(
     "optimization-waits", "Quantized variants are not built yet, so the float model serves."
+)
+REGISTRY_ELSEWHERE: Final = error(
+    "registry-elsewhere", "Pods would look for the model at AWS, and not where it is published."
 )
 REGISTRY_KEYS_UNUSED: Final = warning(
     "registry-keys-unused",
@@ -35,9 +37,9 @@ REGISTRY_WITHOUT_KEYS: Final = advice(
 RULES: Final = (
     ARTIFACT_MISSING,
     ARTIFACT_OUT_OF_REACH,
-    ARTIFACT_SHARED,
     ARTIFACT_UNDIGESTED,
     OPTIMIZATION_WAITS,
+    REGISTRY_ELSEWHERE,
     REGISTRY_KEYS_UNUSED,
     REGISTRY_ON_LOOPBACK,
     REGISTRY_WITHOUT_KEYS,
@@ -45,16 +47,10 @@ RULES: Final = (
 
 
 def check(subject: Subject) -> Iterator[Finding]:
-    """Look at each version's artifact and at the way there."""
+    """Check each version's artifact, and the access to it. Versions may share one: they differ in code or settings."""
     yield from _out_of_reach(subject)
-    holders: dict[str, str] = {}
     for served in subject.served():
-        name, uri = served.version.metadata.name, str(served.settings.model_uri)
-        if (holder := holders.setdefault(uri, name)) != name:
-            where = subject.place(served.version, "spec", "storage", "path")
-            what = f"{name} has the artifact of {holder}, {uri}"
-            yield ARTIFACT_SHARED.found(what, fix="an artifact of its own for each version", where=where)
-        yield from _published(subject, served, uri)
+        yield from _published(subject, served, str(served.settings.model_uri))
     yield from _registry(subject)
     yield from _optimizations(subject)
 
@@ -90,6 +86,7 @@ def _registry(subject: Subject) -> Iterator[Finding]:
         where = subject.place_unless(subject.flags.s3_endpoint, subject.place_of_variable("AWS_ENDPOINT_URL"))
         what = f"the registry is said to be at {s3.endpoint_url}"
         yield REGISTRY_ON_LOOPBACK.found(what, fix="its address as pods see it", where=where)
+    yield from _elsewhere(subject)
     if not subject.lacks_keys():
         return
     if (subject.facts.secrets or {}).get(REGISTRY_SECRET) is not None:
@@ -99,6 +96,20 @@ def _registry(subject: Subject) -> Iterator[Finding]:
     else:
         fix = "--s3-secret NAME, or AWS_ACCESS_KEY_ID from a Secret in func.yaml"
         yield REGISTRY_WITHOUT_KEYS.found("no Secret is named for the registry", fix=fix)
+
+
+def _elsewhere(subject: Subject) -> Iterator[Finding]:
+    """Compare the address that is published to, from this environment, with the one that pods get."""
+    s3, here = subject.options.s3, subject.publishing_endpoint
+    if here is None or s3.endpoint_url is not None or not subject.pulls():
+        return
+    secrets = subject.facts.secrets
+    if s3.secret is not None and (secrets is None or "AWS_ENDPOINT_URL" in (secrets.get(s3.secret) or ())):
+        return  # it is in the Secret, or nobody has looked there
+    source = f"the Secret {s3.secret} has no AWS_ENDPOINT_URL" if s3.secret else "pods have no AWS_ENDPOINT_URL"
+    what = f"models are published to {here}, and {source}"
+    fix = "--s3-endpoint with the registry's address as pods see it, or AWS_ENDPOINT_URL in func.yaml or in the Secret"
+    yield REGISTRY_ELSEWHERE.found(what, fix=fix)
 
 
 def _is_here(host: str) -> bool:

@@ -1,6 +1,6 @@
 """What only the registry and the cluster can tell. What cannot be asked is told as a note, and the rest goes on."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Protocol
@@ -41,11 +41,14 @@ def with_artifacts(subject: Subject, find: Find, notes: list[str]) -> Subject:
 
 
 def with_objects(subject: Subject, cluster: Objects, notes: list[str]) -> Subject:
-    """Look up revisions, the Secret and the ServiceAccount in the cluster."""
+    """Look up revisions, traffic, the Secret and the ServiceAccount in the cluster."""
     try:
         with _noted(notes):
             revisions = {each["metadata"]["name"]: each for each in cluster.list("Revision")}
             subject = replace(subject, facts=replace(subject.facts, revisions=revisions))
+        with _noted(notes):
+            percents = _percents(cluster.list("Service"))
+            subject = replace(subject, facts=replace(subject.facts, percents=percents))
         with _noted(notes):
             if name := subject.options.s3.secret:
                 subject = _with_secret(subject, cluster, name)
@@ -60,6 +63,12 @@ def with_objects(subject: Subject, cluster: Objects, notes: list[str]) -> Subjec
     except ScalezeroError as error:  # the next question would fail like this one
         notes.append(f"the cluster could not be asked: {error}")
     return subject
+
+
+def _percents(services: Iterable[Manifest]) -> dict[str, int]:
+    """Return the traffic that Services have now, by revision."""
+    targets = (each for service in services for each in (service.get("status") or {}).get("traffic") or ())
+    return {each["revisionName"]: each.get("percent") or 0 for each in targets if each.get("revisionName")}
 
 
 def _with_secret(subject: Subject, cluster: Objects, name: str) -> Subject:

@@ -27,6 +27,7 @@ class Facts:
     secrets: Mapping[str, Collection[str] | None] | None = None  # the keys of those asked for; None: there is none
     service_accounts: Collection[str] | None = None  # those of the ones asked for that are there
     revisions: Mapping[str, Manifest] | None = None  # all of the namespace, by name
+    percents: Mapping[str, int] | None = None  # the traffic of all Services of the namespace, by revision
 
 
 class Served(NamedTuple):
@@ -77,10 +78,13 @@ class Subject(Project):
         document = self.documents.get(Ref(version.kind, version.metadata.name))
         return document is not None and document.file in self.trained
 
+    def pulls(self) -> bool:
+        """Whether a model comes from S3."""
+        return any(str(each.settings.model_uri).startswith("s3:") for each in self.served())
+
     def lacks_keys(self) -> bool:
-        """Tell whether models come from S3, and nothing says with which keys."""
-        pulls = any(str(each.settings.model_uri).startswith("s3:") for each in self.served())
-        return pulls and self.options.s3.secret is None and self.options.service_account is None
+        """Whether models come from S3, and nothing says with which keys."""
+        return self.pulls() and self.options.s3.secret is None and self.options.service_account is None
 
     def first_of_models(self) -> Iterator[Served]:
         """Yield one version of each model: what a rule says of all would be told for each otherwise."""

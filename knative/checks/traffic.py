@@ -1,6 +1,7 @@
 """Whether names, owners and splits are such as Knative takes, and whether each version has its share."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Final
 
 from knative.checks.finding import Finding, advice, came, error, warning
@@ -15,6 +16,9 @@ AMBIGUOUS_OWNER: Final = warning(
     "ambiguous-owner", "The name of the revision belongs to another model than the one that declares it."
 )
 NAME_REFUSED: Final = error("name-refused", "Knative makes host names from these names and refuses others.")
+NAMES_MEET: Final = error(
+    "names-meet", "Knative makes a Kubernetes Service of each of these names, and the second one never becomes Ready."
+)
 OTHER_NAMESPACE: Final = error("other-namespace", "One deployment goes to one namespace.")
 REVISION_OWNED_TWICE: Final = error("revision-owned-twice", "A Service routes only to its own revisions.")
 SPLIT_REVISION_MISSING: Final = error(
@@ -31,6 +35,7 @@ VERSION_WITHOUT_TRAFFIC: Final = advice(
 RULES: Final = (
     AMBIGUOUS_OWNER,
     NAME_REFUSED,
+    NAMES_MEET,
     OTHER_NAMESPACE,
     REVISION_OWNED_TWICE,
     SPLIT_REVISION_MISSING,
@@ -49,6 +54,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         yield from _model(subject, model)
     for split in subject.resources.ab_services:
         yield from _split(subject, split)
+    yield from _meeting(subject)
 
 
 def _namespaces(subject: Subject) -> Iterator[Finding]:
@@ -87,7 +93,9 @@ def _model(subject: Subject, model: str) -> Iterator[Finding]:
         where = subject.place(second, "metadata", "name")
         yield TWO_SPLITS.found(came(fault), fix=f"keep {fault.details['allowed']}", where=where)
         return
-    others = [each for each in subject.resources.model_versions if each.spec.model_name == model][1:]
+    served = subject.facts.percents or {}
+    later = [each for each in subject.resources.model_versions if each.spec.model_name == model][1:]
+    others = [each for each in later if not served.get(each.metadata.name)]
     if split is None and others:
         waiting = ", ".join(each.metadata.name for each in others)
         fix = f"a split (Service {model}-ab), or scalezero rollout {model} --to VERSION"
@@ -104,6 +112,35 @@ def _split(subject: Subject, split: ABService) -> Iterator[Finding]:
         what = f"the split {name} has the name of a model and routes to revisions of others"
         yield REVISION_OWNED_TWICE.found(what, fix=f"another name, such as {name}-ab", where=where)
     yield from _targets(subject, split)
+
+
+def _meeting(subject: Subject) -> Iterator[Finding]:
+    """Find names that two objects need (knative/serving#4206): of Routes, of their tags, and of revisions."""
+    taken: dict[str, str] = {}
+    for name, owner_, resource in _service_names(subject):
+        first = taken.setdefault(name, owner_)
+        if first != owner_:
+            what = f"{owner_} and {first} both need the Kubernetes Service {name}"
+            where = subject.place(resource, "metadata", "name")
+            yield NAMES_MEET.found(what, fix="another name for one of them", where=where)
+
+
+def _service_names(subject: Subject) -> Iterator[tuple[str, str, ModelVersion | ABService]]:
+    """Yield the names of the Kubernetes Services that Knative makes, for what, and the resource that names it."""
+    versions = subject.resources.model_versions
+    for version in versions:
+        model = version.spec.model_name
+        yield model, f"the model {model}", version
+    for version in versions:
+        name, model = version.metadata.name, version.spec.model_name
+        yield name, f"the revision {name}", version
+        yield f"{name}-private", f"the revision {name}", version
+        with suppress(BadSetting):  # NAME_REFUSED says so
+            yield f"{names.tag(model, name)}-{model}", f"the tag of {name}", version
+    for split in subject.resources.ab_services:
+        name = split.metadata.name
+        if name not in subject.resources.models:  # else it is the traffic of that model's Service
+            yield name, f"the split {name}", split
 
 
 def _targets(subject: Subject, split: ABService) -> Iterator[Finding]:

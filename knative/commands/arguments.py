@@ -43,7 +43,7 @@ def output(command: F) -> F:
 
 def cluster(command: F) -> F:
     """Add -n and --context, the namespace and the cluster; their defaults are those of kubectl."""
-    command = click.option("-n", "--namespace", help="Namespace.  [default: the context's]")(command)
+    command = click.option("-n", "--namespace", help="Namespace.  [default: func.yaml's or the context's]")(command)
     return click.option("--context", help="Context of the kubeconfig.  [default: the current one]")(command)
 
 

@@ -3,10 +3,12 @@
 import os
 import sys
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
+from knative.api.errors import ClusterUnreachable
 from knative.checks import Report, Sources, examine
 from knative.commands import arguments, output
 from knative.commands.target import connect
@@ -38,7 +40,10 @@ def command(
 
 
 def check(project: Project, *, context: str | None, offline: bool) -> Report:
-    """Examine the project, with the registry and the cluster unless `offline`."""
+    """Examine the project, with the registry and the cluster unless `offline`.
+
+    Raises `ObjectMissing` for a namespace that does not exist, as deploy does.
+    """
     if offline:
         return examine(project)
     from runtime.registry import find
@@ -50,6 +55,8 @@ def check(project: Project, *, context: str | None, offline: bool) -> Report:
             raise  # it was asked for by name
         report = examine(project, sources=Sources(find=find))
         return Report(findings=report.findings, notes=(*report.notes, f"the cluster could not be asked: {error}"))
+    with suppress(ClusterUnreachable):  # examine notes it
+        cluster.see_namespace()
     return examine(project, sources=Sources(find=find, cluster=cluster))
 
 

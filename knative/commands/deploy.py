@@ -44,7 +44,7 @@ def command(
 ) -> None:
     """Publish missing models of FOLDER, check, apply, wait until ready, and print the URLs.
 
-    An error in the files, the flags or the namespace ends it before anything is trained or published.
+    An error in the files, the flags or the cluster ends it before anything is trained or published.
     """
     project, cluster = connect(load((folder,), Flags(**chosen), environ=os.environ), context=context)
     how = How(form=form, timeout=timeout, publish=not no_publish, strict=strict, force=force)
@@ -69,6 +69,7 @@ def deploy(project: Project, cluster: Cluster, folder: Path, *, find: Find, how:
     _stop_at(examine(project), how)
     project.require_valid()
     cluster.see_namespace()
+    _stop_at(examine(project, sources=Sources(cluster=cluster)), how)
     lookup = cache(find)
     if how.publish:
         published = publish_versions(

@@ -10,6 +10,7 @@ import click
 from knative.api.client import Cluster
 from knative.api.errors import ClusterError
 from knative.commands import arguments
+from knative.commands.target import namespace_here
 from knative.deploying.explain import container_of
 from knative.objects import REVISION_LABEL, SERVICE_LABEL, Manifest, Ref
 from runtime.errors import BadSetting
@@ -45,7 +46,7 @@ def command(
     """
     if follow and previous:
         raise click.UsageError("--previous reads a run that has ended; it does not go with --follow.")
-    cluster = Cluster(context=context, namespace=namespace)
+    cluster = Cluster(context=context, namespace=namespace or namespace_here(model))
     cluster.see_namespace()
     labels = {SERVICE_LABEL: model} | ({REVISION_LABEL: _revision(cluster, model, revision)} if revision else {})
     if cluster.get(Ref("Service", model)) is None:

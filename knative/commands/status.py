@@ -11,6 +11,7 @@ from knative.api.client import Cluster
 from knative.api.errors import ObjectMissing
 from knative.commands import arguments
 from knative.commands.output import answer, table
+from knative.commands.target import namespace_here
 from knative.deploying.report import Model, Revision, look, models
 from knative.manifests.names import MANAGED_BY, MANAGER
 from knative.objects import Manifest
@@ -31,7 +32,7 @@ def command(model: str | None, namespace: str | None, context: str | None, form:
 
     A model is Ready if all of its traffic is served; a revision without traffic may have failed.
     """
-    cluster = Cluster(context=context, namespace=namespace)
+    cluster = Cluster(context=context, namespace=namespace or namespace_here(model))
     cluster.see_namespace()
     try:
         seen = look(cluster, model)

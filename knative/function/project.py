@@ -41,6 +41,7 @@ class Project:
     trained: Collection[str] = ()  # the manifest files that have a train.py beside them
     flags: Flags = field(default_factory=Flags)
     faults: tuple[BadManifest, ...] = ()
+    publishing_endpoint: str | None = None  # of the S3 that this environment publishes to; None: AWS
 
     @property
     def namespace(self) -> str | None:
@@ -92,6 +93,7 @@ def load(paths: Sequence[Path], flags: Flags, *, environ: Mapping[str, str]) -> 
         trained=frozenset(each.file for each in found if Path(each.file).with_name(TRAINER).is_file()),
         flags=flags,
         faults=tuple(faults),
+        publishing_endpoint=environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL"),
     )
 
 

@@ -133,10 +133,6 @@ CASES: dict[str, tuple[Case, Case]] = {
         Case(models=((FILE[0], FILE[1].format("models/v2.onnx")),)),
         Case(models=((FILE[0], FILE[1].format("/models/v2.onnx")),)),
     ),
-    "artifact-shared": (
-        Case(models=(("payment-model-v2.onnx", "payment-model-v1.onnx"),)),
-        Case(models=(("payment-model-v2.onnx", "payment-model-v1.onnx.2"),)),
-    ),
     "artifact-undigested": (Case(facts=_sized(1, None)), Case(facts=_sized(1))),
     "bad-manifest": (
         Case(models=(("batchSize: 32", "batchSize: 0"),)),
@@ -194,6 +190,10 @@ CASES: dict[str, tuple[Case, Case]] = {
         Case(models=(("payment-model-v2\n", f"{LONG}2\n"),)),
         Case(models=(("payment-model-v2\n", f"{LONG}\n"),)),
     ),
+    "names-meet": (
+        Case(models=(("name: payment-model-ab", "name: payment-model-v2"),)),
+        Case(models=(("name: payment-model-ab", "name: payment-model-v3"),)),
+    ),
     "not-deployable": (
         Case(models=(BRIEF, ('timeout: "1s"', 'timeout: "999us"')), function=None),
         Case(models=(BRIEF, ('timeout: "1s"', 'timeout: "1ms"')), function=None),
@@ -218,6 +218,13 @@ CASES: dict[str, tuple[Case, Case]] = {
     "queue-below-target": (
         Case(function=(_variable("SCALEZERO_QUEUE_SIZE", "63"),)),
         Case(function=(_variable("SCALEZERO_QUEUE_SIZE", "64"),)),
+    ),
+    "registry-elsewhere": (
+        Case(environ={"AWS_ENDPOINT_URL": "http://s3:8333"}, facts=Facts(secrets={"scalezero-s3": KEYS})),
+        Case(
+            environ={"AWS_ENDPOINT_URL": "http://s3:8333"},
+            facts=Facts(secrets={"scalezero-s3": (*KEYS, "AWS_ENDPOINT_URL")}),
+        ),
     ),
     "registry-keys-unused": (
         Case(function=NO_SECRET, facts=Facts(secrets={"scalezero-s3": KEYS})),

@@ -187,10 +187,10 @@ def test_of_a_cluster_is_asked_only_what_is_counted_on(folder: Path) -> None:
     (folder / "func.yaml").unlink()
     objects = Objects()
     report(folder, objects=objects)
-    assert objects.asked == ["Revision", "Secret"]
+    assert objects.asked == ["Revision", "Service", "Secret"]
     objects = Objects()
     report(folder, objects=objects, flags=Flags(service_account="reader"))
-    assert objects.asked == ["Revision", "ServiceAccount"]
+    assert objects.asked == ["Revision", "Service", "ServiceAccount"]
 
 
 def test_keys_that_nothing_names_are_found_in_the_namespace(folder: Path) -> None:
