@@ -44,7 +44,7 @@ def explain(functions: Sequence[str], resolves: Resolves) -> str:
             f"the requirements of {' and of '.join(alone)} cannot be installed beside the runtime's own packages, "
             "whose versions are fixed; see pip's error above"
         )
-    pairs = [pair for pair in combinations(functions, 2) if not resolves(pair)]
+    pairs: list[Sequence[str]] = [pair for pair in combinations(functions, 2) if not resolves(pair)]
     return "; ".join(_conflict(names) for names in pairs or [functions])
 
 

@@ -105,7 +105,12 @@ def test_what_is_not_there_is_refused_with_what_is(tmp_path: Path, arguments: li
 
 def test_following_prints_each_run_of_a_container_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also of a container that has ended and waits for its next restart; a closed log of a running one continues."""
-    runs = [("c1", {"terminated": {}}), ("c1", {"waiting": {}}), ("c2", {"running": {}}), ("c2", {"running": {}})]
+    runs: list[tuple[str, Manifest]] = [
+        ("c1", {"terminated": {}}),
+        ("c1", {"waiting": {}}),
+        ("c2", {"running": {}}),
+        ("c2", {"running": {}}),
+    ]
     looks = iter(runs)
 
     def handle(request: BaseHTTPRequestHandler) -> None:

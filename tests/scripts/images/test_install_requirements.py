@@ -44,7 +44,7 @@ class Image:
 
     def install(self) -> "subprocess.CompletedProcess[str]":
         environ = {"PATH": "/usr/bin:/bin", "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.index)}
-        command = [sys.executable, install_requirements.__file__, self.requirements, self.python]
+        command = [sys.executable, install_requirements.__file__, str(self.requirements), str(self.python)]
         return subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
 
     def has(self, module: str) -> bool:
