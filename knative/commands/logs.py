@@ -1,9 +1,9 @@
-"""`scalezero logs`: what the containers of a model's pods log."""
+"""`scalezero logs`: print the logs of a model's pods."""
 
 import time
 from collections.abc import Mapping
 from threading import Lock, Thread
-from typing import Final
+from typing import Final, NamedTuple
 
 import click
 
@@ -15,19 +15,21 @@ from knative.deploying.explain import container_of
 from knative.objects import REVISION_LABEL, SERVICE_LABEL, Manifest, Ref
 from runtime.errors import BadSetting
 
-_LOOK: Final = 2.0  # s between two looks for new pods, while following
+_LOOK: Final = 2.0  # seconds between two lists of the pods, with --follow
 _NO_PODS: Final = (
-    "{name} has no pod in namespace {namespace}: it is scaled to zero, or has not started. A cluster keeps the logs of "
-    "ended pods only where a log collector runs (Fluent Bit, Loki, or that of your cloud); search there for the label "
-    "{label}. A request starts a pod."
+    "{name} has no pod in namespace {namespace}: it is scaled to zero, or has not started. A request starts a pod. "
+    "Kubernetes deletes the logs of a pod with the pod; a log collector, such as Fluent Bit or that of your cloud, "
+    "keeps them under the label {label}."
 )
+_NO_LINES: Final = "{pod}: no log lines yet"
+_NO_RESTART: Final = "{pod}: no previous run; its container has not restarted"
 
 
 @click.command("logs")
 @click.argument("model")
-@click.option("--revision", help="Only the pods of this revision, by its name or what follows MODEL- in it.")
-@click.option("--follow", is_flag=True, help="Print new lines until Ctrl-C, also those of pods that start later.")
-@click.option("--previous", is_flag=True, help="The run of each container before its last restart.")
+@click.option("--revision", help="Only the pods of this revision: its name, with or without MODEL-.")
+@click.option("--follow", is_flag=True, help="Print new lines until Ctrl-C, including those of new pods.")
+@click.option("--previous", is_flag=True, help="Print the logs from before the last restart of each container.")
 @click.option("--lines", type=click.IntRange(min=1), default=100, show_default=True, help="Last lines of each pod.")
 @arguments.cluster
 def command(
@@ -40,32 +42,41 @@ def command(
     follow: bool,
     previous: bool,
 ) -> None:
-    """Print the logs of MODEL's pods; each line begins with its pod where there are several.
+    """Print the logs of MODEL's pods. With several pods or --follow, each line begins with the name of its pod.
 
-    The lines are JSON, one object each, as the runtime and the function log them.
+    Each line is a JSON object of the runtime or the function.
     """
     if follow and previous:
-        raise click.UsageError("--previous reads a run that has ended; it does not go with --follow.")
+        raise click.UsageError("--previous reads a run that has ended; use it without --follow.")
     cluster = Cluster(context=context, namespace=namespace or namespace_here(model))
     cluster.see_namespace()
-    labels = {SERVICE_LABEL: model} | ({REVISION_LABEL: _revision(cluster, model, revision)} if revision else {})
     if cluster.get(Ref("Service", model)) is None:
         names = ", ".join(each["metadata"]["name"] for each in cluster.list("Service"))
-        raise BadSetting("MODEL", value=model, allowed=f"one of namespace {cluster.namespace}: {names or 'none yet'}")
+        allowed = f"one of namespace {cluster.namespace}: {names or 'it has none'}"
+        raise BadSetting("MODEL", value=model, allowed=allowed)
+    labels = {SERVICE_LABEL: model} | ({REVISION_LABEL: _revision(cluster, model, revision)} if revision else {})
     if follow:
         _follow(cluster, labels, lines=lines)
-        return
+    else:
+        _print(cluster, labels, lines=lines, previous=previous)
+
+
+def _print(cluster: Cluster, labels: Mapping[str, str], *, lines: int, previous: bool) -> None:
+    """Print the last lines of each pod; report a pod without lines on standard error."""
     pods = cluster.list("Pod", labels=labels)
     if not pods:
         click.echo(_no_pods(cluster, labels), err=True)
     for pod in pods:
-        text = cluster.logs(pod["metadata"]["name"], container=container_of(pod), lines=lines, previous=previous)
+        name = pod["metadata"]["name"]
+        text = cluster.logs(name, container=container_of(pod), lines=lines, previous=previous)
+        if not text:
+            click.echo((_NO_RESTART if previous else _NO_LINES).format(pod=name), err=True)
         for line in text.splitlines():
             _show(pod, line, named=len(pods) > 1)
 
 
 def _revision(cluster: Cluster, model: str, revision: str) -> str:
-    """The full name. Raises `BadSetting` where the model has no such revision."""
+    """Return the full name. Raises `BadSetting` if the model has no such revision."""
     names: list[str] = [each["metadata"]["name"] for each in cluster.list("Revision", labels={SERVICE_LABEL: model})]
     for name in names:
         if name in {revision, f"{model}-{revision}"}:
@@ -85,32 +96,52 @@ def _show(pod: Manifest, line: str, *, named: bool) -> None:
 
 
 def _follow(cluster: Cluster, labels: Mapping[str, str], *, lines: int) -> None:
-    """Print the lines of each pod from a thread of its own; look for pods that start meanwhile."""
-    following: set[str] = set()
-    lock = Lock()
+    """Print the lines of each container from its own thread; list the pods repeatedly to find new containers."""
+    following: set[str] = set()  # IDs of containers
+    followed: set[str] = set()
+    printing = Lock()
 
-    def copy(pod: Manifest) -> None:
+    def follow(pod: Manifest, container: Container, last: int) -> None:
         name = pod["metadata"]["name"]
         try:
-            for line in cluster.follow_logs(name, container=container_of(pod), lines=lines):
-                with lock:
+            for line in cluster.follow_logs(name, container=container_of(pod), lines=last):
+                with printing:
                     _show(pod, line, named=True)
         except ClusterError as error:
-            with lock:
+            with printing:
                 click.echo(f"{name}: {error}", err=True)
-        following.discard(pod["metadata"]["uid"])  # its container has ended: perhaps it starts again
+        followed.add(container.id)
+        following.discard(container.id)
 
-    told = False
+    reported = False
     try:
         while True:
-            pods = [each for each in cluster.list("Pod", labels=labels) if each["status"].get("phase") == "Running"]
-            if not pods and not told:
-                told = True
+            pods = cluster.list("Pod", labels=labels)
+            if not pods and not reported:
+                reported = True
                 click.echo(f"{_no_pods(cluster, labels)} Waiting for one.", err=True)
             for pod in pods:
-                if pod["metadata"]["uid"] not in following:
-                    following.add(pod["metadata"]["uid"])
-                    Thread(target=copy, args=(pod,), daemon=True).start()
+                container = _container(pod)
+                # A container that has ended is printed once. The API server may close the log of one that runs.
+                if container and container.id not in following and (container.runs or container.id not in followed):
+                    following.add(container.id)
+                    last = 0 if container.id in followed else lines
+                    Thread(target=follow, args=(pod, container, last), daemon=True).start()
             time.sleep(_LOOK)
     except KeyboardInterrupt:
         return
+
+
+class Container(NamedTuple):
+    """One run of a pod's model container; a restart has another ID."""
+
+    id: str
+    runs: bool
+
+
+def _container(pod: Manifest) -> Container | None:
+    """Return the latest run of the pod's model container; None before the first."""
+    for status in pod["status"].get("containerStatuses", ()):
+        if status["name"] == container_of(pod) and status.get("containerID"):
+            return Container(status["containerID"], "running" in status["state"])
+    return None

@@ -1,7 +1,7 @@
-"""Who else uses the machine. A disturbed measurement is made again, as long as patience lasts.
+"""Detects the load of other processes on the machine. A disturbed measurement is repeated, within a time limit.
 
-Steal (the hypervisor's) shows only to who wants to run, so before a measurement a busy loop has to get nearly all of
-each core. During it, CPU time that neither we nor our children used is counted as foreign.
+Steal (the hypervisor's) shows only in a process that wants to run, so before a measurement a busy loop must get nearly
+all of each core. During the measurement, CPU time of other processes than ours and our children counts as foreign.
 """
 
 import os

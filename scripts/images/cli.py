@@ -1,4 +1,4 @@
-"""scripts/image: makes the base, builds the image on it, keeps an archive, lists its contents, loads it."""
+"""scripts/image: builds the base and the image, keeps an archive, lists its contents, loads it into the cluster."""
 
 import fcntl
 import os
@@ -28,9 +28,9 @@ CLUSTER: Final = ROOT / "scripts" / "cluster"
 
 
 def default_tag(functions: Sequence[Path] = ()) -> str:
-    """The name of the image: of one function the name in its func.yaml, else dev.local/NAME:VERSION.
+    """The name of the image: for one function the image in its func.yaml, else dev.local/NAME:VERSION.
 
-    Knative never asks a registry about dev.local.
+    Knative does not resolve tags of dev.local in a registry.
     """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     if not functions:
@@ -43,32 +43,38 @@ def default_tag(functions: Sequence[Path] = ()) -> str:
 
 
 def cache() -> Path:
-    """Where archives are kept, outside the tree."""
+    """The folder of the archives, outside the repository."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scalezero-image"
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--base", default=DEBIAN, show_default=True, help="debian: made here of Debian's packages. Or an image.")
-@click.option("--function", "names", multiple=True, metavar="NAME", help="Only this function: a folder. Repeatable.")
+@click.option("--base", default=DEBIAN, show_default=True, help="debian (built from Debian's packages), or an image.")
+@click.option(
+    "--function",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Only this function: a folder, or the name of one in functions/. Repeatable.",
+)
 @click.option(
     "--tag", help="The image's name.  [default: the image of the function's func.yaml, or dev.local/NAME:VERSION]"
 )
-@click.option("--archive", type=click.Path(dir_okay=False, path_type=Path), help="Write the image here, too.")
+@click.option("--archive", type=click.Path(dir_okay=False, path_type=Path), help="Also write the image to this file.")
 @click.option("--load/--no-load", default=True, show_default=True, help="Load it into the cluster of scripts/cluster.")
-@click.option("--fresh", is_flag=True, help="Build even what has not changed here, for newer packages of others.")
+@click.option("--fresh", is_flag=True, help="Build again without the cache, to get newer packages.")
 def main(*, base: str, names: tuple[str, ...], tag: str | None, archive: Path | None, load: bool, fresh: bool) -> None:
-    """Build an image of the runtime with functions, print what fills it and load it into the cluster.
+    """Build an image of the runtime with functions, list its contents and load it into the cluster.
 
-    Without --function the image has all functions in functions/. Packages that a function needs are those of its
-    requirements.txt, or of the script block (PEP 723) of its main.py. The build imports each function.
+    Without --function the image has all functions in functions/. The packages of a function are those of its
+    requirements.txt, or of the script block (PEP 723) of its main.py. The build imports each function, without network.
 
-    Quick where nothing changed. buildah builds it, or podman, or docker. The base of Debian's packages needs root and
-    mmdebstrap, and no registry; another base (python:3.12-slim) is pulled by the program that builds.
+    Without changes, the archive comes from the cache. buildah, podman or docker builds the image. The base debian needs
+    root and mmdebstrap, and no registry; another base, such as python:3.12-slim, is pulled.
     """
     try:
         chosen = [find(ROOT, name) for name in names]
         tag = tag or default_tag(chosen)
-        with alone():
+        with build_lock():
             made = build(base, tag, chosen or shipped(ROOT), fresh=fresh)
             click.echo(f"{tag}, {made.stat().st_size / contents.MIB:.0f} MiB: {made}\n")
             click.echo(contents.tables(contents.layers(made)))
@@ -81,7 +87,7 @@ def main(*, base: str, names: tuple[str, ...], tag: str | None, archive: Path | 
 
 
 def build(base: str, tag: str, functions: Sequence[Path], *, fresh: bool = False) -> Path:
-    """Build the image where its sources changed; return its archive, as long as one is alone. Raises CannotBuild."""
+    """Build the image if its inputs changed; return its archive, valid under `build_lock`. Raises CannotBuild."""
     with staged(ROOT, functions) as context:
         archive = cache() / f"{tag.rpartition('/')[2].replace(':', '-')}-{key(context, base, tag, debian.key())}.tar"
         if fresh or not archive.exists():
@@ -90,8 +96,8 @@ def build(base: str, tag: str, functions: Sequence[Path], *, fresh: bool = False
 
 
 @contextmanager
-def alone() -> Iterator[None]:
-    """Wait for whoever builds already: what it makes is most often what is wanted, and else takes its place."""
+def build_lock() -> Iterator[None]:
+    """Wait for a build that runs already; its archive is often the one that this build needs."""
     cache().mkdir(parents=True, exist_ok=True)
     with (cache() / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -99,7 +105,7 @@ def alone() -> Iterator[None]:
 
 
 def make(base: str, tag: str, context: Path, archive: Path, *, fresh: bool) -> None:
-    """Build the image, with the base where that is ours to make, and keep it. Raises CannotBuild."""
+    """Build the image, and the base `debian` if it is missing; write the archive. Raises CannotBuild."""
     engine = Engine.found()
     bases = debian.bases(engine, fresh=fresh) if base == DEBIAN else {"BASE": base}
     with secrets() as hidden:
@@ -109,7 +115,7 @@ def make(base: str, tag: str, context: Path, archive: Path, *, fresh: bool) -> N
 
 
 def save(engine: Engine, tag: str, archive: Path) -> None:
-    """Keep an image as an archive, in the place of earlier ones of its name. Half of one is never found there."""
+    """Write the archive of an image and remove earlier ones of its name. A partial archive never has the final name."""
     part = archive.with_suffix(".part")
     part.unlink(missing_ok=True)
     engine.save(tag, part)
@@ -119,8 +125,9 @@ def save(engine: Engine, tag: str, archive: Path) -> None:
 
 
 def load_into_cluster(archive: Path) -> None:
-    """Hand the archive to the cluster. Raises CannotBuild."""
+    """Load the archive into the cluster. Raises CannotBuild."""
     if not CLUSTER.exists() or subprocess.run([CLUSTER, "load", archive], check=False).returncode:
         raise CannotBuild(
-            "the image is built, but not in a cluster: scripts/cluster up starts one; --no-load leaves it"
+            "the image is built, but scripts/cluster could not load it; start the cluster with scripts/cluster up, or "
+            "use --no-load"
         )

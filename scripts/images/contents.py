@@ -1,4 +1,4 @@
-"""What fills an image: its archive, as `docker save` writes it, read file by file."""
+"""The contents of an image, read from its archive in the format of `docker save`."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from rich.table import Table
 from scripts.images.faults import CannotBuild
 
 MIB: Final = 2**20
-SHOWN: Final = 14  # the largest; the rest is one line
+SHOWN: Final = 14  # rows; the rest is summed in one
 PACKAGES: Final = {"site-packages", "dist-packages"}
 STANDARD_LIBRARY: Final = "the standard library"
 METADATA: Final = ("packages' metadata", (".dist-info", ".egg-info"))
@@ -23,14 +23,14 @@ METADATA: Final = ("packages' metadata", (".dist-info", ".egg-info"))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """One layer: the instruction that made it, and the bytes of files in it by what they belong to."""
+    """One layer: the instruction that made it, and the size of its files in bytes, by package."""
 
     made_by: str
     parts: Counter[str]
 
 
 def layers(archive: Path) -> list[Layer]:
-    """Read the layers of an archive, lowest first. Raises CannotBuild where it is none of an image."""
+    """Read the layers of an archive, lowest first. Raises CannotBuild if it is not an image."""
     try:
         with tarfile.open(archive) as whole:
             manifest = json.load(_member(whole, "manifest.json"))[0]
@@ -41,11 +41,11 @@ def layers(archive: Path) -> list[Layer]:
                 for instruction, name in zip(made_by, manifest["Layers"], strict=True)
             ]
     except (tarfile.TarError, LookupError, ValueError) as error:
-        raise CannotBuild(f"{archive} is no image as docker save writes it: {error}") from error
+        raise CannotBuild(f"{archive} is not an image in the format of docker save: {error}") from error
 
 
 def belongs_to(path: str) -> str:
-    """Name what a file is part of: its Python package, the standard library, or the folder two below the root."""
+    """Return the Python package of a file, the standard library, or the first two folders of its path."""
     parts = PurePosixPath("/", path).parts[1:]
     for index, part in enumerate(parts[:-1]):
         if part in PACKAGES:
@@ -62,11 +62,11 @@ def tables(found: Sequence[Layer]) -> str:
     rest = sum(size for _, size in by_size[SHOWN:])
     largest = [*by_size[:SHOWN], (f"{len(by_size) - SHOWN} more", rest)] if rest else by_size
     by_layer = [(layer.made_by, layer.parts.total()) for layer in found]
-    return _shown(_table("layer", by_layer), _table("what fills it", [*largest, ("in all", total.total())]))
+    return _shown(_table("layer", by_layer), _table("package or folder", [*largest, ("total", total.total())]))
 
 
 def _package(name: str) -> str:
-    """Name a package by a file or folder of it: numpy.libs, which wheels bring along, is numpy's."""
+    """Return the package of a file or folder in site-packages; numpy.libs belongs to numpy."""
     word, suffixes = METADATA
     return word if name.endswith(suffixes) else name.removesuffix(".libs").removesuffix(".py")
 
@@ -92,7 +92,7 @@ def _files(layer: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
 def _member(whole: tarfile.TarFile, name: str) -> IO[bytes]:
     found = whole.extractfile(name)
     if found is None:
-        raise LookupError(f"{name} is no file")
+        raise LookupError(f"{name} is not a file")
     return found
 
 

@@ -1,8 +1,9 @@
 """The folder that an image is built from: the runtime, some functions, and what these need beside it.
 
 LICENSE pyproject.toml knative/ runtime/      of this repository
-functions/NAME/                               each function, wherever it comes from
-requirements/NAME.txt                         what it needs; empty where it needs nothing
+functions/NAME/                               each function, from any folder
+requirements/NAME/requirements.txt            what it needs; empty where it needs nothing
+install_requirements.py                       installs all of that, and reports conflicts
 check_functions.py                            imports each function in the finished image
 """
 
@@ -21,6 +22,7 @@ SOURCES: Final = ("Containerfile", "LICENSE", "knative", "pyproject.toml", "runt
 FUNCTIONS: Final = "functions"
 REQUIREMENTS: Final = "requirements"
 CHECK: Final = "check_functions.py"
+STEPS: Final = (CHECK, "install_requirements.py")  # programs that the build runs
 _IGNORED: Final = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
 
 
@@ -35,7 +37,8 @@ def staged(root: Path, functions: Sequence[Path]) -> Iterator[Path]:
                 shutil.copytree(place, context / source, ignore=_IGNORED)
             else:
                 shutil.copyfile(place, context / source)
-        shutil.copyfile(Path(__file__).with_name(CHECK), context / CHECK)
+        for step in STEPS:
+            shutil.copyfile(Path(__file__).with_name(step), context / step)
         _add_functions(context, root, functions)
         yield context
 
@@ -57,12 +60,8 @@ def _add_functions(context: Path, root: Path, functions: Sequence[Path]) -> None
     (context / FUNCTIONS).mkdir()
     shutil.copyfile(root / FUNCTIONS / "__init__.py", context / FUNCTIONS / "__init__.py")
     (context / REQUIREMENTS).mkdir()
-    needed: dict[str, list[str]] = {}
     for folder in functions:
-        if folder.name in needed:
+        if (context / FUNCTIONS / folder.name).exists():
             raise CannotBuild(f"two functions are called {folder.name}; rename one of their folders")
         shutil.copytree(folder, context / FUNCTIONS / folder.name, ignore=_IGNORED)
-        needed[folder.name] = requirements.read(folder)
-    requirements.refuse_conflicts(needed)
-    for name, texts in needed.items():
-        (context / REQUIREMENTS / f"{name}.txt").write_text("".join(f"{text}\n" for text in texts))
+        requirements.copy(folder, context / REQUIREMENTS / folder.name)

@@ -1,8 +1,8 @@
-"""A base of Debian's own packages, fetched by the machine's own apt sources: no image registry is asked.
+"""A base image of Debian's packages, downloaded from the machine's apt sources, without an image registry.
 
-Two images come of it. What packages are installed with (pip, a shell, the sources of locales) is in the one for the
-build; the one that functions run on holds Python, what ONNX Runtime is linked to, and trusted certificates. The
-packages are unpacked, not installed: there is no dpkg in the image that could remove them, and no shell.
+It makes two images. The build image has pip, a shell and the sources of locales. The image that functions run on has
+Python, the libraries of ONNX Runtime, and trusted certificates. The packages are unpacked, not installed, so the image
+has no dpkg and no shell.
 """
 
 import hashlib
@@ -21,9 +21,9 @@ from scripts.images.faults import CannotBuild
 RUN: Final = ("ca-certificates", "libstdc++6", "netbase", "python3", "tzdata")
 BUILD: Final = (*RUN, "coreutils", "dash", "findutils", "grep", "gzip", "libc-bin", "locales", "python3-venv", "sed")
 
-# For people and for installing packages, none of which happens in an image. gconv: conversions between encodings that
-# neither Python nor ONNX Runtime asks glibc for; those of UTF-8 are in glibc itself.
-NEEDLESS: Final = (
+# Files for interactive use and for package management. gconv: conversions between encodings, which neither Python nor
+# ONNX Runtime uses; those of UTF-8 are in glibc.
+UNUSED: Final = (
     "dev/*",
     "etc/apt",
     "etc/hostname",
@@ -51,7 +51,7 @@ APT: Final = Path("/etc/apt")
 
 
 def bases(engine: Engine, *, fresh: bool = False) -> dict[str, str]:
-    """The build arguments BASE and BUILD_BASE; made where they are missing. Raises CannotBuild."""
+    """Return the build arguments BASE and BUILD_BASE; build missing images. Raises CannotBuild."""
     suite = _suite()
     made = {}
     for argument, name, packages in (("BASE", "python", RUN), ("BUILD_BASE", "python-build", BUILD)):
@@ -62,21 +62,19 @@ def bases(engine: Engine, *, fresh: bool = False) -> dict[str, str]:
 
 
 def key() -> str:
-    """What the bases depend on but for the packages' own versions: this file."""
+    """Return the key of the base images: a digest of this file. The versions of the packages are not part of it."""
     return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
 
 
 def _suite() -> str:
-    """The name of this machine's Debian. Raises CannotBuild where it has none, or lacks what makes a base."""
+    """Return the codename of this machine's Debian. Raises CannotBuild without Debian, root or mmdebstrap."""
     release = platform.freedesktop_os_release()
     if release["ID"] != "debian":
-        raise CannotBuild(
-            f"a base of Debian's packages is made on Debian, this is {release['ID']}; --base names another"
-        )
+        raise CannotBuild(f"the base debian can only be built on Debian, this is {release['ID']}; use --base IMAGE")
     if not shutil.which("mmdebstrap"):
-        raise CannotBuild("mmdebstrap is missing: apt-get install mmdebstrap, or name a base by --base")
+        raise CannotBuild("mmdebstrap is missing; install it with apt-get install mmdebstrap, or use --base IMAGE")
     if os.geteuid() != 0:
-        raise CannotBuild("a base of Debian's packages is made by root; --base names another")
+        raise CannotBuild("the base debian can only be built by root; use --base IMAGE")
     return release["VERSION_CODENAME"]
 
 
@@ -98,18 +96,18 @@ def _unpack(root: Path, suite: str, packages: tuple[str, ...]) -> None:
     sources += sorted((APT / "sources.list.d").glob("*.sources"))
     used = [str(each) for each in sources if each.is_file() and each.stat().st_size]
     command = ["mmdebstrap", "--quiet", "--variant=extract", "--format=directory", f"--include={','.join(packages)}"]
-    hooks = "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr"  # /bin is /usr/bin, as wherever Debian is installed
+    hooks = "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr"  # /bin is a link to /usr/bin
     done = subprocess.run([*command, hooks, suite, str(root), *used], stdin=subprocess.DEVNULL, check=False)
     if done.returncode:
-        raise CannotBuild(f"mmdebstrap exited with {done.returncode}; what it said stands above")
+        raise CannotBuild(f"mmdebstrap exited with {done.returncode}; see its output above")
 
 
 def _finish(root: Path) -> None:
-    """Do what the packages' own scripts would: users, certificates, bytecode; and drop what nobody needs.
+    """Do the work of the packages' install scripts (users, certificates, bytecode), and remove unused files.
 
-    Raises CannotBuild where this machine cannot run the Python in there.
+    Raises CannotBuild if this machine cannot run the Python of the base.
     """
-    for place in [found for pattern in NEEDLESS for found in root.glob(pattern)]:
+    for place in [found for pattern in UNUSED for found in root.glob(pattern)]:
         shutil.rmtree(place) if place.is_dir() and not place.is_symlink() else place.unlink()
     (root / "etc" / "passwd").write_text(USERS)
     (root / "etc" / "group").write_text(GROUPS)
@@ -119,4 +117,4 @@ def _finish(root: Path) -> None:
     compiling = ["python3", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", *libraries]
     done = subprocess.run(["chroot", str(root), *compiling], stdin=subprocess.DEVNULL, check=False)
     if done.returncode:
-        raise CannotBuild(f"compileall, in the new base, exited with {done.returncode}; what it said stands above")
+        raise CannotBuild(f"compileall, in the new base, exited with {done.returncode}; see its output above")

@@ -1,4 +1,4 @@
-"""What builds images: buildah, podman or docker. The Containerfile is the same for all, and so are most options."""
+"""The programs that build images: buildah, podman and docker, with one Containerfile and mostly the same options."""
 
 import shutil
 import subprocess
@@ -11,8 +11,8 @@ from typing import Final, Self
 
 from scripts.images.faults import CannotBuild
 
-# Without daemon and privileges of its own first. Isolation chroot: no container is started for a step of the build, so
-# that it works inside a container too.
+# Programs without a daemon first. Isolation chroot: a step of the build starts no container, so a build works inside a
+# container too.
 BUILD: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "buildah": ("build", "--isolation", "chroot", "--layers"),
@@ -38,16 +38,16 @@ INSPECT: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """One of the programs, by its name."""
+    """One of the programs."""
 
     name: str
 
     @classmethod
     def found(cls) -> Self:
-        """The first that is installed. Raises CannotBuild where none is."""
+        """Return the first that is installed. Raises CannotBuild if none is."""
         name = next(filter(shutil.which, BUILD), None)
         if name is None:
-            raise CannotBuild(f"none of {', '.join(BUILD)} is there; on Debian: apt-get install buildah")
+            raise CannotBuild(f"none of {', '.join(BUILD)} is installed; on Debian: apt-get install buildah")
         return cls(name)
 
     def build(
@@ -60,23 +60,23 @@ class Engine:
         containerfile: Path,
         fresh: bool,
     ) -> None:
-        """Build an image, telling what it does on standard error; `fresh` takes no step as done. Raises CannotBuild."""
+        """Build an image, with progress on standard error; `fresh` ignores the cache. Raises CannotBuild."""
         given = [f"--build-arg={name}={value}" for name, value in args.items()]
         hidden = [f"--secret=id={name},src={path}" for name, path in secrets.items()]
-        anew = ["--no-cache"] if fresh else []
+        no_cache = ["--no-cache"] if fresh else []
         named = ["--tag", tag, "--file", str(containerfile), str(context)]
-        self._run([*BUILD[self.name], *anew, *given, *hidden, *named])
+        self._run([*BUILD[self.name], *no_cache, *given, *hidden, *named])
 
     def has(self, tag: str) -> bool:
-        """Whether an image of that tag is on this machine."""
+        """Return whether this machine has an image of that tag."""
         done = subprocess.run([self.name, *INSPECT[self.name], tag], capture_output=True, check=False)
         return done.returncode == 0
 
     def save(self, tag: str, archive: Path) -> None:
-        """Write an image into an archive, as `docker save` has it: what every program reads. Raises CannotBuild."""
+        """Write an image to an archive in the format of `docker save`, which all programs read. Raises CannotBuild."""
         self._run([each.format(tag=tag, archive=archive) for each in SAVE[self.name]])
 
     def _run(self, arguments: Sequence[str]) -> None:
         done = subprocess.run([self.name, *arguments], stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False)
         if done.returncode:
-            raise CannotBuild(f"{self.name} {arguments[0]} exited with {done.returncode}; what it said stands above")
+            raise CannotBuild(f"{self.name} {arguments[0]} exited with {done.returncode}; see its output above")

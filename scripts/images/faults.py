@@ -1,5 +1,5 @@
-"""Why there is no image."""
+"""The error of a build."""
 
 
 class CannotBuild(Exception):
-    """A program is missing or failed; the sentence says which and what to do."""
+    """A program is missing, or a step failed; the message has the reason and the next step."""

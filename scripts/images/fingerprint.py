@@ -1,4 +1,4 @@
-"""What an image is built from, as a key: the same key is the same image, except for newer packages of others."""
+"""The key of an image: a digest of all inputs of its build, except for the versions of downloaded packages."""
 
 import hashlib
 from collections.abc import Iterator
@@ -21,6 +21,6 @@ def _files(context: Path) -> Iterator[Path]:
 
 
 def _add(digest: "hashlib._Hash", part: bytes) -> None:
-    """Add a part with its length, so that no two lists of parts are one text."""
+    """Add a part with its length, so that different lists of parts never give the same bytes."""
     digest.update(b"%d:" % len(part))
     digest.update(part)

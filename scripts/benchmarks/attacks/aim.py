@@ -16,7 +16,7 @@ class Aim(NamedTuple):
     path: str  # of its predict API
     width: int  # numbers in a row of its model
     limit: int  # bytes: its largest request body
-    seconds: float  # after which the attack ends by itself
+    seconds: float  # the duration of the attack
 
     def connect(self) -> socket.socket:
         """A new connection, whose operations end when the attack's time does. Raises OSError."""

@@ -35,7 +35,7 @@ class Reply:
 
 
 def ask(request: Request) -> Reply:
-    """Ask over a new connection, as a caller who was not there before."""
+    """Ask over a new connection, as a new caller does."""
     place = urlsplit(request.url)
     start = time.perf_counter()
     try:

@@ -69,7 +69,7 @@ def split(load: Load, *, revision: str, percent: int) -> Outcome:
     got = load.revisions.get(revision, 0)
     return Outcome(
         name="split",
-        measured={**_told(load), f"by_{revision}": got, "bounds": f"{low} to {high}"},
+        measured={**_figures(load), f"by_{revision}": got, "bounds": f"{low} to {high}"},
         target=f"{percent} % within 99.9 % bounds, 0 failed",
         met=not load.failures and low <= got <= high,
     )
@@ -79,7 +79,7 @@ def rollout(load: Load, *, target: str, done: bool) -> Outcome:
     """Judge a rollout by what callers saw of it meanwhile; `done` says whether all of the traffic has gone over."""
     return Outcome(
         name="rollout",
-        measured={**_told(load), f"by_{target}": load.revisions.get(target, 0), "done": "yes" if done else "NO"},
+        measured={**_figures(load), f"by_{target}": load.revisions.get(target, 0), "done": "yes" if done else "NO"},
         target="done, 0 failed",
         met=done and not load.failures,
     )
@@ -88,10 +88,10 @@ def rollout(load: Load, *, target: str, done: bool) -> Outcome:
 def scale_out(load: Load, *, pods: Sequence[tuple[float, int]]) -> Outcome:
     """Judge a burst by its failures, and by whether pods came: `pods` has the seconds at which their number changed."""
     most = max((count for _, count in pods), default=0)
-    told = ", ".join(f"{count} at {at:.1f} s" for at, count in pods)
+    pods_ready = ", ".join(f"{count} at {at:.1f} s" for at, count in pods)
     return Outcome(
         name="scale_out",
-        measured={**_told(load), "most_pods": most, "ready_pods": told},
+        measured={**_figures(load), "most_pods": most, "ready_pods": pods_ready},
         target="2 pods or more, 0 failed",
         met=most > 1 and not load.failures,
     )
@@ -112,14 +112,14 @@ def _tail(weights: Sequence[float], chance: float) -> int:
     return count
 
 
-def _told(load: Load) -> dict[str, float | int | str]:
-    told: dict[str, float | int | str] = {"requests": load.requests, "failed": len(load.failures)}
+def _figures(load: Load) -> dict[str, float | int | str]:
+    figures: dict[str, float | int | str] = {"requests": load.requests, "failed": len(load.failures)}
     if len(load.seconds) > 1:
         cuts = statistics.quantiles(load.seconds, n=100, method="inclusive")
-        told |= {"p50_ms": cuts[49] * 1e3, "p99_ms": cuts[98] * 1e3}
+        figures |= {"p50_ms": cuts[49] * 1e3, "p99_ms": cuts[98] * 1e3}
     if load.failures:
-        told["first_failure"] = load.failures[0]
-    return told
+        figures["first_failure"] = load.failures[0]
+    return figures
 
 
 def document(outcomes: Sequence[Outcome]) -> dict[str, dict[str, object]]:

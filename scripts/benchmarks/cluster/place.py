@@ -93,7 +93,7 @@ class Place:
         self._wait(lambda: not self._all_pods(revision), ZERO_SECONDS, f"{revision} still has pods")
 
     def pods(self, revision: str) -> list[Manifest]:
-        """The pods of a revision that have not been told to end."""
+        """List the pods of a revision that are not terminating."""
         return [each for each in self._all_pods(revision) if "deletionTimestamp" not in each["metadata"]]
 
     def ready_pods(self, revision: str) -> int:

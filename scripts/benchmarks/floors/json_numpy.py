@@ -59,9 +59,9 @@ def decoded(text: bytes, form: str) -> Tensor:
 
 
 def rate(decode: Callable[[bytes], Tensor], form: str) -> float:
-    """Tensors per second of CPU time, by the quickest of some: whoever shares the caches makes the others slower.
+    """Return tensors per second of CPU time, from the fastest of several runs.
 
-    All of the work is on one thread.
+    Other processes that share the caches make a run slower. All of the work is on one thread.
     """
     text = body(form)
     if not np.array_equal(decode(text), tensor()):

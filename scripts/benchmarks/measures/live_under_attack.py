@@ -75,6 +75,6 @@ def summed_up(results: dict[str, Result], *, disturbed: int, limit: int = LIMIT)
 
 
 def line(name: str, result: Result) -> str:
-    """One attack in a line, for who watches the run."""
+    """Format one attack as a progress line."""
     waits = f"live after {result.waits.longest * 1e3:.1f} ms at most, {result.waits.p99 * 1e3:.1f} ms for 99 %"
     return f"  {name}: {waits}; {result.peak / MIB:.0f} MiB; {result.outcome}"

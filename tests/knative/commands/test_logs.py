@@ -1,6 +1,7 @@
 """`scalezero logs` against an API server."""
 
 import json
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
@@ -78,10 +79,19 @@ def test_without_a_pod_it_says_where_logs_of_ended_pods_are(tmp_path: Path) -> N
         assert fact in result.output
 
 
+@pytest.mark.parametrize(("flags", "said"), [([], "no log lines yet"), (["--previous"], "m-2: no previous run")])
+def test_a_pod_without_lines_is_reported(tmp_path: Path, flags: list[str], said: str) -> None:
+    with pods_with_logs(tmp_path, {"m-1": "one\n", "m-2": ""}):
+        result = logs(tmp_path, "m", *flags)
+    assert result.stdout == "m-1 one\n"
+    assert said in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["nope"], "MODEL='nope': expected one of namespace shop: m"),
+        (["nope", "--revision", "v1"], "MODEL='nope': expected one of namespace shop: m"),
         (["m", "--revision", "v9"], "--revision='v9': expected a revision of m: m-v1"),
         (["m", "--follow", "--previous"], "--previous reads a run that has ended"),
     ],
@@ -91,3 +101,41 @@ def test_what_is_not_there_is_refused_with_what_is(tmp_path: Path, arguments: li
         result = logs(tmp_path, *arguments)
     assert result.exit_code == 2
     assert said in result.output
+
+
+def test_following_prints_each_run_of_a_container_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of a container that has ended and waits for its next restart; a closed log of a running one continues."""
+    runs: list[tuple[str, Manifest]] = [
+        ("c1", {"terminated": {}}),
+        ("c1", {"waiting": {}}),
+        ("c2", {"running": {}}),
+        ("c2", {"running": {}}),
+    ]
+    looks = iter(runs)
+
+    def handle(request: BaseHTTPRequestHandler) -> None:
+        path, query = urlsplit(request.path).path, parse_qs(urlsplit(request.path).query)
+        if path.endswith("/log"):
+            send(request, 200, b"again\n" if query["tailLines"] == ["100"] else b"")
+        elif path.endswith("/pods"):
+            container, state = next(looks)
+            states = [{"name": "model", "containerID": container, "state": state}]
+            metadata = {"name": "m-1", "uid": "1"}
+            send(request, 200, listed({"metadata": metadata, "status": {"containerStatuses": states}}))
+        else:
+            send(request, 200, json.dumps({"metadata": {"name": "m"}}).encode())
+
+    left = len(runs)
+
+    def look(_: float) -> None:
+        nonlocal left
+        left -= 1
+        for thread in threading.enumerate():
+            if thread.name.endswith("(follow)"):
+                thread.join(10)
+        if not left:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("knative.commands.logs.time.sleep", look)
+    with cluster(tmp_path, handle):
+        assert logs(tmp_path, "m", "--follow").output == "m-1 again\n" * 2

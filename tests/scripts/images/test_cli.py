@@ -1,4 +1,4 @@
-"""The command: where an archive is kept, and what is said where an image is not to be had."""
+"""The command: the archives that it keeps, and its errors."""
 
 from pathlib import Path
 from threading import Event, Thread
@@ -37,7 +37,7 @@ def test_half_an_archive_is_never_found(engine: Engine, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.tar"))
 
 
-def test_the_tag_is_one_that_knative_asks_no_registry_about() -> None:
+def test_the_default_tag_is_one_that_knative_does_not_resolve_in_a_registry() -> None:
     assert cli.default_tag().startswith("dev.local/scalezero:")
 
 
@@ -49,24 +49,24 @@ def test_the_tag_of_one_function_is_the_image_of_its_func_yaml(tmp_path: Path) -
     assert cli.default_tag([folder]).startswith("dev.local/my-function:")
 
 
-def test_where_no_program_builds_the_command_says_so_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_program_that_builds_the_error_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     done = CliRunner().invoke(cli.main, ["--no-load"])
     assert done.exit_code == 1
-    assert done.output == "Error: none of buildah, podman, docker is there; on Debian: apt-get install buildah\n"
+    assert done.output == "Error: none of buildah, podman, docker is installed; on Debian: apt-get install buildah\n"
 
 
-def test_who_comes_while_another_builds_waits_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_build_waits_for_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     entered = Event()
 
     def second() -> None:
-        with cli.alone():
+        with cli.build_lock():
             entered.set()
 
     thread = Thread(target=second)
-    with cli.alone():
+    with cli.build_lock():
         thread.start()
         assert not entered.wait(0.2)
     thread.join(timeout=10)

@@ -53,11 +53,11 @@ def test_the_largest_come_first_and_all_are_counted(archive: Path) -> None:
         "layer",
         "ADD base",
         "COPY dir in /opt",
-        "what fills it",
+        "package or folder",
         "numpy",
         contents.STANDARD_LIBRARY,
         "/usr/lib",
-        "in all",
+        "total",
     ]
 
 
@@ -65,7 +65,7 @@ def test_the_small_ones_are_one_line() -> None:
     many = Counter({f"/p/{index}": contents.MIB for index in range(contents.SHOWN + 3)})
     shown = contents.tables([contents.Layer(made_by="COPY", parts=many)])
     assert "\n 3.0  3 more\n" in shown
-    assert shown.endswith(f"\n{contents.SHOWN + 3:.1f}  in all")
+    assert shown.endswith(f"\n{contents.SHOWN + 3:.1f}  total")
 
 
 @pytest.mark.parametrize(
@@ -90,5 +90,5 @@ def test_a_file_belongs_to_its_package_or_its_folder(path: str, owner: str) -> N
 def test_what_is_no_image_is_refused_by_name(tmp_path: Path) -> None:
     other = tmp_path / "other.tar"
     other.write_bytes(tar({"notes.txt": b"no image"}))
-    with pytest.raises(CannotBuild, match=r"other\.tar is no image"):
+    with pytest.raises(CannotBuild, match=r"other\.tar is not an image"):
         contents.layers(other)

@@ -35,8 +35,8 @@ def test_a_function_from_anywhere_lies_beside_the_others_with_what_it_needs(tmp_
     two = function(tmp_path / "else" / "two")
     with staged(ROOT, [one, two]) as folder:
         assert (folder / "functions" / "one" / "main.py").is_file()
-        assert (folder / "requirements" / "one.txt").read_text() == "humanize>=4\n"
-        assert (folder / "requirements" / "two.txt").read_text() == ""
+        assert (folder / "requirements" / "one" / "requirements.txt").read_text() == "humanize>=4\n"
+        assert (folder / "requirements" / "two" / "requirements.txt").read_text() == ""
         assert not (folder / "functions" / "payment_model").exists()
 
 
@@ -66,6 +66,8 @@ def test_a_function_is_found_by_its_path_or_by_its_name_here(tmp_path: Path) -> 
         ("from json import surely_missing\n", 1, "ImportError"),
         ("def broken(:\n", 1, "SyntaxError"),
         ("raise KeyError('BUCKET')\n", 0, "not checked further: KeyError"),
+        ("import sys\nsys.exit('no BUCKET')\n", 0, "not checked further: SystemExit"),
+        ("import socket\nsocket.create_connection(('127.0.0.1', 9))\n", 0, "there is no network while an image is"),
     ],
 )
 def test_each_function_is_imported_in_the_finished_image(tmp_path: Path, source: str, code: int, said: str) -> None:
@@ -75,3 +77,12 @@ def test_each_function_is_imported_in_the_finished_image(tmp_path: Path, source:
     done = subprocess.run([sys.executable, check], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == code, done.stdout + done.stderr
     assert said in done.stdout
+
+
+def test_functions_may_have_modules_of_the_same_name(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        folder = function(tmp_path / "functions" / name, f"from features import {name}\n")
+        (folder / "features.py").write_text(f"{name} = 1\n")
+    check = Path(context.__file__).with_name(context.CHECK)
+    done = subprocess.run([sys.executable, check], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout

@@ -31,7 +31,7 @@ def test_the_first_one_installed_is_taken(programs: Path) -> None:
 
 def test_where_none_is_the_sentence_says_what_to_install(programs: Path) -> None:
     with pytest.raises(
-        CannotBuild, match="none of buildah, podman, docker is there; on Debian: apt-get install buildah"
+        CannotBuild, match="none of buildah, podman, docker is installed; on Debian: apt-get install buildah"
     ):
         Engine.found()
 

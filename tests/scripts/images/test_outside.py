@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.images.outside import CA_INSIDE, ROADS, certificates, parse, pip_conf
+from scripts.images.outside import CA_INSIDE, INDEX_SETTINGS, certificates, parse, pip_conf
 from tests import ROOT
 
 CONTAINERFILE = ROOT / "Containerfile"
@@ -23,19 +23,19 @@ class TestPipConf:
         assert parse(lines)["index-url"] == "https://mine.example"
 
     def test_a_path_of_this_machine_stays_here(self) -> None:
-        told = {"find-links": "/some/wheels", "cert": "/etc/ca.pem", "require-virtualenv": "true"}
-        assert pip_conf(told, certificate=None) == "[global]\n"
+        settings = {"find-links": "/some/wheels", "cert": "/etc/ca.pem", "require-virtualenv": "true"}
+        assert pip_conf(settings, certificate=None) == "[global]\n"
 
     def test_the_certificates_are_where_the_containerfile_mounts_them(self) -> None:
         assert pip_conf({}, certificate=CA_INSIDE) == f"[global]\ncert = {CA_INSIDE}\n"
         assert f"target={CA_INSIDE}" in CONTAINERFILE.read_text()
 
-    @given(told=st.dictionaries(st.sampled_from(sorted(ROADS)), st.lists(VALUES, min_size=1, max_size=3)))
-    def test_pip_reads_back_what_it_was_told_here(self, told: dict[str, list[str]]) -> None:
-        written = pip_conf({name: "\n".join(values) for name, values in told.items()}, certificate=None)
+    @given(settings=st.dictionaries(st.sampled_from(sorted(INDEX_SETTINGS)), st.lists(VALUES, min_size=1, max_size=3)))
+    def test_pip_reads_back_what_it_was_settings_here(self, settings: dict[str, list[str]]) -> None:
+        written = pip_conf({name: "\n".join(values) for name, values in settings.items()}, certificate=None)
         reader = configparser.RawConfigParser(comment_prefixes=(), inline_comment_prefixes=())
         reader.read_string(written)
-        assert {name: value.split() for name, value in reader["global"].items()} == told
+        assert {name: value.split() for name, value in reader["global"].items()} == settings
 
 
 class TestCertificates:

@@ -1,9 +1,11 @@
 """What a function needs beside the runtime."""
 
+from pathlib import Path
+
 import pytest
 
 from scripts.images.faults import CannotBuild
-from scripts.images.requirements import lines, refuse_conflicts
+from scripts.images.requirements import copy, of_block
 
 BLOCK = """
 # /// script
@@ -17,57 +19,48 @@ import humanize
 """
 
 
-def test_the_lines_are_those_of_the_file() -> None:
-    assert lines("humanize>=4\n\n# a comment\n", "import humanize\n", function="f") == [
-        "humanize>=4",
-        "",
-        "# a comment",
-    ]
+def function(folder: Path, source: str = "", **files: str) -> Path:
+    folder.mkdir()
+    (folder / "main.py").write_text(source)
+    for name, text in files.items():
+        (folder / f"{name}.txt").write_text(text)
+    return folder
 
 
-def test_without_a_file_they_are_those_of_the_script_block() -> None:
-    assert lines(None, BLOCK, function="f") == ["humanize>=4", "idna"]
+def test_requirements_txt_is_copied_as_it_is_with_the_files_that_it_includes(tmp_path: Path) -> None:
+    text = "-r more.txt\n--constraint=pins.txt\nidna==3.1 --hash=sha256:00\n"
+    folder = function(tmp_path / "f", requirements=text, more="-r more.txt\n", pins="idna<4\n", notes="not included")
+    copy(folder, tmp_path / "copy")
+    assert (tmp_path / "copy" / "requirements.txt").read_text() == text
+    assert sorted(each.name for each in (tmp_path / "copy").iterdir()) == ["more.txt", "pins.txt", "requirements.txt"]
+
+
+@pytest.mark.parametrize("included", ["../outside.txt", "missing.txt"])
+def test_an_included_file_must_be_in_the_folder(tmp_path: Path, included: str) -> None:
+    (tmp_path / "outside.txt").touch()
+    folder = function(tmp_path / "f", requirements=f"-r {included}\n")
+    with pytest.raises(CannotBuild, match=rf"f/requirements\.txt includes {included}; expected a file in the folder"):
+        copy(folder, tmp_path / "copy")
+
+
+@pytest.mark.parametrize(("source", "written"), [(BLOCK, "humanize>=4\nidna\n"), ("import json\n", "")])
+def test_without_a_file_the_script_block_is_written(tmp_path: Path, source: str, written: str) -> None:
+    copy(function(tmp_path / "f", source), tmp_path / "copy")
+    assert (tmp_path / "copy" / "requirements.txt").read_text() == written
 
 
 @pytest.mark.parametrize("source", ["", "import x\n", "# /// script\n# requires-python = '>=3.11'\n# ///\n"])
 def test_a_function_may_need_nothing(source: str) -> None:
-    assert lines(None, source, function="f") == []
+    assert of_block(source, function="f") == []
 
 
-def test_two_lists_of_one_function_are_refused() -> None:
+def test_two_lists_of_one_function_are_refused(tmp_path: Path) -> None:
+    folder = function(tmp_path / "f", BLOCK, requirements="idna\n")
     with pytest.raises(CannotBuild, match=r"^f has requirements\.txt and a script block in main\.py; expected one"):
-        lines("idna\n", BLOCK, function="f")
+        copy(folder, tmp_path / "copy")
 
 
-def test_a_block_that_is_not_toml_is_refused_with_its_place() -> None:
-    with pytest.raises(CannotBuild, match=r"f/main\.py is not TOML"):
-        lines(None, "# /// script\n# dependencies = [\n# ///\n", function="f")
-
-
-@pytest.mark.parametrize(
-    ("one", "other"), [("idna==3.1", "idna==3.2"), ("Idna==3.1", "idna>=3.2"), ("idna<3", "idna==3.1")]
-)
-def test_functions_that_exclude_each_other_are_named_with_the_way_out(one: str, other: str) -> None:
-    with pytest.raises(CannotBuild) as caught:
-        refuse_conflicts({"first": [one], "second": ["other", other]})
-    for fact in (f"first needs {one}", f"second needs {other}", "--function"):
-        assert fact in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("idna==3.1", "idna>=3"),
-        ("idna==3.1", "other==3.2"),
-        ("idna==3.*", "idna==3.2"),
-        ("-r more.txt", "idna"),
-        ("idna @ https://example.com/idna.whl", "idna==3.1  # pinned"),
-    ],
-)
-def test_functions_that_agree_or_that_only_pip_can_compare_are_left_to_pip(one: str, other: str) -> None:
-    refuse_conflicts({"first": [one], "second": [other]})
-
-
-def test_a_line_that_is_no_requirement_is_refused_with_its_function() -> None:
-    with pytest.raises(CannotBuild, match="f needs 'not a package!'"):
-        refuse_conflicts({"f": ["not a package!"]})
+@pytest.mark.parametrize(("value", "said"), [("[", "is not TOML"), ("'idna'", "expected a list")])
+def test_an_invalid_block_is_refused_with_its_file(value: str, said: str) -> None:
+    with pytest.raises(CannotBuild, match=rf"f/main\.py.*{said}"):
+        of_block(f"# /// script\n# dependencies = {value}\n# ///\n", function="f")
