@@ -184,8 +184,6 @@ def _openapi(target: str | None, chosen: dict[str, str], api_definition: bool) -
 
 
 def _publish(target: Path, uri: str | None) -> None:
-    from tempfile import TemporaryDirectory
-
     if target.is_dir():
         if uri:
             raise BadSetting(
@@ -197,14 +195,8 @@ def _publish(target: Path, uri: str | None) -> None:
         return
     if not uri:
         raise BadSetting("URI", value=None, allowed="where to publish the file, such as s3://models/model-v1.onnx")
-    from runtime.artifacts.fetch import fetch
-    from runtime.model.session import Session
-    from runtime.registry import publish
+    from runtime.registry import check_model, publish
 
-    with TemporaryDirectory() as unpacked:  # of an archive
-        model = fetch(str(target), cache_dir=Path(unpacked)).path
-        Session(
-            model, uri=str(target), name=target.stem, threads=1
-        )  # a published file cannot be replaced, so check first that it opens
+    check_model(target, name=target.stem)
     published = publish(target, uri, metadata={})
     click.echo(f"{published.uri} {'published' if published.uploaded else 'already exists'}, sha256 {published.sha256}")

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import get_ident
 from typing import cast
 from urllib.parse import quote
@@ -70,6 +71,16 @@ def publish(path: Path, uri: str, *, metadata: Mapping[str, str], overwrite: boo
             _refuse_other(there[part.uri], part)
         _put(new, uri, overwrite=False)
     return Published(uri=uri, sha256=parts[-1].sha256, uploaded=bool(new))
+
+
+def check_model(path: Path, *, name: str) -> None:
+    """Open the model or the archive once: a published file cannot be replaced. Raises `InvalidModel` and the like."""
+    from runtime.artifacts.fetch import fetch
+    from runtime.model.session import Session
+
+    with TemporaryDirectory(prefix="scalezero-") as unpacked:  # of an archive
+        model = fetch(str(path), cache_dir=Path(unpacked)).path
+        Session(model, uri=str(path), name=name, threads=1)
 
 
 def find(uri: str) -> Published | None:

@@ -8,13 +8,15 @@ import importlib.util
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from numbers import Real
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from traceback import extract_tb
 from typing import Final, Protocol
 
 from knative.resources import ModelVersion, read_resources
 from runtime.errors import ScalezeroError
-from runtime.registry import Published, find, publish
+from runtime.registry import Published, check_model, find, publish
 
 TRAINER: Final = "train.py"
 
@@ -97,6 +99,7 @@ def _publish_version(
     say(f"{title}: training")
     with TemporaryDirectory(prefix="scalezero-") as out:
         trained = _trained(folder / TRAINER, version.spec.version, Path(out))
+        check_model(trained.path, name=version.spec.model_name)
         published = publish(trained.path, uri, metadata=_words(version, trained.metrics), overwrite=overwrite)
     measured = "".join(f", {name} {value:g}" for name, value in trained.metrics.items())
     say(f"{title}: {'published to' if published.uploaded else 'already at'} {uri}{measured}")
@@ -110,14 +113,33 @@ def _words(version: ModelVersion, metrics: Mapping[str, float]) -> dict[str, str
 
 
 def _trained(source: Path, version: str, out: Path) -> Trained:
-    with _told(source):
-        return _load(source)(version, out)
+    with _one_sentence(source):
+        trained = _load(source)(version, out)
+    _check(source, trained)
+    return trained
+
+
+def _check(source: Path, trained: object) -> None:
+    """Check what `train` returned. Raises `TrainingFailed`."""
+    path, metrics = getattr(trained, "path", None), getattr(trained, "metrics", None)
+    expected = "expected an object with path, the ONNX file, and metrics, numbers by name"
+    if not isinstance(path, Path) or not isinstance(metrics, Mapping):
+        raise TrainingFailed(source, f"train returned {_shown(trained)}; {expected}")
+    if not path.is_file():
+        raise TrainingFailed(source, f"train returned the path {path}, which is no file; {expected}")
+    for name, value in metrics.items():
+        if not isinstance(name, str) or isinstance(value, bool) or not isinstance(value, Real):
+            raise TrainingFailed(source, f"train returned the metric {name!r} as {_shown(value)}; expected a number")
+
+
+def _shown(value: object) -> str:
+    return "None" if value is None else f"{value!r:.60} ({type(value).__name__})"
 
 
 def _load(source: Path) -> Train:
     """Import a folder's train.py by its path, as functions-framework imports its main.py."""
     name = f"scalezero_train_{source.parent.name}"
-    spec = importlib.util.spec_from_file_location(name, source)
+    spec = importlib.util.spec_from_file_location(name, source.resolve())
     if not source.is_file() or spec is None or spec.loader is None:
         raise TrainingFailed(source, "there is no such file; expected one with train(version, out)")
     module = importlib.util.module_from_spec(spec)
@@ -132,8 +154,8 @@ def _load(source: Path) -> Train:
 
 
 @contextmanager
-def _told(source: Path) -> Iterator[None]:
-    """Tell whatever the author's code raises as one sentence; the cause stays chained."""
+def _one_sentence(source: Path) -> Iterator[None]:
+    """Convert whatever the author's code raises to one sentence with the line in the author's folder."""
     try:
         yield
     except ScalezeroError:
@@ -142,5 +164,13 @@ def _told(source: Path) -> Iterator[None]:
         raise TrainingFailed(
             source, f"{error}; pip install 'scalezero[train]' brings what the shipped ones need"
         ) from error
-    except Exception as error:
-        raise TrainingFailed(source, f"{type(error).__name__}: {error}") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # also `sys.exit` in the author's code
+        raise TrainingFailed(source, f"{type(error).__name__}: {error}{_line(error, source.parent)}") from error
+
+
+def _line(error: BaseException, folder: Path) -> str:
+    """Where in the author's folder it was raised, the innermost line."""
+    frames = [each for each in extract_tb(error.__traceback__) if Path(each.filename).is_relative_to(folder.resolve())]
+    return f" (at {Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""

@@ -60,6 +60,15 @@ class Credentials(enum.Enum):
     BOTO3 = "boto3"
 
 
+_SOURCES = {
+    Credentials.ANONYMOUS: "without credentials",
+    Credentials.KEYS: "with the key in AWS_ACCESS_KEY_ID",
+    Credentials.WEB_IDENTITY: "with the web identity in AWS_WEB_IDENTITY_TOKEN_FILE",
+    Credentials.AGENT: "with credentials of the container agent",
+    Credentials.BOTO3: "with the credentials that boto3 finds, such as a profile",
+}
+
+
 class S3Access(NamedTuple):
     """Where the S3 is and who we are there."""
 
@@ -67,6 +76,11 @@ class S3Access(NamedTuple):
     region: str | None
     credentials: Credentials
     ca_bundle: Path | None = None  # PEM file
+
+    @property
+    def tried(self) -> str:
+        """The address and the source of the credentials, for errors: without a secret."""
+        return f"at {self.endpoint or f'https://s3.{self.aws_domain}'}, {_SOURCES[self.credentials]}"
 
     @property
     def region_or_default(self) -> str:

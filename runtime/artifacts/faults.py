@@ -99,13 +99,15 @@ def read_answer(head: Head, body: bytes, *, secrets: Iterable[str | None] = ()) 
     )
 
 
-def translate(uri: str, answer: Answer, *, anonymous: bool = False, region: str | None = None) -> ModelUnavailable:
+def translate(
+    uri: str, answer: Answer, *, anonymous: bool = False, region: str | None = None, tried: str | None = None
+) -> ModelUnavailable:
     """Choose the error for a failed request about the object at `uri`; the code says more than the status.
 
-    `region` is the one that the request was signed for.
+    `region` is the one that the request was signed for, `tried` says where and with which credentials.
     """
     error, reason = _by_code(answer, region) or _by_status(answer, anonymous=anonymous)
-    return error(uri, reason)
+    return error(uri, f"{reason} ({tried})" if tried else reason)
 
 
 def _by_code(answer: Answer, region: str | None) -> Judgement | None:

@@ -46,6 +46,7 @@ class S3Source:
         self.bucket = bucket
         self.scope = access.endpoint or "aws"  # the same bucket name elsewhere is another bucket
         self.anonymous = False
+        self._tried = access.tried
         self._region = access.region_or_default
         self._prefix = urlsplit(access.endpoint or "").path.rstrip("/")
         self._client = client
@@ -113,7 +114,7 @@ class S3Source:
             return reply
         text = reply.beginning(MOST_ERROR_BYTES, seconds=ERROR_SECONDS)
         answer = read_answer(reply.head, text, secrets=self._keys[0] or ())
-        raise translate(uri, answer, anonymous=self.anonymous, region=self._region)
+        raise translate(uri, answer, anonymous=self.anonymous, region=self._region, tried=self._tried)
 
     def _signed(self, path: str, query: str) -> dict[str, str]:
         headers = {"host": self._client.origin.authority}
@@ -149,7 +150,7 @@ class S3Source:
             raise self._broken(uri, BrokenExchangeError("the answer is longer than its range"))
 
     def _broken(self, uri: str, error: BrokenExchangeError) -> ModelUnavailable:
-        return translate(uri, Answer(message=error.reason, timed_out=error.timed_out))
+        return translate(uri, Answer(message=error.reason, timed_out=error.timed_out), tried=self._tried)
 
 
 def open_source(

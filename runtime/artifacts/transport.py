@@ -108,6 +108,11 @@ def _trusting(access: S3Access, bundle: bytes | None, context: ssl.SSLContext) -
     return context
 
 
+def _is_plain(error: OSError | ValueError) -> bool:
+    """Whether the server answered a TLS greeting with something else."""
+    return isinstance(error, ssl.SSLError) and error.reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST"}
+
+
 class Reply:
     """An answer whose body is still on its way."""
 
@@ -231,7 +236,8 @@ class Client:
             raise BrokenExchangeError(f"its certificate is not trusted ({error.verify_message}); {advice}") from error
         except (OSError, ValueError) as error:
             plain.close()
-            raise BrokenExchangeError(f"no TLS connection ({words(error)})") from error
+            advice = "; use http://, if it does not speak TLS" if _is_plain(error) else ""
+            raise BrokenExchangeError(f"no TLS connection ({words(error)}){advice}") from error
         return Wire(secure, stall=self._limits.stall, until=until)
 
     def _tunnel(self, plain: socket.socket, proxy: "Proxy", until: float) -> None:

@@ -17,7 +17,7 @@ from runtime.artifacts.faults import Answer, read_answer, translate
 from runtime.artifacts.http1 import Head
 from runtime.artifacts.signature import Keys
 from runtime.artifacts.uris import S3Place, parse_uri
-from runtime.errors import ArtifactChanged, BadSetting, CredentialsMissing, StoreUnreachable
+from runtime.errors import ArtifactChanged, BadSetting, CredentialsMissing
 
 FOLDERS = re.compile(r"(?<![:/\w])/\S*/")  # of an absolute path; a URL's path comes behind its host
 
@@ -51,7 +51,7 @@ def credential_provider(uri: str) -> SessionCredentials | None:
     """
     import boto3
 
-    with _told(uri, about_credentials=True):
+    with _translated(uri, about_credentials=True):
         session = boto3.Session()
         credentials = session.get_credentials()
         if credentials is None:
@@ -76,10 +76,10 @@ def s3_words(metadata: Mapping[str, str]) -> dict[str, str]:
 class Bucket:
     """A bucket to write to."""
 
-    def __init__(self, client: Any, name: str, *, anonymous: bool) -> None:  # noqa: ANN401 (boto3 makes it at run time)
+    def __init__(self, client: Any, name: str, *, access: S3Access) -> None:  # noqa: ANN401 (boto3 makes it at run time)
         self._client = client
         self._name = name
-        self._anonymous = anonymous
+        self._access = access
 
     def upload(self, file: Outgoing) -> bool:
         """Upload one file, its digest as metadata `sha256`; False where an object is there that must stay.
@@ -91,7 +91,7 @@ class Bucket:
             raise BadSetting("destination", value=file.uri, allowed=f"s3://{self._name}/key")
         words = {**s3_words(file.metadata), "sha256": file.sha256}
         try:
-            with _told(file.uri, anonymous=self._anonymous):
+            with _translated(file.uri, self._access):
                 self._client.upload_file(str(file.path), self._name, place.key, ExtraArgs={"Metadata": words})
         except ArtifactChanged:  # 412, and the only condition that an upload has is that nothing is there
             return False
@@ -106,7 +106,7 @@ def open_bucket(name: str, *, overwrite: bool) -> Bucket:
     """
     access = s3_access(os.environ, home=Path(os.environ.get("HOME", "/")))
     certificates(access)
-    with _told(f"s3://{name}"):
+    with _translated(f"s3://{name}", access):
         client = _client(access)
     if not overwrite:
         # Not an argument of `upload_file`, which takes a list of its own choice and has no word for it.
@@ -114,7 +114,7 @@ def open_bucket(name: str, *, overwrite: bool) -> Bucket:
             client.meta.events.register(f"before-parameter-build.s3.{operation}", _only_new)
     if access.endpoint is not None:
         client.meta.events.register("before-parameter-build.s3", _stay)
-    return Bucket(client, name, anonymous=access.credentials is Credentials.ANONYMOUS)
+    return Bucket(client, name, access=access)
 
 
 def _stay(context: dict[str, Any], **_: object) -> None:
@@ -140,22 +140,24 @@ def _client(access: S3Access) -> Any:  # noqa: ANN401 (boto3 makes its classes a
 
 
 @contextmanager
-def _told(uri: str, *, anonymous: bool = False, about_credentials: bool = False) -> Iterator[None]:
-    """Translate what boto3 raises."""
+def _translated(uri: str, access: S3Access | None = None, *, about_credentials: bool = False) -> Iterator[None]:
+    """Translate what boto3 raises; `access` is where the request goes, None to whatever boto3 asks for credentials."""
     from boto3.exceptions import S3UploadFailedError
     from botocore import exceptions
 
+    anonymous = access is not None and access.credentials is Credentials.ANONYMOUS
+    tried = None if access is None else access.tried
     try:
         yield
     except exceptions.ClientError as error:
         answer = _answer(error)._replace(about_credentials=about_credentials)
-        raise translate(uri, answer, anonymous=anonymous) from error
+        raise translate(uri, answer, anonymous=anonymous, tried=tried) from error
     except S3UploadFailedError as error:
         cause = error.__context__
         answer = _answer(cause) if isinstance(cause, exceptions.ClientError) else Answer(message=str(error))
-        raise translate(uri, answer, anonymous=anonymous) from error
+        raise translate(uri, answer, anonymous=anonymous, tried=tried) from error
     except (exceptions.HTTPClientError, exceptions.ConnectionError) as error:
-        raise StoreUnreachable(uri, f"the store cannot be reached: {_said(error)}") from error
+        raise translate(uri, Answer(message=_said(error)), tried=tried) from error
     except exceptions.BotoCoreError as error:
         raise CredentialsMissing(uri, f"the credentials cannot be obtained: {_said(error)}") from error
 

@@ -6,6 +6,7 @@ import pytest
 
 from knative.function.publishing import TrainingFailed, publish_function
 from knative.resources import BadManifest
+from runtime.errors import InvalidModel
 from runtime.registry import AlreadyPublished
 from tests.runtime.test_registry import digest, model
 
@@ -134,3 +135,40 @@ def test_without_a_trainer_what_is_there_is_no_obstacle(folder: Path) -> None:
 def test_a_folder_without_resources_is_told(tmp_path: Path) -> None:
     with pytest.raises(BadManifest, match=r"folder: got no \*\.yaml in it; expected at least one manifest"):
         publish_function(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("body", "facts"),
+    [
+        ("return None", ["train returned None", "path, the ONNX file, and metrics"]),
+        ("return out / 'm.onnx'", ["m.onnx", "path, the ONNX file, and metrics"]),
+        ("return Trained(out / 'm.onnx', {})", ["m.onnx, which is no file"]),
+        ("return Trained(ready(out), {'auc': 'good'})", ["'auc'", "'good' (str)", "expected a number"]),
+        ("raise ValueError('too few rows')", ["ValueError: too few rows (at train.py:11)"]),
+        ("import sys; sys.exit(3)", ["SystemExit: 3 (at train.py:11)"]),
+    ],
+)
+def test_what_train_returns_or_raises_wrongly_is_one_sentence_and_publishes_nothing(
+    folder: Path, body: str, facts: list[str]
+) -> None:
+    (folder / "train.py").write_text(
+        "from collections import namedtuple\n"
+        "from pathlib import Path\n"
+        "from shutil import copy\n"
+        "from beside import FOLDER\n\n"
+        "Trained = namedtuple('Trained', 'path metrics')\n\n"
+        "def ready(out):\n    return Path(copy(FOLDER / 'ready.onnx', out / 'm.onnx'))\n"
+        f"def train(version, out):\n    {body}\n"
+    )
+    with pytest.raises(TrainingFailed) as caught:
+        publish_function(folder)
+    for fact in (str(folder / "train.py"), *facts):
+        assert fact in str(caught.value)
+    assert not (folder / "published").exists()
+
+
+def test_a_file_that_is_no_model_is_not_published_from_a_folder_either(folder: Path) -> None:
+    (folder / "ready.onnx").write_bytes(b"foo")
+    with pytest.raises(InvalidModel, match="not an ONNX model"):
+        publish_function(folder)
+    assert not (folder / "published").exists()

@@ -1,7 +1,10 @@
 """From S3's answers to errors, where the answer is one that a loopback S3 does not give."""
 
+from pathlib import Path
+
 import pytest
 
+from runtime.artifacts.access import s3_access
 from runtime.artifacts.faults import Answer, read_answer, translate
 from runtime.artifacts.http1 import Head
 from runtime.errors import (
@@ -90,3 +93,12 @@ def test_what_a_store_says_is_cut_and_printable() -> None:
     told = str(translate("s3://b/k", read_answer(Head(500, {}), body)))
     assert len(told) < 600
     assert told.isprintable()
+
+
+def test_an_error_says_where_and_with_which_credentials_without_a_secret() -> None:
+    environ = {"AWS_ENDPOINT_URL": "http://s3:8333", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "hush"}
+    tried = s3_access(environ, home=Path("/none")).tried
+    error = translate("s3://b/m.onnx", Answer(status=404), tried=tried)
+    for fact in ("s3://b/m.onnx", "http://s3:8333", "AWS_ACCESS_KEY_ID"):
+        assert fact in str(error)
+    assert "hush" not in str(error)
