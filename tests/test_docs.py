@@ -16,6 +16,7 @@ from runtime import errors
 from runtime.cli import scalezero
 from runtime.settings import Settings
 from runtime.status import CLIENT_LEFT, TABLE
+from scripts import reference
 from tests import ROOT
 
 PAGES = ROOT / "docs"
@@ -82,6 +83,10 @@ def test_every_verb_and_option_of_the_command_is_in_the_reference(verb: str) -> 
     assert f"`scalezero {verb} " in COMMANDS
     names = [max(option.opts, key=len) for option in options]
     assert [name for name in names if f"`{name}`" not in COMMANDS] == []
+
+
+def test_the_cli_reference_is_what_the_help_texts_say_today() -> None:
+    assert reference.PAGE.read_text("utf-8") == reference.render()
 
 
 def field_names(kind: type[msgspec.Struct]) -> Iterator[str]:
