@@ -21,8 +21,9 @@ from tests import ROOT
 
 PAGES = ROOT / "docs"
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *PAGES.rglob("*.md")])
-SETTINGS, ERRORS, COMMANDS, RESOURCES = (
-    (PAGES / f"{name}.md").read_text("utf-8") for name in ("settings", "errors", "commands", "resources")
+SETTINGS, ERRORS, COMMANDS, RESOURCES, TROUBLESHOOTING = (
+    (PAGES / f"{name}.md").read_text("utf-8")
+    for name in ("settings", "errors", "commands", "resources", "troubleshooting")
 )
 
 
@@ -60,6 +61,13 @@ def test_every_setting_is_in_the_reference_with_its_meaning(setting: object) -> 
 def test_every_error_code_is_in_the_reference_beside_its_status(code: str) -> None:
     line = next(line for line in ERRORS.splitlines() if f"`{code}`" in line)
     assert line.startswith(f"| {TABLE[code].http}")
+
+
+@pytest.mark.parametrize("code", sorted({*error_codes(), *TABLE} - {CLIENT_LEFT}))
+def test_every_error_code_has_a_cause_and_a_next_step(code: str) -> None:
+    rows = [line for line in TROUBLESHOOTING.splitlines() if f"`{code}`" in line.partition(" | ")[0]]
+    assert len(rows) == 1
+    assert all(len(cell.split()) > 1 for cell in rows[0].strip("| ").split(" | ")[1:])
 
 
 def test_every_error_of_the_tree_has_a_status() -> None:
