@@ -97,6 +97,14 @@ def test_the_cli_reference_is_what_the_help_texts_say_today() -> None:
     assert reference.PAGE.read_text("utf-8") == reference.render()
 
 
+def test_every_metric_is_in_the_operations_page() -> None:
+    source = (ROOT / "runtime" / "telemetry" / "prometheus.py").read_text("utf-8")
+    metrics = set(re.findall(r'"(scalezero_\w+)"', source))
+    page = (PAGES / "operations.md").read_text("utf-8")
+    assert metrics
+    assert [name for name in sorted(metrics) if f"| `{name}` |" not in page] == []
+
+
 def field_names(kind: type[msgspec.Struct]) -> Iterator[str]:
     for each in msgspec.structs.fields(kind):
         yield each.encode_name
