@@ -65,7 +65,8 @@ def test_every_error_code_is_in_the_reference_beside_its_status(code: str) -> No
 
 @pytest.mark.parametrize("code", sorted({*error_codes(), *TABLE} - {CLIENT_LEFT}))
 def test_every_error_code_has_a_cause_and_a_next_step(code: str) -> None:
-    rows = [line for line in TROUBLESHOOTING.splitlines() if f"`{code}`" in line.partition(" | ")[0]]
+    table = [line for line in TROUBLESHOOTING.splitlines() if line.startswith("| ")]
+    rows = [line for line in table if f"`{code}`" in line[2:].partition(" | ")[0]]
     assert len(rows) == 1
     assert all(len(cell.split()) > 1 for cell in rows[0].strip("| ").split(" | ")[1:])
 
