@@ -101,6 +101,14 @@ def pod_says(cluster: Cluster, pod: Manifest) -> Readiness:
     return Pending(told) if told else judged
 
 
+def problem(cluster: Cluster, pod: Manifest) -> str | None:
+    """Return why the pod fails, or what its runtime reports; None for a pod that is ready, or starts as expected."""
+    judged = pod_says(cluster, pod)
+    if isinstance(judged, Failed):
+        return judged.reason
+    return judged.what if isinstance(judged, Pending) and judged != pod_readiness(pod) else None
+
+
 def container_of(pod: Manifest) -> str:
     """The name of the container that runs the model and the function."""
     annotations = pod["metadata"].get("annotations") or {}
