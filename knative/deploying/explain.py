@@ -11,7 +11,7 @@ from typing import Final
 from knative.api.client import Cluster
 from knative.api.errors import ClusterError
 from knative.deploying.errors import RevisionFailed
-from knative.deploying.readiness import Failed, Pending, Readiness, Ready, pod_readiness
+from knative.deploying.readiness import Failed, Pending, Readiness, Ready, memory_problem, pod_readiness
 from knative.manifests.names import CONTAINER, PORT
 from knative.objects import REVISION_UID_LABEL, Manifest
 from runtime.settings import READY_PATH
@@ -51,7 +51,9 @@ def failure(cluster: Cluster, revision: Manifest, reason: str) -> RevisionFailed
         logs = next(filter(None, (last_lines(cluster, pod) for pod in pods)), ())
     except ClusterError:  # an explanation less, not another failure
         return RevisionFailed(name, reason)
-    more = judged.reason if isinstance(judged, Failed) else judged.what if isinstance(judged, Pending) else ""
+    said = judged.reason if isinstance(judged, Failed) else judged.what if isinstance(judged, Pending) else ""
+    # Knative's condition has the exit code of an OOM kill without its reason.
+    more = next(filter(None, map(memory_problem, pods)), said)
     known = more in reason or reason in more
     return RevisionFailed(name, max(reason, more, key=len) if known else f"{reason}; {more}", logs)
 
