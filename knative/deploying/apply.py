@@ -14,7 +14,8 @@ from knative.api.errors import ClusterError, Outrun
 from knative.deploying.errors import NotUp, PlanRefused
 from knative.deploying.plan import Action, Plan, holder_of_traffic, template_name
 from knative.deploying.progress import Apply, Done, Wait, next_action
-from knative.deploying.readiness import shares
+from knative.deploying.readiness import Ready, readiness_of, shares
+from knative.deploying.retrying import retry
 from knative.deploying.waiting import Clock, Tell, wait
 from knative.objects import Manifest, Ref, ref_of
 
@@ -99,10 +100,17 @@ class _Run:
             reported.append(line)
             self.tell(line)
 
+        outdated = retry(self.cluster, self.known[ref], tell) if self._is_retried(ref) else {}
         left = max(0.0, self.ends - self.clock())
-        self.known[ref] = wait(self.cluster, ref, seconds=left, tell=tell, owner=owner, clock=self.clock)
+        self.known[ref] = wait(
+            self.cluster, ref, seconds=left, tell=tell, owner=owner, outdated=outdated, clock=self.clock
+        )
         if reported:  # otherwise it was Ready at once
             self.tell(f"{ref}: Ready")
+
+    def _is_retried(self, ref: Ref) -> bool:
+        """Whether the object is a revision that existed before this run and was not Ready."""
+        return ref.kind == "Revision" and ref in self.known and not isinstance(readiness_of(self.known[ref]), Ready)
 
     def _apply(self, action: Action, manifest: Manifest) -> None:
         """Apply the manifest if the object is still the one that the plan saw. Raises `Outrun` if it is not."""

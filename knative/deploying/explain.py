@@ -11,7 +11,7 @@ from typing import Final
 from knative.api.client import Cluster
 from knative.api.errors import ClusterError
 from knative.deploying.errors import RevisionFailed
-from knative.deploying.readiness import Failed, Pending, Readiness, Ready, pod_readiness
+from knative.deploying.readiness import Failed, Pending, Readiness, Ready, memory_problem, pod_readiness
 from knative.manifests.names import CONTAINER, PORT
 from knative.objects import REVISION_UID_LABEL, Manifest
 from runtime.settings import READY_PATH
@@ -51,7 +51,9 @@ def failure(cluster: Cluster, revision: Manifest, reason: str) -> RevisionFailed
         logs = next(filter(None, (last_lines(cluster, pod) for pod in pods)), ())
     except ClusterError:  # an explanation less, not another failure
         return RevisionFailed(name, reason)
-    more = judged.reason if isinstance(judged, Failed) else judged.what if isinstance(judged, Pending) else ""
+    said = judged.reason if isinstance(judged, Failed) else judged.what if isinstance(judged, Pending) else ""
+    # Knative's condition has the exit code of an OOM kill without its reason.
+    more = next(filter(None, map(memory_problem, pods)), said)
     known = more in reason or reason in more
     return RevisionFailed(name, max(reason, more, key=len) if known else f"{reason}; {more}", logs)
 
@@ -99,6 +101,14 @@ def pod_says(cluster: Cluster, pod: Manifest) -> Readiness:
         return judged
     told = told_by_runtime(answer.body)
     return Pending(told) if told else judged
+
+
+def problem(cluster: Cluster, pod: Manifest) -> str | None:
+    """Return why the pod fails, or what its runtime reports; None for a pod that is ready, or starts as expected."""
+    judged = pod_says(cluster, pod)
+    if isinstance(judged, Failed):
+        return judged.reason
+    return judged.what if isinstance(judged, Pending) and judged != pod_readiness(pod) else None
 
 
 def container_of(pod: Manifest) -> str:

@@ -48,7 +48,7 @@ def next_action(plan: Plan, observed: Mapping[Ref, Manifest]) -> Apply | Wait | 
     """
     for position, action in enumerate(plan.actions):
         applied = action.manifest is None or _is_applied(action, action.manifest, observed)
-        for ref in _results(action) if applied else _prerequisites(action):
+        for ref in _awaited(action, observed) if applied else _prerequisites(action.manifest, action.makes):
             if not _is_ready(observed.get(ref)):
                 return Wait(position, action, ref)
         if action.manifest is not None and not applied:
@@ -66,15 +66,22 @@ def _is_applied(action: Action, manifest: Manifest, observed: Mapping[Ref, Manif
     return live is not None and not differences(without_template(manifest), live)
 
 
-def _results(action: Action) -> Iterator[Ref]:
+def _awaited(action: Action, observed: Mapping[Ref, Manifest]) -> Iterator[Ref]:
+    """Yield what must be Ready after the action: the revisions that the object routes to, then the object.
+
+    An object that is kept may route to a revision that failed. The revision has the cause, and it can be retried.
+    """
+    live = observed.get(action.ref)
+    if action.makes is None and action.ref.kind in {"Route", "Service"}:
+        yield from (each for each in _prerequisites(live, None) if each in observed)
     if action.makes is not None or action.ref.kind in _WITH_READINESS:
         yield action.ref
 
 
-def _prerequisites(action: Action) -> Iterator[Ref]:
+def _prerequisites(manifest: Manifest | None, makes: str | None) -> Iterator[Ref]:
     """Yield the revisions that the manifest routes to. A manifest that makes a revision keeps the traffic."""
-    if action.makes is None and action.manifest is not None:
-        for target in action.manifest.get("spec", {}).get("traffic", ()):
+    if makes is None and manifest is not None:
+        for target in manifest.get("spec", {}).get("traffic", ()):
             if name := target.get("revisionName"):
                 yield Ref("Revision", name)
 

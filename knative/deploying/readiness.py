@@ -81,6 +81,15 @@ def pod_readiness(pod: Manifest) -> Readiness:
     return Pending(_sentence(placed) if placed.get("status") == "False" else _PHRASES["Deploying"])
 
 
+def memory_problem(pod: Manifest) -> str | None:
+    """Return a sentence if a container's last end was an OOM kill, also while the container runs again."""
+    for container in pod.get("status", {}).get("containerStatuses") or ():
+        ended = container.get("state", {}).get("terminated") or (container.get("lastState") or {}).get("terminated")
+        if ended and ended.get("reason") == "OOMKilled":
+            return _end_of(ended)
+    return None
+
+
 def is_up(pod: Manifest) -> bool:
     """Tell whether the pod takes requests."""
     return condition(pod, "Ready").get("status") == "True" and "deletionTimestamp" not in pod["metadata"]

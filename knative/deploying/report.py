@@ -6,7 +6,7 @@ look (reads) -> Seen -> models (pure) -> Model ...
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from knative.api.client import Cluster
 from knative.api.errors import ObjectMissing
@@ -17,6 +17,8 @@ from knative.manifests.names import MANAGED_BY, MANAGER, VERSION
 from knative.objects import REVISION_LABEL, SERVICE_LABEL, Manifest, Ref
 
 State = Literal["Ready", "Pending", "Failed"]
+
+_SEVERITIES: Final[tuple[State, ...]] = ("Failed", "Pending", "Ready")  # the worst first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +115,9 @@ def urls(cluster: Cluster, planned: Plan) -> dict[str, str]:
 
 def _model(service: Manifest, seen: Seen) -> Model:
     name, status = service["metadata"]["name"], service.get("status", {})
-    revisions = [each for each in seen.revisions if _service_of(each) == name]
-    state, reason = _state_of(readiness_of(service))
+    found = sorted((each for each in seen.revisions if _service_of(each) == name), key=_generation)
+    revisions = tuple(_revision(each, status, seen) for each in found)
+    state, reason = _model_state(readiness_of(service), revisions)
     return Model(
         name=name,
         namespace=service["metadata"]["namespace"],
@@ -122,9 +125,24 @@ def _model(service: Manifest, seen: Seen) -> Model:
         tag_urls=_tag_urls(status),
         state=state,
         reason=reason,
-        revisions=tuple(_revision(each, status, seen) for each in sorted(revisions, key=_generation)),
-        splits=tuple(_splits(seen.routes, {each["metadata"]["name"] for each in revisions})),
+        revisions=revisions,
+        splits=tuple(_splits(seen.routes, {each.name for each in revisions})),
     )
+
+
+def _model_state(service: Readiness, revisions: Iterable[Revision]) -> tuple[State, str]:
+    """Return the Service's state, or the state of a revision that gets traffic and does not serve it.
+
+    Knative keeps a Service Ready while the pods of a revision that was Ready once fail.
+    """
+    state, reason = _state_of(service)
+    if state != "Ready":
+        return state, reason
+    serving = [each for each in revisions if each.percent and each.reason]
+    if not serving:
+        return state, reason
+    worst = min(serving, key=lambda each: _SEVERITIES.index(each.state))
+    return worst.state, f"{worst.name} gets {worst.percent}% of the traffic: {worst.reason}"
 
 
 def _revision(revision: Manifest, service_status: Manifest, seen: Seen) -> Revision:

@@ -1,9 +1,10 @@
 """Wait until what was applied is up, or until it is clear that it does not come up. Effects around `readiness`."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from knative.api.client import Cluster
@@ -22,6 +23,8 @@ _GLANCE: Final = 2.0  # s between two looks at what no watch tells: the pods
 _LOOKS: Final = 5  # that Knative is asked for
 # s that a failure must last: a container that ended may come up again, a Secret may be on its way
 _SETTLED: Final = 6.0
+
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -46,17 +49,19 @@ def wait(
     seconds: float,
     tell: Tell,
     owner: str | None = None,
+    outdated: Mapping[str, str] = _NONE,
     clock: Clock = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Manifest:
     """Wait until the object is up, and return it; `tell` hears what is waited for, each thing once.
 
-    `owner` is the Service that makes it, which knows why it is not there. Raises `RevisionFailed` or `ObjectFailed`
+    `owner` is the Service that makes it, which knows why it is not there. `outdated` is a Ready condition of an earlier
+    attempt: as long as the object has it, its pods are judged instead. Raises `RevisionFailed` or `ObjectFailed`
     for one that does not come up, `NotReadyInTime` when the time is over.
     """
     patience, told = Patience(), "nothing is known of it"
     for found in _looks(cluster, ref, seconds, clock, sleep):
-        judged = _judged(cluster, ref, found, owner)
+        judged = _judged(cluster, ref, found, owner, outdated)
         if isinstance(judged, Ready):
             return found or {}
         (said,) = judged
@@ -88,13 +93,18 @@ def _looks(
             sleep(min(left, _GLANCE))  # an API server that is started anew; the revision goes on without it
 
 
-def _judged(cluster: Cluster, ref: Ref, found: Manifest | None, owner: str | None) -> Readiness:
+def _judged(
+    cluster: Cluster, ref: Ref, found: Manifest | None, owner: str | None, outdated: Mapping[str, str]
+) -> Readiness:
     """Judge the object, and where that says little, what is below it or above it."""
     if found is None:
         return _owner_says(cluster, owner)
     judged = readiness_of(found)
-    if ref.kind in _WITH_PODS and isinstance(judged, Pending):
+    is_outdated = isinstance(judged, Failed) and condition(found, "Ready") == outdated
+    if ref.kind in _WITH_PODS and (is_outdated or isinstance(judged, Pending)):
         pods = explain.pods_readiness(cluster, explain.pods_of(cluster, found))
+        if is_outdated and isinstance(pods, Ready):
+            return Pending("its pods are ready, and Knative updates its condition")
         return pods if isinstance(pods, Failed | Pending) else judged
     return judged
 

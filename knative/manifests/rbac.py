@@ -27,8 +27,8 @@ def service_account(model: str, options: DeploymentOptions) -> Manifest:
 def deployer(namespace: str, name: str = "scalezero-deployer") -> Manifest:
     """Return the Role of a deployer: all rights in a namespace that the commands of `scalezero` need.
 
-    It reads a Secret only to report that one is missing. It accesses pods through the API server's proxy, for their
-    metrics and for the reasons why they are not ready.
+    It reads a Secret only to report that one is missing, and deletes a pod only to retry a revision that failed. It
+    accesses pods through the API server's proxy, for their metrics and for the reasons why they are not ready.
     """
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -39,7 +39,7 @@ def deployer(namespace: str, name: str = "scalezero-deployer") -> Manifest:
             _rule("serving.knative.dev", ["revisions"], [*_READ, "patch"]),
             _rule("apps", ["deployments"], [*_READ, *_WRITE]),
             _rule("", ["serviceaccounts"], ["get", *_WRITE]),
-            _rule("", ["pods"], ["list"]),
+            _rule("", ["pods"], ["list", "delete"]),
             _rule("", ["pods/log", "pods/proxy"], ["get"]),
             _rule("", ["secrets"], ["get"]),
         ],

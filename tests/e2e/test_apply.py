@@ -262,6 +262,24 @@ def test_the_roles_that_are_printed_are_all_that_a_deployment_needs(
     assert own.cluster.get(Ref("Service", "ruled")) is None
 
 
+def test_an_apply_after_the_cause_is_fixed_retries_the_revision_and_judges_its_new_pod(
+    own: Namespace, shop: Path, tmp_path: Path
+) -> None:
+    path = f"s3://models/{own.name}/retried.onnx"
+    folder = model(tmp_path / "retried", "retried", versions=(1,), split=False, path=path)
+    assert "there is no such object" in own.scalezero("apply", "-f", folder, code=1)
+    published = own.s3.client().get_object(Bucket="models", Key="payment-model-v1.onnx")
+    own.s3.put(path, published["Body"].read(), published["Metadata"])
+    try:
+        began = time.monotonic()
+        said = own.scalezero("apply", "-f", folder)
+        assert time.monotonic() - began < 30
+    finally:
+        own.s3.client().delete_object(Bucket="models", Key=path.removeprefix("s3://models/"))
+    assert "revision/retried-v1: failed before; retrying with a new pod" in said
+    assert shares(own, "retried") == {"retried-v1": 100}
+
+
 def test_a_missing_right_is_told_with_what_to_ask_for(own: Namespace, accounts: dict[str, Path], shop: Path) -> None:
     nobody = as_account(own, accounts["nobody"])
     said = nobody.scalezero("status", code=2)

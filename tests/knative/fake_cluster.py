@@ -66,6 +66,10 @@ class FakeCluster(Cluster):
         return deepcopy(made)
 
     def delete(self, ref: Ref) -> bool:
+        if ref.kind == "Pod":
+            kept = [each for each in self.pods if each["metadata"]["name"] != ref.name]
+            self.pods, before = kept, len(self.pods)
+            return len(kept) < before
         return self.objects.pop(ref, None) is not None
 
     def follow(self, kind: str, *, name: str, seconds: float, every: float = 30.0) -> Iterator[Manifest]:

@@ -131,6 +131,16 @@ def test_what_knative_says_and_what_the_pods_say_become_one_reason(
     assert str(failure(cluster, REVISION, reason)) == f"revision m-v1 failed: {told}"
 
 
+def test_an_oom_kill_is_reported_also_while_the_container_runs_again() -> None:
+    cluster = FakeCluster()
+    killed = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
+    again = {"name": "model", "ready": False, "state": {"running": {}}, "lastState": killed}
+    cluster.pods = [{**pod(), "status": {"phase": "Running", "containerStatuses": [again]}}]
+    assert str(failure(cluster, REVISION, "its container ended with exit code 137")) == (
+        "revision m-v1 failed: its container ended with exit code 137: it needed more memory than its limit"
+    )
+
+
 def test_without_the_right_to_see_pods_knatives_reason_is_told() -> None:
     class Blind(FakeCluster):
         def list(self, *_: object, **__: object) -> list[Manifest]:

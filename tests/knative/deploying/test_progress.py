@@ -69,6 +69,19 @@ def test_no_revision_gets_traffic_before_it_is_ready(resources: Resources, optio
     assert plan(steps, observe(cluster, steps)).changes == ()
 
 
+def test_a_service_that_is_kept_waits_first_for_the_revision_that_it_routes_to() -> None:
+    """The Service says no more than RevisionMissing; its revision has the cause, and can be retried."""
+    cluster, steps = FakeCluster(), desired(read(V1), OPTIONS)
+    reconcile(cluster, steps)
+    failed = {"type": "Ready", "status": "False", "reason": "ExitCode1", "message": "no such object"}
+    cluster.objects[Ref("Revision", "shop-v1")]["status"]["conditions"] = [failed]
+    cluster.objects[SERVICE]["status"]["conditions"] = [{"type": "RoutesReady", "status": "False"}]
+    observed = observe(cluster, steps)
+    step = next_action(plan(steps, observed), observed)
+    assert isinstance(step, Wait)
+    assert step.ref == Ref("Revision", "shop-v1")
+
+
 def test_a_template_that_was_applied_is_not_applied_again_while_knative_creates_the_revision() -> None:
     cluster, steps = FakeCluster(), desired(read(V1), OPTIONS)
     made = plan(steps, {})

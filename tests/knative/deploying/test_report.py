@@ -82,6 +82,18 @@ def test_a_revision_that_was_ready_once_and_fails_now_is_told_as_its_pods_tell_i
         "its container ended with exit code 1: no model",
     )
     assert not told.is_ready
+    assert (told.state, told.reason) == (
+        "Failed",
+        "m-v1 gets 50% of the traffic: its container ended with exit code 1: no model",
+    )
+
+
+def test_a_model_has_the_state_of_the_worst_revision_with_traffic(cluster: FakeCluster) -> None:
+    starting = {"type": "Ready", "status": "Unknown", "reason": "Deploying"}
+    cluster.objects[Ref("Revision", "m-v1")]["status"]["conditions"] = [starting]
+    assert (model(cluster).state, model(cluster).reason[:4]) == ("Pending", "m-v1")
+    break_v2(cluster)
+    assert (model(cluster).state, model(cluster).reason[:4]) == ("Failed", "m-v2")
 
 
 def test_a_pod_that_is_ending_is_nobodys_trouble(cluster: FakeCluster) -> None:
@@ -104,6 +116,7 @@ def test_a_revision_that_was_ready_once_says_why_none_of_its_pods_is(cluster: Fa
     cluster.answers = {"a": UNREACHABLE}
     first, _ = model(cluster).revisions
     assert (first.state, first.reason) == ("Ready", "the store cannot be reached")
+    assert model(cluster).reason == "m-v1 gets 50% of the traffic: the store cannot be reached"
     cluster.pods.append(pod("b", status=UP))
     assert model(cluster).revisions[0].reason == ""
 
@@ -123,6 +136,7 @@ def test_a_broken_revision_without_traffic_leaves_its_model_ready(cluster: FakeC
     told = model(cluster)
     assert told.revisions[1].state == "Failed"
     assert told.is_ready
+    assert (told.state, told.reason) == ("Ready", "")
 
 
 def test_a_broken_revision_that_only_a_split_routes_to_leaves_its_model_not_ready(cluster: FakeCluster) -> None:

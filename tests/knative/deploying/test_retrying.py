@@ -1,0 +1,90 @@
+"""What is retried of a revision that failed before, and what is judged afterwards."""
+
+import pytest
+
+from knative.api.errors import Forbidden
+from knative.deploying.errors import RevisionFailed
+from knative.deploying.retrying import retry
+from knative.deploying.waiting import wait
+from knative.objects import Manifest, Ref
+from tests.knative.fake_cluster import FakeCluster
+
+REVISION = Ref("Revision", "m-v1")
+FAILED = {"type": "Ready", "status": "False", "reason": "ExitCode1", "message": "no such object"}
+ENDED = {"terminated": {"exitCode": 1, "message": "no such object"}}
+
+
+def revision(*conditions: Manifest) -> Manifest:
+    return {
+        "apiVersion": "serving.knative.dev/v1",
+        "kind": "Revision",
+        "metadata": {"name": "m-v1", "generation": 1, "uid": "7", "resourceVersion": "1"},
+        "status": {"observedGeneration": 1, "conditions": list(conditions)},
+    }
+
+
+def pod(name: str, state: Manifest) -> Manifest:
+    return {
+        "metadata": {"name": name, "labels": {"serving.knative.dev/revisionUID": "7"}},
+        "status": {"containerStatuses": [{"name": "model", "state": state}]},
+    }
+
+
+class StillCluster(FakeCluster):
+    """A cluster whose revision changes only when the test changes it."""
+
+    def _come_up(self, revision: Manifest) -> None:
+        """Stay as it is."""
+
+
+def holding(*pods: Manifest) -> StillCluster:
+    cluster = StillCluster()
+    cluster.objects[REVISION] = revision(FAILED)
+    cluster.pods = list(pods)
+    return cluster
+
+
+def test_failed_pods_are_deleted_with_their_reason_and_a_starting_pod_continues() -> None:
+    cluster = holding(pod("failed", ENDED), pod("starting", {"waiting": {"reason": "ContainerCreating"}}))
+    lines: list[str] = []
+    assert retry(cluster, revision(FAILED), lines.append) == FAILED
+    assert [each["metadata"]["name"] for each in cluster.pods] == ["starting"]
+    assert lines == [
+        "revision/m-v1: failed before; retrying with a new pod (its container ended with exit code 1: no such object)"
+    ]
+
+
+def test_a_revision_that_is_starting_has_no_outdated_condition() -> None:
+    assert retry(holding(), revision(), print) == {}
+
+
+def test_a_deployer_without_the_right_to_delete_pods_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster, lines = holding(pod("failed", ENDED)), list[str]()
+
+    def refuse(ref: Ref) -> bool:
+        raise Forbidden("me", verb="delete", resource=ref.kind, group="", namespace="shop")
+
+    monkeypatch.setattr(cluster, "delete", refuse)
+    assert retry(cluster, revision(FAILED), lines.append) == FAILED
+    assert lines[0].startswith("revision/m-v1: its failed pods are not replaced: ")
+
+
+def test_an_outdated_condition_does_not_fail_the_new_pod() -> None:
+    cluster, lines = holding(pod("new", {"running": {}})), list[str]()
+
+    def clock() -> float:
+        if cluster.now > 20:  # longer than a failure has to last
+            cluster.objects[REVISION]["status"]["conditions"] = [{"type": "Ready", "status": "True"}]
+        return cluster.now
+
+    wait(cluster, REVISION, seconds=60, tell=lines.append, outdated=FAILED, clock=clock, sleep=lambda _: None)
+    assert len(lines) == 1
+    assert "no such object" not in lines[0]
+
+
+@pytest.mark.parametrize("state", [ENDED, None], ids=["the new pod fails too", "there is no pod"])
+def test_a_retry_that_fails_ends_with_the_reason(state: Manifest | None) -> None:
+    cluster = holding(*([pod("new", state)] if state else []))
+    with pytest.raises(RevisionFailed, match="no such object"):
+        wait(cluster, REVISION, seconds=60, tell=print, outdated=FAILED, clock=cluster.clock, sleep=lambda _: None)
+    assert cluster.now < 30
