@@ -42,13 +42,14 @@ def patience(*, waiting: int, gap: float, line: Line) -> float:
 def linger(limits: Limits, *, waiting: int, oldest: float, soonest: float, gap: float, line: Line, now: float) -> float:
     """Seconds to leave an idle session waiting; 0 means run now.
 
-    `oldest` (an arrival), `soonest` (the earliest deadline) and `now` are readings of one clock. At most half of what
-    is left until that deadline is spent: nobody may expire for having waited for others.
+    `oldest` (an arrival), `soonest` (the earliest deadline) and `now` are readings of one clock. The wait ends halfway
+    between the two, so that no request expires because it waited for others. Half of what is left would not do: this is
+    asked again after each wait, and half after half leads to the deadline itself.
     """
     worthwhile = patience(waiting=waiting, gap=gap, line=line)
     if not worthwhile or waiting >= limits.batch_size:
         return 0.0
-    left = min(min(worthwhile, limits.max_wait) - (now - oldest), (soonest - now) / 2)
+    left = min(oldest + min(worthwhile, limits.max_wait), (oldest + soonest) / 2) - now
     return left if left >= TIMER_RESOLUTION else 0.0
 
 
