@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -262,12 +263,20 @@ def test_the_roles_that_are_printed_are_all_that_a_deployment_needs(
     assert own.cluster.get(Ref("Service", "ruled")) is None
 
 
+def waits_after_restarts(pods: list[dict[str, Any]], count: int) -> bool:
+    """Whether a container was restarted so often and waits for the next time."""
+    statuses = (each for pod in pods for each in pod.get("status", {}).get("containerStatuses", ()))
+    return any(each["restartCount"] >= count and "waiting" in each["state"] for each in statuses)
+
+
 def test_an_apply_after_the_cause_is_fixed_retries_the_revision_and_judges_its_new_pod(
     own: Namespace, shop: Path, tmp_path: Path
 ) -> None:
     path = f"s3://models/{own.name}/retried.onnx"
     folder = model(tmp_path / "retried", "retried", versions=(1,), split=False, path=path)
     assert "there is no such object" in own.scalezero("apply", "-f", folder, code=1)
+    # The kubelet waits longer after each restart; from the second on it cannot be quicker than the apply.
+    until("it waits to be restarted again", lambda: waits_after_restarts(own.pods("retried-v1"), 2), seconds=120)
     published = own.s3.client().get_object(Bucket="models", Key="payment-model-v1.onnx")
     own.s3.put(path, published["Body"].read(), published["Metadata"])
     try:

@@ -258,7 +258,7 @@ def test_a_dry_run_changes_nothing(stable: Namespace) -> None:
         (("--to", "v9"), "available: payment-model-"),
         (("--to", "v2", "--steps", "50,5"), "rising percents from 1 to 100"),
         (("--abort",), "no rollout of payment-model is under way"),
-        ((), "a revision to go to, or --abort"),
+        ((), "a revision, or --abort"),
     ],
 )
 def test_what_cannot_be_is_told_in_a_sentence(stable: Namespace, arguments: tuple[str, ...], sentence: str) -> None:
