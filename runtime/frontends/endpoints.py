@@ -1,9 +1,10 @@
 """What this process answers about itself and its models, beside the protocols."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from operator import is_
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import orjson
 
@@ -69,6 +70,8 @@ class Endpoints:
         self._service = service
         self._function = function
         self._digests: dict[str, str] = {}  # by the path of a local file
+        self._described: list[ReadyModel | None] = []  # the models of `_document`
+        self._document: asyncio.Future[bytes] | None = None  # the OpenAPI document, as JSON
 
     def routes(self, ours: Owner, edge: "Edge") -> list[Route]:
         """The routes; `ours` owns what belongs to no protocol."""
@@ -116,8 +119,22 @@ class Endpoints:
         return Answer(HTTPStatus.OK, prometheus.exposition(measured, revision=revision), [_TEXT])
 
     async def openapi(self, _: Request) -> Answer:
-        """The REST routes, described for the models. On a thread, as its import takes some milliseconds."""
-        return _json(await asyncio.to_thread(_openapi, self._service))
+        """The REST routes, described for the models. It is made on a thread, and again when a model comes or goes.
+
+        All who ask meanwhile wait for one of it: some milliseconds of Python each, on several threads, would hold the
+        interpreter's lock against the event loop.
+        """
+        models = [served.ready for served in self._service.models.served()]
+        document = self._document
+        if document is None or not _are_same(models, self._described):
+            self._described = models
+            document = self._document = asyncio.ensure_future(asyncio.to_thread(_openapi, self._service))
+            document.add_done_callback(self._forget_failed)
+        return Answer(HTTPStatus.OK, await asyncio.shield(document))
+
+    def _forget_failed(self, document: "asyncio.Future[bytes]") -> None:
+        if document is self._document and (document.cancelled() or document.exception() is not None):
+            self._document = None
 
     def models(self, _: Request) -> Answer:
         """Every version of every model of this process."""
@@ -164,10 +181,14 @@ class Endpoints:
         return document
 
 
-def _openapi(service: "Service") -> dict[str, Any]:
+def _openapi(service: "Service") -> bytes:
     from runtime.frontends.describing import document_of
 
-    return document_of(service)
+    return orjson.dumps(document_of(service))
+
+
+def _are_same(models: Sequence[ReadyModel | None], others: Sequence[ReadyModel | None]) -> bool:
+    return len(models) == len(others) and all(map(is_, models, others))
 
 
 def _json(document: object, code: int = HTTPStatus.OK) -> Answer:

@@ -36,7 +36,7 @@ _ROOM_OF_ALL: Final = _AT_ONCE * _ROOM  # so that streams which nobody takes fro
 _HEADS: Final = 4  # times the largest head: what is decoded of one, so that its stream can be refused
 _LOOK: Final = 16 * 1024  # bytes to be written between two looks at who waits for a reader; below HIGH_WATER
 _TCP_ALIVE: Final = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4))  # seconds; count
-_SLICE: Final = 32 * 1024  # bytes that are read in one turn of the loop: of requests that are reset at once, 1,000
+_SLICE: Final = 16 * 1024  # bytes that are read in one turn of the loop: of requests that are reset at once, 500
 _LEAVING: Final = 32  # requests whose client has left, in a turn of the loop
 
 
