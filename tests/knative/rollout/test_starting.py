@@ -7,8 +7,8 @@ import pytest
 from knative.rollout.errors import NoRollout, RolloutUnderWay, SplitChanged
 from knative.rollout.judgement import Limits
 from knative.rollout.machine import Phase, State, begin
-from knative.rollout.opening import STEPS, Found, closing, opening
 from knative.rollout.split import Share, Split
+from knative.rollout.starting import STEPS, Found, abort_or_forget, start_or_resume
 
 STABLE = (Share("m-v1", 100),)
 LIMITS = Limits(interval=1)
@@ -25,7 +25,7 @@ def found(state: State | None, live: Split | None = None) -> Found:
 
 
 def opened(there: Found, target: str = "m-v2", steps: tuple[int, ...] | None = None, *, adopt: bool = False) -> State:
-    return opening(there, target, steps=steps, limits=LIMITS, now=9, adopt=adopt)
+    return start_or_resume(there, target, steps=steps, limits=LIMITS, now=9, adopt=adopt)
 
 
 def test_without_a_record_it_begins_from_the_split_as_it_stands() -> None:
@@ -81,7 +81,7 @@ def test_a_split_that_was_changed_meanwhile_is_refused_with_who_did_it() -> None
 @pytest.mark.parametrize("phase", ["warming", "settling", "watching", "halted"])
 def test_one_whose_split_somebody_else_has_set_is_forgotten_and_the_split_stays(phase: Phase) -> None:
     live = (Share("m-v1", 10), Share("m-v2", 90))
-    state = closing(found(recorded(phase=phase), live), now=9)
+    state = abort_or_forget(found(recorded(phase=phase), live), now=9)
     assert (state.phase, state.split, state.since) == ("forgotten", live, 9)
     assert state.reason == "the split stays as kn (user ann) has set it"
     assert opened(found(state, live), "m-v3").stable == live
@@ -95,7 +95,7 @@ def test_adopting_begins_anew_from_what_stands_whatever_was_recorded() -> None:
 
 @pytest.mark.parametrize("phase", ["warming", "settling", "watching", "halted"])
 def test_one_that_is_under_way_can_be_given_up(phase: Phase) -> None:
-    state = closing(found(recorded(phase=phase)), now=9)
+    state = abort_or_forget(found(recorded(phase=phase)), now=9)
     assert (state.phase, state.split, state.reason) == ("rolled_back", STABLE, "aborted")
 
 
@@ -111,5 +111,5 @@ def test_one_that_is_under_way_can_be_given_up(phase: Phase) -> None:
 )
 def test_with_none_under_way_there_is_nothing_to_give_up(state: State | None, last: str) -> None:
     with pytest.raises(NoRollout) as caught:
-        closing(found(state), now=9)
+        abort_or_forget(found(state), now=9)
     assert str(caught.value) == f"no rollout of m is under way; {last}"
