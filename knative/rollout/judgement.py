@@ -4,8 +4,8 @@ Errors: the error rate of the others has an upper bound (Wilson), and the allowa
 new revision fails the step if its errors have a probability below 0.1 % at that rate (the exact binomial tail). So
 neither a single failure among many requests nor the absence of requests fails a step.
 
-Latency: it is compared at the upper bounds of the histogram's buckets, where the histogram is exact. If the new revision
-takes at most `max_latency` times as long as the others, then for every s its share of answers slower than
+Latency: it is compared at the upper bounds of the histogram's buckets, where the histogram is exact. If the new
+revision takes at most `max_latency` times as long as the others, then for every s its share of answers slower than
 max_latency * s is at most the others' share of answers slower than s. The same test as for errors compares both shares,
 for each s that at least half of the others' answers kept, with max_latency * s rounded up to the next bucket. Slow
 answers of up to 5 % are always allowed.

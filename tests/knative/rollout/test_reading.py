@@ -77,7 +77,7 @@ def test_a_split_is_settled_when_the_route_has_taken_it(status: dict[str, Any], 
 
 def test_a_service_without_a_status_is_not_settled() -> None:
     assert settled({**service(to("m-v1", 100)), "status": None}) == ConditionState(
-        status=False, reason="nothing is known of it yet"
+        status=False, reason="Knative has not reported a condition yet"
     )
 
 
@@ -87,7 +87,7 @@ def test_a_service_without_a_status_is_not_settled() -> None:
         (revision("m-v1"), ConditionState(status=True, reason="Why")),
         (revision("m-v1", ready="False", message="it\n fell"), ConditionState(status=False, reason="it fell")),
         (revision("m-v1", ready="Unknown"), ConditionState(status=None, reason="Why")),
-        (revision("m-v1", ready=None), ConditionState(status=None, reason="nothing is known of it yet")),
+        (revision("m-v1", ready=None), ConditionState(status=None, reason="Knative has not reported a condition yet")),
     ],
 )
 def test_a_condition_is_true_false_or_not_known_and_why(manifest: dict[str, Any], expected: ConditionState) -> None:
