@@ -9,7 +9,7 @@ from knative.api.client import Cluster
 from knative.commands import arguments
 from knative.commands.arguments import F
 from knative.resources import durations
-from knative.rollout import opening, telling
+from knative.rollout import formatting, starting
 from knative.rollout.errors import TakenOver
 from knative.rollout.judgement import Limits
 from knative.rollout.machine import State
@@ -24,11 +24,11 @@ _ABORT = (
 
 
 def _steps(_context: click.Context, _option: click.Parameter, text: str | None) -> tuple[int, ...] | None:
-    """Parse percents, separated by commas. The state machine checks that they rise."""
+    """Parse percents, separated by commas. The state machine checks that they ascend."""
     try:
         return None if text is None else tuple(int(each) for each in text.split(","))
     except ValueError as error:
-        raise click.BadParameter(f"{text!r}: expected rising whole percents such as 5,25,50,100") from error
+        raise click.BadParameter(f"{text!r}: expected ascending percentages such as 5,25,50,100") from error
 
 
 def _limits(command: F) -> F:
@@ -86,10 +86,10 @@ def command(  # noqa: PLR0913 - each is a flag of its own
     rollout = Rollout(Cluster(context=context, namespace=namespace), model, say=lambda event: _say(event, form))
     within = _limits_of(**limits)
     if to is None:
-        rollout.give_up(within)
+        rollout.abort(within)
         return
     state = rollout.plan(to, steps=steps, limits=within, adopt=adopt)
-    if skipped := telling.behind(state):
+    if skipped := formatting.skipped_steps(state):
         click.echo(skipped, err=True)
     if dry_run:
         _print_schedule(state, form)
@@ -99,13 +99,13 @@ def command(  # noqa: PLR0913 - each is a flag of its own
 
 
 def _limits_of(*, timeout: float, on_failure: str, **limits: Any) -> Limits:  # noqa: ANN401 - as they are named
-    return Limits(patience=timeout, halts=on_failure == "halt", **limits)
+    return Limits(timeout=timeout, halt=on_failure == "halt", **limits)
 
 
 def _carried_out(rollout: Rollout, state: State) -> bool:
     """Carry out the rollout, and return whether the revision got its traffic."""
     try:
-        return state.is_over or rollout.carry_out(state).phase == "done"
+        return state.is_over or rollout.run(state).phase == "done"
     except TakenOver as error:
         click.echo(f"scalezero: {error}", err=True)
     except KeyboardInterrupt:
@@ -121,18 +121,18 @@ def _notice(rollout: Rollout, state: State) -> None:
         percent = percent_of(state.stable, state.target)
         click.echo(f"{state.target} already has {percent} % of the traffic; nothing to do", err=True)
     if state.step >= 0:
-        click.echo(f"continuing the rollout {opening.progress(state)}", err=True)
+        click.echo(f"continuing the rollout {starting.describe(state)}", err=True)
     for notice in rollout.notices(state):
         click.echo(notice, err=True)
 
 
 def _say(event: Progress, form: str) -> None:
-    click.echo(telling.line(event) if form == "table" else telling.written(telling.values(event), form))
+    click.echo(formatting.line(event) if form == "table" else formatting.written(formatting.values(event), form))
 
 
 def _print_schedule(state: State, form: str) -> None:
     if form == "table":
-        click.echo("\n".join(telling.schedule_lines(state)))
+        click.echo("\n".join(formatting.schedule_lines(state)))
         return
-    for stage in telling.schedule_values(state):
-        click.echo(telling.written(stage, form))
+    for stage in formatting.schedule_values(state):
+        click.echo(formatting.written(stage, form))

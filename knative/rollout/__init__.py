@@ -1,7 +1,7 @@
-"""A rollout: traffic goes over to another revision of a model's Service in steps, and comes back when that goes wrong.
+"""A rollout moves the traffic of a model's Service to another revision in steps, and rolls back after a failure.
 
     Service, Revision, Pods, /metrics -> reading, measuring -> Facts -> machine.decide -> Decision -> run, one write
 
-All that decides is pure. What has to be known after a crash lies in one annotation of the Service (record.py), which is
-written in one request with the split, so that the two cannot disagree.
+All decisions are pure. The state is kept in one annotation of the Service (record.py), so a rollout continues after a
+crash of the command. One request writes the annotation and the split, so the two cannot disagree.
 """

@@ -14,7 +14,7 @@ from knative.objects import SERVING, Manifest, traffic_writers
 from knative.rollout import reading, record
 from knative.rollout.judgement import NOTHING, Sample
 from knative.rollout.machine import State
-from knative.rollout.measuring import Scrape, Tally, advanced, parse, started
+from knative.rollout.measuring import Scrape, Tally, add_scrapes, begin_tally, parse
 from knative.rollout.reading import Pod
 from knative.rollout.split import is_same
 from runtime.settings import READY_PATH
@@ -31,7 +31,7 @@ class Watch:
         self._cluster = cluster
         self._new: Tally | None = None
         self._old: Tally | None = None
-        self.is_mute = False  # whether no pod of the target returns metrics
+        self.lacks_metrics = False  # whether no pod of the target returns metrics
 
     @property
     def new(self) -> Sample:
@@ -43,14 +43,14 @@ class Watch:
         """The requests that the other revisions have answered."""
         return self._old.total if self._old else NOTHING
 
-    def look(self, state: State, pods: Sequence[Pod]) -> None:
+    def scrape(self, state: State, pods: Sequence[Pod]) -> None:
         """Scrape the pods, at most `SCRAPES` at the same time. Raises `Forbidden` without the right to pods/proxy."""
         revisions = {each.revision for each in state.stable} | {state.target}
         known = [each for each in pods if each.revision in revisions]
         with ThreadPoolExecutor(SCRAPES, thread_name_prefix="scrape") as pool:
             scrapes = list(zip(known, pool.map(self._scrape, known), strict=True))
         ours = [scrape for pod, scrape in scrapes if pod.revision == state.target]
-        self.is_mute = bool(ours) and all(each.sample is None for each in ours)
+        self.lacks_metrics = bool(ours) and all(each.sample is None for each in ours)
         self._new = _tallied(self._new, ours)
         self._old = _tallied(self._old, [scrape for pod, scrape in scrapes if pod.revision != state.target])
 
@@ -65,7 +65,7 @@ class Watch:
 
 
 def _tallied(tally: Tally | None, scrapes: Sequence[Scrape]) -> Tally:
-    return started(scrapes) if tally is None else advanced(tally, scrapes)
+    return begin_tally(scrapes) if tally is None else add_scrapes(tally, scrapes)
 
 
 def wake(url: str, *, timeout: float) -> bool:

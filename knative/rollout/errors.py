@@ -124,7 +124,7 @@ class BadRecord(ScalezeroError):
         )
 
 
-def is_away(error: ClusterError) -> bool:
+def is_temporary(error: ClusterError) -> bool:
     """Whether a retry may succeed soon: the API server does not respond, or responds with a server error."""
     status = error.details.get("status")
     refused = isinstance(status, int) and status >= HTTPStatus.INTERNAL_SERVER_ERROR

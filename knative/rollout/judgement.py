@@ -1,36 +1,37 @@
-"""Whether the numbers speak against the new revision: its errors, its latency and its crashes beside the old ones'.
+"""Compares the new revision with the others: errors, latency and crashes.
 
-Only evidence counts. The others' share of failures is known up to an upper bound (Wilson's), to which an allowance is
-added; the new revision is blamed when what it shows would come by chance once in a thousand times if it kept to that
-(the exact binomial tail). So one failure of many is no evidence, and neither is silence.
+Errors: the error rate of the others has an upper bound (Wilson), and the allowance `max_error_rate` is added to it. The
+new revision fails the step if its errors have a probability below 0.1 % at that rate (the exact binomial tail). So
+neither a single failure among many requests nor the absence of requests fails a step.
 
-Latency is compared where a histogram is exact, at the ends of its buckets. If the new revision took at most `limit`
-times as long as the others, no greater share of its answers would be slower than limit x s than of theirs are slower
-than s, for every s. So the question is the same as with failures: it is asked for each s that half of the others
-kept to, with limit x s rounded up to the next end of a bucket. One slow answer in twenty is always let pass.
+Latency: it is compared at the upper bounds of the histogram's buckets, where the histogram is exact. If the new
+revision takes at most `max_latency` times as long as the others, then for every s its share of answers slower than
+max_latency * s is at most the others' share of answers slower than s. The same test as for errors compares both shares,
+for each s that at least half of the others' answers kept, with max_latency * s rounded up to the next bucket. Slow
+answers of up to 5 % are always allowed.
 """
 
 import math
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-_UNLIKELY: Final = 0.001  # a step is looked at some thirty times, on numbers that mostly stay
-_SURENESS: Final = 3.0  # standard deviations: about the same
-_NEGLIGIBLE: Final = 1e-12  # of a sum
+_SIGNIFICANCE: Final = 0.001  # low, because a step is tested about thirty times, on mostly the same answers
+_DEVIATIONS: Final = 3.0  # standard deviations: about the same probability
+_NEGLIGIBLE: Final = 1e-12  # relative size of the last term of a sum
 _PERCENTILE: Final = 0.95
-_USUAL: Final = 0.5  # of the others' answers may be slower than where latencies are compared
+_MOST_SLOWER: Final = 0.5  # share of the others' answers above the lowest latency that is compared
 
 
 class Sample(NamedTuple):
-    """What pods have answered over some time."""
+    """The answers of pods over some time."""
 
     requests: int = 0
-    errors: int = 0  # 5xx and 429; any other 4xx is the caller's
-    seconds: tuple[tuple[float, int], ...] = ()  # good answers by the upper ends of their buckets, rising
-    crashes: int = 0  # containers that were started again
+    errors: int = 0  # 5xx and 429; any other 4xx is the caller's error
+    seconds: tuple[tuple[float, int], ...] = ()  # successful answers by the upper bounds of their buckets, ascending
+    crashes: int = 0  # restarts of containers
 
     def plus(self, other: "Sample") -> "Sample":
-        """Put two together. Where their buckets differ, an answer counts as slow as the end of its own one."""
+        """Add two samples. If their buckets differ, an answer counts at the upper bound of its own bucket."""
         buckets = dict(self.seconds)
         for end, count in other.seconds:
             buckets[end] = buckets.get(end, 0) + count
@@ -47,32 +48,32 @@ NOTHING: Final = Sample()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How long a step lasts and what it may show."""
+    """The duration of a step, and what it may show."""
 
-    interval: float = 60.0  # s that a step is watched
-    patience: float = 300.0  # s for pods to come up, or for the Route to take a split
-    max_error_rate: float = 0.01  # of all requests, on top of what the others have
-    max_latency: float = 2.0  # times the others'
-    min_requests: int = 20  # of the new revision, and answers of the others, below which nothing is judged
-    max_crashes: int = 1  # on top of the others'; a single one can be the node's fault
-    halts: bool = False  # leave the split as it is for a person to look at, instead of going back
+    interval: float = 60.0  # s to watch a step
+    timeout: float = 300.0  # s for a pod to become Ready, or for the Route to apply a split
+    max_error_rate: float = 0.01  # share of all requests, above the others' error rate
+    max_latency: float = 2.0  # as a multiple of the others'
+    min_requests: int = 20  # of the new revision; also the answers of the others for a comparison of latency
+    max_crashes: int = 1  # above the others'; a single one can be the fault of its node
+    halt: bool = False  # keep the split after a failure, instead of a rollback
 
 
-def at_most(hits: int, count: int) -> float:
-    """Bound the share that a sample of at least one comes from.
+def upper_bound(hits: int, count: int) -> float:
+    """Return an upper bound of the true share, from `hits` of `count` observations; `count` is at least 1.
 
     Source: Wilson (1927), Probable inference, the law of succession, and statistical inference.
     """
-    share, square = hits / count, _SURENESS**2
+    share, square = hits / count, _DEVIATIONS**2
     middle = share + square / (2 * count)
-    reach = _SURENESS * math.sqrt(share * (1 - share) / count + square / (4 * count**2))
+    reach = _DEVIATIONS * math.sqrt(share * (1 - share) / count + square / (4 * count**2))
     return min(1.0, (middle + reach) / (1 + square / count))
 
 
-def by_chance(hits: int, count: int, share: float) -> float:
-    """Say how likely `hits` or more of `count` are, where each is one with the probability `share`.
+def tail_probability(hits: int, count: int, share: float) -> float:
+    """Return the probability of `hits` or more of `count`, each with the probability `share`.
 
-    The exact binomial tail, from its largest term on; 1 where there are no more hits than is to be expected anyway.
+    This is the exact binomial tail; 1 if there are no more hits than expected.
     """
     if hits <= count * share:
         return 1.0
@@ -88,22 +89,22 @@ def by_chance(hits: int, count: int, share: float) -> float:
     return total
 
 
-def against(new: Sample, old: Sample, limits: Limits) -> str | None:
-    """Say what speaks against the new revision; None is nothing.
+def find_problem(new: Sample, old: Sample, limits: Limits) -> str | None:
+    """Return why the new revision fails the step; None if it does not.
 
-    Without any request of the others, its errors are held against the allowance alone, and its latency against nothing.
+    Without requests of the others, its errors are compared with the allowance alone, and its latency with nothing.
     """
     if new.crashes > old.crashes + limits.max_crashes:
-        return f"its containers were started again {new.crashes} times, the others' {old.crashes} times"
+        return f"its containers restarted {new.crashes} times, those of the other revisions {old.crashes} times"
     if new.requests < limits.min_requests:
         return None
     return _errors(new, old, limits) or _latency(new, old, limits)
 
 
 def percentile(sample: Sample) -> float:
-    """Estimate the latency, in seconds, that 95 % of the good answers kept to; NaN without answers.
+    """Estimate the 95th percentile of the latency of successful answers, in seconds; NaN without answers.
 
-    Interpolated within its bucket, as Prometheus' histogram_quantile does it; infinity past the last end.
+    Interpolates within a bucket, as Prometheus' histogram_quantile does; infinity above the last finite bound.
     """
     total = _answers(sample)
     below, start = 0, 0.0
@@ -115,10 +116,10 @@ def percentile(sample: Sample) -> float:
 
 
 def _errors(new: Sample, old: Sample, limits: Limits) -> str | None:
-    usual = at_most(old.errors, old.requests) if old.requests else 0.0
-    if by_chance(new.errors, new.requests, usual + limits.max_error_rate) >= _UNLIKELY:
+    usual = upper_bound(old.errors, old.requests) if old.requests else 0.0
+    if tail_probability(new.errors, new.requests, usual + limits.max_error_rate) >= _SIGNIFICANCE:
         return None
-    return f"{new.errors} of its {new.requests} requests failed, of the others' {old.requests} {old.errors}"
+    return f"{new.errors} of its {new.requests} requests failed; other revisions: {old.errors} of {old.requests}"
 
 
 def _latency(new: Sample, old: Sample, limits: Limits) -> str | None:
@@ -127,14 +128,14 @@ def _latency(new: Sample, old: Sample, limits: Limits) -> str | None:
     slower = others
     for end, count in old.seconds:
         slower -= count
-        if slower > _USUAL * others or others < limits.min_requests:
+        if slower > _MOST_SLOWER * others or others < limits.min_requests:
             continue
         bound = next((each for each in ends if each >= limits.max_latency * end), math.inf)
         slow = sum(count for start, count in _starts(new) if start >= bound)
-        if by_chance(slow, answers, max(1 - _PERCENTILE, at_most(slower, others))) < _UNLIKELY:
+        if tail_probability(slow, answers, max(1 - _PERCENTILE, upper_bound(slower, others))) < _SIGNIFICANCE:
             return (
-                f"{slow} of its {answers} answers took longer than {bound:g} s, "
-                f"of the others' {others} only {slower} longer than {end:g} s"
+                f"{slow} of its {answers} answers took longer than {bound:g} s; "
+                f"other revisions: {slower} of {others} longer than {end:g} s"
             )
     return None
 
@@ -144,6 +145,6 @@ def _answers(sample: Sample) -> int:
 
 
 def _starts(sample: Sample) -> list[tuple[float, int]]:
-    """Give each bucket by its lower end."""
+    """Return the count of each bucket with its lower bound."""
     ends = [end for end, _ in sample.seconds]
     return list(zip([0.0, *ends[:-1]], (count for _, count in sample.seconds), strict=True)) if ends else []

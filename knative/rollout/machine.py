@@ -1,13 +1,14 @@
-"""What a rollout does next, decided from what is known: pure, and the same for a run that goes on after another one.
+"""The state machine of a rollout: from the state and the facts to the next action. Pure.
 
     warming -> settling -> watching -> warming -> settling -> ... -> done
        |          |           |
-       `----------+-----------+----> rolled back, or halted where a person shall look first
-                  at a person's word: back, or forgotten where the split is somebody else's
+       `----------+-----------+----> rolled back, or halted with `--on-failure halt`
+                  --abort ---------> rolled back, or forgotten if another writer has changed the split
 
-A step is warmed (the target is Ready and has a pod, so that no caller waits for one), written, and watched as soon as
-the Route has taken it. Each wait has its bound, so that a rollout ends. Time passing without requests is no evidence:
-the next step comes. A split that is not the one that was written last is somebody else's: it is left alone.
+Each step has three phases. Warming waits until the target is Ready and has a pod, so that no caller waits for a cold
+start. Settling waits until the Route has applied the new split. Watching compares the answers for an interval. Each
+phase has a timeout, so every rollout ends. A step without requests passes. If the live split is not the one that the
+rollout wrote last, another writer has changed it: the rollout halts and keeps that split.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
-from knative.rollout.judgement import NOTHING, Limits, Sample, against
+from knative.rollout.judgement import NOTHING, Limits, Sample, find_problem
 from knative.rollout.split import WHOLE, Split, format_split, is_same, percent_of, shifted
 from runtime.errors import BadSetting
 
@@ -31,51 +32,51 @@ _OVER: Final = frozenset({"done", "rolled_back", "forgotten"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """How far a rollout is. All of it is kept in the cluster."""
+    """The progress of a rollout. All of it except `limits` is stored in the cluster."""
 
     target: str  # the revision
-    stable: Split  # what it came from, and goes back to
-    steps: tuple[int, ...]  # percent of the target, rising
-    behind: tuple[int, ...] = ()  # steps that it was past when it began, and does not take
-    step: int = -1  # the one that stands, as an index; -1: none yet
+    stable: Split  # before the rollout; a rollback restores it
+    steps: tuple[int, ...]  # percent of the target, ascending
+    skipped: tuple[int, ...] = ()  # steps that the target had reached before the rollout
+    step: int = -1  # index of the current step; -1: none yet
     phase: Phase = "warming"
-    since: float = 0.0  # when the phase began, in seconds of the epoch
-    judged: int = 0  # how many of the steps that are behind had requests enough to be judged by
-    others: Sample = NOTHING  # what the other revisions answered in the steps before this one
-    reason: str = ""  # why it was rolled back or halted
-    run: str = ""  # which command carries it out
-    limits: Limits = field(default_factory=Limits)  # of the command: nothing that is kept
+    since: float = 0.0  # start of the phase, in s since the epoch
+    judged: int = 0  # number of completed steps with enough requests to judge
+    others: Sample = NOTHING  # answers of the other revisions in the earlier steps
+    reason: str = ""  # of the rollback or halt
+    run: str = ""  # id of the command that runs it
+    limits: Limits = field(default_factory=Limits)  # of the command; not stored
 
     @property
     def split(self) -> Split:
-        """What the traffic is, unless somebody else has changed it."""
+        """The split that the rollout wrote last."""
         if self.step < 0 or self.phase == "rolled_back":
             return self.stable
         return shifted(self.stable, self.target, self.steps[self.step])
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing is left to do; a halted one may go on."""
+        """Whether the rollout has ended. A halted rollout has not: it can continue."""
         return self.phase in _OVER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What was found at one moment."""
+    """The observed state of the cluster at one moment."""
 
-    now: float  # s of the epoch
+    now: float  # s since the epoch
     live: Split
-    changed_by: str = ""  # who wrote the live split
-    settled: bool = False  # the Route has taken the live split
-    ready: bool | None = None  # of the target; None: not known yet
-    reason: str = ""  # why the target is not Ready, or the Route has not settled
-    pods: int = 0  # of the target, that take requests
-    new: Sample = NOTHING  # what the target answered since the step was taken
-    old: Sample = NOTHING  # and the other revisions
+    changed_by: str = ""  # who wrote the live split; empty: not known
+    settled: bool = False  # whether the Route has applied the live split
+    ready: bool | None = None  # of the target; None: unknown
+    reason: str = ""  # why the target is not Ready, or the Route has not applied the split
+    pods: int = 0  # pods of the target that receive requests
+    new: Sample = NOTHING  # answers of the target since the step began
+    old: Sample = NOTHING  # answers of the other revisions since then
 
 
 class Decision(NamedTuple):
-    """What to do, and the state that holds when it is done."""
+    """The action to take, and the state after it."""
 
     verb: Verb
     state: State
@@ -83,12 +84,12 @@ class Decision(NamedTuple):
 
     @property
     def is_written(self) -> bool:
-        """Whether it changes what the cluster holds."""
+        """Whether the action writes to the cluster."""
         return self.verb not in {"warm", "wait"}
 
 
 class StepVerdict(NamedTuple):
-    """What a step that went its way had to be judged by, beside its pods' crashes."""
+    """How many requests a completed step was judged by. Crashes count in addition."""
 
     percent: int
     requests: int  # of the target
@@ -96,58 +97,58 @@ class StepVerdict(NamedTuple):
 
     @property
     def is_judged(self) -> bool:
-        """Whether that were enough."""
+        """Whether there were enough requests to judge the step."""
         return self.requests >= self.needed
 
 
 class Stage(NamedTuple):
     """One line of a schedule."""
 
-    after: float  # s at the earliest
+    after: float  # s from the start, at the earliest
     split: Split
 
 
 def begin(target: str, *, stable: Split, steps: Sequence[int], limits: Limits, now: float) -> State:
-    """Start a rollout. Steps that the target is past already are left out; with none left it is done.
+    """Start a rollout. Skips the steps that the target has already reached; if none is left, the rollout is done.
 
-    Raises `BadSetting` for steps that are none.
+    Raises `BadSetting` unless the steps are ascending percentages from 1 to 100.
     """
-    rising = all(low < high for low, high in pairwise(steps))
-    if not steps or not rising or not 0 < steps[0] <= steps[-1] <= WHOLE:
+    ascending = all(low < high for low, high in pairwise(steps))
+    if not steps or not ascending or not 0 < steps[0] <= steps[-1] <= WHOLE:
         value = ",".join(map(str, steps))
-        raise BadSetting("--steps", value=value, allowed="rising percents from 1 to 100, such as 5,25,50,100")
+        raise BadSetting("--steps", value=value, allowed="ascending percentages from 1 to 100, such as 5,25,50,100")
     ahead = tuple(each for each in steps if each > percent_of(stable, target))
     if not ahead:
         return State(target=target, stable=stable, steps=tuple(steps), phase="done", since=now, limits=limits)
-    behind = tuple(steps[: -len(ahead)])
-    return State(target=target, stable=stable, steps=ahead, behind=behind, since=now, limits=limits)
+    skipped = tuple(steps[: -len(ahead)])
+    return State(target=target, stable=stable, steps=ahead, skipped=skipped, since=now, limits=limits)
 
 
 def resume(state: State, *, limits: Limits, now: float) -> State:
-    """Go on where another command left off: what stands is watched anew, as nobody has watched it in between."""
+    """Continue the rollout of an earlier command. It watches the current step again from the start."""
     return replace(state, phase="warming" if state.step < 0 else "settling", since=now, reason="", limits=limits)
 
 
 def abort(state: State, *, now: float) -> State:
-    """Go back at a person's word."""
+    """Roll back, as the user asked."""
     return replace(state, phase="rolled_back", since=now, reason="aborted")
 
 
 def forget(state: State, *, live: Split, changed_by: str, now: float) -> State:
-    """End it at a person's word, and leave the split that somebody else has set: that one is what it ends at."""
-    reason = f"the split stays as {changed_by} has set it"
+    """End the rollout, as the user asked, and keep the split that another writer has set."""
+    reason = f"the split set by {changed_by} is kept"
     return replace(state, stable=live, step=-1, phase="forgotten", since=now, reason=reason)
 
 
 def verdict(state: State, verb: Verb, new: Sample) -> StepVerdict | None:
-    """Say what the step that stands had to be judged by, where `verb` leads past it; else None."""
+    """Return what the current step was judged by, if `verb` completes it; else None."""
     if state.step < 0 or verb not in {"shift", "finish"}:
         return None
     return StepVerdict(state.steps[state.step], new.requests, state.limits.min_requests)
 
 
 def schedule(state: State) -> tuple[Stage, ...]:
-    """Tell all that is ahead, if nothing speaks against it and pods come up at once."""
+    """Return the remaining splits, for a rollout without failures and without waits for pods."""
     ahead = () if state.is_over else state.steps[max(0, state.step) :]
     return tuple(
         Stage(index * state.limits.interval, shifted(state.stable, state.target, percent))
@@ -156,16 +157,14 @@ def schedule(state: State) -> tuple[Stage, ...]:
 
 
 def decide(state: State, facts: Facts) -> Decision:
-    """Decide what a rollout that is under way does now."""
+    """Decide the next action of an unfinished rollout."""
     if not is_same(facts.live, state.split):
         by = f" by {facts.changed_by}" if facts.changed_by else ""
-        return _over(
-            "halted", state, facts, f"the split was changed{by} to {format_split(facts.live)}; it is left as it is"
-        )
+        return _over("halted", state, facts, f"the split was changed{by} to {format_split(facts.live)}; it is kept")
     if facts.ready is False:
         return _failed(state, facts, f"{state.target} is not Ready: {facts.reason}")
     if state.phase != "settling" and state.step >= 0:
-        reason = against(facts.new, state.others.plus(facts.old), state.limits)
+        reason = find_problem(facts.new, state.others.plus(facts.old), state.limits)
         if reason is not None:
             return _failed(state, facts, f"{state.target}: {reason}")
     if state.phase == "settling":
@@ -176,10 +175,10 @@ def decide(state: State, facts: Facts) -> Decision:
 def _warming(state: State, facts: Facts) -> Decision:
     if facts.ready and facts.pods:
         return _shift(state, facts)
-    if facts.now - state.since >= state.limits.patience:
-        waited = f"no pod of {state.target} came up within {state.limits.patience:g} s"
+    if facts.now - state.since >= state.limits.timeout:
+        waited = f"no pod of {state.target} became Ready within {state.limits.timeout:g} s"
         return _failed(state, facts, f"{waited}: {facts.reason}" if facts.reason else waited)
-    return Decision("warm", state, "it has no pod that takes requests yet")
+    return Decision("warm", state, "waiting for a pod to become Ready")
 
 
 def _settling(state: State, facts: Facts) -> Decision:
@@ -187,12 +186,12 @@ def _settling(state: State, facts: Facts) -> Decision:
         return Decision(
             "wait",
             replace(state, phase="watching", since=facts.now),
-            f"the Route has taken it; it is watched for {state.limits.interval:g} s",
+            f"the Route has applied the split; watching it for {state.limits.interval:g} s",
         )
-    if facts.now - state.since >= state.limits.patience:
-        waited = f"the Route did not take the split within {state.limits.patience:g} s"
+    if facts.now - state.since >= state.limits.timeout:
+        waited = f"the Route did not apply the split within {state.limits.timeout:g} s"
         return _failed(state, facts, f"{waited}: {facts.reason}" if facts.reason else waited)
-    return Decision("wait", state, "the Route has not taken it yet")
+    return Decision("wait", state, "waiting for the Route to apply the split")
 
 
 def _watching(state: State, facts: Facts) -> Decision:
@@ -204,11 +203,11 @@ def _watching(state: State, facts: Facts) -> Decision:
 
 
 def _shift(state: State, facts: Facts) -> Decision:
-    others = state.others.plus(facts.old)._replace(crashes=0)  # crashes are counted by the step
-    ahead = replace(
+    others = state.others.plus(facts.old)._replace(crashes=0)  # crashes count for each step alone
+    after = replace(
         _counted(state, "shift", facts), step=state.step + 1, phase="settling", since=facts.now, others=others
     )
-    return Decision("shift", ahead)
+    return Decision("shift", after)
 
 
 def _counted(state: State, verb: Verb, facts: Facts) -> State:
@@ -217,7 +216,7 @@ def _counted(state: State, verb: Verb, facts: Facts) -> State:
 
 
 def _failed(state: State, facts: Facts, reason: str) -> Decision:
-    return _over("halted" if state.limits.halts else "rolled_back", state, facts, reason)
+    return _over("halted" if state.limits.halt else "rolled_back", state, facts, reason)
 
 
 def _over(phase: Phase, state: State, facts: Facts, reason: str) -> Decision:

@@ -1,9 +1,9 @@
-"""What pods have answered, from their own metrics: the only importer of prometheus_client on this side.
+"""Adds up the answers of pods from their metrics. The only importer of prometheus_client in knative/.
 
-A pod counts from its start, pods come and go by autoscaling, and a container that starts again counts from nothing. So
-what is added up is each pod's increase since the tally began; of a pod that came since, all of it. What a pod answered
-between the last look and its end is lost, and so is what queue-proxy and the activator answered in its place: these
-refusals (502, 503 while a container is down) show as crashes only.
+The counters of a pod start at zero, autoscaling adds and removes pods, and a restarted container counts from zero.
+So a tally adds up the increase of each pod since the tally began, and all answers of a pod that was created later. Two
+kinds of answers are not counted: those between the last scrape of a pod and its end, and those of queue-proxy and the
+activator on its behalf. Such errors (502 and 503 while a container is down) appear as crashes only.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,26 +13,26 @@ from typing import Final, NamedTuple
 from knative.rollout.judgement import Sample
 
 _FAMILY: Final = "scalezero_request_seconds"
-_NONE, _CLIENT = "none", "client"  # faults, as runtime/status.py has them; all others count against a revision
+_NONE, _CLIENT = "none", "client"  # values of the label `fault`, as in runtime/status.py; all others are errors
 
 
 class Scrape(NamedTuple):
-    """One look at one pod."""
+    """The metrics of one pod at one moment."""
 
     pod: str
     restarts: int  # of its containers, queue-proxy aside
-    sample: Sample | None  # since its container started; none: it did not answer
+    sample: Sample | None  # since its container started; None: it did not answer
 
 
 class Tally(NamedTuple):
-    """What pods have answered since the tally began."""
+    """The answers of pods since the tally began."""
 
-    known: Mapping[str, Scrape]
+    last: Mapping[str, Scrape]  # the last scrape of each pod
     total: Sample = Sample()
 
 
 def parse(text: str) -> Sample:
-    """Add up what a pod's /metrics say of its requests, over all protocols. Raises `ValueError` for other text."""
+    """Parse the requests from a pod's /metrics, summed over all protocols. Raises `ValueError` for other text."""
     from prometheus_client.parser import text_string_to_metric_families
 
     counts: dict[str, int] = {}
@@ -50,7 +50,7 @@ def parse(text: str) -> Sample:
 
 
 def _fault(labels: Mapping[str, str]) -> str:
-    """Read whose fault the requests were; pods of 0.1 tell the HTTP status as `code` and no fault."""
+    """Return the label `fault`. Pods of version 0.1 have the HTTP status as `code` instead."""
     fault = labels.get("fault")
     if fault is not None:
         return fault
@@ -61,27 +61,27 @@ def _fault(labels: Mapping[str, str]) -> str:
     return _CLIENT if is_clients else "server"
 
 
-def started(scrapes: Iterable[Scrape]) -> Tally:
-    """Begin a tally: nothing that was before counts."""
+def begin_tally(scrapes: Iterable[Scrape]) -> Tally:
+    """Begin a tally. Earlier answers do not count."""
     return Tally({each.pod: each for each in scrapes})
 
 
-def advanced(tally: Tally, scrapes: Iterable[Scrape]) -> Tally:
-    """Take in another look at the pods."""
-    known, total = dict(tally.known), tally.total
+def add_scrapes(tally: Tally, scrapes: Iterable[Scrape]) -> Tally:
+    """Add another scrape of the pods."""
+    last, total = dict(tally.last), tally.total
     for scrape in scrapes:
-        before = known.get(scrape.pod)
+        before = last.get(scrape.pod)
         total = total.plus(_increase(before, scrape))
-        known[scrape.pod] = scrape._replace(sample=_next(before, scrape))
-    return Tally(known, total)
+        last[scrape.pod] = scrape._replace(sample=_next(before, scrape))
+    return Tally(last, total)
 
 
 def _next(before: Scrape | None, scrape: Scrape) -> Sample | None:
-    """Say what the next look at the pod is to be compared with."""
+    """Return the sample to compare the next scrape of the pod with."""
     if scrape.sample is not None:
         return scrape.sample
     if before is None or scrape.restarts > before.restarts:
-        return Sample()  # all that it will have answered has come since
+        return Sample()  # the next scrape counts in full
     return before.sample
 
 
@@ -97,7 +97,7 @@ def _increase(before: Scrape | None, scrape: Scrape) -> Sample:
 
 
 def _difference(now: Sample, before: Sample) -> Sample:
-    if now.requests < before.requests:  # started again, unseen
+    if now.requests < before.requests:  # it restarted between two scrapes of its restart count
         return now
     was = dict(before.seconds)
     seconds = tuple((end, max(0, count - was.get(end, 0))) for end, count in now.seconds)
@@ -105,7 +105,7 @@ def _difference(now: Sample, before: Sample) -> Sample:
 
 
 def _buckets(cumulative: Mapping[float, int]) -> tuple[tuple[float, int], ...]:
-    """Take each bucket's own count out of the counts up to its end."""
+    """Convert cumulative counts to the count of each bucket."""
     ends = sorted(cumulative)
     below = [0, *(cumulative[end] for end in ends)]
     return tuple((end, cumulative[end] - less) for end, less in zip(ends, below, strict=False))

@@ -1,4 +1,4 @@
-"""What a rollout has to know of the Service, its revisions and their pods, read from their manifests."""
+"""Reads the facts of a rollout from the manifests of the Service, its revisions and their pods."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -14,13 +14,13 @@ _QUEUE_PROXY: Final = "queue-proxy"
 
 
 class ConditionState(NamedTuple):
-    """What Knative says of something: True, False, or not known yet (None), and why."""
+    """A condition of an object: True, False or unknown (None), and the reason."""
 
     status: bool | None
     reason: str
 
 
-GONE: Final = ConditionState(status=False, reason="it is gone")
+GONE: Final = ConditionState(status=False, reason="it was deleted")
 
 
 class Pod(NamedTuple):
@@ -28,19 +28,19 @@ class Pod(NamedTuple):
 
     name: str
     revision: str
-    ready: bool  # takes requests, and is not told to end
-    restarts: int  # of its containers, queue-proxy aside
+    ready: bool  # receives requests, and is not terminating
+    restarts: int  # of its containers, without queue-proxy
 
 
 def live_split(service: Manifest) -> Split:
-    """Read who gets how much, by revisions: what goes to the latest goes to the one that is the latest now."""
+    """Return the live split. A share of the latest revision counts for the current latest one."""
     return split_from((_revision_of(each, service), each.get("percent") or 0) for each in service["spec"]["traffic"])
 
 
 def traffic(service: Manifest, split: Split) -> list[Manifest]:
-    """Write a split into the traffic as it stands, so that tags stay where they are.
+    """Return the Service's traffic with the shares of `split`. Tags keep their revisions.
 
-    Every entry names its revision: one that follows the latest would hand its share to the next revision.
+    Every entry names its revision, because an entry for the latest one would pass its share to the next new revision.
     """
     wanted = dict(split)
     written = []
@@ -54,26 +54,28 @@ def traffic(service: Manifest, split: Split) -> list[Manifest]:
 
 
 def settled(service: Manifest) -> ConditionState:
-    """Whether the Route has taken the Service's traffic, so that requests are shared out by it.
+    """Whether the Route has applied the Service's traffic.
 
-    Only the Route counts: a revision that was added meanwhile and cannot start makes the Service not Ready.
+    Reads the condition of the Route, because a new revision that cannot start makes the Service not Ready.
     """
     status = service.get("status") or {}
     routes = condition(service, "RoutesReady")
     current = status.get("observedGeneration") == service["metadata"]["generation"]
-    taken = split_from((each.get("revisionName", ""), each.get("percent") or 0) for each in status.get("traffic") or ())
-    return ConditionState(bool(current and routes.status and is_same(taken, live_split(service))), routes.reason)
+    applied = split_from(
+        (each.get("revisionName", ""), each.get("percent") or 0) for each in status.get("traffic") or ()
+    )
+    return ConditionState(bool(current and routes.status and is_same(applied, live_split(service))), routes.reason)
 
 
 def condition(manifest: Manifest, kind: str) -> ConditionState:
-    """Find a condition of the manifest's status."""
+    """Read a condition from the manifest's status."""
     found = readiness.condition(manifest, kind)
-    reason = found.get("message") or found.get("reason") or "nothing is known of it yet"
+    reason = found.get("message") or found.get("reason") or "Knative has not reported a condition yet"
     return ConditionState({"True": True, "False": False}.get(found.get("status", "")), " ".join(reason.split()))
 
 
 def pod_of(manifest: Manifest) -> Pod:
-    """Read a pod."""
+    """Read a pod from its manifest."""
     metadata, status = manifest["metadata"], manifest.get("status") or {}
     containers = [each for each in status.get("containerStatuses") or () if each["name"] != _QUEUE_PROXY]
     return Pod(
@@ -85,16 +87,16 @@ def pod_of(manifest: Manifest) -> Pod:
 
 
 def changed_by(service: Manifest) -> str:
-    """Name who has written the traffic: the field manager, and the user where Knative knows one."""
+    """Return who wrote the traffic: the field manager, and the user if Knative recorded one."""
     user = (service["metadata"].get("annotations") or {}).get("serving.knative.dev/lastModifier")
     who = " and ".join(dict.fromkeys(traffic_writers(service))) or "another writer"
     return f"{who} (user {user})" if user else who
 
 
-def target(asked: str, service: Manifest, revisions: Sequence[Manifest]) -> Manifest:
-    """Find the revision that is meant: by its name, its tag, or the model's version.
+def find_revision(asked: str, service: Manifest, revisions: Sequence[Manifest]) -> Manifest:
+    """Find a revision by its name, its tag or its model version.
 
-    Raises `UnknownRevision` with those that there are, `AmbiguousRevision` where a version is served by several.
+    Raises `UnknownRevision` with the available ones, `AmbiguousRevision` if several serve the version.
     """
     model = service["metadata"]["name"]
     tags = {each["tag"]: _revision_of(each, service) for each in service["spec"]["traffic"] if each.get("tag")}
@@ -106,12 +108,12 @@ def target(asked: str, service: Manifest, revisions: Sequence[Manifest]) -> Mani
     if len(found) > 1:
         raise AmbiguousRevision(asked, revisions=[each["metadata"]["name"] for each in found])
     if not found:
-        raise UnknownRevision(asked, model=model, known=[_called(each, tags) for each in revisions])
+        raise UnknownRevision(asked, model=model, known=[_names_of(each, tags) for each in revisions])
     return found[0]
 
 
 def other_routes(routes: Sequence[Manifest], split: Split) -> list[str]:
-    """Name the Routes that share out the same revisions by themselves; a rollout does not touch them."""
+    """Return the names of other Routes with traffic to these revisions. A rollout does not change them."""
     revisions = {each.revision for each in split}
     return [
         route["metadata"]["name"]
@@ -122,24 +124,24 @@ def other_routes(routes: Sequence[Manifest], split: Split) -> list[str]:
 
 
 def follows_latest(service: Manifest) -> bool:
-    """Whether some of the traffic goes to whichever revision is the latest."""
+    """Whether some of the traffic goes to the latest revision, without its name."""
     return any(not each.get("revisionName") for each in service["spec"]["traffic"])
 
 
 def tag_url(service: Manifest, revision: str) -> str | None:
-    """Find a URL that leads to the revision alone; None where it has no tag."""
-    taken = (service.get("status") or {}).get("traffic") or ()
-    return next((each["url"] for each in taken if each.get("revisionName") == revision and each.get("url")), None)
+    """Return the URL of the revision's tag; None if it has no tag."""
+    traffic = (service.get("status") or {}).get("traffic") or ()
+    return next((each["url"] for each in traffic if each.get("revisionName") == revision and each.get("url")), None)
 
 
 def _version(revision: Manifest) -> str | None:
-    """Read the model's version: what the runtime is told; else the label, which cannot spell every version."""
+    """Read the model's version from the runtime's variable, or from the label, which cannot hold every version."""
     environment = revision["spec"]["containers"][0].get("env") or ()
-    told = next((each.get("value") for each in environment if each["name"] == _VERSION_ENV), None)
-    return told or (revision["metadata"].get("labels") or {}).get(_VERSION_LABEL)
+    variable = next((each.get("value") for each in environment if each["name"] == _VERSION_ENV), None)
+    return variable or (revision["metadata"].get("labels") or {}).get(_VERSION_LABEL)
 
 
-def _called(revision: Manifest, tags: Mapping[str, str]) -> str:
+def _names_of(revision: Manifest, tags: Mapping[str, str]) -> str:
     name = revision["metadata"]["name"]
     tagged = [tag for tag, of in tags.items() if of == name]
     others = [*tagged, *filter(None, [_version(revision)])]

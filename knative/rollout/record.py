@@ -1,4 +1,4 @@
-"""A rollout's state as the annotation that keeps it, and back. Anybody can write it, so each field is checked."""
+"""A rollout's state to and from the annotation that stores it. Anyone can edit it, so each field is validated."""
 
 import json
 import math
@@ -11,18 +11,18 @@ from knative.rollout.machine import Phase, State
 from knative.rollout.split import WHOLE, Share, Split
 
 ANNOTATION: Final = "scalezero.dev/rollout"
-_FORMAT: Final = 1  # raised when an older command would misread a newer one's record
+_FORMAT: Final = 1  # increased when older commands would misread the record
 
 
 def render(state: State) -> str:
-    """Write a state as the annotation's value."""
+    """Return a state as the value of the annotation."""
     return json.dumps(
         {
             "format": _FORMAT,
             "to": state.target,
             "from": dict(state.stable),
             "steps": state.steps,
-            "behind": state.behind,
+            "behind": state.skipped,
             "step": state.step,
             "judged": state.judged,
             "phase": state.phase,
@@ -37,24 +37,24 @@ def render(state: State) -> str:
 
 
 def parse(text: str) -> State:
-    """Read a state; its limits are the defaults. Raises `BadRecord`, saying what is wrong with it."""
+    """Parse a state, with the default limits. Raises `BadRecord` with the fault."""
     try:
         fields = json.loads(text)
         if not isinstance(fields, dict):
-            raise BadRecord("it is no JSON object")
+            raise BadRecord("it is not a JSON object")
         if fields.get("format") != _FORMAT:
-            raise BadRecord(f"its format is {fields.get('format')!r}, and this scalezero reads {_FORMAT}")
+            raise BadRecord(f"its format is {fields.get('format')!r}; this version of scalezero reads {_FORMAT}")
         return _checked(_state(fields))
     except json.JSONDecodeError as error:
-        raise BadRecord(f"it is no JSON: {error}") from error
+        raise BadRecord(f"it is not JSON: {error}") from error
     except KeyError as error:
-        raise BadRecord(f"it lacks {error.args[0]!r}") from error
+        raise BadRecord(f"the field {error.args[0]!r} is missing") from error
     except (AttributeError, TypeError, ValueError, OverflowError) as error:
-        raise BadRecord(f"a field has a value that it cannot have: {error}") from error
+        raise BadRecord(f"a field has an invalid value: {error}") from error
 
 
 def find(service: Mapping[str, Any]) -> State | None:
-    """Read the state that a Service's manifest carries; None: there was no rollout. Raises `BadRecord`."""
+    """Read the state from a Service's manifest; None if there was no rollout. Raises `BadRecord`."""
     text = (service["metadata"].get("annotations") or {}).get(ANNOTATION)
     return None if text is None else parse(text)
 
@@ -64,7 +64,7 @@ def _state(fields: Mapping[str, Any]) -> State:
         target=str(fields["to"]),
         stable=_split(fields["from"]),
         steps=tuple(int(each) for each in fields["steps"]),
-        behind=tuple(int(each) for each in fields.get("behind", ())),  # older records lack it
+        skipped=tuple(int(each) for each in fields.get("behind", ())),  # older records do not have it
         step=int(fields["step"]),
         judged=int(fields.get("judged", 0)),
         phase=fields["phase"],
@@ -79,7 +79,7 @@ def _checked(state: State) -> State:
     if state.phase not in get_args(Phase):
         raise BadRecord(f"its phase is {state.phase!r}")
     if sum(percent for _, percent in state.stable) != WHOLE:
-        raise BadRecord(f"the split that it came from does not sum to {WHOLE}")
+        raise BadRecord(f"the split before the rollout does not sum to {WHOLE}")
     if not state.steps or list(state.steps) != sorted({each for each in state.steps if 0 < each <= WHOLE}):
         raise BadRecord(f"its steps are {list(state.steps)}")
     if not -1 <= state.step < len(state.steps):
@@ -90,12 +90,12 @@ def _checked(state: State) -> State:
 def _split(shares: Mapping[str, Any]) -> Split:
     split = tuple(Share(str(revision), int(percent)) for revision, percent in shares.items())
     if any(percent <= 0 for _, percent in split):
-        raise BadRecord("the split that it came from has a share that is not positive")
+        raise BadRecord("the split before the rollout has a share that is not positive")
     return split
 
 
 def _rendered(sample: Sample) -> dict[str, object]:
-    """Write a sample; JSON has no infinity, so the last bucket's end is written as Prometheus does."""
+    """Return a sample as JSON values. JSON has no infinity, so the last bound is `+Inf`, as in Prometheus."""
     ends = ["+Inf" if math.isinf(end) else end for end, _ in sample.seconds]
     return {
         "requests": sample.requests,

@@ -1,4 +1,4 @@
-"""Who gets how much of the traffic, in whole percent, and how that changes when one revision is given more."""
+"""How traffic is split between revisions, in whole percent, and how a larger share of one changes the others."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
@@ -7,7 +7,7 @@ WHOLE: Final = 100  # percent
 
 
 class Share(NamedTuple):
-    """One revision and what it gets."""
+    """The share of one revision."""
 
     revision: str
     percent: int
@@ -17,7 +17,7 @@ Split = tuple[Share, ...]  # each revision once
 
 
 def split_from(shares: Iterable[tuple[str, int]]) -> Split:
-    """Add up what each revision gets, and leave out who gets nothing."""
+    """Add up the shares of each revision, and leave out revisions without traffic."""
     total: dict[str, int] = {}
     for revision, percent in shares:
         total[revision] = total.get(revision, 0) + percent
@@ -25,34 +25,34 @@ def split_from(shares: Iterable[tuple[str, int]]) -> Split:
 
 
 def percent_of(split: Split, revision: str) -> int:
-    """Say what a revision gets."""
+    """Return the share of a revision; 0 if it has none."""
     return next((each.percent for each in split if each.revision == revision), 0)
 
 
 def is_same(one: Split, other: Split) -> bool:
-    """Whether everybody gets the same, in whatever order it is written."""
+    """Whether both give each revision the same share, in any order."""
     return dict(split_from(one)) == dict(split_from(other))
 
 
 def shifted(stable: Split, target: str, percent: int) -> Split:
-    """Give the target `percent`, and never less than it has; the others share the rest as they share now.
+    """Give the target `percent`, but never less than it has. The others keep their proportions in the rest.
 
-    Shares are whole, so the rest is dealt out by largest remainders: nobody is off its exact part by a whole percent.
+    Shares are whole numbers, by the method of largest remainders: each differs from its exact value by less than 1 %.
     """
     others = [each for each in stable if each.revision != target and each.percent]
     given = max(percent, percent_of(stable, target)) if others else WHOLE
-    parts = _dealt(WHOLE - given, [each.percent for each in others])
+    parts = _apportioned(WHOLE - given, [each.percent for each in others])
     shares = ((each.revision, part) for each, part in zip(others, parts, strict=True))
     return split_from([*shares, (target, given)])
 
 
 def format_split(split: Split) -> str:
-    """Write a split for a person."""
+    """Format a split, such as `95 % m-v1, 5 % m-v2`."""
     return ", ".join(f"{each.percent} % {each.revision}" for each in split)
 
 
-def _dealt(amount: int, weights: Sequence[int]) -> list[int]:
-    """Deal out whole percents by weight. Source: the method of largest remainders (Hamilton)."""
+def _apportioned(amount: int, weights: Sequence[int]) -> list[int]:
+    """Divide whole percents by weight. Source: the method of largest remainders (Hamilton)."""
     total = sum(weights)
     parts, remainders = [], []
     for weight in weights:

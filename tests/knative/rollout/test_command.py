@@ -11,7 +11,7 @@ from runtime.cli import scalezero
     [
         pytest.param(["m"], "--to: not set; expected a revision, or --abort, and not both", id="neither"),
         pytest.param(["m", "--to", "v2", "--abort"], "--to='v2': expected a revision, or --abort", id="both"),
-        pytest.param(["m", "--to", "v2", "--steps", "5,x"], "'5,x': expected rising whole percents", id="no number"),
+        pytest.param(["m", "--to", "v2", "--steps", "5,x"], "'5,x': expected ascending percentages", id="no number"),
         pytest.param(["m", "--to", "v2", "--interval", "0"], "'--interval'", id="no time to watch"),
         pytest.param(["m", "--to", "v2", "--interval", "4 s"], "'4 s': expected more than 0", id="no duration"),
         pytest.param(["m", "--to", "v2", "--max-latency", "0.5"], "'--max-latency'", id="faster than the others"),

@@ -82,8 +82,8 @@ class Busy(Small):
 def test_pods_are_scraped_side_by_side_up_to_a_bound() -> None:
     cluster = Busy(together=SCRAPES, pods=2 * SCRAPES)
     watch = Watch(cluster)
-    watch.look(
+    watch.scrape(
         State(target="m-v2", stable=(Share("m-v1", 100),), steps=(100,)), [pod_of(each) for each in cluster.pods]
     )
     assert cluster.most == SCRAPES
-    assert watch.is_mute
+    assert watch.lacks_metrics

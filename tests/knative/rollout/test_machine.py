@@ -1,4 +1,4 @@
-"""The laws of a rollout, over any course that events may take."""
+"""Properties of a rollout, for any sequence of events."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -26,16 +26,16 @@ from knative.rollout.split import Share, Split, is_same, percent_of
 from runtime.errors import BadSetting
 from tests.knative.rollout.strategies import samples, splits, steps
 
-LIMITS = Limits(interval=60, patience=300)
+LIMITS = Limits(interval=60, timeout=300)
 STABLE = (Share("m-v1", 100),)
 FINE, BROKEN = Sample(100, 0), Sample(100, 50)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Weather:
-    """What the cluster shows at one look, beside the split."""
+class Observed:
+    """The state of the cluster at one observation, without the split."""
 
-    after: float = 20.0  # s since the look before
+    after: float = 20.0  # s since the observation before
     settled: bool = True
     ready: bool | None = True
     pods: int = 1
@@ -43,9 +43,9 @@ class Weather:
     old: Sample = FINE
 
 
-GOOD = Weather()
-weathers = st.builds(
-    Weather,
+GOOD = Observed()
+observations = st.builds(
+    Observed,
     after=st.floats(5, 120),
     settled=st.booleans(),
     ready=st.sampled_from([True, True, True, None, False]),
@@ -53,16 +53,16 @@ weathers = st.builds(
     new=st.sampled_from([FINE, FINE, NOTHING, BROKEN]) | samples(),
     old=st.sampled_from([FINE, NOTHING]) | samples(),
 )
-sky = st.lists(weathers, max_size=30)
+sequences = st.lists(observations, max_size=30)
 _UNDER_WAY: list[Phase] = ["warming", "settling", "watching"]
 
 
-def course(state: State, weather: Callable[[int], Weather], *, now: float = 0.0) -> Iterator[Decision]:
-    """Decide until it is over, as run.py does, with no one else there."""
+def decisions_of(state: State, observed: Callable[[int], Observed], *, now: float = 0.0) -> Iterator[Decision]:
+    """Decide until the rollout ends, as run.py does, without other writers."""
     for turn in range(10_000):
         if state.phase in {"done", "rolled_back", "halted"}:
             return
-        seen = weather(turn)
+        seen = observed(turn)
         now += seen.after
         facts = Facts(
             now=now,
@@ -76,17 +76,17 @@ def course(state: State, weather: Callable[[int], Weather], *, now: float = 0.0)
         decision = decide(state, facts)
         yield decision
         state = decision.state
-    pytest.fail("it never ends")
+    pytest.fail("the rollout does not end")
 
 
-def changing(seen: list[Weather], after: Weather = GOOD) -> Callable[[int], Weather]:
+def changing(seen: list[Observed], after: Observed = GOOD) -> Callable[[int], Observed]:
     return lambda turn: seen[turn] if turn < len(seen) else after
 
 
 def started(
-    stable: Split = STABLE, target: str = "m-v2", rising: tuple[int, ...] = (5, 25, 50, 100), limits: Limits = LIMITS
+    stable: Split = STABLE, target: str = "m-v2", ascending: tuple[int, ...] = (5, 25, 50, 100), limits: Limits = LIMITS
 ) -> State:
-    return begin(target, stable=stable, steps=rising, limits=limits, now=0.0)
+    return begin(target, stable=stable, steps=ascending, limits=limits, now=0.0)
 
 
 def written(decisions: list[Decision]) -> list[Split]:
@@ -94,33 +94,35 @@ def written(decisions: list[Decision]) -> list[Split]:
 
 
 @settings(deadline=None)  # hundreds of decisions
-@given(stable=splits(), rising=steps, seen=sky, last=st.sampled_from([GOOD, Weather(new=NOTHING)]) | weathers)
-def test_it_always_ends_whatever_happens(
-    stable: Split, rising: tuple[int, ...], seen: list[Weather], last: Weather
-) -> None:
-    decisions = list(course(started(stable, "m-v2", rising), changing(seen, last)))
+@given(
+    stable=splits(), ascending=steps, seen=sequences, last=st.sampled_from([GOOD, Observed(new=NOTHING)]) | observations
+)
+def test_every_rollout_ends(stable: Split, ascending: tuple[int, ...], seen: list[Observed], last: Observed) -> None:
+    decisions = list(decisions_of(started(stable, "m-v2", ascending), changing(seen, last)))
     assert not decisions or decisions[-1].verb in {"finish", "roll_back", "halt"}
 
 
-@given(stable=splits(), rising=steps, seen=sky)
-def test_the_target_gets_more_with_each_shift_and_ends_with_the_last_step_or_where_it_came_from(
-    stable: Split, rising: tuple[int, ...], seen: list[Weather]
+@given(stable=splits(), ascending=steps, seen=sequences)
+def test_each_shift_raises_the_share_and_the_end_is_the_last_step_or_the_split_before(
+    stable: Split, ascending: tuple[int, ...], seen: list[Observed]
 ) -> None:
-    state = started(stable, "m-v2", rising)
-    decisions = list(course(state, changing(seen)))
+    state = started(stable, "m-v2", ascending)
+    decisions = list(decisions_of(state, changing(seen)))
     shares = [percent_of(each, "m-v2") for each in (stable, *written(decisions))]
     assert shares == sorted(set(shares))
     if decisions and decisions[-1].verb == "finish":
-        assert shares[-1] == rising[-1] or stable == (Share("m-v2", 100),)
+        assert shares[-1] == ascending[-1] or stable == (Share("m-v2", 100),)
     elif decisions:
         assert is_same(decisions[-1].state.split, stable)
 
 
-@given(seen=sky)
-def test_it_never_shifts_to_what_is_not_ready_or_has_no_pod_or_while_the_route_is_behind(seen: list[Weather]) -> None:
+@given(seen=sequences)
+def test_it_shifts_only_to_a_ready_target_with_a_pod_and_after_the_route_has_applied_the_split(
+    seen: list[Observed],
+) -> None:
     looks = [*seen, *[GOOD] * 200]
     phase = "warming"
-    for look, decision in zip(looks, course(started(), changing(seen)), strict=False):
+    for look, decision in zip(looks, decisions_of(started(), changing(seen)), strict=False):
         if decision.verb == "shift":
             assert look.ready
             assert look.pods
@@ -128,16 +130,16 @@ def test_it_never_shifts_to_what_is_not_ready_or_has_no_pod_or_while_the_route_i
         phase = decision.state.phase
 
 
-@given(seen=sky, killed=st.lists(st.integers(0, 40), max_size=5))
-def test_a_killed_run_that_is_resumed_writes_the_same_splits(seen: list[Weather], killed: list[int]) -> None:
-    """What is kept is what was written last; the clock of a step begins anew, and nothing is skipped or repeated."""
-    patient = Limits(interval=60, patience=1e9, min_requests=10**9)  # so that neither run gives up
+@given(seen=sequences, killed=st.lists(st.integers(0, 40), max_size=5))
+def test_a_killed_run_that_is_resumed_writes_the_same_splits(seen: list[Observed], killed: list[int]) -> None:
+    """It continues from the last written state: the step is watched again, and no step is skipped or repeated."""
+    patient = Limits(interval=60, timeout=1e9, min_requests=10**9)  # so that neither run times out
     calm = [replace(each, ready=True, new=NOTHING) for each in seen]
-    whole = list(course(started(limits=patient), changing(calm)))
+    whole = list(decisions_of(started(limits=patient), changing(calm)))
     state, turn, now, broken = started(limits=patient), 0, 0.0, []
     for kill in [*killed, 10_000]:
         kept = state
-        for decision in course(state, changing(calm[turn:]), now=now):
+        for decision in decisions_of(state, changing(calm[turn:]), now=now):
             turn, now = turn + 1, now + 1
             broken.append(decision)
             kept = decision.state if decision.is_written else kept
@@ -150,9 +152,9 @@ def test_a_killed_run_that_is_resumed_writes_the_same_splits(seen: list[Weather]
     assert broken[-1].verb == whole[-1].verb == "finish"
 
 
-@given(seen=sky)
-def test_the_same_state_and_facts_make_the_same_decision_after_a_record(seen: list[Weather]) -> None:
-    for decision in course(started(), changing(seen)):
+@given(seen=sequences)
+def test_a_state_read_from_its_record_leads_to_the_same_decision(seen: list[Observed]) -> None:
+    for decision in decisions_of(started(), changing(seen)):
         state = decision.state
         if not state.is_over and state.phase != "halted":
             read = replace(parse(render(state)), limits=state.limits)
@@ -160,8 +162,8 @@ def test_the_same_state_and_facts_make_the_same_decision_after_a_record(seen: li
             assert decide(replace(state, since=read.since), facts) == decide(read, facts)
 
 
-def test_a_rollout_with_good_weather_takes_each_step_once_and_an_interval_each() -> None:
-    decisions = list(course(started(), lambda _: GOOD))
+def test_a_rollout_without_failures_takes_each_step_once_for_one_interval() -> None:
+    decisions = list(decisions_of(started(), lambda _: GOOD))
     assert [dict(each) for each in written(decisions)] == [
         {"m-v1": 95, "m-v2": 5},
         {"m-v1": 75, "m-v2": 25},
@@ -172,57 +174,59 @@ def test_a_rollout_with_good_weather_takes_each_step_once_and_an_interval_each()
     assert decisions[-1].state.since == 20 + 4 * (20 + 60)
 
 
-def test_no_requests_are_no_evidence_and_the_time_passes() -> None:
-    assert list(course(started(), lambda _: Weather(new=NOTHING, old=NOTHING)))[-1].verb == "finish"
+def test_a_rollout_without_requests_passes() -> None:
+    assert list(decisions_of(started(), lambda _: Observed(new=NOTHING, old=NOTHING)))[-1].verb == "finish"
 
 
 @pytest.mark.parametrize(("requests", "judged"), [(19, 0), (20, 4)])
-def test_each_step_with_requests_enough_counts_as_judged_once(requests: int, judged: int) -> None:
-    """Not what the target answered before the first shift, nor at each look."""
-    decisions = list(course(started(), lambda _: Weather(new=Sample(requests, 0), after=7)))
+def test_each_step_with_enough_requests_counts_as_judged_once(requests: int, judged: int) -> None:
+    """Answers before the first shift do not count, and neither does each observation."""
+    decisions = list(decisions_of(started(), lambda _: Observed(new=Sample(requests, 0), after=7)))
     assert decisions[-1].verb == "finish"
     assert decisions[-1].state.judged == judged
 
 
-def test_a_verdict_is_of_the_step_that_is_gone_past() -> None:
+def test_a_verdict_is_about_the_completed_step() -> None:
     first = replace(started(), step=0, phase="watching")
     assert verdict(first, "shift", Sample(7, 0)) == StepVerdict(5, 7, 20)
-    assert verdict(first, "roll_back", Sample(7, 0)) is None  # its reason says it all
+    assert verdict(first, "roll_back", Sample(7, 0)) is None  # the reason says why
     assert verdict(started(), "shift", FINE) is None
 
 
-def test_it_warms_before_the_first_shift_and_again_where_the_pods_have_gone() -> None:
-    cold = [Weather(pods=0), Weather(pods=0), GOOD, GOOD, Weather(after=61, pods=0), GOOD]
-    verbs = [each.verb for each in course(started(), changing(cold))]
+def test_it_warms_before_the_first_shift_and_again_after_the_pods_are_gone() -> None:
+    cold = [Observed(pods=0), Observed(pods=0), GOOD, GOOD, Observed(after=61, pods=0), GOOD]
+    verbs = [each.verb for each in decisions_of(started(), changing(cold))]
     assert verbs[:6] == ["warm", "warm", "shift", "wait", "warm", "shift"]
 
 
 @pytest.mark.parametrize(
     ("seen", "reason"),
     [
-        pytest.param([Weather(ready=False)], "m-v2 is not Ready: boom", id="not Ready"),
+        pytest.param([Observed(ready=False)], "m-v2 is not Ready: boom", id="not Ready"),
         pytest.param(
-            [Weather(pods=0), Weather(pods=0, after=300)], "no pod of m-v2 came up within 300 s: boom", id="no pod"
+            [Observed(pods=0), Observed(pods=0, after=300)],
+            "no pod of m-v2 became Ready within 300 s: boom",
+            id="no pod",
         ),
         pytest.param(
-            [GOOD, Weather(settled=False, after=300)],
-            "the Route did not take the split within 300 s: boom",
+            [GOOD, Observed(settled=False, after=300)],
+            "the Route did not apply the split within 300 s: boom",
             id="no Route",
         ),
-        pytest.param([GOOD, GOOD, Weather(new=BROKEN)], "m-v2: 50 of its 100 requests failed", id="errors"),
+        pytest.param([GOOD, GOOD, Observed(new=BROKEN)], "m-v2: 50 of its 100 requests failed", id="errors"),
         pytest.param(
-            [GOOD, GOOD, Weather(new=NOTHING._replace(crashes=2))], "m-v2: its containers were started", id="crashes"
+            [GOOD, GOOD, Observed(new=NOTHING._replace(crashes=2))], "m-v2: its containers restarted", id="crashes"
         ),
         pytest.param(
-            [GOOD, GOOD, Weather(after=61, pods=0), Weather(new=BROKEN, pods=0)],
+            [GOOD, GOOD, Observed(after=61, pods=0), Observed(new=BROKEN, pods=0)],
             "m-v2: 50 of",
             id="errors, while warming",
         ),
     ],
 )
 @pytest.mark.parametrize("halts", [False, True])
-def test_a_failure_goes_back_or_stops_and_says_why(seen: list[Weather], reason: str, *, halts: bool) -> None:
-    state = started(limits=replace(LIMITS, halts=halts))
+def test_a_failure_rolls_back_or_halts_with_its_reason(seen: list[Observed], reason: str, *, halts: bool) -> None:
+    state = started(limits=replace(LIMITS, halt=halts))
     for look in seen:
         now = state.since + look.after
         facts = Facts(
@@ -240,19 +244,19 @@ def test_a_failure_goes_back_or_stops_and_says_why(seen: list[Weather], reason: 
     assert decision.why.startswith(reason)
     assert state.reason == decision.why
     assert is_same(state.split, before.split if halts else STABLE)
-    assert state.is_over != halts  # a halted one may go on
+    assert state.is_over != halts  # a halted rollout can continue
 
 
-def test_what_nothing_is_known_of_is_told_without_a_reason() -> None:
+def test_an_unknown_condition_gives_no_reason() -> None:
     facts = Facts(now=300, live=STABLE, ready=None)
-    assert decide(started(), facts).why == "no pod of m-v2 came up within 300 s"
+    assert decide(started(), facts).why == "no pod of m-v2 became Ready within 300 s"
     settling = replace(started(), step=0, phase="settling")
     facts = Facts(now=300, live=settling.split, ready=True)
-    assert decide(settling, facts).why == "the Route did not take the split within 300 s"
+    assert decide(settling, facts).why == "the Route did not apply the split within 300 s"
 
 
 @given(live=splits(), step=st.integers(-1, 3), phase=st.sampled_from(_UNDER_WAY))
-def test_a_split_that_somebody_else_wrote_is_never_written_over(live: Split, step: int, phase: Phase) -> None:
+def test_the_split_of_another_writer_is_never_overwritten(live: Split, step: int, phase: Phase) -> None:
     state = replace(started(), step=step, phase=phase)
     facts = Facts(now=1e6, live=live, changed_by="kn", settled=True, ready=True, pods=1, new=BROKEN)
     decision = decide(state, facts)
@@ -263,53 +267,53 @@ def test_a_split_that_somebody_else_wrote_is_never_written_over(live: Split, ste
     assert "by " not in anonymous.why or is_same(live, state.split)
 
 
-def test_the_others_are_remembered_from_step_to_step_and_their_crashes_are_not() -> None:
+def test_the_answers_of_the_others_add_up_over_the_steps_but_not_their_crashes() -> None:
     busy = Sample(1000, 20, crashes=3)
-    decisions = list(course(started(), lambda _: Weather(old=busy, new=Sample(100, 2))))
+    decisions = list(decisions_of(started(), lambda _: Observed(old=busy, new=Sample(100, 2))))
     assert decisions[-1].verb == "finish"
     assert decisions[-1].state.others == Sample(4000, 80)  # at four shifts
 
 
-def test_steps_behind_the_target_are_left_out() -> None:
+def test_steps_that_the_target_has_reached_are_skipped() -> None:
     state = started((Share("m-v1", 70), Share("m-v2", 30)))
-    assert (state.behind, state.steps) == ((5, 25), (50, 100))
-    assert started().behind == ()
+    assert (state.skipped, state.steps) == ((5, 25), (50, 100))
+    assert started().skipped == ()
 
 
-def test_a_target_that_is_past_every_step_is_done() -> None:
-    state = started((Share("m-v1", 40), Share("m-v2", 60)), rising=(5, 50))
+def test_a_target_that_has_reached_every_step_is_done() -> None:
+    state = started((Share("m-v1", 40), Share("m-v2", 60)), ascending=(5, 50))
     assert state.is_over
     assert dict(state.split) == {"m-v1": 40, "m-v2": 60}
 
 
-@pytest.mark.parametrize("rising", [(), (0, 50), (50, 25), (5, 5), (50, 101), (-5,)])
-def test_steps_that_do_not_rise_within_1_to_100_are_refused(rising: tuple[int, ...]) -> None:
-    with pytest.raises(BadSetting, match="rising percents from 1 to 100"):
-        started(rising=rising)
+@pytest.mark.parametrize("ascending", [(), (0, 50), (50, 25), (5, 5), (50, 101), (-5,)])
+def test_steps_that_do_not_ascend_within_1_to_100_are_refused(ascending: tuple[int, ...]) -> None:
+    with pytest.raises(BadSetting, match="ascending percentages from 1 to 100"):
+        started(ascending=ascending)
 
 
-def test_a_resumed_run_watches_the_step_that_stands_anew() -> None:
-    decisions = list(course(started(), lambda _: GOOD))
+def test_a_resumed_rollout_watches_the_current_step_again() -> None:
+    decisions = list(decisions_of(started(), lambda _: GOOD))
     watching = next(each.state for each in decisions if each.state.phase == "watching")
     again = resume(replace(watching, phase="halted", reason="slow"), limits=LIMITS, now=1000)
     assert (again.phase, again.step, again.since, again.reason) == ("settling", 0, 1000, "")
     assert resume(started(), limits=LIMITS, now=5).phase == "warming"
 
 
-def test_an_aborted_one_is_where_it_came_from() -> None:
+def test_an_aborted_rollout_restores_the_split_before() -> None:
     state = abort(replace(started(), step=2), now=7)
     assert state.is_over
     assert (state.split, state.since) == (STABLE, 7)
 
 
-@given(stable=splits(), rising=steps, step=st.integers(-1, 5))
-def test_a_schedule_is_what_good_weather_brings(stable: Split, rising: tuple[int, ...], step: int) -> None:
-    state = started(stable, "m-v2", rising)
+@given(stable=splits(), ascending=steps, step=st.integers(-1, 5))
+def test_a_schedule_is_a_rollout_without_failures(stable: Split, ascending: tuple[int, ...], step: int) -> None:
+    state = started(stable, "m-v2", ascending)
     if state.is_over:
         assert schedule(state) == ()
         return
     state = replace(state, step=min(step, len(state.steps) - 1), phase="warming" if step < 0 else "settling")
-    quick = list(course(state, lambda _: GOOD))
+    quick = list(decisions_of(state, lambda _: GOOD))
     ahead = [each.split for each in schedule(state)]
     assert ahead == [*([state.split] if step >= 0 else []), *written(quick)]
     assert [each.after for each in schedule(state)] == [60.0 * index for index in range(len(ahead))]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from knative.rollout.judgement import NOTHING, Sample
-from knative.rollout.measuring import Scrape, advanced, parse, started
+from knative.rollout.measuring import Scrape, add_scrapes, begin_tally, parse
 from runtime.telemetry import prometheus
 from runtime.telemetry.measurements import ModelMeasurements
 
@@ -110,9 +110,9 @@ def deaf(pod: str, *, restarts: int = 0) -> Scrape:
     ],
 )
 def test_increases_are_added_up(first: list[Scrape], looks: list[list[Scrape]], total: tuple[int, int, int]) -> None:
-    tally = started(first)
+    tally = begin_tally(first)
     for look in looks:
-        tally = advanced(tally, look)
+        tally = add_scrapes(tally, look)
     assert (tally.total.requests, tally.total.errors, tally.total.crashes) == total
     assert sum(count for _, count in tally.total.seconds) == total[0] - total[1]
 
@@ -121,7 +121,7 @@ def test_increases_are_added_up(first: list[Scrape], looks: list[list[Scrape]], 
 def test_looking_more_often_changes_nothing(counts: list[list[int]]) -> None:
     """For pods that stay, the tally is what they have answered between the first look and the last."""
     running = [[sum(row[pod] for row in counts[: index + 1]) for pod in range(3)] for index in range(len(counts))]
-    tally = started(seen(str(pod), 0) for pod in range(3))
+    tally = begin_tally(seen(str(pod), 0) for pod in range(3))
     for row in running:
-        tally = advanced(tally, [seen(str(pod), requests) for pod, requests in enumerate(row)])
+        tally = add_scrapes(tally, [seen(str(pod), requests) for pod, requests in enumerate(row)])
     assert tally.total.requests == sum(running[-1])

@@ -77,7 +77,7 @@ def test_a_split_is_settled_when_the_route_has_taken_it(status: dict[str, Any], 
 
 def test_a_service_without_a_status_is_not_settled() -> None:
     assert settled({**service(to("m-v1", 100)), "status": None}) == ConditionState(
-        status=False, reason="nothing is known of it yet"
+        status=False, reason="Knative has not reported a condition yet"
     )
 
 
@@ -87,7 +87,7 @@ def test_a_service_without_a_status_is_not_settled() -> None:
         (revision("m-v1"), ConditionState(status=True, reason="Why")),
         (revision("m-v1", ready="False", message="it\n fell"), ConditionState(status=False, reason="it fell")),
         (revision("m-v1", ready="Unknown"), ConditionState(status=None, reason="Why")),
-        (revision("m-v1", ready=None), ConditionState(status=None, reason="nothing is known of it yet")),
+        (revision("m-v1", ready=None), ConditionState(status=None, reason="Knative has not reported a condition yet")),
     ],
 )
 def test_a_condition_is_true_false_or_not_known_and_why(manifest: dict[str, Any], expected: ConditionState) -> None:
@@ -124,29 +124,29 @@ REVS = [revision("m-v1", version="1.0.0"), revision("m-v2", version="2.0.0"), re
 )
 def test_a_revision_is_found_by_what_people_call_it(asked: str, name: str) -> None:
     there = service(to("m-v1", 100, tag="stable"), to("m-v2", 0))
-    assert reading.target(asked, there, REVS)["metadata"]["name"] == name
+    assert reading.find_revision(asked, there, REVS)["metadata"]["name"] == name
 
 
 def test_a_tag_goes_before_a_version_as_knative_shows_it() -> None:
     there = service(to("m-v1", 100, tag="v2"))
-    assert reading.target("v2", there, REVS)["metadata"]["name"] == "m-v1"
+    assert reading.find_revision("v2", there, REVS)["metadata"]["name"] == "m-v1"
 
 
 def test_an_unknown_revision_is_told_with_those_that_there_are() -> None:
     with pytest.raises(UnknownRevision) as caught:
-        reading.target("v9", service(to("m-v1", 100, tag="stable")), REVS)
+        reading.find_revision("v9", service(to("m-v1", 100, tag="stable")), REVS)
     assert str(caught.value) == (
         "--to='v9': m has no such revision; available: m-v1 (stable, 1.0.0), m-v2 (2.0.0), m-00003"
     )
     with pytest.raises(UnknownRevision, match="available: none"):
-        reading.target("v9", service(to("m-v1", 100)), [])
+        reading.find_revision("v9", service(to("m-v1", 100)), [])
 
 
 def test_a_version_of_two_revisions_is_nobodys_name() -> None:
     labelled = revision("m-b")
     labelled["metadata"]["labels"] = {"app.kubernetes.io/version": "2.0.0"}
     with pytest.raises(AmbiguousRevision, match="m-v2 and m-b"):
-        reading.target("2.0.0", service(to("m-v1", 100)), [*REVS, labelled])
+        reading.find_revision("2.0.0", service(to("m-v1", 100)), [*REVS, labelled])
 
 
 def test_a_route_of_somebodys_own_over_the_same_revisions_is_found() -> None:

@@ -1,4 +1,4 @@
-"""A rollout's state survives the cluster, and what is no state is told as such."""
+"""A rollout's state is the same after writing and reading, and an invalid record is an error."""
 
 import json
 from dataclasses import replace
@@ -26,7 +26,7 @@ PHASES: list[Phase] = ["warming", "settling", "watching", "done", "rolled_back",
     others=samples(),
     reason=st.text(),
 )
-def test_what_is_read_is_what_was_written(
+def test_a_state_is_read_as_it_was_written(
     stable: Split, rising: tuple[int, ...], step: int, phase: Phase, since: float, others: Sample, reason: str
 ) -> None:
     state = begin("m-v2", stable=stable, steps=rising, limits=Limits(), now=since)
@@ -43,7 +43,7 @@ def test_a_record_is_small_and_plain_json() -> None:
 
 
 @pytest.mark.parametrize("field", ["behind", "judged"])
-def test_a_record_from_before_a_field_was_kept_is_read(field: str) -> None:
+def test_an_older_record_without_a_field_is_read(field: str) -> None:
     assert parse(lacking(field)) == state()
 
 
@@ -64,38 +64,40 @@ def lacking(field: str) -> str:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        pytest.param("", "it is no JSON", id="empty"),
-        pytest.param("{", "it is no JSON", id="cut off"),
-        pytest.param("[]", "it is no JSON object", id="a list"),
-        pytest.param("{}", "its format is None, and this scalezero reads 1", id="no format"),
+        pytest.param("", "it is not JSON", id="empty"),
+        pytest.param("{", "it is not JSON", id="cut off"),
+        pytest.param("[]", "it is not a JSON object", id="a list"),
+        pytest.param("{}", "its format is None; this version of scalezero reads 1", id="no format"),
         pytest.param(changed(format=2), "its format is 2", id="a newer one"),
-        pytest.param(lacking("to"), "it lacks 'to'", id="a field is missing"),
+        pytest.param(lacking("to"), "the field 'to' is missing", id="a field is missing"),
         pytest.param(changed(phase="flying"), "its phase is 'flying'", id="no phase"),
         pytest.param(changed(phase=[]), r"its phase is \[\]", id="no text for a phase"),
         pytest.param(changed(**{"from": {"m-v1": 99}}), "does not sum to 100", id="a split with a gap"),
         pytest.param(changed(**{"from": {"m-v1": 110, "m-v3": -10}}), "not positive", id="less than nothing"),
-        pytest.param(changed(**{"from": 100}), "cannot have", id="no split"),
+        pytest.param(changed(**{"from": 100}), "a field has an invalid value", id="no split"),
         pytest.param(changed(steps=[50, 5]), r"its steps are \[50, 5\]", id="falling steps"),
         pytest.param(changed(steps=[]), r"its steps are \[\]", id="no steps"),
-        pytest.param(changed(steps=5), "cannot have", id="a number of steps"),
+        pytest.param(changed(steps=5), "a field has an invalid value", id="a number of steps"),
         pytest.param(changed(step=2), "its step is 2 of 2", id="a step too far"),
         pytest.param(changed(step=-2), "its step is -2 of 2", id="a step before the first"),
-        pytest.param(changed(since="soon"), "cannot have", id="no time"),
-        pytest.param(changed(step=1e999), "cannot have", id="an endless number"),
-        pytest.param(changed(others={"requests": 1}), "it lacks 'le'", id="half a sample"),
+        pytest.param(changed(since="soon"), "a field has an invalid value", id="no time"),
+        pytest.param(changed(step=1e999), "a field has an invalid value", id="an endless number"),
+        pytest.param(changed(others={"requests": 1}), "the field 'le' is missing", id="half a sample"),
         pytest.param(
-            changed(others={"requests": 1, "errors": 0, "le": [1], "counts": []}), "cannot have", id="uneven buckets"
+            changed(others={"requests": 1, "errors": 0, "le": [1], "counts": []}),
+            "a field has an invalid value",
+            id="uneven buckets",
         ),
     ],
 )
-def test_what_is_no_record_is_told_with_what_is_wrong_and_the_way_out(text: str, why: str) -> None:
+def test_the_error_for_an_invalid_record_has_the_fault_and_the_next_step(text: str, why: str) -> None:
     with pytest.raises(BadRecord, match=why) as caught:
         parse(text)
     assert "--adopt" in str(caught.value)
 
 
 @given(text=st.text() | st.dictionaries(st.text(), st.integers() | st.text()).map(json.dumps))
-def test_no_text_whatever_breaks_the_reading(text: str) -> None:
+def test_any_other_text_is_an_invalid_record(text: str) -> None:
     with pytest.raises(BadRecord):
         parse(text)
 

@@ -1,4 +1,4 @@
-"""Which rollouts a command may begin, go on with or give up, and what it is told otherwise."""
+"""Which rollouts a command may begin, resume or end, and the errors otherwise."""
 
 from dataclasses import replace
 
@@ -7,8 +7,8 @@ import pytest
 from knative.rollout.errors import NoRollout, RolloutUnderWay, SplitChanged
 from knative.rollout.judgement import Limits
 from knative.rollout.machine import Phase, State, begin
-from knative.rollout.opening import STEPS, Found, closing, opening
 from knative.rollout.split import Share, Split
+from knative.rollout.starting import STEPS, Found, abort_or_forget, start_or_resume
 
 STABLE = (Share("m-v1", 100),)
 LIMITS = Limits(interval=1)
@@ -25,35 +25,35 @@ def found(state: State | None, live: Split | None = None) -> Found:
 
 
 def opened(there: Found, target: str = "m-v2", steps: tuple[int, ...] | None = None, *, adopt: bool = False) -> State:
-    return opening(there, target, steps=steps, limits=LIMITS, now=9, adopt=adopt)
+    return start_or_resume(there, target, steps=steps, limits=LIMITS, now=9, adopt=adopt)
 
 
-def test_without_a_record_it_begins_from_the_split_as_it_stands() -> None:
+def test_without_a_record_it_begins_from_the_current_split() -> None:
     state = opened(found(None))
     assert (state.stable, state.steps, state.step, state.phase) == (STABLE, STEPS, -1, "warming")
     assert opened(found(None), steps=(50,)).steps == (50,)
 
 
 @pytest.mark.parametrize("phase", ["done", "rolled_back", "forgotten"])
-def test_after_one_that_is_over_it_begins_anew(phase: Phase) -> None:
+def test_after_a_finished_rollout_it_begins_a_new_one(phase: Phase) -> None:
     assert opened(found(recorded(phase=phase), STABLE), "m-v3").target == "m-v3"
 
 
 @pytest.mark.parametrize("phase", ["warming", "settling", "watching", "halted"])
 @pytest.mark.parametrize("steps", [None, (5, 25, 100)])
-def test_the_same_one_goes_on_with_the_limits_of_now(phase: Phase, steps: tuple[int, ...] | None) -> None:
+def test_the_same_rollout_resumes_with_the_new_limits(phase: Phase, steps: tuple[int, ...] | None) -> None:
     state = opened(found(recorded(phase=phase)), steps=steps)
     assert (state.step, state.phase, state.since, state.limits) == (1, "settling", 9, LIMITS)
 
 
-def test_one_that_had_not_shifted_yet_goes_on_with_warming() -> None:
+def test_a_rollout_without_a_shift_resumes_with_warming() -> None:
     assert opened(found(recorded(-1, "warming"))).phase == "warming"
 
 
 @pytest.mark.parametrize(
     ("target", "steps", "asked"), [("m-v3", None, "a rollout to m-v3"), ("m-v2", (10, 100), "the steps 10,100")]
 )
-def test_another_one_meanwhile_is_refused_with_the_ways_out(
+def test_the_error_for_another_rollout_has_the_next_steps(
     target: str, steps: tuple[int, ...] | None, asked: str
 ) -> None:
     with pytest.raises(RolloutUnderWay) as caught:
@@ -65,7 +65,7 @@ def test_another_one_meanwhile_is_refused_with_the_ways_out(
     )
 
 
-def test_a_split_that_was_changed_meanwhile_is_refused_with_who_did_it() -> None:
+def test_the_error_for_a_changed_split_names_the_writer() -> None:
     live = (Share("m-v1", 10), Share("m-v2", 90))
     for target in ("m-v2", "m-v3"):
         with pytest.raises(SplitChanged) as caught:
@@ -79,37 +79,37 @@ def test_a_split_that_was_changed_meanwhile_is_refused_with_who_did_it() -> None
 
 
 @pytest.mark.parametrize("phase", ["warming", "settling", "watching", "halted"])
-def test_one_whose_split_somebody_else_has_set_is_forgotten_and_the_split_stays(phase: Phase) -> None:
+def test_abort_after_a_change_by_another_writer_keeps_the_split(phase: Phase) -> None:
     live = (Share("m-v1", 10), Share("m-v2", 90))
-    state = closing(found(recorded(phase=phase), live), now=9)
+    state = abort_or_forget(found(recorded(phase=phase), live), now=9)
     assert (state.phase, state.split, state.since) == ("forgotten", live, 9)
-    assert state.reason == "the split stays as kn (user ann) has set it"
+    assert state.reason == "the split set by kn (user ann) is kept"
     assert opened(found(state, live), "m-v3").stable == live
 
 
-def test_adopting_begins_anew_from_what_stands_whatever_was_recorded() -> None:
+def test_adopt_begins_from_the_current_split() -> None:
     live = (Share("m-v1", 90), Share("m-v2", 10))
     state = opened(found(recorded(), live), steps=(5, 25), adopt=True)
     assert (state.stable, state.steps, state.step) == (live, (25,), -1)
 
 
 @pytest.mark.parametrize("phase", ["warming", "settling", "watching", "halted"])
-def test_one_that_is_under_way_can_be_given_up(phase: Phase) -> None:
-    state = closing(found(recorded(phase=phase)), now=9)
+def test_an_unfinished_rollout_can_be_aborted(phase: Phase) -> None:
+    state = abort_or_forget(found(recorded(phase=phase)), now=9)
     assert (state.phase, state.split, state.reason) == ("rolled_back", STABLE, "aborted")
 
 
 @pytest.mark.parametrize(
     ("state", "last"),
     [
-        (None, "there never was one"),
+        (None, "there was none before"),
         (
             replace(recorded(phase="rolled_back"), reason="it was slow"),
-            "the last one was to m-v2 with the steps 5,25,100, rolled back at 100 % m-v1: it was slow",
+            "the last rollout was to m-v2 with the steps 5,25,100, rolled back at 100 % m-v1: it was slow",
         ),
     ],
 )
-def test_with_none_under_way_there_is_nothing_to_give_up(state: State | None, last: str) -> None:
+def test_without_an_unfinished_rollout_abort_is_an_error(state: State | None, last: str) -> None:
     with pytest.raises(NoRollout) as caught:
-        closing(found(state), now=9)
+        abort_or_forget(found(state), now=9)
     assert str(caught.value) == f"no rollout of m is under way; {last}"

@@ -1,4 +1,4 @@
-"""A rollout's progress as a line for a person, and as plain values for a program."""
+"""Formats a rollout's progress: a line of text, or plain values for JSON and YAML."""
 
 import json
 import math
@@ -23,7 +23,7 @@ _WORDS: Final = {
 
 
 def line(progress: Progress) -> str:
-    """Write it for a person: when, what, the split, why, and what the step had shown."""
+    """Format an event as one line: time, action, split, reason, and the answers during the step."""
     at = datetime.fromtimestamp(progress.at, UTC).astimezone().strftime("%H:%M:%S")
     parts = [f"{at}  {_WORDS[progress.verb]:<11}  {format_split(progress.split)}", progress.why]
     if progress.verb != "wait" and (progress.new.requests or progress.old.requests):
@@ -35,7 +35,7 @@ def line(progress: Progress) -> str:
 
 
 def values(progress: Progress) -> dict[str, object]:
-    """Write it for a program; times are RFC 3339, latencies in seconds."""
+    """Return an event as plain values. The time is in RFC 3339, latencies are in seconds."""
     return {
         "time": datetime.fromtimestamp(progress.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "event": progress.verb,
@@ -50,25 +50,25 @@ def values(progress: Progress) -> dict[str, object]:
 
 
 def written(fields: object, form: str) -> str:
-    """Write one value among many: a line of JSON, or a YAML document."""
+    """Format one of several values: a line of JSON, or a YAML document."""
     return json.dumps(fields, allow_nan=False) if form == "json" else f"---\n{text_of([fields])}".rstrip()
 
 
-def behind(state: State) -> str:
+def skipped_steps(state: State) -> str:
     """Report the steps that are skipped, because the target already had their share at the start; empty if none."""
-    if not state.behind:
+    if not state.skipped:
         return ""
-    *others, last = map(str, state.behind)
+    *others, last = map(str, state.skipped)
     listed = f"{', '.join(others)} and {last} % are" if others else f"{last} % is"
     has = percent_of(state.stable, state.target)
     return f"{state.target} had {has} % of the traffic at the start: {listed} skipped"
 
 
 def schedule_lines(state: State) -> list[str]:
-    """Write a schedule for a person."""
+    """Format a schedule as lines of text."""
     interval = state.limits.interval
     stages = [f"{_after(stage.after):>9}  {format_split(stage.split)}" for stage in schedule(state)]
-    end = (len(stages)) * interval
+    end = len(stages) * interval
     return [
         f"warm {state.target}, now at {format_split(state.split)}",
         *stages,
@@ -77,7 +77,7 @@ def schedule_lines(state: State) -> list[str]:
 
 
 def schedule_values(state: State) -> list[dict[str, object]]:
-    """Write a schedule for a program."""
+    """Return a schedule as plain values."""
     return [{"afterSeconds": stage.after, "split": _split(stage.split)} for stage in schedule(state)]
 
 

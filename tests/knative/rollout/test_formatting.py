@@ -6,7 +6,7 @@ import math
 import pytest
 import yaml
 
-from knative.rollout import telling
+from knative.rollout import formatting
 from knative.rollout.judgement import Limits, Sample
 from knative.rollout.machine import StepVerdict, begin
 from knative.rollout.run import Progress
@@ -25,11 +25,11 @@ WARM = Progress(1_795_455_662.25, "warm", SPLIT, "it has no pod that takes reque
 
 
 def test_a_line_says_what_happened_why_and_what_the_step_showed() -> None:
-    assert telling.line(SHIFT)[8:] == (
+    assert formatting.line(SHIFT)[8:] == (
         "  shifted      95 % m-v1, 5 % m-v2; requests so far: 100 (1 failed, p95 9.5 ms), "
         "other revisions: 5 (0 failed, p95 over the last bucket, 2 restarts)"
     )
-    assert telling.line(WARM)[8:] == "  warming      95 % m-v1, 5 % m-v2; it has no pod that takes requests yet"
+    assert formatting.line(WARM)[8:] == "  warming      95 % m-v1, 5 % m-v2; it has no pod that takes requests yet"
 
 
 @pytest.mark.parametrize(
@@ -40,8 +40,8 @@ def test_a_line_says_what_happened_why_and_what_the_step_showed() -> None:
     ],
 )
 def test_a_step_that_is_gone_past_is_told_with_whether_it_was_judged(verdict: StepVerdict, said: str) -> None:
-    assert f"5 % m-v2; {said}; requests so far" in telling.line(SHIFT._replace(verdict=verdict))
-    step = telling.values(SHIFT._replace(verdict=verdict))["step"]
+    assert f"5 % m-v2; {said}; requests so far" in formatting.line(SHIFT._replace(verdict=verdict))
+    step = formatting.values(SHIFT._replace(verdict=verdict))["step"]
     assert step == {
         "percent": 5,
         "judged": verdict.requests == 20,
@@ -52,14 +52,14 @@ def test_a_step_that_is_gone_past_is_told_with_whether_it_was_judged(verdict: St
 
 def test_at_the_end_it_is_told_how_many_steps_were_judged() -> None:
     done = SHIFT._replace(verb="finish", verdict=StepVerdict(100, 0, 20), judged=1, steps=4)
-    assert "; 100 % not judged: 0 of 20 requests; " in telling.line(done)
-    assert telling.line(done).endswith("; 1 of 4 steps judged")
-    values = telling.values(done)
+    assert "; 100 % not judged: 0 of 20 requests; " in formatting.line(done)
+    assert formatting.line(done).endswith("; 1 of 4 steps judged")
+    values = formatting.values(done)
     assert (values["judgedSteps"], values["steps"]) == (1, 4)
 
 
 def test_a_wait_is_told_without_numbers_that_have_only_begun() -> None:
-    assert "answered" not in telling.line(SHIFT._replace(verb="wait", why="the Route has not taken it yet"))
+    assert "answered" not in formatting.line(SHIFT._replace(verb="wait", why="the Route has not taken it yet"))
 
 
 def test_a_program_gets_plain_values() -> None:
@@ -74,10 +74,12 @@ def test_a_program_gets_plain_values() -> None:
         "judgedSteps": 0,
         "steps": 0,
     }
-    text = telling.written(telling.values(SHIFT), "json")
+    text = formatting.written(formatting.values(SHIFT), "json")
     assert json.loads(text) == expected
     assert "\n" not in text
-    both = "\n".join([telling.written(telling.values(SHIFT), "yaml"), telling.written(telling.values(WARM), "yaml")])
+    both = "\n".join(
+        [formatting.written(formatting.values(SHIFT), "yaml"), formatting.written(formatting.values(WARM), "yaml")]
+    )
     assert [each["event"] for each in yaml.safe_load_all(both)] == ["shift", "warm"]
 
 
@@ -91,18 +93,20 @@ def test_a_program_gets_plain_values() -> None:
 )
 def test_steps_that_are_not_taken_are_told(has: int, said: str) -> None:
     stable = split_from([("m-v1", 100 - has), ("m-v2", has)])
-    assert telling.behind(begin("m-v2", stable=stable, steps=(5, 25, 50, 100), limits=Limits(), now=0)) == said
+    assert (
+        formatting.skipped_steps(begin("m-v2", stable=stable, steps=(5, 25, 50, 100), limits=Limits(), now=0)) == said
+    )
 
 
 def test_a_schedule_is_times_and_splits() -> None:
     state = begin("m-v2", stable=(Share("m-v1", 100),), steps=(5, 100), limits=Limits(interval=90), now=0)
-    assert telling.schedule_lines(state) == [
+    assert formatting.schedule_lines(state) == [
         "warm m-v2, now at 100 % m-v1",
         "    +0:00  95 % m-v1, 5 % m-v2",
         "    +1:30  100 % m-v2",
         "    +3:00  done, if no step fails",
     ]
-    assert telling.schedule_values(state) == [
+    assert formatting.schedule_values(state) == [
         {"afterSeconds": 0, "split": {"m-v1": 95, "m-v2": 5}},
         {"afterSeconds": 90, "split": {"m-v2": 100}},
     ]

@@ -1,4 +1,4 @@
-"""How a command begins: a rollout anew, one that goes on, or a refusal that says what to do about it."""
+"""How a command starts: it begins a rollout, resumes or ends one, or raises an error with the next step."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,47 +14,48 @@ STEPS: Final = (5, 25, 50, 100)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What the Service says of rollouts."""
+    """The rollout and the split of a Service, as observed."""
 
     model: str
     namespace: str
     live: Split
     changed_by: str  # who wrote the live split
-    recorded: State | None  # the last rollout, if there was one
+    recorded: State | None  # the last rollout; None: there was none
 
 
-def opening(
+def start_or_resume(
     found: Found, target: str, *, steps: Sequence[int] | None, limits: Limits, now: float, adopt: bool
 ) -> State:
-    """Begin a rollout, or go on with the one under way. `adopt` forgets that one, and takes the split as it stands.
+    """Begin a rollout, or resume the unfinished one. With `adopt`, begin from the current split in any case.
 
-    None for steps are those under way, or the usual ones. Raises `RolloutUnderWay`, `SplitChanged`, `BadSetting`.
+    Without `steps`, those of the unfinished rollout apply, or else `STEPS`. Raises `RolloutUnderWay`, `SplitChanged`,
+    `BadSetting`.
     """
     recorded = found.recorded
     if recorded is None or recorded.is_over or adopt:
         return begin(target, stable=found.live, steps=steps or STEPS, limits=limits, now=now)
-    refuse_changed(found, recorded, target=target)  # first: with the split changed, that one cannot be gone on with
+    check_split(found, recorded, target=target)  # first, because a rollout with a changed split cannot be resumed
     if recorded.target != target:
-        raise RolloutUnderWay(found.model, underway=progress(recorded), asked=f"a rollout to {target}")
+        raise RolloutUnderWay(found.model, underway=describe(recorded), asked=f"a rollout to {target}")
     if steps is not None and _ahead(steps, recorded) != recorded.steps:
         asked = f"the steps {','.join(map(str, steps))}"
-        raise RolloutUnderWay(found.model, underway=progress(recorded), asked=asked)
+        raise RolloutUnderWay(found.model, underway=describe(recorded), asked=asked)
     return resume(recorded, limits=limits, now=now)
 
 
-def closing(found: Found, *, now: float) -> State:
-    """Give up the rollout under way: go back, or forget it where the split is somebody else's. Raises `NoRollout`."""
+def abort_or_forget(found: Found, *, now: float) -> State:
+    """End the unfinished rollout: roll back, or keep the split if another writer has changed it. Raises `NoRollout`."""
     recorded = found.recorded
     if recorded is None or recorded.is_over:
-        last = f"the last one was {progress(recorded)}" if recorded else "there never was one"
+        last = f"the last rollout was {describe(recorded)}" if recorded else "there was none before"
         raise NoRollout(found.model, last=last)
     if not is_same(found.live, recorded.split):
         return forget(recorded, live=found.live, changed_by=found.changed_by, now=now)
     return abort(recorded, now=now)
 
 
-def refuse_changed(found: Found, state: State, *, target: str) -> None:
-    """Raise `SplitChanged` where the split is not the state's; it tells the commands for `target` that work."""
+def check_split(found: Found, state: State, *, target: str) -> None:
+    """Raise `SplitChanged`, with the commands for `target` that continue, if the live split is not that of `state`."""
     if not is_same(found.live, state.split):
         raise SplitChanged(
             found.model,
@@ -66,8 +67,8 @@ def refuse_changed(found: Found, state: State, *, target: str) -> None:
         )
 
 
-def progress(state: State) -> str:
-    """Say how far a rollout is."""
+def describe(state: State) -> str:
+    """Describe the target, steps, phase and split of a rollout in one line."""
     steps = ",".join(map(str, state.steps))
     why = f": {state.reason}" if state.reason else ""
     return (
