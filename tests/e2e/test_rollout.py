@@ -221,7 +221,7 @@ def test_giving_up_after_kn_has_changed_the_split_forgets_the_rollout_and_leaves
     set_split(stable, v1=15, v2=85)
     said = stable.scalezero("rollout", MODEL, "--to", "v1", code=2)
     assert f"scalezero rollout payment-model --abort -n {stable.name}" in said
-    assert "the split stays as kn" in stable.scalezero("rollout", MODEL, "--abort")
+    assert "split set by kn" in stable.scalezero("rollout", MODEL, "--abort")
     assert split(stable) == {V1: 15, V2: 85}
     said = stable.scalezero("rollout", MODEL, "--to", "v1", "--steps", "10,15,100", "--interval", "1")
     assert "10 and 15 % are skipped" in said
@@ -256,7 +256,7 @@ def test_a_dry_run_changes_nothing(stable: Namespace) -> None:
     ("arguments", "sentence"),
     [
         (("--to", "v9"), "available: payment-model-"),
-        (("--to", "v2", "--steps", "50,5"), "rising percents from 1 to 100"),
+        (("--to", "v2", "--steps", "50,5"), "from 1 to 100"),
         (("--abort",), "no rollout of payment-model is under way"),
         ((), "a revision, or --abort"),
     ],
