@@ -59,7 +59,7 @@ def scalezero() -> None:
 @click.option("--models", help="Models of the store to serve: all, none, or a list.  [default: $LOAD_MODELS or all]")
 @click.option("--enable-model-api", is_flag=True, help="Let the management API register and unregister models.")
 @click.option("--lazy", is_flag=True, help="Pull the model at the first request instead of at the start.")
-@click.option("--reload", is_flag=True, help="Start again when a file of TARGET's folder changes.")
+@click.option("--reload", is_flag=True, help="Restart when a file in TARGET's folder changes.")
 def serve(  # noqa: PLR0913 - a parameter for each option
     target: str | None,
     *,
@@ -171,7 +171,6 @@ def _openapi(target: str | None, chosen: dict[str, str], api_definition: bool) -
     from runtime.frontends.describing import describe
 
     settings = serving.settings_of(target, serving.configured(environ).environ)
-
     document = asyncio.run(describe(settings))
     if api_definition:
         from knative.resources.api_rendering import rendered

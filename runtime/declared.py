@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.errors import BadSetting
-from runtime.settings import FUNCTION, MANIFEST, SOURCE, Settings, settings_from
+from runtime.settings import MANIFEST, SOURCE, Settings, is_manifest, settings_from
 
 if TYPE_CHECKING:
     from knative.resources.model_version import ModelVersion
@@ -24,7 +24,7 @@ def settings_for(folder: Path | None, *, environ: Mapping[str, str] = os.environ
     """
     if folder is None:
         return settings_from(environ)
-    declares = any(each.suffix in {".yaml", ".yml"} and each.name != FUNCTION for each in folder.iterdir())
+    declares = any(map(is_manifest, folder.iterdir()))
     if not (folder / SOURCE).is_file() and not declares:
         raise BadSetting("TARGET", value=str(folder), allowed=f"a folder with a {SOURCE} or a {MANIFEST}")
     declared: dict[str, object] = {}

@@ -1,4 +1,4 @@
-"""`scalezero serve --reload`: serves in a child process, which starts again after each change of a watched file."""
+"""`scalezero serve --reload`: serves in a child process, which restarts after each change of a watched file."""
 
 import shlex
 import sys
@@ -11,11 +11,11 @@ from watchfiles import Change
 
 
 def serve_and_reload(folder: Path, command_line: Sequence[str]) -> None:
-    """Run this command line, a script of Python's, until Ctrl-C; watch the files below `folder`."""
+    """Run this command line with Python until Ctrl-C, and watch the files below `folder`."""
     command = shlex.join([sys.executable, *command_line])
     watchfiles.run_process(folder, target=command, target_type="command", callback=_report)
 
 
 def _report(changes: set[tuple[Change, str]]) -> None:
     names = ", ".join(sorted({Path(path).name for _, path in changes}))
-    echo(f"scalezero: {names} changed; starting again", err=True)
+    echo(f"scalezero: {names} changed; restarting", err=True)

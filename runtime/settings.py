@@ -277,6 +277,11 @@ class Settings:
     )
 
 
+def is_manifest(path: Path) -> bool:
+    """Whether a file of a function's folder contains resources."""
+    return path.suffix in {".yaml", ".yml"} and path.name != FUNCTION
+
+
 def settings_from(environ: Mapping[str, str], **declared: object) -> Settings:
     """Read the settings: a variable wins over what a resource declared, which wins over the default.
 

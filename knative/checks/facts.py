@@ -1,16 +1,16 @@
 """What only the registry and the cluster can tell. What cannot be asked is told as a note, and the rest goes on."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Protocol
 
 from knative.api.errors import Forbidden
 from knative.checks.subject import Artifact, Subject
+from knative.function.pins import Find
 from knative.manifests.names import REGISTRY_SECRET
 from knative.objects import Manifest, Ref
 from runtime.errors import ScalezeroError
-from runtime.registry import Published
 
 
 class Objects(Protocol):
@@ -21,9 +21,6 @@ class Objects(Protocol):
 
     def list(self, kind: str) -> list[Manifest]:
         """Read all objects of a kind."""
-
-
-Find = Callable[[str], Published | None]
 
 
 def with_artifacts(subject: Subject, find: Find, notes: list[str]) -> Subject:

@@ -8,11 +8,12 @@ A fault that stops other commands is a finding here, and the rules see the rest.
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Final
 
-from knative.checks.facts import Find, Objects, with_artifacts, with_objects
+from knative.checks.facts import Objects, with_artifacts, with_objects
 from knative.checks.finding import Finding, Severity
 from knative.checks.reading import refused
 from knative.checks.rules import findings
 from knative.checks.subject import Subject
+from knative.function.pins import Find
 from knative.function.project import Project
 
 _UNNAMED: Final = "dev.local/unnamed:0"  # stands for an image that nobody names

@@ -23,7 +23,7 @@ from knative.resources.inference_config import InferenceConfig
 from knative.resources.links import belongs_to_none, model_of
 from knative.resources.model_optimization import ModelOptimization
 from knative.resources.model_version import ModelVersion
-from runtime.settings import FUNCTION
+from runtime.settings import is_manifest
 
 Resource = ModelVersion | InferenceConfig | ModelOptimization | ABService | APIDefinition | ForeignDeployment
 
@@ -87,10 +87,10 @@ def render_resources(resources: Resources) -> str:
 
 
 def files_of(path: Path) -> list[Path]:
-    """Find the manifests at a path: the file, or all right in a folder, but for its func.yaml. Raises `BadManifest`."""
+    """Find the manifests at a path: the file, or all in a folder except its func.yaml. Raises `BadManifest`."""
     if not path.is_dir():
         return [path]
-    found = sorted(each for each in path.iterdir() if each.suffix in {".yaml", ".yml"} and each.name != FUNCTION)
+    found = sorted(filter(is_manifest, path.iterdir()))
     if not found:
         raise BadManifest(str(path), None, "folder", value="no *.yaml in it", allowed="at least one manifest")
     return found

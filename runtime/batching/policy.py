@@ -43,8 +43,8 @@ def linger(limits: Limits, *, waiting: int, oldest: float, soonest: float, gap: 
     """Seconds to leave an idle session waiting; 0 means run now.
 
     `oldest` (an arrival), `soonest` (the earliest deadline) and `now` are readings of one clock. The wait ends halfway
-    between the two, so that no request expires because it waited for others. Half of what is left would not do: this is
-    asked again after each wait, and half after half leads to the deadline itself.
+    between the two, so that no request expires because it waited for others. Half of the remaining time would be wrong:
+    the function is called again after each wait, and the halves add up to the deadline.
     """
     worthwhile = patience(waiting=waiting, gap=gap, line=line)
     if not worthwhile or waiting >= limits.batch_size:

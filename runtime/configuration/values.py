@@ -11,10 +11,8 @@ _SHA256_DIGITS: Final = 64
 WORD: Final = "at most 63 letters, digits and . + _ -, as it goes into a header"
 SEGMENT: Final = "one segment of a URL's path, without / and control characters, and neither . nor .."
 _WORD_PATTERN: Final = r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,62}"
-_SEGMENT_PATTERN: Final = r"(?!\.{1,2}$)[^/\s\x00-\x1f\x7f]([^/\x00-\x1f\x7f]*[^/\s\x00-\x1f\x7f])?"
-
-
 _ORIGIN_PATTERN: Final = r"https?://[0-9A-Za-z.-]+(:[0-9]{1,5})?"
+_SEGMENT_PATTERN: Final = r"(?!\.{1,2}$)[^/\s\x00-\x1f\x7f]([^/\x00-\x1f\x7f]*[^/\s\x00-\x1f\x7f])?"
 
 
 class Parser(NamedTuple):

@@ -103,13 +103,8 @@ class Application:
             return
         route = self._routes.by_content(request)
         if route is None:
-            path = request.path
-            match = request.match = self._routes.match(path)
-            if (
-                self._function is not None
-                and (match is None or (match.generic and not match.takes(request.method)))
-                and self._routes.claimed(path) is None
-            ):
+            request.match = self._routes.match(request.path)
+            if self._function is not None and self._is_for_function(request):
                 exchange.serve(partial(self._call, self._function, request))
                 return
         try:
@@ -126,6 +121,12 @@ class Application:
             return False
         stream: bool = route.handler.admit(request)
         return stream
+
+    def _is_for_function(self, request: Request) -> bool:
+        """Whether neither a route nor the owner of a prefix takes the request."""
+        match = request.match
+        taken = match is not None and (match.takes(request.method) or not match.generic)
+        return not taken and self._routes.claimed(request.path) is None
 
     def _handler(self, request: Request) -> "Handler":
         if request.match is None:
@@ -206,7 +207,11 @@ class Application:
     def complete(self, request: Request, answer: Answer) -> None:
         """Add what every answer has."""
         content.compress(request, answer)
-        answer.headers = with_headers(answer.headers, self._in_every_answer(request))
+        headers = self._in_every_answer(request)
+        if headers is self._settled:  # most answers: no protocol has these headers
+            answer.headers += headers
+        else:
+            answer.headers = with_headers(answer.headers, headers)
         if self._access_log:
             _log.info("request", extra={**_facts(request), "status": answer.status})
 

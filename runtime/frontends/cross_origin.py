@@ -1,7 +1,7 @@
 """Requests that browsers send from pages of other origins (CORS). Off unless SCALEZERO_CORS_ORIGINS names origins.
 
-A browser asks first, with a preflight request, whether it may send a request that is not simple. It shows an answer to
-its page only where the answer allows the page's origin. Credentials are never allowed. Source: Fetch, "CORS protocol".
+Before a request that is not simple, a browser sends a preflight request. It shows an answer to its page only if the
+answer allows the page's origin. Credentials are never allowed. Source: Fetch, "CORS protocol".
 """
 
 from typing import Final
@@ -14,7 +14,7 @@ _SECONDS: Final = b"600"  # for which a browser may remember the answer to a pre
 
 
 class CrossOrigin:
-    """Which origins may call, and what their browsers are told."""
+    """The allowed origins, and the headers for their browsers."""
 
     def __init__(self, origins: tuple[str, ...]) -> None:
         """`origins` such as https://app.example.com; `*` stands for all."""
@@ -32,7 +32,7 @@ class CrossOrigin:
         return Answer(_NO_CONTENT, b"", headers)
 
     def headers(self, request: Request) -> Headers:
-        """What an answer needs so that the browser shows it to its page; every answer varies with the origin."""
+        """The headers with which a browser shows an answer to its page. Every answer varies with the origin."""
         vary: Headers = [] if self._any else [(b"vary", b"origin")]
         origin = request.header(b"origin")
         if origin is None or not self._allows(request):

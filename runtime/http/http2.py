@@ -53,7 +53,7 @@ class Http2(Paced):
             max_inbound_header_count=_HEADS * limits.head // header_size(b"", b""),
         )
         super().__init__(server, ngh2.Connection(ngh2.Role.SERVER, configuration))
-        self._rest = b""  # what was read of the socket and not yet by ngh2
+        self._rest = b""  # bytes that the socket delivered and ngh2 has not read yet
         self._flush_due = False
         self._flushing = False
         self._closed = False  # nothing more can be said: it broke the rules, or said goodbye and is answered
@@ -95,10 +95,9 @@ class Http2(Paced):
             if self._asked:
                 self._settle()
         self._read_some(data)
-        self._give_way(len(data))
 
     def _read_some(self, data: bytes) -> None:
-        """Read a slice of what came, the rest in later turns: thousands of small frames are much work."""
+        """Read a slice of the data, and the rest in later turns: thousands of small frames take long."""
         rest = data[_SLICE:]
         try:
             self.conn.receive_data(data[:_SLICE] if rest else data)

@@ -11,8 +11,8 @@ from click.testing import CliRunner, Result
 
 from knative.api.errors import ClusterUnreachable, Forbidden
 from knative.checks import Report, Severity, Sources, examine
-from knative.checks.facts import Find
 from knative.function.configuration import Flags
+from knative.function.pins import Find
 from knative.function.project import load
 from knative.objects import Manifest, Ref
 from runtime.cli import scalezero
