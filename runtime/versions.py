@@ -1,12 +1,12 @@
-"""Versions of a model: their order, and the number of each for protocols that know only numbers. Pure.
+"""The order of a model's versions, and the number of each for protocols that support only numbers. Pure.
 
     number("7")         == 7            a whole number is itself
-    number("1.2.3")     == 1_002_003    parts behind the first one have three digits each; "1.2" is "1.2.0"
-    number("1.0.0-rc1") == 2**62 + ...  every other text: the first 62 bits of its SHA-256
+    number("1.2.3")     == 1_002_003    the parts after the first have three digits each; "1.2" equals "1.2.0"
+    number("1.0.0-rc1") == 2**62 + ...  any other text: the first 62 bits of its SHA-256
 
-TensorFlow Serving's versions are of type int64. Numbers of whole numbers rise with them, and so do those of dotted
-versions. Versions that differ have different numbers, with the exception of "1", "01" and of "1.2", "1.2.0": one model
-cannot have both.
+TensorFlow Serving's versions have the type int64. The numbers of whole-number versions have the order of the versions,
+and so do the numbers of dotted versions. Different versions have different numbers, except "1" and "01", and "1.2" and
+"1.2.0": one model cannot have both.
 """
 
 import re
@@ -15,34 +15,34 @@ from typing import Final, TypeAlias
 
 Order: TypeAlias = tuple[tuple[int, ...], bool, tuple[tuple[bool, int, str], ...], str]
 
-_LARGEST: Final = 2**62  # of what is read from digits; numbers from a digest are above it
+_DIGEST_BASE: Final = 2**62  # numbers from digits are below, numbers from a digest are not
 _PART: Final = 1000
-# Patterns are compiled when a version is compared: most processes have one and never do.
+# Patterns are compiled at the first comparison: most processes have one version and never compare.
 _DOTTED: Final = r"([0-9]+)\.([0-9]{1,3})(?:\.([0-9]{1,3}))?"
 _NUMBERS: Final = r"[vV]?([0-9]+(?:\.[0-9]+)*)(.*)"
 _WORDS: Final = r"[0-9]+|[A-Za-z]+"
 
 
 def number(version: str) -> int:
-    """The number of a version, from 0 to 2**63 - 1."""
-    value = _LARGEST
+    """Return the number of a version, from 0 to 2**63 - 1."""
+    value = _DIGEST_BASE
     if version.isascii() and version.isdecimal():
         value = int(version)
     elif dotted := re.fullmatch(_DOTTED, version):
         major, minor, patch = (int(part or 0) for part in dotted.groups())
         value = (major * _PART + minor) * _PART + patch
-    return value if value < _LARGEST else _LARGEST + _digest(version)
+    return value if value < _DIGEST_BASE else _DIGEST_BASE + _digest(version)
 
 
-def numbered(versions: Iterable[str], wanted: int) -> str | None:
-    """The version of that number, if it is among these."""
+def with_number(versions: Iterable[str], wanted: int) -> str | None:
+    """Return the version that has this number; None: no version has it."""
     return next((version for version in versions if number(version) == wanted), None)
 
 
 def order(version: str) -> Order:
-    """A key that sorts versions: "9" before "10", "1.0.0-rc1" before "1.0.0", text without a number before all.
+    """Return a key that sorts versions: "9" before "10", "1.0.0-rc1" before "1.0.0", text without a number first.
 
-    Source: Semantic Versioning 2.0.0, item 11, for what follows its form.
+    Source: Semantic Versioning 2.0.0, item 11, for versions of that form.
     """
     found = re.fullmatch(_NUMBERS, version)
     if found is None:
@@ -55,7 +55,7 @@ def order(version: str) -> Order:
 
 
 def _words(text: str) -> tuple[tuple[bool, int, str], ...]:
-    """Its numbers, in their order, before its words, in theirs."""
+    """Return the parts of the text as sort keys: numbers are before words."""
     return tuple((False, int(word), "") if word.isdecimal() else (True, 0, word) for word in re.findall(_WORDS, text))
 
 

@@ -1,1 +1,1 @@
-"""Where model artifacts come from, and the cache that they are verified into."""
+"""Model artifacts: where they are stored, and the cache of verified files."""

@@ -1,15 +1,15 @@
-"""How to reach S3, decided from the standard AWS environment. It looks at no more than the files that this names.
+"""The S3 endpoint and the source of the credentials, from the standard AWS environment.
 
-Credentials, first match, in the order of the AWS SDKs:
+Only files that the environment names are accessed. The first match decides, in the order of the AWS SDKs:
 
-    AWS_SKIP_SIGNATURE=true                      ANONYMOUS, as asked
+    AWS_SKIP_SIGNATURE=true                      ANONYMOUS
     AWS_ACCESS_KEY_ID + AWS_SECRET_ACCESS_KEY    KEYS (and AWS_SESSION_TOKEN)
-    AWS_WEB_IDENTITY_TOKEN_FILE + AWS_ROLE_ARN   WEB_IDENTITY: STS gives keys for the token
-    AWS_CONTAINER_CREDENTIALS_*                  AGENT: the node's agent gives keys
-    AWS_PROFILE, a shared file, or AWS itself    BOTO3: profiles, SSO, processes, roles; nothing found: anonymous
-    none of these, at an endpoint of your own    ANONYMOUS: no instance role means anything there
+    AWS_WEB_IDENTITY_TOKEN_FILE + AWS_ROLE_ARN   WEB_IDENTITY: STS returns keys for the token
+    AWS_CONTAINER_CREDENTIALS_*                  AGENT: the agent of the node returns keys
+    AWS_PROFILE, a shared file, or AWS itself    BOTO3: profiles, SSO, processes, roles; anonymous if none is found
+    none of these, with a custom endpoint        ANONYMOUS: instance roles are only valid at AWS
 
-Anonymous reads a public bucket; where that is refused, the error says that no credentials were found.
+Anonymous requests can read a public bucket. If the store denies one, the error says that no credentials were found.
 """
 
 import enum
@@ -21,14 +21,14 @@ from urllib.parse import urlsplit
 
 from runtime.errors import BadSetting
 
-DEFAULT_REGION = "us-east-1"  # as the AWS SDKs have it
-SECRETS = (  # never shown, not even where they are wrong
+DEFAULT_REGION = "us-east-1"  # the default of the AWS SDKs
+SECRETS = (  # never shown, even if they are invalid
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN",
 )
-WORDS = ("AWS_PROFILE", "AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME", "AWS_SKIP_SIGNATURE")
+IDENTIFIERS = ("AWS_PROFILE", "AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME", "AWS_SKIP_SIGNATURE")
 REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
 FILES = (
     "AWS_CA_BUNDLE",
@@ -43,7 +43,7 @@ ADDRESSES = (
     "AWS_ENDPOINT_URL_S3",
     "AWS_ENDPOINT_URL_STS",
 )
-_REGION = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z._-]{0,61}[0-9A-Za-z])?")  # goes into a host name
+_REGION = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z._-]{0,61}[0-9A-Za-z])?")  # a region is part of host names
 _RELATIVE = re.compile(r"/[!-~]*")
 TRUE = frozenset({"1", "true", "yes", "on"})
 SCHEMES = frozenset({"http", "https"})
@@ -51,7 +51,7 @@ CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 
 
 class Credentials(enum.Enum):
-    """Who finds the credentials."""
+    """The source of the credentials."""
 
     ANONYMOUS = "anonymous"
     KEYS = "keys"
@@ -65,38 +65,50 @@ _SOURCES = {
     Credentials.KEYS: "with the key in AWS_ACCESS_KEY_ID",
     Credentials.WEB_IDENTITY: "with the web identity in AWS_WEB_IDENTITY_TOKEN_FILE",
     Credentials.AGENT: "with credentials of the container agent",
-    Credentials.BOTO3: "with the credentials that boto3 finds, such as a profile",
+    Credentials.BOTO3: "with the credentials that boto3 finds, such as those of AWS_PROFILE",
 }
 
 
 class S3Access(NamedTuple):
-    """Where the S3 is and who we are there."""
+    """The S3 endpoint and the source of the credentials for it."""
 
     endpoint: str | None  # None: AWS
     region: str | None
     credentials: Credentials
     ca_bundle: Path | None = None  # PEM file
+    endpoint_variable: str = "AWS_ENDPOINT_URL"  # the variable that has the endpoint
 
     @property
-    def tried(self) -> str:
-        """The address and the source of the credentials, for errors: without a secret."""
-        return f"at {self.endpoint or f'https://s3.{self.aws_domain}'}, {_SOURCES[self.credentials]}"
+    def description(self) -> str:
+        """The endpoint and the source of the credentials, for error messages; contains no secret."""
+        why = "" if self.endpoint else f", because {self.endpoint_variable} is not set"
+        return f"at {self.url}{why}, {self.source}"
+
+    @property
+    def url(self) -> str:
+        """The URL of S3: the custom endpoint, or that of AWS."""
+        return self.endpoint or f"https://s3.{self.aws_domain}"
+
+    @property
+    def source(self) -> str:
+        """The source of the credentials, for error messages; contains no secret."""
+        return _SOURCES[self.credentials]
 
     @property
     def region_or_default(self) -> str:
-        """The region that requests are signed for."""
+        """The region in the signatures of requests."""
         return self.region or DEFAULT_REGION
 
     @property
     def aws_domain(self) -> str:
-        """The end of the host names of AWS services in the region."""
+        """The domain of the AWS services in the region."""
         return f"{self.region_or_default}.amazonaws.com{'.cn' if self.region_or_default.startswith('cn-') else ''}"
 
 
 def s3_access(environ: Mapping[str, str], *, home: Path) -> S3Access:
-    """Decide from the environment; `home` is where the folder `.aws` would be.
+    """Return the access to S3 that the environment describes. `home` is the folder that may contain `.aws`.
 
-    Raises `BadSetting` where a variable cannot work, such as a key with a line break at its end.
+    Raises `BadSetting` for an invalid variable, such as a key with a line break at its end.
     """
     _check(environ)
     endpoint = endpoint_of(environ, "S3")
@@ -106,17 +118,24 @@ def s3_access(environ: Mapping[str, str], *, home: Path) -> S3Access:
         region=environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or None,
         credentials=_credentials(environ, endpoint=endpoint, home=home),
         ca_bundle=Path(bundle) if bundle else None,
+        endpoint_variable=endpoint_variable(environ, "S3"),
     )
 
 
 def endpoint_of(environ: Mapping[str, str], service: str) -> str | None:
-    """Return the address of a service of your own, without a slash at its end; None: the one of AWS."""
-    value = environ.get(f"AWS_ENDPOINT_URL_{service}") or environ.get("AWS_ENDPOINT_URL")
+    """Return the custom endpoint of an AWS service, without a slash at its end. None: the endpoint of AWS."""
+    value = environ.get(endpoint_variable(environ, service))
     return value.rstrip("/") if value else None
 
 
+def endpoint_variable(environ: Mapping[str, str], service: str) -> str:
+    """Return the variable that has the custom endpoint of an AWS service, or would have it."""
+    own = f"AWS_ENDPOINT_URL_{service}"
+    return own if environ.get(own) else "AWS_ENDPOINT_URL"
+
+
 def certificates(access: S3Access) -> bytes | None:
-    """Read the CA bundle; None where none is set. Raises `BadSetting` where it is no file with certificates."""
+    """Read the CA bundle. Returns None if none is set. Raises `BadSetting` if it is not a file with certificates."""
     if access.ca_bundle is None:
         return None
     try:
@@ -130,15 +149,15 @@ def certificates(access: S3Access) -> bytes | None:
 
 
 def _check(environ: Mapping[str, str]) -> None:
-    """Refuse what cannot be a header, a host name or a path, before a client or a server has to."""
-    for name in (*SECRETS, *WORDS):
+    """Raise `BadSetting` for a variable that is not valid as a header, a host name, a URL or a path."""
+    for name in (*SECRETS, *IDENTIFIERS):
         value = environ.get(name, "")
         if not (value.isascii() and _is_clean(value)):
-            allowed = "printable ASCII, with no blank or line break at its ends"
+            allowed = "printable ASCII, without spaces or line breaks at its start or end"
             raise BadSetting(name, value=value, allowed=allowed, hidden=name in SECRETS)
     for name in FILES:
         if not _is_clean(value := environ.get(name, "")):
-            raise BadSetting(name, value=value, allowed="a path, with no blank or line break at its ends")
+            raise BadSetting(name, value=value, allowed="a path, without spaces or line breaks at its start or end")
     for name in REGIONS:
         if not _REGION.fullmatch(value := environ.get(name) or DEFAULT_REGION):
             raise BadSetting(name, value=value, allowed="the name of a region, such as eu-west-1")
@@ -156,18 +175,18 @@ def _is_clean(text: str) -> bool:
 
 def _check_address(name: str, value: str) -> None:
     if "@" in value:
-        allowed = "an address without user and password; keys belong into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        allowed = "a URL without user and password; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY instead"
         raise BadSetting(name, value=value, allowed=allowed, hidden=True)
-    if not _is_web_address(value, query=name == "AWS_CONTAINER_CREDENTIALS_FULL_URI"):
+    if not _is_http_url(value, query=name == "AWS_CONTAINER_CREDENTIALS_FULL_URI"):
         raise BadSetting(name, value=value, allowed="http://HOST[:PORT] or https://HOST[:PORT]")
 
 
-def _is_web_address(text: str, *, query: bool) -> bool:
+def _is_http_url(text: str, *, query: bool) -> bool:
     try:
         url = urlsplit(text)
-        whole = url.scheme in SCHEMES and bool(url.hostname) and url.port != 0 and (query or not url.query)
-        return whole and not url.fragment and text.isascii() and text.isprintable() and " " not in text
-    except ValueError:  # a port that is no number, brackets that do not close
+        is_complete = url.scheme in SCHEMES and bool(url.hostname) and url.port != 0 and (query or not url.query)
+        return is_complete and not url.fragment and text.isascii() and text.isprintable() and " " not in text
+    except ValueError:  # the port is not a number, or a bracket is not closed
         return False
 
 

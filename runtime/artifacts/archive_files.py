@@ -1,6 +1,6 @@
-"""The files of a model archive: a zip file, or a tar file compressed by gzip. Nothing is unpacked to a path.
+"""The files of a model archive: a zip file, or a tar file compressed with gzip. They are not written to disk.
 
-What an archive says of its sizes is looked at before anything is inflated, and inflating ends there.
+The declared sizes are checked before anything is inflated, and no more bytes than declared are inflated.
 Source: PKWARE, APPNOTE.TXT, 4.3 (end of central directory).
 """
 
@@ -19,44 +19,45 @@ if TYPE_CHECKING:
     from tarfile import TarFile, TarInfo
     from zipfile import ZipFile
 
-PIECE: Final = 1 << 20  # bytes that are inflated at once
-RATIO: Final = 100  # times its packed size: weights compress to a half at best
-FREE: Final = 64 << 20  # bytes that an entry may have whatever its ratio: constants compress well
-ECHOED: Final = 80  # characters of a name that an error repeats
-_MOST_ENTRIES: Final = 10_000
-_LARGEST_INDEX: Final = 1 << 20  # bytes of what lists the files, all of which is read into memory
-_HEADERS_AT_MOST: Final = 16 << 20  # bytes of a tar file's headers: three blocks for each file
+PIECE_BYTES: Final = 1 << 20  # inflated at once
+MAX_RATIO: Final = 100  # of the inflated to the compressed size; weights compress to a half at best
+UNCHECKED_BYTES: Final = 64 << 20  # an entry up to this size may have any ratio: constants compress well
+MAX_SHOWN_NAME: Final = 80  # characters of a name in an error
+_MAX_ENTRIES: Final = 10_000
+_MAX_INDEX_BYTES: Final = 1 << 20  # of a zip file's central directory, which is read into memory as a whole
+_MAX_HEADER_BYTES: Final = 16 << 20  # of a tar file's headers: three blocks for each file
 _ZIP, _GZIP = (b"PK\x03\x04", b"PK\x05\x06"), b"\x1f\x8b"
-_END, _END_SIZE, _LONGEST_COMMENT = b"PK\x05\x06", 22, 65535  # the record at a zip file's end
+_END, _END_SIZE, _MAX_COMMENT = b"PK\x05\x06", 22, 65535  # the record at the end of a zip file
 _ZIP64_LOCATOR, _ZIP64_LOCATOR_SIZE = b"PK\x06\x07", 20
-_PLAIN: Final = 0  # of a zip file's compression methods: stored
+_STORED: Final = 0  # a compression method of a zip file
 _DEFLATED: Final = 8
-_ENCRYPTED: Final = 1  # of an entry's flags
+_ENCRYPTED: Final = 1  # a flag of an entry
 
 
 class Entry(NamedTuple):
-    """A file in an archive: its sizes in bytes, as the archive states them."""
+    """A file in an archive, with its sizes in bytes as the archive declares them."""
 
     size: int
-    packed: int
+    compressed_size: int
 
 
 class Archive(Protocol):
-    """What all forms have in common."""
+    """An open archive of any format."""
 
     entries: dict[str, Entry]
 
     def open(self, name: str) -> IO[bytes]:
-        """Open an entry to read."""
+        """Open an entry for reading."""
 
 
 @contextlib.contextmanager
-def opened(path: Path, *, uri: str) -> Iterator[Archive]:
-    """Open an archive, whose entries are listed.
+def open_archive(path: Path, *, uri: str) -> Iterator[Archive]:
+    """Open an archive and list its entries.
 
-    Raises `InvalidModel` where it is none, or is malformed or beyond the limits; so does what is done with it.
+    Raises `InvalidModel` if it is not an archive, is malformed or exceeds a limit. Errors of reads from it become
+    `InvalidModel` too.
     """
-    with readable(uri), path.open("rb") as file:
+    with translate_errors(uri), path.open("rb") as file:
         magic = file.read(4)
         file.seek(0)
         if magic in _ZIP:
@@ -66,20 +67,20 @@ def opened(path: Path, *, uri: str) -> Iterator[Archive]:
             with _tar(file, path.stat().st_size, uri) as archive:
                 yield archive
         else:
-            raise InvalidModel(uri, "not a model archive: expected a zip file, or a tar file compressed by gzip")
+            raise InvalidModel(uri, "not a model archive: expected a zip file, or a tar file compressed with gzip")
 
 
 @contextlib.contextmanager
-def readable(uri: str) -> Iterator[None]:
-    """Translate what the libraries raise for a malformed archive; faults of this machine's disk pass."""
+def translate_errors(uri: str) -> Iterator[None]:
+    """Convert the exceptions of the libraries for a malformed archive. Does not convert errors of the local disk."""
     try:
         yield
     except (EOFError, NotImplementedError, RuntimeError, ValueError, zlib.error, struct.error) as error:
-        raise InvalidModel(uri, f"not a model archive that can be read: {str(error)[:ECHOED]}") from error
+        raise InvalidModel(uri, f"not a model archive, or a damaged one: {str(error)[:MAX_SHOWN_NAME]}") from error
     except Exception as error:
         if type(error).__module__ not in {"gzip", "tarfile", "zipfile"}:
             raise
-        raise InvalidModel(uri, f"not a model archive that can be read: {str(error)[:ECHOED]}") from error
+        raise InvalidModel(uri, f"not a model archive, or a damaged one: {str(error)[:MAX_SHOWN_NAME]}") from error
 
 
 class _Zip:
@@ -89,8 +90,8 @@ class _Zip:
         for info in file.infolist():
             if info.is_dir():
                 continue
-            if info.flag_bits & _ENCRYPTED or info.compress_type not in {_PLAIN, _DEFLATED}:
-                reason = f"its file {info.filename[:ECHOED]!r} is encrypted or compressed by method"
+            if info.flag_bits & _ENCRYPTED or info.compress_type not in {_STORED, _DEFLATED}:
+                reason = f"its file {info.filename[:MAX_SHOWN_NAME]!r} is encrypted or compressed by method"
                 raise InvalidModel(uri, f"{reason} {info.compress_type}; expected a file that is stored or deflated")
             self.entries[info.filename] = Entry(info.file_size, info.compress_size)
 
@@ -100,76 +101,80 @@ class _Zip:
 
 @contextlib.contextmanager
 def _zip(file: IO[bytes], uri: str) -> Iterator[_Zip]:
-    import zipfile  # archives are rare, and its import would be paid by every cold start
+    import zipfile  # imported here because archives are rare and every cold start would pay for the import
 
-    _bound_index(file, uri)
+    _check_central_directory(file, uri)
     with zipfile.ZipFile(file) as archive:
         yield _Zip(archive, uri)
 
 
-def _bound_index(file: IO[bytes], uri: str) -> None:
-    """Refuse a zip file whose central directory is large: the library reads all of it. Raises `InvalidModel`."""
+def _check_central_directory(file: IO[bytes], uri: str) -> None:
+    """Raise `InvalidModel` for a zip file with a large central directory, which the library would read as a whole."""
     size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - _END_SIZE - _LONGEST_COMMENT - _ZIP64_LOCATOR_SIZE))
+    file.seek(max(0, size - _END_SIZE - _MAX_COMMENT - _ZIP64_LOCATOR_SIZE))
     tail = file.read()
     at = tail.rfind(_END)
-    index = struct.unpack_from("<L", tail, at + 12)[0] if 0 <= at <= len(tail) - _END_SIZE else 0
+    index_size = struct.unpack_from("<L", tail, at + 12)[0] if 0 <= at <= len(tail) - _END_SIZE else 0
     locator = tail[max(0, at - _ZIP64_LOCATOR_SIZE) : max(0, at)]
     if locator.startswith(_ZIP64_LOCATOR):
         file.seek(struct.unpack_from("<Q", locator, 8)[0])
-        index = struct.unpack_from("<Q", file.read(48), 40)[0]
+        index_size = struct.unpack_from("<Q", file.read(48), 40)[0]
     file.seek(0)
-    if index > _LARGEST_INDEX:
-        raise InvalidModel(uri, f"its list of files has {index} bytes; expected at most {_LARGEST_INDEX}")
+    if index_size > _MAX_INDEX_BYTES:
+        raise InvalidModel(uri, f"its list of files has {index_size} bytes; expected at most {_MAX_INDEX_BYTES}")
 
 
 class _Tar:
-    def __init__(self, file: "TarFile", packed: int, uri: str) -> None:
+    def __init__(self, file: "TarFile", compressed_size: int, uri: str) -> None:
         self._file = file
-        self._places: dict[str, TarInfo] = {}
+        self._members: dict[str, TarInfo] = {}
         self.entries = {}
-        index = end = 0
+        index_size = end = 0
         for count, info in enumerate(file):
-            index += max(0, info.offset_data - end)  # of the headers of this file, which may be of any length
-            end = info.offset_data + info.size  # before the library skips so many bytes
-            if index > _HEADERS_AT_MOST or count >= _MOST_ENTRIES or end > max(FREE, RATIO * packed):
+            index_size += max(0, info.offset_data - end)  # the size of this file's headers, which has no limit
+            end = info.offset_data + info.size  # checked before the library skips to it
+            if (
+                index_size > _MAX_HEADER_BYTES
+                or count >= _MAX_ENTRIES
+                or end > max(UNCHECKED_BYTES, MAX_RATIO * compressed_size)
+            ):
                 raise InvalidModel(
                     uri,
-                    f"it holds more than {_MOST_ENTRIES} files or {_HEADERS_AT_MOST} bytes of headers, "
-                    f"or inflates to more than {RATIO} times its size",
+                    f"it contains more than {_MAX_ENTRIES} files or {_MAX_HEADER_BYTES} bytes of headers, "
+                    f"or inflates to more than {MAX_RATIO} times its size",
                 )
             if info.isreg():
-                self._places[info.name.removeprefix("./")] = info
-        root = next((name.removesuffix(MANIFEST) for name in self._places if name.endswith(f"/{MANIFEST}")), "")
-        self._places = {name.removeprefix(root): info for name, info in self._places.items()}
-        self.entries = {name: Entry(info.size, packed) for name, info in self._places.items()}
+                self._members[info.name.removeprefix("./")] = info
+        root = next((name.removesuffix(MANIFEST) for name in self._members if name.endswith(f"/{MANIFEST}")), "")
+        self._members = {name.removeprefix(root): info for name, info in self._members.items()}
+        self.entries = {name: Entry(info.size, compressed_size) for name, info in self._members.items()}
 
     def open(self, name: str) -> IO[bytes]:
-        file = self._file.extractfile(self._places[name])
+        file = self._file.extractfile(self._members[name])
         assert file is not None  # noqa: S101 - it is a regular file
         return file
 
 
 @contextlib.contextmanager
-def _tar(file: IO[bytes], packed: int, uri: str) -> Iterator[_Tar]:
+def _tar(file: IO[bytes], compressed_size: int, uri: str) -> Iterator[_Tar]:
     import gzip
     import tarfile
 
     with gzip.GzipFile(fileobj=file) as inflated:
-        bounded = cast("IO[bytes]", _Bounded(inflated))
+        bounded = cast("IO[bytes]", _BoundedReader(inflated))
         with tarfile.open(fileobj=bounded, mode="r:") as archive:
-            yield _Tar(archive, packed, uri)
+            yield _Tar(archive, compressed_size, uri)
 
 
-class _Bounded:
-    """A file that gives little at a time: a tar file's headers state how much of them is read at once."""
+class _BoundedReader:
+    """A file with a limit for each read: the headers of a tar file decide how many bytes the library reads at once."""
 
     def __init__(self, file: Any) -> None:  # noqa: ANN401 - gzip's own class, which is imported late
         self._file = file
         self.seek, self.tell = file.seek, file.tell
 
     def read(self, size: int) -> bytes:
-        if not 0 <= size <= PIECE:
-            raise ValueError(f"a header of {size} bytes")
+        if not 0 <= size <= PIECE_BYTES:
+            raise ValueError(f"a header of {size} bytes; expected at most {PIECE_BYTES}")
         content: bytes = self._file.read(size)
         return content

@@ -1,8 +1,8 @@
-"""One pull: parallel ranged reads of one pinned version into a file, hashed in order, resumed where they broke.
+"""One pull: parallel ranged reads of one pinned version into a file, hashed in order, resumed after an error.
 
-The pieces of a part go to disk at their own place as they come, so nothing is held in memory. The part whose turn it is
-gets hashed from the file while later parts still arrive: the digest then vouches for what was written, and the read
-is served by the page cache.
+Each piece of a part is written to its offset in the file when it arrives, so memory use is small. The parts are hashed
+in order, from the file, while later parts still arrive. The digest therefore covers the bytes in the file, and the page
+cache serves the reads.
 """
 
 import os
@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from runtime.artifacts.policy import MIB, Part, PullPolicy, remaining_parts
-from runtime.artifacts.store import ObjectInfo, Opened, Store
+from runtime.artifacts.store import ObjectInfo, OpenedObject, Store
 from runtime.errors import StoreStalled, StoreUnreachable
 
 if TYPE_CHECKING:
@@ -22,74 +22,74 @@ if TYPE_CHECKING:
     from tenacity import RetryCallState
 
 T = TypeVar("T")
-OUTAGE = (StoreUnreachable, StoreStalled)
-FIRST_WAIT = 0.1  # seconds at most before the first retry, twice that before the next, ...
-LONGEST_WAIT = 2.0  # seconds at most between two tries
+RETRYABLE = (StoreUnreachable, StoreStalled)
+FIRST_BACKOFF = 0.1  # maximum seconds before the first retry; doubled for each further retry
+MAX_BACKOFF = 2.0  # maximum seconds before any retry
 
 
-class GivenUpError(Exception):
+class PullCancelledError(Exception):
     """Another part failed permanently, so this part stops."""
 
 
-class Effort:
-    """How long one pull has tried, shared by the threads of its parts."""
+class RetryBudget:
+    """The time limits and the cancellation of one pull, shared by the threads of its parts."""
 
     def __init__(self, policy: PullPolicy, clock: Callable[[], float] = time.monotonic) -> None:
         self.policy = policy
         self.clock = clock
-        self.began = self.progressed = clock()  # when the pull began, and when the last new byte came
+        self.started_at = self.progress_at = clock()  # start of the pull; arrival of the latest bytes
         self.failure: BaseException | None = None
-        self._over = threading.Event()
+        self._cancelled = threading.Event()
 
-    def progress(self, uri: str) -> None:
-        """Note new bytes. Raises `StoreStalled` past the deadline and `GivenUpError` where the pull has failed."""
-        if self._over.is_set():
-            raise GivenUpError
-        self.progressed = self.clock()
-        if self.progressed - self.began > self.policy.deadline:
-            raise StoreStalled(uri, f"the pull was not done within its deadline of {self.policy.deadline:g} s")
+    def record_progress(self, uri: str) -> None:
+        """Record that bytes arrived. Raises `StoreStalled` after the deadline, `PullCancelledError` after a failure."""
+        if self._cancelled.is_set():
+            raise PullCancelledError
+        self.progress_at = self.clock()
+        if self.progress_at - self.started_at > self.policy.deadline:
+            raise StoreStalled(uri, f"the pull did not finish within its deadline of {self.policy.deadline:g} s")
 
     def exhausted(self, after: float = 0.0) -> bool:
-        """Whether there is no sense in another try `after` seconds from now."""
+        """Whether no retry is allowed `after` seconds from now."""
         now = self.clock() + after
         return (
-            self._over.is_set()
-            or now - self.began >= self.policy.deadline
-            or now - self.progressed >= self.policy.patience
+            self._cancelled.is_set()
+            or now - self.started_at >= self.policy.deadline
+            or now - self.progress_at >= self.policy.progress_timeout
         )
 
-    def fail(self, error: BaseException) -> None:
-        """Stop every part; the first failure is reported."""
-        if self.failure is None and not isinstance(error, GivenUpError):
+    def cancel(self, error: BaseException) -> None:
+        """Stop all parts of the pull. The first error becomes its `failure`."""
+        if self.failure is None and not isinstance(error, PullCancelledError):
             self.failure = error
-        self._over.set()
+        self._cancelled.set()
 
     def sleep(self, seconds: float) -> None:
-        """Wait, but not past the end of the pull."""
-        self._over.wait(seconds)
+        """Sleep until the pull is cancelled, at most for `seconds`."""
+        self._cancelled.wait(seconds)
 
 
-def persist(attempt: Callable[[], T], effort: Effort) -> T:
-    """Try until it works or the effort is exhausted; only an outage is worth another try."""
+def with_retries(attempt: Callable[[], T], budget: RetryBudget) -> T:
+    """Call `attempt` until it succeeds or the budget is exhausted. Only an outage of the store is retried."""
     try:
         return attempt()
-    except OUTAGE:
-        if effort.exhausted():
+    except RETRYABLE:
+        if budget.exhausted():
             raise
-    # Only now: a healthy cold start does not pay for the import.
+    # Imported here, so that a cold start without errors does not pay for it.
     import random
 
     import tenacity
 
     def stop(state: "RetryCallState") -> bool:
-        return effort.exhausted(after=state.upcoming_sleep)
+        return budget.exhausted(after=state.upcoming_sleep)
 
-    effort.sleep(random.uniform(0, FIRST_WAIT))  # noqa: S311 (jitter, not a secret)
+    budget.sleep(random.uniform(0, FIRST_BACKOFF))  # noqa: S311 (jitter, not a secret)
     return tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(OUTAGE),
-        wait=tenacity.wait_random_exponential(multiplier=FIRST_WAIT, max=LONGEST_WAIT),
+        retry=tenacity.retry_if_exception_type(RETRYABLE),
+        wait=tenacity.wait_random_exponential(multiplier=FIRST_BACKOFF, max=MAX_BACKOFF),
         stop=stop,
-        sleep=effort.sleep,
+        sleep=budget.sleep,
         reraise=True,
     )(attempt)
 
@@ -99,32 +99,32 @@ class Download(NamedTuple):
 
     info: ObjectInfo
     sha256: str  # of the bytes in the file, lower-case hex
-    verify_seconds: float  # spent on hashing while nothing else could go on in this thread
+    verify_seconds: float  # time that this thread spent on hashing
 
 
-def download(store: Store, opened: Opened, file: int, effort: Effort) -> Download:
-    """Write the opened object into the file descriptor and hash it.
+def download(store: Store, opened: OpenedObject, file: int, budget: RetryBudget) -> Download:
+    """Write the opened object to the file descriptor and hash it.
 
-    Raises the store's `ModelUnavailable` errors, and OSError where the file cannot be written.
+    Raises the store's `ModelUnavailable` errors, and OSError if the file cannot be written.
     """
-    pull = _Pull(store=store, info=opened.info, file=file, effort=effort)
-    parts = remaining_parts(opened.info.size, have=opened.end, part_bytes=effort.policy.part_bytes)
+    pull = _Pull(store=store, info=opened.info, file=file, budget=budget)
+    parts = remaining_parts(opened.info.size, have=opened.end, part_bytes=budget.policy.part_bytes)
     if not parts:
         pull.copy(Part(0, opened.end), opened.pieces)
         return pull.finish([Part(0, opened.end)])
 
     from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(effort.policy.concurrency, thread_name_prefix="pull") as pool:
+    with ThreadPoolExecutor(budget.policy.concurrency, thread_name_prefix="pull") as pool:
         first = pool.submit(pull.copy, Part(0, opened.end), opened.pieces)
         rest = [pool.submit(pull.copy, part) for part in parts]
         try:
             return pull.finish([Part(0, opened.end), *parts], [first, *rest])
         except BaseException as error:
-            effort.fail(error)
+            budget.cancel(error)
             pool.shutdown(cancel_futures=True)
-            if effort.failure is not None and effort.failure is not error:
-                raise effort.failure from error
+            if budget.failure is not None and budget.failure is not error:
+                raise budget.failure from error
             raise
 
 
@@ -132,51 +132,51 @@ class _Pull(NamedTuple):
     store: Store
     info: ObjectInfo
     file: int
-    effort: Effort
+    budget: RetryBudget
 
     def copy(self, part: Part, pieces: Iterator[bytes] | None = None) -> None:
-        """Bring one part into the file; `pieces` are what is already on the way."""
+        """Write one part to the file. `pieces` is its response, if the request was already sent."""
         offset = part.start
-        arriving = pieces
+        response = pieces
 
         def attempt() -> None:
-            nonlocal offset, arriving
-            began, source = offset, arriving or self.store.read(self.info, offset, part.end)
-            arriving = None
+            nonlocal offset, response
+            first_offset, source = offset, response or self.store.read(self.info, offset, part.end)
+            response = None
             try:
                 for piece in source:
-                    self.effort.progress(self.info.uri)
+                    self.budget.record_progress(self.info.uri)
                     _write(self.file, piece, offset)
                     offset += len(piece)
                 if offset != part.end:
-                    raise StoreUnreachable(self.info.uri, f"the answer ended at byte {offset} of {part.end}")
-            except OUTAGE:
-                # A connection that brought something is no outage yet: go on at once, with all the patience.
-                if offset == began or self.effort.exhausted():
+                    raise StoreUnreachable(self.info.uri, f"the response ended at byte {offset} of {part.end}")
+            except RETRYABLE:
+                # A connection that delivered bytes was no outage: resume without a backoff.
+                if offset == first_offset or self.budget.exhausted():
                     raise
 
         try:
             while offset != part.end:
-                persist(attempt, self.effort)
+                with_retries(attempt, self.budget)
         except BaseException as error:
-            self.effort.fail(error)
+            self.budget.cancel(error)
             raise
 
     def finish(self, parts: list[Part], done: "list[Future[None]] | None" = None) -> Download:
-        """Hash the parts in order, each as soon as it is there."""
-        digest, spent = sha256(), 0.0
+        """Hash the parts in order, each as soon as it is complete."""
+        digest, verify_seconds = sha256(), 0.0
         for index, part in enumerate(parts):
             if done is not None:
                 done[index].result()
             began = time.perf_counter()
-            for piece in read_back(self.file, part):
+            for piece in read_part(self.file, part):
                 digest.update(piece)
-            spent += time.perf_counter() - began
-        return Download(info=self.info, sha256=digest.hexdigest(), verify_seconds=spent)
+            verify_seconds += time.perf_counter() - began
+        return Download(info=self.info, sha256=digest.hexdigest(), verify_seconds=verify_seconds)
 
 
-def read_back(file: int, part: Part) -> Iterator[bytes]:
-    """Yield the part's bytes from the file, at most 1 MiB at a time."""
+def read_part(file: int, part: Part) -> Iterator[bytes]:
+    """Yield the bytes of a part from the file, at most 1 MiB at a time."""
     for offset in range(part.start, part.end, MIB):
         yield os.pread(file, min(MIB, part.end - offset), offset)
 

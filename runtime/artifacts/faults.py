@@ -1,6 +1,6 @@
-"""Convert an error response of S3 to the error that a caller gets. Pure.
+"""Error responses of S3, and their conversion to the errors that callers get. Pure.
 
-The body of an error is XML with a code and a message; only its beginning is read.
+The body of an error is XML with a code and a message. Only the start of the body is read.
 Codes: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 Redirects: https://docs.aws.amazon.com/AmazonS3/latest/userguide/Redirects.html
 """
@@ -35,22 +35,29 @@ BAD_CREDENTIALS = frozenset(
     }
 )
 WRONG_REGION = frozenset({"AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"})
-MOST_ERROR_BYTES = 8 * 1024  # of an error's body: S3's own are far shorter
-ERROR_SECONDS = 2.0  # for all of it
-MOST_CHARACTERS = 200  # of the store's message that an error shows
+MAX_ERROR_BYTES = 8 * 1024  # read from the body of an error; those of S3 are much shorter
+ERROR_SECONDS = 2.0  # time limit for reading them
+MAX_MESSAGE_CHARACTERS = 200  # of the store's message in an error
 REDIRECTS = range(300, 400)
 NOT_FOUND = {
     "NoSuchBucket": "there is no such bucket",
     "NoSuchVersion": "there is no such version of the object",
 }
-Judgement = tuple[type[ModelUnavailable], str]  # the error and its reason
-BY_STATUS: dict[int, Judgement] = {
+ErrorWithReason = tuple[type[ModelUnavailable], str]  # the error and its reason
+BY_STATUS: dict[int, ErrorWithReason] = {
     404: (ArtifactMissing, "there is no such object"),
-    412: (ArtifactChanged, "the object was replaced while it was read"),
+    412: (ArtifactChanged, "the object was replaced while it was read; try again"),
     416: (InvalidModel, "the object is empty"),
 }
+BAD_REQUEST = 400
+EXPECTS_TLS = (  # in the body of a 400: the answers of servers to plain HTTP at a port for TLS
+    "HTTP request to an HTTPS server",  # Go
+    "plain HTTP request was sent to HTTPS port",  # nginx
+    "speaking plain HTTP to an SSL-enabled server port",  # Apache
+    "combination of host and port requires TLS",  # Tomcat
+)
 ANONYMOUS = (
-    "reading it needs credentials, and none were found: "
+    "the store requires credentials, and none were found; "
     "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a web identity"
 )
 
@@ -61,16 +68,15 @@ _ENDPOINT = re.compile(r"<Endpoint>([^<]{1,300})</Endpoint>")
 _AWS_HOST = re.compile(r"(?:^|\.)s3[.-]([a-z]{2}(?:-[a-z]+)+-[0-9]+)\.amazonaws\.com")
 
 
-class Answer(NamedTuple):
-    """What is known about a failed request."""
+class ErrorResponse(NamedTuple):
+    """The facts about a failed request."""
 
     status: int | None = None
     code: str = ""
     message: str = ""
     region: str | None = None  # the bucket's region, as the store states it
-    elsewhere: str | None = None  # the host that it redirects to
+    redirect_host: str | None = None  # the target of a redirect
     timed_out: bool = False
-    about_credentials: bool = False  # the request went to a provider of credentials, not to S3
 
     @property
     def summary(self) -> str:
@@ -82,61 +88,73 @@ class Answer(NamedTuple):
         )
 
 
-def read_answer(head: Head, body: bytes, *, secrets: Iterable[str | None] = ()) -> Answer:
-    """Read an error's head and the beginning of its body; `secrets` that the body echoes are removed."""
+def parse_error_response(
+    head: Head, body: bytes, *, secrets: Iterable[str | None] = (), https_advice: str | None = None
+) -> ErrorResponse:
+    """Parse an error's head and the start of its body. If the body repeats one of the `secrets`, it is removed.
+
+    `https_advice` is the next step if the server expects TLS; None: the request used it.
+    """
     text = body.decode("utf-8", "replace")
+    expects_tls = head.status == BAD_REQUEST and any(sentence in text for sentence in EXPECTS_TLS)
+    if expects_tls and https_advice is not None:
+        return ErrorResponse(status=head.status, message=f"its port expects TLS; {https_advice}")
     for secret in secrets:
         if secret:
             text = text.replace(secret, "...")
     code, message, endpoint, region = (each.search(text) for each in (_CODE, _MESSAGE, _ENDPOINT, _REGION))
-    elsewhere = _host(head.headers.get("location", "")) or (_host(f"//{endpoint[1]}") if endpoint else None)
-    return Answer(
+    redirect_host = _host_of(head.headers.get("location", "")) or (_host_of(f"//{endpoint[1]}") if endpoint else None)
+    return ErrorResponse(
         status=head.status,
-        code=_shown(code[1]) if code else "",
-        message=_shown(message[1]) if message else "",
-        region=head.headers.get("x-amz-bucket-region") or (region[1] if region else _region_of(elsewhere)),
-        elsewhere=elsewhere,
+        code=_printable(code[1]) if code else "",
+        message=_printable(message[1]) if message else "",
+        region=head.headers.get("x-amz-bucket-region") or (region[1] if region else _region_of(redirect_host)),
+        redirect_host=redirect_host,
     )
 
 
 def translate(
-    uri: str, answer: Answer, *, anonymous: bool = False, region: str | None = None, tried: str | None = None
+    uri: str,
+    response: ErrorResponse,
+    *,
+    anonymous: bool = False,
+    region: str | None = None,
+    access_description: str | None = None,
 ) -> ModelUnavailable:
-    """Choose the error for a failed request about the object at `uri`; the code says more than the status.
+    """Return the error for a failed request for the object at `uri`. S3's error code takes precedence over the status.
 
-    `region` is the one that the request was signed for, `tried` says where and with which credentials.
+    `region` is the region of the signature. `access_description` names the endpoint and the source of the credentials.
     """
-    error, reason = _by_code(answer, region) or _by_status(answer, anonymous=anonymous)
-    return error(uri, f"{reason} ({tried})" if tried else reason)
+    error, reason = _by_code(response, region) or _by_status(response, anonymous=anonymous)
+    return error(uri, f"{reason} ({access_description})" if access_description else reason)
 
 
-def _by_code(answer: Answer, region: str | None) -> Judgement | None:
-    said = f"the store answered {answer.summary}"
-    if answer.about_credentials:
-        return CredentialsMissing, f"the credentials cannot be obtained: {answer.summary}"
-    if answer.code in BAD_CREDENTIALS:
-        return CredentialsMissing, f"the credentials do not work: {said}"
-    if answer.code in WRONG_REGION or answer.status in REDIRECTS:
-        return AccessDenied, f"{_where(answer, region)}: {said}"
-    if answer.code in NOT_FOUND:
-        return ArtifactMissing, NOT_FOUND[answer.code]
-    return (StoreStalled, said) if answer.code == "RequestTimeout" else None
+def _by_code(response: ErrorResponse, region: str | None) -> ErrorWithReason | None:
+    received = f"the store answered {response.summary}"
+    if response.code in BAD_CREDENTIALS:
+        return CredentialsMissing, f"the store rejected the credentials: {received}"
+    if response.code in WRONG_REGION or response.status in REDIRECTS:
+        return AccessDenied, f"{_location_hint(response, region)}: {received}"
+    if response.code in NOT_FOUND:
+        return ArtifactMissing, NOT_FOUND[response.code]
+    return (StoreStalled, received) if response.code == "RequestTimeout" else None
 
 
-def _where(answer: Answer, region: str | None) -> str:
-    """Say where the bucket is, and what to set. Redirects are not followed: the target would get the session token."""
-    if answer.region is not None and answer.region != region:
-        asked = f", not in {region}" if region else ""
-        return f"the bucket is in the region {_shown(answer.region)}{asked}; set AWS_REGION={_shown(answer.region)}"
-    if answer.code in WRONG_REGION:
-        return "the bucket is in another region than AWS_REGION"
-    host = f" to {answer.elsewhere}" if answer.elsewhere else ""
+def _location_hint(response: ErrorResponse, region: str | None) -> str:
+    """Return where the bucket is and what to set. Redirects are not followed: their target would get the token."""
+    if response.region is not None and response.region != region:
+        actual = _printable(response.region)
+        signed_for = f", not in {region}" if region else ""
+        return f"the bucket is in the region {actual}{signed_for}; set AWS_REGION={actual}"
+    if response.code in WRONG_REGION:
+        return "the bucket is in another region than AWS_REGION; set AWS_REGION to the region of the bucket"
+    host = f" to {response.redirect_host}" if response.redirect_host else ""
     return f"the store redirects{host}; redirects are not followed; set AWS_ENDPOINT_URL to the store's own address"
 
 
-def _host(url: str) -> str | None:
+def _host_of(url: str) -> str | None:
     try:
-        return _shown(urlsplit(url).hostname or "") or None
+        return _printable(urlsplit(url).hostname or "") or None
     except ValueError:
         return None
 
@@ -146,34 +164,34 @@ def _region_of(host: str | None) -> str | None:
     return match[1] if match else None
 
 
-def _shown(text: str) -> str:
-    """Make a store's text safe for an error: printable, and truncated."""
-    line = "".join(letter if letter.isprintable() else " " for letter in text[:MOST_CHARACTERS])
-    return line if len(text) <= MOST_CHARACTERS else f"{line}..."
+def _printable(text: str) -> str:
+    """Return a store's text in a form that is safe in an error: printable and truncated."""
+    line = "".join(letter if letter.isprintable() else " " for letter in text[:MAX_MESSAGE_CHARACTERS])
+    return line if len(text) <= MAX_MESSAGE_CHARACTERS else f"{line}..."
 
 
-def _by_status(answer: Answer, *, anonymous: bool) -> Judgement:
-    said = f"the store answered {answer.summary}"
-    match answer.status:
+def _by_status(response: ErrorResponse, *, anonymous: bool) -> ErrorWithReason:
+    received = f"the store answered {response.summary}"
+    match response.status:
         case 401 | 403:
-            return _refused(answer, said, anonymous=anonymous)
-        case None if answer.timed_out:
-            return StoreStalled, "the store sent nothing for too long"
+            return _access_denied(response, received, anonymous=anonymous)
+        case None if response.timed_out:
+            return StoreStalled, "the store sent no data before the timeout"
         case None:
-            return StoreUnreachable, f"the store cannot be reached: {answer.message}"
+            return StoreUnreachable, f"the store cannot be reached: {response.message}"
         case status:
-            return BY_STATUS.get(status, (StoreUnreachable, said))
+            return BY_STATUS.get(status, (StoreUnreachable, received))
 
 
-def _refused(answer: Answer, said: str, *, anonymous: bool) -> Judgement:
+def _access_denied(response: ErrorResponse, received: str, *, anonymous: bool) -> ErrorWithReason:
     if anonymous:
         return CredentialsMissing, ANONYMOUS
-    if answer.status == 401:  # noqa: PLR2004 - the number is the HTTP status
-        return CredentialsMissing, f"the credentials do not work: {said}"
-    # Without the permission to list the bucket, S3 answers 403 for a missing object too.
+    if response.status == 401:  # noqa: PLR2004 - the number is the HTTP status
+        return CredentialsMissing, f"the store rejected the credentials: {received}"
+    # S3 also answers 403 for a missing object if the credentials may not list the bucket.
     hint = (
-        "; without permission to list the bucket, a missing object gives the same answer"
-        if answer.code == "AccessDenied"
+        "; the object may also be missing: without permission to list the bucket, the store answers the same"
+        if response.code == "AccessDenied"
         else ""
     )
-    return AccessDenied, said + hint
+    return AccessDenied, received + hint

@@ -1,7 +1,7 @@
-"""Which files this process still needs: a shared lock of the kernel on each, gone with the process however it ends.
+"""Locks on the files that this process uses: a shared kernel lock on each, released when the process ends.
 
-A path that the cache returned stays valid as long as its process lives: the cleanup removes only what it can
-lock alone. The lock is on the file, not on its name, so it holds for every hard link to it.
+A path that the cache returned stays valid while its process runs, because the cleanup only removes files that it can
+lock exclusively. The lock is on the file and not on its name, so it protects every hard link to the file.
 """
 
 import contextlib
@@ -10,18 +10,18 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from runtime.artifacts.trust import OPEN_FLAGS, open_file
+from runtime.artifacts.trust import OPEN_FLAGS, open_trusted
 
-_held: dict[tuple[int, int], int] = {}  # device and inode -> the descriptor that keeps the lock
+_held: dict[tuple[int, int], int] = {}  # device and inode -> the file descriptor with the lock
 
 
 @contextlib.contextmanager
-def shared(path: Path) -> Iterator[int]:
-    """Open a file to read, held against removal. Raises FileNotFoundError where it is not there, or not trusted.
+def open_shared(path: Path) -> Iterator[int]:
+    """Open a file for reading with a shared lock against removal. Raises FileNotFoundError if missing or not trusted.
 
-    It waits for nobody for long: the lock is held alone only for the moment of a look or of a removal.
+    The wait for the lock is short: an exclusive lock lasts only for a check or a removal.
     """
-    file = open_file(path)
+    file = open_trusted(path)
     try:
         fcntl.flock(file, fcntl.LOCK_SH)
         if not os.path.samestat(os.fstat(file), path.lstat()):
@@ -31,38 +31,38 @@ def shared(path: Path) -> Iterator[int]:
         os.close(file)
 
 
-def keep(file: int) -> None:
-    """Hold a file that `shared` gave until this process ends."""
+def hold_until_exit(file: int) -> None:
+    """Keep the lock of a file that `open_shared` opened until this process ends."""
     state = os.fstat(file)
-    mine = os.dup(file)
-    if _held.setdefault((state.st_dev, state.st_ino), mine) != mine:
-        os.close(mine)
+    descriptor = os.dup(file)
+    if _held.setdefault((state.st_dev, state.st_ino), descriptor) != descriptor:
+        os.close(descriptor)
 
 
 def is_held(path: Path) -> bool:
-    """Whether any process holds the file, this one included."""
-    with _alone(path) as alone:
-        return not alone
+    """Whether any process, including this one, has a lock on the file."""
+    with _try_exclusive(path) as exclusive:
+        return not exclusive
 
 
-def discard(path: Path) -> None:
-    """Remove a file unless a process holds it."""
-    with contextlib.suppress(FileNotFoundError), _alone(path) as alone:
-        if alone:
+def remove_unless_held(path: Path) -> None:
+    """Remove a file unless a process has a lock on it."""
+    with contextlib.suppress(FileNotFoundError), _try_exclusive(path) as exclusive:
+        if exclusive:
             path.unlink()
 
 
 @contextlib.contextmanager
-def _alone(path: Path) -> Iterator[bool]:
-    """Tell whether nobody else has the file; as long as that is looked at, nobody comes by it."""
+def _try_exclusive(path: Path) -> Iterator[bool]:
+    """Yield whether the file could be locked exclusively. The lock lasts until the context ends."""
     file = os.open(path, os.O_RDONLY | OPEN_FLAGS)
     try:
-        yield _lock_alone(file) and os.path.samestat(os.fstat(file), path.lstat())
+        yield _try_lock(file) and os.path.samestat(os.fstat(file), path.lstat())
     finally:
         os.close(file)
 
 
-def _lock_alone(file: int) -> bool:
+def _try_lock(file: int) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

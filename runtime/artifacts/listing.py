@@ -1,4 +1,4 @@
-"""One page of S3's ListObjectsV2: what to ask, and what the answer says. Pure.
+"""One page of S3's ListObjectsV2: the query of the request, and the parser of the response. Pure.
 
 Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 """
@@ -9,8 +9,8 @@ from urllib.parse import unquote_plus
 
 from runtime.artifacts.signature import quoted
 
-MOST_BYTES: Final = 8 * 2**20  # of a page: 1,000 keys of at most 1 KiB each, percent-encoded, and what is said of them
-# Patterns are compiled when a folder is listed: a start that lists none pays nothing.
+MAX_PAGE_BYTES: Final = 8 * 2**20  # enough for 1,000 keys of at most 1 KiB each, percent-encoded, with their attributes
+# The patterns are compiled when a folder is listed, so that other starts do not pay for them.
 _KEY: Final = r"<Key>([^<]*)</Key>"
 _NEXT: Final = r"<NextContinuationToken>([^<]+)</NextContinuationToken>"
 _TRUNCATED: Final = r"(?i)<IsTruncated>\s*true\s*</IsTruncated>"
@@ -19,34 +19,43 @@ _ENTITIES: Final = {"&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'", "&#3
 
 
 class Page(NamedTuple):
-    """The keys of one page, and what continues the listing; None: it was the last one."""
+    """One page of a listing."""
 
     keys: list[str]
-    token: str | None
+    token: str | None  # for the next page; None: this is the last page
 
 
-def page_query(prefix: str, token: str | None) -> str:
-    """The query of a request for the next page, its parameters in the order that the signature wants."""
-    parameters = {"continuation-token": token, "encoding-type": "url", "list-type": "2", "prefix": prefix}
+def page_query(prefix: str, token: str | None, *, deep: bool = True) -> str:
+    """Return the query of a request for a page, with its parameters in the order that the signature requires.
+
+    Unless `deep`, keys with a slash after the prefix are left out.
+    """
+    parameters = {
+        "continuation-token": token,
+        "delimiter": None if deep else "/",
+        "encoding-type": "url",
+        "list-type": "2",
+        "prefix": prefix,
+    }
     return "&".join(f"{name}={quoted(value)}" for name, value in parameters.items() if value is not None)
 
 
 def parse_page(body: bytes) -> Page:
-    """Read an answer. Raises ValueError where it is no listing."""
+    """Parse a response. Raises ValueError if it is not a complete page of a listing."""
     text = body.decode("utf-8", "replace")
     if "</ListBucketResult>" not in text:
-        raise ValueError("the answer is no listing")
-    keys = [_plain(key) for key in re.findall(_KEY, text)]
+        raise ValueError("the response is not a listing; expected a ListBucketResult")
+    keys = [_unescape(key) for key in re.findall(_KEY, text)]
     if re.search(_ENCODED, text):
         keys = [unquote_plus(key) for key in keys]
     token = re.search(_NEXT, text)
     if token is None and re.search(_TRUNCATED, text):
-        raise ValueError("the listing is cut off, and nothing says how it goes on")
-    return Page(keys, _plain(token[1]) if token else None)
+        raise ValueError("the listing is truncated and has no NextContinuationToken")
+    return Page(keys, _unescape(token[1]) if token else None)
 
 
-def _plain(text: str) -> str:
-    """The text without XML's own entities; `&amp;` is the last one, so that nothing is read twice."""
+def _unescape(text: str) -> str:
+    """Replace the entities of XML. `&amp;` is the last one, so that no text is replaced twice."""
     for entity, character in _ENTITIES.items():
         text = text.replace(entity, character)
     return text

@@ -1,6 +1,6 @@
-"""One object of a store as one verified file of the cache: at most one pull of it at a time, for all callers.
+"""Objects of a store as verified files of the cache. All callers share one pull of an object.
 
-The store is only opened when the first request is due, which a warm cache with a known digest never needs.
+The store is opened for the first request. A warm cache with a known digest needs no request.
 """
 
 import logging
@@ -10,27 +10,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from runtime.artifacts.cache import Cache, Ref, place_name
-from runtime.artifacts.download import OUTAGE, Download, Effort, download, persist
+from runtime.artifacts.cache import Cache, Ref, cache_key
+from runtime.artifacts.download import RETRYABLE, Download, RetryBudget, download, with_retries
 from runtime.artifacts.policy import PullPolicy
-from runtime.artifacts.store import Opened, Store
+from runtime.artifacts.store import OpenedObject, Store
 from runtime.artifacts.trust import FILE_MODE, OPEN_FLAGS
 from runtime.errors import ArtifactChanged, ArtifactTooLarge, DigestMismatch, InvalidModel, StoreStalled
 
 _log = logging.getLogger("scalezero.artifacts")
 
 
-class Wanted(NamedTuple):
-    """An object to bring: where it is, what it must be, and the file name suffix that it keeps."""
+class ObjectRequest(NamedTuple):
+    """An object to fetch."""
 
     uri: str
-    suffix: str
-    sha256: str | None
-    most: int  # bytes that it may have
+    suffix: str  # of the file name in the cache
+    sha256: str | None  # the expected digest
+    max_bytes: int  # the limit of its size
 
 
 class Blob(NamedTuple):
-    """A verified file of the cache, and what it was when it was pulled."""
+    """A verified file of the cache, and the state of its object when it was pulled."""
 
     path: Path
     ref: Ref
@@ -39,105 +39,105 @@ class Blob(NamedTuple):
 
 
 class CachedObjects(NamedTuple):
-    """The objects of one store, through the cache."""
+    """The objects of one store, read through the cache."""
 
     cache: Cache
-    scope: str  # names the store: one URI at two endpoints is two objects
+    scope: str  # identifies the store: the same URI at two endpoints is two objects
     open_store: Callable[[], Store]
     policy: PullPolicy
 
-    def get(self, wanted: Wanted) -> Blob:
+    def get(self, request: ObjectRequest) -> Blob:
         """Return the object's file. Raises the errors of `fetch`."""
-        place = place_name(self.scope, wanted.uri)
-        if (blob := self._known(place, wanted)) is not None:
+        key = cache_key(self.scope, request.uri)
+        if (blob := self._cached_by_digest(key, request)) is not None:
             return blob
         try:
-            with self.cache.lock(place, timeout=self.policy.deadline):
-                # Whoever held the lock may have brought it meanwhile.
-                return self._known(place, wanted) or self._refresh(place, wanted)
+            with self.cache.lock(key, timeout=self.policy.deadline):
+                # The previous owner of the lock may have pulled it.
+                return self._cached_by_digest(key, request) or self._revalidate(key, request)
         except TimeoutError as error:
-            reason = f"another pull of it has held the cache for {self.policy.deadline:g} s"
-            raise StoreStalled(wanted.uri, reason) from error
+            reason = f"another pull of it has locked the cache for {self.policy.deadline:g} s"
+            raise StoreStalled(request.uri, reason) from error
 
-    def _known(self, place: str, wanted: Wanted) -> Blob | None:
-        """Answer without the store: only possible where the digest is given."""
-        if wanted.sha256 is None:
+    def _cached_by_digest(self, key: str, request: ObjectRequest) -> Blob | None:
+        """Return the cached file with the expected digest, without a request. None if there is no digest or no file."""
+        if request.sha256 is None:
             return None
-        ref = self.cache.recall(place)
-        if ref is None or ref.sha256 != wanted.sha256:
-            ref = Ref(uri=wanted.uri, etag=None, version_id=None, sha256=wanted.sha256, size=0, metadata={})
-        return self._cached(ref, wanted)
+        ref = self.cache.read_ref(key)
+        if ref is None or ref.sha256 != request.sha256:
+            ref = Ref(uri=request.uri, etag=None, version_id=None, sha256=request.sha256, size=0, metadata={})
+        return self._cached(ref, request)
 
-    def _cached(self, ref: Ref, wanted: Wanted) -> Blob | None:
+    def _cached(self, ref: Ref, request: ObjectRequest) -> Blob | None:
         began = time.perf_counter()
-        path = self.cache.verified(ref.sha256, wanted.suffix)
+        path = self.cache.verified_blob(ref.sha256, request.suffix)
         if path is None:
             return None
         return Blob(path=path, ref=ref, from_cache=True, verify_seconds=time.perf_counter() - began)
 
-    def _refresh(self, place: str, wanted: Wanted) -> Blob:
-        """Ask the store, with the place's lock held; pull what is new."""
-        ref = self.cache.recall(place)
-        if ref is None or wanted.sha256 not in {None, ref.sha256}:
-            return self._pull_fresh(place, wanted)
-        blob = self._cached(ref, wanted)
+    def _revalidate(self, key: str, request: ObjectRequest) -> Blob:
+        """Ask the store whether the cached file is current, and pull the object if not. The caller has the lock."""
+        ref = self.cache.read_ref(key)
+        if ref is None or request.sha256 not in {None, ref.sha256}:
+            return self._pull_retrying_changes(key, request)
+        blob = self._cached(ref, request)
         if blob is None:
-            return self._pull_fresh(place, wanted)
+            return self._pull_retrying_changes(key, request)
         try:
-            # Asked once, without patience: an old answer is at hand.
-            opened = self.open_store().open(wanted.uri, first=self.policy.part_bytes, unless=ref.etag)
-        except OUTAGE as error:
-            facts = {"uri": wanted.uri, "code": error.code, "reason": error.details["reason"]}
-            _log.warning("serving from the cache without a check of the store", extra=facts)
+            # No retries, because the cached file can be served.
+            opened = self.open_store().open(request.uri, first_bytes=self.policy.part_bytes, if_none_match=ref.etag)
+        except RETRYABLE as error:
+            facts = {"uri": request.uri, "code": error.code, "reason": error.details["reason"]}
+            _log.warning("the store is unavailable; serving the cached object", extra=facts)
             return blob
-        return blob if opened is None else self._pull_fresh(place, wanted, opened)
+        return blob if opened is None else self._pull_retrying_changes(key, request, opened)
 
-    def _pull_fresh(self, place: str, wanted: Wanted, opened: Opened | None = None) -> Blob:
-        """Pull; an object that is replaced meanwhile is pulled once more, as the new one."""
+    def _pull_retrying_changes(self, key: str, request: ObjectRequest, opened: OpenedObject | None = None) -> Blob:
+        """Pull the object. If it is replaced during the pull, pull the new object once."""
         try:
-            return self._pull(place, wanted, opened)
+            return self._pull(key, request, opened)
         except ArtifactChanged:
-            _log.info("the object was replaced during the pull; pulling the new one", extra={"uri": wanted.uri})
-            return self._pull(place, wanted, None)
+            _log.info("the object was replaced during the pull; pulling the new one", extra={"uri": request.uri})
+            return self._pull(key, request, None)
 
-    def _pull(self, place: str, wanted: Wanted, opened: Opened | None) -> Blob:
-        effort, store = Effort(self.policy), self.open_store()
+    def _pull(self, key: str, request: ObjectRequest, opened: OpenedObject | None) -> Blob:
+        budget, store = RetryBudget(self.policy), self.open_store()
 
-        def begin() -> Opened | None:
-            return store.open(wanted.uri, first=self.policy.part_bytes)
+        def begin() -> OpenedObject | None:
+            return store.open(request.uri, first_bytes=self.policy.part_bytes)
 
-        first = opened or persist(begin, effort)
+        first = opened or with_retries(begin, budget)
         if first is None or first.info.size == 0:
-            raise InvalidModel(wanted.uri, "the object is empty")
-        self._refuse_too_large(first.info.size, wanted)
-        with self.cache.partial(place) as path:
-            done = _into(path, lambda file: download(store, first, file, effort))
-            _compare(done, wanted)
-            return self._adopt(place, wanted, path, done)
+            raise InvalidModel(request.uri, "the object is empty")
+        self._check_size(first.info.size, request)
+        with self.cache.partial(key) as path:
+            done = _write_file(path, lambda file: download(store, first, file, budget))
+            _check_digest(done, request)
+            return self._add_to_cache(key, request, path, done)
 
-    def _refuse_too_large(self, size: int, wanted: Wanted) -> None:
-        """Refuse before anything is written: parts are written at their place, so the disk alone would not tell."""
-        if size > wanted.most:
-            so_far = self.policy.max_bytes - wanted.most  # of the model's other files
-            raise ArtifactTooLarge(wanted.uri, size=so_far + size, limit=self.policy.max_bytes)
-        self.cache.refuse_beyond(size, wanted.uri)
+    def _check_size(self, size: int, request: ObjectRequest) -> None:
+        """Check the size before the first write: the file is sparse, so a full disk would be detected late."""
+        if size > request.max_bytes:
+            other_files = self.policy.max_bytes - request.max_bytes  # bytes of the model's other files
+            raise ArtifactTooLarge(request.uri, size=other_files + size, limit=self.policy.max_bytes)
+        self.cache.check_free_space(size, request.uri)
 
-    def _adopt(self, place: str, wanted: Wanted, partial: Path, done: Download) -> Blob:
-        path = self.cache.adopt(partial, done.sha256, wanted.suffix)
+    def _add_to_cache(self, key: str, request: ObjectRequest, partial: Path, done: Download) -> Blob:
+        path = self.cache.add_blob(partial, done.sha256, request.suffix)
         ref = Ref(
-            uri=wanted.uri,
+            uri=request.uri,
             etag=done.info.etag,
             version_id=done.info.version_id,
             sha256=done.sha256,
             size=done.info.size,
             metadata=done.info.metadata,
         )
-        self.cache.remember(place, ref)
-        self.cache.sweep(keep=place)
+        self.cache.write_ref(key, ref)
+        self.cache.sweep(keep=key)
         return Blob(path=path, ref=ref, from_cache=False, verify_seconds=done.verify_seconds)
 
 
-def _into(path: Path, write: Callable[[int], Download]) -> Download:
+def _write_file(path: Path, write: Callable[[int], Download]) -> Download:
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | OPEN_FLAGS, FILE_MODE)
     try:
         return write(file)
@@ -145,7 +145,7 @@ def _into(path: Path, write: Callable[[int], Download]) -> Download:
         os.close(file)
 
 
-def _compare(done: Download, wanted: Wanted) -> None:
-    expected = wanted.sha256 or done.info.sha256
+def _check_digest(done: Download, request: ObjectRequest) -> None:
+    expected = request.sha256 or done.info.sha256
     if expected not in {None, done.sha256}:
-        raise DigestMismatch(wanted.uri, expected=str(expected), got=done.sha256)
+        raise DigestMismatch(request.uri, expected=str(expected), got=done.sha256)

@@ -1,7 +1,8 @@
-"""Which proxy a server is reached by, from the variables that curl and the AWS SDKs read. Pure.
+"""The proxy for a server, from the variables that curl and the AWS SDKs read. Pure.
 
-HTTPS_PROXY, HTTP_PROXY and ALL_PROXY name a proxy by its URL, in lower case too, which wins. NO_PROXY lists what is
-reached without one: host names with all names below them, IP addresses, networks such as 10.0.0.0/8, or `*`.
+HTTPS_PROXY, HTTP_PROXY and ALL_PROXY have the URL of a proxy. Names in lower case take precedence. NO_PROXY lists the
+servers that need no proxy: host names, which include their subdomains, IP addresses, networks such as 10.0.0.0/8, or
+`*`.
 """
 
 from base64 import b64encode
@@ -14,7 +15,7 @@ from runtime.errors import BadSetting
 
 
 class Proxy(NamedTuple):
-    """A proxy that speaks plain HTTP itself."""
+    """A proxy whose own URL is http."""
 
     host: str
     port: int
@@ -22,12 +23,12 @@ class Proxy(NamedTuple):
 
     @property
     def headers(self) -> dict[str, str]:
-        """What a request tells the proxy."""
+        """The headers of a request to the proxy."""
         return {"proxy-authorization": self.authorization} if self.authorization else {}
 
 
 def proxy_for(scheme: str, host: str, environ: Mapping[str, str]) -> Proxy | None:
-    """Return the proxy for a server; None: it is reached directly. Raises `BadSetting` for one that cannot be."""
+    """Return the proxy for a server, or None for a direct connection. Raises `BadSetting` for an invalid proxy."""
     names = (f"{scheme}_proxy", "all_proxy")
     name = next((each for low in names for each in (low, low.upper()) if environ.get(each)), None)
     if name is None or _is_excluded(host, environ.get("no_proxy") or environ.get("NO_PROXY") or ""):
@@ -39,10 +40,10 @@ def _proxy(name: str, value: str) -> Proxy:
     try:
         url = urlsplit(value if "://" in value else f"http://{value}")
         host, port = url.hostname, url.port or 80
-        usable = url.scheme == "http" and bool(host) and value.isascii() and value.isprintable()
+        is_valid = url.scheme == "http" and bool(host) and value.isascii() and value.isprintable()
     except ValueError:
-        usable = False
-    if not usable or host is None:
+        is_valid = False
+    if not is_valid or host is None:
         raise BadSetting(name, value=value, allowed="http://[USER:PASSWORD@]HOST[:PORT]", hidden=True)
     if url.username is None:
         return Proxy(host, port)
@@ -59,6 +60,6 @@ def _matches(host: str, entry: str) -> bool:
         return True
     try:
         return ip_address(host) in ip_network(entry, strict=False)
-    except ValueError:  # one of them is a name
+    except ValueError:  # the host or the entry is a name
         name = entry.removeprefix(".")
         return bool(name) and (host == name or host.endswith(f".{name}"))

@@ -1,4 +1,4 @@
-"""AWS Signature Version 4 of a request without a body, in its Authorization header. Pure.
+"""AWS Signature Version 4 for a request without a body, in the Authorization header. Pure.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
 """
@@ -15,28 +15,28 @@ ALGORITHM = "AWS4-HMAC-SHA256"
 
 
 class Keys(NamedTuple):
-    """Credentials of AWS."""
+    """AWS credentials."""
 
     access_key_id: str
     secret_access_key: str
     token: str | None = None  # of a session
 
     def __repr__(self) -> str:
-        """Hide the secret parts: a representation ends up in logs."""
+        """Return a representation without the secrets, because it may be logged."""
         return f"Keys(access_key_id={self.access_key_id!r})"
 
 
 def quoted(text: str, *, safe: str = "") -> str:
-    """Percent-encode as the signature wants it: everything but letters, digits and - . _ ~ (and `safe`)."""
+    """Percent-encode for the signature: all characters except letters, digits, - . _ ~ and those in `safe`."""
     return quote(text, safe=f"-._~{safe}")
 
 
 def sign(
     headers: Mapping[str, str], *, path: str, query: str, keys: Keys, region: str, now: datetime
 ) -> dict[str, str]:
-    """Return the headers of a GET with those that sign it; all given ones are signed, `host` must be among them.
+    """Return the headers of a GET with those of its signature. All `headers` are signed; they must contain `host`.
 
-    `path` and `query` are percent-encoded already, the query's parameters in the order of their names. `now` is in UTC.
+    `path` and `query` must be percent-encoded, with the query's parameters sorted by name. `now` is in UTC.
     """
     stamp = now.strftime("%Y%m%dT%H%M%SZ")
     signed = {**headers, "x-amz-content-sha256": EMPTY, "x-amz-date": stamp}

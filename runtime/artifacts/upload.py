@@ -1,71 +1,74 @@
-"""Uploads to S3, and credentials: the only importer of boto3. A pod's pull never loads it, unless credentials need it.
+"""Uploads to S3, and credentials from boto3. No other module imports boto3.
 
-boto3 costs about 0.28 s to import and to make a client, which a publisher does not feel; it finds credentials wherever
-the AWS command line would, and its uploads of large files are in parts.
+The import of boto3 and the creation of a client take about 0.28 s. That is acceptable when publishing. A pull in a pod
+imports it only if its credentials need it. boto3 finds credentials wherever the AWS command line does, and uploads
+large files in parts.
 """
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from runtime.artifacts.access import Credentials, S3Access, certificates, s3_access
-from runtime.artifacts.faults import Answer, read_answer, translate
+from runtime.artifacts.faults import ErrorResponse, parse_error_response, translate
 from runtime.artifacts.http1 import Head
 from runtime.artifacts.signature import Keys
-from runtime.artifacts.uris import S3Place, parse_uri
-from runtime.errors import ArtifactChanged, BadSetting, CredentialsMissing
+from runtime.artifacts.uris import S3Location, parse_uri
+from runtime.errors import ArtifactChanged, BadSetting, CredentialsMissing, StoreUnreachable
 
-FOLDERS = re.compile(r"(?<![:/\w])/\S*/")  # of an absolute path; a URL's path comes behind its host
+FOLDERS = re.compile(r"(?<![:/\w])/\S*/")  # the folders of an absolute path; does not match the path of a URL
+QUERIES = re.compile(r"(?<=\S)\?[^\s\"]+")  # of a URL
+CONCURRENCY = 4  # requests at a time, as in a pull
+PART_BYTES = 16 * 1024 * 1024
+Progress = Callable[[int], None]  # gets the number of bytes that were sent since the last call, from several threads
 
 
-class Outgoing(NamedTuple):
-    """A file on its way to a URI."""
+class FileUpload(NamedTuple):
+    """A file to upload to a URI."""
 
     path: Path
     uri: str
     sha256: str  # of its bytes, in lower-case hex
-    metadata: Mapping[str, str] = MappingProxyType({})  # words of the publisher; values travel as HTTP headers
+    metadata: Mapping[str, str] = MappingProxyType({})  # from the publisher; sent as HTTP headers
 
 
 class SessionCredentials:
-    """What boto3 found: called for the keys; `region` is what the profile says."""
+    """Credentials that boto3 found. A call returns the keys; `region` is the region of the profile."""
 
     def __init__(self, credentials: Any, *, region: str | None) -> None:  # noqa: ANN401 - botocore's, without types
         self._credentials = credentials
         self.region = region
 
     def __call__(self) -> Keys:
-        """Return keys that work now."""
+        """Return the current keys."""
         frozen = self._credentials.get_frozen_credentials()
         return Keys(frozen.access_key or "", frozen.secret_key or "", frozen.token or None)
 
 
-def credential_provider(uri: str) -> SessionCredentials | None:
-    """Look for credentials where the AWS command line would: profiles, SSO, processes, roles. None: there are none.
+def credential_provider(uri: str, access: S3Access) -> SessionCredentials | None:
+    """Find credentials as the AWS command line does: profiles, SSO, processes, roles. Returns None if there are none.
 
-    Raises `CredentialsMissing` where there are some and they cannot be used, such as an expired SSO session.
+    `access` is what they are for. Raises `CredentialsMissing` if credentials exist but cannot be used, such as an
+    expired SSO session, and `StoreUnreachable` if a server that returns them cannot be reached.
     """
     import boto3
 
-    with _translated(uri, about_credentials=True):
+    with _translate_credential_errors(uri, access):
         session = boto3.Session()
         credentials = session.get_credentials()
         if credentials is None:
             return None
         provider = SessionCredentials(credentials, region=session.region_name)
-        try:
-            provider()
-        except OSError as error:  # the token file of a web identity
-            raise CredentialsMissing(uri, f"the credentials cannot be obtained: {error.strerror}") from error
+        provider()
         return provider
 
 
-def s3_words(metadata: Mapping[str, str]) -> dict[str, str]:
-    """Return the metadata as S3 keeps it, keys in lower case. Raises `BadSetting` for what no HTTP header takes."""
+def s3_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Return the metadata as S3 stores it, keys in lower case. Raises `BadSetting` if it is invalid in HTTP headers."""
     for key, value in metadata.items():
         if not (key.isascii() and value.isascii() and value.isprintable() and key.replace("-", "").isalnum()):
             allowed = "a name of letters, digits and '-', with printable ASCII as its value"
@@ -74,55 +77,84 @@ def s3_words(metadata: Mapping[str, str]) -> dict[str, str]:
 
 
 class Bucket:
-    """A bucket to write to."""
+    """A bucket for uploads."""
 
     def __init__(self, client: Any, name: str, *, access: S3Access) -> None:  # noqa: ANN401 (boto3 makes it at run time)
         self._client = client
         self._name = name
         self._access = access
 
-    def upload(self, file: Outgoing) -> bool:
-        """Upload one file, its digest as metadata `sha256`; False where an object is there that must stay.
+    def upload(self, file: FileUpload, progress: Progress | None = None) -> bool:
+        """Upload one file, with its digest as metadata `sha256`. Returns False if an existing object is kept.
 
-        Raises `BadSetting` for metadata that cannot be, and `ModelUnavailable` errors.
+        Raises `BadSetting` for invalid metadata or a URI outside the bucket, and `ModelUnavailable` errors.
         """
-        place = parse_uri(file.uri)
-        if not isinstance(place, S3Place) or place.bucket != self._name or place.version_id is not None:
-            raise BadSetting("destination", value=file.uri, allowed=f"s3://{self._name}/key")
-        words = {**s3_words(file.metadata), "sha256": file.sha256}
+        key = self._key(file.uri)
+        more = {"Metadata": {**s3_metadata(file.metadata), "sha256": file.sha256}}
         try:
-            with _translated(file.uri, self._access):
-                self._client.upload_file(str(file.path), self._name, place.key, ExtraArgs={"Metadata": words})
-        except ArtifactChanged:  # 412, and the only condition that an upload has is that nothing is there
+            with _translate_errors(file.uri, self._access):
+                self._client.upload_file(
+                    str(file.path), self._name, key, ExtraArgs=more, Callback=progress, Config=_transfer_config()
+                )
+        except ArtifactChanged:  # 412: the only condition of an upload is that the object does not exist
             return False
         return True
 
+    def put(self, uri: str, body: bytes, *, content_type: str) -> bool:
+        """Upload one small object in one request. Returns False if an existing object is kept. Raises as `upload`."""
+        key = self._key(uri)
+        try:
+            with _translate_errors(uri, self._access):
+                self._client.put_object(Bucket=self._name, Key=key, Body=body, ContentType=content_type)
+        except ArtifactChanged:
+            return False
+        return True
+
+    def delete(self, uri: str) -> None:
+        """Delete one object; it need not exist. A bucket with versions keeps its versions. Raises as `upload`."""
+        key = self._key(uri)
+        with _translate_errors(uri, self._access):
+            self._client.delete_object(Bucket=self._name, Key=key)
+
+    def _key(self, uri: str) -> str:
+        location = parse_uri(uri)
+        if not isinstance(location, S3Location) or location.bucket != self._name or location.version_id is not None:
+            raise BadSetting("destination", value=uri, allowed=f"s3://{self._name}/key")
+        return location.key
+
 
 def open_bucket(name: str, *, overwrite: bool) -> Bucket:
-    """Make a client for the bucket; nothing is sent yet. Without `overwrite` no upload replaces an object.
+    """Create a client for the bucket without sending anything. Without `overwrite`, uploads replace no existing object.
 
-    The store itself sees to that, by If-None-Match, whoever else uploads at the moment; AWS and SeaweedFS do. One that
-    does not know the header replaces the object all the same.
+    The store enforces this with If-None-Match, also for concurrent uploads. AWS and SeaweedFS support the header. A
+    store that does not support it replaces the object.
     """
     access = s3_access(os.environ, home=Path(os.environ.get("HOME", "/")))
     certificates(access)
-    with _translated(f"s3://{name}", access):
+    with _translate_errors(f"s3://{name}", access):
         client = _client(access)
     if not overwrite:
-        # Not an argument of `upload_file`, which takes a list of its own choice and has no word for it.
+        # `upload_file` has no argument for this header.
         for operation in ("PutObject", "CompleteMultipartUpload"):
-            client.meta.events.register(f"before-parameter-build.s3.{operation}", _only_new)
+            client.meta.events.register(f"before-parameter-build.s3.{operation}", _set_if_none_match)
     if access.endpoint is not None:
-        client.meta.events.register("before-parameter-build.s3", _stay)
+        client.meta.events.register("before-parameter-build.s3", _disable_redirects)
     return Bucket(client, name, access=access)
 
 
-def _stay(context: dict[str, Any], **_: object) -> None:
-    """Have botocore follow no redirect: a store of your own has no other regions, and it would ask without end."""
+def _transfer_config() -> Any:  # noqa: ANN401 (boto3 has no types)
+    """Return the limits of an upload in parts. With those of boto3, it takes more CPU time and twice the memory."""
+    from boto3.s3.transfer import TransferConfig
+
+    return TransferConfig(max_concurrency=CONCURRENCY, multipart_chunksize=PART_BYTES)
+
+
+def _disable_redirects(context: dict[str, Any], **_: object) -> None:
+    """Disable redirects in botocore. A store with its own endpoint has no other regions, and botocore would loop."""
     context["s3_redirect"] = {**context.get("s3_redirect", {}), "redirected": True}
 
 
-def _only_new(params: dict[str, Any], **_: object) -> None:
+def _set_if_none_match(params: dict[str, Any], **_: object) -> None:
     params["IfNoneMatch"] = "*"
 
 
@@ -140,34 +172,62 @@ def _client(access: S3Access) -> Any:  # noqa: ANN401 (boto3 makes its classes a
 
 
 @contextmanager
-def _translated(uri: str, access: S3Access | None = None, *, about_credentials: bool = False) -> Iterator[None]:
-    """Translate what boto3 raises; `access` is where the request goes, None to whatever boto3 asks for credentials."""
+def _translate_credential_errors(uri: str, access: S3Access) -> Iterator[None]:
+    """Convert the exceptions of boto3 while it finds credentials. They name S3 and the source of the credentials."""
+    from botocore import exceptions
+
+    def describe(reason: object) -> str:
+        return f"the credentials cannot be obtained: {reason} (for {access.url}, {access.source})"
+
+    try:
+        yield
+    except (
+        exceptions.ClientError
+    ) as error:  # its operation is the only fact about the server, such as AssumeRole of STS
+        reason = f"{error.operation_name}: {_error_response(error).summary}"
+        raise CredentialsMissing(uri, describe(reason)) from error
+    except (exceptions.HTTPClientError, exceptions.ConnectionError) as error:
+        raise StoreUnreachable(uri, describe(_without_secrets(error))) from error
+    except exceptions.BotoCoreError as error:
+        raise CredentialsMissing(uri, describe(_without_secrets(error))) from error
+    except OSError as error:  # the token file of a web identity
+        raise CredentialsMissing(uri, describe(error.strerror)) from error
+
+
+@contextmanager
+def _translate_errors(uri: str, access: S3Access) -> Iterator[None]:
+    """Convert the exceptions of boto3. `access` is the target of the request."""
     from boto3.exceptions import S3UploadFailedError
     from botocore import exceptions
 
-    anonymous = access is not None and access.credentials is Credentials.ANONYMOUS
-    tried = None if access is None else access.tried
+    anonymous = access.credentials is Credentials.ANONYMOUS
+    access_description = access.description
     try:
         yield
     except exceptions.ClientError as error:
-        answer = _answer(error)._replace(about_credentials=about_credentials)
-        raise translate(uri, answer, anonymous=anonymous, tried=tried) from error
+        response = _error_response(error)
+        raise translate(uri, response, anonymous=anonymous, access_description=access_description) from error
     except S3UploadFailedError as error:
         cause = error.__context__
-        answer = _answer(cause) if isinstance(cause, exceptions.ClientError) else Answer(message=str(error))
-        raise translate(uri, answer, anonymous=anonymous, tried=tried) from error
+        response = (
+            _error_response(cause) if isinstance(cause, exceptions.ClientError) else ErrorResponse(message=str(error))
+        )
+        raise translate(uri, response, anonymous=anonymous, access_description=access_description) from error
     except (exceptions.HTTPClientError, exceptions.ConnectionError) as error:
-        raise translate(uri, Answer(message=_said(error)), tried=tried) from error
+        raise translate(
+            uri, ErrorResponse(message=_without_secrets(error)), access_description=access_description
+        ) from error
     except exceptions.BotoCoreError as error:
-        raise CredentialsMissing(uri, f"the credentials cannot be obtained: {_said(error)}") from error
+        reason = f"the credentials cannot be obtained: {_without_secrets(error)} ({access_description})"
+        raise CredentialsMissing(uri, reason) from error
 
 
-def _said(error: Exception) -> str:
-    """Return what botocore says, with files by their names alone: callers of a pod get it too."""
-    return FOLDERS.sub("", str(error))
+def _without_secrets(error: Exception) -> str:
+    """Return the message of botocore without folders and without queries of URLs: the clients of a pod see it."""
+    return QUERIES.sub("", FOLDERS.sub("", str(error)))
 
 
-def _answer(error: Any) -> Answer:  # noqa: ANN401 (a ClientError, whose class is only there once botocore is loaded)
-    said, facts = error.response.get("Error", {}), error.response["ResponseMetadata"]
-    answer = read_answer(Head(facts["HTTPStatusCode"], facts.get("HTTPHeaders", {})), b"")
-    return answer._replace(code=said.get("Code", ""), message=said.get("Message", ""))
+def _error_response(error: Any) -> ErrorResponse:  # noqa: ANN401 (botocore's ClientError, which is imported late)
+    details, metadata = error.response.get("Error", {}), error.response["ResponseMetadata"]
+    response = parse_error_response(Head(metadata["HTTPStatusCode"], metadata.get("HTTPHeaders", {})), b"")
+    return response._replace(code=details.get("Code", ""), message=details.get("Message", ""))

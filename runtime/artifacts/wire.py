@@ -1,4 +1,4 @@
-"""One connection: bytes in, bytes out, each read bounded by a stall timeout and a deadline."""
+"""One HTTP/1.1 connection of a client. A stall timeout and a deadline limit each read."""
 
 import socket
 import ssl
@@ -9,14 +9,16 @@ from contextlib import suppress
 
 from runtime.artifacts.http1 import END_OF_HEAD, Head, chunk_size, parse_head
 
-MOST_HEAD = 64 * 1024  # bytes
-MOST_LINE = 4 * 1024  # bytes of a line between chunks
-MOST_INTERIM = 8  # answers of status 1xx before the real one, and trailers after the last chunk
-PIECE = 256 * 1024  # bytes read at once
+MAX_HEAD_BYTES = 64 * 1024
+MAX_LINE_BYTES = 4 * 1024  # of a line between chunks
+MAX_INTERIM_RESPONSES = 8  # responses with status 1xx before the final response
+MAX_TRAILERS = 8  # after the last chunk
+PIECE_BYTES = 256 * 1024  # maximum of one read
+TLS_ALERT = b"\x15\x03"  # start of the record with which a TLS server refuses plain HTTP (RFC 8446, section 5.1)
 
 
 class BrokenExchangeError(Exception):
-    """No whole answer came. The text says why; `timed_out` tells silence from a connection that broke."""
+    """No complete response arrived. `timed_out`: the server sent nothing in time, but the connection did not break."""
 
     def __init__(self, reason: str, *, timed_out: bool = False) -> None:
         super().__init__(reason)
@@ -28,110 +30,119 @@ class ClosedError(BrokenExchangeError):
     """The server closed the connection."""
 
 
-class Wire:
-    """One connection, and the bytes that were read from it beyond what was asked."""
+class Connection:
+    """A connection with a buffer of received bytes."""
 
-    __slots__ = ("__weakref__", "_ahead", "_socket", "_stall", "close", "until")
+    __slots__ = ("__weakref__", "_buffer", "_socket", "_stall", "close", "has_answered_http", "until")
 
     def __init__(self, connection: socket.socket, *, stall: float, until: float) -> None:
         self._socket = connection
         self._stall = stall
-        self._ahead = b""
-        self.until = until  # on the monotonic clock: when the exchange must be over
-        # What nobody reads to its end is closed when it is forgotten, whatever else goes with it.
+        self._buffer = b""
+        self.until = until  # end of the exchange, on the monotonic clock
+        self.has_answered_http = False  # whether bytes arrived that are not a TLS alert
+        # Closes the socket when the garbage collector frees a connection whose response was not read to the end.
         self.close = weakref.finalize(self, connection.close)
 
-    def ask(self, message: bytes) -> Head:
-        """Send a request and read the head of its answer. It closes the connection where it fails."""
+    def send(self, message: bytes) -> Head:
+        """Send a request and return the head of its response.
+
+        Raises `BrokenExchangeError` and closes the connection if no valid head arrives.
+        """
         try:
-            self._socket.settimeout(self._patience())
+            self._socket.settimeout(self._read_timeout())
             self._socket.sendall(message)
-            return self._head()
+            return self._read_head()
         except ValueError as error:
             self.close()
             raise BrokenExchangeError(str(error)) from error
         except OSError as error:
             self.close()
-            raise _broken(error) from error
+            raise _to_exchange_error(error) from error
         except BrokenExchangeError:
             self.close()
             raise
 
-    def _head(self) -> Head:
-        for _ in range(MOST_INTERIM):
-            head = parse_head(self._until(END_OF_HEAD, most=MOST_HEAD))
-            if head.status >= 200:  # noqa: PLR2004 - 1xx is not the answer yet (RFC 9110, section 15.2)
+    def _read_head(self) -> Head:
+        while len(self._buffer) < len(TLS_ALERT):
+            self._buffer += self._receive()
+        if self._buffer.startswith(TLS_ALERT):
+            raise ValueError("the response is a TLS alert")
+        self.has_answered_http = True
+        for _ in range(MAX_INTERIM_RESPONSES):
+            head = parse_head(self._read_until(END_OF_HEAD, limit=MAX_HEAD_BYTES))
+            if head.status >= 200:  # noqa: PLR2004 - 1xx is an interim response (RFC 9110, section 15.2)
                 return head
-        raise ValueError("only interim answers came")
+        raise ValueError(f"the response began with {MAX_INTERIM_RESPONSES} interim responses; expected fewer")
 
-    def exactly(self, length: int) -> Iterator[bytes]:
-        """Yield that many bytes, in pieces."""
+    def read_exactly(self, length: int) -> Iterator[bytes]:
+        """Yield `length` bytes, in pieces."""
         while length:
-            piece = self._some(min(length, PIECE))
+            piece = self._read(min(length, PIECE_BYTES))
             length -= len(piece)
             yield piece
 
-    def rest(self) -> Iterator[bytes]:
-        """Yield what comes until the server closes the connection."""
+    def read_until_close(self) -> Iterator[bytes]:
+        """Yield all bytes until the server closes the connection."""
         with suppress(ClosedError):
             while True:
-                yield self._some(PIECE)
+                yield self._read(PIECE_BYTES)
 
-    def chunks(self) -> Iterator[bytes]:
-        """Yield the content of all chunks (RFC 9112, section 7.1). Raises ValueError where they are none."""
-        while size := chunk_size(self._until(b"\r\n", most=MOST_LINE)):
-            yield from self.exactly(size)
-            if self._until(b"\r\n", most=2):
-                raise ValueError("the answer has a chunk that is longer than its size")
-        for _ in range(MOST_INTERIM):  # trailers
-            if not self._until(b"\r\n", most=MOST_LINE):
+    def read_chunks(self) -> Iterator[bytes]:
+        """Yield the content of all chunks (RFC 9112, section 7.1). Raises ValueError for an invalid chunk."""
+        while size := chunk_size(self._read_until(b"\r\n", limit=MAX_LINE_BYTES)):
+            yield from self.read_exactly(size)
+            if self._read_until(b"\r\n", limit=2):
+                raise ValueError("the response has a chunk that is longer than its size")
+        for _ in range(MAX_TRAILERS):
+            if not self._read_until(b"\r\n", limit=MAX_LINE_BYTES):
                 return
-        raise ValueError("the answer has too many trailers")
+        raise ValueError(f"the response has {MAX_TRAILERS} trailers or more; expected fewer")
 
-    def _some(self, most: int) -> bytes:
-        if not self._ahead:
-            self._ahead = self._receive()
-        piece, self._ahead = self._ahead[:most], self._ahead[most:]
+    def _read(self, limit: int) -> bytes:
+        if not self._buffer:
+            self._buffer = self._receive()
+        piece, self._buffer = self._buffer[:limit], self._buffer[limit:]
         return piece
 
-    def _until(self, mark: bytes, *, most: int) -> bytes:
-        """Return what comes before the mark. Raises ValueError where that is more than `most` bytes."""
+    def _read_until(self, separator: bytes, *, limit: int) -> bytes:
+        """Return the bytes before the separator. Raises ValueError if they are more than `limit`."""
         searched = 0
-        while (at := self._ahead.find(mark, searched)) < 0:
-            searched = max(0, len(self._ahead) - len(mark) + 1)
-            if len(self._ahead) > most:
+        while (at := self._buffer.find(separator, searched)) < 0:
+            searched = max(0, len(self._buffer) - len(separator) + 1)
+            if len(self._buffer) > limit:
                 break
-            self._ahead += self._receive()
-        if not 0 <= at <= most:
-            raise ValueError(f"the answer has a line or a head of more than {most} bytes")
-        before, self._ahead = self._ahead[:at], self._ahead[at + len(mark) :]
+            self._buffer += self._receive()
+        if not 0 <= at <= limit:
+            raise ValueError(f"the response has a line or a head of more than {limit} bytes")
+        before, self._buffer = self._buffer[:at], self._buffer[at + len(separator) :]
         return before
 
     def _receive(self) -> bytes:
         try:
-            self._socket.settimeout(self._patience())
-            piece = self._socket.recv(PIECE)
+            self._socket.settimeout(self._read_timeout())
+            piece = self._socket.recv(PIECE_BYTES)
         except OSError as error:
-            raise _broken(error) from error
+            raise _to_exchange_error(error) from error
         if not piece:
-            raise ClosedError("the connection was closed in the middle of an answer")
+            raise ClosedError("the server closed the connection before the end of the response")
         return piece
 
-    def _patience(self) -> float:
+    def _read_timeout(self) -> float:
         left = self.until - time.monotonic()
         if left <= 0:
-            raise BrokenExchangeError("the answer took too long", timed_out=True)
+            raise BrokenExchangeError("the response did not arrive before the deadline", timed_out=True)
         return min(self._stall, left)
 
 
-def _broken(error: OSError) -> BrokenExchangeError:
+def _to_exchange_error(error: OSError) -> BrokenExchangeError:
     if isinstance(error, TimeoutError):
-        return BrokenExchangeError("nothing came for too long", timed_out=True)
-    return BrokenExchangeError(f"the connection broke ({words(error)})")
+        return BrokenExchangeError("no byte arrived within the stall timeout", timed_out=True)
+    return BrokenExchangeError(f"the connection broke ({describe_error(error)})")
 
 
-def words(error: OSError | ValueError) -> str:
-    """Say what the system said, without addresses."""
+def describe_error(error: OSError | ValueError) -> str:
+    """Return the system's text for the error, without addresses."""
     if isinstance(error, ssl.SSLError):
         return str(error.reason or "TLS error").lower().replace("_", " ")
     if isinstance(error, TimeoutError):

@@ -1,7 +1,7 @@
-"""Which versions of a folder with numbered versions are served, as TensorFlow Serving's version policies have it. Pure.
+"""The versions to serve from a folder with numbered versions, as in TensorFlow Serving's version policies. Pure.
 
-    latest     the highest one           latest:2   the two highest
-    all        every one                 1,3        these
+    latest     the highest version       latest:2   the two highest versions
+    all        all versions              1,3        versions 1 and 3
 
 Source: TensorFlow Serving, FileSystemStoragePathSourceConfig.ServableVersionPolicy.
 """
@@ -11,17 +11,17 @@ from typing import Final, NamedTuple
 
 ALLOWED: Final = "latest, latest:N, all, or version numbers such as 1,3"
 _LARGEST: Final = 2**63
-_DIGITS: Final = 19  # of the largest
+_DIGITS: Final = 19  # of the largest version
 
 
 class VersionPolicy(NamedTuple):
-    """The `latest` so many of all versions, or those that are `named`; all, where both say nothing."""
+    """A selection of versions: the `latest` ones, the `named` ones, or all if neither is set."""
 
-    latest: int | None = None
+    latest: int | None = None  # how many of the highest versions
     named: tuple[int, ...] = ()
 
     def __str__(self) -> str:
-        """Write it as the setting has it."""
+        """Return the policy in the form of the setting."""
         if self.named:
             return ",".join(map(str, self.named))
         return "all" if self.latest is None else f"latest:{self.latest}"
@@ -32,9 +32,9 @@ ALL: Final = VersionPolicy()
 
 
 def parse_policy(text: str) -> VersionPolicy:
-    """Read a policy. Raises `ValueError`."""
-    word, colon, count = text.partition(":")
-    if word == "latest":
+    """Parse a policy. Raises `ValueError`."""
+    kind, colon, count = text.partition(":")
+    if kind == "latest":
         return VersionPolicy(latest=_positive(count)) if colon else LATEST
     if text == "all":
         return ALL
@@ -46,17 +46,17 @@ def parse_policy(text: str) -> VersionPolicy:
 
 
 def version_number(name: str) -> int | None:
-    """The version that a folder of that name holds; None: it holds none."""
+    """Return the version number that a folder's name is, or None if the name is not a version number."""
     digits = name.isascii() and name.isdecimal() and len(name.lstrip("0")) <= _DIGITS
     return int(name) if digits and int(name) < _LARGEST else None
 
 
-def chosen(policy: VersionPolicy, there: Collection[int]) -> list[int]:
-    """The versions to serve of those that are there, the highest first; those named that are not there are left out."""
-    falling = sorted(there, reverse=True)
+def select_versions(policy: VersionPolicy, available: Collection[int]) -> list[int]:
+    """Return the versions to serve, the highest first. Named versions that are not available are left out."""
+    descending = sorted(available, reverse=True)
     if policy.named:
-        return [version for version in falling if version in policy.named]
-    return falling if policy.latest is None else falling[: policy.latest]
+        return [version for version in descending if version in policy.named]
+    return descending if policy.latest is None else descending[: policy.latest]
 
 
 def _positive(text: str) -> int:

@@ -1,4 +1,4 @@
-"""How many CPUs this process may use: the cgroup's quota, which ONNX Runtime does not look at (design decision 5).
+"""The number of CPUs that this process may use: the quota of its cgroup, which ONNX Runtime ignores.
 
 Source: Linux, Documentation/admin-guide/cgroup-v2.rst (`cpu.max`) and cgroup-v1 CFS bandwidth control.
 """
@@ -9,14 +9,14 @@ from pathlib import Path
 
 
 def usable_cpus(root: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")) -> int:
-    """The quota of the tightest enclosing cgroup, rounded up, and never more than the CPUs we may be scheduled on."""
+    """Return the smallest quota of the enclosing cgroups, rounded up; at most the CPUs in the process affinity."""
     scheduled = len(os.sched_getaffinity(0))
     quotas = [quota for folder in _folders(root, membership) if (quota := _quota(folder)) is not None]
     return max(1, min([scheduled, *map(math.ceil, quotas)]))
 
 
 def _folders(root: Path, membership: Path) -> list[Path]:
-    """Our cgroup and those around it, as v2 (`0::/path`) and v1 (`4:cpu,cpuacct:/path`) mount them."""
+    """Return the folders of our cgroup and its parents, in v2 (`0::/path`) and v1 (`4:cpu,cpuacct:/path`)."""
     found: list[Path] = []
     for line in _read(membership).splitlines():
         _, controllers, path = line.split(":", 2)
@@ -29,7 +29,7 @@ def _folders(root: Path, membership: Path) -> list[Path]:
 
 
 def _quota(folder: Path) -> float | None:
-    """CPUs that the folder's quota allows, or None where there is no limit."""
+    """Return the number of CPUs that the quota in this folder allows; None: no limit."""
     if text := _read(folder / "cpu.max"):
         quota, period = text.split()
         return None if quota == "max" else int(quota) / int(period)

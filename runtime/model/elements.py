@@ -1,7 +1,7 @@
-"""ONNX's element types and containers as NumPy has them, and the range of numbers that each holds.
+"""ONNX's element types and containers as NumPy types, and the range of numbers of each type.
 
-The only module that imports ml_dtypes, which gives NumPy the types narrower than its own (bfloat16, float8, 4 and 2
-bits); it is imported for models that use one. Source: onnx.proto, TensorProto.DataType and TypeProto.
+Only this module imports ml_dtypes, which adds narrow types to NumPy (bfloat16, float8, 4 and 2 bits), and only for
+models that use one. Source: onnx.proto, TensorProto.DataType and TypeProto.
 """
 
 import math
@@ -30,7 +30,7 @@ _NUMPY: Final = {
 
 
 class Narrow(NamedTuple):
-    """An element type that NumPy has from ml_dtypes: its name there, its number in ONNX, and its size in a tensor."""
+    """An element type that ml_dtypes adds to NumPy: its name there, its number in ONNX, and its size in a tensor."""
 
     name: str
     number: int
@@ -55,10 +55,10 @@ _CONTAINERS: Final = {"seq": "sequence", "optional": "optional"}
 
 
 def spec_of(name: str, type_name: str, shape: list[Dimension], *, scalar: bool, uri: str) -> TensorSpec:
-    """Describe an input or output by ONNX Runtime's own words, such as `seq(map(int64,tensor(float)))`.
+    """Convert ONNX Runtime's description of an input or output, such as `seq(map(int64,tensor(float)))`.
 
-    ONNX Runtime gives [] both for a scalar and for an unknown rank; `scalar` tells which. Raises `InvalidModel` where
-    the type has no form here.
+    ONNX Runtime's shape is [] both for a scalar and for an unknown rank; `scalar` distinguishes them. Raises
+    `InvalidModel` for a type that is not supported.
     """
     containers: list[str] = []
     inner = type_name
@@ -71,44 +71,44 @@ def spec_of(name: str, type_name: str, shape: list[Dimension], *, scalar: bool, 
         elif word in _CONTAINERS:
             containers.append(_CONTAINERS[word])
         else:
-            raise InvalidModel(uri, f"{name!r} is a {type_name}; expected tensors, sequences, maps and optional values")
+            allowed = "expected tensors, sequences, maps and optional values"
+            raise InvalidModel(uri, f"{name!r} has the type {type_name}; {allowed}")
     dtype = _dtype(inner.removeprefix("tensor(").removesuffix(")"))
     if dtype is None:
-        raise InvalidModel(
-            uri, f"{name!r} is a {type_name}, which has no form here; export the model with a Cast to float there"
-        )
+        step = "export the model with a Cast to float at that place"
+        raise InvalidModel(uri, f"{name!r} has the type {type_name}, which is not supported; {step}")
     if containers:
         return TensorSpec(name, dtype, None, tuple(containers))
     return TensorSpec(name, dtype, () if scalar else tuple(shape) or None)
 
 
 def narrow(dtype: np.dtype[np.generic]) -> Narrow | None:
-    """How ONNX holds the type, where it is one that ONNX Runtime does not take from NumPy."""
+    """Return the narrow type, or None: a type that ONNX Runtime accepts from NumPy."""
     return None if dtype.isbuiltin == 1 else _BY_NAME.get(dtype.name)
 
 
 def kind(dtype: np.dtype[np.generic]) -> str:
-    """NumPy's letter for the kind of element ("f", "i", "u", "b", "O"), for narrow types too, which NumPy calls "V"."""
+    """Return NumPy's letter for the kind of element ("f", "i", "u", "b", "O"), also for narrow types (NumPy: "V")."""
     if narrow(dtype) is None:
         return dtype.kind
     return {"i": "i", "u": "u"}.get(dtype.name[0], "f")
 
 
 def whole_range(dtype: np.dtype[np.generic]) -> tuple[int, int]:
-    """The least and the largest number of an integer type."""
+    """Return the smallest and the largest number of an integer type."""
     if narrow(dtype) is None:
         limits = np.iinfo(dtype)  # type: ignore[type-var] # an integer type
         return int(limits.min), int(limits.max)
     import ml_dtypes
 
-    few = ml_dtypes.iinfo(dtype)  # type: ignore[no-untyped-call]
-    return int(few.min), int(few.max)
+    info = ml_dtypes.iinfo(dtype)  # type: ignore[no-untyped-call]
+    return int(info.min), int(info.max)
 
 
 def float_range(dtype: np.dtype[np.generic]) -> tuple[float, float]:
-    """The largest number of a float type, and the least number that is rounded beyond it: half a step more.
+    """Return the largest number of a float type, and the smallest number that is rounded beyond it: half a step more.
 
-    The second is infinity for float64, which every number of JSON fits.
+    The second is infinity for float64, because every number of JSON fits.
     """
     if narrow(dtype) is not None:
         return _narrow_float_range(dtype)
@@ -118,7 +118,7 @@ def float_range(dtype: np.dtype[np.generic]) -> tuple[float, float]:
 
 
 def _narrow_float_range(dtype: np.dtype[np.generic]) -> tuple[float, float]:
-    """As `float_range`, a little tighter: ml_dtypes rounds float64 to float32 first, and so perhaps up to the bound."""
+    """Return the range slightly tighter: ml_dtypes first rounds float64 to float32, which may round up to the bound."""
     import ml_dtypes
 
     info = ml_dtypes.finfo(dtype)  # type: ignore[no-untyped-call]
@@ -145,7 +145,7 @@ def _dtype(element: str) -> np.dtype[np.generic] | None:
 
 
 def packed(array: np.ndarray) -> bytes:
-    """The elements of a narrow type as ONNX lays them out: those of 4 or 2 bits share bytes, the first one lowest."""
+    """Return the elements of a narrow type in ONNX's layout: 4-bit and 2-bit elements share bytes, low bits first."""
     bits = _BY_NAME[array.dtype.name].bits
     if bits >= _BYTE:
         return array.tobytes()
@@ -157,13 +157,13 @@ def packed(array: np.ndarray) -> bytes:
 
 
 def unpacked(data: bytes, dtype: np.dtype[np.generic], shape: list[int]) -> np.ndarray:
-    """What `packed` gives, read back."""
+    """Return the array of the bytes that `packed` returns."""
     bits = _BY_NAME[dtype.name].bits
     if bits >= _BYTE:
         return np.frombuffer(data, dtype).reshape(shape)
     codes: np.ndarray = (np.frombuffer(data, np.uint8)[:, np.newaxis] >> _shifts(bits)) & (2**bits - 1)
     codes = codes.ravel()[: math.prod(shape)]
-    if kind(dtype) == "i":  # extend the sign, as ml_dtypes has it in a byte
+    if kind(dtype) == "i":  # extend the sign, because ml_dtypes stores the element as a signed byte
         sign = 1 << bits - 1
         codes = ((codes ^ sign).astype(np.int8) - sign).astype(np.int8)
     return codes.view(dtype).reshape(shape)

@@ -1,7 +1,7 @@
-"""Recognize a file that is not an ONNX model by its first bytes. Pure.
+"""Recognition of files that are not ONNX models, by their first bytes. Pure.
 
-Asked only after ONNX Runtime has failed to open the file: protobuf has no magic number, so nothing here can tell that
-a file is a model.
+Used only after ONNX Runtime has failed to open the file: protobuf has no magic number, so these functions cannot detect
+that a file is a model.
 """
 
 from typing import Final
@@ -36,7 +36,7 @@ _LARGEST_HEADER: Final = 100_000_000  # bytes; the limit of safetensors itself
 
 
 def kind_of(head: bytes) -> str | None:
-    """What the file is, and the next step, from its first `HEAD` bytes; None where it is none of these."""
+    """Return the kind of the file and the next step, from its first `HEAD` bytes; None: the kind is unknown."""
     if not head:
         return "an empty file; publish it again"
     for magic, name, step in _MAGIC:
@@ -46,22 +46,22 @@ def kind_of(head: bytes) -> str | None:
 
 
 def _container(head: bytes) -> str | None:
-    """Formats that need more than a look at fixed first bytes."""
+    """Recognize formats that do not have fixed first bytes."""
     is_zip = head.startswith(b"PK\x03\x04")
-    looks = (
+    formats = (
         (
             is_zip and (b"/data.pkl" in head or b"/byteorder" in head),
             f"a PyTorch file; {_CONVERT} with torch.onnx.export",
         ),
-        (is_zip, "a zip archive; unpack it and publish the .onnx file, or let a TorchServe archive's name end in .mar"),
+        (is_zip, "a zip archive; unpack it and publish the .onnx file, or rename a TorchServe archive to .mar"),
         (head[4:8] == b"TFL3", f"a TensorFlow Lite model; {_CONVERT} with tf2onnx"),
-        (head[4:8] == b"ORTM", "a model in ONNX Runtime's own format of another version; publish the .onnx file"),
+        (head[4:8] == b"ORTM", "a model in ONNX Runtime's own format of a different version; publish the .onnx file"),
         (head[257:262] == b"ustar", "a tar archive; unpack it and publish the .onnx file"),
         (_is_pickle(head), f"a Python pickle; {_CONVERT}, for example with skl2onnx"),
-        (_is_safetensors(head), "a safetensors file, which holds weights alone; publish an ONNX export of the model"),
+        (_is_safetensors(head), "a safetensors file, which has only weights; publish an ONNX export of the model"),
         (head.startswith(b"\x08\x01\x12") and b"serve" in head, f"a TensorFlow SavedModel; {_CONVERT} with tf2onnx"),
     )
-    return next((kind for is_kind, kind in looks if is_kind), None)
+    return next((kind for is_kind, kind in formats if is_kind), None)
 
 
 def _is_pickle(head: bytes) -> bool:
@@ -75,12 +75,12 @@ def _is_safetensors(head: bytes) -> bool:
 def _text(head: bytes) -> str | None:
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if text.startswith((b"<!doctype html", b"<html")):
-        return "an HTML page, perhaps of a login or an error; download the file itself"
+        return "an HTML page, perhaps a login page or an error page; download the file itself"
     if text.startswith((b"<?xml", b"<error")):
-        return "an XML document, perhaps a store's error; download the file itself"
+        return "an XML document, perhaps an error of the store; download the file itself"
     if text.startswith((b"{", b"[")):
         return "a JSON document; publish the .onnx file"
-    if text and all(byte in b"\t\r\n\x1b" or byte >= 0x20 for byte in head) and _is_utf8(head):  # noqa: PLR2004 - the first printable
+    if text and all(byte in b"\t\r\n\x1b" or byte >= 0x20 for byte in head) and _is_utf8(head):  # noqa: PLR2004 - the first printable character
         return "a text file; publish the .onnx file"
     return None
 
@@ -89,5 +89,5 @@ def _is_utf8(head: bytes) -> bool:
     try:
         head.decode()
     except UnicodeDecodeError as error:
-        return error.reason == "unexpected end of data"  # a character cut in two by the end of `head`
+        return error.reason == "unexpected end of data"  # the end of `head` splits a character
     return True

@@ -1,10 +1,10 @@
-"""What a model file says about its graph, read without its weights: operators, scalars, quantization steps.
+"""The facts of a model file's graph, read without its weights: operators, scalars, quantization steps.
 
     file -> mmap -> Model -> Graph -> Node, ValueInfo -> GraphFacts
 
-ONNX Runtime tells no operator, and gives `[]` for the shape of a scalar and of an unknown rank alike. A value that
-follows from constants and shapes alone is *static*: an operator that reads only static values does not compute on what
-a caller sends. Field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
+ONNX Runtime does not list the operators, and returns `[]` both for the shape of a scalar and for an unknown rank. A
+value that depends only on constants and shapes is *static*: an operator that reads only static values does not compute
+on a caller's input. Field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
 """
 
 import mmap
@@ -16,14 +16,14 @@ import numpy as np
 
 from runtime.protobuf import Buffer, Field, length_delimited, number
 
-_ORT_MAGIC: Final = b"ORTM"  # ONNX Runtime's own flatbuffer format, at byte 4
+_ORT_MAGIC: Final = b"ORTM"  # at byte 4: ONNX Runtime's flatbuffer format
 _GRAPH, _FUNCTION = 7, 25  # of Model
 _NODE, _INITIALIZER, _INPUT, _OUTPUT, _SPARSE = 1, 5, 11, 12, 15  # of Graph
 _FUNCTION_NAME, _FUNCTION_NODE, _FUNCTION_DOMAIN = 1, 7, 10
 _WITH_SUBGRAPHS: Final = {"If", "Loop", "Scan", "SequenceMap"}
-_OF_SHAPES: Final = {"Shape", "Size"}  # what they give follows from shapes, whatever the tensor holds
+_OF_SHAPES: Final = {"Shape", "Size"}  # their outputs depend only on the shape of the input, not on its values
 _RANDOM: Final = {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial"}
-# Operators that move elements or never enlarge the difference of two inputs: a quantization step passes through them.
+# Operators that move elements or never increase the difference of two inputs, so that a quantization step stays valid.
 _KEEP_STEP: Final = {
     *("Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose", "Slice", "Gather", "Cast"),
     *("Relu", "Sigmoid", "Tanh", "Softmax", "Clip"),
@@ -36,7 +36,7 @@ _FLOATS: Final[dict[int, np.dtype[np.floating[Any]]]] = {
 
 
 class Operator(NamedTuple):
-    """An operator's type. ONNX's own domain is ""."""
+    """An operator's type. The domain of the ONNX standard is ""."""
 
     domain: str
     name: str
@@ -46,29 +46,30 @@ class Operator(NamedTuple):
 
 
 class Use(NamedTuple):
-    """One operator that computes on what a caller sends, and whether its inputs behind the first are static."""
+    """One operator that computes on a caller's input, and whether all its inputs after the first are static."""
 
     operator: Operator
     static_parameters: bool
 
 
 class GraphFacts(NamedTuple):
-    """What the file says. `known` is False for a format that is not read here: nothing else counts then."""
+    """The facts of a graph. `uses`, `functions` and `output_steps` are empty if it is not known."""
 
-    known: bool
+    known: bool  # False: the format cannot be read here, or the operators are compiled for an execution provider
     uses: frozenset[Use] = frozenset()
     functions: frozenset[Operator] = frozenset()  # defined in the model itself
-    scalars: frozenset[str] = frozenset()  # inputs and outputs with no axes
-    unranked: frozenset[str] = frozenset()  # inputs and outputs whose rank the file does not say
-    output_steps: Mapping[str, float] = {}  # output -> its quantization step, where a DequantizeLinear makes it
+    scalars: frozenset[str] = frozenset()  # inputs and outputs without axes
+    unranked: frozenset[str] = frozenset()  # inputs and outputs whose rank is not in the file
+    output_steps: Mapping[str, float] = {}  # output -> its quantization step, if a DequantizeLinear computes it
 
     @property
     def operators(self) -> frozenset[Operator]:
-        """The types of all operators that compute on what a caller sends."""
+        """The types of all operators that compute on a caller's input."""
         return frozenset(use.operator for use in self.uses)
 
 
 UNKNOWN: Final = GraphFacts(known=False)
+_COMPILED: Final = Operator("com.microsoft", "EPContext")  # see compiled.py
 
 
 class _Node(NamedTuple):
@@ -79,7 +80,7 @@ class _Node(NamedTuple):
 
 
 def read_facts(path: Path) -> GraphFacts:
-    """Read the graph of a model file; `UNKNOWN` for what is no ONNX protobuf, which is for ONNX Runtime to refuse."""
+    """Read the graph of a model file; `UNKNOWN` if it is no ONNX protobuf (ONNX Runtime reports that error)."""
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as buffer:
             return facts_of(buffer)
@@ -87,9 +88,14 @@ def read_facts(path: Path) -> GraphFacts:
         return UNKNOWN
 
 
+def is_ort_format(buffer: Buffer) -> bool:
+    """Return whether a model file is in ONNX Runtime's own format, which only ONNX Runtime reads."""
+    return buffer[4:8] == _ORT_MAGIC
+
+
 def facts_of(buffer: Buffer) -> GraphFacts:
-    """The facts of a serialized model. Raises ValueError for bytes that are no message."""
-    if buffer[4:8] == _ORT_MAGIC:
+    """Return the facts of a serialized model. Raises ValueError for bytes that are not a protobuf message."""
+    if is_ort_format(buffer):
         return UNKNOWN
     parts = list(length_delimited(buffer, 0, len(buffer)))
     uses: set[Use] = set()
@@ -103,6 +109,8 @@ def facts_of(buffer: Buffer) -> GraphFacts:
             graph.collect(uses)
             _sort_by_rank(buffer, graph.values, scalars, unranked)
             steps = graph.output_steps()
+    if any(use.operator == _COMPILED for use in uses):
+        return GraphFacts(known=False, scalars=frozenset(scalars), unranked=frozenset(unranked))
     return GraphFacts(
         known=True,
         uses=frozenset(uses),
@@ -114,7 +122,7 @@ def facts_of(buffer: Buffer) -> GraphFacts:
 
 
 class _Graph:
-    """The nodes of one graph, and which of its values are static."""
+    """The nodes of one graph, and its static values."""
 
     def __init__(self, buffer: Buffer, place: Field, outer: frozenset[str]) -> None:
         self._buffer = buffer
@@ -135,7 +143,7 @@ class _Graph:
         self.static.update(_text(buffer, _first(buffer, each, 8)) for each in self._initializers)
 
     def collect(self, uses: set[Use]) -> None:
-        """Add every use of an operator on what is not static, those in subgraphs too."""
+        """Add every use of an operator on a value that is not static, including those in subgraphs."""
         for node in self.nodes:
             kind, inputs = node.operator.name, [each for each in node.inputs if each]
             subgraphs = list(_subgraphs(self._buffer, node)) if kind in _WITH_SUBGRAPHS else []
@@ -149,19 +157,19 @@ class _Graph:
                 _Graph(self._buffer, place, frozenset(self.static)).collect(uses)
 
     def output_steps(self) -> dict[str, float]:
-        """The scale of the DequantizeLinear behind each output that has one."""
-        makers = {output: node for node in self.nodes for output in node.outputs}
+        """Return for each output the scale of the DequantizeLinear that computes it, if there is one."""
+        producers = {output: node for node in self.nodes for output in node.outputs}
         found = {}
         for place in self._outputs:
             name = value = _text(self._buffer, _first(self._buffer, place, 1))
-            while (node := makers.get(value)) and node.operator.name in _KEEP_STEP and node.inputs:
+            while (node := producers.get(value)) and node.operator.name in _KEEP_STEP and node.inputs:
                 value = node.inputs[0]
             if node and node.operator.name == "DequantizeLinear" and (step := self._largest(node.inputs[1])):
                 found[name] = step
         return found
 
     def _largest(self, name: str) -> float | None:
-        """The largest element of a float initializer in the file, None where there is no such."""
+        """Return the largest element of a float initializer in the file, or None."""
         for place in self._initializers:
             if _text(self._buffer, _first(self._buffer, place, 8)) == name:
                 return _largest_float(self._buffer, place)
@@ -196,12 +204,12 @@ def _node(buffer: Buffer, place: Field) -> _Node:
             outputs.append(_text(buffer, part))
         elif part.number == 4:  # noqa: PLR2004
             kind = _text(buffer, part)
-        elif part.number == 5:  # noqa: PLR2004 - not looked into: a tree ensemble's have millions of fields
+        elif part.number == 5:  # noqa: PLR2004 - not parsed: the attributes of a tree ensemble have millions of fields
             attributes.append(part)
         elif part.number == 7:  # noqa: PLR2004
             domain = _text(buffer, part)
-    own = "" if domain == "ai.onnx" else domain
-    return _Node(Operator(own, kind), tuple(inputs), tuple(outputs), tuple(attributes))
+    domain = "" if domain == "ai.onnx" else domain
+    return _Node(Operator(domain, kind), tuple(inputs), tuple(outputs), tuple(attributes))
 
 
 def _subgraphs(buffer: Buffer, node: _Node) -> Iterator[Field]:
@@ -212,7 +220,7 @@ def _subgraphs(buffer: Buffer, node: _Node) -> Iterator[Field]:
 
 
 def _sort_by_rank(buffer: Buffer, values: Iterable[Field], scalars: set[str], unranked: set[str]) -> None:
-    """Put each tensor without axes into `scalars`, each without a shape into `unranked`."""
+    """Add each tensor without axes to `scalars`, and each tensor without a shape to `unranked`."""
     for place in values:
         name = _text(buffer, _first(buffer, place, 1))
         kind = _first(buffer, place, 2)

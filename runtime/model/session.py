@@ -1,49 +1,70 @@
-"""An ONNX Runtime session: opened on a verified file, described by its signature, run on stacked rows.
+"""An ONNX Runtime session: opens a verified file, reads its signature, and runs it on stacked rows.
 
-The only module that imports onnxruntime.
+Only this module, `compiling.py`, `preparing.py`, `providers.py` and `values.py` import onnxruntime.
 """
 
 import logging
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Final
 
 import numpy as np
-
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before the import: it would write a device id and call home
 import onnxruntime as ort
 
 from runtime.errors import InvalidModel, ModelFailed, RejectedByModel, ScalezeroError
-from runtime.model import elements, file_kind, values
+from runtime.model import elements, file_kind, prepared, values
 from runtime.model.graph import read_facts
 from runtime.model.signature import Signature
 from runtime.tensors import STRING, TensorSpec, as_array
+from runtime.variants.names import CPU_PROVIDER
 
 _log = logging.getLogger("scalezero.model")
-_QUICK: Final = 0.005  # seconds
+_SHORT_RUN: Final = 0.005  # seconds
 _MIXED: Final = (
-    "an output of bfloat16, float8, 4 or 2 bits beside strings, sequences, maps or optional values cannot be served; "
-    "export the model with a Cast to float at that output"
+    "a model that has an output of bfloat16, float8, 4 or 2 bits together with strings, sequences, maps or optional "
+    "values cannot be served; export the model with a Cast to float at that output"
 )
-_UNSET_VERSION: Final = 2**63 - 1  # what ONNX Runtime gives where the file has none
+_UNSET_VERSION: Final = 2**63 - 1  # ONNX Runtime's value if the file has no version
 
 
 class Session:
-    """One model, ready to run. Runs may come from any thread; ONNX Runtime releases the GIL in them."""
+    """One model, ready to run from any thread. ONNX Runtime releases the GIL during a run."""
 
-    def __init__(self, path: Path, *, uri: str, name: str, threads: int) -> None:
-        """Open the file with pools of `threads`.
+    def __init__(
+        self,
+        path: Path,
+        *,
+        uri: str,
+        name: str,
+        threads: int,
+        provider: str = CPU_PROVIDER,
+        prepared_form: bool = False,
+    ) -> None:
+        """Open the file on an execution provider, with a pool of `threads` threads.
 
-        Raises `InvalidModel` with what the file is instead of a model, or with ONNX Runtime's own reason.
+        A plugin provider takes the nodes that it supports; ONNX Runtime's CPU provider runs the others. Only a
+        `prepared_form`, which scalezero made, is trusted in what its note says: it has the facts of the original, and
+        its graph may need no optimization. A note in any other file may be a copy or forged.
+
+        Raises `InvalidModel` with the kind of the file if it is not a model, else with ONNX Runtime's reason, and
+        `ProviderUnavailable` if the provider cannot be used on this machine.
         """
         self.name = name
-        try:
-            self._session = ort.InferenceSession(path, _options(threads), providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's exceptions share no base class but this one
-            raise InvalidModel(uri, _not_a_model(path) or _reason(error)) from error
-        self.facts = read_facts(path)
+        self.provider = provider
+        note = prepared.read_note(path) if prepared_form else None
+        if provider == CPU_PROVIDER:
+            options = session_options(threads)
+            if note is not None and prepared.is_optimized(note):
+                options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+            self._session = _open(path, uri, options, providers=[CPU_PROVIDER])
+        else:
+            from runtime.model import plugin
+
+            options = plugin.options_for(path, uri=uri, provider=provider, options=session_options(threads))
+            # With the fallback, onnxruntime would open the model again on its CPU provider after an error.
+            self._session = _open(path, uri, options, enable_fallback=0)
+        self.facts = read_facts(path) if note is None else note.facts
         scalars = self.facts.scalars
         self.signature = signature = Signature(
             tuple(_spec(node, uri, scalars) for node in self._session.get_inputs()),
@@ -51,70 +72,79 @@ class Session:
         )
         self._inputs = [spec.name for spec in signature.inputs]
         self._outputs = [spec.name for spec in signature.outputs]
-        self._takes_arrays = all(_is_array(spec) for spec in signature.inputs)
-        self._gives_narrow = any(elements.narrow(spec.dtype) for spec in signature.outputs)
+        self._inputs_are_arrays = all(_is_array(spec) for spec in signature.inputs)
+        self._has_narrow_output = any(elements.narrow(spec.dtype) for spec in signature.outputs)
         specs = (*signature.inputs, *signature.outputs)
-        if self._gives_narrow and not all(_may_be_ort_value(spec) for spec in specs):
+        if self._has_narrow_output and not all(_may_be_ort_value(spec) for spec in specs):
             raise InvalidModel(uri, _MIXED)
 
     def run(self, tensors: Sequence[np.ndarray], options: "ort.RunOptions | None" = None) -> list[np.ndarray]:
-        """Run on one array per input, in the signature's order; return one array per output, in its order.
+        """Run on one array per input, and return one array per output, both in the signature's order.
 
-        Raises `RejectedByModel` where the graph cannot compute on this input, `ModelFailed` where it is out of memory.
+        Raises `RejectedByModel` if the graph cannot compute on this input, and `ModelFailed` if memory is exhausted.
         """
         try:
-            return self._computed(tensors, options)
+            return self._run_session(tensors, options)
         except MemoryError as error:
             raise ModelFailed(self.name, "out of memory") from error
         except Exception as error:  # as above
-            reason = _reason(error)
+            reason = reason_of(error)
             if "bad_alloc" in reason or "Failed to allocate" in reason:
                 raise ModelFailed(self.name, "out of memory") from error
             raise RejectedByModel(self.name, reason) from error
 
-    def _computed(self, tensors: Sequence[np.ndarray], options: "ort.RunOptions | None") -> list[np.ndarray]:
-        if self._gives_narrow:
+    def _run_session(self, tensors: Sequence[np.ndarray], options: "ort.RunOptions | None") -> list[np.ndarray]:
+        if self._has_narrow_output:
             feeds = dict(zip(self._inputs, map(values.ort_value, tensors), strict=True))
             computed = self._session.run_with_ort_values(self._outputs, feeds, options)
             return list(map(values.array_of, computed, self.signature.outputs))
-        if not self._takes_arrays:
+        if not self._inputs_are_arrays:
             tensors = list(map(values.feed, tensors, self.signature.inputs))
         outputs = self._session.run(self._outputs, dict(zip(self._inputs, tensors, strict=True)), options)
         return list(map(as_array, outputs))
 
     def stoppable(self) -> "StoppableRun":
-        """One run that another thread can stop."""
+        """Return a run that another thread can stop."""
         return StoppableRun(self)
 
     @property
     def version(self) -> str:
-        """The version that the file itself carries, "1" where it has none."""
+        """The version in the file, or "1" if it has none."""
         number = self._session.get_modelmeta().version
         return str(number) if 0 < number < _UNSET_VERSION else "1"
 
-    def warm_up(self, run: Callable[[Sequence[np.ndarray]], object] | None = None) -> list[float]:
-        """Run once on made-up rows, so that no caller pays for first-time work; return a steady run's seconds, if any.
+    def warm_up(
+        self, run: Callable[[Sequence[np.ndarray]], object] | None = None, *, required: bool = False
+    ) -> list[float]:
+        """Run on generated rows, so that no caller waits for first-time work.
 
-        A model that refuses zeros is not broken for it: it is then served cold. A quick model runs twice, as the first
-        run's own costs would mislead the cost model. `run` runs it where the warm-up is to be stopped from outside.
+        Return the seconds of the last run, if any. A model may reject zeros and still be valid: it is then served
+        without a warm-up, unless it is `required`: then this raises `RejectedByModel`. A model with a short run runs
+        twice, because the first run is slower than later ones. `run` replaces `Session.run`, for example with a
+        stoppable run.
         """
         seconds: list[float] = []
         try:
-            while not seconds or (len(seconds) == 1 and seconds[0] < _QUICK):
+            while not seconds or (len(seconds) == 1 and seconds[0] < _SHORT_RUN):
                 started = perf_counter()
                 (run or self.run)(self._example())
                 seconds.append(perf_counter() - started)
         except ScalezeroError as error:
-            _log.warning("no warm-up", extra={"model": self.name, "reason": str(error)})
+            if required and isinstance(error, RejectedByModel):
+                raise
+            _log.warning("warm-up failed", extra={"model": self.name, "reason": str(error)})
         return seconds[-1:]
 
     def _example(self) -> list[np.ndarray]:
-        """Zeros (or empty strings) that fit the signature; dynamic axes have size 1."""
+        """Return zeros (or empty strings) that fit the signature; dynamic axes have size 1."""
         return [values.example(spec) for spec in self.signature.inputs]
 
 
 class StoppableRun:
-    """One run of a session. ONNX Runtime looks at the flag between operators, within loops too."""
+    """A run of a session that can be stopped. ONNX Runtime checks the flag between operators, also within loops.
+
+    OpenVINO computes all nodes that it takes as one operator, so a run on it ends only when it is done.
+    """
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -122,7 +152,7 @@ class StoppableRun:
         self._reason: ScalezeroError | None = None
 
     def __call__(self, tensors: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Run as `Session.run` does; raises the reason of `stop` where that came first."""
+        """Run as `Session.run` does; raises the `reason` of `stop` if `stop` was called before the run ended."""
         try:
             return self._session.run(tensors, self._options)
         except RejectedByModel as error:
@@ -131,18 +161,28 @@ class StoppableRun:
             raise
 
     def stop(self, reason: ScalezeroError) -> None:
-        """Make the run end as soon as it can, and raise `reason`."""
+        """Make the run end as soon as possible and raise `reason`."""
         self._reason = reason
         self._options.terminate = True
 
 
-def _options(threads: int) -> ort.SessionOptions:
+def _open(path: Path, uri: str, options: "ort.SessionOptions", **how: object) -> "ort.InferenceSession":
+    try:
+        return ort.InferenceSession(path, options, **how)
+    except Exception as error:  # onnxruntime's exceptions have no other common base class
+        raise InvalidModel(uri, _file_kind(path) or reason_of(error)) from error
+
+
+def session_options(threads: int) -> "ort.SessionOptions":
+    """Return the options of every session, with a pool of `threads` threads."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # fatal: its lines are not in our log format, and its errors come as exceptions
-    # A pool that spins between runs burns the quota that the next run needs.
+    options.log_severity_level = 4  # fatal: its lines do not have our log format, and it reports errors as exceptions
+    # A pool that spins between runs consumes the CPU quota that the next run needs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Several threads pack the weights of several nodes at a time; with one thread this changes nothing.
+    options.add_session_config_entry("session.prepack.enable_parallel", "1")
     return options
 
 
@@ -151,16 +191,16 @@ def _spec(node: "ort.NodeArg", uri: str, scalars: frozenset[str]) -> TensorSpec:
 
 
 def _is_array(spec: TensorSpec) -> bool:
-    """Whether ONNX Runtime takes and gives the value as a NumPy array."""
+    """Return whether ONNX Runtime represents the value as a NumPy array."""
     return not spec.containers and elements.narrow(spec.dtype) is None
 
 
 def _may_be_ort_value(spec: TensorSpec) -> bool:
-    """Whether Python can make an OrtValue of it, and read it."""
+    """Return whether Python can create and read an OrtValue of this type."""
     return not spec.containers and spec.dtype != STRING
 
 
-def _not_a_model(path: Path) -> str | None:
+def _file_kind(path: Path) -> str | None:
     try:
         with path.open("rb") as file:
             kind = file_kind.kind_of(file.read(file_kind.HEAD))
@@ -169,7 +209,7 @@ def _not_a_model(path: Path) -> str | None:
     return kind and f"it is not an ONNX model but {kind}"
 
 
-def _reason(error: Exception) -> str:
-    """ONNX Runtime's message without its prefix, `[ONNXRuntimeError] : 7 : INVALID_PROTOBUF : ...`."""
+def reason_of(error: Exception) -> str:
+    """Return ONNX Runtime's message without its prefix, `[ONNXRuntimeError] : 7 : INVALID_PROTOBUF : ...`."""
     text = " ".join(str(error).split())
     return text.rpartition("[ONNXRuntimeError] : ")[2] if text.startswith("[ONNXRuntimeError]") else text

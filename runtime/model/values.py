@@ -1,8 +1,7 @@
-"""Values of ONNX Runtime to and from arrays, where a NumPy array is not what it takes or gives itself.
+"""Conversion of arrays to and from ONNX Runtime's values, for types that it does not represent as NumPy arrays.
 
-Containers cross as Python lists and dictionaries. The narrow element types (bfloat16, float8, 4 bits) cross as bytes
-in an OrtValue, as ONNX Runtime 1.32 gives no NumPy array for most of them. ONNX has no sequence, map or optional value
-of these.
+Containers are Python lists and dictionaries. Narrow element types (bfloat16, float8, 4 bits) are bytes in an OrtValue,
+because ONNX Runtime 1.32 has no NumPy array for most of them. ONNX has no sequence, map or optional value of these.
 """
 
 import ctypes
@@ -15,8 +14,8 @@ from runtime.model import elements
 from runtime.tensors import STRING, TensorSpec, as_array
 
 
-def feed(array: np.ndarray, spec: TensorSpec) -> Any:  # noqa: ANN401 - what ONNX Runtime takes
-    """What `InferenceSession.run` takes for an input's array: itself, a list, a dictionary, None or an OrtValue."""
+def feed(array: np.ndarray, spec: TensorSpec) -> Any:  # noqa: ANN401 - the types that ONNX Runtime accepts
+    """Return an input's array as `InferenceSession.run` expects it: an array, list, dictionary, None or OrtValue."""
     if spec.containers and not array.ndim and array.dtype == STRING:
         return array.item()
     if spec.containers not in ((), ("optional",)):
@@ -25,7 +24,7 @@ def feed(array: np.ndarray, spec: TensorSpec) -> Any:  # noqa: ANN401 - what ONN
 
 
 def ort_value(array: np.ndarray) -> "ort.OrtValue":
-    """The array as an OrtValue."""
+    """Return the array as an OrtValue."""
     narrow = elements.narrow(array.dtype)
     if narrow is None:
         return ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array))
@@ -36,7 +35,7 @@ def ort_value(array: np.ndarray) -> "ort.OrtValue":
 
 
 def array_of(value: "ort.OrtValue", spec: TensorSpec) -> np.ndarray:
-    """An OrtValue as an array."""
+    """Return an OrtValue as an array."""
     if elements.narrow(spec.dtype) is None:
         return np.asarray(value.numpy())
     data = ctypes.string_at(value.data_ptr(), value.tensor_size_in_bytes())
@@ -44,7 +43,7 @@ def array_of(value: "ort.OrtValue", spec: TensorSpec) -> np.ndarray:
 
 
 def example(spec: TensorSpec) -> np.ndarray:
-    """The least that fits: zeros (or empty strings) with a size of 1 on dynamic axes, an empty container, None."""
+    """Return a minimal value: zeros (or empty strings) with size 1 on dynamic axes, an empty container, or None."""
     if spec.containers:
         return as_array({"sequence": [], "map": {}}.get(spec.kind))
     shape = [size if isinstance(size, int) else 1 for size in spec.shape or ()]

@@ -1,7 +1,8 @@
-"""Where several models or versions come from, each as the container of another server lays them out.
+"""Several models or versions in one process.
 
-    version_folders    TensorFlow Serving: a folder of numbered versions
-    model_store        TorchServe: a store of archives
+    companions         the other models of a function
+    version_folders    TensorFlow Serving's container: a folder of numbered versions
+    model_store        TorchServe's container: a store of archives
 
-Both give the settings of each model that is served from the start.
+Each returns the settings of each model that is served from the start.
 """

@@ -1,8 +1,8 @@
-"""A bucket of the real S3, reached through a server that breaks what a test asks it to break."""
+"""Fixtures of the tests of pulls: a bucket of a real S3, behind a server that injects the faults of a test."""
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,9 @@ from tests.s3_server import S3Server
 BUCKET = "artifacts"
 KIB = 1024
 
-# Short enough for a test that waits for a limit, small enough that 300 KiB are several parts.
-IMPATIENT = PullPolicy(part_bytes=64 * KIB, concurrency=3, stall_timeout=0.4, patience=0.8, deadline=8.0)
+# Short timeouts for tests that wait for a limit, and small parts so that 300 KiB are several parts.
+SHORT_TIMEOUTS = PullPolicy(part_bytes=64 * KIB, concurrency=3, stall_timeout=0.4, progress_timeout=0.8, deadline=8.0)
+PATIENT = replace(SHORT_TIMEOUTS, stall_timeout=20, progress_timeout=40, deadline=60)  # of a store without faults
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,26 +27,26 @@ class Stored:
     """An object that a test put into the bucket."""
 
     uri: str
-    path: str  # as the requests name it
+    path: str  # in requests
     body: bytes
 
     @property
     def sha256(self) -> str:
-        """The digest of its bytes."""
+        """The SHA-256 of the body."""
         return sha256(self.body).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """All that a test of the pull needs."""
+    """The setup of a test of the pull."""
 
     s3: S3Server
     faulty: FaultyS3
     cache_dir: Path
-    client: Any  # straight to the real S3, past the faults
+    client: Any  # of the real S3, without faults
 
     def put(self, body: bytes, *, name: str = "m.onnx", metadata: Mapping[str, str] | None = None) -> Stored:
-        """Store the bytes under a key that no other test has, with their digest unless `metadata` says else."""
+        """Store the bytes under a unique key. The default metadata is their digest."""
         key = f"{uuid.uuid4().hex}/{name}"
         stored = Stored(uri=f"s3://{BUCKET}/{key}", path=f"/{BUCKET}/{key}", body=body)
         self.overwrite(stored, body, metadata={"sha256": stored.sha256} if metadata is None else metadata)
@@ -56,26 +57,27 @@ class Bench:
         key = stored.uri.removeprefix(f"s3://{BUCKET}/")
         self.client.put_object(Bucket=BUCKET, Key=key, Body=body, Metadata=dict(metadata or {}))
 
-    def fetch(self, uri: str, *, sha256: str | None = None, policy: PullPolicy = IMPATIENT) -> Artifact:
-        """Fetch through the faulty server."""
+    def fetch(self, uri: str, *, sha256: str | None = None, policy: PullPolicy | None = None) -> Artifact:
+        """Fetch the URI through the faulty server. The timeouts are short only if it has a fault."""
+        policy = policy or (SHORT_TIMEOUTS if self.faulty.has_faults else PATIENT)
         return fetch(uri, cache_dir=self.cache_dir, sha256=sha256, policy=policy)
 
     def leftovers(self) -> list[str]:
-        """What lies in the cache but an entry: partial files, and blobs whose name is not their content."""
+        """Return the names of partial files, and of blobs whose name is not the digest of their content."""
         partial = [path.name for path in self.cache_dir.glob("partial/*")]
-        wrong = [
+        damaged = [
             path.name for path in self.cache_dir.glob("blobs/*") if sha256(path.read_bytes()).hexdigest() != path.stem
         ]
-        return partial + wrong
+        return partial + damaged
 
     def environment(self) -> dict[str, str]:
-        """The AWS_* variables of a process that goes through the faulty server."""
+        """Return the AWS_* variables of a process that uses the faulty server."""
         return self.s3.environment() | {"AWS_ENDPOINT_URL": self.faulty.endpoint_url}
 
 
 @pytest.fixture
 def bench(s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    """A bench with the environment of this process set to it."""
+    """Yield a bench, with its variables in the environment of this process."""
     s3.make_bucket(BUCKET)
     with FaultyS3(s3.endpoint_url) as faulty:
         bench = Bench(s3=s3, faulty=faulty, cache_dir=tmp_path / "cache", client=s3.client())
@@ -86,7 +88,7 @@ def bench(s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 @pytest.fixture
 def random_bytes() -> Callable[[int], bytes]:
-    """Bytes that differ from one place to another, so that a part at the wrong place is seen."""
+    """Return a function that makes bytes without repetition, so that a part at a wrong offset is detected."""
 
     def make(size: int) -> bytes:
         return b"".join(sha256(index.to_bytes(8)).digest() for index in range(size // 32 + 1))[:size]

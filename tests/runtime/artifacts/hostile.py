@@ -1,4 +1,4 @@
-"""A server that sends what a test says, byte by byte, to whoever asks; it knows no HTTP of its own."""
+"""A server that sends the bytes of a test's script as the response to each request. It does not implement HTTP."""
 
 import contextlib
 import socket
@@ -7,22 +7,22 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-Script = Callable[[socket.socket], None]  # sends the answer to one request
+Script = Callable[[socket.socket], None]  # sends the response to one request
 
 
-class Hostile:
-    """The server, on a port of its own of the loopback interface."""
+class HostileServer:
+    """The server, on a free port of the loopback interface."""
 
     def __init__(self, script: Script) -> None:
-        self.heads: list[str] = []  # of the requests that came
-        self.closing = threading.Event()  # a script that goes on for ever looks at it
+        self.heads: list[str] = []  # of the requests
+        self.closing = threading.Event()  # ends a script that sends forever
         self._script = script
         self._listening = socket.create_server(("127.0.0.1", 0))
         self._thread = threading.Thread(target=self._listen, daemon=True)
 
     @property
     def url(self) -> str:
-        """Where clients reach it."""
+        """The URL of the server."""
         return "http://{}:{}".format(*self._listening.getsockname()[:2])
 
     def __enter__(self) -> Self:
@@ -50,8 +50,8 @@ class Hostile:
                 self._script(connection)
 
 
-def sending(*pieces: bytes) -> Script:
-    """Send these bytes as the answer, and close."""
+def send_and_close(*pieces: bytes) -> Script:
+    """Return a script that sends these bytes as the response, and closes the connection."""
 
     def script(connection: socket.socket) -> None:
         connection.sendall(b"".join(pieces))
@@ -60,8 +60,8 @@ def sending(*pieces: bytes) -> Script:
     return script
 
 
-def endless(start: bytes, piece: bytes, *, pause: Callable[[], object] = lambda: None) -> Script:
-    """Send `start`, then `piece` again and again until the client leaves."""
+def send_forever(start: bytes, piece: bytes, *, pause: Callable[[], object] = lambda: None) -> Script:
+    """Return a script that sends `start`, then `piece` repeatedly until the client disconnects."""
 
     def script(connection: socket.socket) -> None:
         connection.sendall(start)

@@ -1,4 +1,4 @@
-"""How the AWS environment is read."""
+"""Tests of how the AWS environment is read."""
 
 from pathlib import Path
 
@@ -43,14 +43,14 @@ AGENT = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.23/v1/credent
         ({}, Credentials.BOTO3),
     ],
 )
-def test_the_first_source_of_credentials_wins(
+def test_the_first_source_of_credentials_takes_precedence(
     tmp_path: Path, environ: dict[str, str], credentials: Credentials
 ) -> None:
     assert s3_access(environ, home=tmp_path).credentials is credentials
 
 
 @pytest.mark.parametrize("name", ["credentials", "config"])
-def test_a_shared_file_is_a_source(tmp_path: Path, name: str) -> None:
+def test_a_shared_file_is_a_source_of_credentials(tmp_path: Path, name: str) -> None:
     (tmp_path / ".aws").mkdir()
     (tmp_path / ".aws" / name).touch()
     assert s3_access(HERE, home=tmp_path).credentials is Credentials.BOTO3
@@ -58,19 +58,25 @@ def test_a_shared_file_is_a_source(tmp_path: Path, name: str) -> None:
     assert s3_access(HERE | moved, home=tmp_path).credentials is Credentials.ANONYMOUS
 
 
-def test_the_endpoint_of_s3_goes_before_the_one_of_all_services(tmp_path: Path) -> None:
+def test_the_endpoint_of_s3_takes_precedence_over_the_general_one(tmp_path: Path) -> None:
     access = s3_access(HERE | {"AWS_ENDPOINT_URL_S3": "https://s3.example/"}, home=tmp_path)
     assert access.endpoint == "https://s3.example"
     assert s3_access({"AWS_ENDPOINT_URL": ""}, home=tmp_path).endpoint is None
 
 
+def test_errors_say_that_requests_go_to_aws_because_no_endpoint_is_set(tmp_path: Path) -> None:
+    unset = s3_access(KEYS, home=tmp_path).description
+    assert unset.startswith("at https://s3.us-east-1.amazonaws.com, because AWS_ENDPOINT_URL is not set, with ")
+    assert s3_access(KEYS | HERE, home=tmp_path).description.startswith("at http://127.0.0.1:8333, with ")
+
+
 @pytest.mark.parametrize("value", BAD_ENDPOINTS)
-def test_an_endpoint_that_is_no_web_address_is_a_setting_to_mend(tmp_path: Path, value: str) -> None:
+def test_an_endpoint_that_is_not_an_http_url_is_a_bad_setting(tmp_path: Path, value: str) -> None:
     with pytest.raises(BadSetting, match=r"AWS_ENDPOINT_URL=.*: expected http://HOST\[:PORT\]"):
         s3_access({"AWS_ENDPOINT_URL": value}, home=tmp_path)
 
 
-def test_region_and_certificates_are_taken(tmp_path: Path) -> None:
+def test_the_region_and_the_certificates_are_read(tmp_path: Path) -> None:
     access = s3_access(
         {
             "AWS_REGION": "eu-west-1",
@@ -83,7 +89,7 @@ def test_region_and_certificates_are_taken(tmp_path: Path) -> None:
     assert s3_access({"AWS_DEFAULT_REGION": "us-east-1"}, home=tmp_path).region == "us-east-1"
 
 
-def test_a_bundle_is_read_where_it_has_certificates(tmp_path: Path) -> None:
+def test_a_bundle_must_be_a_readable_file_with_certificates(tmp_path: Path) -> None:
     bundle = tmp_path / "ca.pem"
     access = s3_access({"AWS_CA_BUNDLE": str(bundle)}, home=tmp_path)
     with pytest.raises(BadSetting, match=r"AWS_CA_BUNDLE=.*ca\.pem.*expected a readable PEM file \(No such file"):
@@ -103,12 +109,10 @@ def test_a_region_of_china_has_its_own_domain(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", SECRETS)
 @pytest.mark.parametrize("value", ["s3cret\n", " s3cret", "s3\0cret", "s3cr\u00e9t"])
-def test_a_key_that_no_header_takes_is_a_setting_to_mend_and_is_not_shown(
-    tmp_path: Path, name: str, value: str
-) -> None:
-    with pytest.raises(BadSetting, match=f"^{name}: expected printable ASCII") as refused:
+def test_a_key_that_is_invalid_in_a_header_is_refused_and_not_shown(tmp_path: Path, name: str, value: str) -> None:
+    with pytest.raises(BadSetting, match=f"^{name}: expected printable ASCII") as raised:
         s3_access(KEYS | HERE | {name: value}, home=tmp_path)
-    assert "s3" not in f"{refused.value}{refused.value.details}"
+    assert "s3" not in f"{raised.value}{raised.value.details}"
 
 
 @pytest.mark.parametrize(
@@ -126,16 +130,16 @@ def test_a_key_that_no_header_takes_is_a_setting_to_mend_and_is_not_shown(
         ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2 HTTP/1.1\r\nx: y"),
     ],
 )
-def test_a_variable_that_cannot_work_is_named_at_the_start(tmp_path: Path, name: str, value: str) -> None:
+def test_the_error_for_an_invalid_variable_names_it(tmp_path: Path, name: str, value: str) -> None:
     with pytest.raises(BadSetting, match=f"^{name}=.*: expected"):
         s3_access(HERE | {name: value}, home=tmp_path)
 
 
-def test_an_agent_s_address_may_have_a_query(tmp_path: Path) -> None:
+def test_the_url_of_an_agent_may_have_a_query(tmp_path: Path) -> None:
     s3_access({"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1/v1?for=pod"}, home=tmp_path)
 
 
-def test_a_password_in_an_address_is_refused_and_not_shown(tmp_path: Path) -> None:
-    with pytest.raises(BadSetting, match=r"^AWS_ENDPOINT_URL: expected an address without user") as refused:
+def test_a_password_in_a_url_is_refused_and_not_shown(tmp_path: Path) -> None:
+    with pytest.raises(BadSetting, match=r"^AWS_ENDPOINT_URL: expected a URL without user") as raised:
         s3_access({"AWS_ENDPOINT_URL": "http://user:pa55@host:9000"}, home=tmp_path)
-    assert "pa55" not in f"{refused.value}{refused.value.details}"
+    assert "pa55" not in f"{raised.value}{raised.value.details}"

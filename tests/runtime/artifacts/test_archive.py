@@ -1,4 +1,4 @@
-"""Model archives: which model one holds, and that a hostile one is refused within bounds."""
+"""Tests of model archives: the choice of the model, and the limits for hostile archives."""
 
 import contextlib
 import gzip
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from runtime.artifacts import archive
 from runtime.artifacts.archive import Manifest, manifest_of, model_entry, read_manifest
-from runtime.artifacts.archive_files import Entry, opened
+from runtime.artifacts.archive_files import Entry, open_archive
 from runtime.errors import InvalidModel
 from tests.archives import MANIFEST, manifest, tarred, unpacked, zipped
 
@@ -22,34 +22,34 @@ MIB = 1 << 20
 HANDLER = b"raise SystemExit('executed')"
 
 
-def inflated(path: Path, name: str) -> bytes:
+def read_entry(path: Path, name: str) -> bytes:
     pieces: list[bytes] = []
-    with opened(path, uri="u") as found:
-        archive.copy(found, name, pieces.append, uri="u")
+    with open_archive(path, uri="u") as opened:
+        archive.copy_entry(opened, name, pieces.append, uri="u")
     return b"".join(pieces)
 
 
 @pytest.mark.parametrize("make", [zipped, tarred])
-def test_an_archive_says_what_its_model_is_and_gives_its_bytes(make: object, tmp_path: Path) -> None:
+def test_the_manifest_and_the_model_of_an_archive_are_read(make: object, tmp_path: Path) -> None:
     path = make(tmp_path / "a.mar", {"m.onnx": b"model" * MIB, "handler.py": HANDLER})  # type: ignore[operator]
     assert manifest_of(path) == Manifest("named", "1.5", "m.onnx")
-    with opened(path, uri="u") as found:
-        assert {*found.entries} == {"m.onnx", "handler.py", MANIFEST}
-        assert model_entry([*found.entries], read_manifest(found, uri="u"), uri="u") == "m.onnx"
-    assert inflated(path, "m.onnx") == b"model" * MIB
+    with open_archive(path, uri="u") as opened:
+        assert {*opened.entries} == {"m.onnx", "handler.py", MANIFEST}
+        assert model_entry([*opened.entries], read_manifest(opened, uri="u"), uri="u") == "m.onnx"
+    assert read_entry(path, "m.onnx") == b"model" * MIB
 
 
-def test_a_folder_without_an_archive_says_the_same(tmp_path: Path) -> None:
+def test_the_manifest_and_the_model_of_a_folder_are_read(tmp_path: Path) -> None:
     folder = unpacked(tmp_path / "named", {"m.onnx": b"model", "handler.py": HANDLER})
     assert manifest_of(folder) == Manifest("named", "1.5", "m.onnx")
     assert archive.model_in_folder(folder, uri="u")[0] == folder / "m.onnx"
 
 
-def test_an_archive_without_a_manifest_says_nothing(tmp_path: Path) -> None:
+def test_an_archive_without_a_manifest_has_an_empty_one(tmp_path: Path) -> None:
     path = tmp_path / "a.mar"
-    with zipfile.ZipFile(path, "w") as made:
-        made.writestr("sub/", b"")
-        made.writestr("m.onnx", b"model")
+    with zipfile.ZipFile(path, "w") as output:
+        output.writestr("sub/", b"")
+        output.writestr("m.onnx", b"model")
     assert manifest_of(path) == Manifest()
 
 
@@ -66,37 +66,37 @@ def test_the_model_is_the_serialized_file_or_the_only_one(names: list[str], seri
     assert model_entry(names, Manifest(file=serialized), uri="u") == model
 
 
-def test_an_archive_without_an_onnx_file_is_refused_with_what_it_holds_and_the_next_step() -> None:
+def test_the_error_for_an_archive_without_an_onnx_file_has_its_contents_and_the_next_step() -> None:
     with pytest.raises(InvalidModel) as raised:
         model_entry(["model.pt", "handler.py"], Manifest(file="model.pt"), uri="s3://b/m.mar")
     assert str(raised.value) == (
-        "s3://b/m.mar: the archive holds no ONNX file; it holds 'model.pt', 'handler.py', of which its serializedFile "
+        "s3://b/m.mar: the archive contains no ONNX file; it contains 'model.pt', 'handler.py'; its serializedFile "
         "is 'model.pt'. Python in an archive is never run: export the model with torch.onnx.export, and archive the "
         ".onnx file with torch-model-archiver --serialized-file"
     )
 
 
-def test_an_archive_with_several_onnx_files_is_refused_with_their_names() -> None:
+def test_the_error_for_several_onnx_files_has_their_names() -> None:
     with pytest.raises(InvalidModel, match=r"several ONNX files: 'a\.onnx', 'b\.onnx'; expected one"):
         model_entry(["a.onnx", "b.onnx"], Manifest(file="c.pt"), uri="u")
-    with pytest.raises(InvalidModel, match=r"it holds nothing\. Python"):
+    with pytest.raises(InvalidModel, match=r"it contains nothing\. Python"):
         model_entry([], Manifest(), uri="u")
     with pytest.raises(InvalidModel, match="and 90 more"):
         model_entry([str(number) for number in range(100)], Manifest(), uri="u")
 
 
-@pytest.mark.parametrize("said", [b"{", b"[]", b'{"model": 1}', b"[" * 100_000, b" " * (MIB + 1)])
-def test_a_manifest_that_is_none_is_refused(said: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", [b"{", b"[]", b'{"model": 1}', b"[" * 100_000, b" " * (MIB + 1)])
+def test_an_invalid_manifest_is_refused(text: bytes, tmp_path: Path) -> None:
     with pytest.raises(InvalidModel, match="MANIFEST"):
-        manifest_of(zipped(tmp_path / "a.mar", {"m.onnx": b"x"}, said=said))
+        manifest_of(zipped(tmp_path / "a.mar", {"m.onnx": b"x"}, manifest_text=text))
 
 
-def test_words_of_a_manifest_that_are_no_text_count_as_absent(tmp_path: Path) -> None:
-    said = b'{"model": {"modelName": 1, "modelVersion": "", "serializedFile": null}}'
-    assert manifest_of(zipped(tmp_path / "a.mar", {"m.onnx": b"x"}, said=said)) == Manifest()
+def test_fields_of_a_manifest_that_are_not_text_count_as_missing(tmp_path: Path) -> None:
+    text = b'{"model": {"modelName": 1, "modelVersion": "", "serializedFile": null}}'
+    assert manifest_of(zipped(tmp_path / "a.mar", {"m.onnx": b"x"}, manifest_text=text)) == Manifest()
 
 
-def test_bytes_that_are_no_archive_are_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_archive_is_refused(tmp_path: Path) -> None:
     for content in (b"", b"hello", b"PK\3\4", b"PK\3\4" + b"\0" * 200, gzip.compress(b"no tar"), b"\x1f\x8b\x08broken"):
         (tmp_path / "a.mar").write_bytes(content)
         with pytest.raises(InvalidModel, match="not a model archive"):
@@ -105,7 +105,7 @@ def test_bytes_that_are_no_archive_are_refused(tmp_path: Path) -> None:
 
 @given(st.data())
 @settings(deadline=None)  # it writes files
-def test_a_broken_archive_is_refused_or_read(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+def test_a_damaged_archive_is_refused_or_read(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     folder = tmp_path_factory.mktemp("broken")
     make = data.draw(st.sampled_from([zipped, tarred]))
     path = make(folder / "a.mar", {"m.onnx": b"model" * 50})  # type: ignore[operator]
@@ -113,58 +113,58 @@ def test_a_broken_archive_is_refused_or_read(tmp_path_factory: pytest.TempPathFa
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
-    with contextlib.suppress(InvalidModel), opened(path, uri="u") as found:
-        for name in found.entries:
-            archive.copy(found, name, lambda _: None, uri="u")
+    with contextlib.suppress(InvalidModel), open_archive(path, uri="u") as opened:
+        for name in opened.entries:
+            archive.copy_entry(opened, name, lambda _: None, uri="u")
 
 
-def test_an_entry_that_inflates_beyond_its_ratio_is_refused_before_it_is_inflated(tmp_path: Path) -> None:
+def test_an_entry_with_a_large_compression_ratio_is_refused_before_it_is_inflated(tmp_path: Path) -> None:
     path = zipped(tmp_path / "a.mar", {"m.onnx": b"\0" * (65 * MIB)})
-    with opened(path, uri="u") as found, pytest.raises(InvalidModel, match="at most 100 times its size"):
-        archive.copy(found, "m.onnx", lambda _: pytest.fail("inflated"), uri="u")
+    with open_archive(path, uri="u") as opened, pytest.raises(InvalidModel, match="at most 100 times its size"):
+        archive.copy_entry(opened, "m.onnx", lambda _: pytest.fail("inflated"), uri="u")
 
 
-def test_a_tar_file_that_inflates_beyond_its_ratio_is_refused(tmp_path: Path) -> None:
+def test_a_tar_file_with_a_large_compression_ratio_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidModel, match="inflates to more than 100 times its size"):
         manifest_of(tarred(tmp_path / "a.mar", {"m.onnx": b"\0" * (65 * MIB)}))
 
 
-def test_a_tar_file_of_many_files_is_refused(tmp_path: Path) -> None:
+def test_a_tar_file_with_too_many_files_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidModel, match="more than 10000 files"):
         manifest_of(tarred(tmp_path / "a.mar", {f"f{number}": b"" for number in range(10_001)}))
 
 
-def test_a_tar_file_whose_header_is_large_is_refused_before_it_is_read(tmp_path: Path) -> None:
-    with tarfile.open(tmp_path / "a.mar", "w:gz") as made:
+def test_a_tar_file_with_a_large_header_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.mar", "w:gz") as output:
         info = tarfile.TarInfo("long")
         info.type, info.size = tarfile.GNUTYPE_LONGNAME, 2 * MIB
-        made.addfile(info, io.BytesIO(b"\0" * info.size))
+        output.addfile(info, io.BytesIO(b"\0" * info.size))
     with pytest.raises(InvalidModel, match="a header of"):
         manifest_of(tmp_path / "a.mar")
 
 
-def test_a_tar_file_whose_headers_are_many_is_refused(tmp_path: Path) -> None:
-    with tarfile.open(tmp_path / "a.mar", "w:gz", format=tarfile.PAX_FORMAT) as made:
+def test_a_tar_file_with_too_many_headers_is_refused(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.mar", "w:gz", format=tarfile.PAX_FORMAT) as output:
         for number in range(20):
             info = tarfile.TarInfo(f"f{number}")
             info.pax_headers = {"comment": "x" * (MIB - 1000)}
-            made.addfile(info)
+            output.addfile(info)
     with pytest.raises(InvalidModel, match="inflates to more than 100 times its size"):
         manifest_of(tmp_path / "a.mar")
 
 
-def test_links_and_devices_in_a_tar_file_are_no_files(tmp_path: Path) -> None:
-    with tarfile.open(tmp_path / "a.mar", "w:gz") as made:
+def test_links_and_devices_in_a_tar_file_are_ignored(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.mar", "w:gz") as output:
         for name, kind in (("m.onnx", tarfile.SYMTYPE), ("n.onnx", tarfile.LNKTYPE), ("d", tarfile.CHRTYPE)):
             info = tarfile.TarInfo(name)
             info.type, info.linkname = kind, "/etc/passwd"
-            made.addfile(info)
-    with opened(tmp_path / "a.mar", uri="u") as found:
-        assert found.entries == {}
+            output.addfile(info)
+    with open_archive(tmp_path / "a.mar", uri="u") as opened:
+        assert opened.entries == {}
 
 
 @pytest.mark.parametrize("zip64", [False, True])
-def test_a_zip_file_whose_index_is_large_is_refused_before_it_is_read(tmp_path: Path, *, zip64: bool) -> None:
+def test_a_zip_file_with_a_large_central_directory_is_refused_before_it_is_read(tmp_path: Path, *, zip64: bool) -> None:
     content = zipped(tmp_path / "a.mar", {"m.onnx": b"x"}).read_bytes()
     end = content.rfind(b"PK\5\6")
     huge = 17 * MIB
@@ -179,14 +179,14 @@ def test_a_zip_file_whose_index_is_large_is_refused_before_it_is_read(tmp_path: 
         manifest_of(tmp_path / "a.mar")
 
 
-def test_an_entry_by_another_method_is_refused(tmp_path: Path) -> None:
+def test_an_entry_with_another_compression_method_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidModel, match="stored or deflated"):
         manifest_of(zipped(tmp_path / "a.mar", {"m.onnx": b"x"}, method=zipfile.ZIP_LZMA))
 
 
-def test_an_entry_that_is_shorter_than_it_says_is_refused(tmp_path: Path) -> None:
-    path = zipped(tmp_path / "a.mar", {"m.onnx": b"x" * 100}, said=manifest())
-    with opened(path, uri="u") as found:
-        found.entries["m.onnx"] = Entry(110, 110)
+def test_an_entry_that_is_shorter_than_declared_is_refused(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "a.mar", {"m.onnx": b"x" * 100}, manifest_text=manifest())
+    with open_archive(path, uri="u") as opened:
+        opened.entries["m.onnx"] = Entry(110, 110)
         with pytest.raises(InvalidModel, match="cut off: 10 of 110 bytes"):
-            archive.copy(found, "m.onnx", lambda _: None, uri="u")
+            archive.copy_entry(opened, "m.onnx", lambda _: None, uri="u")

@@ -1,4 +1,4 @@
-"""The plan of the parts, and how long a pull goes on trying, on a clock of the test's own."""
+"""Tests of the split into parts, of retries with a fake clock, and of a download from a scripted store."""
 
 import os
 from collections.abc import Iterator
@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.artifacts.download import Effort, GivenUpError, download, persist
+from runtime.artifacts.download import PullCancelledError, RetryBudget, download, with_retries
 from runtime.artifacts.policy import Part, PullPolicy, remaining_parts
-from runtime.artifacts.store import ObjectInfo, Opened
+from runtime.artifacts.store import ObjectInfo, OpenedObject
 from runtime.errors import ArtifactMissing, BadSetting, StoreStalled, StoreUnreachable
 
-POLICY = PullPolicy(patience=10, deadline=100)
+POLICY = PullPolicy(progress_timeout=10, deadline=100)
 
 
 @given(st.integers(1, 10_000), st.integers(0, 10_000), st.integers(1, 500))
-def test_the_parts_cover_what_is_left_once_and_in_order(size: int, have: int, part_bytes: int) -> None:
+def test_the_parts_cover_the_remaining_bytes_once_and_in_order(size: int, have: int, part_bytes: int) -> None:
     parts = remaining_parts(size, have=have, part_bytes=part_bytes)
     assert [byte for part in parts for byte in range(part.start, part.end)] == list(range(have, size))
     assert all(part.end - part.start <= part_bytes for part in parts)
@@ -28,7 +28,7 @@ def test_the_parts_cover_what_is_left_once_and_in_order(size: int, have: int, pa
 
 @dataclass
 class Clock:
-    """A clock that goes when it is told to."""
+    """A clock that only advances when a test changes `now`."""
 
     now: float = 1000.0
 
@@ -36,55 +36,55 @@ class Clock:
         return self.now
 
 
-def test_patience_ends_an_outage_and_progress_renews_it() -> None:
+def test_progress_restarts_the_progress_timeout() -> None:
     clock = Clock()
-    effort = Effort(POLICY, clock=clock)
+    budget = RetryBudget(POLICY, clock=clock)
     clock.now += 9
-    assert not effort.exhausted()
-    assert effort.exhausted(after=1)
-    effort.progress("uri")
+    assert not budget.exhausted()
+    assert budget.exhausted(after=1)
+    budget.record_progress("uri")
     clock.now += 9
-    assert not effort.exhausted()
+    assert not budget.exhausted()
     clock.now += 1
-    assert effort.exhausted()
+    assert budget.exhausted()
 
 
-def test_the_deadline_ends_a_pull_that_makes_progress() -> None:
+def test_a_pull_that_makes_progress_fails_after_its_deadline() -> None:
     clock = Clock()
-    effort = Effort(POLICY, clock=clock)
+    budget = RetryBudget(POLICY, clock=clock)
     for _ in range(20):
         clock.now += 5
-        effort.progress("uri")
-    assert effort.exhausted()
+        budget.record_progress("uri")
+    assert budget.exhausted()
     clock.now += 0.001
     with pytest.raises(StoreStalled, match="deadline of 100 s"):
-        effort.progress("uri")
+        budget.record_progress("uri")
 
 
-def test_a_failure_stops_the_other_parts_and_the_first_one_is_told() -> None:
-    effort = Effort(POLICY)
+def test_a_failure_stops_the_other_parts_and_the_first_one_is_reported() -> None:
+    budget = RetryBudget(POLICY)
     first = ArtifactMissing("uri", "gone")
-    for error in (first, StoreStalled("uri", "later"), GivenUpError()):
-        effort.fail(error)
-    assert effort.failure is first
-    assert effort.exhausted()
-    with pytest.raises(GivenUpError):
-        effort.progress("uri")
+    for error in (first, StoreStalled("uri", "later"), PullCancelledError()):
+        budget.cancel(error)
+    assert budget.failure is first
+    assert budget.exhausted()
+    with pytest.raises(PullCancelledError):
+        budget.record_progress("uri")
 
 
-def test_only_an_outage_is_tried_again() -> None:
+def test_only_an_outage_is_retried() -> None:
     errors = iter([StoreUnreachable("uri", "1"), StoreStalled("uri", "2"), ArtifactMissing("uri", "3")])
 
     def attempt() -> None:
         raise next(errors)
 
     with pytest.raises(ArtifactMissing):
-        persist(attempt, Effort(POLICY))
+        with_retries(attempt, RetryBudget(POLICY))
 
 
 @dataclass
 class ScriptedStore:
-    """A store that delivers an object in pieces and breaks after as many bytes as its script says, answer by answer."""
+    """A store that sends an object in pieces. Each response breaks after a number of bytes from `breaks`."""
 
     body: bytes
     breaks: list[int]
@@ -92,12 +92,12 @@ class ScriptedStore:
     scope: str = "here"
     etag: str = field(default="e", init=False)
 
-    def open(self, uri: str, *, first: int, unless: str | None = None) -> Opened | None:
-        if unless == self.etag:
+    def open(self, uri: str, *, first_bytes: int, if_none_match: str | None = None) -> OpenedObject | None:
+        if if_none_match == self.etag:
             return None
         info = ObjectInfo(uri=uri, size=len(self.body), etag=self.etag)
-        end = min(first, len(self.body))
-        return Opened(info=info, end=end, pieces=self.read(info, 0, end))
+        end = min(first_bytes, len(self.body))
+        return OpenedObject(info=info, end=end, pieces=self.read(info, 0, end))
 
     def read(self, info: ObjectInfo, start: int, end: int) -> Iterator[bytes]:
         """Yield pieces, up to the next break."""
@@ -105,7 +105,7 @@ class ScriptedStore:
         for at in range(start, stop, self.piece):
             yield self.body[at : min(at + self.piece, stop)]
         if stop < end:
-            raise StoreUnreachable(info.uri, "broken, as the script says")
+            raise StoreUnreachable(info.uri, "broken by the script")
 
 
 @given(
@@ -115,34 +115,39 @@ class ScriptedStore:
     part_bytes=st.integers(1, 200),
 )
 @settings(max_examples=60, deadline=None)
-def test_however_the_answers_break_the_file_is_the_object(
+def test_the_file_is_complete_wherever_the_responses_break(
     tmp_path_factory: pytest.TempPathFactory, body: bytes, breaks: list[int], piece: int, part_bytes: int
 ) -> None:
     path: Path = tmp_path_factory.getbasetemp() / "law"
     store = ScriptedStore(body, breaks, piece)
-    opened = store.open("uri", first=part_bytes)
+    opened = store.open("uri", first_bytes=part_bytes)
     assert opened is not None
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     try:
-        done = download(store, opened, file, Effort(replace(POLICY, part_bytes=part_bytes)))
+        done = download(store, opened, file, RetryBudget(replace(POLICY, part_bytes=part_bytes)))
     finally:
         os.close(file)
     assert path.read_bytes() == body
     assert done.sha256 == sha256(body).hexdigest()
 
 
-def test_an_answer_that_is_too_short_is_no_object(tmp_path: Path) -> None:
+def test_a_response_that_is_too_short_is_an_error(tmp_path: Path) -> None:
     info = ObjectInfo(uri="uri", size=3)
     store = ScriptedStore(b"", [], 1)
     file = os.open(tmp_path / "f", os.O_RDWR | os.O_CREAT)
     try:
-        with pytest.raises(StoreUnreachable, match="ended at byte 1 of 3"):
-            download(store, Opened(info=info, end=3, pieces=iter([b"a"])), file, Effort(replace(POLICY, patience=0.2)))
+        with pytest.raises(StoreUnreachable, match="response ended at byte 1 of 3"):
+            download(
+                store,
+                OpenedObject(info=info, end=3, pieces=iter([b"a"])),
+                file,
+                RetryBudget(replace(POLICY, progress_timeout=0.2)),
+            )
     finally:
         os.close(file)
 
 
-def test_a_part_is_a_plain_value() -> None:
+def test_parts_are_sorted_by_their_offsets() -> None:
     assert sorted([Part(5, 6), Part(0, 5)]) == [Part(0, 5), Part(5, 6)]
 
 
@@ -153,10 +158,10 @@ def test_a_part_is_a_plain_value() -> None:
         ("concurrency", 0),
         ("max_bytes", 0),
         ("stall_timeout", 0.0),
-        ("patience", float("nan")),
+        ("progress_timeout", float("nan")),
         ("deadline", -1.0),
     ],
 )
-def test_a_limit_that_cannot_work_is_named(name: str, value: float) -> None:
+def test_the_error_for_an_invalid_limit_names_it(name: str, value: float) -> None:
     with pytest.raises(BadSetting, match=f"{name}={value}: expected"):
         replace(POLICY, **cast("dict[str, Any]", {name: value}))

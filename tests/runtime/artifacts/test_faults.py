@@ -1,11 +1,11 @@
-"""From S3's answers to errors, where the answer is one that a loopback S3 does not give."""
+"""Tests of the errors for responses that the local S3 does not send."""
 
 from pathlib import Path
 
 import pytest
 
 from runtime.artifacts.access import s3_access
-from runtime.artifacts.faults import Answer, read_answer, translate
+from runtime.artifacts.faults import ErrorResponse, parse_error_response, translate
 from runtime.artifacts.http1 import Head
 from runtime.errors import (
     AccessDenied,
@@ -18,37 +18,36 @@ from runtime.errors import (
 
 
 @pytest.mark.parametrize(
-    ("answer", "error"),
+    ("response", "error"),
     [
-        (Answer(status=400, code="ExpiredToken"), CredentialsMissing),
-        (Answer(status=401), CredentialsMissing),
-        (Answer(status=403, code="InvalidAccessKeyId"), CredentialsMissing),
-        (Answer(status=403, code="RequestTimeTooSkewed"), AccessDenied),
-        (Answer(status=400, code="AuthorizationHeaderMalformed"), AccessDenied),
-        (Answer(status=400, code="RequestTimeout"), StoreStalled),
-        (Answer(status=404, code="NoSuchVersion"), ArtifactMissing),
-        (Answer(status=429), StoreUnreachable),
-        (Answer(status=400, code="InvalidRequest"), StoreUnreachable),
-        (Answer(message="connection refused"), StoreUnreachable),
-        (Answer(timed_out=True), StoreStalled),
-        (Answer(status=500, about_credentials=True), CredentialsMissing),
+        (ErrorResponse(status=400, code="ExpiredToken"), CredentialsMissing),
+        (ErrorResponse(status=401), CredentialsMissing),
+        (ErrorResponse(status=403, code="InvalidAccessKeyId"), CredentialsMissing),
+        (ErrorResponse(status=403, code="RequestTimeTooSkewed"), AccessDenied),
+        (ErrorResponse(status=400, code="AuthorizationHeaderMalformed"), AccessDenied),
+        (ErrorResponse(status=400, code="RequestTimeout"), StoreStalled),
+        (ErrorResponse(status=404, code="NoSuchVersion"), ArtifactMissing),
+        (ErrorResponse(status=429), StoreUnreachable),
+        (ErrorResponse(status=400, code="InvalidRequest"), StoreUnreachable),
+        (ErrorResponse(message="connection refused"), StoreUnreachable),
+        (ErrorResponse(timed_out=True), StoreStalled),
     ],
 )
-def test_each_answer_has_its_error(answer: Answer, error: type[ModelUnavailable]) -> None:
-    told = translate("s3://b/k", answer)
-    assert type(told) is error
-    assert told.details["uri"] == "s3://b/k"
-    assert answer.code in str(told) or answer.code == "NoSuchVersion"
+def test_each_response_has_its_error(response: ErrorResponse, error: type[ModelUnavailable]) -> None:
+    raised = translate("s3://b/k", response)
+    assert type(raised) is error
+    assert raised.details["uri"] == "s3://b/k"
+    assert response.code in str(raised) or response.code == "NoSuchVersion"
 
 
-def test_a_refusal_without_credentials_says_how_to_give_some() -> None:
-    assert "AWS_ACCESS_KEY_ID" in str(translate("s3://b/k", Answer(status=403), anonymous=True))
+def test_the_error_for_missing_credentials_says_what_to_set() -> None:
+    assert "AWS_ACCESS_KEY_ID" in str(translate("s3://b/k", ErrorResponse(status=403), anonymous=True))
 
 
-def test_the_facts_are_read_from_head_and_body() -> None:
+def test_the_head_and_the_body_of_an_error_are_parsed() -> None:
     body = b"<Error><Code>AccessDenied</Code><Message>No.</Message></Error>"
-    assert read_answer(Head(403, {}), body) == Answer(status=403, code="AccessDenied", message="No.")
-    assert read_answer(Head(500, {}), b"\xff\x00 no XML") == Answer(status=500)
+    assert parse_error_response(Head(403, {}), body) == ErrorResponse(status=403, code="AccessDenied", message="No.")
+    assert parse_error_response(Head(500, {}), b"\xff\x00 no XML") == ErrorResponse(status=500)
 
 
 @pytest.mark.parametrize(
@@ -60,45 +59,43 @@ def test_the_facts_are_read_from_head_and_body() -> None:
         (Head(400, {}), "<Code>AuthorizationHeaderMalformed</Code><Region>eu-west-1</Region>"),
     ],
 )
-def test_a_bucket_in_another_region_is_named_with_what_to_set(head: Head, body: str) -> None:
-    told = translate("s3://models/m.onnx", read_answer(head, body.encode()), region="us-east-1")
-    assert type(told) is AccessDenied
-    assert "in the region eu-west-1, not in us-east-1; set AWS_REGION=eu-west-1" in str(told)
+def test_the_error_for_another_region_says_what_to_set(head: Head, body: str) -> None:
+    raised = translate("s3://models/m.onnx", parse_error_response(head, body.encode()), region="us-east-1")
+    assert type(raised) is AccessDenied
+    assert "in the region eu-west-1, not in us-east-1; set AWS_REGION=eu-west-1" in str(raised)
 
 
-@pytest.mark.parametrize(
-    "location", ["http://elsewhere.example/m.onnx", "http://u:secret@elsewhere.example/m?k=secret"]
-)
-def test_a_redirect_to_another_host_is_told_with_that_host_alone(location: str) -> None:
-    told = translate("s3://b/k", read_answer(Head(302, {"location": location}), b""), region="us-east-1")
-    assert type(told) is AccessDenied
-    assert "redirects to elsewhere.example; redirects are not followed; set AWS_ENDPOINT_URL" in str(told)
-    assert "secret" not in str(told)
+@pytest.mark.parametrize("location", ["http://target.example/m.onnx", "http://u:secret@target.example/m?k=secret"])
+def test_the_error_for_a_redirect_contains_only_the_host_of_its_target(location: str) -> None:
+    raised = translate("s3://b/k", parse_error_response(Head(302, {"location": location}), b""), region="us-east-1")
+    assert type(raised) is AccessDenied
+    assert "redirects to target.example; redirects are not followed; set AWS_ENDPOINT_URL" in str(raised)
+    assert "secret" not in str(raised)
 
 
 @pytest.mark.parametrize("location", ["", "/relative", "http://[::1", "http://"])
-def test_a_redirect_to_nowhere_is_told_too(location: str) -> None:
-    told = translate("s3://b/k", read_answer(Head(302, {"location": location}), b""))
-    assert "the store redirects; redirects are not followed" in str(told)
+def test_a_redirect_without_a_valid_target_is_an_error(location: str) -> None:
+    raised = translate("s3://b/k", parse_error_response(Head(302, {"location": location}), b""))
+    assert "the store redirects; redirects are not followed" in str(raised)
 
 
-def test_a_region_that_is_the_one_asked_for_is_no_advice() -> None:
-    answer = Answer(status=400, code="AuthorizationHeaderMalformed", region="us-east-1")
-    assert "in another region than AWS_REGION" in str(translate("s3://b/k", answer, region="us-east-1"))
-    assert "set AWS_REGION=eu-west-1" in str(translate("s3://b/k", answer._replace(region="eu-west-1")))
+def test_the_error_does_not_suggest_the_region_of_the_request() -> None:
+    response = ErrorResponse(status=400, code="AuthorizationHeaderMalformed", region="us-east-1")
+    assert "in another region than AWS_REGION" in str(translate("s3://b/k", response, region="us-east-1"))
+    assert "set AWS_REGION=eu-west-1" in str(translate("s3://b/k", response._replace(region="eu-west-1")))
 
 
-def test_what_a_store_says_is_cut_and_printable() -> None:
+def test_the_text_of_a_store_is_truncated_and_printable() -> None:
     body = f"<Code>{'C' * 200}</Code><Message>a\x1b[31m{'m' * 3000}</Message>".encode()
-    told = str(translate("s3://b/k", read_answer(Head(500, {}), body)))
-    assert len(told) < 600
-    assert told.isprintable()
+    raised = str(translate("s3://b/k", parse_error_response(Head(500, {}), body)))
+    assert len(raised) < 600
+    assert raised.isprintable()
 
 
-def test_an_error_says_where_and_with_which_credentials_without_a_secret() -> None:
+def test_an_error_names_the_endpoint_and_the_source_of_the_credentials_but_no_secret() -> None:
     environ = {"AWS_ENDPOINT_URL": "http://s3:8333", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "hush"}
-    tried = s3_access(environ, home=Path("/none")).tried
-    error = translate("s3://b/m.onnx", Answer(status=404), tried=tried)
+    description = s3_access(environ, home=Path("/none")).description
+    error = translate("s3://b/m.onnx", ErrorResponse(status=404), access_description=description)
     for fact in ("s3://b/m.onnx", "http://s3:8333", "AWS_ACCESS_KEY_ID"):
         assert fact in str(error)
     assert "hush" not in str(error)

@@ -1,4 +1,4 @@
-"""`fetch` against a real S3 that breaks: each fault has its error, leaves nothing behind, and the next try works."""
+"""Tests of `fetch` with a faulty S3: each fault has its error and leaves no files, and the next fetch succeeds."""
 
 import time
 from collections.abc import Callable
@@ -17,14 +17,14 @@ from runtime.errors import (
     StoreStalled,
     StoreUnreachable,
 )
-from tests.runtime.artifacts.conftest import BUCKET, IMPATIENT, KIB, Bench
+from tests.runtime.artifacts.conftest import BUCKET, KIB, SHORT_TIMEOUTS, Bench
 from tests.runtime.faulty_s3 import Fault
 
 Bytes = Callable[[int], bytes]
 
 SIZE = 300 * KIB
 
-LASTING = {
+PERMANENT_FAULTS = {
     "503": (Fault(status=503, code="SlowDown"), StoreUnreachable),
     "500": (Fault(status=500), StoreUnreachable),
     "403": (Fault(status=403, code="AccessDenied"), AccessDenied),
@@ -42,14 +42,16 @@ LASTING = {
 }
 
 
-@pytest.mark.parametrize("name", LASTING)
-def test_a_fault_that_lasts_is_told_and_the_next_try_works(bench: Bench, random_bytes: Bytes, name: str) -> None:
-    fault, error = LASTING[name]
+@pytest.mark.parametrize("name", PERMANENT_FAULTS)
+def test_a_permanent_fault_is_an_error_and_the_next_fetch_succeeds(
+    bench: Bench, random_bytes: Bytes, name: str
+) -> None:
+    fault, error = PERMANENT_FAULTS[name]
     stored = bench.put(random_bytes(SIZE))
     bench.faulty.add(fault)
-    with pytest.raises(error) as told:
+    with pytest.raises(error) as raised:
         bench.fetch(stored.uri)
-    assert told.value.details["uri"] == stored.uri
+    assert raised.value.details["uri"] == stored.uri
     assert bench.leftovers() == []
     assert not list(bench.cache_dir.glob("blobs/*"))
 
@@ -57,7 +59,7 @@ def test_a_fault_that_lasts_is_told_and_the_next_try_works(bench: Bench, random_
     assert bench.fetch(stored.uri).path.read_bytes() == stored.body
 
 
-PASSING = {
+TEMPORARY_FAULTS = {
     "503, three times": Fault(status=503, code="SlowDown", times=3),
     "reset in the first part": Fault(reset_after=40_000, times=1),
     "cut off in the first part": Fault(close_after=40_000, times=1),
@@ -67,59 +69,59 @@ PASSING = {
 }
 
 
-@pytest.mark.parametrize("name", PASSING)
-def test_a_fault_that_passes_is_not_noticed(bench: Bench, random_bytes: Bytes, name: str) -> None:
+@pytest.mark.parametrize("name", TEMPORARY_FAULTS)
+def test_a_temporary_fault_is_retried(bench: Bench, random_bytes: Bytes, name: str) -> None:
     stored = bench.put(random_bytes(SIZE))
-    bench.faulty.add(PASSING[name])
+    bench.faulty.add(TEMPORARY_FAULTS[name])
     assert bench.fetch(stored.uri).path.read_bytes() == stored.body
     assert bench.leftovers() == []
 
 
-def test_a_broken_part_goes_on_from_the_byte_where_it_broke(bench: Bench, random_bytes: Bytes) -> None:
+def test_a_broken_part_is_resumed_at_its_next_byte(bench: Bench, random_bytes: Bytes) -> None:
     stored = bench.put(random_bytes(SIZE))
-    # One part, so that the only second request is the resumption; an orderly close delivers every byte before it.
+    # With one part, the second request is the resumption. An orderly close delivers all bytes before it.
     bench.faulty.add(Fault(close_after=200_000, times=1))
-    assert bench.fetch(stored.uri, policy=replace(IMPATIENT, part_bytes=SIZE)).path.read_bytes() == stored.body
+    assert bench.fetch(stored.uri, policy=replace(SHORT_TIMEOUTS, part_bytes=SIZE)).path.read_bytes() == stored.body
     first, second = bench.faulty.seen
     assert first.headers["range"] == f"bytes=0-{SIZE - 1}"
     assert second.headers["range"] == f"bytes=200000-{SIZE - 1}"
     assert second.headers["if-match"]
 
 
-def test_progress_renews_the_patience(bench: Bench, random_bytes: Bytes) -> None:
-    """Twelve broken connections take longer than the patience; each brought new bytes."""
+def test_progress_restarts_the_progress_timeout(bench: Bench, random_bytes: Bytes) -> None:
+    """Twelve broken connections take longer than the progress timeout, but each delivers new bytes."""
     stored = bench.put(random_bytes(SIZE))
     bench.faulty.add(Fault(close_after=25_000))
-    policy = replace(IMPATIENT, part_bytes=SIZE, patience=0.5)
+    policy = replace(SHORT_TIMEOUTS, part_bytes=SIZE, progress_timeout=1.0)
     assert bench.fetch(stored.uri, policy=policy).path.read_bytes() == stored.body
 
 
-def test_no_second_loop_of_retries_multiplies_the_waiting(bench: Bench, random_bytes: Bytes) -> None:
+def test_retries_end_with_the_progress_timeout(bench: Bench, random_bytes: Bytes) -> None:
     stored = bench.put(random_bytes(KIB))
     bench.faulty.add(Fault(status=503))
     began = time.monotonic()
     with pytest.raises(StoreUnreachable, match="503"):
         bench.fetch(stored.uri)
-    assert time.monotonic() - began < IMPATIENT.patience + 0.5
+    assert time.monotonic() - began < SHORT_TIMEOUTS.deadline
 
 
-def test_the_deadline_ends_a_pull_that_drips(bench: Bench, random_bytes: Bytes) -> None:
+def test_a_slow_pull_ends_with_the_deadline(bench: Bench, random_bytes: Bytes) -> None:
     stored = bench.put(random_bytes(SIZE))
-    bench.faulty.add(Fault(bytes_per_second=50_000))
+    bench.faulty.add(Fault(bytes_per_second=2_000))
     began = time.monotonic()
     with pytest.raises(StoreStalled):
-        bench.fetch(stored.uri, policy=replace(IMPATIENT, deadline=1.0))
-    assert time.monotonic() - began < 3
+        bench.fetch(stored.uri, policy=replace(SHORT_TIMEOUTS, deadline=1.0))
+    assert time.monotonic() - began < 30
     assert bench.leftovers() == []
 
 
 def test_a_dead_endpoint_is_unreachable(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     with pytest.raises(StoreUnreachable, match="cannot be reached"):
-        bench.fetch(f"s3://{BUCKET}/m.onnx")
+        bench.fetch(f"s3://{BUCKET}/m.onnx", policy=SHORT_TIMEOUTS)
 
 
-def test_an_object_replaced_during_the_pull_is_pulled_again_as_the_new_one(bench: Bench, random_bytes: Bytes) -> None:
+def test_an_object_that_is_replaced_during_the_pull_is_pulled_again(bench: Bench, random_bytes: Bytes) -> None:
     stored = bench.put(random_bytes(SIZE))
     new = bytes(reversed(stored.body))
     bench.faulty.add(Fault(before=lambda: bench.overwrite(stored, new), skip=1, times=1))
@@ -127,7 +129,7 @@ def test_an_object_replaced_during_the_pull_is_pulled_again_as_the_new_one(bench
     assert bench.leftovers() == []
 
 
-def test_an_object_that_never_rests_is_told(bench: Bench, random_bytes: Bytes) -> None:
+def test_an_object_that_is_replaced_during_both_pulls_is_an_error(bench: Bench, random_bytes: Bytes) -> None:
     stored = bench.put(random_bytes(SIZE))
     versions = iter(range(1000))
     bench.faulty.add(
@@ -139,7 +141,7 @@ def test_an_object_that_never_rests_is_told(bench: Bench, random_bytes: Bytes) -
     assert bench.fetch(stored.uri).size > SIZE
 
 
-def test_a_store_that_ignores_if_match_is_caught_by_its_etag(bench: Bench, random_bytes: Bytes) -> None:
+def test_a_store_that_ignores_if_match_is_detected_by_its_etag(bench: Bench, random_bytes: Bytes) -> None:
     stored = bench.put(random_bytes(SIZE))
     bench.faulty.add(Fault(etag='"another"', skip=1))
     with pytest.raises(ArtifactChanged):
@@ -147,7 +149,7 @@ def test_a_store_that_ignores_if_match_is_caught_by_its_etag(bench: Bench, rando
 
 
 @pytest.mark.parametrize("by", ["caller", "metadata"])
-def test_other_content_than_published_is_refused(bench: Bench, by: str) -> None:
+def test_content_with_another_digest_is_refused(bench: Bench, by: str) -> None:
     stored = bench.put(b"content", metadata={"sha256": "0" * 64} if by == "metadata" else {})
     with pytest.raises(DigestMismatch, match=stored.sha256):
         bench.fetch(stored.uri, sha256="0" * 64 if by == "caller" else None)
@@ -155,12 +157,12 @@ def test_other_content_than_published_is_refused(bench: Bench, by: str) -> None:
     assert not list(bench.cache_dir.glob("blobs/*"))
 
 
-def test_an_empty_object_is_no_model(bench: Bench) -> None:
+def test_an_empty_object_is_an_invalid_model(bench: Bench) -> None:
     with pytest.raises(InvalidModel, match="empty"):
         bench.fetch(bench.put(b"").uri)
 
 
-def test_a_missing_bucket_is_told_from_a_missing_object(bench: Bench) -> None:
+def test_a_missing_bucket_and_a_missing_object_have_different_messages(bench: Bench) -> None:
     with pytest.raises(ArtifactMissing, match="no such object"):
         bench.fetch(f"s3://{BUCKET}/missing.onnx")
     with pytest.raises(ArtifactMissing, match="no such bucket"):
@@ -171,7 +173,7 @@ def test_a_missing_bucket_is_told_from_a_missing_object(bench: Bench) -> None:
     ("name", "value"),
     [("AWS_SECRET_ACCESS_KEY", "wrong"), ("AWS_ACCESS_KEY_ID", "nobody"), ("AWS_SKIP_SIGNATURE", "true")],
 )
-def test_credentials_that_do_not_open_the_bucket_are_told(
+def test_rejected_credentials_are_an_error(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     stored = bench.put(b"content")
@@ -180,5 +182,5 @@ def test_credentials_that_do_not_open_the_bucket_are_told(
         bench.fetch(stored.uri)
 
 
-def test_every_fault_is_one_that_the_frontends_know() -> None:
-    assert all(issubclass(error, ModelUnavailable) for _, error in LASTING.values())
+def test_every_fault_raises_an_error_that_the_frontends_handle() -> None:
+    assert all(issubclass(error, ModelUnavailable) for _, error in PERMANENT_FAULTS.values())

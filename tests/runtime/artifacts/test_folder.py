@@ -1,13 +1,13 @@
-"""What lies below a folder: the same from S3, page by page, and from this machine; bounded, and told where it fails."""
+"""Tests of the list of files below a folder: in S3, in pages, and on this machine, with its limit and its errors."""
 
 from pathlib import Path
 
 import pytest
 
-from runtime.artifacts.folder import below
+from runtime.artifacts.folder import list_files
 from runtime.artifacts.listing import Page, page_query, parse_page
 from runtime.errors import ArtifactMissing, BadSetting, InvalidModel, ModelUnavailable, StoreUnreachable
-from tests.runtime.artifacts.conftest import BUCKET, IMPATIENT, Bench
+from tests.runtime.artifacts.conftest import BUCKET, SHORT_TIMEOUTS, Bench
 from tests.runtime.faulty_s3 import Fault
 
 NAMES = ["1/model.onnx", "1/weights & more+.bin", "2/a%20b ä.onnx", "notes.txt"]
@@ -24,67 +24,72 @@ def test_s3_and_a_local_folder_list_the_same(bench: Bench, tmp_path: Path) -> No
         (tmp_path / "m" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "m" / name).write_bytes(b"x")
     uri = put(bench, "listed/m", NAMES)
-    bench.client.put_object(Bucket=BUCKET, Key="listed/model/1/other.onnx", Body=b"x")  # beside it, not below
-    assert below(uri, policy=IMPATIENT) == below(str(tmp_path / "m"), policy=IMPATIENT) == sorted(NAMES)
+    bench.client.put_object(Bucket=BUCKET, Key="listed/model/1/other.onnx", Body=b"x")  # not below the folder
+    assert (
+        list_files(uri, policy=SHORT_TIMEOUTS)
+        == list_files(str(tmp_path / "m"), policy=SHORT_TIMEOUTS)
+        == sorted(NAMES)
+    )
 
 
-def test_what_is_not_there_holds_nothing(bench: Bench, tmp_path: Path) -> None:
-    assert below(f"s3://{BUCKET}/nothing/here", policy=IMPATIENT) == []
-    assert below(str(tmp_path / "none"), policy=IMPATIENT) == []
+def test_a_missing_folder_has_no_files(bench: Bench, tmp_path: Path) -> None:
+    assert list_files(f"s3://{BUCKET}/nothing/here", policy=SHORT_TIMEOUTS) == []
+    assert list_files(str(tmp_path / "none"), policy=SHORT_TIMEOUTS) == []
 
 
-def test_an_empty_folder_of_this_machine_is_listed(tmp_path: Path) -> None:
+def test_an_empty_local_subfolder_is_listed(tmp_path: Path) -> None:
     (tmp_path / "3").mkdir()
-    assert below(str(tmp_path), policy=IMPATIENT) == ["3/"]
+    assert list_files(str(tmp_path), policy=SHORT_TIMEOUTS) == ["3/"]
 
 
-def test_a_listing_goes_on_over_its_pages_and_is_bounded(bench: Bench, tmp_path: Path) -> None:
+def test_a_listing_has_all_pages_and_a_limit(bench: Bench, tmp_path: Path) -> None:
     names = [f"{number}/m.onnx" for number in range(1005)]
     uri = put(bench, "many", names)
-    assert below(uri, policy=IMPATIENT) == sorted(names)
-    with pytest.raises(InvalidModel, match="holds more than 500 files"):
-        below(uri, policy=IMPATIENT, most=500)
+    assert list_files(uri, policy=SHORT_TIMEOUTS) == sorted(names)
+    with pytest.raises(InvalidModel, match="contains more than 500 files"):
+        list_files(uri, policy=SHORT_TIMEOUTS, max_files=500)
     (tmp_path / "a").touch()
     (tmp_path / "b").touch()
-    with pytest.raises(InvalidModel, match="holds more than 1 files"):
-        below(str(tmp_path), policy=IMPATIENT, most=1)
+    with pytest.raises(InvalidModel, match="contains more than 1 files"):
+        list_files(str(tmp_path), policy=SHORT_TIMEOUTS, max_files=1)
 
 
-def test_an_outage_is_tried_again_and_a_lasting_one_told(bench: Bench) -> None:
+def test_an_outage_is_retried_and_a_permanent_one_is_an_error(bench: Bench) -> None:
     uri = put(bench, "shaky", ["1/m.onnx"])
     bench.faulty.add(Fault(status=503, times=2))
-    assert below(uri, policy=IMPATIENT) == ["1/m.onnx"]
+    assert list_files(uri, policy=SHORT_TIMEOUTS) == ["1/m.onnx"]
     bench.faulty.add(Fault(status=503))
     with pytest.raises(StoreUnreachable, match="503"):
-        below(uri, policy=IMPATIENT)
+        list_files(uri, policy=SHORT_TIMEOUTS)
 
 
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ("<html>welcome</html>", "the answer is no listing"),
-        ("<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>", "nothing says how it goes on"),
-        ("x" * (9 * 2**20), "the listing is too long"),
+        ("<html>welcome</html>", "the response is not a listing"),
+        ("<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>", "has no NextContinuationToken"),
+        ("x" * (9 * 2**20), "a page of the listing has more than 8388608 bytes"),
     ],
 )
-def test_an_answer_that_is_no_listing_is_told(bench: Bench, body: str, reason: str) -> None:
+def test_a_response_that_is_not_a_listing_is_an_error(bench: Bench, body: str, reason: str) -> None:
     bench.faulty.add(Fault(status=200, body=body))
     with pytest.raises(ModelUnavailable, match=reason):
-        below(f"s3://{BUCKET}/m", policy=IMPATIENT)
+        list_files(f"s3://{BUCKET}/m", policy=SHORT_TIMEOUTS)
 
 
-def test_a_uri_that_names_no_folder_is_refused() -> None:
+def test_an_invalid_uri_is_refused() -> None:
     with pytest.raises(BadSetting):
-        below("s3://b", policy=IMPATIENT)
+        list_files("s3://b", policy=SHORT_TIMEOUTS)
 
 
 def test_a_missing_bucket_is_an_error(bench: Bench) -> None:
     with pytest.raises(ArtifactMissing, match="no such bucket"):
-        below("s3://no-such-bucket-here/m", policy=IMPATIENT)
+        list_files("s3://no-such-bucket-here/m", policy=SHORT_TIMEOUTS)
 
 
-def test_a_query_has_its_parameters_in_the_order_that_the_signature_wants() -> None:
+def test_a_query_has_its_parameters_in_the_order_of_the_signature() -> None:
     assert page_query("a b/", None) == "encoding-type=url&list-type=2&prefix=a%20b%2F"
+    assert page_query("a/", None, deep=False).startswith("delimiter=%2F&encoding-type=url&")
     assert page_query("a/", "t+/=").startswith("continuation-token=t%2B%2F%3D&encoding-type=url&")
 
 
@@ -96,10 +101,10 @@ def test_a_query_has_its_parameters_in_the_order_that_the_signature_wants() -> N
         ("", []),
     ],
 )
-def test_keys_are_read_as_the_answer_says_that_it_wrote_them(text: str, keys: list[str]) -> None:
+def test_keys_are_decoded_as_the_response_declares(text: str, keys: list[str]) -> None:
     assert parse_page(f"<ListBucketResult>{text}</ListBucketResult>".encode()) == Page(keys, None)
 
 
-def test_a_page_says_what_continues_it() -> None:
+def test_a_page_has_the_token_of_the_next_page() -> None:
     text = "<IsTruncated>true</IsTruncated><NextContinuationToken>a&amp;b=</NextContinuationToken>"
     assert parse_page(f"<ListBucketResult>{text}</ListBucketResult>".encode()).token == "a&b="  # noqa: S105 - no secret

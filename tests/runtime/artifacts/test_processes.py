@@ -1,4 +1,4 @@
-"""What only real processes show: one download for all, a kill -9, a full disk, memory, and what imports load."""
+"""Tests with several processes: a shared download, kill -9, a full disk, memory use, and the imports of a pull."""
 
 import os
 import resource
@@ -24,7 +24,7 @@ artifact = fetch(sys.argv[1], cache_dir=pathlib.Path(sys.argv[2]))
 print(artifact.sha256, artifact.from_cache, flush=True)
 """
 
-# The peak is read from VmHWM, which starts anew with the program: ru_maxrss would begin at the size of our own process.
+# VmHWM starts at 0 with the new program. ru_maxrss would start at the size of the test process.
 PEAK = """
 import re, sys, pathlib
 from runtime.artifacts.fetch import fetch
@@ -50,7 +50,7 @@ def result(process: subprocess.Popen[str]) -> list[str]:
     return printed.split()
 
 
-def test_processes_that_want_the_same_share_one_download(bench: Bench, random_bytes: Bytes) -> None:
+def test_processes_that_fetch_the_same_object_share_one_download(bench: Bench, random_bytes: Bytes) -> None:
     stored = bench.put(random_bytes(200 * KIB))
     bench.faulty.add(Fault(bytes_per_second=200 * KIB))
     processes = [start(bench, FETCH, stored.uri) for _ in range(3)]
@@ -59,9 +59,7 @@ def test_processes_that_want_the_same_share_one_download(bench: Bench, random_by
     assert answers == [[stored.sha256, "False"], [stored.sha256, "True"], [stored.sha256, "True"]]
 
 
-def test_a_process_killed_in_the_middle_of_a_pull_leaves_no_entry_and_its_leftovers_are_swept(
-    bench: Bench, random_bytes: Bytes
-) -> None:
+def test_the_partial_files_of_a_killed_process_are_removed_by_the_next_pull(bench: Bench, random_bytes: Bytes) -> None:
     stored, other = bench.put(random_bytes(400 * KIB)), bench.put(b"another model")
     bench.faulty.add(Fault(path=stored.path, bytes_per_second=100 * KIB))
     process = start(bench, FETCH, stored.uri)
@@ -77,7 +75,7 @@ def test_a_process_killed_in_the_middle_of_a_pull_leaves_no_entry_and_its_leftov
     assert bench.fetch(stored.uri).path.read_bytes() == stored.body
 
 
-def test_the_sweep_leaves_a_pull_alone_that_is_going_on(bench: Bench, random_bytes: Bytes) -> None:
+def test_the_sweep_keeps_the_partial_file_of_a_running_pull(bench: Bench, random_bytes: Bytes) -> None:
     slow, quick = bench.put(random_bytes(200 * KIB)), bench.put(b"another model")
     bench.faulty.add(Fault(path=slow.path, bytes_per_second=200 * KIB))
     process = start(bench, FETCH, slow.uri)
@@ -87,7 +85,7 @@ def test_the_sweep_leaves_a_pull_alone_that_is_going_on(bench: Bench, random_byt
     assert result(process) == [slow.sha256, "False"]
 
 
-def test_an_object_that_was_replaced_goes_once_no_process_is_left_that_was_given_it(bench: Bench) -> None:
+def test_a_replaced_object_is_removed_when_no_process_uses_it(bench: Bench) -> None:
     stored, other = bench.put(b"old"), bench.put(b"another model")
 
     def cached() -> set[bytes]:
@@ -105,7 +103,7 @@ def test_an_object_that_was_replaced_goes_once_no_process_is_left_that_was_given
     assert cached() == {b"new", b"another model"}
 
 
-def test_memory_does_not_grow_with_the_object(bench: Bench) -> None:
+def test_memory_use_does_not_depend_on_the_size_of_the_object(bench: Bench) -> None:
     block = os.urandom(MIB)
     stored = bench.put(block * 256)
     digest, grown = result(start(bench, PEAK, stored.uri, environment=bench.s3.environment()))
@@ -115,30 +113,30 @@ def test_memory_does_not_grow_with_the_object(bench: Bench) -> None:
 
 @pytest.fixture
 def tiny_disk(bench: Bench) -> Iterator[Bench]:
-    """The bench with its cache on a file system of 1 MiB."""
+    """Yield a bench whose cache is on a file system of 1 MiB."""
     bench.cache_dir.mkdir()
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", bench.cache_dir], capture_output=True, check=False
     )
     if mounted.returncode != 0:
-        pytest.skip(f"only root may mount: {mounted.stderr.decode().strip()}")
+        pytest.skip(f"mounting is not allowed here: {mounted.stderr.decode().strip()}")
     try:
         yield bench
     finally:
         subprocess.run(["umount", "--lazy", bench.cache_dir], check=True)
 
 
-def test_a_full_disk_is_told_and_room_is_given_back(tiny_disk: Bench, random_bytes: Bytes) -> None:
+def test_a_full_disk_is_an_error_and_leaves_no_files(tiny_disk: Bench, random_bytes: Bytes) -> None:
     large, small = tiny_disk.put(random_bytes(1200 * KIB)), tiny_disk.put(random_bytes(700 * KIB))
-    with pytest.raises(DiskFull, match="1228800 bytes are needed, 1048576 are free") as refused:
+    with pytest.raises(DiskFull, match="1228800 bytes needed, 1048576 bytes free") as raised:
         tiny_disk.fetch(large.uri)
-    assert tiny_disk.faulty.downloads(large.path) == [] or str(tiny_disk.cache_dir) not in str(refused.value)
+    assert tiny_disk.faulty.downloads(large.path) == [] or str(tiny_disk.cache_dir) not in str(raised.value)
     assert tiny_disk.leftovers() == []
     assert tiny_disk.fetch(small.uri).path.read_bytes() == small.body
 
 
-def test_a_file_size_limit_is_a_full_disk_too(bench: Bench, random_bytes: Bytes) -> None:
-    """What a machine can show where nobody may mount: writes beyond RLIMIT_FSIZE fail."""
+def test_a_file_size_limit_is_reported_as_a_full_disk(bench: Bench, random_bytes: Bytes) -> None:
+    """Writes beyond RLIMIT_FSIZE fail, also on a machine where mounting is not allowed."""
     stored = bench.put(random_bytes(300 * KIB))
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100 * KIB, limits[1]))
@@ -151,7 +149,7 @@ def test_a_file_size_limit_is_a_full_disk_too(bench: Bench, random_bytes: Bytes)
     assert bench.fetch(stored.uri).sha256 == stored.sha256
 
 
-def test_a_healthy_pull_loads_no_heavy_library(bench: Bench) -> None:
+def test_a_pull_without_errors_imports_no_heavy_library(bench: Bench) -> None:
     stored = bench.put(b"content")
     program = """
 import sys, pathlib
@@ -166,8 +164,8 @@ print(sorted(heavy & set(sys.modules)))
 
 
 def wait_for(condition: Callable[[], bool], *, seconds: float = 20.0) -> None:
-    """Return once the condition holds."""
+    """Wait until the condition is true."""
     until = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < until, "it never came true"
+        assert time.monotonic() < until, f"the condition is still false after {seconds:g} s"
         time.sleep(0.02)

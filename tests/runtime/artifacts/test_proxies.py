@@ -1,15 +1,16 @@
-"""Which proxy is used, and a pull through real ones."""
+"""Tests of the choice of a proxy, and of pulls through real proxies."""
 
 import socket
 import threading
 from base64 import b64encode
+from contextlib import suppress
 
 import pytest
 
 from runtime.artifacts.proxies import Proxy, proxy_for
 from runtime.errors import BadSetting, StoreUnreachable
 from tests.runtime.artifacts.conftest import Bench
-from tests.runtime.artifacts.hostile import Hostile, sending
+from tests.runtime.artifacts.hostile import HostileServer, send_and_close
 from tests.runtime.faulty_s3 import FaultyS3
 
 HOST = "s3.eu-west-1.amazonaws.com"
@@ -29,7 +30,7 @@ HOST = "s3.eu-west-1.amazonaws.com"
         ({"HTTPS_PROXY": "http://u@p:1"}, Proxy("p", 1, f"Basic {b64encode(b'u:').decode()}")),
     ],
 )
-def test_the_environment_names_the_proxy(environ: dict[str, str], proxy: Proxy | None) -> None:
+def test_the_proxy_is_read_from_the_environment(environ: dict[str, str], proxy: Proxy | None) -> None:
     assert proxy_for("https", HOST, environ) == proxy
 
 
@@ -48,18 +49,18 @@ def test_the_environment_names_the_proxy(environ: dict[str, str], proxy: Proxy |
         ("10.1.2.3", "", False),
     ],
 )
-def test_what_is_excluded_is_reached_directly(host: str, excluded: str, *, direct: bool) -> None:
+def test_an_excluded_host_needs_no_proxy(host: str, excluded: str, *, direct: bool) -> None:
     assert (proxy_for("http", host, {"HTTP_PROXY": "http://p:1", "NO_PROXY": excluded}) is None) is direct
 
 
 @pytest.mark.parametrize("value", ["https://p:1", "socks5://p:1", "http://:1", "http://p:port", "http://u:pa55@p q:x"])
-def test_a_proxy_that_cannot_be_is_named_without_its_value(value: str) -> None:
-    with pytest.raises(BadSetting, match=r"^HTTPS_PROXY: expected http") as refused:
+def test_the_error_for_an_invalid_proxy_does_not_contain_its_value(value: str) -> None:
+    with pytest.raises(BadSetting, match=r"^HTTPS_PROXY: expected http") as raised:
         proxy_for("https", HOST, {"HTTPS_PROXY": value})
-    assert "pa55" not in f"{refused.value}{refused.value.details}"
+    assert "pa55" not in f"{raised.value}{raised.value.details}"
 
 
-def test_plain_http_goes_through_the_proxy_whole(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plain_http_is_sent_to_the_proxy_with_the_complete_url(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     stored = bench.put(b"content")
     monkeypatch.setenv("AWS_ENDPOINT_URL", bench.s3.endpoint_url)
     monkeypatch.setenv("NO_PROXY", "")
@@ -72,26 +73,31 @@ def test_plain_http_goes_through_the_proxy_whole(bench: Bench, monkeypatch: pyte
     assert bench.faulty.seen == []
 
 
-def passing_on(connection: socket.socket, target: str) -> None:
-    """Do what a proxy does after CONNECT: every byte goes on, both ways."""
+def forward_bytes(connection: socket.socket, target: str) -> None:
+    """Forward all bytes in both directions, as a proxy does after CONNECT."""
     host, _, port = target.rpartition(":")
     with socket.create_connection((host, int(port))) as server:
         connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
 
-        def back() -> None:
-            while piece := server.recv(65536):
-                connection.sendall(piece)
+        def forward_response() -> None:
+            with suppress(OSError):  # the client may close the connection first
+                while piece := server.recv(65536):
+                    connection.sendall(piece)
 
-        threading.Thread(target=back, daemon=True).start()
+        response = threading.Thread(target=forward_response, daemon=True)
+        response.start()
         while piece := connection.recv(65536):
             server.sendall(piece)
+        with suppress(OSError):  # the server may have closed it
+            server.shutdown(socket.SHUT_RDWR)
+        response.join()  # before its sockets are closed
 
 
-def test_a_proxy_that_refuses_to_pass_on_is_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Hostile(sending(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")) as proxy:
+def test_a_proxy_that_refuses_connect_is_an_error(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    with HostileServer(send_and_close(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", "https://s3.invalid")
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         monkeypatch.setenv("NO_PROXY", "")
-        with pytest.raises(StoreUnreachable, match="the proxy answered 407"):
+        with pytest.raises(StoreUnreachable, match="the proxy answered CONNECT with status 407"):
             bench.fetch("s3://models/m.onnx")
     assert proxy.heads[0].startswith("CONNECT s3.invalid:443 HTTP/1.1\r\n")

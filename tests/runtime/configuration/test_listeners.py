@@ -1,4 +1,4 @@
-"""Ports beside the main one, as the setting writes them."""
+"""Tests of the setting for ports other than the main one."""
 
 import pytest
 from hypothesis import given
@@ -14,17 +14,17 @@ LISTENERS = st.builds(Listener, st.lists(NAMES, min_size=1, max_size=3).map(tupl
 
 
 @given(st.lists(LISTENERS, min_size=1, max_size=3).map(tuple))
-def test_what_is_written_is_read(listeners: tuple[Listener, ...]) -> None:
+def test_rendered_listeners_are_parsed_to_the_same_values(listeners: tuple[Listener, ...]) -> None:
     assert parse_listeners(", ".join(map(str, listeners))) == listeners
 
 
 @pytest.mark.parametrize(
     "text", ["a", "a@", "@80", "a@65536", "a+@80", "a@b", "a@::1:80", "a@80,", "a b@80", "a@h:p:80"]
 )
-def test_what_is_no_list_of_ports_is_refused_with_what_one_is(text: str) -> None:
+def test_the_error_for_an_invalid_list_has_the_allowed_form(text: str) -> None:
     with pytest.raises(BadSetting, match=r"SCALEZERO_LISTEN=.*PROTOCOL\[\+PROTOCOL\]@\[HOST:\]PORT"):
         settings_from({"SCALEZERO_LISTEN": text})
 
 
-def test_tensorflow_servings_ports_are_those_of_its_container() -> None:
+def test_the_ports_are_those_of_tensorflow_servings_container() -> None:
     assert [each.port for each in parse_listeners(TENSORFLOW_SERVING)] == [8500, 8501]

@@ -1,4 +1,4 @@
-"""TorchServe's configuration says the same here."""
+"""Tests of TorchServe's configuration as settings of this runtime."""
 
 from pathlib import Path
 
@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.configuration.torchserve import configured, merged, properties
+from runtime.configuration.torchserve import merge_properties, parse_properties, read_configuration
 from runtime.errors import BadSetting
 from runtime.settings import Settings, settings_from
 
 FILE = r"""
-# A comment, and one that Java has too:
-! it is
+# A comment, and another form of it in Java:
+! a comment
 inference_address=http://0.0.0.0:8080
 management_address = http://[::1]:8181
 metrics_address=http://127.0.0.1:8282/
@@ -36,14 +36,14 @@ number_of_netty_threads=32
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    place = tmp_path / "config.properties"
-    place.write_text(FILE)
-    return place
+    path = tmp_path / "config.properties"
+    path.write_text(FILE)
+    return path
 
 
-def test_a_file_of_properties_becomes_settings(file: Path) -> None:
-    found = configured({"TS_CONFIG_FILE": str(file)})
-    assert settings_from(found.environ) == Settings(
+def test_the_properties_of_a_file_become_settings(file: Path) -> None:
+    configuration = read_configuration({"TS_CONFIG_FILE": str(file)})
+    assert settings_from(configuration.environ) == Settings(
         model_store="/home/model-server/model-store",
         load_models="m=m.mar,n=n.mar",
         store_batching='{"m": {"1.0": {"batchSize": 4}}}',
@@ -55,17 +55,17 @@ def test_a_file_of_properties_becomes_settings(file: Path) -> None:
         queue_size=100,
         max_body_bytes=1000,
     )
-    assert found.listen.split(",") == [
+    assert configuration.listen().split(",") == [
         "torchserve@0.0.0.0:8080",
         "torchserve_management@[::1]:8181",
         "torchserve_metrics@127.0.0.1:8282",
         "torchserve@0.0.0.0:7000",
         "torchserve_management@127.0.0.1:7071",
     ]
-    assert found.unused == ("number_of_netty_threads",)
+    assert configuration.unused == ("number_of_netty_threads",)
 
 
-def test_a_variable_of_torchserve_wins_over_the_file_and_one_of_ours_over_both(file: Path) -> None:
+def test_torchserves_variables_take_precedence_over_the_file_and_ours_over_both(file: Path) -> None:
     environ = {
         "TS_CONFIG_FILE": str(file),
         "TS_LOAD_MODELS": "all",
@@ -73,22 +73,22 @@ def test_a_variable_of_torchserve_wins_over_the_file_and_one_of_ours_over_both(f
         "SCALEZERO_QUEUE_SIZE": "9",
         "MODEL_STORE": "/store",
     }
-    settings = settings_from(configured(environ).environ)
+    settings = settings_from(read_configuration(environ).environ)
     assert (settings.load_models, settings.queue_size, settings.model_store) == ("all", 9, "/store")
 
 
-def test_an_empty_variable_counts_as_none() -> None:
-    assert merged({"MODEL_STORE": ""}, {"model_store": "/store"}).environ["MODEL_STORE"] == "/store"
+def test_an_empty_variable_counts_as_not_set() -> None:
+    assert merge_properties({"MODEL_STORE": ""}, {"model_store": "/store"}).environ["MODEL_STORE"] == "/store"
 
 
-def test_without_a_file_the_environment_stays_as_it_is() -> None:
+def test_without_a_file_the_environment_is_unchanged() -> None:
     environ = {"PATH": "/bin", "TS_OTHER": "x"}
-    found = configured(environ)
-    assert (found.environ, found.unused) == (environ, ())
+    configuration = read_configuration(environ)
+    assert (configuration.environ, configuration.unused) == (environ, ())
 
 
-def test_management_and_metrics_are_for_this_machine_alone_where_nothing_says_otherwise() -> None:
-    assert configured({}).listen.split(",") == [
+def test_management_and_metrics_are_only_reachable_from_this_machine_by_default() -> None:
+    assert read_configuration({}).listen().split(",") == [
         "torchserve@8080",
         "torchserve_management@127.0.0.1:8081",
         "torchserve_metrics@127.0.0.1:8082",
@@ -99,7 +99,7 @@ def test_management_and_metrics_are_for_this_machine_alone_where_nothing_says_ot
 
 def test_a_file_that_cannot_be_read_stops_the_start(tmp_path: Path) -> None:
     with pytest.raises(BadSetting, match=r"^TS_CONFIG_FILE=.*No such file"):
-        configured({"TS_CONFIG_FILE": str(tmp_path / "none")})
+        read_configuration({"TS_CONFIG_FILE": str(tmp_path / "none")})
 
 
 @pytest.mark.parametrize(
@@ -115,13 +115,14 @@ def test_a_file_that_cannot_be_read_stops_the_start(tmp_path: Path) -> None:
         ("TS_GRPC_MANAGEMENT_ADDRESS", "x,open_inference@1"),
     ],
 )
-def test_an_address_that_cannot_be_is_refused(variable: str, text: str) -> None:
+def test_an_invalid_address_is_refused_if_it_is_opened(variable: str, text: str) -> None:
+    configuration = read_configuration({variable: text})
     with pytest.raises(BadSetting, match=f"^{variable}="):
-        configured({variable: text})
+        configuration.listen()
 
 
 @pytest.mark.parametrize("text", ["models/", "https://models/", "s3://models/,"])
-def test_a_prefix_to_register_from_is_one_of_s3_or_of_this_machine(text: str) -> None:
+def test_a_prefix_to_register_from_must_be_a_uri_of_s3_or_of_a_file(text: str) -> None:
     with pytest.raises(BadSetting, match=r"^SCALEZERO_REGISTER_FROM="):
         settings_from({"SCALEZERO_REGISTER_FROM": text})
 
@@ -131,5 +132,5 @@ VALUES = st.from_regex(r"([!-~]([ -~]*[!-~])?)?", fullmatch=True).filter(lambda 
 
 
 @given(st.dictionaries(KEYS, VALUES.filter(lambda text: not text.endswith("\\"))))
-def test_properties_are_read_as_they_are_written(said: dict[str, str]) -> None:
-    assert properties("\n".join(f"{key}={value}" for key, value in said.items())) == said
+def test_rendered_properties_are_parsed_to_the_same_values(properties: dict[str, str]) -> None:
+    assert parse_properties("\n".join(f"{key}={value}" for key, value in properties.items())) == properties

@@ -1,4 +1,4 @@
-"""ONNX's element types and containers: each is held in NumPy, or refused with the step that helps."""
+"""ONNX's element types and containers: each has a NumPy type, or is rejected with the next step."""
 
 import sys
 
@@ -35,32 +35,34 @@ def described(type_name: str, *, shape: tuple[int | str | None, ...] = (), scala
         ("optional(seq(tensor(int64)))", np.dtype("i8"), ("optional", "sequence")),
     ],
 )
-def test_every_type_is_described_by_its_elements_and_containers(
+def test_a_type_is_converted_to_its_elements_and_containers(
     type_name: str, dtype: np.dtype[np.generic], containers: tuple[str, ...]
 ) -> None:
     shape = None if containers else ("n",)
     assert described(type_name, shape=("n",)) == TensorSpec("x", dtype, shape, containers)
 
 
-def test_a_scalar_and_an_unknown_rank_are_told_apart() -> None:
+def test_a_scalar_and_an_unknown_rank_are_distinguished() -> None:
     assert described("tensor(float)", scalar=True).shape == ()
     assert described("tensor(float)").shape is None
 
 
 @pytest.mark.parametrize("type_name", ["tensor(complex64)", "seq(tensor(float8e8m0))"])
-def test_an_element_type_without_a_form_is_refused_with_a_cast_as_the_next_step(type_name: str) -> None:
-    with pytest.raises(InvalidModel, match=r"m\.onnx: 'x' is a .* has no form here; export the model with a Cast"):
+def test_an_unsupported_element_type_is_rejected_with_a_cast_as_the_next_step(type_name: str) -> None:
+    with pytest.raises(
+        InvalidModel, match=r"m\.onnx: 'x' has the type .*, which is not supported; export the model with a Cast"
+    ):
         described(type_name)
 
 
-def test_a_narrow_type_is_refused_likewise_where_ml_dtypes_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_narrow_type_is_rejected_without_ml_dtypes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ml_dtypes", None)
     with pytest.raises(InvalidModel, match="export the model with a Cast"):
         described("tensor(bfloat16)")
 
 
-def test_a_container_that_is_none_of_the_known_is_refused() -> None:
-    with pytest.raises(InvalidModel, match=r"a sparse_tensor\(float\); expected tensors, sequences, maps"):
+def test_an_unknown_container_is_rejected() -> None:
+    with pytest.raises(InvalidModel, match=r"type sparse_tensor\(float\); expected tensors, sequences, maps"):
         described("sparse_tensor(float)")
 
 
@@ -79,7 +81,7 @@ def test_a_container_that_is_none_of_the_known_is_refused() -> None:
         (UINT2, "u", True),
     ],
 )
-def test_the_kind_of_every_element(dtype: np.dtype[np.generic], kind: str, is_narrow: bool) -> None:  # noqa: FBT001 - a parameter of the table
+def test_the_kind_of_each_element_type(dtype: np.dtype[np.generic], kind: str, is_narrow: bool) -> None:  # noqa: FBT001 - a parameter of the table
     assert elements.kind(dtype) == kind
     assert (elements.narrow(dtype) is not None) is is_narrow
 
@@ -88,12 +90,12 @@ def test_the_kind_of_every_element(dtype: np.dtype[np.generic], kind: str, is_na
     ("dtype", "least", "most"),
     [(np.dtype("i1"), -128, 127), (np.dtype("u8"), 0, 2**64 - 1), *((each, *SHARING[each]) for each in SHARING)],
 )
-def test_the_range_of_whole_numbers(dtype: np.dtype[np.generic], least: int, most: int) -> None:
+def test_the_range_of_integer_types(dtype: np.dtype[np.generic], least: int, most: int) -> None:
     assert elements.whole_range(dtype) == (least, most)
 
 
 @pytest.mark.parametrize("dtype", [np.dtype("f2"), np.dtype("f4"), BFLOAT16, FLOAT8])
-def test_what_is_below_the_bound_of_a_float_type_rounds_to_a_number_and_the_bound_does_not(
+def test_a_number_below_the_bound_of_a_float_type_rounds_to_a_finite_number_and_the_bound_does_not(
     dtype: np.dtype[np.generic],
 ) -> None:
     largest, beyond = elements.float_range(dtype)
@@ -103,12 +105,12 @@ def test_what_is_below_the_bound_of_a_float_type_rounds_to_a_number_and_the_boun
         assert not np.isfinite(float(np.float64(beyond * (1 + 1e-6)).astype(dtype)))
 
 
-def test_every_number_of_json_is_below_the_bound_of_float64() -> None:
+def test_all_numbers_of_json_are_below_the_bound_of_float64() -> None:
     assert elements.float_range(np.dtype("f8")) == (sys.float_info.max, np.inf)
 
 
 @given(st.data())
-def test_what_is_packed_is_unpacked_to_the_same(data: st.DataObject) -> None:
+def test_unpack_after_pack_returns_the_same_array(data: st.DataObject) -> None:
     dtype = data.draw(st.sampled_from([*SHARING, FLOAT4, FLOAT8, BFLOAT16]))
     least, most = SHARING.get(dtype, (-4, 4))
     shape = data.draw(st.sampled_from([(), (0,), (1,), (2, 3), (5,), (2, 1, 4)]))
@@ -120,6 +122,6 @@ def test_what_is_packed_is_unpacked_to_the_same(data: st.DataObject) -> None:
     np.testing.assert_array_equal(elements.unpacked(packed, dtype, list(shape)).astype("f4"), array.astype("f4"))
 
 
-def test_the_first_of_two_elements_in_a_byte_has_the_lower_half() -> None:
-    """As onnx.proto says of INT4 in `raw_data`."""
+def test_the_first_of_two_elements_in_a_byte_is_in_the_low_bits() -> None:
+    """As onnx.proto defines for INT4 in `raw_data`."""
     assert elements.packed(np.array([1, -2, 3], np.int8).astype(INT4)) == bytes([0xE1, 0x03])

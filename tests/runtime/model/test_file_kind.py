@@ -1,4 +1,4 @@
-"""A file that is no model is named as what it is: real files of each kind, as far as they can be made here."""
+"""The error for a file that is not a model names its kind; tested with real files where possible."""
 
 import bz2
 import gzip
@@ -46,7 +46,7 @@ def saved(array: np.ndarray) -> bytes:
 KINDS = [
     (b"", "an empty file"),
     (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "a Git LFS pointer"),
-    (gzip.compress(b"model"), "a gzip archive"),
+    (gzip.compress(b"model", mtime=0), "a gzip archive"),
     (bz2.compress(b"model"), "a bzip2 archive"),
     (lzma.compress(b"model"), "an xz archive"),
     (tarred(), "a tar archive"),
@@ -71,20 +71,20 @@ KINDS = [
 
 
 @pytest.mark.parametrize(("content", "kind"), KINDS)
-def test_the_error_names_what_the_file_is_and_the_next_step(tmp_path: Path, content: bytes, kind: str) -> None:
+def test_the_error_has_the_kind_of_the_file_and_the_next_step(tmp_path: Path, content: bytes, kind: str) -> None:
     path = tmp_path / "m.onnx"
     path.write_bytes(content)
     with pytest.raises(InvalidModel) as refused:
         Session(path, uri="s3://models/m.onnx", name="m", threads=1)
-    said = str(refused.value)
-    assert said.startswith(f"s3://models/m.onnx: it is not an ONNX model but {kind}")
-    assert ";" in said
+    message = str(refused.value)
+    assert message.startswith(f"s3://models/m.onnx: it is not an ONNX model but {kind}")
+    assert ";" in message
 
 
 @pytest.mark.parametrize(
     "content", [b"\x00" * 1000, b"\xff\xfe\xfd", b"\x80", b"\x08\x07\x12", b"caf\xe9 of Latin-1, long"]
 )
-def test_what_is_none_of_the_known_kinds_is_left_to_onnx_runtime(tmp_path: Path, content: bytes) -> None:
+def test_for_an_unknown_kind_the_error_is_that_of_onnx_runtime(tmp_path: Path, content: bytes) -> None:
     assert file_kind.kind_of(content) is None
     (tmp_path / "m.onnx").write_bytes(content)
     with pytest.raises(InvalidModel) as refused:
@@ -92,17 +92,17 @@ def test_what_is_none_of_the_known_kinds_is_left_to_onnx_runtime(tmp_path: Path,
     assert "not an ONNX model but" not in str(refused.value)
 
 
-def test_a_path_that_cannot_be_read_is_left_to_onnx_runtime(tmp_path: Path) -> None:
+def test_for_an_unreadable_path_the_error_is_that_of_onnx_runtime(tmp_path: Path) -> None:
     with pytest.raises(InvalidModel, match="m: "):
         Session(tmp_path / "missing.onnx", uri="m", name="m", threads=1)
 
 
-def test_a_model_that_is_broken_is_no_other_kind_of_file(tmp_path: Path) -> None:
+def test_a_damaged_model_has_no_known_kind(tmp_path: Path) -> None:
     model = onnx.load(models.lookup(tmp_path / "m.onnx", entries=1000)).SerializeToString()
     assert file_kind.kind_of(model[: file_kind.HEAD]) is None
 
 
 @given(head=st.binary(max_size=300))
-def test_any_bytes_have_a_kind_or_none(head: bytes) -> None:
+def test_any_bytes_can_be_examined(head: bytes) -> None:
     kind = file_kind.kind_of(head)
     assert kind is None or ";" in kind or "," in kind

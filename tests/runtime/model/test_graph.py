@@ -1,4 +1,4 @@
-"""What the file tells that ONNX Runtime does not: operators, scalars, steps; read without onnx and without weights."""
+"""The facts of a model file that ONNX Runtime does not provide, read without onnx and without the weights."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from runtime.model.graph import UNKNOWN, GraphFacts, Operator, Use, facts_of, read_facts
-from runtime.model.operators import against_sharing, costs_by_shape
+from runtime.model.operators import costs_by_shape, reason_against_sharing
 from tests import models
 from tests.models import FLOAT, INT64, Axes, save, value
 from tests.runtime import independence_models as zoo
@@ -22,11 +22,11 @@ def names(facts: GraphFacts) -> set[str]:
     return {str(operator) for operator in facts.operators}
 
 
-def test_operators_of_the_graph_are_named(tmp_path: Path) -> None:
+def test_the_operators_of_the_graph_are_read(tmp_path: Path) -> None:
     assert names(read_facts(zoo.mean(tmp_path / "m.onnx"))) == {"ReduceMean", "Mul", "Add"}
 
 
-def test_operators_inside_of_loops_and_branches_are_named_too(tmp_path: Path) -> None:
+def test_the_operators_in_loops_and_branches_are_read(tmp_path: Path) -> None:
     inner = helper.make_graph([node("NonZero", ["x"], ["n"])], "then", [], [value("n", INT64, None)])
     other = helper.make_graph([node("Unique", ["x"], ["u"])], "else", [], [value("u", FLOAT, None)])
     nodes = [
@@ -38,7 +38,7 @@ def test_operators_inside_of_loops_and_branches_are_named_too(tmp_path: Path) ->
     assert {"If", "NonZero", "Unique"} <= names(read_facts(path))
 
 
-def test_operators_of_functions_in_the_model_are_named_and_their_calls_are_known() -> None:
+def test_the_operators_in_functions_of_the_model_are_read_and_their_calls_are_known() -> None:
     body = helper.make_function(
         "mine", "Find", ["a"], ["b"], [node("NonZero", ["a"], ["b"])], [helper.make_opsetid("", 17)]
     )
@@ -58,7 +58,7 @@ def branch(kind: str) -> onnx.GraphProto:
     return helper.make_graph([node(kind, ["x"], [f"of_{kind}"])], kind, [], [value(f"of_{kind}", FLOAT, None)])
 
 
-def test_a_branch_that_shapes_choose_is_looked_into_and_does_not_count_itself(tmp_path: Path) -> None:
+def test_an_if_on_a_shape_does_not_count_but_its_branches_do(tmp_path: Path) -> None:
     nodes = [
         node("Size", ["x"], ["s"]),
         node("Equal", ["s", "three"], ["c"]),
@@ -68,7 +68,7 @@ def test_a_branch_that_shapes_choose_is_looked_into_and_does_not_count_itself(tm
     assert names(read_facts(path)) == {"Tanh", "Relu"}
 
 
-def test_branches_in_the_body_of_a_function_are_looked_into() -> None:
+def test_branches_in_the_body_of_a_function_are_read() -> None:
     choice = node("If", ["c"], ["b"], then_branch=branch("NonZero"), else_branch=branch("Relu"))
     body = helper.make_function("mine", "Choose", ["x", "c"], ["b"], [choice], [helper.make_opsetid("", 17)])
     body.doc_string = "has fields that say nothing of operators"
@@ -80,7 +80,7 @@ def test_branches_in_the_body_of_a_function_are_looked_into() -> None:
     assert names(facts) == {"mine.Choose", "If", "NonZero", "Relu"}
 
 
-def test_what_is_computed_from_shapes_and_constants_alone_is_left_out(tmp_path: Path) -> None:
+def test_operators_on_shapes_and_constants_are_left_out(tmp_path: Path) -> None:
     nodes = [
         node("Shape", ["x"], ["s"]),
         node("ConstantOfShape", ["s"], ["o"], value=numpy_helper.from_array(np.array([1], np.float32))),
@@ -93,17 +93,17 @@ def test_what_is_computed_from_shapes_and_constants_alone_is_left_out(tmp_path: 
     )
     facts = read_facts(path)
     assert names(facts) == {"Add"}
-    assert against_sharing(facts) is None
+    assert reason_against_sharing(facts) is None
     assert costs_by_shape(facts)
 
 
-def test_random_operators_compute_on_no_constant(tmp_path: Path) -> None:
+def test_the_output_of_a_random_operator_is_not_static(tmp_path: Path) -> None:
     nodes = [node("RandomNormal", [], ["r"], shape=[1, 3]), node("Add", ["x", "r"], ["y"])]
     path = save(tmp_path / "m.onnx", nodes, [value("x", FLOAT, ROW)], [value("y", FLOAT, ROW)])
     assert "RandomNormal" in names(read_facts(path))
 
 
-def test_scalars_and_unknown_ranks_are_told_apart(tmp_path: Path) -> None:
+def test_scalars_and_unknown_ranks_are_distinguished(tmp_path: Path) -> None:
     nodes = [node("Mul", ["x", "k"], ["y"]), node("Identity", ["u"], ["v"])]
     inputs = [value("x", FLOAT, ["n", 2]), value("k", FLOAT, []), value("u", FLOAT, None)]
     facts = read_facts(save(tmp_path / "m.onnx", nodes, inputs, [value("y", FLOAT, ["n", 2]), value("v", FLOAT, None)]))
@@ -111,13 +111,13 @@ def test_scalars_and_unknown_ranks_are_told_apart(tmp_path: Path) -> None:
     assert facts.unranked == {"u", "v"}
 
 
-def test_a_sequence_is_neither(tmp_path: Path) -> None:
+def test_a_sequence_is_neither_a_scalar_nor_unranked(tmp_path: Path) -> None:
     facts = read_facts(models.split_rows(tmp_path / "m.onnx"))
     assert not facts.scalars
     assert not facts.unranked
 
 
-def test_the_step_of_a_quantized_output_is_found_through_what_only_moves_elements(tmp_path: Path) -> None:
+def test_the_step_of_a_quantized_output_is_found_behind_operators_that_move_elements(tmp_path: Path) -> None:
     assert read_facts(zoo.static_quantized(tmp_path / "m.onnx")).output_steps == {"y": 0.125}
 
 
@@ -125,7 +125,7 @@ def test_the_step_of_a_quantized_output_is_found_through_what_only_moves_element
     ("kind", "array", "step"),
     [(10, np.array(0.5, np.float16), 0.5), (11, np.array(0.25), None), (1, np.array([0.5, 2], np.float32), 2.0)],
 )
-def test_the_largest_scale_counts_whatever_its_type(kind: int, array: np.ndarray, step: float | None) -> None:
+def test_the_largest_scale_counts_for_each_type(kind: int, array: np.ndarray, step: float | None) -> None:
     for raw in (True, False):
         scale = numpy_helper.from_array(array, "s") if raw else helper.make_tensor("s", 1, [2], [0.5, 2.0])
         graph = helper.make_graph(
@@ -139,7 +139,7 @@ def test_the_largest_scale_counts_whatever_its_type(kind: int, array: np.ndarray
         assert facts.output_steps == {"y": (step or float(array)) if raw else 2.0}
 
 
-def test_a_scale_that_is_computed_or_of_an_unknown_type_gives_no_step() -> None:
+def test_a_computed_scale_or_one_of_an_unknown_type_has_no_step() -> None:
     odd = onnx.TensorProto(name="s", data_type=TensorProto.BFLOAT16, raw_data=b"\x80\x3f", dims=[1])
     for scale in ([], [odd]):
         graph = helper.make_graph(
@@ -152,7 +152,7 @@ def test_a_scale_that_is_computed_or_of_an_unknown_type_gives_no_step() -> None:
         assert facts_of(helper.make_model(graph).SerializeToString()).output_steps == {}
 
 
-def test_files_in_the_format_of_onnx_runtime_are_not_read(tmp_path: Path) -> None:
+def test_a_file_in_the_format_of_onnx_runtime_is_unknown(tmp_path: Path) -> None:
     options = ort.SessionOptions()
     options.optimized_model_filepath = str(tmp_path / "m.ort")
     options.add_session_config_entry("session.save_model_format", "ORT")
@@ -163,7 +163,7 @@ def test_files_in_the_format_of_onnx_runtime_are_not_read(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"\xff" * 20])
-def test_what_is_no_model_is_left_to_onnx_runtime(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_model_is_unknown(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "m.onnx").write_bytes(content)
     assert not read_facts(tmp_path / "m.onnx").operators
     assert read_facts(tmp_path / "none.onnx") is UNKNOWN
@@ -187,12 +187,15 @@ def used(*operators: str, static: bool = True) -> GraphFacts:
         "com.microsoft.BeamSearch",
     ],
 )
-def test_operators_that_mix_rows_or_choose_their_number_speak_against_shared_runs(operator: str) -> None:
-    assert str(against_sharing(used("Add", operator))).startswith(f"operator {operator}: ")
+def test_operators_that_mix_rows_or_change_their_number_rule_out_shared_runs(operator: str) -> None:
+    assert str(reason_against_sharing(used("Add", operator))).startswith(f"operator {operator}: ")
 
 
-def test_others_do_not() -> None:
-    assert against_sharing(used("Add", "Conv", "QuantizeLinear", "LSTM", "ai.onnx.ml.TreeEnsembleRegressor")) is None
+def test_other_operators_do_not_rule_out_shared_runs() -> None:
+    assert (
+        reason_against_sharing(used("Add", "Conv", "QuantizeLinear", "LSTM", "ai.onnx.ml.TreeEnsembleRegressor"))
+        is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -209,5 +212,5 @@ def test_others_do_not() -> None:
         (UNKNOWN, False),
     ],
 )
-def test_whether_shapes_tell_what_a_run_costs(facts: GraphFacts, by_shape: bool) -> None:  # noqa: FBT001 - a parameter of the table
+def test_whether_the_cost_depends_only_on_shapes(facts: GraphFacts, by_shape: bool) -> None:  # noqa: FBT001 - a parameter of the table
     assert costs_by_shape(facts) is by_shape

@@ -1,4 +1,4 @@
-"""What shapes and names say about the rows: they speak against a batch axis, and prove nothing."""
+"""Shapes and names can rule out a batch axis, but not prove one."""
 
 import numpy as np
 import pytest
@@ -18,16 +18,16 @@ def specs(shapes: list[Shape | None], name: str) -> list[TensorSpec]:
         ([(None, 3)], [(None, 1)], None),
         ([("N",)], [("N",)], None),
         ([("N", 3), ("N", "length")], [("N", 1), ("N",)], None),
-        ([("N", 3)], [("batch_size", 1)], None),  # one meaning
+        ([("N", 3)], [("batch_size", 1)], None),  # the same meaning
         ([("N", 3)], [("Softmaxoutput_dim_0", 1)], None),
         ([("unk__1", 3), ("unk__2", 2)], [("unk__3", 1)], None),
         ([("s0", 3), ("s77", 2)], [("s0", 1)], None),
         ([("batch", 3), ("dynamic_axes_1", 3)], [("?", 1)], None),
         ([("?", 3, "?", "?")], [("", 3)], None),
         ([("7", 3)], [("p2o.DynamicDimension.0", 3)], None),
-        ([("N", 3)], [None], None),  # a sequence of maps, one a row, or an unknown rank: the proof tells
+        ([("N", 3)], [None], None),  # a sequence of maps, one per row, or an unknown rank: the proof decides
         ([("unk__1", 3)], [("batch", 1)], None),
-        ([("N", 3)], [("M", 1)], "output 'out0' has the first axis M, the inputs have N"),
+        ([("N", 3)], [("M", 1)], "output 'out0' has the first axis M; the inputs have N"),
         ([("batch", 3)], [("batch", 1), ("num_dets", 4)], "output 'out1' has the first axis num_dets"),
         ([("batch", 3)], [("batch + 1", 4)], "output 'out0' has the first axis batch [+] 1"),
         ([("N", 3)], [(1, 1)], "output 'out0' has the first axis 1"),
@@ -38,20 +38,20 @@ def specs(shapes: list[Shape | None], name: str) -> list[TensorSpec]:
         ([("N", "N")], [("N", 1)], "the names of the inputs' axes"),
         ([(1, 3)], [(1, 1)], "fixes the first axis of input 'in0' to 1"),
         ([("N", 3), (5, 3)], [("N", 1)], "fixes the first axis of input 'in1' to 5"),
-        ([None], [("N", 1)], "input 'in0' has no first axis that is known"),
-        ([()], [("N", 1)], "input 'in0' has no first axis that is known"),
+        ([None], [("N", 1)], "input 'in0' has no known first axis"),
+        ([()], [("N", 1)], "input 'in0' has no known first axis"),
         ([], [(3,)], "the model has no input"),
     ],
 )
-def test_what_speaks_against_shared_runs(
+def test_the_reason_against_shared_runs(
     inputs: list[Shape | None], outputs: list[Shape | None], reason: str | None
 ) -> None:
-    told = rows.against_sharing(specs(inputs, "in"), specs(outputs, "out"))
+    found = rows.reason_against_sharing(specs(inputs, "in"), specs(outputs, "out"))
     if reason is None:
-        assert told is None
+        assert found is None
     else:
-        assert told is not None
-        assert reason.replace("[+]", "+") in told
+        assert found is not None
+        assert reason.replace("[+]", "+") in found
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_what_speaks_against_shared_runs(
         ([("N", 3), ("M", 3)], [("N", 1)], (False,)),
     ],
 )
-def test_which_outputs_may_have_a_row_for_each(
+def test_which_outputs_may_have_one_row_per_input_row(
     inputs: list[Shape | None], outputs: list[Shape | None], which: tuple[bool, ...]
 ) -> None:
     assert rows.row_outputs(specs(inputs, "in"), specs(outputs, "out")) == which
@@ -87,10 +87,10 @@ def test_which_outputs_may_have_a_row_for_each(
         "symbolic_dim_4",
     ],
 )
-def test_generated_names_mean_nothing(generated: str) -> None:
+def test_generated_names_have_no_meaning(generated: str) -> None:
     assert rows.meaning(generated) is None
 
 
 @pytest.mark.parametrize("name", ["seq", "num_dets", "samples", "sun", "dim"])
-def test_other_names_mean_what_they_say(name: str) -> None:
+def test_other_names_have_a_meaning(name: str) -> None:
     assert rows.meaning(name) == name

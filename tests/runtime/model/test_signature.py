@@ -1,4 +1,4 @@
-"""What a model takes is checked before anything can reach a batch, and what may share a run is told from its axes."""
+"""The check of requests against the signature, and the properties that decide about shared runs."""
 
 import numpy as np
 import pytest
@@ -31,15 +31,15 @@ def signature(inputs: list[Shape | None], outputs: list[Shape | None]) -> Signat
         ([("N", "length")], False),
         ([None], False),
         ([("N", 3), ("N", None)], False),
-        ([("unk__1", 3), ("unk__2", 3)], False),  # their numbers of rows may differ
+        ([("unk__1", 3), ("unk__2", 3)], False),  # the numbers of rows may differ
     ],
 )
-def test_whether_any_two_rows_fit_together(inputs: list[Shape | None], uniform: bool) -> None:  # noqa: FBT001 - a parameter of the table
+def test_whether_any_two_requests_fit_together(inputs: list[Shape | None], uniform: bool) -> None:  # noqa: FBT001 - a parameter of the table
     assert signature(inputs, [("N",)]).uniform is uniform
 
 
 @given(made=strategies.tensors_of_one_input())
-def test_what_fits_is_counted(made: tuple[Signature, np.ndarray]) -> None:
+def test_validate_returns_the_number_of_rows(made: tuple[Signature, np.ndarray]) -> None:
     takes, array = made
     assert takes.validate([array]) == len(array)
 
@@ -55,7 +55,7 @@ def test_what_fits_is_counted(made: tuple[Signature, np.ndarray]) -> None:
         (np.float32(1), r"shape \[\]"),
     ],
 )
-def test_what_does_not_fit_is_named_with_what_came_and_what_would_be_right(array: np.ndarray, got: str) -> None:
+def test_an_invalid_tensor_is_reported_with_the_received_and_the_expected_value(array: np.ndarray, got: str) -> None:
     takes = Signature((spec("batch", 3, name="features"),), (spec("batch", 1),))
     with pytest.raises(InvalidInput, match=rf"^inputs\.features: got {got}; expected float32\[batch, 3\]$"):
         takes.validate([array])
@@ -65,13 +65,13 @@ def test_a_request_without_rows_runs_alone() -> None:
     assert Signature((spec("batch", 3),), (spec("batch", 1),)).validate([np.zeros((0, 3), np.float32)]) == 0
 
 
-def test_a_scalar_is_no_row_of_a_vector() -> None:
+def test_a_scalar_is_not_a_row_of_a_vector() -> None:
     with pytest.raises(InvalidInput, match=r"got shape \[\]; expected float32\[batch\]"):
         Signature((spec("batch"),), (spec("batch"),)).validate([np.array(1.0, np.float32)])
 
 
-def test_the_name_of_an_axis_binds_nothing() -> None:
-    """As ONNX Runtime has it: what cannot be computed, the model itself refuses."""
+def test_axes_of_the_same_name_may_differ_in_size() -> None:
+    """As in ONNX Runtime: the model rejects an input that it cannot compute on."""
     takes = Signature((spec("N", "width", name="a"), spec("N", "width", name="b")), (spec("N"),))
     assert takes.validate([np.zeros((2, 5), np.float32), np.zeros((2, 5), np.float32)]) == 2
     assert takes.validate([np.zeros((2, 5), np.float32), np.zeros((2, 1), np.float32)]) == 2
@@ -80,12 +80,12 @@ def test_the_name_of_an_axis_binds_nothing() -> None:
 
 
 @pytest.mark.parametrize("axis", [None, "N"])
-def test_a_request_with_another_number_of_rows_in_each_input_runs_alone(axis: str | None) -> None:
+def test_a_request_with_different_numbers_of_rows_in_its_inputs_runs_alone(axis: str | None) -> None:
     takes = Signature((spec(axis, 2, name="a"), spec(axis, 2, name="b")), (spec(axis),))
     assert takes.validate([np.zeros((1, 2), np.float32), np.zeros((2, 2), np.float32)]) == 0
 
 
-def test_a_first_axis_that_is_fixed_to_1_takes_several_rows_one_by_one() -> None:
+def test_a_first_axis_that_is_fixed_to_1_allows_several_rows_one_by_one() -> None:
     takes = Signature((spec(1, 3, name="a"), spec(1, name="b")), (spec(1, 2),))
     assert takes.fixed_batch
     assert not takes.batchable
@@ -101,7 +101,7 @@ def test_a_first_axis_that_is_fixed_to_1_takes_several_rows_one_by_one() -> None
 
 
 @pytest.mark.parametrize("outputs", [[(3, 2)], [(1, 2), ("found", 4)], [None]])
-def test_an_output_that_is_not_fixed_to_1_leaves_the_rows_of_such_a_model_together(outputs: list[Shape | None]) -> None:
+def test_with_an_output_that_is_not_fixed_to_1_rows_do_not_run_one_by_one(outputs: list[Shape | None]) -> None:
     takes = signature([(1, 3)], outputs)
     assert not takes.fixed_batch
     assert not any(takes.row_outputs)
@@ -109,7 +109,7 @@ def test_an_output_that_is_not_fixed_to_1_leaves_the_rows_of_such_a_model_togeth
         takes.validate([np.zeros((2, 3), np.float32)])
 
 
-def test_an_output_has_rows_where_the_inputs_have_and_its_own_first_axis_allows_it() -> None:
+def test_an_output_has_rows_if_the_inputs_have_rows_and_its_first_axis_allows_it() -> None:
     assert signature([("N", 3)], [("N", 1), None]).row_outputs == (True, True)
     assert signature([("N", 3)], [("N", 1), (1, 3)]).row_outputs == (True, False)
     assert signature([("N", 3), (5, 3)], [("N", 1)]).row_outputs == (False,)
@@ -117,19 +117,19 @@ def test_an_output_has_rows_where_the_inputs_have_and_its_own_first_axis_allows_
     assert Signature((spec("N", 3),), (label, absent)).row_outputs == (True, False)
 
 
-def test_the_values_of_a_container_are_not_looked_at_again() -> None:
+def test_the_values_of_a_container_are_not_checked_again() -> None:
     takes = Signature((TensorSpec("x", F32, None, ("sequence",)),), (spec(),))
     assert takes.validate([as_array([np.zeros(2, np.float32)])]) == 1
 
 
-def test_an_input_of_unknown_rank_takes_any_shape_of_its_type() -> None:
+def test_an_input_of_unknown_rank_accepts_any_shape_of_its_type() -> None:
     takes = Signature((TensorSpec("x", F32, None),), (spec("N"),))
     assert [takes.validate([np.zeros(shape, np.float32)]) for shape in ((), (3,), (2, 2))] == [1, 1, 1]
     with pytest.raises(InvalidInput, match=r"float32\[\?\]"):
         takes.validate([np.zeros(3, np.int64)])
 
 
-def test_axes_that_an_exporter_named_may_differ_in_length() -> None:
+def test_axes_with_generated_names_may_differ_in_length() -> None:
     takes = Signature((spec("unk__1", 2, name="a"), spec("unk__2", 2, name="b")), (spec("unk__3", 2),))
     assert takes.validate([np.zeros((3, 2), np.float32), np.zeros((3, 2), np.float32)]) == 3
     assert takes.validate([np.zeros((1, 2), np.float32), np.zeros((4, 2), np.float32)]) == 0

@@ -1,0 +1,232 @@
+"""What `scalezero publish` prints."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from threading import Thread
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from runtime.artifacts.upload import FileUpload
+from runtime.cli import scalezero
+from runtime.optimizing import Step
+from runtime.published.places import manifest_uri
+from runtime.registry import PlannedFile, entries, publish, read_manifest
+from runtime.registry.command import progress_bar, size_text, steps_bar
+from tests import ROOT
+from tests.runtime.conftest import Place
+from tests.runtime.optimizing import optimizable_models
+from tests.runtime.registry.test_files import digest, model
+
+MIB = 2**20
+
+
+def run(*arguments: str, code: int = 0) -> str:
+    """Run the command and return its output."""
+    result = CliRunner().invoke(scalezero, ["publish", *arguments])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_a_file_is_published_under_its_name_and_version(place: Place, tmp_path: Path) -> None:
+    path, uri = model(tmp_path), place("a.onnx")
+    arguments = (str(path), uri, "--name", "add", "--version", "1.0.0")
+    assert run(*arguments) == f"{uri} published, sha256 {digest(path)}\n"
+    assert run(*arguments) == f"{uri} already exists, sha256 {digest(path)}\n"
+    manifest = read_manifest(uri)
+    assert manifest is not None
+    assert manifest.title == "add:1.0.0"
+
+
+def test_an_added_manifest_is_reported(place: Place, tmp_path: Path) -> None:
+    path, uri = model(tmp_path), place("a.onnx")
+    publish(path, uri, metadata={})
+    assert run(str(path), uri) == f"{uri} already exists, sha256 {digest(path)}; its manifest was added\n"
+
+
+def test_the_result_is_json_on_request(place: Place, tmp_path: Path) -> None:
+    path, uri = model(tmp_path), place("a.onnx")
+    arguments = ["publish", str(path), uri, "-o", "json"]
+    steps = json.loads(CliRunner().invoke(scalezero, [*arguments, "--dry-run"]).stdout)
+    assert [(each["state"], each["uri"]) for each in steps[-2:]] == [("upload", uri), ("upload", manifest_uri(uri))]
+    assert json.loads(CliRunner().invoke(scalezero, arguments).stdout) == {
+        "uri": uri,
+        "sha256": digest(path),
+        "uploaded": True,
+        "manifest": manifest_uri(uri),
+        "assessment": None,
+    }
+
+
+def test_a_dry_run_says_what_would_be_uploaded_and_uploads_nothing(place: Place, tmp_path: Path) -> None:
+    path, uri = model(tmp_path, external=True), place("a.onnx")
+    weights = tmp_path / "weights.bin"
+    publish(weights, place("weights.bin"), metadata={})
+    lines = run(str(path), uri, "--name", "add", "--version", "1", "--dry-run").splitlines()
+    assert lines[:4] == [
+        "add 1: a dry run, nothing is uploaded",
+        f"upload  {place('a.onnx.variants/')}...  prepared forms",
+        f"exists  {place('weights.bin')}  4 B  sha256 {digest(weights)}",
+        f"upload  {uri}  {path.stat().st_size} B  sha256 {digest(path)}",
+    ]
+    assert lines[4] == f"upload  {manifest_uri(uri)}"
+    assert entries(place(""), every=True) == []
+
+
+def test_a_dry_run_fails_as_the_publication_would(place: Place, tmp_path: Path) -> None:
+    run(str(model(tmp_path)), place("a.onnx"))
+    output = run(str(model(tmp_path, "b.onnx", value=2.0)), place("a.onnx"), "--dry-run", code=2)
+    assert f"refuse  {place('a.onnx')}  " in output
+    assert "a different file is already published here" in output
+
+
+@pytest.mark.parametrize(
+    "arguments", [("s3://models/a.onnx",), ("--name", "a"), ("--version", "1"), ("--name", "a", "--dry-run")]
+)
+def test_a_folder_has_no_destination_name_or_version(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    assert "none for a folder: its ModelVersions state it" in run(str(tmp_path), *arguments, code=2)
+
+
+def test_a_file_needs_a_destination(tmp_path: Path) -> None:
+    assert "the destination of the file" in run(str(model(tmp_path)), code=2)
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (97 * MIB, "97.0 MiB"), (5 * 2**40, "5120.0 GiB")],
+)
+def test_a_size_is_shown_in_its_largest_unit(size: int, text: str) -> None:
+    assert size_text(size) == text
+
+
+class Terminal(io.StringIO):
+    """A standard error that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def planned(size: int) -> list[PlannedFile]:
+    """Return one file of this size to upload."""
+    return [PlannedFile(FileUpload(Path("m"), "s3://models/m", "0" * 64), size, None)]
+
+
+def test_a_large_upload_shows_its_progress_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with progress_bar(planned(10 * MIB)) as progress:
+        assert progress is not None
+        threads = [Thread(target=progress, args=(MIB,)) for _ in range(10)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert "uploading 10.0 MiB" in terminal.getvalue()
+    assert "100%" in terminal.getvalue()
+
+
+@pytest.mark.parametrize(("size", "stream"), [(10 * MIB, io.StringIO()), (MIB, Terminal())])
+def test_a_small_upload_or_another_output_shows_nothing(
+    monkeypatch: pytest.MonkeyPatch, size: int, stream: io.StringIO
+) -> None:
+    monkeypatch.setattr(sys, "stderr", stream)
+    with progress_bar(planned(size)) as progress:
+        assert progress is None
+    assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize("place", ["s3"], indirect=True)
+def test_an_upload_reports_all_bytes(place: Place, tmp_path: Path) -> None:
+    from collections.abc import Iterator, Sequence
+    from contextlib import contextmanager
+
+    from runtime.artifacts.upload import Progress
+    from runtime.registry import Publication, publish_model
+
+    path = model(tmp_path, external=True)
+    weights = tmp_path / "weights.bin"
+    weights.write_bytes(weights.read_bytes() + bytes(9 * MIB))
+    sent: list[int] = []
+
+    @contextmanager
+    def watch(files: Sequence[PlannedFile]) -> Iterator[Progress]:
+        yield sent.append
+
+    publish_model(path, place("a.onnx"), Publication(), watch=watch)
+    assert sum(sent) == weights.stat().st_size + path.stat().st_size
+
+
+def test_a_dry_run_names_what_is_made_without_making_it(tmp_path: Path) -> None:
+    path, uri = model(tmp_path), f"{tmp_path}/registry/a.onnx"
+    output = run(str(path), uri, "--optimize", "--dry-run")
+    assert f"upload  {uri}.variants/...  variants, made and measured, and prepared forms\n" in output
+    assert not (tmp_path / "registry").exists()
+
+
+def test_the_candidates_and_the_choice_are_printed(tmp_path: Path) -> None:
+    """A model without an operator that int8 supports keeps the original, with the reason."""
+    path, uri = model(tmp_path), f"{tmp_path}/registry/a.onnx"
+    lines = run(str(path), uri, "--accept-unjudged").splitlines()
+    assert lines[0].split()[:4] == ["VARIANT", "PROVIDER", "ROWS/S", "AT"]
+    assert lines[1].split()[0] == "original"
+    assert lines[1].split()[-1] == "chosen"
+    assert lines[-2].startswith("chosen: original: ")
+    assert lines[-1] == f"{uri} published, sha256 {digest(path)}"
+
+
+@pytest.mark.parametrize(
+    "option", ["--optimize", "--accept-unjudged", "--calibration=a.npz", "--batch-size=4", "--min-speedup=2"]
+)
+def test_the_bounds_of_a_folder_are_those_of_its_resources(tmp_path: Path, option: str) -> None:
+    assert "none for a folder: its ModelOptimizations state it" in run(str(tmp_path), option, code=2)
+
+
+@pytest.mark.parametrize(
+    "option", ["--max-accuracy-loss=2", "--max-accuracy-loss=nan", "--min-speedup=inf", "--batch-size=0"]
+)
+def test_bounds_out_of_range_are_refused(tmp_path: Path, option: str) -> None:
+    output = run(str(model(tmp_path)), f"{tmp_path}/registry/a.onnx", option, code=2)
+    assert f"Invalid value for '{option.partition('=')[0]}'" in output
+
+
+@pytest.mark.parametrize("command", ["publish", "quantize"])
+def test_a_command_that_is_ended_while_it_makes_files_leaves_none(tmp_path: Path, command: str) -> None:
+    (work := tmp_path / "tmp").mkdir()
+    path = optimizable_models.mlp(tmp_path / "m.onnx", width=512)
+    np.savez(tmp_path / "rows.npz", x=np.ones((20, 512), np.float32))
+    places = {"publish": [f"{tmp_path}/registry/m.onnx"], "quantize": ["--out", str(work / "out")]}
+    arguments = [command, str(path), *places[command], "--calibration", str(tmp_path / "rows.npz")]
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from runtime.cli import main; main()", *arguments],
+        env={**os.environ, "TMPDIR": str(work)},
+        cwd=ROOT,
+    )
+    deadline = time.monotonic() + 60
+    while not list(work.glob("**/job.json")) and time.monotonic() < deadline:  # the process that makes int8 files runs
+        time.sleep(0.05)
+    process.terminate()
+    assert process.wait(60) == 128 + signal.SIGTERM
+    assert [each for each in work.rglob("*") if each.name != "out"] == []
+    assert not (tmp_path / "registry").exists()
+
+
+def test_the_progress_of_an_optimization_is_shown_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with steps_bar() as progress:
+        assert progress is not None
+        for done, text in enumerate(("measuring the original", "making int8-dynamic")):
+            progress(Step(done, 2, text))
+    shown = terminal.getvalue()
+    assert "making int8-dynamic" in shown
+    assert "100%" in shown
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    with steps_bar() as progress:
+        assert progress is None
