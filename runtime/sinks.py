@@ -1,125 +1,75 @@
-"""Where predictions go besides their callers: a prediction log, traces. A sink never delays an answer.
+"""Further receivers of predictions, such as the prediction log. A sink never delays an answer.
 
-    an answer is encoded -> Sinks.offer -> the queue of each sink, or one more drop -> its task -> `take`
+    an answer is encoded -> Sinks.offer -> each sink keeps what it needs, or counts it as dropped -> its own task
 
-Without a sink an answer costs the test whether there is one.
+Without a sink, the only cost per answer is the check of `Sinks.any`.
 """
 
 import asyncio
-import logging
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from runtime.tensors import Prediction, Query
 
 if TYPE_CHECKING:
-    from runtime.background import Background
+    from collections.abc import Callable
 
-_log = logging.getLogger("scalezero.sinks")
-_AT_ONCE: Final = 256  # outcomes that are taken together
+    from runtime.background import Background
+    from runtime.predictor import ReadyModel
 
 
 class Outcome(NamedTuple):
-    """One inference that has its answer. `queries` and `predictions` are those of the answer, not copies."""
+    """One answered inference. `queries` and `predictions` are the objects of the answer, not copies."""
 
     protocol: str
     model: str
-    version: str | None  # None: not known, as the model was not loaded
-    code: str  # "ok", or the code of the error that was answered
-    started: float  # when the request came, on `perf_counter`'s clock
+    version: str | None  # None: unknown, because the model was not loaded
+    code: str  # "ok", or the code of the error in the answer
+    started: float  # when the request arrived, on the clock of `perf_counter`
     seconds: float  # until its answer was encoded
     queries: Sequence[Query] = ()  # empty for an error
     predictions: Sequence[Prediction] = ()  # in the order of the queries
+    ready: "ReadyModel | None" = None  # the model that answered; None for an error. A sink must not keep it in memory
+    header: "Callable[[bytes], bytes | None] | None" = None  # reads a header of the request; None: it has none
 
 
-class Sink:
-    """A bounded queue, and the task that empties it."""
+class Sink(Protocol):
+    """A receiver of outcomes."""
 
-    def __init__(
-        self,
-        name: str,
-        take: Callable[[Sequence[Outcome]], Awaitable[None]],
-        *,
-        limit: int = 1024,
-        limit_bytes: int = 64 * 2**20,
-    ) -> None:
-        """`take` gets what has come, in order; what it raises is logged.
+    name: str
 
-        At most `limit` outcomes wait, and their tensors have at most `limit_bytes`; text in them is not counted.
-        """
-        self.name = name
-        self.dropped = 0  # outcomes that found the queue full
-        self.failed = 0  # outcomes that `take` raised for
-        self._take = take
-        self._limit = limit
-        self._limit_bytes = limit_bytes
-        self._waiting: deque[tuple[Outcome, int]] = deque()
-        self._bytes = 0
-        self._news = asyncio.Event()
-        self._idle = asyncio.Event()  # nothing waits, and nothing is being taken
-        self._idle.set()
-
-    def offer(self, outcome: Outcome, size: int) -> None:
-        """Queue an outcome whose tensors have so many bytes, or count it as dropped."""
-        if len(self._waiting) >= self._limit or self._bytes + size > self._limit_bytes:
-            self.dropped += 1
-            return
-        self._waiting.append((outcome, size))
-        self._bytes += size
-        self._idle.clear()
-        self._news.set()
+    def offer(self, outcome: Outcome) -> None:
+        """Keep an outcome for later, or drop it. Every answer calls this, so it takes a few microseconds at most."""
 
     async def run(self) -> None:
-        """Empty the queue, again and again."""
-        while True:
-            await self._news.wait()
-            taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), _AT_ONCE))]
-            try:
-                await self._take([outcome for outcome, _ in taken])
-            except Exception:  # noqa: BLE001 - a sink must not end the queue
-                self.failed += len(taken)
-                _log.exception("a sink failed", extra={"sink": self.name, "outcomes": len(taken)})
-            self._bytes -= sum(size for _, size in taken)
-            if not self._waiting:
-                self._news.clear()
-                self._idle.set()
+        """Process what was kept, until the task is cancelled."""
 
     async def drain(self, within: float) -> None:
-        """Wait until all is taken, for so many seconds at most; what still waits then counts as dropped."""
-        try:
-            await asyncio.wait_for(self._idle.wait(), within)
-        except TimeoutError:
-            self.dropped += len(self._waiting)
-            self._waiting.clear()
-        if self.dropped or self.failed:
-            facts = {"sink": self.name, "dropped": self.dropped, "failed": self.failed}
-            _log.warning("a sink dropped outcomes", extra=facts)
+        """Finish what was kept, within this many seconds. Called once, after the last answer."""
 
 
 class Sinks:
-    """All sinks of a process. Who has an outcome looks at `any` first."""
+    """All sinks of a process. Check `any` before creating an outcome."""
 
-    __slots__ = ("_background", "_sinks", "any")
+    __slots__ = ("_background", "_sinks", "any", "offer")
 
     def __init__(self, background: "Background") -> None:
-        self.any = False  # a plain attribute, as every answer looks at it
+        self.any = False  # whether there is a sink; an attribute, because every answer reads it
         self._background = background
         self._sinks: list[Sink] = []
+        self.offer: Callable[[Outcome], None] = self._offer_to_all  # the only sink's own method, which saves a call
 
     def add(self, sink: Sink) -> None:
-        """Let a sink have all outcomes from now on."""
+        """Add a sink, which gets all outcomes from now on."""
         self._sinks.append(sink)
         self.any = True
+        self.offer = sink.offer if len(self._sinks) == 1 else self._offer_to_all
         self._background.start(f"sink {sink.name}", sink.run())
 
-    def offer(self, outcome: Outcome) -> None:
-        """Offer an outcome to each sink."""
-        size = sum(array.nbytes for query in outcome.queries for array in query.tensors)
-        size += sum(array.nbytes for prediction in outcome.predictions for array in prediction.outputs)
+    def _offer_to_all(self, outcome: Outcome) -> None:
         for sink in self._sinks:
-            sink.offer(outcome, size)
+            sink.offer(outcome)
 
     async def drain(self, *, within: float) -> None:
-        """Wait until every queue is empty, for so many seconds at most."""
+        """Let all sinks finish, within this many seconds."""
         await asyncio.gather(*(sink.drain(within) for sink in self._sinks))

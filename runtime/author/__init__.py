@@ -2,6 +2,7 @@
 
 predicting.py   model("name").predict(rows), an ordinary blocking call
 rows.py         lists and arrays -> tensors, on the calling thread and in slices
+events.py       the S3 objects that an event names, for a function that gets events
 answers.py      errors -> Flask responses in the form of the predict API
 """
 

@@ -14,7 +14,7 @@ R = TypeVar("R")
 
 
 def answer(error: ScalezeroError) -> "flask.Response":
-    """The response for an error, for authors who catch it themselves."""
+    """Return the response for an error that the author's function has caught."""
     import flask
 
     from runtime.status import TABLE, code_of, error_body, error_headers
@@ -26,8 +26,8 @@ def answer(error: ScalezeroError) -> "flask.Response":
 def answer_errors(function: Callable[P, R]) -> "Callable[P, R | flask.Response]":
     """Decorate an HTTP function so that it answers each `ScalezeroError` with `answer`.
 
-    scalezero's server does this without the decorator. The plain functions-framework does not know these errors, and
-    would answer 500 to an error of the caller.
+    scalezero's server does this without the decorator. The plain functions-framework answers 500 to all exceptions,
+    including errors of the caller.
     """
 
     @wraps(function)

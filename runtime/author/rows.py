@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 Rows: TypeAlias = np.ndarray | Sequence[object]
 _SLICE: Final = 16_384  # elements; NumPy converts that many in about a millisecond
-_DEEPEST: Final = 64  # lists in lists; NumPy's own limit
+_MAX_DEPTH: Final = 64  # nested lists; the limit of NumPy
 
 
 def tensors(rows: Rows | Mapping[str, Rows], signature: "Signature") -> list[np.ndarray]:
-    """One array for each input, in the signature's order and of its element type.
+    """Return one array for each input, in the signature's order and with its element type.
 
     Rows without a name belong to the first input. Raises `InvalidInput`, which names the first invalid element.
     """
@@ -56,25 +56,25 @@ def tensor(field: str, value: object, spec: "TensorSpec", *, at_once: int = _SLI
     if not isinstance(value, (list, tuple)) or math.prod(sizes) <= at_once:
         return json_tensors.tensor(field, value, spec)
     whole: np.ndarray | None = None
-    for start, part in _parts(field, value, spec, inside=math.prod(sizes[1:]), at_once=at_once):
+    for start, part in _parts(field, value, spec, row_size=math.prod(sizes[1:]), at_once=at_once):
         if whole is None:
             whole = np.empty((len(value), *part.shape[1:]), part.dtype)
         elif part.shape[1:] != whole.shape[1:]:
-            raise _uneven(field, value, spec)
+            raise _ragged(field, value, spec)
         whole[start : start + len(part)] = part
     assert whole is not None  # noqa: S101 - a list of more than `at_once` elements has parts
     return whole
 
 
 def _parts(
-    field: str, value: Sequence[object], spec: "TensorSpec", *, inside: int, at_once: int
+    field: str, value: Sequence[object], spec: "TensorSpec", *, row_size: int, at_once: int
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Slices of the first axis, each with its first index; `inside` is the number of elements in one row."""
-    if inside > at_once:
+    """Yield slices of the first axis, each with its first index; `row_size` is the number of elements of one row."""
+    if row_size > at_once:
         for index, each in enumerate(value):
             yield index, tensor(f"{field}[{index}]", each, spec, at_once=at_once)[np.newaxis]
         return
-    step = max(1, at_once // inside)
+    step = max(1, at_once // row_size)
     for start in range(0, len(value), step):
         yield start, _slice(field, value, spec, slice(start, start + step))
 
@@ -85,27 +85,29 @@ def _slice(field: str, value: Sequence[object], spec: "TensorSpec", part: slice)
     try:
         return json_tensors.tensor(field, value[part], spec)
     except InvalidInput:
-        for index in range(*part.indices(len(value))):  # one by one: the error then names the index in the whole
+        for index in range(
+            *part.indices(len(value))
+        ):  # one by one, so that the error names the index in the whole list
             tensor(f"{field}[{index}]", value[index], spec)
-        raise _uneven(field, value, spec) from None
+        raise _ragged(field, value, spec) from None
 
 
 def _sizes(field: str, value: object, spec: "TensorSpec") -> list[int]:
-    """The length of each axis, by the first elements. Raises `InvalidInput` for a list that contains itself."""
+    """Return the length of each axis, from its first element. Raises `InvalidInput` for a list that contains itself."""
     sizes: list[int] = []
     while isinstance(value, (list, tuple)):
-        if len(sizes) == _DEEPEST:
-            raise InvalidInput(field, got=f"lists more than {_DEEPEST} deep", expected=spec.describe())
+        if len(sizes) == _MAX_DEPTH:
+            raise InvalidInput(field, got=f"lists more than {_MAX_DEPTH} deep", expected=spec.describe())
         sizes.append(len(value))
         value = value[0] if value else None
     return sizes
 
 
-def _uneven(field: str, value: Sequence[object], spec: "TensorSpec") -> InvalidInput:
+def _ragged(field: str, value: Sequence[object], spec: "TensorSpec") -> InvalidInput:
     first = _sizes(field, value[0], spec)
     for index, each in enumerate(value):
         sizes = _sizes(f"{field}[{index}]", each, spec)
         if sizes != first:
-            got = f"the shape {sizes} where {field}[0] has {first}"
+            got = f"the shape {sizes}, but {field}[0] has {first}"
             return InvalidInput(f"{field}[{index}]", got=got, expected=spec.describe())
     return InvalidInput(field, got="lists of different lengths", expected=spec.describe())

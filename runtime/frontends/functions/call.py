@@ -1,10 +1,10 @@
-"""One call of the author's function: the application runs on a thread, the event loop sends what it makes.
+"""One call of the author's function: the application runs on a thread, the event loop sends its response.
 
-    thread   run: application -> head, pieces -> _give -> _hand, which waits while the caller does not read
-    loop     answer: pieces -> send; _check: whether the call is past its limit
+    thread   run: application -> head, pieces -> _write -> _enqueue, which waits while the client does not read
+    loop     answer: pieces -> send; _check: whether the call exceeds its time limit
 
-The limit bounds the time in which the function makes nothing: until the first piece of its answer, and between two
-pieces. The time that a piece waits for its caller does not count, so an answer may stream for as long as it likes.
+The limit is the longest time without output: until the first piece of the response, and between two pieces. The time
+that a piece waits for the client does not count, so a response may stream for any time in total.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 from runtime.errors import FunctionCrashed, FunctionTimedOut, ScalezeroError
-from runtime.frontends.functions.request import CallerGone
+from runtime.frontends.functions.request import ClientDisconnected
 from runtime.frontends.functions.wsgi import Body, Head, Part, head
 from runtime.http.asgi import Message, Send
 
@@ -30,19 +30,19 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger("scalezero.function")
 _SLICE: Final = 2**20  # bytes
-_AHEAD: Final = 2  # pieces that may wait to be sent while the function makes the next one
+_MAX_PENDING: Final = 2  # pieces that may wait to be sent while the function produces the next one
 
 
-class AnswerBroken(Exception):
-    """The answer broke after its head was sent: its connection or stream is to be broken off. The log has the cause."""
+class AnswerAborted(Exception):
+    """The response failed after its head was sent, so the connection or stream must be aborted. The cause is logged."""
 
 
 class Call:
-    """One call; made and answered on the event loop, run on another thread."""
+    """One call; created and answered on the event loop, run on another thread."""
 
     def __init__(self, application: "WSGIApplication", environ: "WSGIEnvironment", *, limit: float) -> None:
-        """`limit` is in seconds, from now on."""
-        self.late = False  # the limit is over, and the call has not come back since
+        """Start the time limit. `limit` is in seconds."""
+        self.timed_out = False  # the call has exceeded its limit and has not returned yet
         self._application = application
         self._environ = environ
         self._limit = limit
@@ -50,16 +50,16 @@ class Call:
         self._thread: int | None = None
         self._head: Head | None = None
         self._body: Body | None = None
-        self._room = Semaphore(_AHEAD)
-        self._over = False  # nobody wants more of the answer
+        self._slots = Semaphore(_MAX_PENDING)
+        self._closed = False  # no more of the response is needed
         self._parts: deque[Part | ScalezeroError] = deque()
-        self._news: asyncio.Future[None] | None = None
-        self._began = self._since = perf_counter()  # `_since` is inf while the answer waits for its caller
+        self._wakeup: asyncio.Future[None] | None = None
+        self._began = self._since = perf_counter()  # `_since` is inf while the response waits for the client
         self._timer = self._loop.call_later(limit, self._check)
 
     @property
     def seconds(self) -> float:
-        """How long ago the call began."""
+        """The time since the call began, in seconds."""
         return perf_counter() - self._began
 
     @property
@@ -68,24 +68,24 @@ class Call:
         return str(self._environ["REQUEST_METHOD"])
 
     def frame(self) -> FrameType | None:
-        """What the call's thread is at; to be asked while it runs."""
+        """Return the current frame of the call's thread. Valid only while the call runs."""
         return sys._current_frames().get(self._thread) if self._thread else None  # noqa: SLF001 - documented, for this
 
     # On the event loop.
 
-    async def answer(self, send: Send, left: "asyncio.Future[None]") -> None:
-        """Send what the call makes, until its end; `left` is done once the caller has left.
+    async def answer(self, send: Send, disconnected: "asyncio.Future[None]") -> None:
+        """Send the response of the call until its end; `disconnected` is done once the client has disconnected.
 
-        Raises `CallerGone`, and while nothing was sent `FunctionCrashed`, `FunctionTimedOut` or `InvalidAnswer`, in
-        place of which `AnswerBroken` comes after the head. The call itself may go on: see `ended`.
+        Raises `ClientDisconnected`. Before the head is sent, raises `FunctionCrashed`, `FunctionTimedOut` or
+        `InvalidAnswer`; after that, raises `AnswerAborted` instead of them. The call itself may continue: see `ended`.
         """
-        left.add_done_callback(self._wake)
+        disconnected.add_done_callback(self._wake)
         started = False
         try:
             while True:
-                part = await self._next(left)
+                part = await self._next(disconnected)
                 if not started:
-                    assert self._head is not None  # noqa: S101 - it comes before every part
+                    assert self._head is not None  # noqa: S101 - set before the first part
                     started = True
                     headers = self._head.headers
                     await send({"type": "http.response.start", "status": self._head.status, "headers": headers})
@@ -93,45 +93,45 @@ class Call:
                     await send(message)
                 if not part.more:
                     return
-                self._room.release()
+                self._slots.release()
         except ScalezeroError as error:
             if started:
-                raise AnswerBroken from error
+                raise AnswerAborted from error
             raise
         finally:
-            self._over = True
-            self._room.release()
-            left.remove_done_callback(self._wake)
+            self._closed = True
+            self._slots.release()
+            disconnected.remove_done_callback(self._wake)
 
     def ended(self) -> None:
-        """Forget the limit: the thread has come back."""
-        self.late = False
+        """Stop the time limit: the thread has returned."""
+        self.timed_out = False
         self._timer.cancel()
 
-    async def _next(self, left: "asyncio.Future[None]") -> Part:
+    async def _next(self, disconnected: "asyncio.Future[None]") -> Part:
         while True:
-            if left.done():
-                raise CallerGone
+            if disconnected.done():
+                raise ClientDisconnected
             if self._parts:
                 part = self._parts.popleft()
                 if isinstance(part, ScalezeroError):
                     raise part
                 return part
-            if self.late:
+            if self.timed_out:
                 raise FunctionTimedOut("this call of the function", limit=self._limit)
-            self._news = self._loop.create_future()
-            await self._news
+            self._wakeup = self._loop.create_future()
+            await self._wakeup
 
     def _wake(self, _: object = None) -> None:
-        if self._news is not None and not self._news.done():
-            self._news.set_result(None)
+        if self._wakeup is not None and not self._wakeup.done():
+            self._wakeup.set_result(None)
 
     def _check(self) -> None:
-        left = self._since + self._limit - perf_counter()
-        if left > 0:
-            self._timer = self._loop.call_later(min(left, self._limit), self._check)
+        remaining = self._since + self._limit - perf_counter()
+        if remaining > 0:
+            self._timer = self._loop.call_later(min(remaining, self._limit), self._check)
             return
-        self.late = True
+        self.timed_out = True
         frame = self.frame()
         facts = {"timeout_seconds": self._limit, "stack": "".join(format_stack(frame)) if frame else None}
         _log.error("function call exceeds its time limit", extra={**self._facts(), **facts})
@@ -140,21 +140,21 @@ class Call:
     # On the thread.
 
     def run(self) -> None:
-        """Run the application and hand over what it makes; the waiting caller gets its exception."""
+        """Run the application, and pass its response or its exception to `answer`."""
         self._thread = get_ident()
         try:
-            self._make()
-        except BaseException as error:  # noqa: BLE001 - SystemExit and the like are an author's faults as any other
+            self._produce()
+        except BaseException as error:  # noqa: BLE001 - SystemExit and the like are the author's errors too
             _log.error("function failed", exc_info=error, extra=self._facts())
-            self._tell(error if isinstance(error, ScalezeroError) else FunctionCrashed(error))
+            self._pass(error if isinstance(error, ScalezeroError) else FunctionCrashed(error))
 
-    def _make(self) -> None:
+    def _produce(self) -> None:
         pieces: Iterable[bytes] = self._application(self._environ, self._start)
         try:
             for piece in pieces:
-                if self._over:
+                if self._closed:
                     return
-                self._give(piece)
+                self._write(piece)
             self._end()
         finally:
             close = getattr(pieces, "close", None)
@@ -165,37 +165,37 @@ class Call:
         self,
         status: str,
         headers: list[tuple[str, str]],
-        exc_info: Any = None,  # noqa: ANN401 - as PEP 3333 has it
+        exc_info: Any = None,  # noqa: ANN401 - as in PEP 3333
     ) -> "Callable[[bytes], object]":
-        """WSGI's `start_response`. Raises `InvalidAnswer` for what cannot be sent."""
+        """Implement WSGI's `start_response`. Raises `InvalidAnswer` for a head that cannot be sent."""
         if self._head is not None and exc_info is None:
             raise RuntimeError("start_response was called twice")
         self._head = head(self.method, status, headers)
         self._body = Body(self._head.length)
-        return self._give
+        return self._write
 
-    def _give(self, piece: object) -> None:
+    def _write(self, piece: object) -> None:
         if self._body is None:
-            raise RuntimeError("a piece of an answer came before its start_response")
-        self._hand(self._body.add(piece))
+            raise RuntimeError("the application returned a piece of the body before it called start_response")
+        self._enqueue(self._body.add(piece))
 
     def _end(self) -> None:
         if self._body is None:
-            raise RuntimeError("an answer ended before its start_response")
-        self._hand(self._body.end())
+            raise RuntimeError("the application returned without a call of start_response")
+        self._enqueue(self._body.end())
 
-    def _hand(self, part: Part | None) -> None:
+    def _enqueue(self, part: Part | None) -> None:
         if part is None:
             return
         self._since = math.inf
-        self._room.acquire()
+        self._slots.acquire()
         self._since = perf_counter()
-        if not self._over:
-            self._tell(part)
+        if not self._closed:
+            self._pass(part)
 
-    def _tell(self, part: Part | ScalezeroError) -> None:
+    def _pass(self, part: Part | ScalezeroError) -> None:
         self._parts.append(part)
-        with suppress(RuntimeError):  # the loop is closed, as the process ends
+        with suppress(RuntimeError):  # the loop is closed: the process is ending
             self._loop.call_soon_threadsafe(self._wake)
 
     def _facts(self) -> dict[str, object]:
@@ -203,7 +203,7 @@ class Call:
 
 
 def _messages(part: Part) -> "Iterator[Message]":
-    """The part as the server takes it; a large one in slices, as the server copies each before the loop goes on."""
+    """Return the ASGI messages of a part. A large part is split, because the server copies each message at once."""
     body, more = part
     for start in range(0, max(len(body), 1), _SLICE):
         end = start + _SLICE

@@ -1,7 +1,7 @@
-"""Hosts the author's function: admits its calls, imports it, gives each call a thread and a limit, sends its answers.
+"""Hosts the author's function: imports it, admits its calls, runs each on a thread within a limit, sends the responses.
 
-The import starts behind that of the model: a function is imported while nothing better waits for the CPU. It runs on a
-daemon thread of its own, so that neither an import nor a call holds up the end of the process.
+The import starts after the model is loaded, when nothing more urgent needs the CPU. It runs on its own daemon thread,
+and calls run on daemon threads too, so that neither delays the end of the process.
 """
 
 import asyncio
@@ -18,46 +18,63 @@ from typing import TYPE_CHECKING, Any, Final
 from runtime.errors import DeadlineExceeded, FunctionFailed, FunctionStuck, FunctionTimedOut, InvalidInput, QueueFull
 from runtime.frontends.functions import loading, places
 from runtime.frontends.functions.call import Call
-from runtime.frontends.functions.request import CallerGone, FunctionRequest
+from runtime.frontends.functions.loading import Loaded
+from runtime.frontends.functions.request import ClientDisconnected, FunctionRequest
 from runtime.frontends.functions.threads import Threads
 from runtime.frontends.functions.wsgi import environment
 from runtime.http.asgi import Message, Send
 from runtime.http.messages import Headers, with_headers
 
 if TYPE_CHECKING:
-    from wsgiref.types import WSGIApplication, WSGIEnvironment
+    from wsgiref.types import WSGIEnvironment
 
-NAME: Final = "function"  # as the measurements call it
-_ASCII: Final = 0x7F  # the last of it
+    from runtime.frontends.functions.event_data import EventData
+    from runtime.protocols.cloudevents import Event
+
+NAME: Final = "function"  # the value of the metrics' protocol label
+_MAX_ASCII: Final = 0x7F
 _RETRY_AFTER: Final = 1  # seconds
 
 
 class FunctionHost:
-    """One HTTP function in the functions-framework sense, as an ASGI application."""
+    """The functions of the author's file: one for requests, as an ASGI application, and one for events."""
 
-    def __init__(self, source: Path, target: str, *, threads: int, waiting: int, timeout: float, limit: float) -> None:
-        """At most `threads` calls run at once and `waiting` more wait; the rest are refused with `QueueFull`.
+    def __init__(
+        self,
+        source: Path,
+        target: str,
+        *,
+        events: str | None = None,
+        threads: int,
+        waiting: int,
+        timeout: float,
+        limit: float,
+    ) -> None:
+        """Host the function `target` of the file `source`, and its function `events`, which gets events.
 
-        Who waited for a thread for `timeout` seconds gets `DeadlineExceeded`; the time of the import does not count.
-        A call that makes no part of its answer for `limit` seconds is answered by `FunctionTimedOut`, and keeps its
-        thread until it comes back.
+        Without `events`, the target gets events if its signature is one of events.
+        At most `threads` calls run at once and `waiting` more wait; further calls are refused with `QueueFull`. A call
+        that has waited for a thread for `timeout` seconds gets `DeadlineExceeded`; the time of the import does not
+        count. A call without output for `limit` seconds is answered with `FunctionTimedOut`, and occupies its thread
+        until it returns.
         """
         self._source = source
         self._target = target
+        self._events = events
         self._count = threads
-        self._most = threads + waiting
+        self._max_calls = threads + waiting
         self._timeout = timeout
         self._limit = limit
         self._waiting = 0
         self._running: set[Call] = set()
-        self._free = asyncio.Semaphore(threads)
+        self._free_threads = asyncio.Semaphore(threads)
         self._threads = Threads(threads, name="function")
-        self._import: asyncio.Future[WSGIApplication] | None = None
+        self._import: asyncio.Future[Loaded] | None = None
         self._failed: FunctionFailed | None = None
 
     @property
     def ready(self) -> bool:
-        """Whether the function answers calls; where not, `error` says why, or is None while it is being imported."""
+        """Whether the function answers calls. If not, `error` is the reason, or None while the import runs."""
         return self._import is not None and self._import.done() and self.error is None
 
     @property
@@ -67,50 +84,80 @@ class FunctionHost:
 
     @property
     def stuck(self) -> FunctionStuck | None:
-        """The reason to end this process: no thread is left that could take a call.
+        """The reason to end this process: every thread runs a call that has exceeded its limit.
 
-        Every thread holds a call that is past its limit. A thread cannot be ended, so only a new process helps.
+        A thread cannot be stopped, so only a new process can answer calls again.
         """
-        if len(self._running) < self._count or not all(call.late for call in self._running):
+        if len(self._running) < self._count or not all(call.timed_out for call in self._running):
             return None
         longest_first = sorted(self._running, key=lambda call: -call.seconds)
-        return FunctionStuck([self._told(call) for call in longest_first], limit=self._limit)
+        return FunctionStuck([self._describe(call) for call in longest_first], limit=self._limit)
 
-    async def load(self) -> "WSGIApplication":
-        """Import the function, once. Raises `FunctionFailed`, now and at every later call."""
+    @property
+    def takes_events(self) -> bool | None:
+        """Whether a function gets events; None: unknown, because the import has not succeeded yet."""
+        if self._import is None or not self._import.done() or self._failed:
+            return None
+        return self._import.result().takes_events
+
+    async def load(self) -> Loaded:
+        """Import the functions once. Raises `FunctionFailed`, now and in every later call."""
         return await asyncio.shield(self._imported())
 
     async def preload(self) -> None:
-        """Load before the first call. A failure makes readiness fail, and every caller gets it."""
-        with suppress(FunctionFailed):  # the log has it
+        """Import the function before the first call. If that fails, readiness fails and every client gets the error."""
+        with suppress(FunctionFailed):  # already logged
             await self.load()
 
     async def __call__(self, request: FunctionRequest, send: Send) -> None:
-        """Answer one request by the author's function, once its body is there: a slow upload must not hold a thread.
+        """Answer one request with the author's function.
 
-        Raises what `FunctionHost` and `Call.answer` say.
+        The call starts when the body is complete, so that a slow upload does not occupy a thread. Raises `InvalidInput`
+        for a query that is not ASCII, `QueueFull`, `DeadlineExceeded`, `FunctionFailed` and `FunctionStuck`, and what
+        `Call.answer` raises.
         """
         _check_query(request.scope["query_string"])
         environ = environment(request.scope, await request.body())
         self._admit()
-        left = asyncio.ensure_future(request.gone())
+        disconnected = asyncio.ensure_future(request.disconnected())
         try:
-            call = await self._begin(environ, left)
-            await call.answer(send, left)
+            call = await self._begin(environ, disconnected)
+            await call.answer(send, disconnected)
         finally:
-            left.cancel()
+            disconnected.cancel()
+
+    async def accepts_events(self) -> bool:
+        """Return whether a function gets events, after the import. Raises `FunctionFailed` and `FunctionTimedOut`."""
+        return (await self._loaded(asyncio.get_running_loop().create_future())).takes_events
+
+    async def answer_event(self, event: "Event") -> "Event | EventData | None":
+        """Return the reply of the author's function to an event, or the data of a reply; None: it has none.
+
+        Call it only if `accepts_events`. If the caller is cancelled, an event that waits leaves the queue; a call that
+        runs occupies its thread until it returns. Raises the errors of a request to the function, `FunctionCrashed`,
+        `EventRefused` and `EventDeferred` for an answer with an error status, and what the function raises of
+        `ScalezeroError`.
+        """
+        from runtime.frontends.functions.event_call import EventCall
+
+        answering = EventCall(event)
+        self._admit()
+        never: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        call = await self._begin(answering.environment(), never)
+        await call.answer(_discard, never)
+        return answering.reply()
 
     def _admit(self) -> None:
         if stuck := self.stuck:
             raise stuck
-        if self._waiting + len(self._running) >= self._most:
-            raise QueueFull(limit=self._most - self._count, retry_after=_RETRY_AFTER)
+        if self._waiting + len(self._running) >= self._max_calls:
+            raise QueueFull(limit=self._max_calls - self._count, retry_after=_RETRY_AFTER)
 
-    async def _begin(self, environ: "WSGIEnvironment", left: "asyncio.Future[None]") -> Call:
+    async def _begin(self, environ: "WSGIEnvironment", disconnected: "asyncio.Future[None]") -> Call:
         self._waiting += 1
         try:
-            application = await self._application(left)
-            await self._turn(left)
+            application = (await self._loaded(disconnected)).application
+            await self._acquire_thread(disconnected)
         finally:
             self._waiting -= 1
         call = Call(application, environ, limit=self._limit)
@@ -118,120 +165,124 @@ class FunctionHost:
         try:
             job = partial(copy_context().run, self._run, call, asyncio.get_running_loop())
             self._threads.run(job, busy=len(self._running) - 1)
-        except RuntimeError:  # the process may start no more threads
+        except RuntimeError:  # the process cannot start more threads
             self._ended(call)
             raise
         return call
 
     def _run(self, call: Call, loop: asyncio.AbstractEventLoop) -> None:
-        """On a thread of the pool."""
+        """Run a call. Runs on a thread of the pool."""
         try:
             call.run()
         finally:
-            _soon(loop, self._ended, call)
+            _call_soon(loop, self._ended, call)
 
     def _ended(self, call: Call) -> None:
         call.ended()
         self._running.discard(call)
-        self._free.release()
+        self._free_threads.release()
 
-    async def _application(self, left: "asyncio.Future[None]") -> "WSGIApplication":
-        """The imported function. Raises `CallerGone`, `FunctionFailed` and `FunctionTimedOut`."""
+    async def _loaded(self, disconnected: "asyncio.Future[None]") -> Loaded:
+        """Return the imported functions. Raises `ClientDisconnected`, `FunctionFailed` and `FunctionTimedOut`."""
         imported = self._imported()
         if not imported.done():
-            either: set[asyncio.Future[Any]] = {imported, left}
+            either: set[asyncio.Future[Any]] = {imported, disconnected}
             await asyncio.wait(either, timeout=self._limit, return_when=asyncio.FIRST_COMPLETED)
         if imported.done():
             return imported.result()
-        if left.done():
-            raise CallerGone
+        if disconnected.done():
+            raise ClientDisconnected
         raise FunctionTimedOut("the import of the function", limit=self._limit)
 
-    async def _turn(self, left: "asyncio.Future[None]") -> None:
-        """Wait for a free thread; the pool never gets a call that nobody waits for any more.
+    async def _acquire_thread(self, disconnected: "asyncio.Future[None]") -> None:
+        """Wait for a free thread. A call whose client has disconnected never gets a thread.
 
-        Raises `CallerGone` and `DeadlineExceeded`.
+        Raises `ClientDisconnected` and `DeadlineExceeded`.
         """
-        if not self._free.locked() and not left.done():
-            await self._free.acquire()  # at once
+        if not self._free_threads.locked() and not disconnected.done():
+            await self._free_threads.acquire()  # does not wait
             return
         began = perf_counter()
-        turn = asyncio.ensure_future(self._free.acquire())
-        either: set[asyncio.Future[Any]] = {turn, left}
-        taken = False
+        thread = asyncio.ensure_future(self._free_threads.acquire())
+        either: set[asyncio.Future[Any]] = {thread, disconnected}
+        acquired = False
         try:
             await asyncio.wait(either, timeout=self._timeout, return_when=asyncio.FIRST_COMPLETED)
-            taken = turn.done() and not left.done()
+            acquired = thread.done() and not disconnected.done()
         finally:
-            if not taken and not turn.cancel():  # the turn came in the same moment: it is the next one's
-                self._free.release()
-        if left.done():
-            raise CallerGone
-        if not taken:
+            if not acquired and not thread.cancel():  # it was acquired in the meantime: pass it to the next call
+                self._free_threads.release()
+        if disconnected.done():
+            raise ClientDisconnected
+        if not acquired:
             raise DeadlineExceeded(waited=perf_counter() - began, timeout=self._timeout)
 
-    def _imported(self) -> "asyncio.Future[WSGIApplication]":
-        """The import, begun at the first call of this."""
+    def _imported(self) -> "asyncio.Future[Loaded]":
+        """Return the future of the import. The first call starts the import."""
         if self._import is None:
             loop = asyncio.get_running_loop()
             self._import = loop.create_future()
-            self._import.add_done_callback(_seen)
+            self._import.add_done_callback(_retrieve_exception)
             Thread(target=self._load, args=(loop,), name="function-import", daemon=True).start()
         return self._import
 
     def _load(self, loop: asyncio.AbstractEventLoop) -> None:
-        """On a thread of its own: an executor of asyncio's would be waited for at the end of the process."""
+        """Import the function. Runs on its own thread: the end of the process would wait for asyncio's executor."""
         try:
-            application = loading.load(self._source, self._target)
+            loaded = loading.load(self._source, self._target, self._events)
         except FunctionFailed as error:
-            _soon(loop, self._settle, error)
+            _call_soon(loop, self._finish_import, error)
         else:
-            _soon(loop, self._settle, application)
+            _call_soon(loop, self._finish_import, loaded)
 
-    def _settle(self, outcome: "WSGIApplication | FunctionFailed") -> None:
-        assert self._import is not None  # noqa: S101 - it began this
+    def _finish_import(self, outcome: Loaded | FunctionFailed) -> None:
+        assert self._import is not None  # noqa: S101 - `_imported` sets it before it starts the thread
         if isinstance(outcome, FunctionFailed):
             self._failed = outcome
             self._import.set_exception(outcome)
         else:
             self._import.set_result(outcome)
 
-    def _told(self, call: Call) -> str:
-        """Which call it is, without what its caller sent: other callers read this too."""
+    def _describe(self, call: Call) -> str:
+        """Describe a call without its client's data, because other clients get this text too."""
         frame = call.frame()
         line = places.line_of(frame, self._source.resolve().parent) if frame else None
         return f"{call.method} for {call.seconds:.0f} s" + (f" at {line}" if line else "")
 
 
-def _soon(loop: asyncio.AbstractEventLoop, callback: Callable[..., None], *arguments: object) -> None:
-    with suppress(RuntimeError):  # the loop is closed, as the process ends
+def _call_soon(loop: asyncio.AbstractEventLoop, callback: Callable[..., None], *arguments: object) -> None:
+    with suppress(RuntimeError):  # the loop is closed: the process is ending
         loop.call_soon_threadsafe(partial(callback, *arguments))
 
 
-def _seen(attempt: "asyncio.Future[WSGIApplication]") -> None:
-    """`error` and every caller report a failed import, so asyncio need not warn about it."""
+async def _discard(_: Message) -> None:
+    """Send nothing: an event's reply is not the response of the application."""
+
+
+def _retrieve_exception(attempt: "asyncio.Future[Loaded]") -> None:
+    """Retrieve the exception of a failed import, so that asyncio does not warn: `error` and every call report it."""
     if not attempt.cancelled():
         attempt.exception()
 
 
 def _check_query(query: bytes) -> None:
-    """Refuse bytes that no URI may hold and WSGI's environment has no place for. Source: RFC 3986 section 2."""
+    """Raise `InvalidInput` for bytes that a URI and WSGI's environment do not allow. Source: RFC 3986 section 2."""
     if not query.isascii():
-        got = f"the byte 0x{next(byte for byte in query if byte > _ASCII):02x}"
-        raise InvalidInput("query", got=got, expected="ASCII, all else percent-encoded")
+        got = f"the byte 0x{next(byte for byte in query if byte > _MAX_ASCII):02x}"
+        raise InvalidInput("query", got=got, expected="ASCII characters; percent-encode all others")
 
 
-class Passing:
-    """Sends an answer on to the caller, adds the headers of every answer to it, and remembers its status."""
+class SendWrapper:
+    """Wraps ASGI's `send`: adds the common headers to the response, and stores its status."""
 
     def __init__(self, send: Send, headers: Callable[[], Headers]) -> None:
-        """`headers` is asked when the answer starts: the call before may have loaded the model that they name."""
-        self.status: int = HTTPStatus.INTERNAL_SERVER_ERROR  # what the server makes of no answer
+        """`headers` is called when the response starts: the function may have loaded the model that they name."""
+        self.status: int = HTTPStatus.INTERNAL_SERVER_ERROR  # the server's response if the function sends none
         self._send = send
         self._headers = headers
 
     async def __call__(self, message: Message) -> None:
-        """Be what ASGI calls `send`."""
+        """Send an ASGI message."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             message = {**message, "headers": with_headers(message.get("headers", []), self._headers())}

@@ -1,4 +1,4 @@
-"""Pure: where in the author's own files something happens, named relative to the function's folder."""
+"""Positions in the author's files, relative to the function's folder. Pure."""
 
 from collections.abc import Iterable
 from os.path import normpath
@@ -8,7 +8,7 @@ from types import FrameType
 
 
 def failure(error: BaseException, folder: Path) -> str:
-    """The exception's type and the author's line that it came from, such as `KeyError at main.py:3`; never its text."""
+    """Return the exception's type, without its text, and the author's line, such as `KeyError at main.py:3`."""
     name = type(error).__name__
     place = None
     if isinstance(error, SyntaxError) and error.filename and error.lineno:
@@ -20,7 +20,7 @@ def failure(error: BaseException, folder: Path) -> str:
 
 
 def line_of(frame: FrameType, folder: Path) -> str | None:
-    """The author's line that a thread is at, or from where it called what it is in; None outside of the folder."""
+    """Return the innermost line of the author's files in the stack of a thread; None if the stack has no such line."""
     return _first(((each.f_code.co_filename, line) for each, line in walk_stack(frame)), folder)
 
 

@@ -1,14 +1,14 @@
-"""A request to the author's function: ASGI's scope and receive, with its body whole and an end that can be awaited."""
+"""A request to the author's function: ASGI's scope and receive, with coroutines for the body and the disconnect."""
 
 from runtime.http.asgi import Receive, Scope
 
 
-class CallerGone(Exception):
-    """The client left before its request was answered."""
+class ClientDisconnected(Exception):
+    """The client disconnected before its request was answered."""
 
 
 class FunctionRequest:
-    """One request. The transport has bounded its body."""
+    """One request. The transport limits the size of its body."""
 
     __slots__ = ("_receive", "scope")
 
@@ -17,17 +17,17 @@ class FunctionRequest:
         self._receive = receive
 
     async def body(self) -> bytes:
-        """The whole body; to be awaited once. Raises `CallerGone` where it never ends."""
+        """Return the complete body. Call this once. Raises `ClientDisconnected` if the body does not arrive."""
         pieces: list[bytes] = []
         while True:
             message = await self._receive()
             if message["type"] == "http.disconnect":
-                raise CallerGone
+                raise ClientDisconnected
             pieces.append(message.get("body", b""))
             if not message.get("more_body"):
                 return b"".join(pieces)
 
-    async def gone(self) -> None:
-        """Return when the client has left, or is answered; to be awaited after the body."""
+    async def disconnected(self) -> None:
+        """Wait until the client has disconnected or the response is sent. Call it after `body`."""
         while (await self._receive())["type"] != "http.disconnect":
-            pass  # a message in between says no more than that the client is there
+            pass  # ignore other messages

@@ -1,53 +1,83 @@
-"""JSON of any size in steps: what Flask writes for the author's function, without stopping the event loop.
+"""Encodes and decodes JSON of any size in steps, so that Flask's JSON does not block the event loop.
 
-The standard library's encoder in C holds the GIL from the first value to the last, some 0.4 s for a million numbers,
-whichever thread it runs on. Its encoder in Python writes the same text in about twice the time, and lets other threads
-run. So what is large goes through that one.
+The standard library's C encoder and decoder hold the GIL until they have processed the whole value: about 0.4 s for a
+million numbers, on any thread. Its Python encoder writes the same text in about twice the time, and lets other threads
+run, so it encodes large values. The decoder lets other threads run whenever it calls Python code, so it converts the
+numbers and objects of a large text with functions in Python, which takes as long.
 """
 
 from collections.abc import Callable, Iterator
 from itertools import islice
-from json import JSONEncoder
+from json import JSONDecoder, JSONEncoder
 from typing import Any, Final
 
 import numpy as np
 
 _LARGE: Final = 50_000  # values in lists and objects
-_JOINED: Final = 10_000  # pieces of text; joining holds the GIL too
+_LARGE_TEXT: Final = 256 * 1024  # characters
+_JOINED: Final = 10_000  # pieces of text that are joined at once; joining holds the GIL too
 
 
 class StepwiseEncoder(JSONEncoder):
-    """Writes what `JSONEncoder` writes."""
+    """An encoder with the same output as `JSONEncoder`."""
 
     def encode(self, o: Any) -> str:  # noqa: ANN401 - any JSON value
-        """The value as text."""
+        """Return the value as text."""
         if not is_large(o):
             return super().encode(o)
         return "".join(_in_groups(self.iterencode(o)))
 
 
+class StepwiseDecoder(JSONDecoder):
+    """A decoder with the same results as `JSONDecoder`."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - as in JSONDecoder
+        super().__init__(**options)
+        self._options = options
+
+    def decode(self, s: str, *arguments: Any) -> Any:  # noqa: ANN401 - any JSON value
+        """Return the value of the text."""
+        if len(s) < _LARGE_TEXT:
+            return super().decode(s, *arguments)
+        hooks = {"parse_float": _float, "parse_int": _int, "object_hook": _unchanged}
+        chosen = {name: value for name, value in self._options.items() if value is not None}
+        return JSONDecoder(**{**hooks, **chosen}).decode(s, *arguments)
+
+
+def _float(text: str) -> float:
+    return float(text)
+
+
+def _int(text: str) -> int:
+    return int(text)
+
+
+def _unchanged(members: dict[str, Any]) -> dict[str, Any]:
+    return members
+
+
 def is_large(value: object, limit: int = _LARGE) -> bool:
-    """Whether there are more than `limit` values in it, itself included; looks at no more than that."""
-    seen = 0
-    waiting: list[Iterator[object]] = [iter((value,))]
-    while waiting:
-        for each in waiting[-1]:
-            seen += each.size if isinstance(each, np.ndarray) else 1
-            if seen > limit:
+    """Return whether a value has more than `limit` values, including itself; stops counting at the limit."""
+    count = 0
+    stack: list[Iterator[object]] = [iter((value,))]
+    while stack:
+        for each in stack[-1]:
+            count += each.size if isinstance(each, np.ndarray) else 1
+            if count > limit:
                 return True
             if isinstance(each, (list, tuple)):
-                waiting.append(iter(each))
+                stack.append(iter(each))
                 break
             if isinstance(each, dict):
-                waiting.append(iter(each.values()))
+                stack.append(iter(each.values()))
                 break
         else:
-            waiting.pop()
+            stack.pop()
     return False
 
 
 def with_numpy(default: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """A `default` for `JSONEncoder` that converts NumPy's arrays and scalars, and leaves the rest to `default`."""
+    """Return a `default` for `JSONEncoder` that converts NumPy's values, and passes all others to `default`."""
 
     def converted(value: object) -> object:
         if isinstance(value, np.ndarray):

@@ -1,4 +1,4 @@
-"""A fixed number of daemon threads: they keep what an author binds to a thread, and never hold up the process's end."""
+"""A pool of daemon threads. They keep the author's thread-local data, and never delay the end of the process."""
 
 import logging
 from collections.abc import Callable
@@ -10,7 +10,7 @@ _log: Final = logging.getLogger("scalezero.function")
 
 
 class Threads:
-    """Runs jobs on at most `count` threads, which start when they are first needed. For one thread to call."""
+    """Runs jobs on at most `count` threads, which start when they are first needed. Not thread-safe."""
 
     def __init__(self, count: int, *, name: str) -> None:
         self._count = count
@@ -19,7 +19,7 @@ class Threads:
         self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
 
     def run(self, job: Callable[[], None], *, busy: int) -> None:
-        """Run the job on the next free thread; `busy` of them have a job already."""
+        """Run the job on the next free thread; `busy` is the number of threads that have a job."""
         if busy >= self._started < self._count:
             self._started += 1
             Thread(target=self._work, name=f"{self._name}-{self._started}", daemon=True).start()
@@ -30,6 +30,6 @@ class Threads:
             job = self._jobs.get()
             try:
                 job()
-            except BaseException:  # noqa: BLE001 - a thread that ends would be missing for good
+            except BaseException:  # noqa: BLE001 - a thread that ends is never replaced
                 _log.exception("a job on a function thread failed")
-            del job  # a waiting thread must not keep the last request alive
+            del job  # an idle thread must not keep the last request in memory

@@ -1,4 +1,4 @@
-"""Pure: an ASGI request as WSGI's environment, and the head of a WSGI answer as what HTTP can send.
+"""Converts an ASGI request to a WSGI environment, and a WSGI response's head to one that HTTP can send. Pure.
 
 Sources: PEP 3333; RFC 9110 sections 5.1, 5.5, 7.6.1 and 15.
 """
@@ -16,9 +16,9 @@ from runtime.http.messages import Headers
 if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
 
-_LEAST_STATUS, _MOST_STATUS = 200, 599  # of a final answer; 1xx are interim ones, which only the server sends
+_MIN_STATUS, _MAX_STATUS = 200, 599  # of a final response; only the server sends interim responses (1xx)
 _BODILESS: Final = (204, 304)
-_AS_ANNOUNCED: Final = "as many as the header Content-Length says"
+_CONTENT_LENGTH: Final = "as many bytes as the header Content-Length states"
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _UNSENDABLE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
 _PER_CONNECTION: Final = frozenset(
@@ -36,7 +36,7 @@ _PER_CONNECTION: Final = frozenset(
 
 
 class Head(NamedTuple):
-    """What comes before the body of an answer; `length` is that of the body in bytes, None where nothing says it."""
+    """The head of a response; `length` is the length of the body in bytes, None if it is unknown."""
 
     status: int
     headers: Headers
@@ -44,56 +44,56 @@ class Head(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A piece of an answer's body, and whether more of it comes."""
+    """A piece of a response's body, and whether more pieces follow."""
 
     body: bytes
     more: bool
 
 
 class Body:
-    """The body of an answer, piece by piece, held to the length that its head announces.
+    """The body of a response, in pieces, checked against the length that its head states.
 
-    A first piece that leaves bytes to come waits for the next one: an answer that is too short is then found while its
-    head can still be replaced by an error.
+    If the first piece is shorter than the body, it is held back until the next piece: a response that is too short can
+    then still be replaced by an error.
     """
 
     def __init__(self, length: int | None) -> None:
-        """`length` is in bytes; None: as long as it gets."""
-        self._missing = length
+        """`length` is in bytes; None: any length."""
+        self._remaining = length
         self._held: bytes | None = None
-        self._begun = False  # whether a part was given out
+        self._begun = False  # whether a part was returned
         self._ended = False
 
     def add(self, piece: object) -> Part | None:
-        """What may be sent now. Raises `TypeError` for what is no bytes, `InvalidAnswer` for too many of them."""
+        """Return the part that may be sent now. Raises `TypeError` if it is not bytes, `InvalidAnswer` for too many."""
         if not isinstance(piece, (bytes, bytearray, memoryview)):
-            raise TypeError(f"a piece of an answer is of type {type(piece).__name__}; expected bytes")
+            raise TypeError(f"a piece of the response's body is of type {type(piece).__name__}; expected bytes")
         body = bytes(piece)
         if not body:
             return None
-        if self._missing is not None:
-            self._missing -= len(body)
-            if self._missing < 0:
-                raise InvalidAnswer("body", got="more bytes", expected=_AS_ANNOUNCED)
-            if self._missing and not self._begun and self._held is None:
+        if self._remaining is not None:
+            self._remaining -= len(body)
+            if self._remaining < 0:
+                raise InvalidAnswer("body", got="more bytes", expected=_CONTENT_LENGTH)
+            if self._remaining and not self._begun and self._held is None:
                 self._held = body
                 return None
         held, self._held = self._held or b"", None
-        self._begun, self._ended = True, self._missing == 0
+        self._begun, self._ended = True, self._remaining == 0
         return Part(held + body, more=not self._ended)
 
     def end(self) -> Part | None:
-        """What ends the body, unless the last piece did. Raises `InvalidAnswer` where bytes are missing."""
-        if self._missing:
-            raise InvalidAnswer("body", got="fewer bytes", expected=_AS_ANNOUNCED)
+        """Return the last part, or None if it was already returned. Raises `InvalidAnswer` if bytes are missing."""
+        if self._remaining:
+            raise InvalidAnswer("body", got="fewer bytes", expected=_CONTENT_LENGTH)
         return None if self._ended else Part(b"", more=False)
 
 
 def environment(scope: Scope, body: bytes) -> "WSGIEnvironment":
-    """The environment of a request that was read whole.
+    """Return the WSGI environment of a request with a complete body.
 
-    A header with an underscore in its name is left out: in the environment it would be the one with a dash, which a
-    proxy in front may have set to say who asks.
+    Headers with an underscore in their names are dropped. In the environment they would be indistinguishable from the
+    header with a dash, which a proxy may have set to identify the client.
     """
     host, port = scope.get("server") or ("localhost", 80)
     environ: WSGIEnvironment = {
@@ -118,7 +118,7 @@ def environment(scope: Scope, body: bytes) -> "WSGIEnvironment":
     for raw_name, raw_value in scope["headers"]:
         _add_header(environ, raw_name.decode("latin-1"), raw_value.decode("latin-1"))
     environ["CONTENT_LENGTH"] = str(len(body))
-    environ.pop("HTTP_TRANSFER_ENCODING", None)  # undone, as the body is whole
+    environ.pop("HTTP_TRANSFER_ENCODING", None)  # the server has decoded the body
     return environ
 
 
@@ -134,10 +134,10 @@ def _add_header(environ: "WSGIEnvironment", name: str, value: str) -> None:
 
 
 def head(method: str, status: str, headers: Sequence[tuple[str, str]]) -> Head:
-    """What can be sent of an answer's head. `status` begins with the number; HTTP/2 has no more of it.
+    """Check and convert the head of a response. Only the number of `status` is used: HTTP/2 has no reason phrase.
 
-    Headers that belong to a connection are left out: the connection is the server's. Raises `InvalidAnswer`, whose
-    cause holds what came: that is for the log alone.
+    Connection headers are dropped, because the server manages the connection. Raises `InvalidAnswer`; its cause has the
+    invalid value, which only the log shows.
     """
     number = _status(status)
     sendable = []
@@ -155,11 +155,11 @@ def head(method: str, status: str, headers: Sequence[tuple[str, str]]) -> Head:
 def _status(status: str) -> int:
     text = status.partition(" ")[0]
     number = int(text) if text.isascii() and text.isdigit() and len(text) == len("200") else None
-    if number is None or not _LEAST_STATUS <= number <= _MOST_STATUS:
-        # Flask puts 0 before a text that begins with no number. The text itself is for the log alone.
+    if number is None or not _MIN_STATUS <= number <= _MAX_STATUS:
+        # Flask puts 0 before a text that does not begin with a number. Only the log shows the text itself.
         got = text if re.fullmatch(r"-?\d{1,20}", text, re.ASCII) else "no number"
         raise InvalidAnswer(
-            "status", got=got, expected=f"a whole number from {_LEAST_STATUS} to {_MOST_STATUS}"
+            "status", got=got, expected=f"a whole number from {_MIN_STATUS} to {_MAX_STATUS}"
         ) from ValueError(status)
     return number
 
@@ -167,12 +167,12 @@ def _status(status: str) -> int:
 def _field(name: str, value: str) -> tuple[bytes, bytes]:
     if not _TOKEN.fullmatch(name):
         expected = "letters, digits and !#$%&'*+-.^_`|~ (RFC 9110, section 5.1)"
-        raise InvalidAnswer("name of a header", got="another character or none", expected=expected) from ValueError(
+        raise InvalidAnswer("name of a header", got="another character or no text", expected=expected) from ValueError(
             name
         )
     if found := _UNSENDABLE.search(value):
         got = f"the character U+{ord(found[0]):04X}"
-        expected = "printable characters of latin-1; percent-encode others"
+        expected = "printable characters of latin-1; percent-encode all others"
         raise InvalidAnswer(f"header {name}", got=got, expected=expected) from ValueError(value)
     return name.lower().encode(), value.strip(" \t").encode("latin-1")
 

@@ -1,10 +1,11 @@
-"""Whatever a function answers or raises, its caller gets a clear answer, and the next call gets its thread."""
+"""Whatever a function returns or raises, its client gets a clear response, and its thread is free for the next call."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 
 from tests import models
@@ -62,7 +63,7 @@ def handle(request):
 
 @pytest.fixture(scope="module")
 def answering(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The function on one thread: a call that loses it would be the last."""
+    """The function with one thread: if a call did not release it, no further call would be answered."""
     folder = tmp_path_factory.mktemp("answering")
     (folder / "main.py").write_text(FUNCTION)
     model = models.doubling(folder / "m.onnx")
@@ -78,7 +79,7 @@ def client(answering: Served, request: pytest.FixtureRequest) -> Iterator[httpx.
 
 
 def fault(client: httpx.Client, path: str) -> dict[str, Any]:
-    """The error of a call that is the function's own fault; the next call is answered on the same connection."""
+    """Return the error of a call that the function causes; check that the same connection answers the next call."""
     response = client.get(path)
     assert "hunter2" not in response.text
     assert client.get("/status/201").status_code == 201
@@ -86,7 +87,7 @@ def fault(client: httpx.Client, path: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("status", ["42", "1000", "-1", "999", "100", "hunter2"])
-def test_a_status_that_http_does_not_have_is_500(client: httpx.Client, status: str) -> None:
+def test_an_invalid_http_status_is_500(client: httpx.Client, status: str) -> None:
     error = fault(client, f"/status/{status}")
     assert error["code"] == "function_answer_invalid"
     assert error["details"] == {
@@ -96,7 +97,7 @@ def test_a_status_that_http_does_not_have_is_500(client: httpx.Client, status: s
     }
 
 
-def test_a_status_with_words_of_its_own_is_its_number(client: httpx.Client) -> None:
+def test_a_status_with_its_own_reason_phrase_has_its_number(client: httpx.Client) -> None:
     response = client.get("/status/201")
     assert (response.status_code, response.text) == (201, "hi!")
 
@@ -116,7 +117,7 @@ def test_a_header_that_http_cannot_send_is_500_and_names_the_part(client: httpx.
     assert (error["code"], error["details"]["part"]) == ("function_answer_invalid", part)
 
 
-def test_the_connection_stays_the_servers(client: httpx.Client) -> None:
+def test_the_function_cannot_set_connection_headers(client: httpx.Client) -> None:
     response = client.get("/connection/")
     assert (response.status_code, response.text) == (200, "hi!")
     assert not {"connection", "transfer-encoding", "keep-alive"} & set(response.headers)
@@ -136,7 +137,7 @@ def test_the_connection_stays_the_servers(client: httpx.Client) -> None:
         ("/stream/0", "ValueError"),
     ],
 )
-def test_a_call_that_raises_or_answers_what_flask_cannot_send_is_500_by_the_exceptions_type(
+def test_a_call_that_raises_or_returns_an_invalid_value_is_500_with_the_exceptions_type(
     client: httpx.Client, path: str, exception: str
 ) -> None:
     error = fault(client, path)
@@ -144,20 +145,31 @@ def test_a_call_that_raises_or_answers_what_flask_cannot_send_is_500_by_the_exce
 
 
 @pytest.mark.parametrize("path", ["/stream/3", "/numbers"])
-def test_an_answer_that_fails_in_the_middle_is_broken_off(client: httpx.Client, path: str) -> None:
+def test_a_response_that_fails_after_its_head_is_aborted_and_logged_once(
+    answering: Served, client: httpx.Client, path: str
+) -> None:
+    before = len(errors(answering))
     with pytest.raises(httpx.RemoteProtocolError):
         client.get(path)
     assert client.get("/status/201").status_code == 201
+    [logged] = errors(answering)[before:]
+    assert (logged["logger"], logged["path"]) == ("scalezero.function", path)
+
+
+def errors(served: Served) -> list[dict[str, Any]]:
+    """Return the log lines of level ERROR."""
+    lines = [orjson.loads(line) for line in served.log.read_text().splitlines() if line.startswith("{")]
+    return [each for each in lines if each["level"] == "ERROR"]
 
 
 @pytest.mark.parametrize("rows", ["circle", "deep"])
-def test_rows_without_an_end_are_the_callers_fault_and_hold_up_nobody(client: httpx.Client, rows: str) -> None:
+def test_endless_rows_are_an_error_and_block_no_other_request(client: httpx.Client, rows: str) -> None:
     error = error_of(client.get(f"/predict/{rows}"), 400)
     assert (error["details"]["field"], error["details"]["got"]) == ("rows.x", "lists more than 64 deep")
     assert client.get("/healthz/live").status_code == 200
 
 
-def test_the_log_has_what_the_caller_is_not_told(answering: Served) -> None:
+def test_the_log_has_the_details_that_the_client_does_not_get(answering: Served) -> None:
     with answering.client() as client, ThreadPoolExecutor(1) as callers:
         for path in ("/raise/SystemExit", "/status/hunter2", "/header/euro", "/stream/0"):
             before = answering.log.read_text().count("hunter2")

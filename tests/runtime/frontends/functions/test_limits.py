@@ -1,4 +1,4 @@
-"""A call has its time; what does not come back is seen, told, and holds up neither the others nor the process's end."""
+"""The time limit of a call: hanging calls are reported, and delay neither other calls nor the shutdown."""
 
 import json
 import socket
@@ -46,7 +46,7 @@ def handle(request):
 
 @contextmanager
 def limited(folder: Path, code: str = FUNCTION, *, threads: int = 2, **options: Any) -> Iterator[Served]:  # noqa: ANN401 - serving's
-    """The function with so many threads and the limit above."""
+    """Serve the function with `threads` threads and the time limit `LIMIT`."""
     (folder / "main.py").write_text(code)
     settings = {
         "FUNCTION_SOURCE": str(folder / "main.py"),
@@ -59,11 +59,11 @@ def limited(folder: Path, code: str = FUNCTION, *, threads: int = 2, **options: 
 
 
 def lines(served: Served, message: str) -> list[dict[str, Any]]:
-    """The log lines with that message."""
+    """Return the log lines with this message."""
     return [line for line in map(json.loads, served.log.read_text().splitlines()) if line["message"] == message]
 
 
-def test_a_call_past_its_limit_is_504_and_its_thread_counts_until_it_comes_back(tmp_path: Path) -> None:
+def test_a_call_above_its_limit_is_504_and_occupies_its_thread_until_it_returns(tmp_path: Path) -> None:
     with limited(tmp_path) as served, ThreadPoolExecutor(2) as callers:
         error = error_of(served.get("/wait?token=hunter2"), 504)
         assert (error["code"], error["details"]) == ("function_timed_out", {"timeout_seconds": LIMIT})
@@ -91,23 +91,23 @@ def test_a_call_past_its_limit_is_504_and_its_thread_counts_until_it_comes_back(
     assert "main.py" in logged[0]["stack"]
 
 
-def test_a_deadlock_is_seen_where_every_caller_has_left(tmp_path: Path) -> None:
+def test_a_deadlock_is_detected_after_all_clients_have_disconnected(tmp_path: Path) -> None:
     with limited(tmp_path, threads=1) as served:
-        with socket.create_connection(("127.0.0.1", served.port), 10) as connection:
+        with socket.create_connection(("127.0.0.1", served.port), 30) as connection:
             connection.sendall(b"GET /deadlock HTTP/1.1\r\nhost: x\r\n\r\n")
             time.sleep(0.2)
         until(served, "/healthz/live", status=503)
         assert "main.py" in served.get("/healthz/live").text
 
 
-def test_a_deadlock_does_not_hold_up_the_end(tmp_path: Path) -> None:
+def test_a_deadlock_does_not_delay_the_shutdown(tmp_path: Path) -> None:
     with limited(tmp_path, threads=1) as served:
         assert served.get("/deadlock").status_code == 504
         served.process.terminate()
-        assert served.process.wait(10) == 0
+        assert served.process.wait(30) == 0
 
 
-def test_a_stream_may_go_on_for_longer_than_the_limit(tmp_path: Path) -> None:
+def test_a_stream_may_take_longer_than_the_limit(tmp_path: Path) -> None:
     with limited(tmp_path) as served:
         began = time.perf_counter()
         assert len(served.get("/steady").content) == 6000
@@ -116,7 +116,7 @@ def test_a_stream_may_go_on_for_longer_than_the_limit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("http2", [False, True])
-def test_a_stream_that_stops_in_the_middle_is_broken_off(tmp_path: Path, http2: bool) -> None:  # noqa: FBT001 - a case
+def test_a_stream_that_stalls_is_aborted(tmp_path: Path, http2: bool) -> None:  # noqa: FBT001 - a case
     with limited(tmp_path) as served, served.client(http1=not http2, http2=http2) as client:
         with client.stream("GET", "/pause") as answer:
             pieces = answer.iter_raw(1000)
@@ -126,9 +126,9 @@ def test_a_stream_that_stops_in_the_middle_is_broken_off(tmp_path: Path, http2: 
         assert client.get("/").text == "done"
 
 
-def test_the_time_that_a_caller_takes_to_read_is_not_the_functions(tmp_path: Path) -> None:
+def test_the_time_of_a_slow_reader_does_not_count(tmp_path: Path) -> None:
     with limited(tmp_path, threads=1) as served:
-        with socket.create_connection(("127.0.0.1", served.port), 10) as connection:
+        with socket.create_connection(("127.0.0.1", served.port), 30) as connection:
             connection.sendall(b"GET /large HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
             time.sleep(2 * LIMIT)
             assert served.get("/healthz/live").status_code == 200
@@ -138,9 +138,9 @@ def test_the_time_that_a_caller_takes_to_read_is_not_the_functions(tmp_path: Pat
         assert lines(served, "function call exceeds its time limit") == []
 
 
-def test_a_caller_that_reads_no_more_and_leaves_gives_the_thread_back(tmp_path: Path) -> None:
+def test_a_client_that_stops_reading_and_disconnects_releases_the_thread(tmp_path: Path) -> None:
     with limited(tmp_path, threads=1) as served:
-        with socket.create_connection(("127.0.0.1", served.port), 10) as connection:
+        with socket.create_connection(("127.0.0.1", served.port), 30) as connection:
             connection.sendall(b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n")
             assert connection.recv(10)
             time.sleep(0.3)
@@ -150,7 +150,7 @@ def test_a_caller_that_reads_no_more_and_leaves_gives_the_thread_back(tmp_path: 
 ENDLESS_IMPORT = "import time\ntime.sleep(60)\n"
 
 
-def test_who_waits_for_an_endless_import_is_answered_and_so_is_liveness(tmp_path: Path) -> None:
+def test_calls_and_liveness_are_answered_during_an_endless_import(tmp_path: Path) -> None:
     with limited(tmp_path, ENDLESS_IMPORT, ready=False) as served:
         error = error_of(served.get("/"), 504)
         assert error["code"] == "function_timed_out"
@@ -159,10 +159,10 @@ def test_who_waits_for_an_endless_import_is_answered_and_so_is_liveness(tmp_path
         assert served.get("/healthz/ready").json()["function"]["code"] == "loading"
 
 
-def test_an_import_does_not_hold_up_the_end(tmp_path: Path) -> None:
+def test_an_import_does_not_delay_the_shutdown(tmp_path: Path) -> None:
     with limited(tmp_path, ENDLESS_IMPORT, ready=False) as served, ThreadPoolExecutor(1) as callers:
-        asked = callers.submit(served.get, "/")
+        pending = callers.submit(served.get, "/")
         assert served.predict([1, 2]).status_code == 200
         served.process.terminate()
-        assert served.process.wait(10) == 0
-        assert asked.exception() or asked.result().status_code >= 500
+        assert served.process.wait(30) == 0
+        assert pending.exception() or pending.result().status_code >= 500

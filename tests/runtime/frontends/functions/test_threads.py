@@ -9,38 +9,38 @@ from runtime.frontends.functions.threads import Threads
 
 
 def run(threads: Threads, *, busy: int = 0) -> threading.Thread:
-    """Which thread a job runs on."""
+    """Run a job, and return its thread."""
     found: Future[threading.Thread] = Future()
     threads.run(lambda: found.set_result(threading.current_thread()), busy=busy)
     return found.result(10)
 
 
-def test_a_free_thread_is_used_again() -> None:
+def test_a_free_thread_is_reused() -> None:
     threads = Threads(3, name="t")
     assert len({run(threads) for _ in range(5)}) == 1
 
 
-def test_a_thread_is_started_where_none_is_free_and_never_more_than_allowed() -> None:
+def test_a_thread_is_started_if_none_is_free_up_to_the_limit() -> None:
     threads = Threads(2, name="t")
     begun, go = threading.Event(), threading.Event()
 
     def wait() -> None:
         begun.set()
-        go.wait(10)
+        go.wait(30)
 
     threads.run(wait, busy=0)
-    assert begun.wait(10)
+    assert begun.wait(30)
     assert run(threads, busy=1).name == "t-2"
     assert {run(threads, busy=1).name for _ in range(3)} == {"t-2"}
     go.set()
 
 
-def test_the_end_of_the_process_waits_for_no_thread() -> None:
+def test_threads_do_not_delay_the_end_of_the_process() -> None:
     assert run(Threads(1, name="t")).daemon
 
 
 @pytest.mark.parametrize("kind", [ValueError, SystemExit, KeyboardInterrupt, GeneratorExit])
-def test_a_thread_outlives_whatever_its_job_raises(kind: type[BaseException], caplog: pytest.LogCaptureFixture) -> None:
+def test_a_thread_survives_an_exception_of_its_job(kind: type[BaseException], caplog: pytest.LogCaptureFixture) -> None:
     def fail() -> None:
         raise kind
 

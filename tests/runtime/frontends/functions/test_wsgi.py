@@ -1,4 +1,4 @@
-"""A request becomes WSGI's environment whole, and nothing leaves that HTTP cannot send."""
+"""A request becomes a complete WSGI environment, and only valid HTTP is sent."""
 
 import re
 from contextlib import suppress
@@ -23,8 +23,8 @@ def variables(*headers: tuple[bytes, bytes]) -> dict[str, Any]:
     return {name: value for name, value in environ.items() if name.startswith(("HTTP_", "CONTENT_"))}
 
 
-def test_a_request_is_told_as_wsgi_has_it() -> None:
-    asked = scope(
+def test_a_request_becomes_a_wsgi_environment() -> None:
+    request = scope(
         method="POST",
         path="/é",
         query_string=b"a=%20",
@@ -34,7 +34,7 @@ def test_a_request_is_told_as_wsgi_has_it() -> None:
         client=("1.2.3.4", 5),
         headers=[(b"content-type", b"text/plain"), (b"host", b"x")],
     )
-    environ = environment(asked, b"body")
+    environ = environment(request, b"body")
     assert environ["wsgi.input"].read() == b"body"
     assert {name: value for name, value in environ.items() if name.isupper()} == {
         "REQUEST_METHOD": "POST",
@@ -52,7 +52,7 @@ def test_a_request_is_told_as_wsgi_has_it() -> None:
     }
 
 
-def test_headers_that_come_twice_are_joined_and_cookies_as_cookies_are() -> None:
+def test_repeated_headers_are_joined_and_cookies_with_semicolons() -> None:
     assert variables((b"accept", b"a"), (b"accept", b"b"), (b"cookie", b"c=1"), (b"cookie", b"d=2")) == {
         "HTTP_ACCEPT": "a,b",
         "HTTP_COOKIE": "c=1; d=2",
@@ -60,11 +60,11 @@ def test_headers_that_come_twice_are_joined_and_cookies_as_cookies_are() -> None
     }
 
 
-def test_the_length_is_that_of_the_body_whatever_the_headers_say() -> None:
+def test_the_content_length_is_that_of_the_body_whatever_the_headers() -> None:
     assert variables((b"content-length", b"9"), (b"transfer-encoding", b"chunked")) == {"CONTENT_LENGTH": "0"}
 
 
-def test_a_header_with_an_underscore_cannot_pass_for_one_with_a_dash() -> None:
+def test_a_header_with_an_underscore_is_dropped() -> None:
     assert variables((b"x_user", b"root"), (b"x-user", b"guest")) == {"HTTP_X_USER": "guest", "CONTENT_LENGTH": "0"}
 
 
@@ -76,7 +76,7 @@ def test_a_status_is_its_number(text: str, number: int) -> None:
 @pytest.mark.parametrize(
     "text", ["42 UNKNOWN", "1000 UNKNOWN", "-1 UNKNOWN", "0 secret", "199", "600 x", "101 x", "٢٠٠"]
 )
-def test_a_status_that_no_answer_has_is_refused(text: str) -> None:
+def test_an_invalid_status_is_refused(text: str) -> None:
     with pytest.raises(InvalidAnswer, match="expected a whole number from 200 to 599") as refused:
         head("GET", text, [])
     assert "secret" not in str(refused.value)
@@ -84,25 +84,25 @@ def test_a_status_that_no_answer_has_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a:", "a\r\nb", "é"])
-def test_a_header_whose_name_cannot_be_sent_is_refused(name: str) -> None:
+def test_an_invalid_header_name_is_refused(name: str) -> None:
     with pytest.raises(InvalidAnswer, match="name of a header"):
         head("GET", "200", [(name, "x")])
 
 
 @pytest.mark.parametrize(("value", "got"), [("a\nb", "000A"), ("a\rb", "000D"), ("\0", "0000"), ("5 €", "20AC")])
-def test_a_header_whose_value_cannot_be_sent_is_refused_without_repeating_it(value: str, got: str) -> None:
+def test_an_invalid_header_value_is_refused_without_repeating_it(value: str, got: str) -> None:
     with pytest.raises(InvalidAnswer, match=rf"header X-Price: got the character U\+{got}") as refused:
         head("GET", "200", [("X-Price", value)])
     assert value not in str(refused.value)
 
 
 @pytest.mark.parametrize("value", ["", "-1", "3.5", "many", "1" * 19])
-def test_a_length_that_is_no_number_is_refused(value: str) -> None:
+def test_an_invalid_content_length_is_refused(value: str) -> None:
     with pytest.raises(InvalidAnswer, match="Content-Length"):
         head("GET", "200", [("Content-Length", value)])
 
 
-def test_what_belongs_to_the_connection_is_left_to_the_server() -> None:
+def test_connection_headers_are_dropped() -> None:
     sent = head("GET", "200", [("Connection", "close"), ("Transfer-Encoding", "chunked"), ("X-A", " b ")])
     assert sent.headers == [(b"x-a", b"b")]
 
@@ -110,12 +110,12 @@ def test_what_belongs_to_the_connection_is_left_to_the_server() -> None:
 @pytest.mark.parametrize(
     ("method", "status", "length"), [("GET", "200", 3), ("HEAD", "200", 0), ("GET", "304", 0), ("GET", "204", 0)]
 )
-def test_an_answer_without_a_body_may_still_announce_a_length(method: str, status: str, length: int) -> None:
+def test_a_response_without_a_body_may_have_a_content_length(method: str, status: str, length: int) -> None:
     assert head(method, status, [("Content-Length", "3")]).length == length
 
 
 @given(status=st.text(), headers=st.lists(st.tuples(st.text(), st.text())))
-def test_whatever_is_answered_is_sendable_or_refused(status: str, headers: list[tuple[str, str]]) -> None:
+def test_any_response_head_is_valid_or_refused(status: str, headers: list[tuple[str, str]]) -> None:
     def sendable(fields: Headers) -> bool:
         return all(re.fullmatch(rb"[^\s:]+", name) and re.fullmatch(rb"[^\0\r\n]*", value) for name, value in fields)
 
@@ -126,7 +126,7 @@ def test_whatever_is_answered_is_sendable_or_refused(status: str, headers: list[
 
 
 @given(pieces=st.lists(st.binary(max_size=4)), missing=st.one_of(st.none(), st.integers(min_value=-2, max_value=2)))
-def test_a_body_is_what_was_announced_or_refused(pieces: list[bytes], missing: int | None) -> None:
+def test_a_body_has_its_content_length_or_is_refused(pieces: list[bytes], missing: int | None) -> None:
     whole = b"".join(pieces)
     length = None if missing is None else max(0, len(whole) + missing)
     body = Body(length)
@@ -145,20 +145,20 @@ def test_a_body_is_what_was_announced_or_refused(pieces: list[bytes], missing: i
     assert [part.more for part in parts] == [True] * (len(parts) - 1) + [False]
 
 
-def test_an_answer_that_is_too_short_is_found_before_any_of_it_is_sent() -> None:
+def test_a_body_that_is_too_short_is_detected_before_the_head_is_sent() -> None:
     body = Body(10)
     assert body.add(b"abc") is None
     with pytest.raises(InvalidAnswer, match="fewer"):
         body.end()
 
 
-def test_a_whole_answer_is_one_part() -> None:
+def test_a_complete_body_is_one_part() -> None:
     body = Body(3)
     assert body.add(memoryview(b"abc")) == (b"abc", False)
     assert body.end() is None
 
 
 @pytest.mark.parametrize("piece", ["text", 5, None])
-def test_a_piece_that_is_no_bytes_is_refused(piece: object) -> None:
+def test_a_piece_that_is_not_bytes_is_refused(piece: object) -> None:
     with pytest.raises(TypeError, match=type(piece).__name__):
         Body(None).add(piece)
