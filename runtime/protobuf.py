@@ -1,8 +1,7 @@
-"""Protobuf's wire format without a schema: a reader of messages that are not loaded, and the parts of a writer.
+"""Protobuf's wire format without a schema: a reader that does not load the message, and functions for a writer.
 
-The reader yields the fields' places and skips what they hold: the pod has no onnx package, and a model file may be
-larger than its memory. Source: protobuf, "Encoding"
-(https://protobuf.dev/programming-guides/encoding/).
+The reader yields the positions of the fields and skips their content: the pod has no onnx package, and a model file may
+be larger than its memory. Source: protobuf, "Encoding" (https://protobuf.dev/programming-guides/encoding/).
 """
 
 import mmap
@@ -12,8 +11,8 @@ from typing import NamedTuple
 Buffer = bytes | memoryview | mmap.mmap
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 LOWEST_BITS, MORE = 0x7F, 0x80
-NO_NUMBER = 7  # the largest tag of field 0, which there is not
-LONGEST_VARINT = 70  # bits: ten groups of seven
+NO_NUMBER = 7  # the largest tag of field number 0, which is invalid
+LONGEST_VARINT = 70  # bits: 10 groups of 7
 
 
 class Field(NamedTuple):
@@ -25,7 +24,7 @@ class Field(NamedTuple):
 
 
 def length_delimited(buffer: Buffer, start: int, end: int) -> Iterator[Field]:
-    """Yield the length-delimited fields of the message at [start, end). Raises ValueError where it is malformed."""
+    """Yield the length-delimited fields of the message at [start, end). Raises ValueError if it is malformed."""
     at = start
     while at < end:
         tag, at = varint_at(buffer, at, end)
@@ -47,7 +46,7 @@ def length_delimited(buffer: Buffer, start: int, end: int) -> Iterator[Field]:
 
 
 class Part(NamedTuple):
-    """A field of any kind: its number, where it begins, and the span of its content."""
+    """A field of any kind: its number, its wire type, its start, and the span of its content."""
 
     number: int
     kind: int
@@ -57,31 +56,31 @@ class Part(NamedTuple):
 
 
 def parts(buffer: Buffer) -> Iterator[Part]:
-    """Yield all fields of a message. Raises ValueError where it is malformed."""
-    at, whole = 0, len(buffer)
-    while at < whole:
+    """Yield all fields of a message. Raises ValueError if it is malformed."""
+    at, size = 0, len(buffer)
+    while at < size:
         begin = at
-        tag, at = (buffer[at], at + 1) if buffer[at] < MORE else varint_at(buffer, at, whole)  # most have one byte
+        tag, at = (buffer[at], at + 1) if buffer[at] < MORE else varint_at(buffer, at, size)  # most have one byte
         kind, start = tag & 7, at
         if tag <= NO_NUMBER:
             raise ValueError(f"a field without a number at byte {begin}")
         if kind == VARINT:
-            _, at = varint_at(buffer, at, whole)
+            _, at = varint_at(buffer, at, size)
         elif kind == BYTES:
-            short = at < whole and buffer[at] < MORE
-            length, start = (buffer[at], at + 1) if short else varint_at(buffer, at, whole)
+            short = at < size and buffer[at] < MORE
+            length, start = (buffer[at], at + 1) if short else varint_at(buffer, at, size)
             at = start + length
         elif kind in {FIXED64, FIXED32}:
             at += 8 if kind == FIXED64 else 4
         else:
             raise ValueError(f"wire type {kind} at byte {at}")
-        if at > whole:
+        if at > size:
             raise ValueError(f"a field of {at - start} bytes does not fit at byte {start}")
         yield Part(tag >> 3, kind, begin, start, at)
 
 
 def number(buffer: Buffer, start: int, end: int, field: int) -> int | None:
-    """The last varint field of that number in the message at [start, end), None where there is none."""
+    """Return the last varint field with this number in the message at [start, end), or None."""
     found = None
     at = start
     while at < end:
@@ -99,7 +98,7 @@ def number(buffer: Buffer, start: int, end: int, field: int) -> int | None:
 
 
 def varint_at(buffer: Buffer, at: int, end: int) -> tuple[int, int]:
-    """The number at a place, and the place behind it. Raises ValueError."""
+    """Return the varint at a position, and the position after it. Raises ValueError."""
     value = shift = 0
     while at < end and shift < LONGEST_VARINT:
         byte = buffer[at]
@@ -108,11 +107,11 @@ def varint_at(buffer: Buffer, at: int, end: int) -> tuple[int, int]:
         if byte < MORE:
             return value, at
         shift += 7
-    raise ValueError(f"an unfinished number at byte {at}")
+    raise ValueError(f"an incomplete varint at byte {at}")
 
 
 def varint(value: int) -> bytes:
-    """A number from 0 as a varint."""
+    """Return a number of at least 0 as a varint."""
     if value < MORE:
         return bytes((value,))
     groups = bytearray()
@@ -124,10 +123,10 @@ def varint(value: int) -> bytes:
 
 
 def head(number: int, length: int) -> bytes:
-    """What comes before the content of a length-delimited field, `length` bytes long."""
+    """Return the bytes before the content of a length-delimited field of `length` bytes."""
     return varint(number << 3 | BYTES) + varint(length)
 
 
 def delimited(number: int, content: bytes) -> bytes:
-    """A length-delimited field."""
+    """Return a length-delimited field."""
     return head(number, len(content)) + content

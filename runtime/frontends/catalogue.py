@@ -1,7 +1,7 @@
-"""Every protocol that this server speaks, described without importing any of it. Pure.
+"""The descriptions of all protocols, without importing the protocols. Pure.
 
-`frontends.mounting` makes routes of the descriptions and imports a module when a request first needs it, so a cold
-start pays for no protocol.
+`frontends.mounting` creates the routes from the descriptions. A protocol's module is imported by the first request that
+needs it, so it does not slow down a cold start.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ REFLECTION: Final = tuple(
     )
     for version in ("v1", "v1alpha")
 )
-COMMON: Final = (HEALTH, *REFLECTION)  # the gRPC services that are always there
+COMMON: Final = (HEALTH, *REFLECTION)  # the gRPC services that are always mounted
 
 ML_V1: Final = Protocol(
     "ml.v1",
@@ -99,8 +99,8 @@ _VERSIONS: Final = (
     "/v1/models/{model}/versions/{version}",
     "/v1/models/{model}/labels/{label}",
 )
-# `models` and `explain` are KServe's. They stand here too, as two protocols cannot share the paths of one model; the
-# handlers answer them only where KServe V1 is served as well.
+# `models` and `explain` are routes of KServe V1. TensorFlow Serving declares them too, because two protocols cannot
+# share the paths of one model. The handlers answer them only if KServe V1 is served as well.
 TENSORFLOW_SERVING: Final = Protocol(
     "tensorflow_serving",
     Rest(
@@ -123,7 +123,7 @@ TENSORFLOW_SERVING: Final = Protocol(
         ),
         refuse="runtime.protocols.tensorflow_serving.refusals:refuse",
         generic_prefixes=("/v1",),
-        any_case=True,
+        ignore_case=True,
     ),
     grpc=(
         Grpc(
@@ -216,9 +216,11 @@ TORCHSERVE_MANAGEMENT: Final = Protocol(
                 Path("GET", "", "describe"),
                 Path("PUT", "", "scale"),
                 Path("DELETE", "", "unregister"),
+                Path("OPTIONS", "", "model_openapi"),
             ),
             Path("PUT", "/models/{model}/{version}/set-default", "set_default"),
             Path("GET", "/token", "token"),
+            Path("OPTIONS", "/", "openapi"),
         ),
         owns_port=True,
         part_of="torchserve",
@@ -231,7 +233,8 @@ TORCHSERVE_MANAGEMENT: Final = Protocol(
             refuse="runtime.protocols.torchserve.management_grpc:refuse",
         ),
     ),
-    switch="model_api",
+    yields_to=("torchserve",),
+    enabled_by="model_api",
 )
 
 TORCHSERVE_METRICS: Final = Protocol(
@@ -245,7 +248,18 @@ TORCHSERVE_METRICS: Final = Protocol(
         owns_port=True,
         part_of="torchserve",
     ),
-    alone=True,
+    needs_own_port=True,
+)
+
+CLOUDEVENTS: Final = Protocol(
+    "cloudevents",
+    Rest(
+        "runtime.frontends.events.handler",
+        prefixes=(),
+        paths=(Path("POST", "/events", "receive"),),
+        refuse="runtime.protocols.refusals:event_error_answer",
+        events=(Path("POST", "/", "receive"),),
+    ),
 )
 
 PROTOCOLS: Final = (
@@ -256,11 +270,15 @@ PROTOCOLS: Final = (
     TORCHSERVE,
     TORCHSERVE_MANAGEMENT,
     TORCHSERVE_METRICS,
+    CLOUDEVENTS,
 )
 
 
 def selected(names: tuple[str, ...] | None, *, setting: str = "SCALEZERO_PROTOCOLS") -> list[Protocol]:
-    """The protocols of those names, in the catalogue's order; None: all. Raises `BadSetting` for an unknown name."""
+    """Return the protocols with these names, in the catalogue's order; None: all.
+
+    Raises `BadSetting`, which names `setting`, for an unknown name.
+    """
     if names is None:
         return list(PROTOCOLS)
     known = [protocol.name for protocol in PROTOCOLS]
@@ -271,16 +289,18 @@ def selected(names: tuple[str, ...] | None, *, setting: str = "SCALEZERO_PROTOCO
 
 
 def mounted(settings: Settings, *, function: bool) -> tuple[list[Protocol], frozenset[str]]:
-    """The protocols of the main port, and of which of them the generic paths are mounted.
+    """Return the protocols of the main port, and the names of those whose generic paths are mounted.
 
     `function`: whether an author's function is mounted. Raises `BadSetting` as `selected` does.
     """
     named = settings.protocols or ()
-    shared = [each for each in selected(settings.protocols) if not each.alone]
-    protocols = [each for each in shared if not each.switch or getattr(settings, each.switch) or each.name in named]
+    shared = [each for each in selected(settings.protocols) if not each.needs_own_port]
+    protocols = [
+        each for each in shared if not each.enabled_by or getattr(settings, each.enabled_by) or each.name in named
+    ]
     return protocols, frozenset(each.name for each in protocols if not function or each.name in named)
 
 
 def grpc_services(protocols: Sequence[Protocol]) -> list[Grpc]:
-    """The common gRPC services and those of these protocols."""
+    """Return the common gRPC services and those of these protocols."""
     return [*COMMON, *(each for protocol in protocols for each in protocol.grpc)]

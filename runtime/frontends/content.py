@@ -1,4 +1,4 @@
-"""Content codings, and work in slices: what keeps a large body from holding the event loop.
+"""Content codings, and work in slices, so that a large body does not block the event loop.
 
 Sources: RFC 9110, 8.4 (Content-Encoding) and 12.5.3 (Accept-Encoding); RFC 1950 and 1952 (zlib, gzip).
 """
@@ -16,17 +16,17 @@ from runtime.http.messages import Answer, Buffer, Pieces, Request
 T = TypeVar("T")
 Slices: TypeAlias = Generator[None, None, T]  # yields between steps of some milliseconds, returns the result
 
-_STEP: Final = 256 * 1024  # bytes that are inflated at once: a millisecond
-_FED: Final = 64 * 1024  # bytes that zlib gets at once
-_MEMBERS: Final = 4096  # of one gzip body; parallel compressors make one for each 64 KiB or more
-_GZIP: Final = 16 + zlib.MAX_WBITS  # zlib's sign for a gzip header
-WORTH: Final = 1400  # bytes: a smaller answer fits into one packet anyhow
-_NEVER: Final = re.compile(rb"q\s*=\s*0(\.0*)?")  # a weight of zero: RFC 9110, 12.4.2
-_LEVEL: Final = 1  # of compression: the next ones cost twice the time for a few per cent of size
+_STEP: Final = 256 * 1024  # bytes that are inflated or compressed in one step: about a millisecond
+_INPUT: Final = 64 * 1024  # compressed bytes that are passed to zlib in one step
+_MAX_MEMBERS: Final = 4096  # gzip members of one body; parallel compressors write one for each 64 KiB or more
+_GZIP: Final = 16 + zlib.MAX_WBITS  # zlib's window size that selects the gzip format
+MIN_COMPRESSED_SIZE: Final = 1400  # bytes: a smaller response fits into one packet uncompressed
+_ZERO_WEIGHT: Final = re.compile(rb"q\s*=\s*0(\.0*)?")  # "not acceptable": RFC 9110, 12.4.2
+_LEVEL: Final = 1  # of compression; higher levels take twice the time and save a few percent of the size
 
 
-async def in_turns(slices: Slices[T]) -> T:
-    """Do the work, and let others have their turn after each slice."""
+async def run_slices(slices: Slices[T]) -> T:
+    """Run the slices, let the event loop run other tasks between them, and return the result."""
     while True:
         try:
             next(slices)
@@ -37,19 +37,19 @@ async def in_turns(slices: Slices[T]) -> T:
 
 
 async def inflate(request: Request, limit: int) -> None:
-    """Replace a compressed body by what it holds, at most `limit` bytes, counted against the process' budget.
+    """Decompress the request's body in place, to at most `limit` bytes, which count in the process' memory budget.
 
-    Raises `UnsupportedEncoding`, `PayloadTooLarge`, `Overloaded`, and `InvalidInput` for a body that is not what its
-    header says.
+    Raises `UnsupportedEncoding`, `PayloadTooLarge`, `Overloaded`, and `InvalidInput` for a body that does not have the
+    coding of its Content-Encoding.
     """
     coding = request.header(b"content-encoding")
     if coding is None or coding.lower() in {b"", b"identity"} or not request.body:
         return
-    request.body = await in_turns(inflated(request, coding.decode("latin-1").lower(), request.body, limit))
+    request.body = await run_slices(inflated(request, coding.decode("latin-1").lower(), request.body, limit))
 
 
 def inflated(request: Request, coding: str, body: Buffer, limit: int) -> Slices[bytes]:
-    """What a body, or a message in it, holds that is compressed by that coding. Raises as `inflate` does."""
+    """Return the decompressed content of a body, or of a message in it, in slices. Raises as `inflate` does."""
     if coding not in {"gzip", "x-gzip", "deflate"}:
         raise UnsupportedEncoding(coding, ["gzip", "deflate", "identity"])
     inflated_body: Partial = b""
@@ -57,58 +57,62 @@ def inflated(request: Request, coding: str, body: Buffer, limit: int) -> Slices[
     for piece in _pieces(body, coding):
         size += len(piece)
         if size > limit:
-            raise PayloadTooLarge("inflated body", limit=limit, unit="bytes")
-        request.hold(len(piece))
+            raise PayloadTooLarge("decompressed body", limit=limit, unit="bytes")
+        request.reserve(len(piece))
         inflated_body = extended(inflated_body, piece)
         yield
     return whole(inflated_body)
 
 
 def _pieces(body: Buffer, coding: str) -> Iterator[bytes]:
-    """Inflate in steps. zlib copies the input that it leaves, so it gets little at a time: the work stays linear."""
-    # "deflate" is zlib's format. Some clients send it without zlib's header, which the first byte shows: RFC 9110,
-    # 8.4.1.2.
+    """Decompress in steps of little input, because zlib copies the input that a step does not consume."""
+    # "deflate" is zlib's format. Some clients omit zlib's header (RFC 9110, 8.4.1.2). The first byte shows whether it
+    # is present.
     bare = coding == "deflate" and body[0] & 0x0F != zlib.DEFLATED
     window = -zlib.MAX_WBITS if bare else zlib.MAX_WBITS if coding == "deflate" else _GZIP
     engine = zlib.decompressobj(window)
     members = 1
-    for start in range(0, len(body), _FED):
-        fed = body[start : start + _FED]
-        while fed:
+    for start in range(0, len(body), _INPUT):
+        data = body[start : start + _INPUT]
+        while data:
             if engine.eof:
                 if window != _GZIP:
                     return
-                members += 1  # gzip may have several: RFC 1952, 2.2
-                if members > _MEMBERS:
+                members += 1  # a gzip body may have several members: RFC 1952, 2.2
+                if members > _MAX_MEMBERS:
                     raise InvalidInput(
-                        "body", got=f"more than {_MEMBERS} gzip members", expected=f"at most {_MEMBERS}, best one"
+                        "body",
+                        got=f"more than {_MAX_MEMBERS} gzip members",
+                        expected=f"at most {_MAX_MEMBERS}, preferably one",
                     )
                 engine = zlib.decompressobj(window)
-            yield _step(engine, fed, coding)
-            fed = engine.unused_data if engine.eof else engine.unconsumed_tail
+            yield _step(engine, data, coding)
+            data = engine.unused_data if engine.eof else engine.unconsumed_tail
     while not engine.eof:
-        piece = _step(engine, b"", coding)  # what the last step had no room for
+        piece = _step(engine, b"", coding)  # the output that did not fit into the last step
         if not piece:
-            raise InvalidInput("body", got=f"{coding} data that is cut off", expected="all of it")
+            raise InvalidInput("body", got=f"truncated {coding} data", expected="the complete data")
         yield piece
 
 
-def _step(engine: "zlib._Decompress", fed: Buffer, coding: str) -> bytes:
+def _step(engine: "zlib._Decompress", data: Buffer, coding: str) -> bytes:
     try:
-        return engine.decompress(fed, _STEP)
+        return engine.decompress(data, _STEP)
     except zlib.error as error:
-        raise InvalidInput("body", got=f"no {coding} ({error})", expected=f"a body compressed by {coding}") from None
+        raise InvalidInput(
+            "body", got=f"invalid {coding} data ({error})", expected=f"a body compressed with {coding}"
+        ) from None
 
 
 def compress(request: Request, answer: Answer) -> None:
-    """Compress an answer's body where the client asks for it and it is worth it.
+    """Compress a response's body if the client accepts gzip and the body is not too small (`MIN_COMPRESSED_SIZE`).
 
-    An answer with trailers has a framing, and a compression, of its own: gRPC's.
+    A response with trailers is gRPC's, which has its own compression.
     """
     body = answer.body
     if answer.trailers is not None:
         return
-    if isinstance(body, bytes) and len(body) < WORTH:
+    if isinstance(body, bytes) and len(body) < MIN_COMPRESSED_SIZE:
         return
     if not _wants_gzip(request.header(b"accept-encoding")) or any(
         name == b"content-encoding" for name, _ in answer.headers
@@ -122,7 +126,7 @@ def compress(request: Request, answer: Answer) -> None:
 
 
 def gzipped(body: bytes) -> bytes:
-    """The body in gzip, quickly rather than small."""
+    """Return the body in gzip, compressed for speed instead of size."""
     return zlib.compress(body, _LEVEL, _GZIP)
 
 
@@ -130,7 +134,7 @@ def _wants_gzip(accepted: bytes | None) -> bool:
     for each in (accepted or b"").lower().split(b","):
         name, _, weight = each.partition(b";")
         if name.strip() in {b"gzip", b"x-gzip", b"*"}:
-            return not _NEVER.fullmatch(weight.strip())
+            return not _ZERO_WEIGHT.fullmatch(weight.strip())
     return False
 
 
@@ -140,11 +144,11 @@ async def _compressed(body: bytes | Pieces) -> AsyncIterator[bytes]:
         async for piece in body:
             yield engine.compress(piece)
     else:
-        for piece in _cut(body) if isinstance(body, bytes) else body:
+        for piece in _split(body) if isinstance(body, bytes) else body:
             yield engine.compress(piece)
             await asyncio.sleep(0)
     yield engine.flush()
 
 
-def _cut(body: bytes) -> Iterator[bytes]:
+def _split(body: bytes) -> Iterator[bytes]:
     return (body[start : start + _STEP] for start in range(0, len(body), _STEP))

@@ -1,27 +1,27 @@
-"""The OpenAPI document of a service: what its settings mount, for the models that it has."""
+"""The OpenAPI document of a service: the routes that its settings mount, for its models."""
 
 from time import perf_counter
 from typing import Any
 
 from runtime.frontends import catalogue
 from runtime.frontends.openapi import Model, document
-from runtime.frontends.openapi.listing import listed
+from runtime.frontends.openapi.listing import list_routes
 from runtime.models import Versions
 from runtime.service import Service, begin
 from runtime.settings import Settings
 
 
 def document_of(service: Service) -> dict[str, Any]:
-    """Describe what the service's main port answers over REST."""
+    """Describe the REST routes of the service's main port."""
     settings = service.settings
     protocols, generic = catalogue.mounted(settings, function=settings.function_source is not None)
-    return document(_models(service), list(listed(protocols, generic)), version=service.version or "1")
+    return document(_models(service), list(list_routes(protocols, generic)), version=service.version or "1")
 
 
 async def describe(settings: Settings) -> dict[str, Any]:
-    """The same without a server: load the models to know their signatures, and let them go.
+    """Describe the routes without a server: load the models for their signatures, and unload them.
 
-    Raises `BadSetting`, and what keeps a model from being loaded.
+    Raises `BadSetting`, and the errors of a model that cannot be loaded.
     """
     service = Service(settings, process_started=perf_counter(), starts=begin(settings))
     await service.open()

@@ -1,10 +1,10 @@
-"""What this process answers about itself and its models, beside the protocols."""
+"""The endpoints for health, metrics, the OpenAPI document and the models, which belong to no inference protocol."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from operator import is_
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 import orjson
 
@@ -20,6 +20,7 @@ from runtime.settings import LIVE_PATH, READY_PATH
 from runtime.status import error_document
 from runtime.telemetry import prometheus
 from runtime.tensors import TensorSpec
+from runtime.variants.cpu_class import cpu_class
 
 if TYPE_CHECKING:
     from runtime.frontends.functions import FunctionHost
@@ -27,44 +28,43 @@ if TYPE_CHECKING:
     from runtime.http.exchange import Exchange
     from runtime.service import Service
 
-Plain: TypeAlias = Callable[[Request], Answer]
 _TEXT: Final = (b"content-type", prometheus.CONTENT_TYPE.encode())
 
 
-class Direct:
-    """The handler of an endpoint that answers at once."""
+class SyncEndpoint:
+    """The handler of an endpoint that answers immediately."""
 
-    def __init__(self, endpoint: Plain, edge: "Edge") -> None:
+    def __init__(self, endpoint: Callable[[Request], Answer], edge: "Edge") -> None:
         self._endpoint = endpoint
         self._edge = edge
 
     def direct(self, exchange: "Exchange") -> bool:
-        """Answer now."""
+        """Answer immediately."""
         self._edge.reply(exchange, self._endpoint(exchange.request))
         return True
 
     async def answer(self, request: Request) -> Answer:
-        """Answer now."""
+        """Answer immediately."""
         return self._endpoint(request)
 
 
-class Slow:
-    """The handler of an endpoint that has to wait for something."""
+class AsyncEndpoint:
+    """The handler of an endpoint that is a coroutine function."""
 
     def __init__(self, endpoint: Callable[[Request], Awaitable[Answer]]) -> None:
         self._endpoint = endpoint
 
     def direct(self, _: "Exchange") -> bool:
-        """Leave it to `answer`."""
+        """Return False: only `answer` can wait."""
         return False
 
     async def answer(self, request: Request) -> Answer:
-        """Answer."""
+        """Await the endpoint."""
         return await self._endpoint(request)
 
 
 class Endpoints:
-    """All that is not an inference."""
+    """The endpoints of one process."""
 
     def __init__(self, service: "Service", function: "FunctionHost | None") -> None:
         self._service = service
@@ -73,19 +73,24 @@ class Endpoints:
         self._described: list[ReadyModel | None] = []  # the models of `_document`
         self._document: asyncio.Future[bytes] | None = None  # the OpenAPI document, as JSON
 
-    def routes(self, ours: Owner, edge: "Edge") -> list[Route]:
-        """The routes; `ours` owns what belongs to no protocol."""
+    @property
+    def function(self) -> "FunctionHost | None":
+        """The author's function, or None."""
+        return self._function
+
+    def routes(self, owner: Owner, edge: "Edge") -> list[Route]:
+        """Return the routes; `owner` owns those that belong to no protocol."""
         return [
-            Route(LIVE_PATH, "GET", ours, Direct(self.live, edge)),
-            Route(READY_PATH, "GET", ours, Direct(self.ready, edge)),
-            Route("/metrics", "GET", ours, Slow(self.metrics)),
-            Route("/openapi.json", "GET", ours, Slow(self.openapi)),
-            Route("/api/v1/models", "GET", PREDICT_API, Direct(self.models, edge)),
-            Route("/api/v1/models/{model}", "GET", PREDICT_API, Slow(self.model)),
+            Route(LIVE_PATH, "GET", owner, SyncEndpoint(self.live, edge)),
+            Route(READY_PATH, "GET", owner, SyncEndpoint(self.ready, edge)),
+            Route("/metrics", "GET", owner, AsyncEndpoint(self.metrics)),
+            Route("/openapi.json", "GET", owner, AsyncEndpoint(self.openapi)),
+            Route("/api/v1/models", "GET", PREDICT_API, SyncEndpoint(self.models, edge)),
+            Route("/api/v1/models/{model}", "GET", PREDICT_API, AsyncEndpoint(self.model)),
         ]
 
     def live(self, _: Request) -> Answer:
-        """Whether the process answers and nothing in it hangs."""
+        """Answer the liveness probe: 503 with the reason if a part of the process hangs."""
         if self._function and (stuck := self._function.stuck):
             return error_answer(stuck)
         if reason := self._service.stuck():
@@ -93,18 +98,18 @@ class Endpoints:
         return _json({"status": "live"})
 
     def is_live(self) -> bool:
-        """Whether nothing in this process hangs."""
+        """Return whether the process is live: no part of it hangs."""
         return not (self._function and self._function.stuck) and not self._service.stuck()
 
-    def takes_traffic(self) -> bool:
-        """Whether traffic may come: every prefetched model and the author's function answer."""
+    def is_ready(self) -> bool:
+        """Return whether the process is ready: every prefetched model is loaded, and the author's function imported."""
         return not self._service.unready() and (self._function is None or self._function.ready)
 
     def ready(self, _: Request) -> Answer:
-        """Whether traffic may come: 503 with the reason until a prefetched model and the author's function answer."""
-        if self.takes_traffic():
+        """Answer the readiness probe: 503 with the reasons while the process is not ready (see `is_ready`)."""
+        if self.is_ready():
             return _json({"status": "ready"})
-        models = {self._service.title(served): _why_not(served) for served in self._service.unready()}
+        models = {self._service.title(served): _unready_reason(served) for served in self._service.unready()}
         function = self._function
         document: dict[str, object] = {"status": "not ready", "models": models}
         if function and not function.ready:
@@ -112,40 +117,47 @@ class Endpoints:
         return _json(document, HTTPStatus.SERVICE_UNAVAILABLE)
 
     async def metrics(self, _: Request) -> Answer:
-        """Prometheus' scrape. The first one imports prometheus_client, which takes a while: on a thread of its own."""
+        """Answer a Prometheus scrape. The first scrape imports prometheus_client, on a thread because it takes long."""
         await asyncio.to_thread(prometheus.load)
         measured = [served.measurements for served in self._service.models.served()]
         revision = self._service.settings.revision or ""
-        return Answer(HTTPStatus.OK, prometheus.exposition(measured, revision=revision), [_TEXT])
+        log = self._service.prediction_log
+        text = prometheus.exposition(measured, revision=revision, log=log.counts if log else None)
+        return Answer(HTTPStatus.OK, text, [_TEXT])
 
     async def openapi(self, _: Request) -> Answer:
-        """The REST routes, described for the models. It is made on a thread, and again when a model comes or goes.
+        """Return the OpenAPI document of the REST routes, for the current models.
 
-        All who ask meanwhile wait for one of it: some milliseconds of Python each, on several threads, would hold the
-        interpreter's lock against the event loop.
+        The document is built on a thread, and again after the set of models has changed. Concurrent requests share one
+        build: several threads with some milliseconds of Python each would keep the GIL from the event loop.
         """
         models = [served.ready for served in self._service.models.served()]
         document = self._document
         if document is None or not _are_same(models, self._described):
             self._described = models
             document = self._document = asyncio.ensure_future(asyncio.to_thread(_openapi, self._service))
-            document.add_done_callback(self._forget_failed)
+            document.add_done_callback(self._discard_failed)
         return Answer(HTTPStatus.OK, await asyncio.shield(document))
 
-    def _forget_failed(self, document: "asyncio.Future[bytes]") -> None:
+    def _discard_failed(self, document: "asyncio.Future[bytes]") -> None:
         if document is self._document and (document.cancelled() or document.exception() is not None):
             self._document = None
 
     def models(self, _: Request) -> Answer:
-        """Every version of every model of this process."""
+        """List every version of every model of this process."""
         return _json({"models": [_summary(served) for served in self._service.models.served()]})
 
     async def model(self, request: Request) -> Answer:
-        """One model in its default version: its state, and its signature and digest once it is loaded."""
+        """Describe the default version of a model: its state, and its signature and digest if it is loaded.
+
+        Raises `UnknownModel`.
+        """
         return _json(await self._describe(self._service.model(request.parameters["model"])))
 
     async def _digest(self, ready: ReadyModel) -> str:
-        """The artifact's SHA-256; that of a local file, which no start waits for, is worked out when asked for."""
+        """Return the artifact's SHA-256. For a local file, compute it on demand: no cold start waits for it."""
+        if ready.serving.artifact_sha256:
+            return ready.serving.artifact_sha256
         if ready.artifact.sha256:
             return ready.artifact.sha256
         path = str(ready.artifact.path)
@@ -164,7 +176,8 @@ class Endpoints:
             ready = served.ready
             document |= {
                 "sha256": await self._digest(ready),
-                "size_bytes": ready.artifact.size,
+                "size_bytes": None if ready.serving.artifact_sha256 else ready.artifact.size,
+                "serving": {"cpu_class": cpu_class(), **ready.serving.facts},
                 "inputs": [_tensor(spec) for spec in ready.signature.inputs],
                 "outputs": [_tensor(spec) for spec in ready.signature.outputs],
                 "batching": {
@@ -177,7 +190,7 @@ class Endpoints:
                 },
             }
         elif served.error:
-            document["error"] = _why_not(served)
+            document["error"] = _unready_reason(served)
         return document
 
 
@@ -200,16 +213,16 @@ def _summary(served: ServedModel) -> dict[str, object]:
 
 
 def _tensor(spec: TensorSpec) -> dict[str, object]:
-    """An input or output in the metadata; a shape of null is not known, [] is a scalar's."""
+    """Describe an input or output. The shape is null if it is unknown, and [] for a scalar."""
     return {"name": spec.name, "kind": spec.kind, "datatype": spec.datatype, "shape": spec.shape}
 
 
-def _why_not(served: ServedModel) -> object:
+def _unready_reason(served: ServedModel) -> object:
     return _reason(served.error, served.state.value, "the model is being loaded")
 
 
 def _reason(error: ScalezeroError | None, code: str, message: str) -> object:
-    """The error, or in its form that it only takes a while."""
+    """Return the error, or `code` and `message` in the same form if there is no error."""
     if error is None:
         return error_document(code, message, {})["error"]
     return error_document(error.code, error.message, error.details)["error"]

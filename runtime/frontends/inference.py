@@ -1,10 +1,10 @@
-"""One inference of any protocol: decode, bind, submit, encode. Measured here, once for all protocols.
+"""One inference of any protocol: decode, bind, submit, encode, and measure.
 
-    direct     a whole, small request to a model that is loaded: plain calls, joined by the batcher's callback
-    answer     everything else (a large body, a compressed one, a cold model, several queries): a coroutine
+    direct     for a complete, small request to a loaded model: plain calls, and a callback of the batcher
+    answer     for every other request (large body, compressed body, model not loaded, several queries): a coroutine
 
-Both call the same translator. What would hold the event loop for more than about a millisecond (a large JSON body or
-answer) is done in slices, with other requests' turns in between.
+Both call the same translator. Work that would block the event loop for more than about a millisecond (a large JSON body
+or response) is done in slices, and the event loop handles other requests between them.
 """
 
 import asyncio
@@ -30,54 +30,58 @@ if TYPE_CHECKING:
     from runtime.service import Service
 
     class Translator(Protocol):
-        """What a protocol is: it raises `ScalezeroError` for what it does not take, and knows no other protocol."""
+        """The translator of a protocol. It raises `ScalezeroError` for an invalid request."""
 
         name: str
 
         def decode(self, request: Request) -> Call:
-            """Read a request whose body is small."""
+            """Decode a request with a small body."""
 
         def decode_slices(self, request: Request) -> "content.Slices[Call]":
-            """Read a request of any size; each step takes some milliseconds at most."""
+            """Decode a request of any size; each step takes at most a few milliseconds."""
 
         def bind(self, call: Call, model: ReadyModel) -> list[Query]:
-            """Hold the parts against the model's signature."""
+            """Check the inputs against the model's signature, and return a query for each inference."""
 
         def encode(
             self, queries: Sequence[Query], predictions: Sequence[Prediction], model: ReadyModel, *, latency: float
         ) -> Answer:
-            """Build the answer; a large one as pieces. `latency` in seconds."""
+            """Build the response, in pieces if it is large. `latency` is in seconds."""
 
     class Edge(Protocol):
-        """What a handler of the direct path sends its answers by."""
+        """The application, as its handlers use it to send responses."""
 
         def reply(self, exchange: "Exchange", answer: Answer) -> None:
-            """Send an answer, with what every answer has."""
+            """Send a response, with the common headers."""
 
-        def told(self, error: Exception, request: Request) -> Answer:
-            """Log an error, and build the answer to it in the words of the protocol that owns the path."""
+        def answer_error(self, error: Exception, request: Request) -> Answer:
+            """Log an error, and build the response in the form of the protocol that owns the path."""
 
         def complete(self, request: Request, answer: Answer) -> None:
-            """Add what every answer has, to one that its handler writes itself."""
+            """Add the common headers to a response that its handler sends itself."""
 
 
-SLICE: Final = 64 * 1024  # bytes of a body that may be decoded, or of an answer that may be encoded, at once
+SLICE: Final = 64 * 1024  # bytes of a body that are decoded, or of a response that are encoded, without a pause
 
 
 class Inference:
     """The handler of one translator's routes."""
 
-    def __init__(self, service: "Service", translator: "Translator", edge: "Edge", *, at_once: int = SLICE) -> None:
-        """`at_once` is the size of a body, in bytes, that the translator decodes and binds within some milliseconds."""
+    is_timed = True  # whether successful responses have the header Server-Timing
+
+    def __init__(
+        self, service: "Service", translator: "Translator", edge: "Edge", *, inline_limit: int = SLICE
+    ) -> None:
+        """`inline_limit` is the largest body, in bytes, that the translator decodes and binds in a few milliseconds."""
         self._service = service
         self._translator = translator
         self._edge = edge
-        self._at_once = at_once
+        self._inline_limit = inline_limit
 
     def direct(self, exchange: "Exchange") -> bool:
-        """Answer without a task, where that can be done; see the module."""
+        """Answer without a task, and return whether that is possible; see the module's docstring."""
         request = exchange.request
-        if len(request.body) > self._at_once or request.header(b"content-encoding"):
+        if len(request.body) > self._inline_limit or request.header(b"content-encoding"):
             return False
         served: ServedModel | None = None
         try:
@@ -90,102 +94,108 @@ class Inference:
             if len(queries) != 1:
                 return False
             pending = _Pending(self, exchange, served, ready, queries[0])
-            exchange.on_gone = pending.leave
+            exchange.on_cancel = pending.cancel
             pending.ticket = submit(ready, queries[0], pending.done)
-        except Exception as error:  # noqa: BLE001 - a bug of ours is counted too
-            self._tell(exchange, served, error)
+        except Exception as error:  # noqa: BLE001 - internal errors are counted too
+            self._reply_error(exchange, served, error)
         return True
 
     async def answer(self, request: Request) -> Answer:
-        """Answer in a coroutine. Raises `ScalezeroError`; the caller has the protocol tell it."""
+        """Answer in a coroutine. Raises `ScalezeroError`, which the caller converts to a response."""
         translator = self._translator
         served: ServedModel | None = None
         try:
-            call = await content.in_turns(translator.decode_slices(request))
+            call = await content.run_slices(translator.decode_slices(request))
             served = self._service.model(call.model, call.version)
             ready = await load(served, deadline=call.deadline)
             if call.version is not None or call.model != served.name:
-                self._service.model(call.model, call.version)  # now that the version and the name are known
-            if (
-                max(len(request.body), call.size) > self._at_once
-            ):  # millions of numbers are looked at by NumPy, which releases the GIL
+                self._service.model(call.model, call.version)  # raises if the name or version, now known, is another
+            if max(len(request.body), call.size) > self._inline_limit:
+                # On a thread: NumPy, which checks millions of numbers, releases the GIL.
                 queries = await asyncio.to_thread(translator.bind, call, ready)
             else:
                 queries = translator.bind(call, ready)
             predictions = await predict_all(ready, queries)
             encode = partial(self._encode, request, ready, queries, predictions)
             answer = await asyncio.to_thread(encode) if _are_large(predictions) else encode()
-            return self._finished(answer, request, served, queries, predictions)
+            self._record(answer, request, served, ready, queries, predictions)
         except (Exception, asyncio.CancelledError) as error:
             count(self._service, served, self._translator.name, code_of(error), request)
             raise
+        return answer
 
     def _encode(
         self, request: Request, ready: ReadyModel, queries: Sequence[Query], predictions: Sequence[Prediction]
     ) -> Answer:
         return self._translator.encode(queries, predictions, ready, latency=perf_counter() - request.started)
 
-    def _finished(
+    def _record(
         self,
         answer: Answer,
         request: Request,
         served: "ServedModel",
+        ready: ReadyModel,
         queries: Sequence[Query],
         predictions: Sequence[Prediction],
-    ) -> Answer:
-        answer.headers.append((b"server-timing", timing.header(predictions, served, request.started)))
-        count(self._service, served, self._translator.name, OK, request, queries, predictions)
-        return answer
+    ) -> None:
+        """Add Server-Timing to a successful response, and count it."""
+        if self.is_timed:
+            answer.headers.append((b"server-timing", timing.header(predictions, served, request.started)))
+        count(self._service, served, self._translator.name, OK, request, queries, predictions, ready)
 
-    def _tell(self, exchange: "Exchange", served: "ServedModel | None", error: Exception) -> None:
+    def _reply_error(self, exchange: "Exchange", served: "ServedModel | None", error: Exception) -> None:
         count(self._service, served, self._translator.name, code_of(error), exchange.request)
-        self._edge.reply(exchange, self._edge.told(error, exchange.request))
+        self._edge.reply(exchange, self._edge.answer_error(error, exchange.request))
 
     def finish(self, pending: "_Pending", outcome: Prediction | BaseException) -> None:
-        """Answer a request whose run has ended, whatever its outcome."""
+        """Answer a request whose run has ended, with its prediction or its error."""
         exchange, served = pending.exchange, pending.served
         try:
             if isinstance(outcome, BaseException):
-                raise outcome  # noqa: TRY301 - one place tells what a request may end with
+                raise outcome  # noqa: TRY301 - so that one handler covers the errors of the run and of the encoding
             if _are_large([outcome]):
-                exchange.work(partial(self._finish_large, pending, outcome))
+                self.start_large(pending, outcome)
                 return
             request, queries = exchange.request, [pending.query]
             answer = self._encode(request, pending.ready, queries, [outcome])
-            self._finished(answer, request, served, queries, [outcome])
-        except Exception as error:  # noqa: BLE001 - as above
-            self._tell(exchange, served, error)
+            self._record(answer, request, served, pending.ready, queries, [outcome])
+        except Exception as error:  # noqa: BLE001 - as in `direct`
+            self._reply_error(exchange, served, error)
         else:
             self._edge.reply(exchange, answer)
 
+    def start_large(self, pending: "_Pending", prediction: Prediction) -> None:
+        """Encode a large prediction and answer with it, in a task that is cancelled with the exchange."""
+        pending.exchange.run_handler(partial(self._finish_large, pending, prediction))
+
     async def _finish_large(self, pending: "_Pending", prediction: Prediction) -> None:
-        """Answer with a large prediction, which is encoded on a thread."""
+        """Encode a large prediction on a thread, and answer with it."""
         exchange, served = pending.exchange, pending.served
         request, queries = exchange.request, [pending.query]
         try:
             answer = await asyncio.to_thread(self._encode, request, pending.ready, queries, [prediction])
-            self._finished(answer, request, served, queries, [prediction])
+            self._record(answer, request, served, pending.ready, queries, [prediction])
         except asyncio.CancelledError:
-            self.left(pending)
+            self.cancel(pending)
             raise
-        except Exception as error:  # noqa: BLE001 - as above
-            self._tell(exchange, served, error)
+        except Exception as error:  # noqa: BLE001 - as in `direct`
+            self._reply_error(exchange, served, error)
         else:
             self._edge.reply(exchange, answer)
 
-    def left(self, pending: "_Pending") -> None:
-        """Give up a request that nobody waits for any more: what is still queued never runs."""
+    def cancel(self, pending: "_Pending") -> None:
+        """Cancel a request whose client has disconnected. If it is still queued, it never runs."""
         pending.ticket.cancel()
-        if not pending.exchange.answered:  # else the transport has refused it, and counted that
+        if not pending.exchange.answered:  # otherwise the transport has refused and counted it
             count(self._service, pending.served, self._translator.name, CLIENT_LEFT, pending.exchange.request)
 
 
 class _Pending:
-    """One direct request between its submission and its answer."""
+    """One request of the direct path between its submission and its response."""
 
     __slots__ = ("exchange", "inference", "query", "ready", "served", "ticket")
 
-    ticket: Any  # what `submit` gave
+    ticket: Any  # the return value of `submit`
 
     def __init__(
         self, inference: Inference, exchange: "Exchange", served: "ServedModel", ready: ReadyModel, query: Query
@@ -197,12 +207,12 @@ class _Pending:
         self.query = query
 
     def done(self, outcome: Prediction | BaseException) -> None:
-        """Take the outcome of the run."""
+        """Answer with the outcome of the run."""
         self.inference.finish(self, outcome)
 
-    def leave(self) -> None:
-        """Note that the client has left."""
-        self.inference.left(self)
+    def cancel(self) -> None:
+        """Cancel the request: its client has disconnected."""
+        self.inference.cancel(self)
 
 
 def count(
@@ -213,30 +223,44 @@ def count(
     request: Request,
     queries: Sequence[Query] = (),
     predictions: Sequence[Prediction] = (),
+    ready: ReadyModel | None = None,
 ) -> None:
-    """Count an inference that has its answer, and offer it to the sinks.
+    """Count an inference that is answered, and offer it to the sinks.
 
-    `served` is None where the request failed before its model was known; `code` is `OK` or an error's code.
+    `served` is None if the request failed before its model was known; `code` is `OK` or an error's code; `ready` is the
+    model that answered.
     """
     seconds = perf_counter() - request.started
     if served is None:
         service.answered(protocol, code, seconds)
         return
-    served.measurements.answered(protocol, code, seconds)
+    served.measurements.record_request(protocol, code, seconds)
     if service.sinks.any:
-        started, version = request.started, served.version
-        service.sinks.offer(Outcome(protocol, served.name, version, code, started, seconds, queries, predictions))
+        service.sinks.offer(
+            Outcome(
+                protocol,
+                served.name,
+                served.version,
+                code,
+                request.started,
+                seconds,
+                queries,
+                predictions,
+                ready,
+                request.header,
+            )
+        )
 
 
 def _are_large(predictions: Sequence[Prediction]) -> bool:
-    """Whether to encode on a thread, so that strings or a copy of many bytes do not hold the event loop."""
+    """Return whether to encode on a thread, so that strings or a large copy do not block the event loop."""
     return any(output.nbytes > SLICE for each in predictions for output in each.outputs)
 
 
 async def load(served: "ServedModel", *, deadline: float) -> ReadyModel:
-    """The ready model, loaded if need be. Raises `DeadlineExceeded` where that takes longer than the caller waits.
+    """Return the ready model, and load it if needed. Raises `DeadlineExceeded` if it is not loaded by the deadline.
 
-    `deadline` is on `perf_counter`'s clock; the load goes on for whoever comes next.
+    `deadline` is on `perf_counter`'s clock. After a timeout the load continues, for later requests.
     """
     if served.ready is not None:
         return served.ready
@@ -252,7 +276,7 @@ async def load(served: "ServedModel", *, deadline: float) -> ReadyModel:
 
 
 async def predict_all(ready: ReadyModel, queries: Sequence[Query]) -> list[Prediction]:
-    """Predict all queries, batched with everybody else's."""
+    """Predict all queries, batched with those of other requests."""
     if len(queries) == 1:
         return [await predict(ready, queries[0])]
     return await asyncio.gather(*(predict(ready, query) for query in queries))

@@ -1,9 +1,9 @@
-"""Makes routes of what the catalogue describes. A module is imported when a request first needs it.
+"""Creates the routes that the catalogue describes. A protocol's module is imported by the first request that needs it.
 
     catalogue -> a Deferred in each route and method -> the first request: import on a thread -> the real handlers
 
-The first request of a module takes the coroutine of its `Deferred`, so the import does not stop the event loop. Then
-the real handlers stand in the tables, and later requests pay nothing for the delay.
+The first request for a module runs the coroutine of its `Deferred`, so that the import does not block the event loop.
+The real handlers then replace the `Deferred` ones in the tables, and later requests have no extra cost.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from runtime.configuration.listeners import Listener
 from runtime.errors import ScalezeroError
 from runtime.frontends import catalogue
 from runtime.frontends.grpc import services
-from runtime.frontends.protocol import Grpc, Path, Protocol, Rest, left_to
+from runtime.frontends.protocol import Grpc, Path, Protocol, Rest, served_paths
 from runtime.frontends.routes import Owner, Route, Routes
 from runtime.http.messages import Answer, Request
 
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
 
 class Context(NamedTuple):
-    """What a protocol's module makes its handlers of."""
+    """The arguments from which a protocol's module builds its handlers."""
 
     service: "Service"
     edge: "Edge"
     endpoints: "Endpoints"
-    protocols: frozenset[str]  # that are mounted on the port
-    grpc_services: tuple[str, ...]  # likewise, by their full names
-    listener: Listener | None = None  # the port, where it is for these protocols alone; None: the main port
-    torchserve: "TorchServe | None" = None  # the keys and the registry of its clients; None: they are not served
+    protocols: frozenset[str]  # the names of the protocols that are mounted on the port
+    grpc_services: tuple[str, ...]  # the full names of the gRPC services that are mounted on the port
+    listener: Listener | None = None  # the additional port that serves only these protocols; None: the main port
+    torchserve: "TorchServe | None" = None  # TorchServe's keys and registry; None: neither is served
 
 
 def context(
@@ -49,63 +49,66 @@ def context(
     listener: Listener | None = None,
     torchserve: "TorchServe | None" = None,
 ) -> Context:
-    """The context of these protocols on one port."""
+    """Return the context of these protocols on one port."""
     names = frozenset(protocol.name for protocol in protocols)
     services = tuple(each.service for each in catalogue.grpc_services(protocols))
     return Context(service, edge, endpoints, names, services, listener, torchserve)
 
 
-def owner_of_port(protocols: Sequence[Protocol]) -> Owner | None:
-    """Who answers unknown paths of a port that serves these protocols alone; None: none of them does."""
+def port_owner(protocols: Sequence[Protocol]) -> Owner | None:
+    """Return the owner of the unknown paths of a port that serves only these protocols; None: no protocol owns them."""
     rests = ((each.name, each.rest) for each in protocols if each.rest and each.rest.owns_port)
-    return next((_owner(name, rest, widely=True) for name, rest in rests), None)
+    return next((_owner(name, rest, include_generic=True) for name, rest in rests), None)
 
 
-def _owner(name: str, rest: Rest, *, widely: bool) -> Owner:
-    """The owner of a protocol's paths; `widely`: of its generic ones too."""
-    prefixes = (*rest.prefixes, *rest.generic_prefixes) if widely else rest.prefixes
-    return Owner(rest.part_of or name, prefixes, _Refusal(rest.refuse), any_case=rest.any_case)
+def _owner(name: str, rest: Rest, *, include_generic: bool) -> Owner:
+    """Return the owner of a protocol's paths; `include_generic`: also of its generic paths."""
+    prefixes = (*rest.prefixes, *rest.generic_prefixes) if include_generic else rest.prefixes
+    return Owner(rest.part_of or name, prefixes, _DeferredRefusal(rest.refuse), ignore_case=rest.ignore_case)
 
 
 def mount(
     protocols: Sequence[Protocol],
     *,
-    ours: Sequence[Route],
+    builtin: Sequence[Route],
     default: Owner,
     context: Context,
     generic: Callable[[str], bool],
 ) -> Routes:
-    """The table of `ours`, which are there already, and of these protocols.
+    """Return the route table of the `builtin` routes and of these protocols.
 
-    `generic` says of a protocol's name whether its generic paths are mounted. Raises `ValueError` where routes overlap.
+    `generic` returns whether the generic paths of a protocol, given by name, are mounted. Raises `ValueError` if routes
+    overlap.
     """
     grpc = catalogue.grpc_services(protocols)
     modules = _Modules(context)
-    own, more = list(ours), []
+    routes, generic_routes, event_routes = list(builtin), [], []
     for protocol in protocols:
         rest = protocol.rest
         if rest is None:
             continue
-        widely = generic(protocol.name)
-        owner = _owner(protocol.name, rest, widely=widely)
-        own += modules.routes(rest.module, owner, left_to(protocol, rest.paths, protocols))
-        if widely:
-            more += modules.routes(rest.module, owner, left_to(protocol, rest.generic, protocols))
+        include_generic = generic(protocol.name)
+        owner = _owner(protocol.name, rest, include_generic=include_generic)
+        routes += modules.routes(rest.module, owner, served_paths(protocol, rest.paths, protocols))
+        event_routes += modules.routes(rest.module, owner, rest.events)
+        if include_generic:
+            generic_routes += modules.routes(rest.module, owner, served_paths(protocol, rest.generic, protocols))
     streams = [f"/{each.service}/{name}" for each in grpc for name in each.streams]
     methods = services.Methods(modules.methods(grpc), streams)
-    owners = {f"/{each.service}": Owner(services.NAME, (), _Refusal(each.refuse)) for each in grpc}
-    routes = Routes(
-        [*own, *services.routes(owners)],
+    owners = {f"/{each.service}": Owner(services.NAME, (), _DeferredRefusal(each.refuse)) for each in grpc}
+    table = Routes(
+        [*routes, *services.routes(owners)],
         default=default,
         by_content=services.content_routes(methods, owners),
-        generic=more,
+        generic=generic_routes,
+        events=event_routes,
     )
-    modules.tables = (routes, methods)
-    return routes
+    modules.tables = (table, methods)
+    return table
 
 
 class _Modules:
-    """The modules of one listener, and the tables that they fill once they are imported."""
+    """The modules of one listener, and the tables that get their handlers after the import."""
 
     tables: "tuple[Routes, services.Methods]"
 
@@ -114,12 +117,12 @@ class _Modules:
         self._modules: dict[str, _Module] = {}
 
     def routes(self, module: str, owner: Owner, paths: Sequence[Path]) -> list[Route]:
-        """The routes, each with a deferred handler."""
+        """Return the routes, each with a deferred handler."""
         return [Route(each.pattern, each.method, owner, self._handler(module, each.handler)) for each in paths]
 
     def methods(self, grpc: Sequence[Grpc]) -> dict[str, Any]:
-        """The deferred handlers by the path of their methods."""
-        whole = {
+        """Return the deferred handlers by the path of their methods."""
+        unary = {
             f"/{each.service}/{method}": self._handler(each.module, method) for each in grpc for method in each.methods
         }
         streams = {
@@ -127,10 +130,10 @@ class _Modules:
             for each in grpc
             for method in each.streams
         }
-        return {**whole, **streams}
+        return {**unary, **streams}
 
-    def settle(self, handlers: Mapping[Any, Any]) -> None:
-        """Put real handlers in the place of deferred ones."""
+    def replace(self, handlers: Mapping[Any, Any]) -> None:
+        """Replace deferred handlers by the real ones; `handlers` maps the deferred ones to the real ones."""
         for table in self.tables:
             table.replace(handlers)
 
@@ -141,7 +144,7 @@ class _Modules:
 
 
 class _Module:
-    """One module, imported when a request first needs it."""
+    """One module, imported by the first request that needs it."""
 
     def __init__(self, name: str, modules: _Modules) -> None:
         self._name = name
@@ -150,45 +153,49 @@ class _Module:
         self._handlers: Mapping[str, Any] | None = None
 
     def deferred(self, key: str, kind: "type[Deferred]") -> "Deferred":
-        """What stands in a table for the handler of that key."""
+        """Return the deferred handler for this key."""
         deferred = kind(self, key)
         self._deferred.append(deferred)
         return deferred
 
     async def load(self) -> Mapping[str, Any]:
-        """The handlers by their keys."""
+        """Import the module once, and return its handlers by key."""
         if self._handlers is None:
             module = await asyncio.to_thread(import_module, self._name)
             if self._handlers is None:  # several requests may have waited for the import
                 handlers = self._handlers = module.handlers(self._modules.context)
-                self._modules.settle({deferred: handlers[deferred.key] for deferred in self._deferred})
+                self._modules.replace({deferred: handlers[deferred.key] for deferred in self._deferred})
         return self._handlers
 
 
 class Deferred:
-    """Stands for a handler until its module is imported."""
+    """The placeholder of a handler until its module is imported."""
 
     def __init__(self, module: _Module, key: str) -> None:
         self.module = module
         self.key = key
 
+    def admit(self, _: Request) -> bool:
+        """Return False: the request is no stream."""
+        return False
+
     def direct(self, _: "Exchange") -> bool:
-        """Leave it to `answer`, which can wait."""
+        """Return False: only `answer` can wait for the import."""
         return False
 
     async def answer(self, request: Request) -> Answer:
-        """Import the module, and let the real handler answer. Raises `ScalezeroError`."""
+        """Import the module and call the real handler. Raises `ScalezeroError`."""
         handler = (await self.module.load())[self.key]
         answer: Answer = await handler.answer(request)
         return answer
 
 
 class DeferredStream(Deferred):
-    """Stands for the handler of a stream."""
+    """The placeholder of a stream's handler until its module is imported."""
 
     def direct(self, exchange: "Exchange") -> bool:
-        """Start the task that imports the module and lets the real handler start its own."""
-        exchange.work(partial(self._begin, exchange))
+        """Start a task that imports the module and calls the real handler, which starts its own task."""
+        exchange.run_handler(partial(self._begin, exchange))
         return True
 
     async def _begin(self, exchange: "Exchange") -> None:
@@ -196,15 +203,15 @@ class DeferredStream(Deferred):
         handler.direct(exchange)
 
 
-class _Refusal:
-    """An owner's `refuse`, imported at the first refusal."""
+class _DeferredRefusal:
+    """An owner's `refuse` function, imported when it is first called."""
 
-    def __init__(self, place: str) -> None:
-        self._place = place
+    def __init__(self, path: str) -> None:
+        self._path = path  # "module:function"
         self._refuse: Callable[[ScalezeroError], Answer] | None = None
 
     def __call__(self, fault: ScalezeroError) -> Answer:
         if self._refuse is None:
-            module, _, name = self._place.partition(":")
+            module, _, name = self._path.partition(":")
             self._refuse = getattr(import_module(module), name)
         return self._refuse(fault)

@@ -1,4 +1,4 @@
-"""The predict API's routes and its place among the protocols."""
+"""The route and the owner of the predict API."""
 
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,6 @@ PREDICT_API = Owner("predict", ("/api/v1/models",), error_answer)
 
 
 def routes(service: "Service", edge: "Edge") -> list[Route]:
-    """`POST /api/v1/models/{model}/predict`."""
+    """Return the route `POST /api/v1/models/{model}/predict`."""
     handler = Inference(service, PredictApi(), edge)
     return [Route("/api/v1/models/{model}/predict", "POST", PREDICT_API, handler)]

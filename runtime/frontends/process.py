@@ -1,4 +1,4 @@
-"""One process: the service and the author's function, and an application for each port that it listens on."""
+"""One process: the service, the author's function, and an application for each port that it listens on."""
 
 import asyncio
 import gc
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from runtime.frontends.torchserve.guarding import TorchServe
     from runtime.service import Service
 
-_TORCHSERVE: Final = "torchserve"  # the protocol whose own ports ask for a key
+_TORCHSERVE: Final = "torchserve"  # the protocol whose additional ports require a key
 
 
 class Process:
-    """What the ports of one process share, from its start to its end."""
+    """The applications of one process and the objects that they share."""
 
     def __init__(self, service: "Service") -> None:
-        """Raises `BadSetting` where a port is to serve a protocol that is not known."""
+        """Create the application of each port. Raises `BadSetting` if a port names an unknown protocol."""
         settings = service.settings
         self._service = service
         self._function = _function(settings)
@@ -38,14 +38,14 @@ class Process:
         self._starting: asyncio.Task[None] | None = None
 
     async def open(self, end: Callable[[], None]) -> None:
-        """Open the service; `end` ends the process in order."""
+        """Open the service; `end` shuts down the process gracefully."""
         self._service.end = end
         await self._service.open()
         author.attach(self._service, asyncio.get_running_loop())
         self._starting = self._service.background.start("start", self._start())
 
     async def close(self) -> None:
-        """Finish what is queued."""
+        """Finish the queued requests, and release the resources."""
         if self._starting:
             self._starting.cancel()
         author.detach()
@@ -54,29 +54,30 @@ class Process:
             self._torchserve.tokens.close()
 
     async def _start(self) -> None:
-        """Do what has to wait for the model, as the first answer must not wait for it."""
+        """Do the work that must not delay the first response: wait for the models, then import the function."""
         for served in self._service.unready():
-            await served.tried.wait()
+            await served.first_attempt_ended.wait()
         if self._function:
             await self._function.preload()
             if self._function.error:
-                self._service.gives_up(self._function.error)
-        # What is here now stays. A full collection would visit some 50,000 objects, and hold every answer for 20 ms.
+                self._service.end_if_permanent(self._function.error)
+        # The objects that exist now live as long as the process. Without the freeze, a full garbage collection would
+        # visit about 50,000 objects and block all responses for 20 ms.
         gc.freeze()
 
 
-def _asks_for_key(listener: Listener, settings: Settings) -> bool:
-    """Whether every request to a port has to show TorchServe's inference key."""
+def _requires_key(listener: Listener, settings: Settings) -> bool:
+    """Return whether every request to a port needs TorchServe's inference key."""
     return _TORCHSERVE in listener.protocols and settings.inference_keys
 
 
 def _torchserve(service: "Service", *, function: bool) -> "TorchServe | None":
-    """The keys and the registry of TorchServe's clients, where a port asks for a key; None: no port does."""
+    """Return TorchServe's keys and registry if a port requires a key; None: no port does."""
     settings = service.settings
     mounted, _ = catalogue.mounted(settings, function=function)
     named = {name for listener in settings.listen for name in listener.protocols}
     managed = catalogue.TORCHSERVE_MANAGEMENT in mounted or catalogue.TORCHSERVE_MANAGEMENT.name in named
-    keyed = any(_asks_for_key(listener, settings) for listener in settings.listen)
+    keyed = any(_requires_key(listener, settings) for listener in settings.listen)
     if not (managed or keyed):
         return None
     from runtime.frontends.torchserve.guarding import torchserve
@@ -87,7 +88,7 @@ def _torchserve(service: "Service", *, function: bool) -> "TorchServe | None":
 def _application(
     service: "Service", endpoints: Endpoints, *, listener: Listener, torchserve: "TorchServe | None"
 ) -> Application:
-    if _asks_for_key(listener, service.settings):
+    if _requires_key(listener, service.settings):
         from runtime.frontends.torchserve.port import KeyedApplication
 
         return KeyedApplication(service, endpoints, listener=listener, torchserve=torchserve)
@@ -100,6 +101,7 @@ def _function(settings: Settings) -> FunctionHost | None:
     return FunctionHost(
         settings.function_source,
         settings.function_target,
+        events=settings.event_target,
         threads=settings.function_threads,
         waiting=settings.queue_size,
         timeout=settings.timeout,

@@ -1,14 +1,13 @@
-"""The route table: which handler answers a request, by its content type or its path. Pure.
+"""The route table: selects the handler of a request by its content type or its path. Pure.
 
-A pattern is a path such as `/api/v1/models/{model}/predict`. A parameter is one path segment or a part of one; the last
-segment may be `{name...}`, which takes all segments that are left, one or more. A path seen lately costs a look-up in a
-dictionary.
+A pattern is a path such as `/api/v1/models/{model}/predict`. A parameter is one path segment or a part of one. The last
+segment may be `{name...}`, which matches one or more remaining segments. Recently matched paths are cached.
 
-Routes of two protocols never fit one path. Of several patterns of one protocol the most specific one takes the path,
-whatever the method: from the left, text goes before a parameter with text, that before a parameter alone, that before
-the rest of a path.
+Routes of two protocols never match the same path. If several patterns of one protocol match a path, the most specific
+pattern is used, whatever the method. Patterns are compared from the left: text is more specific than a parameter with
+text, which is more specific than a parameter without text, which is more specific than `{name...}`.
 
-Generic routes are asked last: for a path that no other route fits and that no protocol owns.
+Generic routes have the lowest priority: they match only a path that no other route matches and that no protocol owns.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,32 +15,33 @@ from itertools import combinations
 from typing import Any, Final, NamedTuple
 
 from runtime.errors import MethodNotAllowed, ScalezeroError
+from runtime.frontends.events.recognizing import is_event
 from runtime.http.messages import Answer, Request
 
-ANY: Final = "*"  # as a route's method: every one that the pattern's other routes do not name
-_REMEMBERED: Final = 256  # paths; they come from clients, so their number must be bounded
+ANY: Final = "*"  # as a route's method: every method that the pattern's other routes do not name
+_CACHE_SIZE: Final = 256  # paths; they are sent by clients, so their number must be bounded
 
 
 class Owner(NamedTuple):
-    """The protocol that a path or a content type belongs to: it answers every error there, 404 and 405 included."""
+    """The protocol that owns a path or a content type. It answers every error there, including 404 and 405."""
 
     name: str
-    prefixes: tuple[str, ...]  # of the paths that are its own, whether a route fits them or not
+    prefixes: tuple[str, ...]  # it owns all paths below them, also those that no route matches
     refuse: Callable[[ScalezeroError], Answer]
-    any_case: bool = False  # the text of its prefixes and patterns is matched without regard to case
+    ignore_case: bool = False  # the text of its prefixes and patterns is matched case-insensitively
 
 
 class Route(NamedTuple):
-    """One pattern and method, and what answers there."""
+    """One pattern and method, with their owner and handler."""
 
     pattern: str
     method: str  # or `ANY`
     protocol: Owner
-    handler: Any  # what `frontends.application` calls; opaque here
+    handler: Any  # called by `frontends.application`; opaque here
 
 
 class ContentRoute(NamedTuple):
-    """Requests of these content types, over these versions of HTTP, belong to one protocol, wherever their paths lead.
+    """The route of all requests with these content types and HTTP versions, whatever their paths.
 
     Content types are in lower case and without parameters, as gRPC's clients send them.
     """
@@ -49,8 +49,9 @@ class ContentRoute(NamedTuple):
     content_types: tuple[bytes, ...]
     versions: frozenset[str]
     protocol: Owner
-    handler: Any  # as in `Route`; its `admit` sees a request before the body comes, and says whether it is a stream
-    owners: Mapping[str, Owner] = {}  # who answers errors instead, by the path without its last segment
+    handler: Any  # as in `Route`; its `admit` checks a request before its body arrives, and returns whether it streams
+    owners: Mapping[str, Owner] = {}  # the owners that answer errors instead, by the path without its last segment
+    for_events: bool = False  # the route of the events that are posted to a path: see `Routes`
 
 
 class Match(NamedTuple):
@@ -58,10 +59,10 @@ class Match(NamedTuple):
 
     routes: Mapping[str, Route]
     parameters: Mapping[str, str]
-    generic: bool = False  # an author's function may answer the methods that none of these routes takes
+    generic: bool = False  # the author's function may answer the methods that these routes do not allow
 
-    def takes(self, method: str) -> bool:
-        """Whether one of these routes takes the method."""
+    def allows(self, method: str) -> bool:
+        """Return whether one of these routes allows the method."""
         return self._route(method) is not None
 
     @property
@@ -70,7 +71,7 @@ class Match(NamedTuple):
         return next(iter(self.routes.values())).protocol
 
     def route(self, method: str, path: str) -> Route:
-        """The method's route; HEAD is served as GET. Raises `MethodNotAllowed`."""
+        """Return the route of the method; HEAD uses the route of GET. Raises `MethodNotAllowed`."""
         found = self._route(method)
         if found is None:
             allowed = [*self.routes, *(["HEAD"] if "GET" in self.routes else [])]
@@ -83,7 +84,7 @@ class Match(NamedTuple):
 
 
 class Routes:
-    """All routes of a listener, and who owns the paths that none of them fits."""
+    """All routes of a listener, and the owners of the paths that no route matches."""
 
     def __init__(
         self,
@@ -92,8 +93,12 @@ class Routes:
         default: Owner,
         by_content: Sequence[ContentRoute] = (),
         generic: Sequence[Route] = (),
+        events: Sequence[Route] = (),
     ) -> None:
-        """Raises `ValueError` where two routes could answer one request: the order of a list must not decide."""
+        """Create the table; `events` get only the events that are sent to their paths (see `is_event`).
+
+        Raises `ValueError` if two routes could match the same request: the order of a list must not decide.
+        """
         self._patterns = _ordered(routes)
         self._generic = _ordered(generic)
         self._owners = sorted(
@@ -107,191 +112,206 @@ class Routes:
         if len(self._by_content) < sum(len(each.content_types) * len(each.versions) for each in by_content):
             raise ValueError("two content routes have a content type and a version in common")
         self._content_types = tuple({kind for kind, _ in self._by_content})
-        self._known: dict[str, Match] = {}
+        self._for_events = {each.pattern: (each.method, _event_route(each)) for each in events}
+        self._cache: dict[str, Match] = {}
 
     def match(self, path: str) -> Match | None:
-        """The path's routes, or None where no pattern fits."""
-        known = self._known.get(path)
-        if known is not None:
-            return known
+        """Return the routes of a path, or None if no pattern matches."""
+        cached = self._cache.get(path)
+        if cached is not None:
+            return cached
         parts = path.split("/")
-        match = _first(self._patterns, parts)
-        if match is None and self._generic and self.claimed(path) is None:
-            match = _first(self._generic, parts)
+        match = _first_match(self._patterns, parts)
+        if match is None and self._generic and self.prefix_owner(path) is None:
+            match = _first_match(self._generic, parts)
             match = match and match._replace(generic=True)
         if match is not None:
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()  # so that no path keeps its place for good
-            self._known[path] = match
+            if len(self._cache) >= _CACHE_SIZE:
+                self._cache.clear()  # so that unused paths do not stay forever
+            self._cache[path] = match
         return match
 
     def replace(self, handlers: Mapping[Any, Any]) -> None:
-        """Put other handlers in the place of those that are there; `handlers` maps the old ones to the new ones."""
+        """Replace handlers; `handlers` maps the old ones to the new ones."""
         for pattern in (*self._patterns, *self._generic):
             for method, route in pattern.routes.items():
                 if route.handler in handlers:
                     pattern.routes[method] = route._replace(handler=handlers[route.handler])
+        for path, (method, event_route) in self._for_events.items():
+            if event_route.handler in handlers:
+                self._for_events[path] = method, event_route._replace(handler=handlers[event_route.handler])
 
-    def claimed(self, path: str) -> Owner | None:
-        """The protocol below whose prefix the path is, or None."""
+    def prefix_owner(self, path: str) -> Owner | None:
+        """Return the protocol that owns the path by a prefix, or None."""
         return next((owner for prefix, owner in self._owners if _is_below(path, prefix, owner)), None)
 
     def by_content(self, request: Request) -> ContentRoute | None:
-        """The route that the content type alone decides, before any path is looked at; None: the path decides."""
+        """Return the route that the content type or an event selects; None: the path selects the route."""
+        for_events = self._for_events.get(request.path)
+        if for_events is not None and request.method == for_events[0] and is_event(request):
+            return for_events[1]
         kind = request.header(b"content-type")
         if kind is None or not kind.startswith(self._content_types):
             return None
-        route = self._by_content.get((kind, request.version))  # most calls
+        route = self._by_content.get((kind, request.version))  # fast path: most calls send no parameters
         return route or self._by_content.get((kind.partition(b";")[0].rstrip(), request.version))
 
     def owner(self, request: Request) -> Owner:
-        """Who answers an error of this request."""
+        """Return the owner that answers an error of this request."""
         route = self.by_content(request)
         if route is not None:
             return route.owners.get(request.path.rpartition("/")[0], route.protocol)
         match = self.match(request.path)
-        return match.protocol if match else self.claimed(request.path) or self._default
+        return match.protocol if match else self.prefix_owner(request.path) or self._default
+
+
+def _event_route(route: Route) -> ContentRoute:
+    return ContentRoute((), frozenset(), route.protocol, route.handler, for_events=True)
 
 
 def _is_below(path: str, prefix: str, owner: Owner) -> bool:
-    if owner.any_case:
+    if owner.ignore_case:
         path = path.lower()
     return path == prefix or path.startswith(prefix.rstrip("/") + "/")
 
 
 class _Segment(NamedTuple):
-    """A part of a pattern between two slashes: text alone, or a parameter with text before and behind it."""
+    """A part of a pattern between two slashes: only text, or a parameter with optional text before and after it."""
 
     before: str
     name: str | None
-    behind: str
-    rest: bool = False  # it takes all segments that are left
+    after: str
+    rest: bool = False  # it matches all remaining segments
 
     @property
     def rank(self) -> tuple[int, int]:
-        """Its place among others, the most specific first."""
+        """The sort key, the most specific first."""
         if self.name is None:
             return 0, 0
-        return (2 if self.rest else 1), -len(self.before) - len(self.behind)
+        return (2 if self.rest else 1), -len(self.before) - len(self.after)
 
 
 class _Pattern(NamedTuple):
-    """A pattern taken apart, and its routes by method."""
+    """A parsed pattern, and its routes by method."""
 
     segments: tuple[_Segment, ...]
     routes: dict[str, Route]
-    owner: Owner  # of the first of them
+    owner: Owner  # of the first route
 
     @property
     def rank(self) -> list[tuple[int, int]]:
-        """Its place among others, the most specific first."""
+        """The sort key, the most specific first."""
         return [segment.rank for segment in self.segments]
 
 
 def _ordered(routes: Sequence[Route]) -> list[_Pattern]:
-    """The patterns, the most specific first. Raises `ValueError` where two fit one path and neither goes first."""
+    """Return the patterns, the most specific first. Raises `ValueError` as `_check_order` does."""
     patterns: dict[tuple[str, bool], _Pattern] = {}
     for route in routes:
         owner = route.protocol
-        new = _Pattern(_segments(route.pattern, any_case=owner.any_case), {}, owner)
-        pattern = patterns.setdefault((route.pattern, owner.any_case), new)
+        new = _Pattern(_segments(route.pattern, ignore_case=owner.ignore_case), {}, owner)
+        pattern = patterns.setdefault((route.pattern, owner.ignore_case), new)
         if route.method in pattern.routes:
-            raise _overlapping(pattern.routes[route.method], route)
+            raise _overlap_error(pattern.routes[route.method], route)
         pattern.routes[route.method] = route
     _check_order(patterns.values())
     return sorted(patterns.values(), key=lambda pattern: pattern.rank)
 
 
 def _check_order(patterns: Iterable[_Pattern]) -> None:
-    """Raise `ValueError` where two patterns fit one path and neither goes first.
+    """Raise `ValueError` if two patterns match the same path and neither is more specific.
 
-    A cold start pays for it, and there are thousands of pairs: nearly all of them are told apart by their texts.
+    This check is part of every cold start, and there are thousands of pairs. Comparing their texts first excludes
+    nearly all of them.
     """
     for (one, texts), (other, others) in combinations([(each, _texts(each)) for each in patterns], 2):
-        for text, another in zip(texts, others):  # noqa: B905 - a rest takes what is longer
+        for text, another in zip(texts, others):  # noqa: B905 - a rest matches any number of further segments
             if text != another and text is not None and another is not None:
                 break
         else:
             undecided = one.owner.name != other.owner.name or one.rank == other.rank
             if undecided and _overlap(one, other):
-                raise _overlapping(next(iter(one.routes.values())), next(iter(other.routes.values())))
+                raise _overlap_error(next(iter(one.routes.values())), next(iter(other.routes.values())))
 
 
 def _texts(pattern: _Pattern) -> list[str | None]:
-    """The text of each segment in lower case, None for a parameter."""
+    """Return the text of each segment in lower case, None for a parameter."""
     return [None if segment.name is not None else segment.before.lower() for segment in pattern.segments]
 
 
-def _overlapping(one: Route, other: Route) -> ValueError:
+def _overlap_error(one: Route, other: Route) -> ValueError:
     return ValueError(
         f"{one.method} {one.pattern} ({one.protocol.name}) overlaps "
         f"{other.method} {other.pattern} ({other.protocol.name})"
     )
 
 
-def _segments(pattern: str, *, any_case: bool) -> tuple[_Segment, ...]:
-    return tuple(_segment(text, any_case=any_case) for text in pattern.split("/"))
+def _segments(pattern: str, *, ignore_case: bool) -> tuple[_Segment, ...]:
+    return tuple(_segment(text, ignore_case=ignore_case) for text in pattern.split("/"))
 
 
-def _segment(text: str, *, any_case: bool) -> _Segment:
+def _segment(text: str, *, ignore_case: bool) -> _Segment:
     before, brace, rest = text.partition("{")
-    name, _, behind = rest.partition("}")
-    if any_case:
-        before, behind = before.lower(), behind.lower()
-    return _Segment(before, name.removesuffix("...") if brace else None, behind, rest=name.endswith("..."))
+    name, _, after = rest.partition("}")
+    if ignore_case:
+        before, after = before.lower(), after.lower()
+    return _Segment(before, name.removesuffix("...") if brace else None, after, rest=name.endswith("..."))
 
 
-def _first(patterns: Sequence[_Pattern], parts: Sequence[str]) -> Match | None:
+def _first_match(patterns: Sequence[_Pattern], parts: Sequence[str]) -> Match | None:
     for segments, routes, owner in patterns:
-        if (parameters := _parameters(segments, parts, any_case=owner.any_case)) is not None:
+        if (parameters := _parameters(segments, parts, ignore_case=owner.ignore_case)) is not None:
             return Match(routes, parameters)
     return None
 
 
-def _parameters(segments: Sequence[_Segment], parts: Sequence[str], *, any_case: bool) -> dict[str, str] | None:
-    """The parameters of a path, or None where it does not fit. A parameter is one character or more, a rest any."""
+def _parameters(segments: Sequence[_Segment], parts: Sequence[str], *, ignore_case: bool) -> dict[str, str] | None:
+    """Return the parameters of a path, or None if it does not match.
+
+    A parameter has at least one character; a rest may be empty.
+    """
     if segments[-1].rest and len(parts) >= len(segments):
         last = len(segments) - 1
-        parameters = _parameters(segments[:last], parts[:last], any_case=any_case) if last else {}
+        parameters = _parameters(segments[:last], parts[:last], ignore_case=ignore_case) if last else {}
         return None if parameters is None else {**parameters, str(segments[-1].name): "/".join(parts[last:])}
     if len(segments) != len(parts):
         return None
     parameters = {}
-    for (before, name, behind, _), part in zip(segments, parts, strict=True):
+    for (before, name, after, _), part in zip(segments, parts, strict=True):
         if name is None:
-            if before != (part.lower() if any_case else part):
+            if before != (part.lower() if ignore_case else part):
                 return None
             continue
-        end = len(part) - len(behind)
+        end = len(part) - len(after)
         starts, ends = part[: len(before)], part[end:]
-        if any_case:
+        if ignore_case:
             starts, ends = starts.lower(), ends.lower()
-        if end <= len(before) or starts != before or ends != behind:
+        if end <= len(before) or starts != before or ends != after:
             return None
         parameters[name] = part[len(before) : end]
     return parameters
 
 
 def _overlap(one: _Pattern, other: _Pattern) -> bool:
-    """Whether a path could fit both patterns."""
-    if one.owner.any_case or other.owner.any_case:
+    """Return whether a path could match both patterns."""
+    if one.owner.ignore_case or other.owner.ignore_case:
         one, other = (each._replace(segments=tuple(map(_lowered, each.segments))) for each in (one, other))
     shorter, longer = sorted((one.segments, other.segments), key=len)
     if shorter[-1].rest:
-        return all(map(_segments_overlap, shorter[:-1], longer))  # of any length: the rest takes what is longer
+        return all(map(_segments_overlap, shorter[:-1], longer))  # the rest matches all further segments of `longer`
     if longer[-1].rest:
         return len(shorter) == len(longer) and all(map(_segments_overlap, shorter[:-1], longer[:-1]))
     return len(shorter) == len(longer) and all(map(_segments_overlap, shorter, longer))
 
 
 def _lowered(segment: _Segment) -> _Segment:
-    return segment._replace(before=segment.before.lower(), behind=segment.behind.lower())
+    return segment._replace(before=segment.before.lower(), after=segment.after.lower())
 
 
 def _segments_overlap(one: _Segment, other: _Segment) -> bool:
-    """Whether a segment could fit both: parameters fit anything, the text before and behind them does not."""
+    """Return whether a segment could match both: a parameter matches anything, the text around it only itself."""
     for text, pattern in ((one, other), (other, one)):
         if text.name is None:
-            return _parameters([pattern], [text.before], any_case=False) is not None
+            return _parameters([pattern], [text.before], ignore_case=False) is not None
     starts = one.before.startswith(other.before) or other.before.startswith(one.before)
-    return starts and (one.behind.endswith(other.behind) or other.behind.endswith(one.behind))
+    return starts and (one.after.endswith(other.after) or other.after.endswith(one.after))

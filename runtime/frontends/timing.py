@@ -1,4 +1,4 @@
-"""The header Server-Timing: where the time of a prediction went. Source: W3C Server Timing."""
+"""The header Server-Timing: the phases of a prediction and their durations. Source: W3C Server Timing."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 def header(predictions: Sequence[Prediction], served: "ServedModel", started: float) -> bytes:
-    """Milliseconds of queue, batch and run, of the slowest of several predictions.
+    """Return the milliseconds of queue, batch and run of the slowest prediction.
 
-    A request that began before the model's first answer gets the cold start too. `started` is on `perf_counter`'s
-    clock.
+    A request that started before the model's first response also gets the phases of the cold start. `started` is on
+    `perf_counter`'s clock.
     """
     slowest = predictions[0] if len(predictions) == 1 else max(predictions, key=lambda each: each.queued + each.ran)
     timing = b"queue;dur=%.3f, batch;dur=%.3f, run;dur=%.3f" % (
@@ -25,6 +25,8 @@ def header(predictions: Sequence[Prediction], served: "ServedModel", started: fl
     if started > served.first_answer or cold_start is None:
         return timing
     phases = [
-        b"%b;dur=%.3f" % (name.encode(), seconds * 1e3) for name, seconds in cold_start.seen(started).items() if seconds
+        b"%b;dur=%.3f" % (name.encode(), seconds * 1e3)
+        for name, seconds in cold_start.request_phases(started).items()
+        if seconds
     ]
     return b", ".join([*phases, timing])

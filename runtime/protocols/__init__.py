@@ -1,1 +1,1 @@
-"""Translators between wire formats and tensors: pure, and unaware of each other."""
+"""Translators between wire formats and tensors. They are pure and independent of each other."""

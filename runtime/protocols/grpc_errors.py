@@ -1,7 +1,7 @@
 """Errors as gRPC answers: Trailers-Only, with rich details. Pure.
 
-    grpc-status               the code that `runtime.status` has for the error
-    grpc-message              the error's sentence, percent-encoded
+    grpc-status               the code that `runtime.status` maps the error to
+    grpc-message              the error's message, percent-encoded
     grpc-status-details-bin   google.rpc.Status: ErrorInfo (the error's own code), BadRequest (the field), RetryInfo
 
 Sources: gRPC over HTTP2, "Responses"; google.rpc, "error_details.proto".
@@ -15,7 +15,7 @@ from runtime.http.messages import Answer, Headers
 from runtime.status import TABLE, Grpc, code_of
 
 DOMAIN: Final = "scalezero"
-_LONGEST: Final = 800  # bytes of a text: clients take 8 KiB of trailers, and a text may be in them four times
+_MAX_TEXT_BYTES: Final = 800  # clients accept 8 KiB of trailers, which may contain a text four times
 _PRINTABLE: Final = frozenset(range(0x20, 0x7F)) - {ord("%")}
 _ENCODED: Final = tuple(bytes([byte]) if byte in _PRINTABLE else b"%%%02X" % byte for byte in range(256))
 _TRAILERS: Final = frozenset({b"grpc-status", b"grpc-message", b"grpc-status-details-bin"})
@@ -26,9 +26,9 @@ HEADERS: Final[Headers] = [  # of every answer to a gRPC call
 
 
 def grpc_error_answer(error: ScalezeroError, text: str | None = None, *, status: Grpc | None = None) -> Answer:
-    """The answer that tells a gRPC client of the error: headers alone, under HTTP status 200.
+    """Return the gRPC answer for an error: only headers, with HTTP status 200.
 
-    `text` is the sentence of a protocol that has its own, `status` its own code.
+    `text` and `status` replace the error's message and code in a protocol that has its own.
     """
     return _answer(error, (status or TABLE[code_of(error)].grpc).value, _short(text or error.message))
 
@@ -44,17 +44,17 @@ def _answer(error: ScalezeroError, status: int, message: str) -> Answer:
 
 
 def trailers_of(answer: Answer) -> Headers:
-    """What says the same as an answer without a message, behind messages."""
+    """Return the trailers that report the same error after the messages of a stream."""
     return answer.trailers or [each for each in answer.headers if each[0] in _TRAILERS]
 
 
 def percent_encoded(text: str) -> bytes:
-    """The text as a header: UTF-8, where all but printable ASCII and the sign itself are percent-encoded."""
+    """Return the text as a header: UTF-8, percent-encoded except for printable ASCII other than the percent sign."""
     return b"".join(_ENCODED[byte] for byte in text.encode())
 
 
 def _details(error: ScalezeroError, status: int, message: str) -> bytes:
-    """The serialized google.rpc.Status."""
+    """Return the serialized google.rpc.Status."""
     from runtime.protocols.protos import google_rpc_pb2 as rpc
 
     whole = rpc.Status(code=status, message=message)
@@ -72,6 +72,8 @@ def _details(error: ScalezeroError, status: int, message: str) -> bytes:
 
 
 def _short(text: str) -> str:
-    """The text as UTF-8 can hold it, without its end where it is long."""
+    """Return the text with surrogates escaped, cut to `_MAX_TEXT_BYTES` of UTF-8."""
     encoded = text.encode(errors="backslashreplace")
-    return encoded.decode() if len(encoded) <= _LONGEST else encoded[:_LONGEST].decode(errors="ignore") + "..."
+    if len(encoded) <= _MAX_TEXT_BYTES:
+        return encoded.decode()
+    return encoded[:_MAX_TEXT_BYTES].decode(errors="ignore") + "..."

@@ -1,11 +1,11 @@
-"""The forms in which the inputs of a model may come as JSON: what the predict API and TorchServe's JSON share. Pure.
+"""The forms of a model's inputs as JSON, for the predict API and for TorchServe's JSON. Pure.
 
     [0.1, 0.2, ...]                   one row
     [[0.1, ...], [0.7, ...]]          rows
     {"a": ..., "b": ...}              tensors by name
     [{"a": ..., "b": ...}, ...]       records
 
-`row_forms` lists the forms that one tensor may have.
+`row_forms` lists the forms of one tensor.
 """
 
 import difflib
@@ -24,14 +24,14 @@ from runtime.protocols.json import tensors as json_tensors
 from runtime.protocols.json.lists import show
 from runtime.tensors import Query, TensorSpec
 
-_ECHOED: Final = 60  # characters of a name that an error repeats
-_LISTED: Final = 20  # names that an error lists
+_SHOWN_CHARS: Final = 60  # of a name in an error message
+_SHOWN_NAMES: Final = 20  # in an error message
 
 
 class Form(NamedTuple):
-    """How to write the answer."""
+    """The form of a request, and so of its answer."""
 
-    one_row: bool  # the request left out the first axis
+    one_row: bool  # the request omits the first axis
     by_name: bool
 
 
@@ -40,16 +40,17 @@ _NAMED_ROWS: Final = Form(one_row=False, by_name=True)
 
 
 def bind(inputs: object, signature: Signature, *, body: bytes | None = None, keys: int = 1) -> Query:
-    """The query of the inputs, whose large arrays may be NumPy's already; its `form` is a `Form`.
+    """Return the query of the inputs, in which large lists may be NumPy arrays already; its `form` is a `Form`.
 
-    `body` is the JSON that they came in, where it is small, and `keys` the number of names in it that are not theirs:
-    it allows for quicker looks. Raises `InvalidInput` naming the field, what came and what is allowed.
+    `body` is the JSON text of the request if it is small, and `keys` the number of object keys in it outside of the
+    inputs: they make faster checks possible. Raises `InvalidInput` with the field, the received value and the
+    allowed ones.
     """
     if isinstance(inputs, dict):
         return _named(inputs, signature, body, keys)
     if not isinstance(inputs, (list, np.ndarray)):
         raise InvalidInput("inputs", got=show(inputs), expected="a list, or an object of named tensors")
-    if len(inputs) and type(inputs[0]) is dict and _takes_records(signature):
+    if len(inputs) and type(inputs[0]) is dict and _allows_records(signature):
         return _records(inputs, signature)
     if len(signature.inputs) != 1:
         names = _list(spec.name for spec in signature.inputs)
@@ -64,7 +65,7 @@ def bind(inputs: object, signature: Signature, *, body: bytes | None = None, key
 
 
 def _packed(inputs: Any, packer: Struct, spec: TensorSpec) -> np.ndarray | None:  # noqa: ANN401 - a list or an array
-    """A row of numbers as the one row of a tensor, read-only; None where it is anything else."""
+    """Return a row of numbers as a read-only tensor of one row; None if `inputs` is anything else."""
     try:
         return np.frombuffer(packer.pack(*inputs), spec.dtype)[np.newaxis]
     except (StructError, OverflowError):  # rows, null, another length, or a number beyond the element type's range
@@ -84,18 +85,18 @@ def _named(inputs: dict[str, Any], signature: Signature, body: bytes | None, key
 
 
 def query(tensors: Sequence[np.ndarray], forms: Sequence[row_forms.Rows], *, by_name: bool = True) -> Query:
-    """The query of one tensor for each input, each in its form. Raises `InvalidInput` where the forms do not agree."""
+    """Return the query of one tensor for each input, with their forms. Raises `InvalidInput` if the forms differ."""
     return Query(tensors, form=Form(one_row=row_forms.one_row(forms, inputs=len(forms)), by_name=by_name))
 
 
 def tensor(field: str, value: object, spec: TensorSpec, *, numbers_only: bool) -> tuple[np.ndarray, row_forms.Rows]:
-    """One input from a JSON value or an array, in the model's element type, and which form of rows it had.
+    """Convert a JSON value or an array to an input of the model's element type; return it and its form of rows.
 
     Raises `InvalidInput`.
     """
     if spec.containers:
         return json_containers.read(field, value, spec), None
-    if isinstance(value, np.ndarray):  # of a large body: its sizes first, or millions are converted in vain
+    if isinstance(value, np.ndarray):  # of a large body: check the sizes before millions of elements are converted
         value, rows = row_forms.in_rows(field, value, spec)
         check_sizes(spec, value.shape, 1)
         return json_tensors.tensor(field, value, spec), rows
@@ -103,41 +104,41 @@ def tensor(field: str, value: object, spec: TensorSpec, *, numbers_only: bool) -
     return row_forms.in_rows(field, array, spec)
 
 
-def _takes_records(signature: Signature) -> bool:
+def _allows_records(signature: Signature) -> bool:
     return all(spec.holds_rows for spec in signature.inputs)
 
 
 def _records(records: Sequence[Any] | np.ndarray, signature: Signature) -> Query:
-    """One object per row, as pandas writes a table with `orient="records"`."""
+    """Return the query of one object per row, as pandas writes a table with `orient="records"`."""
     for index, record in enumerate(records):
         if not isinstance(record, dict):
-            raise InvalidInput(f"inputs[{index}]", got=show(record), expected="an object, as inputs[0] is")
+            raise InvalidInput(f"inputs[{index}]", got=show(record), expected="an object, like inputs[0]")
         check_names(record, signature, f"inputs[{index}]")
     tensors = []
     for spec in signature.inputs:
         column = [record[spec.name] for record in records]
-        array = json_tensors.tensor("inputs", column, spec, behind_first=f".{spec.name}")
+        array = json_tensors.tensor("inputs", column, spec, after_first=f".{spec.name}")
         tensors.append(row_forms.in_records(f"inputs[0].{spec.name}", array, spec))
     return Query(tensors, form=_NAMED_ROWS)
 
 
 def check_names(inputs: Mapping[str, object], signature: Signature, field: str) -> None:
-    """Every input must be there, but for an optional one, and nothing else."""
+    """Check that every input that is not optional is present, and no other. Raises `InvalidInput`."""
     missing = next((each for each in signature.inputs if each.name not in inputs and each.kind != "optional"), None)
     if missing is None and len(inputs) == len(signature.inputs):
         return
     known = [spec.name for spec in signature.inputs]
     unknown = next((name for name in inputs if name not in known), None)
     if unknown is not None:
-        nearest = difflib.get_close_matches(unknown[:_ECHOED], known, 1)
+        nearest = difflib.get_close_matches(unknown[:_SHOWN_CHARS], known, 1)
         hint = f", perhaps {nearest[0]}" if nearest else ""
-        expected = f"one of {_list(known)}{hint}" if known else "no input"
-        raise InvalidInput(f"{field}.{unknown[:_ECHOED]}", got="an unknown input", expected=expected)
+        expected = f"one of {_list(known)}{hint}" if known else "no input, as this model has none"
+        raise InvalidInput(f"{field}.{unknown[:_SHOWN_CHARS]}", got="an unknown input", expected=expected)
     if missing is not None:
         raise InvalidInput(f"{field}.{missing.name}", got="nothing", expected=missing.describe())
 
 
 def _list(names: Iterable[str]) -> str:
     listed = list(names)
-    more = f" and {len(listed) - _LISTED} more" if len(listed) > _LISTED else ""
-    return ", ".join(listed[:_LISTED]) + more
+    more = f" and {len(listed) - _SHOWN_NAMES} more" if len(listed) > _SHOWN_NAMES else ""
+    return ", ".join(listed[:_SHOWN_NAMES]) + more

@@ -1,13 +1,13 @@
-"""KServe's V1 protocol, for a process that serves it and not TensorFlow Serving's: `POST /v1/models/{model}:predict`.
+"""KServe's V1 protocol, for a process that does not serve TensorFlow Serving's: `POST /v1/models/{model}:predict`.
 
     {"instances": [VALUE, ...]}                    one input: the rows of its tensor
     {"instances": [{"a": VALUE, "b": VALUE}, ...]} an object for each row, with all inputs
-    {"inputs": ...}                                the same; KServe's own model servers take it too
+    {"inputs": ...}                                the same; KServe's own model servers support it too
 
     {"predictions": [VALUE, ...]}                  a list of objects for a model with several outputs
 
-null in a tensor of floats is NaN, both ways, as in the predict API. Sources: KServe, "Data Plane (V1)", and its model
-server, kserve/protocol/rest/v1_endpoints.py.
+null in a tensor of floats is NaN, in requests and in answers, as in the predict API.
+Sources: KServe, "Data Plane (V1)", and its model server, kserve/protocol/rest/v1_endpoints.py.
 """
 
 from collections.abc import Generator, Iterator, Sequence
@@ -29,7 +29,7 @@ from runtime.tensors import STRING, Call, Prediction, Query, TensorSpec, as_arra
 
 NAME: Final = "kserve_v1"
 _INSTANCES, _INPUTS, _PREDICTIONS = "instances", "inputs", "predictions"
-_MANY: Final = 5000  # numbers: as JSON about as much as may be written at once
+_MANY: Final = 5000  # numbers: more are written in pieces, so that the event loop is not blocked
 
 
 class KServeV1:
@@ -38,7 +38,7 @@ class KServeV1:
     name = NAME
 
     def decode(self, request: Request) -> Call:
-        """Read a small body. Raises `RefusedInput`."""
+        """Parse a small body at once. Raises `RefusedInput`."""
         try:
             document = json_tensors.load(request.body)
         except InvalidInput as fault:
@@ -46,7 +46,7 @@ class KServeV1:
         return Call(request.parameters["model"], None, document)
 
     def decode_slices(self, request: Request) -> Generator[None, None, Call]:
-        """Read a body of any size. Raises `RefusedInput`."""
+        """Parse a body of any size in steps. Raises `RefusedInput`."""
         try:
             document = yield from slices.parse(request.body)
         except InvalidInput as fault:
@@ -54,19 +54,19 @@ class KServeV1:
         return Call(request.parameters["model"], None, document)
 
     def bind(self, call: Call, model: ReadyModel) -> list[Query]:
-        """One query. Raises `InvalidInput` and `RefusedInput`."""
+        """Check the instances, and return one query. Raises `InvalidInput` and `RefusedInput`."""
         return [Query(tensors(call.parts, model.signature))]
 
     def encode(
         self, queries: Sequence[Query], predictions: Sequence[Prediction], model: ReadyModel, *, latency: float
     ) -> Answer:
-        """The predictions, in pieces where they are large; the protocol has no place for `latency`."""
+        """Return the predictions, in pieces if they are large; the protocol has no field for `latency`."""
         del queries, latency
         return answer(predictions[0].outputs, model.signature)
 
 
 def refuse(fault: ScalezeroError) -> Answer:
-    """An error in KServe's form and, where its clients know them, in its words."""
+    """Return an error in KServe's form, with KServe's message for an unknown model and for one that is not ready."""
     text = fault.message
     if isinstance(fault, UnknownModel):
         text = f"Model with name {fault.details['model']} does not exist."
@@ -76,7 +76,10 @@ def refuse(fault: ScalezeroError) -> Answer:
 
 
 def tensors(document: object, signature: Signature) -> list[np.ndarray]:
-    """One array per input. Raises `InvalidInput` naming what does not fit, and `RefusedInput` in KServe's words."""
+    """Return one array per input.
+
+    Raises `InvalidInput` with the value that does not fit, and `RefusedInput` with a message of KServe.
+    """
     if not isinstance(document, dict):
         raise InvalidInput("body", got=show(document), expected='an object with "instances"')
     key = _INPUTS if _INPUTS in document else _INSTANCES
@@ -85,7 +88,8 @@ def tensors(document: object, signature: Signature) -> list[np.ndarray]:
         raise RefusedInput(f'Expected "{key}" to be a list')
     specs = [spec for spec in signature.inputs if spec.kind != "optional"]
     if any(spec.containers for spec in specs):
-        raise InvalidInput(key, got="tensors", expected="a model that takes tensors alone; use the predict API")
+        expected = "a model whose inputs are all tensors; use the predict API for this one"
+        raise InvalidInput(key, got="a model with sequences or maps as inputs", expected=expected)
     if len(instances) and isinstance(instances[0], dict):
         found = _columns(key, instances, specs)
     elif len(specs) == 1:
@@ -98,7 +102,10 @@ def tensors(document: object, signature: Signature) -> list[np.ndarray]:
 
 
 def answer(outputs: Sequence[np.ndarray], signature: Signature) -> Answer:
-    """The predictions of tensors, by rows where all outputs have as many; what is no tensor is left out."""
+    """Return the predictions, by rows if all outputs have the same number of rows.
+
+    Outputs that are not tensors are omitted.
+    """
     named = {
         spec.name: np.asarray(json_tensors.plain(array)) if array.dtype != STRING else array
         for spec, array in zip(signature.outputs, outputs, strict=True)
@@ -124,12 +131,12 @@ def _is_large(array: np.ndarray) -> bool:
 def _columns(key: str, instances: Sequence[Any] | np.ndarray, specs: Sequence[TensorSpec]) -> list[np.ndarray]:
     for index, record in enumerate(instances):
         if not isinstance(record, dict):
-            raise InvalidInput(f"{key}[{index}]", got=show(record), expected=f"an object, as {key}[0] is")
+            raise InvalidInput(f"{key}[{index}]", got=show(record), expected=f"an object, like {key}[0]")
         missing = next((spec for spec in specs if spec.name not in record), None)
         if missing is not None:
             raise InvalidInput(f"{key}[{index}].{missing.name}", got="nothing", expected=missing.describe())
     return [
-        json_tensors.tensor(key, [record[spec.name] for record in instances], spec, behind_first=f".{spec.name}")
+        json_tensors.tensor(key, [record[spec.name] for record in instances], spec, after_first=f".{spec.name}")
         for spec in specs
     ]
 

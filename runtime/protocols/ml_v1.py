@@ -1,10 +1,10 @@
 """ml.v1.InferenceService, as protos/ml_v1.proto defines it.
 
-    Predict        numbers in, numbers out: `inputs` are rows one after the other, and the model's width cuts them
+    Predict        numbers in, numbers out: `inputs` are consecutive rows, of the length that the model's input states
     BatchPredict   several such requests in one message; each item of the answer is a response or an error
 
-A model has one input of numbers. `outputs` holds all outputs that are numbers, in the model's order, each row by row;
-strings, sequences and maps have no place in these messages and are left out.
+The model must have one input, of numbers. `outputs` contains all outputs of numbers, in the model's order, each row by
+row. These messages cannot carry strings, sequences and maps: such outputs are omitted.
 """
 
 import math
@@ -35,11 +35,11 @@ _OUTPUTS: Final = 1  # of PredictResponse
 _REQUESTS: Final = 1  # of BatchPredictRequest
 _ITEMS: Final = 1  # of BatchPredictResponse
 _RESPONSE, _ERROR = 1, 2  # of BatchPredictItem
-_NAME: Final = 0x0A  # the tag of model_name, a field of bytes
-_NUMBERS: Final = b"\x12"  # the tag of the packed inputs
-_SHORTEST: Final = 4  # bytes: two tags and two lengths
-_FEW: Final = 50  # numbers: below, an iteration is quicker than NumPy's look at the list
-_OTHER: Final = "the predict API takes every model"
+_NAME_TAG: Final = 0x0A  # of model_name, a field of bytes
+_NUMBERS_TAG: Final = b"\x12"  # of the packed inputs
+_MIN_BYTES: Final = 4  # of a message: two tags and two lengths
+_FEW: Final = 50  # numbers: below, an iteration is faster than NumPy's conversion of a list
+_ALTERNATIVE: Final = "use the predict API, which supports every model"
 
 
 class Predict:
@@ -48,42 +48,45 @@ class Predict:
     name = NAME
 
     def decode(self, message: Buffer) -> Call:
-        """Read a PredictRequest; the numbers of a large one stay where they are. Raises `InvalidInput`."""
+        """Parse a PredictRequest; the numbers of a large one are not copied. Raises `InvalidInput`."""
         if len(message) <= outline.SMALL:
-            return _usual(message) or _call(_parsed("PredictRequest", message))
+            return _canonical(message) or _call(_parsed("PredictRequest", message))
         rest, spans = outline.outline(memoryview(message), {_INPUTS})
         request = _parsed("PredictRequest", rest)
         return Call(request.model_name, None, _packed(spans.get(_INPUTS, []), request.inputs))
 
     def bind(self, call: Call, model: ReadyModel) -> list[Query]:
-        """One query. Raises `InvalidInput`."""
+        """Check the numbers, and return one query. Raises `InvalidInput`."""
         return [Query((_tensor(call.parts, model.signature),))]
 
     def encode(
         self,
-        queries: Sequence[Query],  # noqa: ARG002 - the seam's form
+        queries: Sequence[Query],  # noqa: ARG002 - the signature that every translator has
         predictions: Sequence[Prediction],
         model: ReadyModel,
         *,
         latency: float,
     ) -> list[bytes]:
-        """A PredictResponse in pieces, written here: protobuf would look at each number. `latency` in seconds."""
+        """Return a PredictResponse in pieces; `latency` is in seconds.
+
+        This function writes the wire format itself: protobuf would convert every number.
+        """
         numbers = [
             np.ascontiguousarray(output, _FLOAT).tobytes()
             for output, spec in zip(predictions[0].outputs, model.signature.outputs, strict=True)
             if _is_numbers(spec)
         ]
-        took = b"\x15" + struct.pack("<f", latency * 1e3)  # field 2, 32 bits
+        milliseconds = b"\x15" + struct.pack("<f", latency * 1e3)  # field 2, 32 bits
         size = sum(map(len, numbers))
-        return [head(_OUTPUTS, size), *numbers, took] if size else [took]
+        return [head(_OUTPUTS, size), *numbers, milliseconds] if size else [milliseconds]
 
 
 class BatchPredict(Predict):
-    """The messages of the method BatchPredict: an item is a Predict of its own."""
+    """The messages of the method BatchPredict: each item is a separate Predict."""
 
     def decode(self, message: Buffer, *, most: int) -> list[Call]:  # type: ignore[override] # several calls
-        """Read a BatchPredictRequest of at most so many items. Raises `InvalidInput` and `PayloadTooLarge`."""
-        rest, spans = outline.outline(memoryview(message), {_REQUESTS}, most=most + outline.FEW)
+        """Parse a BatchPredictRequest of at most `most` items. Raises `InvalidInput` and `PayloadTooLarge`."""
+        rest, spans = outline.outline(memoryview(message), {_REQUESTS}, limit=most + outline.FEW)
         _parsed("BatchPredictRequest", rest)
         requests = spans.get(_REQUESTS, [])
         if len(requests) > most:
@@ -96,7 +99,7 @@ class BatchPredict(Predict):
         return calls
 
     def join(self, items: Sequence[Sequence[bytes] | ScalezeroError]) -> list[bytes]:
-        """A BatchPredictResponse of PredictResponses and faults, in pieces."""
+        """Return a BatchPredictResponse of PredictResponses and errors, in pieces."""
         pieces: list[bytes] = []
         for item in items:
             if isinstance(item, ScalezeroError):
@@ -112,7 +115,7 @@ class BatchPredict(Predict):
 
 @cache
 def _messages() -> "ModuleType":
-    """The generated module, imported by the first call."""
+    """Return the generated module; the first call imports it."""
     from runtime.protocols.protos import ml_v1_pb2
 
     return ml_v1_pb2
@@ -129,25 +132,28 @@ def _parsed(kind: str, message: Buffer) -> Any:  # noqa: ANN401 - a class of the
     try:
         return getattr(_messages(), kind).FromString(message)
     except _decode_error() as error:
-        raise InvalidInput("message", got=f"no protobuf ({error})", expected=f"an {NAME}.{kind}") from error
+        raise InvalidInput("message", got=f"invalid protobuf ({error})", expected=f"an {NAME}.{kind}") from error
 
 
-def _packed(spans: Sequence[memoryview], others: Sequence[float]) -> np.ndarray:
-    """The numbers of a large message. Raises `InvalidInput`."""
-    if others:
-        raise InvalidInput("inputs", got="numbers packed and one by one", expected="one form of them")
+def _packed(spans: Sequence[memoryview], unpacked: Sequence[float]) -> np.ndarray:
+    """Return the numbers of a large message, `float32`. Raises `InvalidInput`."""
+    if unpacked:
+        raise InvalidInput("inputs", got="both packed and unpacked numbers", expected="packed numbers only")
     if any(len(span) % _FLOAT.itemsize for span in spans):
-        raise InvalidInput("inputs", got="bytes that are no whole numbers", expected="packed floats of 4 bytes")
+        raise InvalidInput("inputs", got="an incomplete number", expected="packed floats of 4 bytes each")
     parts = [np.require(np.frombuffer(span, _FLOAT), requirements="A") for span in spans]
     return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, _FLOAT), *parts])
 
 
-def _usual(message: Buffer) -> Call | None:
-    """A message as protobuf writes it: a short name, then the packed numbers. None: any other, which protobuf reads."""
-    if len(message) < _SHORTEST or message[0] != _NAME or message[1] >= MORE:
+def _canonical(message: Buffer) -> Call | None:
+    """Parse a message in protobuf's usual form: a name of up to 127 bytes, then the packed numbers.
+
+    Return None for any other message; then protobuf must parse it.
+    """
+    if len(message) < _MIN_BYTES or message[0] != _NAME_TAG or message[1] >= MORE:
         return None
     end = 2 + message[1]
-    if message[end : end + 1] != _NUMBERS:
+    if message[end : end + 1] != _NUMBERS_TAG:
         return None
     try:
         size, start = varint_at(message, end + 1, len(message))
@@ -167,27 +173,29 @@ def _call(request: Any) -> Call:  # noqa: ANN401 - as above
 
 
 def _tensor(numbers: np.ndarray, signature: Signature) -> np.ndarray:
-    """The numbers as the model's one input. Raises `InvalidInput`."""
+    """Return the numbers as the model's only input. Raises `InvalidInput`."""
     plain = signature.plain
-    if plain is not None and plain[0] == numbers.dtype and _is_numbers(signature.outputs[0]):  # most models, in short
+    if (
+        plain is not None and plain[0] == numbers.dtype and _is_numbers(signature.outputs[0])
+    ):  # a fast path for most models
         width = math.prod(plain[1])
         if width and numbers.size and not numbers.size % width:
             return numbers.reshape(-1, *plain[1])
     if len(signature.inputs) != 1 or not any(map(_is_numbers, signature.outputs)):
-        raise InvalidInput("model_name", got=_described(signature), expected=f"a model of numbers; {_OTHER}")
+        raise InvalidInput("model_name", got=_described(signature), expected=f"a model of numbers; {_ALTERNATIVE}")
     spec = signature.inputs[0]
     if not _is_numbers(spec):
-        raise InvalidInput("inputs", got="numbers", expected=f"{spec.describe()}; {_OTHER}")
+        raise InvalidInput("inputs", got="numbers", expected=f"{spec.describe()}; {_ALTERNATIVE}")
     if not numbers.size:
         raise InvalidInput("inputs", got="no numbers", expected=_expected(spec))
     return _cast(_shaped(numbers, spec), spec)
 
 
 def _shaped(numbers: np.ndarray, spec: TensorSpec) -> np.ndarray:
-    """The numbers in the input's shape; one unknown size is worked out. Raises `InvalidInput`."""
+    """Return the numbers in the input's shape; the count of numbers gives one unknown size. Raises `InvalidInput`."""
     shape = spec.shape
     if shape is None:
-        return numbers  # the model has to say
+        return numbers  # the run of the model checks the shape
     row = spec.row_shape
     sizes = (-1, *row) if spec.holds_rows and row is not None else _one_unknown(spec)
     width = math.prod(size for size in sizes if size != -1)
@@ -198,24 +206,24 @@ def _shaped(numbers: np.ndarray, spec: TensorSpec) -> np.ndarray:
 
 
 def _one_unknown(spec: TensorSpec) -> tuple[int, ...]:
-    """The shape of one row, or of an input without rows. Raises `InvalidInput` where several sizes are unknown."""
+    """Return the shape of one row, or of an input without rows. Raises `InvalidInput` if several sizes are unknown."""
     shape = spec.shape or ()
     sizes = tuple(size if isinstance(size, int) else -1 for size in shape)
     if spec.holds_rows:
         sizes = (1, *sizes[1:])
     if sizes.count(-1) > 1:
-        got = f"a model of {spec.describe()}, whose sizes a list of numbers does not tell"
-        raise InvalidInput("model_name", got=got, expected=f"a model with at most one unknown size; {_OTHER}")
+        got = f"a model of {spec.describe()}, with several unknown sizes"
+        raise InvalidInput("model_name", got=got, expected=f"a model with at most one unknown size; {_ALTERNATIVE}")
     return sizes
 
 
 def _cast(array: np.ndarray, spec: TensorSpec) -> np.ndarray:
-    """The array in the model's element type. Raises `InvalidInput` where an integer would lose something."""
+    """Return the array in the model's element type. Raises `InvalidInput` if a number is not exact as an integer."""
     if array.dtype == spec.dtype:
         return array
     if spec.dtype.kind not in "iub":
         return array.astype(spec.dtype)
-    with np.errstate(invalid="ignore"):  # what does not fit is found below
+    with np.errstate(invalid="ignore"):  # the comparison below finds numbers that do not fit
         cast = array.astype(spec.dtype)
     if not np.array_equal(cast.astype(np.float64), array.astype(np.float64)):
         raise InvalidInput("inputs", got="numbers with fractions or out of range", expected=spec.describe())
@@ -229,7 +237,7 @@ def _is_numbers(spec: TensorSpec) -> bool:
 def _expected(spec: TensorSpec) -> str:
     row = spec.row_shape
     if spec.holds_rows and row is not None:
-        return f"a multiple of {math.prod(row)}: the rows of {spec.describe()}, one after the other"
+        return f"a multiple of {math.prod(row)}: consecutive rows of {spec.describe()}"
     return f"the elements of {spec.describe()}"
 
 

@@ -1,12 +1,12 @@
-"""The predict API, `POST /api/v1/models/{model_name}/predict`, as the user's APIDefinition ml-inference-api has it.
+"""The predict API, `POST /api/v1/models/{model_name}/predict`, as the user's APIDefinition ml-inference-api defines it.
 
     {"inputs": [0.1, 0.2, ...]}             one row            -> "outputs": [0.93]
     {"inputs": [[0.1, ...], [0.7, ...]]}    rows               -> "outputs": [[0.93], [0.02]]
     {"inputs": {"a": ..., "b": ...}}        tensors by name    -> "outputs": {"score": ...}
     {"inputs": [{"a": ..., "b": ...}, ...]} records            -> "outputs": {"score": ...}
 
-The answer mirrors the form of the request. A model with several outputs answers by name in every form. `input_forms`
-reads the inputs, and `row_forms` lists the forms that a tensor may have.
+The answer has the form of the request. If a model has several outputs, `outputs` is always an object of tensors by
+name. `input_forms` reads the inputs. `row_forms` lists the forms of one tensor.
 """
 
 from collections.abc import Generator, Sequence
@@ -25,7 +25,7 @@ from runtime.protocols.json.lists import show
 from runtime.tensors import Call, Prediction, Query
 
 NAME: Final = "predict"
-_ECHOED: Final = 60  # characters of a name that an error repeats
+_SHOWN_CHARS: Final = 60  # of a name in an error message
 
 
 class PredictApi:
@@ -34,23 +34,23 @@ class PredictApi:
     name = NAME
 
     def decode(self, request: Request) -> Call:
-        """Read a small body. Raises `InvalidInput`."""
+        """Parse a small body at once. Raises `InvalidInput`."""
         return Call(request.parameters["model"], None, (json_tensors.load(request.body), request.body))
 
     def decode_slices(self, request: Request) -> Generator[None, None, Call]:
-        """Read a body of any size. Raises `InvalidInput`."""
+        """Parse a body of any size in steps. Raises `InvalidInput`."""
         document = yield from slices.parse(request.body)
         return Call(request.parameters["model"], None, (document, None))
 
     def bind(self, call: Call, model: ReadyModel) -> list[Query]:
-        """One query. Raises `InvalidInput`."""
+        """Check the inputs, and return one query. Raises `InvalidInput`."""
         document, body = call.parts
         return [bind(document, model.signature, body=body)]
 
     def encode(
         self, queries: Sequence[Query], predictions: Sequence[Prediction], model: ReadyModel, *, latency: float
     ) -> Answer:
-        """The answer, in pieces where it is large; `latency` in seconds."""
+        """Return the answer; a large one is written in pieces. `latency` is in seconds."""
         prediction = predictions[0]
         document = answer(queries[0], prediction, model.signature, latency=latency)
         if writer.is_large(prediction.outputs):
@@ -59,26 +59,26 @@ class PredictApi:
 
 
 def parse(body: bytes, signature: Signature) -> Query:
-    """Read a request body. Raises `InvalidInput` naming the field, what came and what would be right."""
+    """Parse a request body. Raises `InvalidInput` with the field, the received value and the expected one."""
     document = json_tensors.load(body)
     return bind(document, signature, body=body)
 
 
 def bind(document: object, signature: Signature, *, body: bytes | None = None) -> Query:
-    """The query of a parsed body, whose large arrays may be NumPy's already; `body` allows for quicker looks.
+    """Return the query of a parsed body, in which large lists may be NumPy arrays already.
 
-    Raises `InvalidInput` as `parse` does.
+    `body`, the JSON text, makes faster checks possible. Raises `InvalidInput` as `parse` does.
     """
     return input_forms.bind(_inputs_of(document), signature, body=body)
 
 
 def render(query: Query, prediction: Prediction, signature: Signature, *, latency: float) -> bytes:
-    """The answer's body; `latency` in seconds."""
+    """Return the body of the answer; `latency` is in seconds."""
     return json_tensors.dump(answer(query, prediction, signature, latency=latency))
 
 
 def answer(query: Query, prediction: Prediction, signature: Signature, *, latency: float) -> dict[str, Any]:
-    """The answer as a document of JSON values and arrays; `latency` in seconds."""
+    """Return the answer as a document of JSON values and arrays; `latency` is in seconds."""
     return {
         "model_name": prediction.model,
         "model_version": prediction.version,
@@ -88,11 +88,11 @@ def answer(query: Query, prediction: Prediction, signature: Signature, *, latenc
 
 
 def _outputs(query: Query, outputs: Sequence[np.ndarray], signature: Signature) -> Any:  # noqa: ANN401 - any JSON value
-    """The outputs in the form of the request."""
-    form: input_forms.Form = query.form  # type: ignore[assignment] # what `bind` has set
+    """Return the outputs in the form of the request."""
+    form: input_forms.Form = query.form  # type: ignore[assignment] # `bind` sets it
     one_row = form.one_row
     if len(outputs) == 1 and not form.by_name:
-        array = outputs[0]  # a row of a rank-1 output is a number, and answered as a list of it
+        array = outputs[0]  # a row of a rank-1 output is one number; the answer is a list of this number
         return json_tensors.plain(
             row_forms.row(array, signature.row_outputs[0]) if one_row and array.ndim > 1 else array
         )
@@ -107,6 +107,6 @@ def _inputs_of(document: object) -> object:
         raise InvalidInput("body", got=show(document), expected='an object with "inputs"')
     other = next((name for name in document if name != "inputs"), None)
     if "inputs" not in document:
-        came = "an empty object" if other is None else f"an object with {show(other)}"
-        raise InvalidInput("inputs", got=came, expected='an object with "inputs"')
-    raise InvalidInput(str(other)[:_ECHOED], got="an unknown field", expected='"inputs" alone')
+        got = "an empty object" if other is None else f"an object with {show(other)}"
+        raise InvalidInput("inputs", got=got, expected='an object with "inputs"')
+    raise InvalidInput(str(other)[:_SHOWN_CHARS], got="an unknown field", expected='only "inputs"')

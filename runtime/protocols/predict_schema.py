@@ -1,4 +1,4 @@
-"""What the predict API takes and gives, as JSON Schema: one schema for each form that `row_forms` reads. Pure."""
+"""The inputs and outputs of the predict API as JSON Schema: one schema for each form that `row_forms` reads. Pure."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from runtime.tensors import Shape, TensorSpec
 
 
 def inputs(signature: Signature) -> Schema:
-    """What `inputs` may be."""
+    """Return the schema of `inputs`."""
     specs = signature.inputs
     by_name = {
         "type": "object",
@@ -25,7 +25,7 @@ def inputs(signature: Signature) -> Schema:
 
 
 def _record(specs: tuple[TensorSpec, ...]) -> Schema:
-    """One row of each input by its name."""
+    """Return the schema of a record: one row of each input, by name."""
     return {
         "type": "object",
         "required": [spec.name for spec in specs],
@@ -52,7 +52,7 @@ def _input(spec: TensorSpec, signature: Signature) -> Schema:
 
 
 def _row_forms(spec: TensorSpec, row: Shape) -> list[Schema]:
-    """One row without its first axis, a column, one row as a flat list."""
+    """Return the schemas of one row without its first axis, of a column, and of one row as a flat list."""
     value = element(spec)
     if row == (1,):
         return [lists(value, (None,)), value]
@@ -63,36 +63,39 @@ def _row_forms(spec: TensorSpec, row: Shape) -> list[Schema]:
 
 
 def outputs(signature: Signature) -> Schema:
-    """What `outputs` may be."""
+    """Return the schema of `outputs`."""
     specs = signature.outputs
     pairs = list(zip(specs, signature.row_outputs, strict=True))
     by_name = {
         "type": "object",
         "required": [spec.name for spec in specs],
-        "properties": {spec.name: _output(spec, per_row=per_row, least=0) for spec, per_row in pairs},
+        "properties": {spec.name: _output(spec, per_row=per_row, min_axes=0) for spec, per_row in pairs},
     }
-    return {"anyOf": [_output(*specs, per_row=pairs[0][1], least=1), by_name]} if len(specs) == 1 else by_name
+    return {"anyOf": [_output(*specs, per_row=pairs[0][1], min_axes=1), by_name]} if len(specs) == 1 else by_name
 
 
-def _output(spec: TensorSpec, *, per_row: bool, least: int) -> Schema:
-    """An output and, where it has rows, one row of at least `least` axes. ONNX Runtime does not promise its sizes."""
+def _output(spec: TensorSpec, *, per_row: bool, min_axes: int) -> Schema:
+    """Return the schema of an output and, if it has rows, of one row of at least `min_axes` axes.
+
+    The schema fixes no sizes: ONNX Runtime does not guarantee the sizes of an output.
+    """
     value = unbounded(spec)
     if spec.containers:
         whole = _container(spec, value)
         items = whole.get("items")
-        return {"anyOf": [whole, items]} if per_row and items is not None and not least else whole
+        return {"anyOf": [whole, items]} if per_row and items is not None and not min_axes else whole
     if spec.shape is None:
         return of_any_shape(value)
     axes: Shape = (None,) * len(spec.shape)
     whole = lists(value, axes)
-    return {"anyOf": [whole, lists(value, axes[1:])]} if per_row and len(axes) > least else whole
+    return {"anyOf": [whole, lists(value, axes[1:])]} if per_row and len(axes) > min_axes else whole
 
 
 def _container(spec: TensorSpec, value: Schema) -> Schema:
     container, *inner = spec.containers
-    held = spec._replace(containers=tuple(inner))
+    of_items = spec._replace(containers=tuple(inner))
     if container.startswith("map"):
         names = {"propertyNames": {"pattern": "^-?[0-9]+$"}} if container.endswith("int64") else {}
         return {"type": "object", "additionalProperties": value, **names}
-    items = _container(held, value) if inner else of_any_shape(value)
+    items = _container(of_items, value) if inner else of_any_shape(value)
     return {"anyOf": [items, {"type": "null"}]} if container == "optional" else {"type": "array", "items": items}

@@ -1,6 +1,6 @@
-"""Server reflection: the files that define the services which are mounted, from the pool of `protos`. Pure.
+"""Server reflection: the files that define the mounted services, from the descriptor pool of `protos`. Pure.
 
-Only these files and what they import are shown: a protocol that is not selected is not described.
+The answers contain only these files and their imports: a protocol that is not selected is not described.
 Source: gRPC Server Reflection Protocol (https://github.com/grpc/grpc/blob/master/doc/server-reflection.md).
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import FileDescriptor
 
 _PROTOS: Final = "runtime.protocols.protos"
-_MODULES: Final = {  # that define the services, by the services' packages
+_MODULES: Final = {  # the modules that define the services, by the services' packages
     "grpc.health.v1": "grpc_health_v1_pb2",
     "grpc.reflection.v1": "grpc_reflection_v1_pb2",
     "grpc.reflection.v1alpha": "grpc_reflection_v1alpha_pb2",
@@ -30,15 +30,15 @@ _MODULES: Final = {  # that define the services, by the services' packages
     "org.pytorch.serve.grpc.openinference": "torchserve_open_inference_pb2",
     "tensorflow.serving": "tensorflow_serving_pb2",
 }
-_DETAILS: Final = "google_rpc_pb2"  # what any error may hold
-_LONGEST: Final = 200  # characters of a name in an error
+_DETAILS: Final = "google_rpc_pb2"  # the messages that any error may contain
+_SHOWN_CHARS: Final = 200  # of a name in an error message
 
 
 class Descriptions:
-    """What is known of the services of one listener."""
+    """The descriptions of the services of one listener."""
 
     def __init__(self, services: Sequence[str]) -> None:
-        """`services` are full names. The modules of their messages are imported."""
+        """Import the modules of the services' messages; `services` are full names."""
         self._services = sorted(services)
         self._files: dict[str, FileDescriptor] = {}
         self._add(_module(_DETAILS).DESCRIPTOR)
@@ -48,20 +48,21 @@ class Descriptions:
                 self._add(_module(_MODULES[package]).DESCRIPTOR)
 
     def answer(self, message: bytes, *, version: str, sent: set[str]) -> bytes:
-        """The ServerReflectionResponse of that version ("v1" or "v1alpha") to a ServerReflectionRequest.
+        """Return the ServerReflectionResponse to a ServerReflectionRequest, in that version ("v1" or "v1alpha").
 
-        `sent` are the files that this stream has had, to which this adds. Raises `InvalidInput` for what is no request.
+        `sent` are the names of the files that this stream has already sent; this method adds to it. Raises
+        `InvalidInput` if the message is not such a request.
         """
         pb = _module(f"grpc_reflection_{version}_pb2")
         try:
             request = pb.ServerReflectionRequest.FromString(message)
         except DecodeError as error:
-            got = f"no protobuf ({error})"
+            got = f"invalid protobuf ({error})"
             raise InvalidInput("message", got=got, expected="a ServerReflectionRequest") from error
         response = pb.ServerReflectionResponse(valid_host=request.host, original_request=request)
         try:
             self._fill(response, request, sent)
-        except _NotKnownError as error:
+        except _UnknownNameError as error:
             response.error_response.error_code = error.code.value
             response.error_response.error_message = str(error)
         return bytes(response.SerializeToString())
@@ -75,7 +76,9 @@ class Descriptions:
             case "file_by_filename":
                 file = self._files.get(request.file_by_filename)
                 if file is None:
-                    raise _NotKnownError("file", request.file_by_filename, expected=f"one of {', '.join(self._files)}")
+                    raise _UnknownNameError(
+                        "file", request.file_by_filename, expected=f"one of {', '.join(self._files)}"
+                    )
                 response.file_descriptor_response.file_descriptor_proto.extend(_unsent(file, sent))
             case "file_containing_symbol":
                 file = self._file_of(request.file_containing_symbol)
@@ -83,27 +86,27 @@ class Descriptions:
             case "all_extension_numbers_of_type":
                 name = request.all_extension_numbers_of_type
                 self._message(name)
-                response.all_extension_numbers_response.base_type_name = name  # nothing here is extended
+                response.all_extension_numbers_response.base_type_name = name  # no message here has extensions
             case "file_containing_extension":
-                asked = request.file_containing_extension
-                self._message(asked.containing_type)
-                got = f"{asked.extension_number} of {asked.containing_type}"
-                raise _NotKnownError("extension", got, expected="none, as no message here has extensions")
+                extension = request.file_containing_extension
+                self._message(extension.containing_type)
+                got = f"{extension.extension_number} of {extension.containing_type}"
+                raise _UnknownNameError("extension", got, expected="none, as no message here has extensions")
             case _:
-                raise _NotKnownError("message_request", "", expected="one of its fields", code=Grpc.INVALID_ARGUMENT)
+                raise _UnknownNameError("message_request", "", expected="one of its fields", code=Grpc.INVALID_ARGUMENT)
 
     def _message(self, name: str) -> None:
-        """Check that there is a message of that name."""
+        """Check that a message of that name exists. Raises `_UnknownNameError`."""
         file = self._file_of(name)
         inner = name.removeprefix(f"{file.package}.").split(".")
         if inner[0] not in file.message_types_by_name:
-            raise _NotKnownError("message", name, expected="the full name of a message")
+            raise _UnknownNameError("message", name, expected="the full name of a message")
 
     def _file_of(self, symbol: str) -> "FileDescriptor":
         file = _defining(symbol)
         if file is None or file.name not in self._files:
             expected = f"a full name in one of the files of {', '.join(self._services)}"
-            raise _NotKnownError("symbol", symbol, expected=expected)
+            raise _UnknownNameError("symbol", symbol, expected=expected)
         return file
 
     def _add(self, file: "FileDescriptor") -> None:
@@ -113,16 +116,16 @@ class Descriptions:
                 self._add(each)
 
 
-class _NotKnownError(Exception):
-    """What was asked for is not here; it is an answer of the protocol, and the stream goes on."""
+class _UnknownNameError(Exception):
+    """The request names an unknown file or symbol. It becomes an answer of the protocol, and the stream continues."""
 
     def __init__(self, what: str, got: str, *, expected: str, code: Grpc = Grpc.NOT_FOUND) -> None:
-        super().__init__(f"{what}: got {got[:_LONGEST]!r}; expected {expected}")
+        super().__init__(f"{what}: got {got[:_SHOWN_CHARS]!r}; expected {expected}")
         self.code = code
 
 
 def _defining(symbol: str) -> "FileDescriptor | None":
-    """The file that defines a message, an enum, a field, a service or a method; None: there is none."""
+    """Return the file that defines a message, an enum, a field, a service or a method; None if no file does."""
     try:
         return POOL.FindFileContainingSymbol(symbol)
     except KeyError:
@@ -136,7 +139,7 @@ def _defining(symbol: str) -> "FileDescriptor | None":
 
 
 def _unsent(file: "FileDescriptor", sent: set[str]) -> Iterator[bytes]:
-    """The file, and what it imports as far as the stream has not had it, each serialized."""
+    """Yield the file and those of its imports that the stream has not sent yet, each serialized."""
     sent.add(file.name)
     yield file.serialized_pb
     for each in file.dependencies:

@@ -1,11 +1,11 @@
-"""The forms in which a tensor may come, beside the one that the model states. Pure.
+"""The forms of a tensor that requests may use besides the shape of the model. Pure.
 
     [batch, 3]         one row without its first axis: [1, 2, 3]
     [batch, 3, 2, 2]   one row as a flat list of 12
     [batch, 1]         a column: [22, 30]; one row as a single number: 22
-    [batch, 2, n, 4]   an empty list in the place of the first empty axis: [[[], []]]; the fixed sizes behind are added
+    [batch, 2, n, 4]   an empty list at the first empty axis: [[[], []]]; the fixed sizes after it are added
 
-A first axis that the model fixes to 1 may be left out like one of any size.
+A request may also omit a first axis that the model fixes to 1.
 """
 
 import math
@@ -17,18 +17,18 @@ import numpy as np
 from runtime.errors import InvalidInput
 from runtime.tensors import Shape, TensorSpec
 
-Rows: TypeAlias = int | None  # what a form says of the request; None: nothing, as the input has no rows
+Rows: TypeAlias = int | None  # one of the constants below; None: the input has no rows
 ONE: Final = 1  # one row, without its first axis
 MANY: Final = 2  # rows
-EITHER: Final = 3  # one number in a list, for [batch, 1]: a row of one, or a column of one
+EITHER: Final = 3  # a list of one number for [batch, 1]: one row of one number, or a column of one row
 
 _COLUMN: Final = 2  # axes of [batch, 1]
 
 
 def in_rows(field: str, array: np.ndarray, spec: TensorSpec) -> tuple[np.ndarray, Rows]:
-    """The array with all axes of the model's shape, and which form it had.
+    """Return the array with all axes of the model's shape, and its form.
 
-    Fixed sizes are left to `Signature.validate`. Raises `InvalidInput` where no form has that many axes.
+    `Signature.validate` checks the fixed sizes later. Raises `InvalidInput` if no form has this number of axes.
     """
     shape = spec.shape
     if shape is None:
@@ -49,13 +49,16 @@ def in_rows(field: str, array: np.ndarray, spec: TensorSpec) -> tuple[np.ndarray
 
 
 def _unflattened(array: np.ndarray, spec: TensorSpec) -> np.ndarray | None:
-    """A flat list as the row of several axes that it holds."""
+    """Return a flat list as a row of several axes; None if it has another number of elements."""
     row = spec.row_shape
     return array.reshape(row) if row and array.ndim == 1 and array.size == math.prod(row) else None
 
 
 def in_records(field: str, array: np.ndarray, spec: TensorSpec) -> np.ndarray:
-    """The same for one field of a list of records, whose first axis is there. Raises `InvalidInput`."""
+    """Return one field of a list of records with all axes of the model's shape.
+
+    The records are the first axis of the array. Raises `InvalidInput` for another number of axes.
+    """
     rank = len(spec.shape or ())
     if array.ndim == rank - 1 and (spec.shape or ())[-1] == 1:
         array = array[..., np.newaxis]
@@ -65,18 +68,20 @@ def in_records(field: str, array: np.ndarray, spec: TensorSpec) -> np.ndarray:
 
 
 def one_row(forms: Collection[Rows], *, inputs: int) -> bool:
-    """Whether a request of these forms is one row, whose answer has no first axis either; `inputs` of the model.
+    """Return whether a request of these forms is one row; then its answer has no first axis either.
 
-    Lists of one number, for a model with several inputs of [batch, 1], are columns: these have one form for any number
-    of rows. Raises `InvalidInput` where some inputs are one row and others rows.
+    `inputs` is the number of the model's inputs. If it is more than 1, a list of one number for [batch, 1] is a column,
+    so that the form does not depend on the number of rows. Raises `InvalidInput` if some inputs are one row and others
+    are rows.
     """
     if ONE in forms and MANY in forms:
-        raise InvalidInput("inputs", got="one row in some inputs, rows in others", expected="the same form in each")
+        got = "one row in some inputs, rows in others"
+        raise InvalidInput("inputs", got=got, expected="the same form in all inputs")
     return ONE in forms or (EITHER in forms and MANY not in forms and inputs == 1)
 
 
 def row(array: np.ndarray, per_row: bool) -> Any:  # noqa: ANN401, FBT001 - an array, or an element of one; for `map`
-    """The one row without its first axis, where the output has one row for each row of the inputs, and exactly one."""
+    """Return a single row without its first axis if the output has one row per input row; otherwise the array."""
     return array[0] if per_row and array.ndim and len(array) == 1 else array
 
 
@@ -88,10 +93,10 @@ def _empty(field: str, array: np.ndarray, spec: TensorSpec, shape: Shape) -> tup
     raise InvalidInput(field, got="no elements", expected=spec.describe())
 
 
-def _filled(came: tuple[int, ...], shape: Shape) -> tuple[int, ...] | None:
-    """The shape of an empty array with the fixed sizes behind its axes added; None where it does not fit."""
-    rest = shape[len(came) :]
-    sizes = (*came, *(size for size in rest if isinstance(size, int)))
+def _filled(sent: tuple[int, ...], shape: Shape) -> tuple[int, ...] | None:
+    """Return the shape of an empty array, with the fixed sizes after its axes added; None if it does not fit."""
+    rest = shape[len(sent) :]
+    sizes = (*sent, *(size for size in rest if isinstance(size, int)))
     fits = len(sizes) == len(shape) and all(
         size == fixed for size, fixed in zip(sizes, shape, strict=True) if isinstance(fixed, int)
     )

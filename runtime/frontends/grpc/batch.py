@@ -1,4 +1,4 @@
-"""One call that makes several inferences: each has its own model, its own outcome and its own place in the metrics."""
+"""Unary calls with several inferences: each has its own model and its own result, and is counted separately."""
 
 import asyncio
 import logging
@@ -25,23 +25,23 @@ _log = logging.getLogger("scalezero.request")
 
 
 class BatchMethod(Protocol):
-    """What a protocol gives for such a method; an item is the message of a finished inference, or its fault."""
+    """The translator of such a method. An item is the message of a finished inference, or its error."""
 
     name: str
 
     def decode(self, message: Buffer, *, most: int) -> list[Call]:
-        """Read a message of at most so many items. Raises `ScalezeroError`."""
+        """Decode a message of at most `most` items. Raises `ScalezeroError`."""
 
     def bind(self, call: Call, model: ReadyModel) -> list[Query]:
-        """Hold one call against its model's signature. Raises `ScalezeroError`."""
+        """Check one call against its model's signature. Raises `ScalezeroError`."""
 
     def encode(
         self, queries: Sequence[Query], predictions: Sequence[Prediction], model: ReadyModel, *, latency: float
     ) -> Sequence[bytes]:
-        """The message of one finished inference, in pieces that belong together; `latency` in seconds."""
+        """Encode one finished inference as a message, in consecutive pieces; `latency` is in seconds."""
 
     def join(self, items: Sequence[Sequence[bytes] | ScalezeroError]) -> Sequence[bytes]:
-        """The message of the whole answer, in pieces that belong together."""
+        """Encode the message of the response, in consecutive pieces."""
 
 
 class Batch:
@@ -52,14 +52,14 @@ class Batch:
         self._method = method
 
     def direct(self, _: "Exchange") -> bool:
-        """Leave it to `answer`."""
+        """Return False: only `answer` can wait for the inferences."""
         return False
 
     async def answer(self, request: Request) -> Answer:
-        """Answer all items, in their order. Raises `ScalezeroError` where the message is malformed."""
+        """Answer all items, in their order. Raises `ScalezeroError` if the message is invalid."""
         settings = self._service.settings
-        message = await content.in_turns(framing.inflated_view(request, settings.max_body_bytes))
-        most = settings.queue_size  # those beyond it could not even wait
+        message = await content.run_slices(framing.inflated_view(request, settings.max_body_bytes))
+        most = settings.queue_size  # further items would not fit into the queue
         if len(message) > SLICE:
             calls = await asyncio.to_thread(self._method.decode, message, most=most)
         else:
@@ -69,7 +69,7 @@ class Batch:
         return await compress(request, framing.answer(self._method.join(items)))
 
     async def _item(self, call: Call, until: float, request: Request) -> Sequence[bytes] | ScalezeroError:
-        """One inference, counted as any other one of its model."""
+        """Run and count one inference, and return its message or its error."""
         try:
             served = self._service.model(call.model, call.version)
         except ScalezeroError as fault:
@@ -79,7 +79,7 @@ class Batch:
         except ScalezeroError as fault:
             self._count(served, fault, request)
             return fault
-        except Exception as error:  # noqa: BLE001 - a bug in one item must not fail the others
+        except Exception as error:  # noqa: BLE001 - an internal error of one item must not fail the others
             self._count(served, error, request)
             _log.exception("internal error", extra={"path": request.path})
             return InternalError()
@@ -93,12 +93,12 @@ class Batch:
     async def _inferred(self, served: "ServedModel", call: Call, until: float, request: Request) -> Sequence[bytes]:
         ready = await load(served, deadline=until)
         if call.version is not None:
-            self._service.model(call.model, call.version)  # now that the version is known
+            self._service.model(call.model, call.version)  # raises if the version, which is known now, is another one
         large = call.size > SLICE
         queries = await asyncio.to_thread(self._method.bind, call, ready) if large else self._method.bind(call, ready)
         for query in queries:
             query.deadline = until
         predictions = await predict_all(ready, queries)
         message = self._method.encode(queries, predictions, ready, latency=perf_counter() - request.started)
-        count(self._service, served, self._method.name, OK, request, queries, predictions)
+        count(self._service, served, self._method.name, OK, request, queries, predictions, ready)
         return message

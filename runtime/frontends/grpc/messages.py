@@ -1,9 +1,9 @@
-"""The messages of a stream, cut from the pieces in which its body comes.
+"""The messages of a stream, split from the pieces of its body.
 
     Frames      pieces in, frames out; pure
-    Messages    the messages of one call, awaited; each counts in the process' budget until it is released
+    Messages    the messages of one call; each counts in the process' memory budget until it is released
 
-A frame is a message behind its prefix, compressed or not: a body that a unary call could have.
+A frame is a prefix and a message, which may be compressed: the body of a unary call.
 Source: gRPC over HTTP2, "Length-Prefixed-Message".
 """
 
@@ -18,11 +18,11 @@ from runtime.http.messages import Request
 if TYPE_CHECKING:
     from runtime.http.exchange import Exchange
 
-_IN_A_ROW: Final = 16  # messages that one stream may take in one turn of the event loop
+_MAX_CONSECUTIVE: Final = 16  # messages that one stream may take before it yields to the event loop
 
 
 class Frames:
-    """Cuts pieces into frames. `limit` is the size of a message, in bytes, compressed or not."""
+    """Splits pieces into frames. `limit` is the largest size of a message as sent, in bytes."""
 
     __slots__ = ("_buffer", "_limit")
 
@@ -32,7 +32,7 @@ class Frames:
 
     @property
     def size(self) -> int:
-        """Bytes that are no whole frame yet, once `take` has returned None."""
+        """The number of bytes of the incomplete frame. Valid after `take` has returned None."""
         return len(self._buffer)
 
     def feed(self, piece: bytes) -> None:
@@ -40,7 +40,7 @@ class Frames:
         self._buffer += piece
 
     def take(self) -> bytes | None:
-        """The next frame; None: it is not whole yet. Raises `InvalidInput`, and `PayloadTooLarge` by its prefix."""
+        """Return the next frame; None: it is incomplete. Raises `InvalidInput`, `PayloadTooLarge` (by the prefix)."""
         buffer = self._buffer
         if len(buffer) < framing.PREFIX:
             return None
@@ -57,14 +57,14 @@ class Frames:
         return frame
 
     def end(self) -> None:
-        """Check that the body ends behind a frame. Raises `InvalidInput`."""
+        """Check that the body ends after a complete frame. Raises `InvalidInput`."""
         if self._buffer:
-            came = f"{len(self._buffer)} bytes of one that is cut off"
-            raise InvalidInput("message", got=came, expected="all of the last message")
+            got = f"{len(self._buffer)} bytes of an incomplete message"
+            raise InvalidInput("message", got=got, expected="the complete last message")
 
 
 class Message:
-    """One message of a stream. It counts in the budget until `release`."""
+    """One message of a stream. It counts in the memory budget until `release`."""
 
     __slots__ = ("_exchange", "_held", "frame")
 
@@ -74,88 +74,92 @@ class Message:
         self.frame = frame
 
     def hold(self, size: int) -> None:
-        """Count more bytes: the message is being inflated. Raises `Overloaded`."""
-        self._exchange.hold(size)
+        """Count the bytes of the decompressed message too. Raises `Overloaded`."""
+        self._exchange.reserve(size)
         self._held += size
 
     def release(self) -> None:
-        """Count it out."""
+        """Remove the message from the memory budget."""
         self._exchange.release(self._held)
         self._held = 0
 
 
 class Messages:
-    """The messages of one call, in order. One task at a time may take them.
+    """The messages of one call, in order. Only one task at a time may take them.
 
-    As an asynchronous iterator it gives what they hold, uncompressed, and holds one at a time.
+    As an asynchronous iterator it yields the decompressed messages, and keeps one at a time in the memory budget.
     """
 
-    __slots__ = ("_begun", "_exchange", "_frames", "_in_a_row", "_last", "_limit", "_whole")
+    __slots__ = ("_begun", "_complete_body", "_consecutive", "_exchange", "_frames", "_last", "_limit")
 
     def __init__(self, exchange: "Exchange", limit: int) -> None:
-        """`limit` is the size of an uncompressed message, in bytes."""
+        """`limit` is the largest size of a decompressed message, in bytes."""
         self._exchange = exchange
         self._frames = Frames(limit)
         self._limit = limit
-        self._whole = exchange.request.body  # of a call whose head was its end, or which the transport took whole
-        self._begun: float | None = None  # when the message began that is not whole yet, on the server's clock
-        self._in_a_row = 0
+        self._complete_body = exchange.request.body  # of a call without a body, or with one that is not streamed
+        self._begun: float | None = None  # when the incomplete message began, on the server's clock
+        self._consecutive = 0
         self._last: Message | None = None
 
     async def take(self) -> Message | None:
-        """The next message; None: the client has sent all. Raises `InvalidInput`, `PayloadTooLarge`, `Overloaded`."""
+        """Return the next message; None: there are no more.
+
+        Raises `InvalidInput`, `PayloadTooLarge` and `Overloaded`.
+        """
         while (frame := self._frames.take()) is None:
             if not await self._read():
                 self._frames.end()
                 return None
         self._begun = None
         if self._exchange.incoming is not None:
-            self._exchange.incoming.whole(len(frame))
-        await self._give_way()
+            self._exchange.incoming.mark_complete(len(frame))
+        await self._yield_to_loop()
         return Message(self._exchange, frame)
 
     def request(self, message: Message) -> Request:
-        """The message as the request of a unary call."""
-        request = self._exchange.request.again(message.frame)
-        request.hold = message.hold
+        """Return the message as the request of a unary call."""
+        request = self._exchange.request.with_body(message.frame)
+        request.reserve = message.hold
         return request
 
     async def only(self) -> bytes:
-        """The one message of a call of which only the answers are a stream. Raises as `take`."""
+        """Return the only message of a call that streams only its responses. Raises as `take` does."""
         async for message in self:
             if await self.take() is not None:
-                raise InvalidInput("message", got="a second one", expected="one, as this method takes no stream")
+                expected = "one message: this method does not accept a stream"
+                raise InvalidInput("message", got="a second message", expected=expected)
             return message
-        raise InvalidInput("message", got="none", expected="one")
+        raise InvalidInput("message", got="no message", expected="one message")
 
     def __aiter__(self) -> "Messages":
-        """The messages themselves."""
+        """Iterate over the decompressed messages."""
         return self
 
     async def __anext__(self) -> bytes:
-        """What the next message holds. Raises as `take`, and `UnsupportedEncoding`."""
+        """Return the next message, decompressed. Raises as `take` does, and `UnsupportedEncoding`."""
         if self._last is not None:
             self._last.release()
         message = self._last = await self.take()
         if message is None:
             raise StopAsyncIteration
-        return await content.in_turns(framing.inflated_message(self.request(message), self._limit))
+        return await content.run_slices(framing.inflated_message(self.request(message), self._limit))
 
     async def _read(self) -> bool:
-        """Feed the next piece; False: there is none."""
+        """Feed the next piece; return False at the end of the body."""
         incoming, size = self._exchange.incoming, self._frames.size
         if incoming is None:
-            piece, self._whole = self._whole, b""
+            piece, self._complete_body = self._complete_body, b""
         else:
             if size and self._begun is None:
                 self._begun = incoming.now
-            piece = await incoming.receive(begun=self._begun, size=size)
+            piece = await incoming.receive(started=self._begun, size=size)
         self._frames.feed(piece)
         return bool(piece)
 
-    async def _give_way(self) -> None:
-        """Let others have their turn: a piece may hold thousands of messages."""
-        self._in_a_row += 1
-        if self._in_a_row >= _IN_A_ROW:
-            self._in_a_row = 0
+    async def _yield_to_loop(self) -> None:
+        """Let the event loop run other tasks from time to time: one piece may contain thousands of messages."""
+        self._consecutive += 1
+        if self._consecutive >= _MAX_CONSECUTIVE:
+            self._consecutive = 0
             await asyncio.sleep(0)

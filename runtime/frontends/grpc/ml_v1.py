@@ -3,17 +3,17 @@
 from typing import TYPE_CHECKING
 
 from runtime.frontends.grpc.batch import Batch
-from runtime.frontends.grpc.unary import Inferred
+from runtime.frontends.grpc.unary import InferenceMethod
 from runtime.protocols.ml_v1 import BatchPredict, Predict
 
 if TYPE_CHECKING:
     from runtime.frontends.mounting import Context
 
 
-def handlers(context: "Context") -> dict[str, Inferred | Batch]:
-    """The methods of the service."""
+def handlers(context: "Context") -> dict[str, InferenceMethod | Batch]:
+    """Return the handlers of the service's methods."""
     service = context.service
     return {
-        "Predict": Inferred(service, Predict(), context.edge, views=True),
+        "Predict": InferenceMethod(service, Predict(), context.edge, views=True),
         "BatchPredict": Batch(service, BatchPredict()),
     }

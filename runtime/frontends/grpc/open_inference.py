@@ -1,16 +1,16 @@
-"""inference.GRPCInferenceService: the methods of KServe and of Triton."""
+"""The methods of inference.GRPCInferenceService, those of KServe and of Triton."""
 
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from runtime.errors import UnknownModel, UnsupportedOperation
-from runtime.frontends.grpc.pipeline import Each
+from runtime.frontends.grpc.pipeline import PerMessage
 from runtime.frontends.grpc.streams import Streaming
-from runtime.frontends.grpc.unary import Awaited, Endpoint, Inferred
-from runtime.frontends.open_inference import NO_LOADING, NO_SETTINGS, NO_SHARED_MEMORY, About
+from runtime.frontends.grpc.unary import AsyncEndpoint, Endpoint, InferenceMethod
+from runtime.frontends.open_inference import NO_LOADING, NO_SETTINGS, NO_SHARED_MEMORY, ServerInfo
 from runtime.protocols.open_inference import SERVICE, stream
-from runtime.protocols.open_inference.messages import ModelInfer, made, parsed
+from runtime.protocols.open_inference.messages import ModelInfer, parsed, serialized
 
 if TYPE_CHECKING:
     from runtime.frontends.mounting import Context
@@ -29,86 +29,89 @@ _UNSUPPORTED: Final = {
 }
 
 
-def handlers(context: "Context") -> dict[str, Endpoint | Awaited | Inferred | Streaming]:
-    """The methods of the service."""
+def handlers(context: "Context") -> dict[str, Endpoint | AsyncEndpoint | InferenceMethod | Streaming]:
+    """Return the handlers of the service's methods."""
     service, edge = context.service, context.edge
-    messages = _Messages(About(service, context.endpoints))
+    endpoints = _Endpoints(ServerInfo(service, context.endpoints))
     limit = service.settings.max_body_bytes
-    at_once: dict[str, Callable[[bytes], bytes]] = {
-        "ServerLive": messages.server_live,
-        "ServerReady": messages.server_ready,
-        "ServerMetadata": messages.server_metadata,
-        "ModelReady": messages.model_ready,
-        "ModelStatistics": messages.model_statistics,
-        "RepositoryIndex": messages.repository_index,
-        **{name: _refusing(name, reason) for name, reason in _UNSUPPORTED.items()},
+    immediate: dict[str, Callable[[bytes], bytes]] = {
+        "ServerLive": endpoints.server_live,
+        "ServerReady": endpoints.server_ready,
+        "ServerMetadata": endpoints.server_metadata,
+        "ModelReady": endpoints.model_ready,
+        "ModelStatistics": endpoints.model_statistics,
+        "RepositoryIndex": endpoints.repository_index,
+        **{name: _unsupported(name, reason) for name, reason in _UNSUPPORTED.items()},
     }
-    infer = Inferred(service, ModelInfer(), edge, views=True)
-    each = Each(infer, edge, limit, wrap=stream.answered, fail=stream.failed)
+    infer = InferenceMethod(service, ModelInfer(), edge, views=True)
+    infer_each = PerMessage(infer, edge, limit, wrap=stream.succeeded, fail=stream.failed)
     return {
-        **{name: Endpoint(endpoint, edge) for name, endpoint in at_once.items()},
-        "ModelMetadata": Awaited(messages.model_metadata),
-        "ModelConfig": Awaited(messages.model_config),
+        **{name: Endpoint(endpoint, edge) for name, endpoint in immediate.items()},
+        "ModelMetadata": AsyncEndpoint(endpoints.model_metadata),
+        "ModelConfig": AsyncEndpoint(endpoints.model_config),
         "ModelInfer": infer,
-        "ModelStreamInfer": Streaming(each, edge, limit),
+        "ModelStreamInfer": Streaming(infer_each, edge, limit),
     }
 
 
-class _Messages:
-    """What the documents are as messages."""
+class _Endpoints:
+    """The methods besides inference: the documents of `ServerInfo` as messages.
 
-    def __init__(self, about: About) -> None:
-        self._about = about
+    Every method raises `InvalidInput` for an invalid message.
+    """
+
+    def __init__(self, info: ServerInfo) -> None:
+        self._info = info
 
     def server_live(self, message: bytes) -> bytes:
-        """Whether the process is live. Raises `InvalidInput`, as all of these do for what is no message."""
+        """Answer whether the process is live."""
         parsed("ServerLiveRequest", message)
-        return made("ServerLiveResponse", live=self._about.endpoints.is_live())
+        return serialized("ServerLiveResponse", live=self._info.endpoints.is_live())
 
     def server_ready(self, message: bytes) -> bytes:
-        """Whether traffic may come."""
+        """Answer whether the process is ready."""
         parsed("ServerReadyRequest", message)
-        return made("ServerReadyResponse", ready=self._about.endpoints.takes_traffic())
+        return serialized("ServerReadyResponse", ready=self._info.endpoints.is_ready())
 
     def server_metadata(self, message: bytes) -> bytes:
-        """The server's metadata."""
+        """Answer with the server's metadata."""
         parsed("ServerMetadataRequest", message)
-        return made("ServerMetadataResponse", **self._about.server())
+        return serialized("ServerMetadataResponse", **self._info.server())
 
     def model_ready(self, message: bytes) -> bytes:
-        """Whether the model answers; one that is not here does not, as Triton tells it."""
+        """Answer whether the model is loaded; false for an unknown model, as in Triton."""
         request = parsed("ModelReadyRequest", message)
         ready = False
         with suppress(UnknownModel):
-            ready = self._about.model(request.name, request.version or None).ready is not None
-        return made("ModelReadyResponse", ready=ready)
+            ready = self._info.model(request.name, request.version or None).ready is not None
+        return serialized("ModelReadyResponse", ready=ready)
 
     async def model_metadata(self, message: bytes, until: float) -> bytes:
-        """The model's metadata. Raises what `About.metadata` raises."""
+        """Answer with the model's metadata. Raises as `ServerInfo.metadata` does."""
         request = parsed("ModelMetadataRequest", message)
-        document = await self._about.metadata(request.name, request.version or None, until)
-        return made("ModelMetadataResponse", **document)
+        document = await self._info.metadata(request.name, request.version or None, until)
+        return serialized("ModelMetadataResponse", **document)
 
     async def model_config(self, message: bytes, until: float) -> bytes:
-        """The model's configuration. Raises what `About.config` raises."""
+        """Answer with the model's configuration. Raises as `ServerInfo.config` does."""
         request = parsed("ModelConfigRequest", message)
-        document = await self._about.config(request.name, request.version or None, until)
-        return made("ModelConfigResponse", config=document)
+        document = await self._info.config(request.name, request.version or None, until)
+        return serialized("ModelConfigResponse", config=document)
 
     def model_statistics(self, message: bytes) -> bytes:
-        """The statistics of the model, or of all. Raises `UnknownModel`."""
+        """Answer with the statistics of the model, or of all models. Raises `UnknownModel`."""
         request = parsed("ModelStatisticsRequest", message)
-        statistics = self._about.statistics(request.name or None, request.version or None)
-        return made("ModelStatisticsResponse", model_stats=statistics)
+        statistics = self._info.statistics(request.name or None, request.version or None)
+        return serialized("ModelStatisticsResponse", model_stats=statistics)
 
     def repository_index(self, message: bytes) -> bytes:
-        """The models of this process."""
+        """Answer with the models of this process."""
         request = parsed("RepositoryIndexRequest", message)
-        return made("RepositoryIndexResponse", models=self._about.index(only_ready=request.ready))
+        return serialized("RepositoryIndexResponse", models=self._info.index(only_ready=request.ready))
 
 
-def _refusing(method: str, reason: str) -> Callable[[bytes], bytes]:
-    def refusing(_: bytes) -> bytes:
+def _unsupported(method: str, reason: str) -> Callable[[bytes], bytes]:
+    def endpoint(_: bytes) -> bytes:
         raise UnsupportedOperation(f"{SERVICE}/{method}", reason)
 
-    return refusing
+    return endpoint

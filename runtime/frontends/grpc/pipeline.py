@@ -1,7 +1,8 @@
-"""Streams whose messages are answered one by one, each as the unary call of the same message would be.
+"""Streams that answer each message like the unary call with the same message.
 
-Messages are answered as they come, so that those of one stream share runs; the answers leave in the order of the
-messages. What is under way is bounded: then the stream is not read, and its window stops the client.
+The messages of a stream are answered concurrently, so that they share runs; the responses are sent in the order of the
+messages. The number of messages in flight is limited: at the limit the stream is not read, and HTTP/2's flow control
+stops the client.
 """
 
 import asyncio
@@ -19,25 +20,26 @@ from runtime.http.messages import Answer, Buffer, Request
 if TYPE_CHECKING:
     from runtime.frontends.inference import Edge
 
-AT_MOST: Final = 64  # messages under way in one stream: two of the largest usual batches
+MAX_IN_FLIGHT: Final = 64  # messages in flight in one stream: enough for two batches of the largest usual size
 
 
-class Each:
-    """A method of `streams`: a unary handler for each message."""
+class PerMessage:
+    """A method of `streams` that calls a unary handler for each message."""
 
     def __init__(
         self,
-        handler: Any,  # noqa: ANN401 - what `unary` has
+        handler: Any,  # noqa: ANN401 - any handler of `unary`
         edge: "Edge",
         limit: int,
         *,
         wrap: Callable[[Buffer], bytes],
         fail: Callable[[ScalezeroError, Buffer], bytes],
     ) -> None:
-        """`limit` is the size of an uncompressed message, in bytes.
+        """`limit` is the largest size of a decompressed message, in bytes.
 
-        `wrap` makes the stream's message of the handler's. `fail` makes it of an error and the message that met it
-        (nothing where that could not be inflated), or raises the error, which then ends the stream.
+        `wrap` converts a message of the handler to a message of the stream. `fail` builds that message from an error
+        and the message that caused it (empty if it could not be decompressed), or raises the error, which ends the
+        stream.
         """
         self._handler = handler
         self._edge = edge
@@ -46,27 +48,27 @@ class Each:
         self._fail = fail
 
     def __call__(self, messages: Messages, call: StreamCall) -> AsyncGenerator[bytes, None]:
-        """The answers."""
+        """Yield the responses."""
         head = framing.without_codings(call.request)
         return in_order(messages, partial(self._answer, head), limit=self._limit)
 
     async def _answer(self, head: Request, message: Message) -> bytes:
-        request = head.again(message.frame)
-        request.hold = message.hold
+        request = head.with_body(message.frame)
+        request.reserve = message.hold
         try:
             if framing.compressed(request):
-                inflated = await content.in_turns(framing.inflated_message(request, self._limit))
+                inflated = await content.run_slices(framing.inflated_message(request, self._limit))
                 request.body = framing.frame(inflated, gzip=False)
             answer = await _content(await self._handler.answer(request))
-        except Exception as error:  # noqa: BLE001 - a bug in one answer must not end the others
-            self._edge.told(error, request)
+        except Exception as error:  # noqa: BLE001 - an internal error of one message must not fail the others
+            self._edge.answer_error(error, request)
             fault = error if isinstance(error, ScalezeroError) else InternalError()
             return self._fail(fault, b"" if framing.compressed(request) else framing.view(request))
         return self._wrap(answer)
 
 
 async def _content(answer: Answer) -> memoryview:
-    """The message in the answer to a unary call that takes no compressed answer."""
+    """Return the message in the uncompressed response to a unary call."""
     body = answer.body
     if isinstance(body, AsyncIterator):
         body = b"".join([piece async for piece in body])
@@ -78,21 +80,21 @@ async def _content(answer: Answer) -> memoryview:
 async def in_order(
     messages: Messages, answer: Callable[[Message], Awaitable[bytes]], *, limit: int
 ) -> AsyncGenerator[bytes, None]:
-    """Yield the answer to each message, in their order; an error of the stream comes behind the answers before it.
+    """Yield the response to each message, in their order. Raise an error of the stream after the responses before it.
 
-    At most `AT_MOST` messages, or `limit` bytes of them, are under way.
+    At most `MAX_IN_FLIGHT` messages, or `limit` bytes of messages, are in flight.
     """
-    line = _Line(messages, answer, limit)
-    reading = asyncio.create_task(line.read())
+    pipeline = _Pipeline(messages, answer, limit)
+    reading = asyncio.create_task(pipeline.read())
     try:
-        async for each in line.answers():
+        async for each in pipeline.answers():
             yield each
     finally:
-        await line.close(reading)
+        await pipeline.close(reading)
 
 
-class _Line:
-    """The messages under way in one stream."""
+class _Pipeline:
+    """The messages in flight in one stream."""
 
     def __init__(self, messages: Messages, answer: Callable[[Message], Awaitable[bytes]], limit: int) -> None:
         self._messages = messages
@@ -100,44 +102,44 @@ class _Line:
         self._limit = limit
         self._queue: asyncio.Queue[asyncio.Task[bytes] | Exception | None] = asyncio.Queue()
         self._tasks: set[asyncio.Task[bytes]] = set()
-        self._waiting = 0  # messages whose answers have not left
+        self._in_flight = 0  # messages whose responses are not sent
         self._bytes = 0  # of messages that are not answered
-        self._room = asyncio.Event()
+        self._progress = asyncio.Event()
 
     async def read(self) -> None:
-        """Begin to answer each message that comes, while there is room."""
+        """Read the messages and start a task to answer each; wait at the limit."""
         try:
             while (message := await self._messages.take()) is not None:
-                self._waiting += 1
+                self._in_flight += 1
                 self._bytes += len(message.frame)
                 task = asyncio.create_task(self._answered(message))
                 self._tasks.add(task)
                 self._queue.put_nowait(task)
-                while self._waiting >= AT_MOST or self._bytes >= self._limit:
-                    self._room.clear()
-                    await self._room.wait()
+                while self._in_flight >= MAX_IN_FLIGHT or self._bytes >= self._limit:
+                    self._progress.clear()
+                    await self._progress.wait()
         except Exception as error:  # noqa: BLE001 - `answers` raises it
             self._queue.put_nowait(error)
         else:
             self._queue.put_nowait(None)
 
     async def answers(self) -> AsyncGenerator[bytes, None]:
-        """The answers, in the order of their messages. Raises what ended the stream, in its place."""
+        """Yield the responses in the order of their messages. Raises the error that ended the stream, after them."""
         while (item := await self._queue.get()) is not None:
             if isinstance(item, Exception):
                 raise item
             answer = await item
             self._tasks.discard(item)
-            self._waiting -= 1
-            self._room.set()
+            self._in_flight -= 1
+            self._progress.set()
             yield answer
 
     async def close(self, reading: "asyncio.Task[None]") -> None:
-        """Give up what is under way: what is still queued for a run never runs."""
+        """Cancel all tasks. A request that is still queued for a run never runs."""
         tasks = [reading, *self._tasks]
         for task in tasks:
             task.cancel()
-        self._tasks.clear()  # their exceptions hold frames that hold this line
+        self._tasks.clear()  # breaks a reference cycle: the frames of their exceptions reference this object
         await asyncio.wait(tasks)
 
     async def _answered(self, message: Message) -> bytes:
@@ -146,4 +148,4 @@ class _Line:
         finally:
             message.release()
             self._bytes -= len(message.frame)
-            self._room.set()
+            self._progress.set()

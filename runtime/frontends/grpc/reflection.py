@@ -1,4 +1,4 @@
-"""grpc.reflection.v1 and v1alpha: what grpcurl and other generic clients ask for the services and their messages."""
+"""grpc.reflection.v1 and v1alpha, from which grpcurl and other generic clients read the services and their messages."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -11,26 +11,26 @@ if TYPE_CHECKING:
     from runtime.frontends.mounting import Context
     from runtime.protocols.reflection import Descriptions
 
-_LARGEST: Final = 4096  # bytes of a request, which holds a name or two
+_MAX_BYTES: Final = 4096  # of a request, which has one or two names
 
 
 def handlers(context: "Context") -> dict[str, Streaming]:
-    """The method of the service, the same for both versions."""
+    """Return the handler of the service's only method; both versions have the same."""
     method = Reflection(context.grpc_services)
-    return {"ServerReflectionInfo": Streaming(method.info, context.edge, _LARGEST)}
+    return {"ServerReflectionInfo": Streaming(method.info, context.edge, _MAX_BYTES)}
 
 
 class Reflection:
-    """Describes these services."""
+    """The method that describes the services."""
 
     def __init__(self, services: tuple[str, ...]) -> None:
         self._services = services
         self._descriptions: Descriptions | None = None
 
     async def info(self, messages: Messages, call: StreamCall) -> AsyncGenerator[bytes, None]:
-        """One answer for each message. Raises `InvalidInput` for what is none."""
+        """Yield one response for each message. Raises `InvalidInput` for an invalid message."""
         descriptions = self._descriptions
-        if descriptions is None:  # importing all messages takes some ten milliseconds
+        if descriptions is None:  # on a thread: the import of all messages takes about ten milliseconds
             descriptions = self._descriptions = await asyncio.to_thread(_describe, self._services)
         version = call.request.path.split(".")[2]
         sent: set[str] = set()

@@ -1,4 +1,4 @@
-"""Every gRPC method by its path, and which requests are gRPC calls."""
+"""All gRPC methods by path, and the routes of gRPC calls."""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -14,27 +14,30 @@ if TYPE_CHECKING:
 
 NAME: Final = "grpc"
 CONTENT_TYPES: Final = (b"application/grpc", b"application/grpc+proto")
-_GRPC: Final = Owner(NAME, (), grpc_error_answer)  # of gRPC calls, wherever their paths lead
+_GRPC: Final = Owner(NAME, (), grpc_error_answer)  # of gRPC calls, whatever their paths
 
 
 def content_routes(methods: "Methods", owners: Mapping[str, Owner]) -> list[ContentRoute]:
-    """Where gRPC calls go, over HTTP/2 and over what cannot carry them; `owners`: of the services, by their paths."""
-    old = _Refusing(lambda request: Http2Required(request.version))
+    """Return the routes of gRPC calls over HTTP/2, and over HTTP/1, which refuses them.
+
+    `owners` are the owners of the services, by path.
+    """
+    http1 = _RefusingHandler(lambda request: Http2Required(request.version))
     return [
         ContentRoute(CONTENT_TYPES, frozenset({"2"}), _GRPC, methods, owners),
-        ContentRoute(CONTENT_TYPES, frozenset({"1.0", "1.1"}), _paths(owners), old),
+        ContentRoute(CONTENT_TYPES, frozenset({"1.0", "1.1"}), _path_owner(owners), http1),
     ]
 
 
 def routes(owners: Mapping[str, Owner]) -> list[Route]:
-    """The paths of the services, for requests that are no gRPC calls: they are refused."""
-    other = _Refusing(lambda request: UnsupportedContentType(request.header(b"content-type"), CONTENT_TYPES))
-    paths = _paths(owners)
-    return [Route(f"{path}/{{method}}", "POST", paths, other) for path in owners]
+    """Return the routes that refuse other requests, which are not gRPC calls, to the paths of the services."""
+    other = _RefusingHandler(lambda request: UnsupportedContentType(request.header(b"content-type"), CONTENT_TYPES))
+    owner = _path_owner(owners)
+    return [Route(f"{path}/{{method}}", "POST", owner, other) for path in owners]
 
 
-def _paths(owners: Mapping[str, Owner]) -> Owner:
-    """The owner of what comes to the services' paths without being a gRPC call."""
+def _path_owner(owners: Mapping[str, Owner]) -> Owner:
+    """Return the owner of requests to the services' paths that are not gRPC calls."""
     return Owner(NAME, tuple(owners), error_answer)
 
 
@@ -42,26 +45,26 @@ class Methods:
     """The handler of all gRPC calls."""
 
     def __init__(self, methods: Mapping[str, Any], streams: Collection[str]) -> None:
-        """`methods` are handlers by path; `streams` are the paths of those that take a body while it comes in."""
+        """`methods` are handlers by path; `streams` are the paths of the streaming methods."""
         self._methods = dict(methods)
         self._streams = frozenset(streams)
 
     def replace(self, handlers: Mapping[Any, Any]) -> None:
-        """Put other handlers in the place of those that are there; `handlers` maps the old ones to the new ones."""
+        """Replace handlers; `handlers` maps the old ones to the new ones."""
         for path, handler in self._methods.items():
             if handler in handlers:
                 self._methods[path] = handlers[handler]
 
     def admit(self, request: Request) -> bool:
-        """Refuse, before its body comes, a call that no method answers: a stream may wait for its answer first.
+        """Refuse a call to an unknown method before its body arrives. Return whether the call is a stream.
 
-        True: the call is a stream.
+        A client may wait for the response before it sends its stream. Raises `UnknownMethod` and `MethodNotAllowed`.
         """
         self._handler(request)
         return request.path in self._streams
 
     def direct(self, exchange: "Exchange") -> bool:
-        """Answer without a task where the method can. Raises `ScalezeroError`."""
+        """Answer without a task, and return whether that is possible. Raises `ScalezeroError`."""
         answered: bool = self._handler(exchange.request).direct(exchange)
         return answered
 
@@ -79,20 +82,21 @@ class Methods:
         return handler
 
 
-class _Refusing:
-    """The handler of requests that cannot be answered, with the fault that says why."""
+class _RefusingHandler:
+    """The handler of requests that are always refused."""
 
     def __init__(self, fault: Callable[[Request], Exception]) -> None:
+        """`fault` returns the error for a request."""
         self._fault = fault
 
     def admit(self, request: Request) -> bool:
-        """Refuse."""
+        """Raise the error."""
         raise self._fault(request)
 
     def direct(self, exchange: "Exchange") -> bool:
-        """Refuse."""
+        """Raise the error."""
         raise self._fault(exchange.request)
 
     async def answer(self, request: Request) -> Answer:
-        """Refuse."""
+        """Raise the error."""
         raise self._fault(request)

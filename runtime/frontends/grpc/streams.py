@@ -1,13 +1,14 @@
-"""Calls whose messages, or answers, are a stream.
+"""Streaming calls: the messages of the client, of the server, or of both are a stream.
 
     transport ─► Messages ─► the method: async def method(messages, call) -> AsyncIterator[bytes] ─► frames, trailers
 
-An answer begins with its first message, before the client has sent all of its own. An error before that is
-Trailers-Only; behind it, the trailers tell it. `grpc-timeout` bounds the whole call. A client that leaves cancels the
-method where it waits. What the transport ends (a client that is late, the end of the process) gets its trailers too.
+The response starts with its first message, even if the client has not sent all of its messages. An error before the
+first message is a Trailers-Only response; a later error is in the trailers. `grpc-timeout` limits the whole call. If
+the client disconnects, the method is cancelled. If the transport ends the call (the client is too slow, or the process
+ends), the response still gets its trailers.
 
-A method takes messages as an asynchronous iterator, one at a time, or is an `Each` (see `pipeline`): answers in the
-order of the messages, several under way.
+A method reads its messages one at a time from an asynchronous iterator, or is a `PerMessage` (see `pipeline`), which
+answers several messages concurrently and in order.
 """
 
 import asyncio
@@ -28,13 +29,13 @@ if TYPE_CHECKING:
     from runtime.frontends.inference import Edge
     from runtime.http.exchange import Exchange
 
-_PIECE: Final = 256 * 1024  # bytes of an answer that are written at once
-_AT_ONCE: Final = 64 * 1024  # bytes of a message that are compressed on the event loop: a millisecond
+_PIECE: Final = 256 * 1024  # bytes of a response that are written at once
+_AT_ONCE: Final = 64 * 1024  # bytes of a message that are compressed on the event loop: about a millisecond
 _GZIP: Final = (b"grpc-encoding", b"gzip")
 
 
 class StreamCall:
-    """What a method may know of its call."""
+    """The call of a streaming method."""
 
     __slots__ = ("_exchange",)
 
@@ -48,7 +49,7 @@ class StreamCall:
 
     @property
     def closing(self) -> bool:
-        """Whether the server ends, so that an endless answer has to."""
+        """Whether the server is shutting down. An endless response must end then."""
         return self._exchange.server.closing
 
 
@@ -56,24 +57,24 @@ StreamMethod: TypeAlias = Callable[[Messages, StreamCall], AsyncGenerator[bytes,
 
 
 class Streaming:
-    """The handler of such a method. The method may raise `ScalezeroError`."""
+    """The handler of a streaming method."""
 
     def __init__(self, method: StreamMethod, edge: "Edge", limit: int) -> None:
-        """`limit` is the size of an uncompressed message, in bytes."""
+        """`method` may raise `ScalezeroError`; `limit` is the largest size of a decompressed message, in bytes."""
         self._method = method
         self._edge = edge
         self._limit = limit
 
     def direct(self, exchange: "Exchange") -> bool:
         """Start the task that answers."""
-        answering = _Answering(exchange, self._method, self._edge, self._limit)
-        exchange.on_fault = answering.end
-        exchange.work(answering.run)
+        response = _StreamResponse(exchange, self._method, self._edge, self._limit)
+        exchange.on_error = response.end
+        exchange.run_handler(response.run)
         return True
 
 
-class _Answering:
-    """The answer to one call."""
+class _StreamResponse:
+    """The response to one call."""
 
     __slots__ = ("_edge", "_exchange", "_gzip", "_limit", "_method")
 
@@ -85,25 +86,25 @@ class _Answering:
         self._gzip = framing.wants_gzip(exchange.request)
 
     async def run(self) -> None:
-        """Answer the whole call, within its time."""
+        """Answer the whole call within its timeout."""
         try:
             until = deadline(self._exchange.request)
             if until == math.inf:
                 await self._answer()
             else:
                 await self._answer_until(until)
-        except Exception as error:  # noqa: BLE001 - `Edge.told` logs a bug of ours
+        except Exception as error:  # noqa: BLE001 - `Edge.answer_error` logs internal errors
             self.end(error)
         else:
             self.end(None)
 
     def end(self, error: Exception | None) -> None:
-        """End the answer, with what went wrong."""
+        """End the response with the trailers; None: the call succeeded."""
         exchange = self._exchange
-        if exchange.gone or exchange.answered:
+        if exchange.cancelled or exchange.answered:
             return
         request = exchange.request
-        answer = framing.end() if error is None else self._edge.told(error, request)
+        answer = framing.end() if error is None else self._edge.answer_error(error, request)
         if exchange.begun:
             exchange.write_end(trailers_of(answer))
         else:

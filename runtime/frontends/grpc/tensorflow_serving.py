@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from runtime import versions
 from runtime.frontends import content
 from runtime.frontends.grpc import framing
-from runtime.frontends.grpc.unary import Endpoint, Inferred, compress, deadline
+from runtime.frontends.grpc.unary import Endpoint, InferenceMethod, compress, deadline
 from runtime.frontends.inference import load
 from runtime.http.messages import Answer, Request
 from runtime.protocols.tensorflow_serving import grpc_models
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from runtime.service import Service
 
 
-def handlers(context: "Context") -> "dict[str, Inferred | Endpoint | Metadata]":
-    """The methods of both services."""
+def handlers(context: "Context") -> "dict[str, InferenceMethod | Endpoint | Metadata]":
+    """Return the handlers of the methods of both services."""
     service, edge = context.service, context.edge
     limit = service.settings.max_body_bytes
     has_zero = _zero(service)
     return {
-        "Predict": Inferred(service, Predict(has_zero, limit=limit), edge, views=True),
-        "Classify": Inferred(service, Classify(has_zero), edge, views=True),
-        "Regress": Inferred(service, Regress(has_zero), edge, views=True),
-        "MultiInference": Inferred(service, MultiInference(has_zero), edge, views=True),
+        "Predict": InferenceMethod(service, Predict(has_zero, limit=limit), edge, views=True),
+        "Classify": InferenceMethod(service, Classify(has_zero), edge, views=True),
+        "Regress": InferenceMethod(service, Regress(has_zero), edge, views=True),
+        "MultiInference": InferenceMethod(service, MultiInference(has_zero), edge, views=True),
         "GetModelMetadata": Metadata(service, edge, has_zero),
         "GetModelStatus": Endpoint(_Status(service, has_zero).answer, edge),
         "HandleReloadConfigRequest": Endpoint(grpc_models.reload_config, edge),
@@ -38,12 +38,12 @@ def handlers(context: "Context") -> "dict[str, Inferred | Endpoint | Metadata]":
 
 
 def _zero(service: "Service") -> HasZero:
-    """Whether a model has a version 0."""
-    return lambda name: versions.numbered(service.models.versions(name), 0) is not None
+    """Return a function that returns whether a model has a version 0."""
+    return lambda name: versions.with_number(service.models.versions(name), 0) is not None
 
 
 class Metadata:
-    """The handler of GetModelMetadata, which needs the model loaded."""
+    """The handler of GetModelMetadata, which requires a loaded model."""
 
     def __init__(self, service: "Service", edge: "Edge", has_zero: HasZero) -> None:
         self._service = service
@@ -51,37 +51,37 @@ class Metadata:
         self._has_zero = has_zero
 
     def direct(self, exchange: "Exchange") -> bool:
-        """Answer now, where the message is not compressed and the model is loaded. Raises `ScalezeroError`."""
+        """Answer immediately if the message is not compressed and the model is loaded. Raises `ScalezeroError`."""
         request = exchange.request
         if framing.compressed(request):
             return False
-        asked = grpc_models.metadata_request(framing.small_message(request), self._has_zero)
-        ready = self._service.model(asked.name, asked.version).ready
+        target = grpc_models.metadata_request(framing.small_message(request), self._has_zero)
+        ready = self._service.model(target.name, target.version).ready
         if ready is None:
             return False
         self._edge.reply(exchange, framing.answer(grpc_models.metadata(ready.name, ready.version, ready.signature)))
         return True
 
     async def answer(self, request: Request) -> Answer:
-        """Answer in a coroutine, once the model is loaded. Raises `ScalezeroError`."""
-        message = await content.in_turns(framing.inflated_message(request, framing.SMALL))
-        asked = grpc_models.metadata_request(message, self._has_zero)
-        ready = await load(self._service.model(asked.name, asked.version), deadline=deadline(request))
-        self._service.model(asked.name, asked.version)  # now that the version is known
+        """Load the model if needed, and answer. Raises `ScalezeroError`."""
+        message = await content.run_slices(framing.inflated_message(request, framing.SMALL))
+        target = grpc_models.metadata_request(message, self._has_zero)
+        ready = await load(self._service.model(target.name, target.version), deadline=deadline(request))
+        self._service.model(target.name, target.version)  # raises if the version, which is known now, is another one
         described = grpc_models.metadata(ready.name, ready.version, ready.signature)
         return await compress(request, framing.answer(described))
 
 
 class _Status:
-    """GetModelStatus, which loads nothing."""
+    """The method GetModelStatus, which does not load the model."""
 
     def __init__(self, service: "Service", has_zero: HasZero) -> None:
         self._service = service
         self._has_zero = has_zero
 
     def answer(self, message: bytes) -> bytes:
-        """Tell the state of the version asked, or of every one. Raises `ScalezeroError`."""
-        asked = grpc_models.status_request(message, self._has_zero)
-        served = self._service.model(asked.name, asked.version)
-        every = self._service.models[asked.name] if asked.version is None else [served]
-        return grpc_models.status((each.version, version_status(each.state.value, each.error)) for each in every)
+        """Answer with the state of the requested version, or of all versions. Raises `ScalezeroError`."""
+        target = grpc_models.status_request(message, self._has_zero)
+        served = self._service.model(target.name, target.version)
+        described = self._service.models[target.name] if target.version is None else [served]
+        return grpc_models.status((each.version, version_status(each.state.value, each.error)) for each in described)

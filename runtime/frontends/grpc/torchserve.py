@@ -1,17 +1,17 @@
 """The methods of TorchServe's InferenceAPIsService.
 
-Their messages hold JSON, so large ones are read and written in slices, as over REST.
+Their messages contain JSON, so large ones are decoded and encoded in slices, as over REST.
 """
 
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from runtime.errors import ScalezeroError
-from runtime.frontends.content import Slices, in_turns
+from runtime.frontends.content import Slices, run_slices
 from runtime.frontends.grpc import framing
-from runtime.frontends.grpc.pipeline import Each
+from runtime.frontends.grpc.pipeline import PerMessage
 from runtime.frontends.grpc.streams import Streaming
-from runtime.frontends.grpc.unary import Endpoint, Inferred, Unary, compress, deadline
+from runtime.frontends.grpc.unary import Endpoint, InferenceMethod, Unary, compress, deadline
 from runtime.frontends.inference import Inference
 from runtime.http.messages import Answer, Buffer, Request
 from runtime.predictor import ReadyModel
@@ -26,25 +26,25 @@ if TYPE_CHECKING:
     from runtime.service import Service
 
 
-_PIECE: Final = 256 * 1024  # bytes of an answer that are written at once
+_PIECE: Final = 256 * 1024  # bytes of a response that are written at once
 
 
-def handlers(context: "Context") -> dict[str, Endpoint | Inferred | Streaming]:
-    """The methods of the service."""
+def handlers(context: "Context") -> dict[str, Endpoint | InferenceMethod | Streaming]:
+    """Return the handlers of the service's methods."""
     service, edge = context.service, context.edge
     limit = service.settings.max_body_bytes
     predictions = _Sliced(service, calls.Predictions(), edge)
-    one = Each(predictions, edge, limit, wrap=bytes, fail=_raised)
-    several = Each(predictions, edge, limit, wrap=bytes, fail=calls.failed)
+    failing = PerMessage(predictions, edge, limit, wrap=bytes, fail=_raise)
+    continuing = PerMessage(predictions, edge, limit, wrap=bytes, fail=calls.failed)
     return {
         "Ping": Endpoint(_Ping(context.endpoints).answer, edge),
         "Predictions": predictions,
-        "StreamPredictions": Streaming(one, edge, limit),
-        "StreamPredictions2": Streaming(several, edge, limit),
+        "StreamPredictions": Streaming(failing, edge, limit),
+        "StreamPredictions2": Streaming(continuing, edge, limit),
     }
 
 
-def _raised(fault: ScalezeroError, _: Buffer) -> NoReturn:
+def _raise(fault: ScalezeroError, _: Buffer) -> NoReturn:
     raise fault
 
 
@@ -53,12 +53,12 @@ class _Ping:
         self._endpoints = endpoints
 
     def answer(self, _: bytes) -> bytes:
-        """Whether traffic may come, by the same rule as /healthz/ready."""
-        return calls.health(healthy=self._endpoints.takes_traffic())
+        """Answer whether the process is ready, by the same rule as /healthz/ready."""
+        return calls.health(healthy=self._endpoints.is_ready())
 
 
-class _Sliced(Inferred):
-    """The handler of a method whose messages may take long to read and to write."""
+class _Sliced(InferenceMethod):
+    """The handler of a method whose messages may take long to decode and to encode."""
 
     def __init__(self, service: "Service", method: calls.Predictions, edge: "Edge") -> None:
         self._inference = Inference(service, _SlicedUnary(method, service.settings.max_body_bytes), edge)
@@ -75,7 +75,7 @@ class _SlicedUnary(Unary):
     _method: calls.Predictions
 
     def decode_slices(self, request: Request) -> Slices[Call]:
-        """Read any call. Raises `ScalezeroError`."""
+        """Decode any call. Raises `ScalezeroError`."""
         message = yield from framing.inflated_view(request, self._limit)
         call = yield from self._method.decode_slices(message)
         call.size = len(message)
@@ -85,7 +85,7 @@ class _SlicedUnary(Unary):
     def encode(
         self, queries: Sequence[Query], predictions: Sequence[Prediction], model: ReadyModel, *, latency: float
     ) -> Answer:
-        """The answer, which is written in slices where it is large."""
+        """Build the response; a large one is encoded in slices."""
         if not writer.is_large(predictions[0].outputs):
             return super().encode(queries, predictions, model, latency=latency)
         answer = framing.answer(b"")
@@ -94,8 +94,8 @@ class _SlicedUnary(Unary):
 
 
 async def _framed(steps: Slices[bytes]) -> AsyncIterator[bytes]:
-    """The message and its frame, which states the size: so all of it is written first."""
-    message = await in_turns(steps)
+    """Yield the frame's prefix and the message. The prefix has the size, so the whole message is encoded first."""
+    message = await run_slices(steps)
     yield b"\0" + len(message).to_bytes(4, "big")
     for start in range(0, len(message), _PIECE):
         yield message[start : start + _PIECE]

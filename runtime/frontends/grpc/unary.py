@@ -1,10 +1,10 @@
 """Unary calls: one message in, one message out.
 
-    Inferred    a method that is an inference: `Unary` lets its messages pass for a translator of `frontends.inference`
-    Endpoint    a method that answers from its message alone, such as a health check
-    Awaited     a method that may have to wait, such as one that describes a model
+    InferenceMethod   a method that is an inference; `Unary` adapts it to a translator of `frontends.inference`
+    Endpoint          a method that answers immediately, such as a health check
+    AsyncEndpoint     a method that may have to wait, such as one that describes a model
 
-A call whose message is compressed takes the coroutine, every other one the direct path where `Inference` can.
+A call with a compressed message is answered in a coroutine. Other calls use the direct path if `Inference` can.
 """
 
 import asyncio
@@ -26,46 +26,46 @@ if TYPE_CHECKING:
     from runtime.http.exchange import Exchange
     from runtime.service import Service
 
-_AT_ONCE: Final = 64 * 1024  # bytes of an answer that are compressed on the event loop: a millisecond
+_AT_ONCE: Final = 64 * 1024  # bytes of a response that are compressed on the event loop: about a millisecond
 
 
 class Method(Protocol):
-    """What a protocol gives for a method that is an inference: messages in and out, no framing."""
+    """The translator of a method that is an inference: messages in and out, without framing."""
 
     name: str
 
     def decode(self, message: bytes) -> Call:
-        """Read a message. Raises `ScalezeroError`."""
+        """Decode a message. Raises `ScalezeroError`."""
 
     def bind(self, call: Call, model: ReadyModel) -> list[Query]:
-        """Hold the message against the model's signature. Raises `ScalezeroError`."""
+        """Check the inputs against the model's signature. Raises `ScalezeroError`."""
 
     def encode(
         self, queries: Sequence[Query], predictions: Sequence[Prediction], model: ReadyModel, *, latency: float
     ) -> bytes | Sequence[Buffer]:
-        """The message of the answer, in one piece or in several; `latency` in seconds."""
+        """Build the message of the response, in one or several pieces; `latency` is in seconds."""
 
 
 class Unary:
-    """A translator (see `frontends.inference`) for the messages of one method."""
+    """Adapts a `Method` to a translator of `frontends.inference`: adds the framing and the deadline."""
 
     refuse = staticmethod(grpc_error_answer)
 
     def __init__(self, method: Method, limit: int, *, views: bool = False) -> None:
-        """`limit` is the size of an uncompressed message, in bytes; `views` says that the method reads memoryviews."""
+        """`limit` is the largest size of a decompressed message, in bytes; `views`: the method accepts memoryviews."""
         self._method = method
         self._limit = limit
         self._message: Callable[[Request], Any] = framing.view if views else framing.message
         self.name = method.name
 
     def decode(self, request: Request) -> Call:
-        """Read a call whose message is not compressed. Raises `ScalezeroError`."""
+        """Decode a call whose message is not compressed. Raises `ScalezeroError`."""
         call = self._method.decode(self._message(request))
         call.deadline = deadline(request)
         return call
 
     def decode_slices(self, request: Request) -> Slices[Call]:
-        """Read any call. Raises `ScalezeroError`."""
+        """Decode any call. Raises `ScalezeroError`."""
         if framing.compressed(request):
             message = yield from framing.inflated_message(request, self._limit)
         else:
@@ -76,7 +76,7 @@ class Unary:
         return call
 
     def bind(self, call: Call, model: ReadyModel) -> list[Query]:
-        """The queries, under the deadline of the call. Raises `ScalezeroError`."""
+        """Return the queries, with the deadline of the call. Raises `ScalezeroError`."""
         queries = self._method.bind(call, model)
         if call.deadline != math.inf:
             for query in queries:
@@ -86,18 +86,18 @@ class Unary:
     def encode(
         self, queries: Sequence[Query], predictions: Sequence[Prediction], model: ReadyModel, *, latency: float
     ) -> Answer:
-        """The answer; `latency` in seconds."""
+        """Build the response; `latency` is in seconds."""
         return framing.answer(self._method.encode(queries, predictions, model, latency=latency))
 
 
 def deadline(request: Request) -> float:
-    """When the caller gives up, on `perf_counter`'s clock; inf: never. Raises `InvalidInput`."""
+    """Return the client's deadline on `perf_counter`'s clock; inf: no deadline. Raises `InvalidInput`."""
     value = request.header(b"grpc-timeout")
     return math.inf if value is None else request.started + framing.timeout(value)
 
 
 async def compress(request: Request, answer: Answer) -> Answer:
-    """Compress the answer where that is worth it, a large one on a thread."""
+    """Compress the response as `framing.compress` does, a large one on a thread."""
     if not isinstance(answer.body, bytes) or len(answer.body) > _AT_ONCE:
         await asyncio.to_thread(framing.compress, request, answer)
     else:
@@ -105,15 +105,15 @@ async def compress(request: Request, answer: Answer) -> Answer:
     return answer
 
 
-class Inferred:
+class InferenceMethod:
     """The handler of a method that is an inference."""
 
     def __init__(self, service: "Service", method: Method, edge: "Edge", *, views: bool = False) -> None:
-        """`views` says that the method reads memoryviews: a large message is then not copied."""
+        """`views`: the method accepts memoryviews, so that a large message is not copied."""
         self._inference = Inference(service, Unary(method, service.settings.max_body_bytes, views=views), edge)
 
     def direct(self, exchange: "Exchange") -> bool:
-        """Answer without a task where that can be done."""
+        """Answer without a task, and return whether that is possible."""
         return not framing.compressed(exchange.request) and self._inference.direct(exchange)
 
     async def answer(self, request: Request) -> Answer:
@@ -122,7 +122,7 @@ class Inferred:
 
 
 class Endpoint:
-    """The handler of a method that answers at once, from its small message alone."""
+    """The handler of a method with a small message that answers immediately."""
 
     def __init__(self, endpoint: Callable[[bytes], bytes], edge: "Edge") -> None:
         """`endpoint` may raise `ScalezeroError`."""
@@ -130,7 +130,7 @@ class Endpoint:
         self._edge = edge
 
     def direct(self, exchange: "Exchange") -> bool:
-        """Answer now, where the message is not compressed. Raises `ScalezeroError`."""
+        """Answer immediately if the message is not compressed. Raises `ScalezeroError`."""
         if framing.compressed(exchange.request):
             return False
         message = framing.small_message(exchange.request)
@@ -139,22 +139,22 @@ class Endpoint:
 
     async def answer(self, request: Request) -> Answer:
         """Answer a compressed message. Raises `ScalezeroError`."""
-        message = await content.in_turns(framing.inflated_message(request, framing.SMALL))
+        message = await content.run_slices(framing.inflated_message(request, framing.SMALL))
         return await compress(request, framing.answer(self._endpoint(message)))
 
 
-class Awaited:
-    """The handler of a method that may have to wait for something, such as a model that is being loaded."""
+class AsyncEndpoint:
+    """The handler of a method that may have to wait, for example for a model to load."""
 
     def __init__(self, endpoint: Callable[[bytes, float], Awaitable[bytes]]) -> None:
-        """`endpoint` takes the small message and when the caller gives up."""
+        """`endpoint` gets the small message and the client's deadline."""
         self._endpoint = endpoint
 
     def direct(self, _: "Exchange") -> bool:
-        """Leave it to `answer`."""
+        """Return False: only `answer` can wait."""
         return False
 
     async def answer(self, request: Request) -> Answer:
-        """Answer. Raises `ScalezeroError`."""
-        message = await content.in_turns(framing.inflated_message(request, framing.SMALL))
+        """Await the endpoint. Raises `ScalezeroError`."""
+        message = await content.run_slices(framing.inflated_message(request, framing.SMALL))
         return await compress(request, framing.answer(await self._endpoint(message, deadline(request))))

@@ -1,7 +1,7 @@
-"""Routes and models to the OpenAPI document. Pure.
+"""Builds the OpenAPI document from routes and models. Pure.
 
-A route whose pattern names a model is described once for each model, so that each schema is that of its signature. A
-pattern that ends in the rest of a path has no form in OpenAPI: its handler is described under the pattern without it.
+A route with a model in its pattern is described once for each model, so each schema matches the model's signature.
+OpenAPI cannot describe a pattern that ends in `{name...}`. Such a route is omitted: its handler has a route without it.
 """
 
 import re
@@ -21,24 +21,24 @@ _TITLE: Final = "ml-inference-api"
 
 
 class Described(NamedTuple):
-    """A route, as far as its description needs it."""
+    """A route, with the fields that its description needs."""
 
     protocol: str
     method: str
     pattern: str
     key: str  # of the operation in the protocol's `Description`
-    any_case: bool = False  # the pattern's text is matched without regard to case
+    ignore_case: bool = False  # the pattern's text is matched case-insensitively
 
 
 def description(protocol: str) -> Description:
-    """What the protocol's module says of its routes."""
+    """Import the protocol's module, and return its description."""
     module = import_module(f"runtime.frontends.openapi.{protocol.replace('.', '_')}")
     found: Description = module.DESCRIPTION
     return found
 
 
 def document(models: Sequence[Model], routes: Sequence[Described], *, version: str) -> dict[str, Any]:
-    """The OpenAPI document; a model that is not loaded takes what the general form of each protocol allows.
+    """Return the OpenAPI document. For a model that is not loaded, the schemas are the general ones of each protocol.
 
     Raises `KeyError` for a route that its protocol does not describe.
     """
@@ -49,7 +49,7 @@ def document(models: Sequence[Model], routes: Sequence[Described], *, version: s
         for path, subject in _subjects(route, models, protocols):
             operation = described.operations[route.key](subject)
             method = operation.method if route.method == _ANY else route.method.lower()
-            paths.setdefault(path, {})[method] = _rendered(operation, route, subject, described)
+            paths.setdefault(path, {})[method] = _render(operation, route, subject, described)
     return {
         "openapi": "3.1.0",
         "info": {"title": _TITLE, "version": version},
@@ -63,7 +63,7 @@ def document(models: Sequence[Model], routes: Sequence[Described], *, version: s
 
 
 def _subjects(route: Described, models: Sequence[Model], protocols: Collection[str]) -> Iterator[tuple[str, Subject]]:
-    """The paths that a pattern has, and what each is about."""
+    """Yield the paths of a pattern, one for each model, and the subject of each."""
     pattern = route.pattern
     if pattern.endswith(_REST):
         return
@@ -72,35 +72,35 @@ def _subjects(route: Described, models: Sequence[Model], protocols: Collection[s
         yield pattern, Subject(models, None, parameters, protocols)
         return
     for model in models:
-        # A name is one segment of the path, whatever it holds (RFC 3986, section 2.1).
+        # A name is one segment of the path, so it is percent-encoded (RFC 3986, section 2.1).
         yield pattern.replace(_MODEL, quote(model.name, safe="")), Subject(models, model, parameters, protocols)
 
 
-def _rendered(operation: Operation, route: Described, subject: Subject, described: Description) -> dict[str, Any]:
-    found: dict[str, Any] = {
+def _render(operation: Operation, route: Described, subject: Subject, described: Description) -> dict[str, Any]:
+    rendered: dict[str, Any] = {
         "tags": [described.tag],
         "summary": operation.summary,
         "operationId": _operation_id(route, subject),
     }
     if operation.description:
-        found["description"] = operation.description
+        rendered["description"] = operation.description
     if parameters := _parameters(operation, subject):
-        found["parameters"] = parameters
+        rendered["parameters"] = parameters
     if operation.secured:
-        found["security"] = [{_KEY: []}]
+        rendered["security"] = [{_KEY: []}]
     if operation.body:
-        found["requestBody"] = operation.body
+        rendered["requestBody"] = operation.body
     error = {"schema": {"$ref": f"#/components/schemas/{_error_name(route.protocol)}"}}
     errors = {status: {"description": text, "content": {JSON: error}} for status, text in operation.errors.items()}
-    return {**found, "responses": {**operation.answers, **errors}}
+    return {**rendered, "responses": {**operation.answers, **errors}}
 
 
 def _parameters(operation: Operation, subject: Subject) -> list[dict[str, Any]]:
-    """The operation's own parameters, and those of the path that it does not describe."""
-    own = list(operation.parameters)
-    named = {each["name"] for each in own}
-    others = [name for name in subject.parameters if name not in named]
-    return [*own, *(_version(subject.model) if name == VERSION else in_path(name, TEXT) for name in others)]
+    """Return the parameters that the operation describes, and the other parameters of the path."""
+    described = list(operation.parameters)
+    names = {each["name"] for each in described}
+    others = [name for name in subject.parameters if name not in names]
+    return [*described, *(_version(subject.model) if name == VERSION else in_path(name, TEXT) for name in others)]
 
 
 def _version(model: Model | None) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def _version(model: Model | None) -> dict[str, Any]:
 
 
 def _operation_id(route: Described, subject: Subject) -> str:
-    """Unique: the method and the pattern, which hold no dot, and the model."""
+    """Return a unique ID: the method and the pattern, which contain no dot, and the model."""
     words = re.sub(r"[^A-Za-z0-9]+", "_", route.pattern.replace(_MODEL, "")).strip("_")
     method = "any" if route.method == _ANY else route.method.lower()
     return ".".join(filter(None, [f"{method}_{words}", subject.name]))

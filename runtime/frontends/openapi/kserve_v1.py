@@ -1,4 +1,4 @@
-"""KServe's V1 routes. Where TensorFlow Serving is served too, that protocol has those below /v1/models."""
+"""KServe's V1 routes. If TensorFlow Serving is served too, it owns the routes below /v1/models."""
 
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 
 def _alive(_: Subject) -> Operation:
-    return Operation("Whether the server answers", {"200": answer("alive", record({"status": TEXT}))})
+    return Operation("Whether the server is alive", {"200": answer("alive", record({"status": TEXT}))})
 
 
 def _models(_: Subject) -> Operation:
-    named = answer("the names of the models", record({"models": array(TEXT)}))
-    return Operation("Names of the models", {"200": named})
+    names = answer("the names of the models", record({"models": array(TEXT)}))
+    return Operation("List the names of the models", {"200": names})
 
 
 def _model(subject: Subject) -> Operation:
@@ -55,14 +55,14 @@ def _request(signature: "Signature | None") -> Schema:
 
 
 def _row(signature: "Signature") -> Schema:
-    """A row of the only input, or an object with a row of each."""
+    """Return the schema of a row: a row of the only input, or an object with a row of each input."""
     specs = [spec for spec in signature.inputs if not spec.containers]
     named = record({spec.name: values.row([spec], values.with_null) for spec in specs})
     return {"anyOf": [values.row(specs, values.with_null), named]} if len(specs) == 1 else named
 
 
 def _predictions(signature: "Signature | None") -> Schema:
-    """A list with an entry for each row, or the outputs as they are where they have no rows."""
+    """Return the schema of the predictions: a list with an entry for each row, or the outputs if they have no rows."""
     if signature is None:
         return {}
     outputs = values.open_sizes(signature.outputs)
@@ -74,7 +74,7 @@ def _example(signature: "Signature | None") -> object:
         return None
     tensors: dict[str, Any] = {spec.name: examples.nested(spec) for spec in signature.inputs}
     if not all(isinstance(tensor, list) for tensor in tensors.values()):
-        return None  # a scalar is no list of instances
+        return None  # a scalar is not a list of instances
     if len(tensors) == 1:
         return {"instances": next(iter(tensors.values()))}
     records = zip(*tensors.values(), strict=False)

@@ -48,12 +48,13 @@ def _live(_: Subject) -> Operation:
 
 
 def _ready(_: Subject) -> Operation:
-    return _health("Whether the server takes traffic", record({"ready": _FLAG}))
+    return _health("Whether the server is ready", record({"ready": _FLAG}))
 
 
 def _model(subject: Subject) -> Operation:
     tensors = array(_ABOUT_TENSOR)
     about = {"name": TEXT, "versions": array(TEXT), "platform": TEXT, "inputs": tensors, "outputs": tensors}
+    about["parameters"] = OBJECT  # the served variant
     return Operation(
         f"Metadata of {subject.name}", {"200": answer("its inputs and outputs", record(about))}, ABOUT_ONE_MODEL
     )
@@ -70,7 +71,8 @@ def _health(summary: str, schema: Schema, errors: Any = None) -> Operation:  # n
 
 def _config(subject: Subject) -> Operation:
     about = record({"name": TEXT, "platform": TEXT, "max_batch_size": {"type": "integer"}})
-    return Operation(f"Configuration of {subject.name}", {"200": answer("as Triton has it", about)}, ABOUT_ONE_MODEL)
+    described = answer("the configuration in Triton's form", about)
+    return Operation(f"Configuration of {subject.name}", {"200": described}, ABOUT_ONE_MODEL)
 
 
 def _statistics(subject: Subject) -> Operation:
@@ -79,13 +81,13 @@ def _statistics(subject: Subject) -> Operation:
 
 
 def _index(_: Subject) -> Operation:
-    wanted = json_body(record({"ready": _FLAG}, required=()), {"ready": True})
+    request = json_body(record({"ready": _FLAG}, required=()), {"ready": True})
     answers = {"200": answer("every version of every model", array(_ENTRY))}
-    return Operation("Index of the models", answers, body={**wanted, "required": False})
+    return Operation("Index of the models", answers, body={**request, "required": False})
 
 
-def _never(summary: str) -> Describe:
-    return lambda _: Operation(summary, {}, {"404": "this server does not do that", **ANY_ERROR})
+def _unsupported(summary: str) -> Describe:
+    return lambda _: Operation(summary, {}, {"404": "this server does not support the operation", **ANY_ERROR})
 
 
 def _infer(subject: Subject) -> Operation:
@@ -104,7 +106,8 @@ def _infer(subject: Subject) -> Operation:
         INFERENCE_ERRORS,
         body(requests),
         description=(
-            "The tensors are JSON, or bytes behind the JSON, whose length Inference-Header-Content-Length then states."
+            "The tensors are in the JSON, or in bytes after it. The header Inference-Header-Content-Length then states "
+            "the length of the JSON."
         ),
     )
 
@@ -128,7 +131,7 @@ def _count(signature: "Signature") -> Schema:
     return {"minItems": len(signature.inputs) - optional, "maxItems": len(signature.inputs)}
 
 
-def _as_many(count: int) -> Schema:
+def _exactly(count: int) -> Schema:
     return {"minItems": count, "maxItems": count}
 
 
@@ -140,14 +143,14 @@ def _inputs(signature: "Signature | None") -> Schema:
 
 
 def _tensor(spec: "TensorSpec", *, bounded: bool) -> Schema:
-    """One tensor. `bounded`: an input, whose elements have the range of their type, and whose sizes are checked."""
+    """Return the schema of a tensor. `bounded`: for an input, whose elements are limited to the range of their type."""
     from runtime.protocols.json.schemas import element, of_any_shape, unbounded
     from runtime.protocols.open_inference.datatypes import datatype
 
     data = array(of_any_shape(element(spec) if bounded else unbounded(spec)))
     shape: Schema = {"type": "array", "items": {"type": "integer", "minimum": 0}}
     if spec.shape is not None:
-        shape |= _as_many(len(spec.shape))
+        shape |= _exactly(len(spec.shape))
     properties: dict[str, Schema] = {
         "name": {"const": spec.name},
         "datatype": {"const": datatype(spec)},
@@ -169,7 +172,7 @@ def _any(schemas: Sequence[Schema]) -> Schema:
 
 
 def _example(signature: "Signature | None") -> object:
-    """JSON has no BF16: such an output is asked for as bytes, such an input has no example."""
+    """Return an example. JSON has no BF16: BF16 outputs are requested as bytes, and a BF16 input has no example."""
     if signature is None or not examples.possible(signature):
         return None
     from runtime.protocols.open_inference.datatypes import datatype
@@ -198,8 +201,8 @@ DESCRIPTION: Final = Description(
         "model_statistics": _statistics,
         "infer": _infer,
         "index": _index,
-        "no_loading": _never("Load or unload a model"),
-        "no_shared_memory": _never("Shared memory"),
-        "no_settings": _never("Logs and traces"),
+        "no_loading": _unsupported("Load or unload a model"),
+        "no_shared_memory": _unsupported("Shared memory"),
+        "no_settings": _unsupported("Logs and traces"),
     },
 )

@@ -1,4 +1,4 @@
-"""What a protocol says of its routes: the vocabulary of the modules beside this one. Pure.
+"""The types and helpers with which the other modules of this package describe routes. Pure.
 
 Source: OpenAPI Specification 3.1, "Operation Object".
 """
@@ -13,40 +13,44 @@ Schema: TypeAlias = dict[str, Any]
 JSON: Final = "application/json"
 OBJECT: Final[Schema] = {"type": "object"}
 TEXT: Final[Schema] = {"type": "string"}
-VERSION: Final = "version"  # the parameter of a pattern that names a version
+VERSION: Final = "version"  # the parameter of a path for a model's version
 
+INVALID_FOR_MODEL: Final = "the request is not valid for the model"
+QUEUE_FULL: Final = "the queue is full; Retry-After states when to try again"
+UNAVAILABLE: Final = "the model cannot be loaded now, or the server is overloaded or is shutting down"
+TIMED_OUT: Final = "the time in the queue or the run exceeded its timeout"
 INFERENCE_ERRORS: Final = {
-    "400": "the request is not what the model takes",
-    "404": "no such model",
-    "405": "another method than POST",
+    "400": INVALID_FOR_MODEL,
+    "404": "unknown model",
+    "405": "a method other than POST",
     "408": "the request was not complete in time",
-    "413": "the body, as it came or inflated, is above the limit",
-    "415": "a Content-Encoding that is not supported",
-    "429": "the queue is full; Retry-After says when to try again",
-    "431": "the request line and headers are above the limit",
-    "500": "a fault of the server",
-    "503": "the model cannot be loaded now, or the server is overloaded or shuts down",
-    "504": "the request waited in the queue, or its run took, longer than its timeout",
+    "413": "the body, as sent or decompressed, exceeds the limit",
+    "415": "an unsupported Content-Encoding",
+    "429": QUEUE_FULL,
+    "431": "the request line and headers exceed the limit",
+    "500": "a server error",
+    "503": UNAVAILABLE,
+    "504": TIMED_OUT,
 }
 ANY_ERROR: Final = {"default": "an error"}
-ABOUT_ONE_MODEL: Final = {"404": "no such model", **ANY_ERROR}
+ABOUT_ONE_MODEL: Final = {"404": "unknown model", **ANY_ERROR}
 
 
 class Model(NamedTuple):
-    """A model as it is served: the signature of each version, None for one that is not loaded."""
+    """A served model: the signature of each version, None for a version that is not loaded."""
 
     name: str
     signatures: "Mapping[str, Signature | None]"  # by version
-    default: str = ""  # the version that answers where a request names none
+    default: str = ""  # the version that answers a request without a version
 
 
 class Subject(NamedTuple):
-    """What one operation is about."""
+    """The subject of one operation."""
 
-    models: Sequence[Model]  # all that are served
-    model: Model | None = None  # the one that the path names
-    parameters: Sequence[str] = ()  # of the path besides the model
-    protocols: Collection[str] = ()  # all that are described
+    models: Sequence[Model]  # all served models
+    model: Model | None = None  # the model in the path
+    parameters: Sequence[str] = ()  # of the path, without the model
+    protocols: Collection[str] = ()  # all described protocols
 
     @property
     def name(self) -> str:
@@ -55,7 +59,7 @@ class Subject(NamedTuple):
 
     @property
     def signature(self) -> "Signature | None":
-        """The signature that requests are held against; None: it is not known, or depends on the version."""
+        """The signature against which requests are checked; None: it is unknown, or depends on the version."""
         if self.model is None:
             return None
         signatures = self.model.signatures
@@ -70,7 +74,7 @@ def _tensors(signature: "Signature") -> object:
 
 
 class Operation(NamedTuple):
-    """One operation. `answers` and `errors` are by status; an error has its protocol's form."""
+    """One operation. `answers` and `errors` are by status. Errors have the form of the protocol."""
 
     summary: str
     answers: Mapping[str, Schema]
@@ -78,15 +82,15 @@ class Operation(NamedTuple):
     body: Schema | None = None
     parameters: Sequence[Schema] = ()
     description: str = ""
-    method: str = "post"  # under which a route of every method is described
-    secured: bool = False  # it needs a key: see `document`
+    method: str = "post"  # the method under which a route for any method is described
+    secured: bool = False  # it requires a key: see `document`
 
 
 Describe: TypeAlias = Callable[[Subject], Operation]
 
 
 class Description(NamedTuple):
-    """A protocol's routes. `operations` is by handler key."""
+    """The description of a protocol's routes. `operations` is by handler key."""
 
     tag: str
     text: str
@@ -95,39 +99,39 @@ class Description(NamedTuple):
 
 
 def answer(description: str, schema: Schema = OBJECT, *, media: str = JSON) -> Schema:
-    """An answer of one media type."""
+    """Return a response with one media type."""
     return {"description": description, "content": {media: {"schema": schema}}}
 
 
 def json_body(schema: Schema, example: object = None) -> Schema:
-    """A body of JSON. An example of None is none."""
+    """Return a JSON request body; None: without an example."""
     return body({JSON: {"schema": schema, **({} if example is None else {"example": example})}})
 
 
 def body(content: Mapping[str, Schema]) -> Schema:
-    """A body of one of several media types."""
+    """Return a request body with one of several media types."""
     return {"required": True, "content": dict(content)}
 
 
 def query(name: str, schema: Schema, description: str, *, example: object = None) -> Schema:
-    """A parameter behind the question mark."""
+    """Return a query parameter."""
     shown = {} if example is None else {"example": example}
     return {"name": name, "in": "query", "description": description, "schema": schema, **shown}
 
 
 def header(name: str, schema: Schema, description: str, *, example: object = None) -> Schema:
-    """A header."""
+    """Return a header parameter."""
     return {**query(name, schema, description, example=example), "in": "header"}
 
 
 def in_path(name: str, schema: Schema, example: object = None) -> Schema:
-    """A parameter of the path."""
+    """Return a path parameter."""
     shown = {} if example is None else {"example": example}
     return {"name": name, "in": "path", "required": True, "schema": schema, **shown}
 
 
 def record(properties: Mapping[str, Schema], *, required: Sequence[str] | None = None, closed: bool = False) -> Schema:
-    """An object of these properties, all required unless `required` says which; `closed`: of no others."""
+    """Return the schema of an object. `required` defaults to all properties; `closed`: other properties are invalid."""
     document: Schema = {"type": "object", "properties": dict(properties)}
     if needed := list(properties) if required is None else list(required):
         document["required"] = needed
@@ -135,5 +139,5 @@ def record(properties: Mapping[str, Schema], *, required: Sequence[str] | None =
 
 
 def array(items: Schema) -> Schema:
-    """A list."""
+    """Return the schema of a list."""
     return {"type": "array", "items": items}

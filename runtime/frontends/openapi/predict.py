@@ -29,12 +29,13 @@ _SUMMARY: Final = record({"name": TEXT, "version": {"type": ["string", "null"]},
 
 def _predict(subject: Subject) -> Operation:
     signature = subject.signature
-    took = {"model_name": TEXT, "model_version": TEXT, "outputs": _outputs(signature), "latency_ms": {"type": "number"}}
+    latency = {"type": "number"}
+    result = {"model_name": TEXT, "model_version": TEXT, "outputs": _outputs(signature), "latency_ms": latency}
     return Operation(
         f"Predict with {subject.name}",
-        {"200": answer("the outputs, in the form of the inputs", record(took))},
+        {"200": answer("the outputs, in the form of the inputs", record(result))},
         INFERENCE_ERRORS,
-        json_body(record({"inputs": _inputs(signature)}, closed=True), _example(signature)),
+        json_body(record({"inputs": _inputs(signature)}, closed=True), example(signature)),
     )
 
 
@@ -43,12 +44,12 @@ def _models(_: Subject) -> Operation:
 
 
 def _model(subject: Subject) -> Operation:
-    described = answer("state, signature, digest and batching", _SUMMARY)
+    described = answer("state, signature, digest, variant and batching", _SUMMARY)
     return Operation(f"State and signature of {subject.name}", {"200": described}, ABOUT_ONE_MODEL)
 
 
 def _inputs(signature: "Signature | None") -> Schema:
-    """What `inputs` may be; of a model that is not loaded yet, what the API's general form allows."""
+    """Return the schema of `inputs`; for a model that is not loaded, the general schema of the API."""
     if signature is None:
         return {"type": ["array", "object"]}
     from runtime.protocols import predict_schema
@@ -64,7 +65,8 @@ def _outputs(signature: "Signature | None") -> Schema:
     return predict_schema.outputs(signature)
 
 
-def _example(signature: "Signature | None") -> object:
+def example(signature: "Signature | None") -> object:
+    """Return the example of a request; None: the model is not loaded, or has no example."""
     if signature is None or not examples.possible(signature):
         return None
     if len(signature.inputs) == 1 and signature.inputs[0].shape:
@@ -74,7 +76,7 @@ def _example(signature: "Signature | None") -> object:
 
 DESCRIPTION: Final = Description(
     tag="Predict API",
-    text="Rows, columns, records or named tensors in; the outputs in the same form out.",
+    text="The inputs are rows, columns, records or named tensors; the outputs have the same form.",
     error=ERROR,
     operations={
         "POST /api/v1/models/{model}/predict": _predict,

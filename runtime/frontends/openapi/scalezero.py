@@ -10,21 +10,21 @@ _REASON: Final[Schema] = {"anyOf": [_STATUS, ERROR]}
 
 
 def _live(_: Subject) -> Operation:
-    hangs = answer("a run or every call of the function hangs, and only a restart helps", _REASON)
-    return Operation("Whether the process is live", {"200": answer("live", _STATUS), "503": hangs})
+    stuck = answer("a run or every call of the function hangs; the process must be restarted", _REASON)
+    return Operation("Whether the process is live", {"200": answer("live", _STATUS), "503": stuck})
 
 
 def _ready(_: Subject) -> Operation:
-    waits = answer(
+    not_ready = answer(
         "not ready, with the reason",
         record({"status": TEXT, "models": OBJECT, "function": OBJECT}, required=["status", "models"]),
     )
-    return Operation("Whether the process takes traffic", {"200": answer("ready", _STATUS), "503": waits})
+    return Operation("Whether the process is ready", {"200": answer("ready", _STATUS), "503": not_ready})
 
 
 def _metrics(_: Subject) -> Operation:
     text = answer("Prometheus' text format", TEXT, media="text/plain")
-    return Operation("Measurements", {"200": text})
+    return Operation("Metrics", {"200": text})
 
 
 def _openapi(_: Subject) -> Operation:

@@ -1,12 +1,16 @@
-"""The routes of TensorFlow Serving's REST API, and of KServe V1 where both are served on the same paths."""
+"""The routes of TensorFlow Serving's REST API, and of KServe V1 if both are served on the same paths."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from runtime.frontends.openapi import examples, values
 from runtime.frontends.openapi.operations import (
+    INVALID_FOR_MODEL,
     OBJECT,
+    QUEUE_FULL,
     TEXT,
+    TIMED_OUT,
+    UNAVAILABLE,
     VERSION,
     Describe,
     Description,
@@ -27,12 +31,12 @@ if TYPE_CHECKING:
 _KSERVE: Final = "kserve_v1"
 _LABEL: Final = "label"
 _ERRORS: Final = {
-    "400": "the request is not what the model takes, or no path of TensorFlow Serving",
-    "404": "no such model or version",
-    "429": "the queue is full; Retry-After says when to try again",
-    "503": "the model cannot be loaded now, or the server is overloaded or shuts down",
-    "504": "the request waited in the queue, or its run took, longer than its timeout",
-    "default": "another error",
+    "400": f"{INVALID_FOR_MODEL}, or TensorFlow Serving has no such path",
+    "404": "unknown model or version",
+    "429": QUEUE_FULL,
+    "503": UNAVAILABLE,
+    "504": TIMED_OUT,
+    "default": "any other error",
 }
 _NAMED: Final = {"signature_name": {"const": "serving_default"}}
 _STATUS: Final = record({"error_code": TEXT, "error_message": TEXT})
@@ -60,12 +64,12 @@ def _regress(subject: Subject) -> Operation:
 
 def _inference(summary: str, answered: Schema, body: Schema, subject: Subject) -> Operation:
     answers = {} if _LABEL in subject.parameters else {"200": answered}  # no version has a label
-    return Operation(summary, answers, _ERRORS, body, _place(subject))
+    return Operation(summary, answers, _ERRORS, body, _path_parameters(subject))
 
 
 def _models(subject: Subject) -> Operation:
-    named = answer("the names of the models", record({"models": array(TEXT)}))
-    return Operation("Names of the models", {"200": named} if _KSERVE in subject.protocols else {}, _ERRORS)
+    names = answer("the names of the models", record({"models": array(TEXT)}))
+    return Operation("List the names of the models", {"200": names} if _KSERVE in subject.protocols else {}, _ERRORS)
 
 
 def _status(subject: Subject) -> Operation:
@@ -74,13 +78,13 @@ def _status(subject: Subject) -> Operation:
         required=["model_version_status"],
     )
     answers = {"200": answer("the state of each version", states)}
-    return Operation(f"State of {subject.name}", answers, _ERRORS, parameters=_place(subject))
+    return Operation(f"State of {subject.name}", answers, _ERRORS, parameters=_path_parameters(subject))
 
 
 def _metadata(subject: Subject) -> Operation:
-    known = answer("the inputs and outputs", record({"model_spec": OBJECT, "metadata": OBJECT}))
-    answers = {} if _LABEL in subject.parameters else {"200": known}
-    return Operation(f"Signature of {subject.name}", answers, _ERRORS, parameters=_place(subject))
+    described = answer("the inputs and outputs", record({"model_spec": OBJECT, "metadata": OBJECT}))
+    answers = {} if _LABEL in subject.parameters else {"200": described}
+    return Operation(f"Signature of {subject.name}", answers, _ERRORS, parameters=_path_parameters(subject))
 
 
 def _explain(subject: Subject) -> Operation:
@@ -88,13 +92,15 @@ def _explain(subject: Subject) -> Operation:
 
 
 def _preflight(subject: Subject) -> Operation:
-    origin = header("Origin", TEXT, "where the page is from", example="http://localhost")
-    answered = {"200": answer("no cross-origin headers")}
-    return Operation("Preflight of a browser", answered, _ERRORS, parameters=[origin, *_place(subject)])
+    origin = header("Origin", TEXT, "the origin of the page", example="http://localhost")
+    answers = {"200": answer("no cross-origin headers")}
+    return Operation(
+        "Preflight request of a browser", answers, _ERRORS, parameters=[origin, *_path_parameters(subject)]
+    )
 
 
-def _place(subject: Subject) -> list[Schema]:
-    """The label or the version of the path; TensorFlow Serving knows a version by its number."""
+def _path_parameters(subject: Subject) -> list[Schema]:
+    """Return the label or the version in the path. TensorFlow Serving identifies a version by its number."""
     if _LABEL in subject.parameters:
         return [in_path(_LABEL, TEXT, "stable")]
     if VERSION not in subject.parameters or subject.model is None:
@@ -122,7 +128,7 @@ def _predict_request(signature: "Signature | None") -> Schema:
 
 
 def _row(signature: "Signature") -> Schema:
-    """One row with the names of the inputs, which one input may have too."""
+    """Return the schema of a row as an object by input name, which is also valid for a single input."""
     specs = [spec for spec in signature.inputs if not spec.containers]
     return record({spec.name: values.row([spec], values.plain) for spec in specs}, closed=True)
 
@@ -146,16 +152,16 @@ def _predict_example(signature: "Signature | None") -> object:
     if all(signature.row_outputs) and all(spec.holds_rows for spec in signature.inputs):
         document = {"instances": [_only({name: tensor[0] for name, tensor in tensors.items()})]}
     body = json_request.Body(document, special=False, raw=None)
-    return document if _taken(lambda: json_request.tensors(body, signature)) else None
+    return document if _accepts(lambda: json_request.tensors(body, signature)) else None
 
 
 def _only(tensors: dict[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
-    """The value of the only tensor, or all by name."""
+    """Return the value of the only tensor, or all tensors by name."""
     return next(iter(tensors.values())) if len(tensors) == 1 else tensors
 
 
 def _of_examples(summary: str, answered: Schema, method: str, subject: Subject) -> Operation:
-    """An operation of examples; a model whose outputs are not of the method never answers it."""
+    """Return an operation with examples. It has no successful response if the model's outputs do not fit the method."""
     signature = subject.signature
     features = {"type": "array", "minItems": 1, "items": OBJECT}
     body = json_body(record({"examples": features, **_CONTEXT}, required=["examples"]), _features(signature, method))
@@ -166,7 +172,7 @@ def _of_examples(summary: str, answered: Schema, method: str, subject: Subject) 
 def _is_of(signature: "Signature", method: str) -> bool:
     from runtime.protocols.tensorflow_serving import examples as of_examples
 
-    return _taken(lambda: getattr(of_examples, method)(signature.outputs))
+    return _accepts(lambda: getattr(of_examples, method)(signature.outputs))
 
 
 def _features(signature: "Signature | None", method: str) -> object:
@@ -181,11 +187,11 @@ def _features(signature: "Signature | None", method: str) -> object:
     def bind() -> None:
         signature.validate(of_examples.tensors(json_examples.read(body), signature.inputs))
 
-    return document if _taken(bind) else None
+    return document if _accepts(bind) else None
 
 
-def _taken(bind: Callable[[], object]) -> bool:
-    """Whether the protocol's own translator takes an example."""
+def _accepts(bind: Callable[[], object]) -> bool:
+    """Return whether the protocol's translator, called by `bind`, accepts an example."""
     from runtime.errors import ScalezeroError
 
     try:
@@ -207,7 +213,7 @@ OPERATIONS: Final[dict[str, Describe]] = {
 }
 DESCRIPTION: Final = Description(
     tag="TensorFlow Serving",
-    text="Rows (instances) or columns (inputs) of JSON, examples with features, states and signatures of versions.",
+    text="Predict with rows (instances) or columns (inputs), classify and regress examples, get states and signatures.",
     error=record({"error": TEXT}),
     operations=OPERATIONS,
 )

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runtime.frontends.openapi import examples
 from runtime.frontends.openapi.operations import (
+    INVALID_FOR_MODEL,
     JSON,
     OBJECT,
     TEXT,
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
     from runtime.model.signature import Signature
 
 ERROR: Final = record({"code": {"type": "integer"}, "type": TEXT, "message": TEXT})
-ERRORS: Final = {"404": "no such model or version", "default": "another error"}
+ERRORS: Final = {"404": "unknown model or version", "default": "any other error"}
 _BYTES: Final[Schema] = {"schema": {"format": "binary"}}
-_FORMS: Final = "The forms of the predict API's inputs as they are, or in an object under inputs, instances or data."
+_FORMS: Final = (
+    "The inputs in a form of the predict API, either directly or in an object under inputs, instances or data."
+)
 
 
 def _predict(subject: Subject) -> Operation:
@@ -32,9 +35,9 @@ def _predict(subject: Subject) -> Operation:
 
 def _invoke(subject: Subject) -> Operation:
     names = [model.name for model in subject.models]
-    known = query("model_name", {"enum": names} if names else TEXT, "the model", example=names[0] if names else None)
-    only = Subject(subject.models, subject.models[0]) if names else subject
-    return _inference("Predict with a model that the query names", only.signature, [known])
+    name = query("model_name", {"enum": names} if names else TEXT, "the model", example=names[0] if names else None)
+    first = Subject(subject.models, subject.models[0]) if names else subject
+    return _inference("Predict with the model in the query", first.signature, [name])
 
 
 def _inference(summary: str, signature: "Signature | None", parameters: list[Schema]) -> Operation:
@@ -47,9 +50,9 @@ def _inference(summary: str, signature: "Signature | None", parameters: list[Sch
         "multipart/form-data": {"schema": OBJECT},
     }
     answers = {"200": answer("an entry for each row, or the outputs by name", {})}
-    errors = {"400": "the request is not what the model takes", **ERRORS}
+    errors = {"400": INVALID_FOR_MODEL, **ERRORS}
     description = (
-        f"Any method answers. JSON: {_FORMS} Bytes, NumPy arrays and fields of forms hold the tensors of the inputs."
+        f"Any method is accepted. JSON: {_FORMS} Bytes, NumPy arrays and form fields contain the tensors of the inputs."
     )
     return Operation(summary, answers, errors, body(content), parameters, description)
 
@@ -72,13 +75,13 @@ def _describe(_: Subject) -> Operation:
 
 def _ping(_: Subject) -> Operation:
     health = record({"status": {"enum": ["Healthy", "Unhealthy"]}})
-    answers = {"200": answer("the server takes traffic", health), "500": answer("it does not", health)}
-    return Operation("Whether the server takes traffic", answers, method="get")
+    answers = {"200": answer("the server is ready", health), "500": answer("the server is not ready", health)}
+    return Operation("Whether the server is ready", answers, method="get")
 
 
 DESCRIPTION: Final = Description(
     tag="TorchServe",
-    text="JSON, NumPy arrays, bytes or forms in; a list with an entry for each row out.",
+    text="The inputs are JSON, NumPy arrays, bytes or forms; the output is a list with an entry for each row.",
     error=ERROR,
     operations={
         "predict": _predict,

@@ -1,4 +1,4 @@
-"""The route of TorchServe's metrics API, which has a port of its own."""
+"""The route of TorchServe's metrics API, which is served on an additional port."""
 
 from typing import Final
 
@@ -7,9 +7,9 @@ from runtime.frontends.openapi.torchserve import ERROR, ERRORS
 
 
 def _metrics(_: Subject) -> Operation:
-    names = query("name[]", array(TEXT), "the metrics that are wanted; none: all")
+    names = query("name[]", array(TEXT), "the metrics to return; default: all")
     text = answer("Prometheus' text format", TEXT, media="text/plain")
-    return Operation("TorchServe's measurements", {"200": text}, ERRORS, parameters=[names])
+    return Operation("TorchServe's metrics", {"200": text}, ERRORS, parameters=[names])
 
 
 DESCRIPTION: Final = Description(

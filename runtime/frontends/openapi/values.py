@@ -1,4 +1,4 @@
-"""The JSON of tensors in protocols that write a list of rows, or tensors by name. Pure."""
+"""The schemas of tensors in protocols with lists of rows, or with tensors by name. Pure."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -21,29 +21,29 @@ _PLAIN: Final[dict[str, Schema]] = {
 
 
 def row(specs: "Sequence[TensorSpec]", element: Element) -> Schema:
-    """One row: of the only tensor its value, of several an object."""
-    return _one_or_named(specs, lambda spec: _lists(spec, element, behind=1))
+    """Return the schema of one row: the value of the only tensor, or an object with the values of several."""
+    return _one_or_named(specs, lambda spec: _lists(spec, element, skip=1))
 
 
 def whole(specs: "Sequence[TensorSpec]", element: Element) -> Schema:
-    """All rows: of the only tensor its value, of several an object."""
-    return _one_or_named(specs, lambda spec: _lists(spec, element, behind=0))
+    """Return the schema of all rows: the value of the only tensor, or an object with the values of several."""
+    return _one_or_named(specs, lambda spec: _lists(spec, element, skip=0))
 
 
 def open_sizes(specs: "Sequence[TensorSpec]") -> "list[TensorSpec]":
-    """The tensors without fixed sizes: ONNX Runtime does not promise those of outputs."""
+    """Return the tensors without fixed sizes, because ONNX Runtime does not guarantee the sizes of outputs."""
     return [spec._replace(shape=None if spec.shape is None else (None,) * len(spec.shape)) for spec in specs]
 
 
 def plain(spec: "TensorSpec") -> Schema:
-    """An element as TensorFlow Serving writes it; a string may be base64."""
+    """Return the schema of an element in TensorFlow Serving's JSON; a string may be base64."""
     from runtime.model import elements
 
     return _PLAIN[elements.kind(spec.dtype)]
 
 
 def with_null(spec: "TensorSpec") -> Schema:
-    """An element as the predict API writes it, with the range of its type; null is NaN."""
+    """Return the schema of an element in the predict API's JSON, with the range of its type; null is NaN."""
     from runtime.protocols.json.schemas import element
 
     return element(spec)
@@ -56,9 +56,9 @@ def _one_or_named(specs: "Sequence[TensorSpec]", schema: "Callable[[TensorSpec],
     return record({spec.name: schema(spec) for spec in tensors})
 
 
-def _lists(spec: "TensorSpec", element: Element, *, behind: int) -> Schema:
+def _lists(spec: "TensorSpec", element: Element, *, skip: int) -> Schema:
     if spec.shape is None:
         return {}
     from runtime.protocols.json.schemas import lists
 
-    return lists(element(spec), spec.shape[behind:])
+    return lists(element(spec), spec.shape[skip:])

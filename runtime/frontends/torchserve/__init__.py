@@ -1,1 +1,1 @@
-"""TorchServe's APIs: inference over REST (`frontends.grpc.torchserve` has its gRPC methods), management and metrics."""
+"""TorchServe's APIs: inference over REST (`frontends.grpc.torchserve` has the gRPC methods), management and metrics."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 import orjson
 
 from runtime.errors import UnsupportedOperation
-from runtime.frontends.endpoints import Direct, Endpoints, Slow
+from runtime.frontends.endpoints import AsyncEndpoint, Endpoints, SyncEndpoint
 from runtime.frontends.inference import Inference
 from runtime.http.messages import JSON, Answer, Request
 from runtime.protocols.torchserve.faults import headers
@@ -18,35 +18,35 @@ if TYPE_CHECKING:
     from runtime.service import Service
 
 
-def handlers(context: "Context") -> dict[str, Direct | Slow | Inference]:
-    """What answers below /predictions and /explanations, and on the generic paths."""
+def handlers(context: "Context") -> dict[str, SyncEndpoint | AsyncEndpoint | Inference]:
+    """Return the handlers of the routes below /predictions and /explanations, and of the generic paths."""
     service, edge = context.service, context.edge
-    about = _About(service, context.endpoints)
+    endpoints = _Endpoints(service, context.endpoints)
     return {
         "predict": Inference(service, Predictions(), edge),
-        "invoke": Inference(service, Invocations(lambda: [*service.models]), edge),
-        "explain": Direct(about.explain, edge),
-        "describe": Slow(about.describe),
-        "ping": Direct(about.ping, edge),
+        "invoke": Inference(service, Invocations(lambda: [*service.models], lambda: service.main), edge),
+        "explain": SyncEndpoint(endpoints.explain, edge),
+        "describe": AsyncEndpoint(endpoints.describe),
+        "ping": SyncEndpoint(endpoints.ping, edge),
     }
 
 
-class _About:
-    """All that is not an inference."""
+class _Endpoints:
+    """The endpoints besides inference."""
 
     def __init__(self, service: "Service", endpoints: Endpoints) -> None:
         self._service = service
         self._endpoints = endpoints
 
     def ping(self, _: Request) -> Answer:
-        """Whether traffic may come, by the same rule as /healthz/ready; 500 where it may not."""
-        healthy = self._endpoints.takes_traffic()
+        """Answer whether the process is ready, by the same rule as /healthz/ready; 500 if it is not."""
+        healthy = self._endpoints.is_ready()
         document = {"status": "Healthy" if healthy else "Unhealthy"}
         status = HTTPStatus.OK if healthy else HTTPStatus.INTERNAL_SERVER_ERROR
         return Answer(status, orjson.dumps(document), [JSON, *headers()])
 
     async def describe(self, request: Request) -> Answer:
-        """The OpenAPI document. Raises `UnknownModel` where the path names a model that is not here."""
+        """Answer with the OpenAPI document. Raises `UnknownModel` if the path names an unknown model."""
         name = request.parameters.get("model")
         if name is not None:
             self._service.model(name, request.parameters.get("version"))
@@ -55,9 +55,9 @@ class _About:
         return answer
 
     def explain(self, request: Request) -> NoReturn:
-        """Refuse, as a model without an explainer. Raises `UnknownModel` and `UnsupportedOperation`."""
+        """Refuse the request: an ONNX model has no explainer. Raises `UnknownModel` and `UnsupportedOperation`."""
         parameters = request.parameters
         served = self._service.model(parameters["model"], parameters.get("version"))
         fault = UnsupportedOperation(f"an explanation by model {served.name!r}", "an ONNX model has no explainer")
-        served.measurements.answered(NAME, fault.code, perf_counter() - request.started)
+        served.measurements.record_request(NAME, fault.code, perf_counter() - request.started)
         raise fault

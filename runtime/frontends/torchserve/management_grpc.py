@@ -1,13 +1,18 @@
-"""The methods of TorchServe's ManagementAPIsService; every one of them asks for a key in the call's metadata."""
+"""The methods of TorchServe's ManagementAPIsService. Each requires a key in the call's metadata."""
 
+import asyncio
+import math
 from collections.abc import Awaitable, Callable
+from functools import partial
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from runtime.errors import PayloadTooLarge
+from runtime.errors import ManagementTimedOut, PayloadTooLarge
 from runtime.frontends import content
 from runtime.frontends.grpc import framing
-from runtime.frontends.grpc.unary import compress
-from runtime.frontends.torchserve.guarding import Guarded, TorchServe, opened
+from runtime.frontends.grpc.unary import compress, deadline
+from runtime.frontends.torchserve.guarding import TorchServe, require_torchserve
+from runtime.frontends.torchserve.operation import Operation, Subject
 from runtime.http.messages import Answer, Request
 from runtime.protocols.torchserve import management_grpc as messages
 from runtime.protocols.torchserve.keys import Kind
@@ -16,13 +21,11 @@ from runtime.protocols.torchserve.management import LARGEST, PROCESSING
 if TYPE_CHECKING:
     from runtime.frontends.mounting import Context
     from runtime.frontends.torchserve.registry import Registry
-    from runtime.http.exchange import Exchange
 
 
 def handlers(context: "Context") -> dict[str, Any]:
-    """The handlers by the names of their methods."""
-    torchserve = context.torchserve
-    api = _Management(torchserve)
+    """Return the handlers by the names of their methods."""
+    api = _Management(context.torchserve)
     methods = {
         "DescribeModel": api.describe,
         "ListModels": api.list,
@@ -31,57 +34,82 @@ def handlers(context: "Context") -> dict[str, Any]:
         "SetDefault": api.set_default,
         "UnregisterModel": api.unregister,
     }
-    return {name: Guarded(_Method(method), torchserve, Kind.MANAGEMENT) for name, method in methods.items()}
+    return {name: Operation(_Method(method).answer, context, key=Kind.MANAGEMENT) for name, method in methods.items()}
 
 
 class _Method:
-    """The handler of a method that may have to wait for something."""
+    """An operation over gRPC: adds the framing and the deadline to a method."""
 
-    def __init__(self, method: Callable[[bytes], Awaitable[str]]) -> None:
+    def __init__(self, method: Callable[[bytes, Subject], Awaitable[str]]) -> None:
         self._method = method
 
-    def direct(self, _: "Exchange") -> bool:
-        """Leave it to `answer`."""
-        return False
+    async def answer(self, request: Request, subject: Subject) -> Answer:
+        """Answer with a ManagementResponse.
 
-    async def answer(self, request: Request) -> Answer:
-        """Answer with a ManagementResponse. Raises `ScalezeroError`, and `PayloadTooLarge` beyond 64 KiB."""
-        message = await content.in_turns(framing.inflated_message(request, LARGEST))
+        Raises `ScalezeroError`: `PayloadTooLarge` for more than 64 KiB, `ManagementTimedOut` after the call's deadline.
+        """
+        until = deadline(request)
+        message = await content.run_slices(framing.inflated_message(request, LARGEST))
         if len(message) > LARGEST:
             raise PayloadTooLarge("message", limit=LARGEST, unit="bytes", got=len(message))
-        return await compress(request, framing.answer(messages.response(await self._method(message))))
+        method = partial(self._method, message, subject)
+        text = await (method() if until == math.inf else _within(until, method, began=request.started))
+        return await compress(request, framing.answer(messages.response(text)))
+
+
+async def _within(until: float, method: Callable[[], Awaitable[str]], *, began: float) -> str:
+    """Call the method until the deadline. An operation that has begun by then continues: see `Registry`.
+
+    `until` and `began`, when the call arrived, are on the clock of `perf_counter`. Raises `ManagementTimedOut`.
+    """
+    left = until - perf_counter()
+    if left <= 0:
+        raise ManagementTimedOut(timeout=until - began, begun=False)
+    try:
+        async with asyncio.timeout(left) as time:
+            return await method()
+    except TimeoutError:
+        if time.expired():
+            raise ManagementTimedOut(timeout=until - began, begun=True) from None
+        raise
 
 
 class _Management:
-    """Messages to the registry, and what it says."""
+    """The methods, which call the registry."""
 
     def __init__(self, torchserve: TorchServe | None) -> None:
         self._torchserve = torchserve
 
     @property
     def _registry(self) -> "Registry":
-        return opened(self._torchserve).registry
+        return require_torchserve(self._torchserve).registry
 
-    async def describe(self, message: bytes) -> str:
-        asked = messages.describe(message)
-        return self._registry.describe(asked.model, asked.version).decode()
+    async def describe(self, message: bytes, subject: Subject) -> str:
+        request = messages.describe(message)
+        subject.model, subject.version = request
+        return self._registry.describe(request.model, request.version).decode()
 
-    async def list(self, message: bytes) -> str:
+    async def list(self, message: bytes, _: Subject) -> str:
         return self._registry.list(*messages.page(message)).decode()
 
-    async def register(self, message: bytes) -> str:
-        asked = messages.registration(message)
-        text = await self._registry.register(asked)
-        return PROCESSING if asked.initial_workers and not asked.synchronous else text
+    async def register(self, message: bytes, subject: Subject) -> str:
+        registration = messages.registration(message)
+        subject.model = registration.model_name
+        registered = await self._registry.register(registration)
+        subject.model, subject.version = registered.model, registered.version
+        return PROCESSING if registration.initial_workers and not registration.synchronous else registered.text
 
-    async def scale(self, message: bytes) -> str:
-        asked, workers = messages.scaling(message)
-        return await self._registry.scale(asked.model, asked.version, workers) or PROCESSING
+    async def scale(self, message: bytes, subject: Subject) -> str:
+        request, scaling = messages.scaling(message)
+        subject.model, subject.version = request
+        return await self._registry.scale(request.model, request.version, scaling) or PROCESSING
 
-    async def set_default(self, message: bytes) -> str:
-        asked = messages.set_default(message)
-        return self._registry.set_default(asked.model, asked.version or "")
+    async def set_default(self, message: bytes, subject: Subject) -> str:
+        request = messages.set_default(message)
+        subject.model, subject.version = request
+        return self._registry.set_default(request.model, request.version or "")
 
-    async def unregister(self, message: bytes) -> str:
-        asked = messages.unregister(message)
-        return await self._registry.unregister(asked.model, asked.version)
+    async def unregister(self, message: bytes, subject: Subject) -> str:
+        request = messages.unregister(message)
+        subject.model, subject.version = request
+        return await self._registry.unregister(request.model, request.version)

@@ -1,11 +1,11 @@
-"""TorchServe's metrics API, on a port of its own: `GET /metrics`, where `name[]` selects counters."""
+"""TorchServe's metrics API, on an additional port: `GET /metrics`, where `name[]` selects counters."""
 
 import socket
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
 from runtime.errors import InvalidInput
-from runtime.frontends.endpoints import Direct
+from runtime.frontends.endpoints import SyncEndpoint
 from runtime.http.messages import Answer, Request
 from runtime.protocols.torchserve.faults import headers
 from runtime.telemetry import torchserve
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
     from runtime.service import Service
 
 _TEXT: Final = (b"content-type", CONTENT_TYPE.encode())
-_MOST: Final = 1000  # fields of a query
+_MAX_FIELDS: Final = 1000  # of a query
 
 
 def handlers(context: "Context") -> dict[str, Any]:
-    """The handler by its key in the catalogue."""
-    return {"metrics": Direct(_Metrics(context.service).answer, context.edge)}
+    """Return the handler by its key in the catalogue."""
+    return {"metrics": SyncEndpoint(_Metrics(context.service).answer, context.edge)}
 
 
 class _Metrics:
-    """The counters of this process."""
+    """The metrics endpoint."""
 
     def __init__(self, service: "Service") -> None:
         self._service = service
         self._hostname = socket.gethostname()
 
     def answer(self, request: Request) -> Answer:
-        """`GET /metrics`. Raises `InvalidInput` for a query of too many fields."""
+        """Answer `GET /metrics`. Raises `InvalidInput` for a query with more than 1000 fields."""
         measured = [served.measurements for served in self._service.models.served()]
         text = torchserve.exposition(measured, hostname=self._hostname, names=_names(request.query))
         return Answer(200, text, [_TEXT, *headers()])
@@ -40,7 +40,7 @@ class _Metrics:
 
 def _names(query: bytes) -> set[str]:
     try:
-        pairs = parse_qsl(query.decode("latin-1"), max_num_fields=_MOST)
+        pairs = parse_qsl(query.decode("latin-1"), max_num_fields=_MAX_FIELDS)
     except ValueError as error:
-        raise InvalidInput("query", got="too many fields", expected=f"at most {_MOST}") from error
+        raise InvalidInput("query", got="too many fields", expected=f"at most {_MAX_FIELDS} fields") from error
     return {value for name, value in pairs if name == "name[]"}

@@ -1,10 +1,10 @@
-"""A port of TorchServe's inference API: every request to it has to show the inference key, wherever its path leads."""
+"""An additional port with TorchServe's inference API: every request needs the inference key, whatever its path."""
 
 from typing import TYPE_CHECKING
 
 from runtime.errors import InvalidKey
 from runtime.frontends.application import Application
-from runtime.frontends.torchserve.guarding import AUTHORIZATION, opened
+from runtime.frontends.torchserve.guarding import AUTHORIZATION, require_torchserve
 from runtime.http.messages import Request
 from runtime.protocols.torchserve.keys import Kind
 
@@ -13,21 +13,21 @@ if TYPE_CHECKING:
 
 
 class KeyedApplication(Application):
-    """What such a port serves."""
+    """The application of such a port."""
 
     def begin(self, exchange: "Exchange") -> None:
-        """Answer a request that shows the key, refuse any other."""
+        """Answer a request with the key, and refuse any other."""
         try:
             self._check(exchange.request)
         except InvalidKey as fault:
-            self.reply(exchange, self.told(fault, exchange.request))
+            self.reply(exchange, self.answer_error(fault, exchange.request))
         else:
             super().begin(exchange)
 
     def admit(self, request: Request) -> bool:
-        """Refuse by its head a request without the key. Raises `InvalidKey`, and what any port raises."""
+        """Check the head of a request before its body arrives. Raises `InvalidKey`, and as `Application.admit` does."""
         self._check(request)
         return super().admit(request)
 
     def _check(self, request: Request) -> None:
-        opened(self._torchserve).tokens.check(Kind.INFERENCE, request.header(AUTHORIZATION))
+        require_torchserve(self._torchserve).tokens.check(Kind.INFERENCE, request.header(AUTHORIZATION))

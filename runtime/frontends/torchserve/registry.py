@@ -1,7 +1,10 @@
-"""What the management API does to the models of this process, whatever the request came over.
+"""The registry of TorchServe's management API, for REST and gRPC.
 
-A registered model is pulled, opened and warmed up before it is there, so a registration that succeeded can be predicted
-with. It lives as long as the process: nothing is written down, and other pods know nothing of it.
+A model is pulled, opened and warmed up before its registration succeeds, so it can serve predictions immediately. It
+stays registered until the process ends: nothing is persisted, and other pods do not get it.
+
+An operation that has begun is finished even if its caller is cancelled (its deadline has passed, or its client has
+disconnected): half an operation would leave a model in memory that no request finds.
 """
 
 import asyncio
@@ -9,12 +12,13 @@ import os
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from weakref import WeakSet
 
-from runtime.artifacts.uris import S3Place, is_archive, parse_uri
+from runtime.artifacts.uris import S3Location, is_archive, parse_uri
 from runtime.configuration.values import SEGMENT, is_segment
 from runtime.errors import (
     DefaultVersion,
@@ -22,13 +26,15 @@ from runtime.errors import (
     ModelApiDisabled,
     ModelUnavailable,
     RegistrationFailed,
+    public_uri,
 )
+from runtime.loading import puller
 from runtime.protocols.torchserve import management
 from runtime.protocols.torchserve.management import Description, Registration, Scaling, Worker
 from runtime.protocols.torchserve.registering import allowed
-from runtime.service import fetcher, name_of
+from runtime.service import name_of
 from runtime.settings import Settings
-from runtime.stores.model_store import resolved
+from runtime.stores.model_store import resolve
 
 if TYPE_CHECKING:
     from runtime.served_model import ServedModel
@@ -37,59 +43,75 @@ if TYPE_CHECKING:
 _PAGE_SIZE: Final = os.sysconf("SC_PAGE_SIZE")
 
 
+class Registered(NamedTuple):
+    """A registered model."""
+
+    model: str
+    version: str
+    text: str  # TorchServe's status text
+
+
 class Registry:
-    """The models of one process, as TorchServe's clients manage them."""
+    """The models of one process, with the operations of TorchServe's management API."""
 
     def __init__(self, service: "Service") -> None:
-        """Raises `BadSetting` for a store or a prefix that cannot be one."""
+        """Read the allowed stores and prefixes from the settings. Raises `BadSetting` for an invalid one."""
         settings = service.settings
         self._service = service
         self._allowed = allowed(settings.model_store, settings.register_from)
         self._registered: WeakSet[ServedModel] = WeakSet()
 
     def list(self, limit: int, first: int) -> bytes:
-        """The list of models by name, with the place of the default version of each."""
+        """Return the list of models by name, with the URI of the default version of each."""
         models = [(name, versions.default.uri or "") for name, versions in self._service.models.items()]
         return management.listing(models, limit=limit, first=first)
 
     def describe(self, model: str, version: str | None) -> bytes:
-        """One version of a model (None: its default), or `all`. Raises `UnknownModel` and `UnknownVersion`."""
+        """Describe a version of a model: None is its default, `all` all. Raises `UnknownModel` and `UnknownVersion`."""
         if version == management.ALL:
             found = list(self._service.models[model])
         else:
             found = [self._service.model(model, version)]
         return management.descriptions([self._description(each) for each in found])
 
-    async def register(self, asked: Registration) -> str:
-        """Load a model and take it up; return what TorchServe says of it.
+    async def register(self, registration: Registration) -> Registered:
+        """Load a model and register it.
 
         Raises `ModelApiDisabled`, `InvalidInput`, `UrlNotRegistrable`, `VersionConflict` and `RegistrationFailed`.
         """
         if not self._service.settings.model_api:
             raise ModelApiDisabled
-        uri = await asyncio.to_thread(resolved, asked.url, self._allowed)
-        settings = _settings(asked, uri, self._service.settings)
+        name = f"register {public_uri(registration.url)}"
+        return await self._service.background.finish(name, partial(self._register, registration))
+
+    async def _register(self, registration: Registration) -> Registered:
+        uri = await asyncio.to_thread(resolve, registration.url, self._allowed)
+        settings = _settings(registration, uri, self._service.settings)
         try:
-            name = await asyncio.to_thread(_name, asked, uri, settings)
+            name = await asyncio.to_thread(_name, registration, uri, settings)
             if not is_segment(name):
                 raise InvalidInput("model_name", got=repr(name[:80]), expected=SEGMENT)
-            served = await self._service.bring(replace(settings, model_name=name))
+            served = await self._service.load_and_add(replace(settings, model_name=name))
         except ModelUnavailable as error:
-            raise RegistrationFailed(asked.url, error) from error
+            raise RegistrationFailed(registration.url, error) from error
         self._registered.add(served)
-        return management.registered(served.name, str(served.version), workers=min(asked.initial_workers, 1))
+        version = str(served.version)
+        text = management.registered(served.name, version, workers=min(registration.initial_workers, 1))
+        return Registered(served.name, version, text)
 
-    async def scale(self, model: str, version: str | None, asked: Scaling) -> str | None:
-        """Load a model, where that is asked for; return what TorchServe says of it, None where nobody waits.
+    async def scale(self, model: str, version: str | None, scaling: Scaling) -> str | None:
+        """Load a model. Return TorchServe's status text, or None if the request is asynchronous.
 
-        A model has one session, which uses all CPUs of this process: it stands for every number of workers from 1 on.
-        Raises `InvalidInput` for no worker at all, `UnknownModel`, `UnknownVersion` and `ModelUnavailable`.
+        A model has one session, which uses all CPUs of this process, so any number of workers from 1 has the same
+        effect. Raises `InvalidInput` for 0 workers, `UnknownModel`, `UnknownVersion` and `ModelUnavailable`.
         """
         served = self._service.model(model, version)
-        if asked.most < 1:
-            raise InvalidInput("max_worker", got="0", expected="1 or more; unregister a model to free its memory")
-        if not asked.synchronous:
-            self._service.background.start(f"scale {model}", _loaded(served))
+        if scaling.most < 1:
+            raise InvalidInput(
+                "max_worker", got=str(scaling.most), expected="1 or more; unregister the model to free its memory"
+            )
+        if not scaling.synchronous:
+            self._service.background.start(f"scale {model}", _load_in_background(served))
             return None
         await served.load()
         return management.workers_scaled(model, version)
@@ -100,18 +122,22 @@ class Registry:
         return management.default_set(model, version)
 
     async def unregister(self, model: str, version: str | None) -> str:
-        """Let a version of a model go (None: its default), once its requests are answered.
+        """Remove a version of a model (None: its default) after its requests are answered.
 
-        Raises `ModelApiDisabled`, `UnknownModel`, `UnknownVersion`, and `DefaultVersion` while others are there.
+        Raises `ModelApiDisabled`, `UnknownModel`, `UnknownVersion`, and `DefaultVersion` if there are other versions.
         """
         if not self._service.settings.model_api:
             raise ModelApiDisabled
+        await self._service.background.finish(f"unregister {model}", partial(self._unregister, model, version))
+        return management.unregistered(model)
+
+    async def _unregister(self, model: str, version: str | None) -> None:
+        """Check and remove in one turn of the loop, so that no other request changes the versions in between."""
         served = self._service.model(model, version)
         versions = self._service.models[model]
         if served is versions.default and len(versions) > 1:
             raise DefaultVersion(model, str(served.version), versions.names)
         await self._service.remove(model, version)
-        return management.unregistered(model)
 
     def _description(self, served: "ServedModel") -> Description:
         settings = served.settings
@@ -133,33 +159,33 @@ class Registry:
         )
 
 
-def _settings(asked: Registration, uri: str, settings: Settings) -> Settings:
-    """The settings of a model that is registered: those of the process, but for what the request says."""
-    given: dict[str, Any] = {
-        "batch_size": asked.batch_size,
-        "max_wait": None if asked.max_batch_delay is None else asked.max_batch_delay / 1000,
-        "run_timeout": asked.response_timeout,
-        "load_timeout": asked.startup_timeout,
+def _settings(registration: Registration, uri: str, settings: Settings) -> Settings:
+    """Return the settings of a registered model: those of the process, with the overrides of the request."""
+    options: dict[str, Any] = {
+        "batch_size": registration.batch_size,
+        "max_wait": None if registration.max_batch_delay is None else registration.max_batch_delay / 1000,
+        "run_timeout": registration.response_timeout,
+        "load_timeout": registration.startup_timeout,
     }
-    said = {field: value for field, value in given.items() if value is not None}
-    return replace(settings, model_uri=uri, model_version=None, model_sha256=None, load="lazy", **said)
+    overrides = {field: value for field, value in options.items() if value is not None}
+    return replace(settings, model_uri=uri, model_version=None, model_sha256=None, load="lazy", **overrides)
 
 
-def _name(asked: Registration, uri: str, settings: Settings) -> str:
-    """What the model is called: as is asked, else as its archive says, else as its file. May block: it may be pulled.
+def _name(registration: Registration, uri: str, settings: Settings) -> str:
+    """Return the name of the model: from the request, otherwise from its archive, otherwise from its file's name.
 
-    Raises the `ModelUnavailable` errors.
+    Blocks: it may pull the archive. Raises the `ModelUnavailable` errors.
     """
-    if asked.model_name:
-        return asked.model_name
+    if registration.model_name:
+        return registration.model_name
     place = parse_uri(uri)
-    if isinstance(place, S3Place) and is_archive(place.key):
-        return fetcher(uri, settings)().metadata.get("model_name") or name_of(uri)
+    if isinstance(place, S3Location) and is_archive(place.key):
+        return puller(uri, settings)().artifact.metadata.get("model_name") or name_of(uri)
     return name_of(uri)
 
 
-async def _loaded(served: "ServedModel") -> None:
-    """Load a model in the background. A failure is logged, and the next request gets it."""
+async def _load_in_background(served: "ServedModel") -> None:
+    """Load a model. A failure is logged, and the next request gets the error."""
     try:
         await served.load()
     except ModelUnavailable:

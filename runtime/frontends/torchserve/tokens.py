@@ -1,7 +1,6 @@
-"""The keys of this process: made at its start, kept in a file that only its user reads, checked at each request.
+"""The keys of this process: created at its start, written to a file that only its user can read, checked per request.
 
-A key from the settings (a Kubernetes Secret) is taken as it is: it is the same in every pod, does not expire and is
-not written to the file.
+A key from the settings (a Kubernetes Secret) is the same in every pod, does not expire and is not written to the file.
 Source: pytorch/serve, docs/token_authorization_api.md.
 """
 
@@ -19,7 +18,7 @@ from runtime.protocols.torchserve import keys
 from runtime.protocols.torchserve.keys import Key, Kind
 
 _log = logging.getLogger("scalezero.torchserve")
-_SHORTEST: Final = 16  # characters of a key from the settings
+_MIN_LENGTH: Final = 16  # characters of a key from the settings
 
 
 class Tokens:
@@ -33,35 +32,35 @@ class Tokens:
         management: str | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Make the keys and write them to `file`, if there is one; without it nobody knows them.
+        """Create the keys and write them to `file`; None: they are not written, so no client can know them.
 
-        `expiration` is in seconds, `management` a key from the settings.
+        `expiration` is in seconds; `management` is a key from the settings.
 
-        Raises `BadSetting` where the file cannot be written or the key is too short.
+        Raises `BadSetting` if the file cannot be written, or the key is too short or not ASCII.
         """
-        if management is not None and (len(management) < _SHORTEST or not management.isascii()):
-            allowed = f"at least {_SHORTEST} characters of ASCII"
+        if management is not None and (len(management) < _MIN_LENGTH or not management.isascii()):
+            allowed = f"at least {_MIN_LENGTH} ASCII characters"
             raise BadSetting("SCALEZERO_MANAGEMENT_KEY", value=management, allowed=allowed, hidden=True)
         self._file = file and file.absolute()
         self._expiration = expiration
         self._clock = clock
         self._fixed = Key(management) if management else None
-        self._renewing = Lock()
+        self._lock = Lock()
         self._written = b""
         self._keys = {Kind.MANAGEMENT: self._new(), Kind.INFERENCE: self._new(), Kind.API: keys.new()}
         self._write(self._keys)
 
     def check(self, kind: Kind, header: bytes | None) -> None:
-        """Let a request pass that shows a good key of that kind in `Authorization`. Raises `InvalidKey`."""
+        """Raise `InvalidKey` unless `header`, the value of `Authorization`, has a valid key of this kind."""
         now = self._clock()
         fixed = kind is Kind.MANAGEMENT and self._fixed is not None and keys.allows(self._fixed, header, now=now)
         if not fixed and not keys.allows(self._keys[kind], header, now=now):
             raise InvalidKey
 
     def renew(self, kind: str | None, header: bytes | None) -> None:
-        """Replace the key of that kind, asked for with the API key. Raises `InvalidKey` for any reason not to.
+        """Replace the key of this kind. Blocks: it writes the file.
 
-        May block: it writes the file.
+        Raises `InvalidKey` if `header` has no valid API key, or the kind is not `management` or `inference`.
         """
         try:
             self.check(Kind.API, header)
@@ -69,13 +68,13 @@ class Tokens:
             raise InvalidKey("Authentication") from None
         if kind not in {Kind.MANAGEMENT.value, Kind.INFERENCE.value}:
             raise InvalidKey("Authentication")
-        with self._renewing:
+        with self._lock:
             renewed = {**self._keys, Kind(kind): self._new()}
             self._write(renewed)
             self._keys = renewed
 
     def close(self) -> None:
-        """Remove the file, as its keys open nothing any more; another process' file in its place stays."""
+        """Remove the file, because its keys are no longer valid. A file of another process in its place is kept."""
         with contextlib.suppress(OSError):
             if self._file and self._file.read_bytes() == self._written:
                 self._file.unlink()
@@ -84,20 +83,21 @@ class Tokens:
         return keys.new(expires=self._clock() + self._expiration)
 
     def _write(self, written: Mapping[Kind, Key]) -> None:
-        """Replace the file as a whole: nobody reads half of it, and a link in its place is replaced, not followed."""
+        """Replace the file atomically, so that no client reads half of it. A symlink in its place is not followed."""
         if self._file is None:
             return
         document = keys.document(written)
-        part = self._file.with_name(f".{self._file.name}.{os.getpid()}")
+        temporary = self._file.with_name(f".{self._file.name}.{os.getpid()}")
         try:
             with contextlib.suppress(FileNotFoundError):
-                part.unlink()
-            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as sink:
+                temporary.unlink()
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+            with os.fdopen(os.open(temporary, flags, 0o600), "wb") as sink:
                 sink.write(document)
-            part.replace(self._file)
+            temporary.replace(self._file)
         except OSError as error:
             with contextlib.suppress(OSError):
-                part.unlink()
+                temporary.unlink()
             reason = error.strerror or type(error).__name__
             raise BadSetting(
                 "SCALEZERO_KEY_FILE", value=str(self._file), allowed=f"a file that can be written ({reason})"

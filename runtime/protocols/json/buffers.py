@@ -1,9 +1,9 @@
-"""Numbers of a large JSON list, kept in one flat NumPy buffer instead of one Python object each.
+"""Numbers of a large JSON list in one flat NumPy buffer, instead of one Python object per number.
 
-The element types are int64, uint64 where a number is beyond int64, float64 where one has a fraction or an exponent or
-is null, and bool for true and false. What no single type holds exactly is declined, and stays Python objects. Only
-beside a fraction or a null an integer beyond 2**53 is rounded to float64: no input of integers takes such a list.
-JSON has no NaN, so a NaN in an array is a null.
+The element type is int64; uint64 if a number is beyond int64; float64 if a number has a fraction or an exponent, or is
+null; bool for true and false. If no single type represents all values exactly, they stay Python objects. There is one
+exception: in a list with a fraction or a null, integers beyond 2**53 are rounded to float64, because no integer input
+accepts such a list. JSON has no NaN, so a NaN in an array means null.
 """
 
 import math
@@ -12,19 +12,19 @@ from typing import Any, Final, cast
 
 import numpy as np
 
-_EXACT: Final = 2**53  # float64 holds every integer up to here
+_EXACT: Final = 2**53  # float64 represents every integer up to here
 _INT64: Final = np.dtype(np.int64)
 _UINT64: Final = np.dtype(np.uint64)
 _FLOAT64: Final = np.dtype(np.float64)
 _BOOL: Final = np.dtype(np.bool_)
-_SHORTEST: Final = 2  # bytes of a number and its comma
-_BLOCK: Final = 65536  # elements that are converted at once
+_MIN_BYTES: Final = 2  # of a number and its comma
+_BLOCK: Final = 65536  # elements that are converted in one step
 
 
 def regular(values: list[Any], text: bytes) -> np.ndarray | None:
-    """The values as an array of any rank, or None where they are not of one shape and one exact type.
+    """Return the values as an array of any rank, or None if they do not have one shape and one exact type.
 
-    `text` is the JSON that they come from; its characters tell the types sooner than the values do.
+    `text` is the JSON of the values: to search it for characters is faster than to check the type of each value.
     """
     if b'"' in text or b"{" in text:
         return None
@@ -40,10 +40,10 @@ def regular(values: list[Any], text: bytes) -> np.ndarray | None:
 
 
 class Numbers:
-    """A flat buffer that grows at its end. `room` is the number of JSON bytes that can still bring numbers.
+    """A flat buffer that grows at its end. `room` is the number of JSON bytes that can still contain numbers.
 
-    Elements lie in the buffer in the type that they came in, until all are there: one 1.5 behind ten million integers
-    changes the type of all, and that must be done in steps.
+    The elements keep the type in which they were added until the list ends. One 1.5 after ten million integers changes
+    the type of all, and this conversion must be done in steps.
     """
 
     __slots__ = ("_dtype", "_fractional", "_limits", "_memory", "_room", "_runs", "size")
@@ -53,17 +53,17 @@ class Numbers:
         self._room = room
         self._memory = np.empty(0, _INT64)
         self._dtype = _INT64
-        self._runs: list[tuple[int, np.dtype[Any]]] = [(0, _INT64)]  # where elements of another type begin
-        self._fractional = False  # whether there is a fraction or a null
-        self._limits = (0, 0)  # the least and the greatest integer, with 0 among them
+        self._runs: list[tuple[int, np.dtype[Any]]] = [(0, _INT64)]  # the index at which elements of a type begin
+        self._fractional = False  # whether an element has a fraction or is null
+        self._limits = (0, 0)  # the smallest and the largest of 0 and all integers
 
     def append(self, array: np.ndarray) -> bool:
-        """Add the elements; False, and nothing added, where one element type cannot hold all of them exactly."""
+        """Add the elements. If no element type represents all of them exactly, add nothing and return False."""
         limits = _joined(self._limits, array)
         fractional = self._fractional or (array.dtype == _FLOAT64 and _is_fractional(array))
         if not self.size:
-            # Only the pages that numbers are written to take memory, so the buffer has room for all from the start.
-            self._memory = np.empty(self._room // _SHORTEST + 1, _BOOL if array.dtype == _BOOL else _INT64)
+            # The buffer has room for all numbers from the start: only pages that are written to use memory.
+            self._memory = np.empty(self._room // _MIN_BYTES + 1, _BOOL if array.dtype == _BOOL else _INT64)
             self._runs = [(0, array.dtype)]
         exact = fractional or -_EXACT <= limits[0] <= limits[1] <= _EXACT
         dtype = _common(self._dtype, array.dtype, exact=exact, signed=limits[0] < 0) if self.size else array.dtype
@@ -77,13 +77,13 @@ class Numbers:
         return True
 
     def finish(self, shape: tuple[int, ...]) -> Generator[None, None, np.ndarray]:
-        """The array of all elements, in steps; the room that is left is given back."""
+        """Return the array of all elements, in steps; free the rest of the buffer."""
         yield from self._unify()
-        self._memory.resize(self.size, refcheck=False)  # no view of it is left
+        self._memory.resize(self.size, refcheck=False)  # there is no other view of it
         return self._memory.view(self._dtype).reshape(shape)
 
     def take_back(self, shape: tuple[int, ...]) -> list[Any]:
-        """Remove the last elements, and give them as the lists that orjson makes of them."""
+        """Remove the last elements, and return them as the lists that orjson would return."""
         for _ in self._unify():
             pass
         begin = self.size - math.prod(shape)
@@ -95,7 +95,7 @@ class Numbers:
         return cast("list[Any]", objects.tolist())
 
     def _unify(self) -> Iterator[None]:
-        """Bring all elements to the one type, in place: all types but bool, which stays alone, have eight bytes."""
+        """Convert all elements to one type in place. Every type has eight bytes, except for bool, which never mixes."""
         ends = [begin for begin, _ in self._runs[1:]] + [self.size]
         for (start, dtype), end in zip(self._runs, ends, strict=True):
             if dtype == self._dtype:
@@ -108,14 +108,17 @@ class Numbers:
 
 
 def _joined(limits: tuple[int, int], array: np.ndarray) -> tuple[int, int]:
-    """The least and the greatest integer so far, with those of the array."""
+    """Return the limits, extended by the integers of the array."""
     if array.dtype.kind not in "iu" or not array.size:
         return limits
     return min(limits[0], int(array.min())), max(limits[1], int(array.max()))
 
 
 def _common(ours: np.dtype[Any], theirs: np.dtype[Any], *, exact: bool, signed: bool) -> np.dtype[Any] | None:
-    """The element type that holds both: whether their integers are `exact` in float64, and some of them negative."""
+    """Return the element type for both, or None. `exact`: all integers are exact in float64.
+
+    `signed`: one is negative.
+    """
     if ours == theirs:
         return ours
     if _BOOL in (ours, theirs):
@@ -130,7 +133,7 @@ def _is_fractional(array: np.ndarray) -> bool:
 
 
 def _is_exact(array: np.ndarray, values: list[Any]) -> bool:
-    """Whether no integer among the values was rounded when it became a float, or none need be exact."""
+    """Return whether no integer of the values was rounded to a float, or the values have a fraction or a null."""
     large = np.abs(array) >= _EXACT
     if not large.any() or _is_fractional(array):
         return True
@@ -138,7 +141,7 @@ def _is_exact(array: np.ndarray, values: list[Any]) -> bool:
 
 
 def _unsigned(values: list[Any]) -> np.ndarray | None:
-    """The values as uint64, where each is such an integer: NumPy makes floats of [1, 2**63]."""
+    """Return the values as uint64 if all are such integers, otherwise None: NumPy converts [1, 2**63] to floats."""
     objects = np.array(values, object)
     if not all(isinstance(each, int) and each >= 0 for each in objects.flat):
         return None

@@ -1,6 +1,6 @@
-"""Sequences, maps and optional values of JSON, read item by item into what ONNX Runtime takes. Pure."""
+"""Sequences, maps and optional values in JSON to the values of ONNX Runtime, item by item. Pure."""
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -9,11 +9,14 @@ from runtime.protocols.json import tensors as json_tensors
 from runtime.protocols.json.lists import show
 from runtime.tensors import TensorSpec, as_array
 
+_INT64: Final = np.iinfo(np.int64)
+_MAX_CHARS: Final = 20  # of an int64 with its sign
+
 
 def read(field: str, value: object, spec: TensorSpec) -> np.ndarray:
-    """A list for a sequence, an object for a map, null for an optional value that is absent; as `as_array` gives it.
+    """Convert a list to a sequence, an object to a map, null to an absent optional value; return it as `as_array` does.
 
-    Raises `InvalidInput` naming the first item that does not fit.
+    Raises `InvalidInput` for the first item that does not fit.
     """
     return as_array(_read(field, value, spec))
 
@@ -31,20 +34,20 @@ def _read(field: str, value: Any, spec: TensorSpec) -> Any:  # noqa: ANN401 - an
         return [_read(f"{field}[{index}]", each, of_items) for index, each in enumerate(value)]
     if not isinstance(value, dict):
         raise InvalidInput(field, got=show(value), expected=f"an object ({spec.describe()})")
-    return _map(field, value, of_items, whole_keys=container.endswith("int64"))
+    return _map(field, value, of_items, int_keys=container.endswith("int64"))
 
 
-def _map(field: str, value: dict[str, Any], of_items: TensorSpec, *, whole_keys: bool) -> dict[Any, Any]:
+def _map(field: str, value: dict[str, Any], of_items: TensorSpec, *, int_keys: bool) -> dict[Any, Any]:
     items = {}
     for key, each in value.items():
         number = json_tensors.tensor(f"{field}.{key:.60}", each, of_items)
         if number.ndim:
             raise InvalidInput(f"{field}.{key:.60}", got="a list", expected=f"one {of_items.datatype}")
-        items[_whole(field, key) if whole_keys else key] = number.item()
+        items[_int_key(field, key) if int_keys else key] = number.item()
     return items
 
 
-def _whole(field: str, key: str) -> int:
-    if not key.removeprefix("-").isdecimal() or len(key) > 20:  # noqa: PLR2004 - digits of int64, with a sign
-        raise InvalidInput(f"{field}.{key:.60}", got="a name", expected="a whole number as the name")
-    return int(key)
+def _int_key(field: str, key: str) -> int:
+    if key.removeprefix("-").isdecimal() and len(key) <= _MAX_CHARS and _INT64.min <= int(key) <= _INT64.max:
+        return int(key)
+    raise InvalidInput(f"{field}.{key:.60}", got=show(key), expected="an int64 as the key")

@@ -1,4 +1,7 @@
-"""Elements of JSON to arrays of a model's element type: exact, or refused with the range that the type has."""
+"""JSON elements to arrays of a model's element type.
+
+Elements that do not fit are refused, with the range of the type.
+"""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -10,12 +13,12 @@ from runtime.model import elements
 from runtime.protocols.json.lists import KINDS, Place, show
 from runtime.tensors import TensorSpec
 
-_BLOCK: Final = 65536  # elements looked at together: they stay in the CPU's cache
+_BLOCK: Final = 65536  # elements that are checked together: they fit into the CPU's cache
 _WIDEST: Final[dict[str, type]] = {"f": np.float64, "i": np.int64, "u": np.uint64, "b": np.bool_, "O": object}
 
 
 def natural(flat: list[Any], shape: tuple[int, ...], spec: TensorSpec, place: Place) -> np.ndarray:
-    """Elements of types that fit the input's, as an array of the widest type of their kind; null becomes NaN.
+    """Return elements of fitting types as an array of the widest type of their kind; null becomes NaN.
 
     Raises `InvalidInput` for a number beyond that type and for a fraction in an integer input.
     """
@@ -24,15 +27,15 @@ def natural(flat: list[Any], shape: tuple[int, ...], spec: TensorSpec, place: Pl
     try:
         array[:] = flat if kind not in "iu" or {int}.issuperset(map(type, flat)) else _whole(flat, shape, spec, place)
     except OverflowError:
-        index = next(index for index, each in enumerate(flat) if not _holds(array.dtype, each))
+        index = next(index for index, each in enumerate(flat) if not _is_within(array.dtype, each))
         raise _refused(flat[index], np.unravel_index(index, shape), spec, place) from None
     return array.reshape(shape)
 
 
 def fitted(array: np.ndarray, spec: TensorSpec, place: Place) -> np.ndarray:
-    """An array of any kind of element as one of the input's type; in floats, NaN stands for null.
+    """Convert an array of any element type to the input's type; in floats, NaN is null.
 
-    Raises `InvalidInput` naming the first element that does not fit.
+    Raises `InvalidInput` for the first element that does not fit.
     """
     if (first := _first_misfit(array.reshape(-1), spec.dtype)) is not None:
         index = np.unravel_index(first, array.shape)
@@ -41,7 +44,7 @@ def fitted(array: np.ndarray, spec: TensorSpec, place: Place) -> np.ndarray:
 
 
 def _first_misfit(flat: np.ndarray, dtype: np.dtype[np.generic]) -> int | None:
-    """The place of the first element that the type cannot hold; looked for in blocks, and no further than to it."""
+    """Return the index of the first element beyond the type, or None. The search is in blocks and ends there."""
     for start in range(0, flat.size, _BLOCK):
         bad = _misfits(flat[start : start + _BLOCK], dtype)
         if bad is None:
@@ -52,16 +55,16 @@ def _first_misfit(flat: np.ndarray, dtype: np.dtype[np.generic]) -> int | None:
 
 
 def _misfits(array: np.ndarray, dtype: np.dtype[np.generic]) -> np.ndarray | None:
-    """Which elements the type cannot hold; None: it holds all."""
-    kind, came = elements.kind(dtype), array.dtype.kind
-    if kind in "bO" or came in "bO":
-        return None if came == kind else np.ones(array.shape, np.bool_)
+    """Return which elements the type cannot represent; None if the kinds of both types are equal."""
+    kind, received = elements.kind(dtype), array.dtype.kind
+    if kind in "bO" or received in "bO":
+        return None if received == kind else np.ones(array.shape, np.bool_)
     if kind == "f":
         beyond = elements.float_range(dtype)[1]
         bad: np.ndarray = (array >= beyond) | (array <= -beyond)
         return bad
     least, most = elements.whole_range(dtype)
-    if came == "f":  # the limits are powers of two, which floats hold
+    if received == "f":  # the limits are powers of two, which are exact as floats
         bad = (array < least) | (array >= most + 1) | (array != np.floor(array))
     else:
         bad = (array < least) | (array > most)
@@ -69,7 +72,7 @@ def _misfits(array: np.ndarray, dtype: np.dtype[np.generic]) -> np.ndarray | Non
 
 
 def _whole(flat: list[Any], shape: tuple[int, ...], spec: TensorSpec, place: Place) -> list[int]:
-    """Numbers such as 1.0 and 1e2 as the whole numbers that they are."""
+    """Return numbers such as 1.0 and 1e2 as integers. Raises `InvalidInput` for a fraction."""
     whole = []
     for index, each in enumerate(flat):
         if isinstance(each, float) and not each.is_integer():
@@ -78,7 +81,7 @@ def _whole(flat: list[Any], shape: tuple[int, ...], spec: TensorSpec, place: Pla
     return whole
 
 
-def _holds(dtype: np.dtype[Any], number: float) -> bool:
+def _is_within(dtype: np.dtype[Any], number: float) -> bool:
     try:
         np.array(float(number) if dtype.kind == "f" else int(number), dtype)
     except OverflowError:
@@ -87,7 +90,7 @@ def _holds(dtype: np.dtype[Any], number: float) -> bool:
 
 
 def _refused(value: object, index: Sequence[np.intp], spec: TensorSpec, place: Place) -> InvalidInput:
-    """With the range that the type has, where a number came: its size or its fraction is what is wrong."""
+    """Return the error about an element. For a number, it states the range of the type."""
     kind = elements.kind(spec.dtype)
     within = ""
     if isinstance(value, (int, float)) and not isinstance(value, bool) and value == value:  # noqa: PLR0124 - NaN is null

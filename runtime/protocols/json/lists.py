@@ -1,4 +1,4 @@
-"""Nested lists to one flat list and a shape, looked at once and no further than the first misfit."""
+"""Nested lists to one flat list and a shape, in one pass that ends at the first element that does not fit."""
 
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
@@ -10,8 +10,8 @@ from runtime.errors import InvalidInput
 from runtime.model import elements
 from runtime.tensors import TensorSpec
 
-_SHOWN: Final = 60  # characters of a value that an error repeats
-_DEEPEST: Final = 64  # NumPy's own limit
+_SHOWN_CHARS: Final = 60  # of a value in an error message
+_MAX_DEPTH: Final = 64  # NumPy's own limit
 KINDS: Final = {
     "f": "a number or null",
     "i": "a whole number",
@@ -29,36 +29,36 @@ _TYPES: Final[dict[str, frozenset[type]]] = {
 
 
 class Place(NamedTuple):
-    """Where a tensor stands in a request: its field, and what comes behind the first index (of a list of records)."""
+    """The place of a tensor in a request."""
 
     field: str
-    behind_first: str = ""
+    after_first: str = ""  # the text after the first index: the name of a field in a list of records
 
     def at(self, indices: Sequence[int]) -> str:
-        """An element's place, such as `inputs[2].age[0]`."""
+        """Return the place of an element, such as `inputs[2].age[0]`."""
         if not indices:
             return self.field
         rest = "".join(f"[{index}]" for index in indices[1:])
-        return f"{self.field}[{indices[0]}]{self.behind_first}{rest}"
+        return f"{self.field}[{indices[0]}]{self.after_first}{rest}"
 
 
 def show(value: object) -> str:
-    """The value as JSON, short enough for an error; what has no JSON form as Python has it."""
+    """Return the value as JSON, or its `repr` if JSON has no form for it, short enough for an error message."""
     if isinstance(value, (list, dict)):
         return "a list" if isinstance(value, list) else "an object"
     if isinstance(value, str):
-        value = value[: _SHOWN + 1]
+        value = value[: _SHOWN_CHARS + 1]
     try:
         text = orjson.dumps(value, default=repr).decode()
-    except TypeError:  # beyond what JSON holds, from an author's own code: a huge number, half a surrogate pair
+    except TypeError:  # a value of an author's code that JSON cannot represent: a huge number, half a surrogate pair
         text = f"a Python {type(value).__name__}"
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"
 
 
 def flatten(value: object, spec: TensorSpec, place: Place) -> tuple[list[Any], tuple[int, ...]]:
-    """The elements in order, each of a type that fits the input's, and the shape.
+    """Return the elements in order, each of a type that fits the input's, and the shape.
 
-    Raises `InvalidInput` at the first element of another type, and the first list of another length.
+    Raises `InvalidInput` at the first element of another type and the first list of another length.
     """
     value = _listed(value)
     sizes: list[int] = []
@@ -66,19 +66,19 @@ def flatten(value: object, spec: TensorSpec, place: Place) -> tuple[list[Any], t
     while isinstance(inner, list):
         sizes.append(len(inner))
         inner = _listed(inner[0]) if inner else None
-    if len(sizes) > _DEEPEST:
+    if len(sizes) > _MAX_DEPTH:
         expected = f"{KINDS[elements.kind(spec.dtype)]} ({spec.describe()})"
-        raise InvalidInput(place.field, got=f"lists {len(sizes)} deep", expected=expected)
+        raise InvalidInput(place.field, got=f"{len(sizes)} levels of lists", expected=expected)
     walk = _Walk(spec, place, sizes)
     if sizes:
-        walk.down(value, [])
+        walk.visit(value, [])
     else:
-        walk.take([value], [])
+        walk.add([value], [])
     return walk.flat, tuple(sizes)
 
 
 class _Walk:
-    """One pass over nested lists that are to have the given sizes."""
+    """One pass over nested lists that must have the given sizes."""
 
     def __init__(self, spec: TensorSpec, place: Place, sizes: list[int]) -> None:
         self.flat: list[Any] = []
@@ -87,34 +87,34 @@ class _Walk:
         self._sizes = sizes
         self._kind = elements.kind(spec.dtype)
 
-    def down(self, value: Any, indices: list[int]) -> None:  # noqa: ANN401 - any JSON value
-        """Take what the list at `indices` holds."""
+    def visit(self, value: Any, indices: list[int]) -> None:  # noqa: ANN401 - any JSON value
+        """Add the elements of the list at `indices`. Raises `InvalidInput`."""
         level = len(indices)
         value = _listed(value)
         if not isinstance(value, list) or len(value) != self._sizes[level]:
-            raise self._misshapen(value, indices)
+            raise self._wrong_shape(value, indices)
         if level == len(self._sizes) - 1:
-            self.take(value, indices)
+            self.add(value, indices)
             return
         for index, each in enumerate(value):
-            self.down(each, [*indices, index])
+            self.visit(each, [*indices, index])
 
-    def take(self, values: list[Any], indices: list[int]) -> None:
-        """Take the elements of an innermost list."""
+    def add(self, values: list[Any], indices: list[int]) -> None:
+        """Add the elements of an innermost list. Raises `InvalidInput`."""
         types = _TYPES[self._kind]
         if not types.issuperset(map(type, values)):
-            values = [each.item() if isinstance(each, np.generic) else each for each in values]  # an author's own
+            values = [each.item() if isinstance(each, np.generic) else each for each in values]  # of an author's code
             for index, each in enumerate(values):
                 if type(each) not in types:
-                    raise self._misfit(each, [*indices, index] if self._sizes else indices)
+                    raise self._wrong_type(each, [*indices, index] if self._sizes else indices)
         self.flat += values
 
-    def _misfit(self, value: object, indices: list[int]) -> InvalidInput:
+    def _wrong_type(self, value: object, indices: list[int]) -> InvalidInput:
         expected = f"{KINDS[self._kind]} ({self._spec.describe()})"
         return InvalidInput(self._place.at(indices), got=show(value), expected=expected)
 
-    def _misshapen(self, value: object, indices: list[int]) -> InvalidInput:
-        first = [*indices[:-1], 0] if indices[-1] else [0] * len(indices)  # a list of the right length
+    def _wrong_shape(self, value: object, indices: list[int]) -> InvalidInput:
+        first = [*indices[:-1], 0] if indices[-1] else [0] * len(indices)  # a list of the expected length
         other, size = self._place.at(first), self._sizes[len(indices)]
         got = f"{len(value)} elements where {other} has {size}" if isinstance(value, list) else show(value)
         expected = KINDS[self._kind] if isinstance(value, list) else f"a list of {size}, as in {other}"
@@ -122,7 +122,7 @@ class _Walk:
 
 
 def _listed(value: object) -> object:
-    """An author's tuple or array as a list; everything else as it is."""
+    """Return an author's tuple or array as a list, any other value unchanged."""
     if isinstance(value, tuple):
         return list(value)
     return value.tolist() if isinstance(value, np.ndarray) else value

@@ -1,7 +1,7 @@
-"""JSON values as JSON Schema: an element of a tensor, lists of a shape, lists of any shape. Pure.
+"""JSON Schemas of an element of a tensor, of lists of a shape, and of lists of any shape. Pure.
 
-Source: JSON Schema 2020-12, as OpenAPI 3.1 has it. (That the lists of a tensor are of one length where the model does
-not fix it, a schema cannot say.)
+Source: JSON Schema 2020-12, which OpenAPI 3.1 uses. (A schema cannot state that the lists of a dynamic axis have the
+same length.)
 """
 
 from typing import Any, Final
@@ -13,30 +13,30 @@ from runtime.tensors import Shape, TensorSpec
 
 Schema = dict[str, Any]
 
-_LEVELS: Final = 6  # of lists within each other, whose elements a schema describes where the model leaves the rank open
+_LEVELS: Final = 6  # of nested lists that a schema describes if the model does not state the rank
 
 
 def element(spec: TensorSpec) -> Schema:
-    """One element, with the range of its type."""
+    """Return the schema of one element, with the range of its type."""
     free = unbounded(spec)
     kind = elements.kind(spec.dtype)
     if kind in "iu":
         least, most = elements.whole_range(spec.dtype)
         return {**free, "minimum": least, "maximum": most}
     if kind == "f" and spec.dtype != np.float64:
-        largest = float(str(np.float32(elements.float_range(spec.dtype)[0])))  # in its shortest form
+        largest = float(str(np.float32(elements.float_range(spec.dtype)[0])))  # the shortest decimal form
         return {**free, "minimum": -largest, "maximum": largest}
     return free
 
 
 def unbounded(spec: TensorSpec) -> Schema:
-    """One element, by its kind alone; null is NaN."""
+    """Return the schema of one element without a range; null is NaN."""
     types = {"b": "boolean", "i": "integer", "u": "integer", "O": "string", "f": ["number", "null"]}
     return {"type": types[elements.kind(spec.dtype)]}
 
 
 def lists(of: Schema, shape: Shape) -> Schema:
-    """Lists within each other, of the sizes that the shape fixes."""
+    """Return the schema of nested lists with the fixed sizes of the shape."""
     if not shape:
         return of
     size = shape[0]
@@ -45,6 +45,6 @@ def lists(of: Schema, shape: Shape) -> Schema:
 
 
 def of_any_shape(of: Schema, levels: int = _LEVELS) -> Schema:
-    """One element, or lists of them."""
+    """Return the schema of one element or nested lists of any shape."""
     deeper = {"items": of_any_shape(of, levels - 1)} if levels else {}
     return {"anyOf": [of, {"type": "array", **deeper}]}

@@ -1,9 +1,10 @@
-"""The document while it is read: the containers that are open, from the root to where the text has come to.
+"""The document while it is parsed: the open containers, from the root to the current one.
 
-Each part of the text goes to the innermost container, as parsed by orjson. A list keeps numbers in one flat buffer,
-which the lists within it share: of `[[1, 2], [3, 4]]` the outer list holds the buffer, and each closed inner list only
-counts as one more row. What is no array of one shape and type becomes Python objects, of which a body may make a
-bounded number: they take ten and more times the memory of their text, and the time of whoever looks at them.
+orjson parses each part of the text, and its values are added to the innermost container. A list collects numbers in
+one flat buffer, which the lists within it share: of `[[1, 2], [3, 4]]` the outer list owns the buffer, and each closed
+inner list only adds one to the count of rows. Values that are not an array of one shape and type become Python
+objects. Their number is bounded, because they take ten and more times the memory of their text, and time at every
+later step.
 """
 
 import math
@@ -15,15 +16,15 @@ import numpy as np
 from runtime.errors import InvalidInput
 from runtime.protocols.json.buffers import Numbers, regular
 
-MOST_VALUES: Final = 1_000_000  # Python objects made from one body
-# Values that a list or an object counts as: the garbage collector visits each one, with the event loop stopped.
+MAX_VALUES: Final = 1_000_000  # Python objects made from one body
+# A list or an object counts as this many values: the garbage collector visits each one, and blocks the event loop.
 _CONTAINER: Final = 8
-# Values that a member of a long object counts as, whose table is made anew, and a number taken back from an array.
+# A member of a long object, whose hash table is resized, and a number that is removed from an array count as this many.
 _MEMBER: Final = 4
 
 
 class OpenList:
-    """A list whose end has not come: `items` once it holds more than numbers, else `count` rows in `numbers`."""
+    """A list that is not closed yet: `count` rows in `numbers`, or `items` if it has more than numbers."""
 
     __slots__ = ("count", "items", "numbers", "row")
 
@@ -31,21 +32,21 @@ class OpenList:
         self.numbers = numbers
         self.items: list[Any] | None = None
         self.count = 0
-        self.row: tuple[int, ...] | None = None  # the shape of each row, once there is one
+        self.row: tuple[int, ...] | None = None  # the shape of each row; None: there is no row yet
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of the array so far."""
+        """The current shape of the array."""
         return (self.count, *(self.row or ()))
 
     def add(self, array: np.ndarray | None) -> bool:
-        """Add the rows of an array, if there is one, and they are of the same shape and of a type that fits."""
+        """Add the rows of an array if their shape and type fit; return whether they were added."""
         if array is None or self.row not in (None, array.shape[1:]) or not self.numbers.append(array):
             return False
         return self.count_rows(len(array), array.shape[1:])
 
     def count_rows(self, count: int, row: tuple[int, ...]) -> bool:
-        """Count rows that are in the buffer, if they are of the same shape."""
+        """Count rows that are in the buffer already if their shape fits; return whether they were counted."""
         if self.row not in (None, row):
             return False
         self.count += count
@@ -54,7 +55,7 @@ class OpenList:
 
 
 class OpenObject:
-    """An object whose end has not come; `key` is the last one, whose value may be open too."""
+    """An object that is not closed yet; `key` is the last one, whose value may be open too."""
 
     __slots__ = ("items", "key")
 
@@ -64,7 +65,7 @@ class OpenObject:
 
 
 class Tree:
-    """The open containers, innermost last. `root` is the document once it is closed."""
+    """The open containers, innermost last. `root` is the document when it is complete."""
 
     __slots__ = ("_values", "open", "root")
 
@@ -74,11 +75,11 @@ class Tree:
         self._values = 0
 
     def push(self, *, is_list: bool, key: str, room: int) -> None:
-        """Open a container within the innermost one, as the value of `key` if that is an object."""
+        """Open a container within the innermost one, as the value of `key` if that one is an object."""
         outer = self.open[-1] if self.open else None
         if isinstance(outer, OpenObject):
             outer.key = key
-            outer.items[key] = None  # the first of equal keys says the place, the last one the value
+            outer.items[key] = None  # of equal keys, the first one decides the order, the last one the value
         if not is_list:
             self._count(_CONTAINER)
             if isinstance(outer, OpenList):
@@ -89,8 +90,8 @@ class Tree:
         else:
             self.open.append(OpenList(Numbers(room)))
 
-    def take(self, values: Any, text: bytes) -> None:  # noqa: ANN401 - a list or an object, as the innermost container is
-        """Add what orjson made of the text to the innermost container."""
+    def add(self, values: Any, text: bytes) -> None:  # noqa: ANN401 - a list or an object, like the innermost container
+        """Add the values that orjson parsed from the text to the innermost container."""
         top = self.open[-1]
         if isinstance(top, OpenObject):
             self._count_in(text, comma=_MEMBER)
@@ -102,8 +103,8 @@ class Tree:
         self._count_in(text)
         self._objects_of(top).extend(values)
 
-    def take_rows(self, numbers: list[Any], text: bytes, shape: tuple[int, ...]) -> bool:
-        """Add rows of numbers, given flat, to the innermost container; False where it cannot hold them as such."""
+    def add_rows(self, numbers: list[Any], text: bytes, shape: tuple[int, ...]) -> bool:
+        """Add rows of numbers, given as a flat list, to the innermost container; return whether they fit its array."""
         top = self.open[-1]
         if not isinstance(top, OpenList) or top.items is not None:
             return False
@@ -111,7 +112,7 @@ class Tree:
         return top.add(None if array is None else array.reshape(shape))
 
     def replace_last(self, value: str) -> None:
-        """Set the value that came last in the innermost container."""
+        """Replace the last value of the innermost container."""
         top = self.open[-1]
         if isinstance(top, OpenObject):
             top.items[top.key] = value
@@ -140,7 +141,7 @@ class Tree:
             self._objects_of(outer).append(value)
 
     def _objects_of(self, innermost: OpenList) -> list[Any]:
-        """The Python objects of the innermost list; if it held numbers, so did the lists that share its buffer."""
+        """Return the Python objects of the innermost list; convert it and the lists that share its buffer if needed."""
         if innermost.items is not None:
             return innermost.items
         self._count(_MEMBER * innermost.numbers.size)
@@ -152,15 +153,15 @@ class Tree:
         return cast("list[Any]", innermost.items)
 
     def _count_in(self, text: bytes, *, comma: int = 1) -> None:
-        # Commas and brackets within strings count too: this is a bound.
+        # An upper bound: commas and brackets within strings count too.
         self._count(comma * (1 + text.count(b",")) + _CONTAINER * (text.count(b"[") + text.count(b"{")))
 
     def _count(self, values: int) -> None:
         self._values += values
-        if self._values > MOST_VALUES:
+        if self._values > MAX_VALUES:
             raise InvalidInput(
                 "body",
-                got=f"more than {MOST_VALUES:,} values outside of arrays of numbers",
+                got=f"more than {MAX_VALUES:,} values outside of arrays of numbers",
                 expected="numbers in lists of equal length, or fewer values "
-                f"(a list or an object counts as {_CONTAINER}): send a large batch by column, or in parts",
+                f"(a list or an object counts as {_CONTAINER}): send a large batch by column, or in several requests",
             )

@@ -1,8 +1,7 @@
-"""JSON answers of any size, encoded in pieces, so that the event loop lives while a large one is written.
+"""JSON answers of any size, encoded in pieces, so that a large one does not block the event loop.
 
-The pieces together are, byte for byte, what orjson makes of the document at once. Whatever is small is given to orjson
-as it is; a large object, list, array or string is taken apart, and its parts are written between the brackets, commas
-and quotes that belong there.
+The pieces together are, byte for byte, the JSON that orjson writes. orjson serializes small values. A large object,
+list, array or string is split, and its parts are written between the brackets, commas and quotes.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,22 +13,22 @@ import orjson
 
 from runtime.tensors import STRING
 
-PIECE: Final = 65536  # estimated bytes of a piece: well below a millisecond of work
+PIECE: Final = 65536  # estimated bytes of a piece: well below a millisecond
 
 _OPTIONS: Final = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
-_NUMBER: Final = 12  # bytes of a number with its comma, about
-_MANY: Final = 5000  # numbers: as JSON about as much as may be written at once
+_NUMBER: Final = 12  # bytes of a number with its comma, on average
+_MANY: Final = 5000  # numbers: more are written in pieces, so that the event loop is not blocked
 _NUMBERS: Final = frozenset({int, float, bool, type(None)})
-_ESCAPED: Final = 6  # bytes of a character at most: \u001f
-_BATCH: Final = 1024  # members of a list or an object that are looked at together
+_ESCAPED: Final = 6  # the largest number of bytes of a character: \u001f
+_BATCH: Final = 1024  # members of a list or an object whose size is estimated together
 
 
 def dump(document: object) -> Iterator[bytes]:
-    """Serialize a document (RFC 8259) in pieces of some 64 KiB; None, NaN and infinity are null.
+    """Serialize a document (RFC 8259) in pieces of about 64 KiB; None, NaN and infinity are null.
 
-    Takes what orjson takes, and NumPy arrays of objects or without axes as well. A float32 is written in the shortest
-    form that reads back as the same float32, and so on for the other element types.
-    Raises `TypeError` for a value that JSON has no form for; the pieces before it have been given out by then.
+    Supports what orjson supports, and NumPy arrays of objects or without axes. A float32 is written as the shortest
+    text that parses to the same float32; the same applies to the other element types. Raises `TypeError` for a value
+    that JSON has no form for; the pieces before it are yielded already.
     """
     pieces: list[bytes] = []
     size = 0
@@ -45,15 +44,15 @@ def dump(document: object) -> Iterator[bytes]:
 
 
 def is_large(arrays: Iterable[np.ndarray]) -> bool:
-    """Whether writing the arrays at once would hold the event loop; strings may be of any length."""
-    for each in arrays:  # noqa: SIM110 - a generator costs more than all that is looked at
+    """Return whether to write the arrays in pieces, so that the event loop is not blocked; strings can be long."""
+    for each in arrays:  # noqa: SIM110 - a generator costs more than the checks
         if each.size > _MANY or (each.dtype == STRING and size_hint(each) > PIECE):
             return True
     return False
 
 
 def size_hint(document: object) -> int:
-    """About how many bytes the document takes as JSON: counted no further than to the size of a piece."""
+    """Estimate the bytes of the document as JSON; the count ends at the size of a piece."""
     if isinstance(document, str):
         return len(document) + 3
     if isinstance(document, np.ndarray):
@@ -75,7 +74,7 @@ def _sum(members: Iterable[object]) -> int:
 
 
 def _dump(document: object) -> Iterator[bytes]:
-    """The pieces of a document, of any size up to some 64 KiB."""
+    """Yield the document in pieces of up to about 64 KiB."""
     if size_hint(document) <= PIECE:
         yield small(document)
     elif isinstance(document, str):
@@ -84,7 +83,7 @@ def _dump(document: object) -> Iterator[bytes]:
         yield from _enclosed(_rows(document), b"[", b"]")
     elif isinstance(document, dict):
         yield from _enclosed(_members(document), b"{", b"}")
-    else:  # a list or a tuple: anything else is small
+    else:  # a list or a tuple: any other value is small
         yield from _enclosed(_elements(cast("Iterable[Any]", document)), b"[", b"]")
 
 
@@ -98,7 +97,7 @@ def _enclosed(parts: Iterable[Iterable[bytes]], opener: bytes, closer: bytes) ->
 
 
 def _rows(array: np.ndarray) -> Iterator[Iterable[bytes]]:
-    """The rows of a large array: as many at once as make a piece, or each taken apart if it is one or more."""
+    """Yield the rows of a large array: several rows per piece, or each row split if it is larger than a piece."""
     size = size_hint(array[0])
     if size > PIECE or array.dtype.kind == "O":
         yield from _elements(array)
@@ -142,8 +141,8 @@ def small(document: object) -> bytes:
 
 
 def _plain(value: object) -> object:
-    """What orjson takes for it. Raises `TypeError` where there is nothing."""
-    if isinstance(value, np.integer):  # orjson knows some of NumPy's whole numbers, and not ONNX Runtime's int64
+    """Return a form that orjson supports. Raises `TypeError` if there is none."""
+    if isinstance(value, np.integer):  # orjson does not support ONNX Runtime's int64, which is not NumPy's usual one
         return int(value)
     if not isinstance(value, np.ndarray):
         raise TypeError(f"no JSON form for a {type(value).__name__}")

@@ -1,13 +1,13 @@
 """The Open Inference Protocol, version 2: REST and gRPC, with Triton's extensions. Pure.
 
     rest         bodies of POST /v2/models/{model}/infer: JSON tensors and binary ones
-    messages     ModelInferRequest and ModelInferResponse, as inference.GRPCInferenceService has them
+    messages     ModelInferRequest and ModelInferResponse, the messages of inference.GRPCInferenceService
     stream       the answers of ModelStreamInfer
-    outline      a large ModelInferRequest, parted into its tensors and the little else, without a copy
+    outline      splits a large ModelInferRequest into its tensors and the small rest, without a copy
     contents     typed contents of gRPC's tensors -> arrays
-    interface    a model's signature in the protocol's words: what both hold a request against
+    interface    a model's signature in the protocol's terms, to check requests of both forms
     datatypes    the names of element types, and the binary form of tensors
-    documents    what the server says of itself and of its models, for both
+    documents    the metadata of the server and of its models, for both forms
 
 Sources: Open Inference Protocol (https://github.com/kserve/open-inference-protocol); Triton Inference Server, "Binary
 Tensor Data Extension", "Model Configuration Extension", "Statistics Extension", "Model Repository Extension".
@@ -25,7 +25,7 @@ SERVICE: Final = "inference.GRPCInferenceService"
 
 
 def refuse(fault: ScalezeroError) -> Answer:
-    """The REST form of an error."""
+    """Return the REST form of an error."""
     import orjson
 
     body = orjson.dumps({"error": fault.message.encode(errors="backslashreplace").decode()})

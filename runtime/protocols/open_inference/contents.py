@@ -1,7 +1,8 @@
-"""Typed contents of a gRPC tensor -> an array: InferTensorContents, one list of numbers for each kind of datatype.
+"""Typed contents of a gRPC tensor to an array: InferTensorContents, one list of numbers for each kind of datatype.
 
-A small message is parsed by protobuf; a large one is read here, as protobuf would hold the interpreter's lock for all
-of it. Numbers of a large one must be packed, as proto3 packs them. Source: Open Inference Protocol, "Tensor Contents".
+protobuf parses a small message. This module parses a large one, because protobuf would hold the interpreter's lock
+until it is done. The numbers of a large message must be packed, as proto3 packs them. Source: Open Inference Protocol,
+"Tensor Contents".
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,19 +15,19 @@ from runtime.protocols.open_inference.datatypes import shaped, texts
 from runtime.protocols.open_inference.interface import Tensor, elements
 from runtime.protocols.open_inference.outline import MANY, fields
 
-_STEP: Final = 1024 * 1024  # bytes of varints that are decoded at once: the work takes some 40 times their room
-_FEW: Final = 50  # numbers: below, an iteration is quicker than NumPy's look at the list
-_LONGEST: Final = 10  # bytes of a varint
-_END: Final = 0x80  # of a byte that ends a varint: it is less
-_BITS: Final = np.uint64(0x7F)  # of a byte of a varint that are the number's
+_STEP: Final = 1024 * 1024  # bytes of varints that are decoded at once; decoding needs some 40 times their memory
+_FEW: Final = 50  # numbers: below, an iteration is faster than NumPy's conversion of a list
+_MAX_VARINT: Final = 10  # bytes
+_END: Final = 0x80  # a byte below it ends a varint
+_BITS: Final = np.uint64(0x7F)  # the bits of the number in a byte of a varint
 
 
 class Place(NamedTuple):
-    """Where InferTensorContents has the elements of a datatype; `wire` is how they are packed, None: not at all."""
+    """The field of InferTensorContents for a datatype."""
 
     name: str
     number: int
-    wire: str | None
+    wire: str | None  # NumPy's type of the packed numbers; None: they are not packed
 
 
 _INT, _UINT = Place("int_contents", 2, "i8"), Place("uint_contents", 4, "u8")
@@ -48,7 +49,7 @@ _VARINTS: Final = {"i8", "u8"}
 
 
 def read(contents: Any, tensor: Tensor, shape: tuple[int, ...]) -> np.ndarray:  # noqa: ANN401 - InferTensorContents
-    """The tensor of a parsed message. Raises `InvalidInput`."""
+    """Return the tensor of a parsed message. Raises `InvalidInput`."""
     place = _place(tensor)
     values = getattr(contents, place.name)
     if place.wire is None:
@@ -59,10 +60,7 @@ def read(contents: Any, tensor: Tensor, shape: tuple[int, ...]) -> np.ndarray:  
 
 
 def read_large(messages: Sequence[memoryview], tensor: Tensor, shape: tuple[int, ...]) -> np.ndarray:
-    """The tensor of a message that is not parsed, in one piece or in several that belong together.
-
-    Raises `InvalidInput`.
-    """
+    """Return the tensor of a serialized message in one or several parts. Raises `InvalidInput`."""
     place = _place(tensor)
     spans = _spans(messages, place.number)
     if place.wire is None:
@@ -74,7 +72,7 @@ def read_large(messages: Sequence[memoryview], tensor: Tensor, shape: tuple[int,
 
 
 def varints(data: memoryview) -> np.ndarray:
-    """The numbers of whole varints, as uint64. Raises ValueError where one is longer than ten bytes."""
+    """Return the numbers of complete varints as uint64. Raises ValueError if one is longer than ten bytes."""
     content = np.frombuffer(data, np.uint8)
     ends = np.flatnonzero(content < _END)
     starts = np.empty_like(ends)
@@ -82,7 +80,7 @@ def varints(data: memoryview) -> np.ndarray:
     starts[1:] = ends[:-1] + 1
     lengths = ends - starts + 1
     longest = int(lengths.max(initial=0))
-    if longest > _LONGEST:
+    if longest > _MAX_VARINT:
         raise ValueError(f"a number of {longest} bytes")
     values = content[starts] & _BITS
     for index in range(1, longest):
@@ -95,21 +93,21 @@ def _place(tensor: Tensor) -> Place:
     found = PLACES.get(tensor.datatype or "")
     if found is None:
         field = f"inputs.{tensor.spec.name}.contents"
-        expected = f"raw_input_contents, as {tensor.datatype} has no typed form"
+        expected = f"raw_input_contents, as there are no typed contents for {tensor.datatype}"
         raise InvalidInput(field, got="typed contents", expected=expected)
     return found
 
 
 def _spans(messages: Sequence[memoryview], number: int) -> Iterator[memoryview]:
-    """The length-delimited fields of that number. Raises `InvalidInput`."""
+    """Yield the length-delimited fields of that number. Raises `InvalidInput`."""
     for message in messages:
-        for found, content in fields(message, most=MANY):
+        for found, content in fields(message, limit=MANY):
             if found == number:
                 yield content
 
 
 def _unpacked(span: memoryview, wire: str, field: str) -> Iterator[np.ndarray]:
-    """The packed numbers of a field, in arrays of a bounded size where they are varints. Raises `InvalidInput`."""
+    """Yield the packed numbers of a field; varints are in arrays of a bounded size. Raises `InvalidInput`."""
     try:
         if wire not in _VARINTS:
             array = np.frombuffer(span, wire)
@@ -118,18 +116,18 @@ def _unpacked(span: memoryview, wire: str, field: str) -> Iterator[np.ndarray]:
         for part in _whole_varints(span):
             yield varints(part).view(wire)
     except ValueError as error:
-        raise InvalidInput(field, got=f"no packed numbers ({error})", expected="packed numbers") from error
+        raise InvalidInput(field, got=f"invalid packed numbers ({error})", expected="packed numbers") from error
 
 
 def _whole_varints(span: memoryview) -> Iterator[memoryview]:
-    """Cut behind a byte that ends a number, every megabyte or so. Raises ValueError where the last one has no end."""
+    """Yield pieces of about a megabyte that end with a complete number. Raises ValueError for an incomplete number."""
     at = 0
     while at < len(span):
         end = min(at + _STEP, len(span))
         while end > at and span[end - 1] >= _END:
             end -= 1
-            if end + _LONGEST < min(at + _STEP, len(span)):
-                raise ValueError(f"a number of more than {_LONGEST} bytes")
+            if end + _MAX_VARINT < min(at + _STEP, len(span)):
+                raise ValueError(f"a number of more than {_MAX_VARINT} bytes")
         if end == at or (at + _STEP >= len(span) and end != len(span)):
             raise ValueError("an unfinished number at the end")
         yield span[at:end]
@@ -137,7 +135,10 @@ def _whole_varints(span: memoryview) -> Iterator[memoryview]:
 
 
 def _numbers(values: np.ndarray, tensor: Tensor, shape: tuple[int, ...], place: Place) -> np.ndarray:
-    """The numbers in the input's element type. Raises `InvalidInput` where one does not fit, or their count."""
+    """Return the numbers in the input's element type.
+
+    Raises `InvalidInput` for a wrong count, or if one does not fit.
+    """
     spec = tensor.spec
     field = f"inputs.{spec.name}"
     _check_count(len(values), tensor, shape, place)

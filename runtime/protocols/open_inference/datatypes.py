@@ -1,8 +1,8 @@
 """The datatypes of the Open Inference Protocol, and its binary form of tensors.
 
-Binary tensors are little endian and row major. BOOL takes one byte. BYTES takes, for each element, its length as
-uint32 and then the bytes.
-Every processor that this runs on is little endian too. Source: Triton Inference Server, "Binary Tensor Data Extension".
+Binary tensors are little endian and row-major. A BOOL is one byte. An element of BYTES is its length as uint32,
+followed by the bytes. All supported processors are little endian too. Source: Triton Inference Server, "Binary Tensor
+Data Extension".
 """
 
 import math
@@ -15,33 +15,26 @@ import numpy as np
 
 from runtime.errors import InvalidInput
 from runtime.http.messages import Buffer
+from runtime.protocols.datatypes import NAMES
 from runtime.tensors import STRING, TensorSpec
 
-_NAMES: Final = {
-    "bool": "BOOL",
-    "float16": "FP16",
-    "float32": "FP32",
-    "float64": "FP64",
-    "bfloat16": "BF16",
-    **{f"{sign}int{bits}": f"{sign}int{bits}".upper() for sign in ("", "u") for bits in (8, 16, 32, 64)},
-}
-_SMALL: Final = 64 * 1024  # bytes: a copy costs less than a view
-_MOST: Final = 1_000_000  # strings of one tensor: each is a Python object, which takes many times its text
+_SMALL: Final = 64 * 1024  # bytes: up to here, a copy costs less than a view
+_MAX_STRINGS: Final = 1_000_000  # of one tensor: a Python object takes many times the memory of its text
 _LENGTH: Final = struct.Struct("<I")
 
 
 def datatype(spec: TensorSpec) -> str | None:
-    """The protocol's name of the element type, or None where the protocol has none.
-
-    An optional tensor has that of its tensor.
-    """
+    """Return the protocol's name of the element type, also of an optional tensor; None if the protocol has no name."""
     if spec.containers not in ((), ("optional",)):
         return None
-    return "BYTES" if spec.dtype == STRING else _NAMES.get(spec.dtype.name)
+    return "BYTES" if spec.dtype == STRING else NAMES.get(spec.dtype.name)
 
 
 def shaped(field: str, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The array in a shape of as many elements. Raises `InvalidInput` where NumPy has no array of that shape."""
+    """Return the array in a shape of the same number of elements.
+
+    Raises `InvalidInput` if NumPy does not support it.
+    """
     try:
         return array.reshape(shape)
     except ValueError as error:
@@ -49,9 +42,9 @@ def shaped(field: str, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def read(field: str, data: Buffer, shape: tuple[int, ...], spec: TensorSpec) -> np.ndarray:
-    """The tensor in `data`: a view of it where its type and alignment allow, read-only.
+    """Return the tensor in `data`: a read-only view if its type and alignment allow it, otherwise a copy.
 
-    Raises `InvalidInput` where the number of bytes does not fit the shape, or a string is not UTF-8.
+    Raises `InvalidInput` if the number of bytes does not fit the shape, or a string is not UTF-8.
     """
     count = math.prod(shape)
     if spec.dtype == STRING:
@@ -61,7 +54,7 @@ def read(field: str, data: Buffer, shape: tuple[int, ...], spec: TensorSpec) -> 
         raise InvalidInput(field, got=f"{len(data)} bytes", expected=expected)
     if spec.dtype == np.bool_:
         flags: np.ndarray = np.frombuffer(data, np.uint8) != 0
-        return shaped(field, flags, shape)  # a byte may hold more than 0 and 1
+        return shaped(field, flags, shape)  # any byte but 0 is true
     try:
         array: np.ndarray = np.ndarray(shape, spec.dtype, data)
     except ValueError as error:
@@ -70,7 +63,7 @@ def read(field: str, data: Buffer, shape: tuple[int, ...], spec: TensorSpec) -> 
 
 
 def write(array: np.ndarray) -> Buffer:
-    """The binary form of a tensor: a view of it where it is large."""
+    """Return the binary form of a tensor: a view of a large one, otherwise a copy."""
     if array.dtype != STRING:
         if array.nbytes <= _SMALL:
             return array.tobytes()
@@ -88,7 +81,7 @@ def _no_shape(field: str, shape: tuple[int, ...], error: ValueError) -> InvalidI
 
 
 def texts(field: str, values: Iterable[Buffer]) -> np.ndarray:
-    """The strings, on one axis. Raises `InvalidInput` where one is not UTF-8."""
+    """Return the strings as an array of one axis. Raises `InvalidInput` if a string is not UTF-8."""
     found: list[str] = []
     try:
         found.extend(str(value, "utf-8") for value in values)
@@ -100,9 +93,9 @@ def texts(field: str, values: Iterable[Buffer]) -> np.ndarray:
 
 
 def _read_strings(field: str, data: memoryview, count: int) -> np.ndarray:
-    """The strings, on one axis. Raises `InvalidInput`."""
-    if count > _MOST:
-        raise InvalidInput(field, got=f"{count} strings", expected=f"at most {_MOST} in one tensor")
+    """Return the strings as an array of one axis. Raises `InvalidInput`."""
+    if count > _MAX_STRINGS:
+        raise InvalidInput(field, got=f"{count} strings", expected=f"at most {_MAX_STRINGS} in one tensor")
     array = texts(field, islice(_elements(field, data), count + 1))
     if len(array) != count:
         got = f"{len(array)} elements" if len(array) < count else f"more than {count} elements"
@@ -111,12 +104,12 @@ def _read_strings(field: str, data: memoryview, count: int) -> np.ndarray:
 
 
 def _elements(field: str, data: memoryview) -> Iterator[memoryview]:
-    """What the lengths part. Raises `InvalidInput` where one leads beyond the end."""
+    """Yield the bytes of each string. Raises `InvalidInput` if a length exceeds the data."""
     at = 0
     while at < len(data):
         start = at + _LENGTH.size
         end = start + _LENGTH.unpack_from(data, at)[0] if start <= len(data) else start
         if end > len(data):
-            raise InvalidInput(field, got=f"{len(data)} bytes", expected=f"at least {end}, as a length in them states")
+            raise InvalidInput(field, got=f"{len(data)} bytes", expected=f"at least {end}, as a length prefix states")
         yield data[start:end]
         at = end

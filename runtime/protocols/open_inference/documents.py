@@ -1,6 +1,6 @@
-"""What the server says of itself and of its models: documents that are JSON over REST and messages over gRPC.
+"""The metadata of the server and of its models: documents for JSON over REST and messages over gRPC.
 
-Their keys are the names of the messages' fields. Sources: Open Inference Protocol, "Server Metadata" and "Model
+The keys are the names of the messages' fields. Sources: Open Inference Protocol, "Server Metadata" and "Model
 Metadata"; Triton Inference Server, "Model Configuration", "Statistics" and "Model Repository" extensions.
 """
 
@@ -19,7 +19,7 @@ from runtime.tensors import TensorSpec
 _PLATFORM: Final = "onnxruntime_onnx"
 _EXTENSIONS: Final = ("binary_tensor_data", "model_configuration", "statistics")
 _ANY: Final = -1  # the size of a dynamic axis
-_STATES: Final = {  # of a model's life here, in Triton's words
+_STATES: Final = {  # the state of a model -> Triton's state and the reason
     "ready": ("READY", ""),
     "loading": ("LOADING", ""),
     "not_loaded": ("UNAVAILABLE", "the first request loads it"),
@@ -28,12 +28,12 @@ _STATES: Final = {  # of a model's life here, in Triton's words
 
 
 def server(version: str) -> dict[str, Any]:
-    """The server's metadata; `version` is that of this program."""
+    """Return the server's metadata; `version` is that of scalezero."""
     return {"name": "scalezero", "version": version, "extensions": list(_EXTENSIONS)}
 
 
 def metadata(name: str, versions: Sequence[str], signature: Signature) -> dict[str, Any]:
-    """The model's metadata; its inputs and outputs have all their axes."""
+    """Return the model's metadata; the shapes include the batch axis."""
     return {
         "name": name,
         "versions": list(versions),
@@ -44,10 +44,10 @@ def metadata(name: str, versions: Sequence[str], signature: Signature) -> dict[s
 
 
 def config(name: str, signature: Signature, limits: Limits) -> dict[str, Any]:
-    """Triton's ModelConfig. Where the first axis holds rows, the dimensions are without it and `max_batch_size` is set.
+    """Return Triton's ModelConfig. For a model with a batch axis, the dimensions omit it and `max_batch_size` is set.
 
-    That says nothing of what a request may hold: one of more rows is run in parts. It depends on the model alone, not
-    on what was found out about it, so a client may keep it.
+    `max_batch_size` does not limit a request: a request of more rows has several runs. The document depends only on the
+    model and its settings, not on what is measured later, so that clients may cache it.
     """
     rows = limits.batch_size if signature.batchable else 0
     document: dict[str, Any] = {
@@ -67,13 +67,13 @@ def config(name: str, signature: Signature, limits: Limits) -> dict[str, Any]:
 
 
 def statistics(name: str, version: str, measured: ModelMeasurements) -> dict[str, Any]:
-    """Triton's ModelStatistics, of all protocols together; durations in nanoseconds.
+    """Return Triton's ModelStatistics for all protocols together; durations are in nanoseconds.
 
-    `compute_input` holds the stacking and the splitting of batches: both are measured as one.
+    `compute_input` is the time to stack and to split batches, which is measured together.
     """
     measured.count()
-    succeeded = [each for (_, code), each in measured.requests.items() if code == OK]
-    failed = [each for (_, code), each in measured.requests.items() if code != OK]
+    succeeded = [each for (_, code), each in measured.inferences.items() if code == OK]
+    failed = [each for (_, code), each in measured.inferences.items() if code != OK]
     return {
         "name": name,
         "version": version,
@@ -96,19 +96,22 @@ def statistics(name: str, version: str, measured: ModelMeasurements) -> dict[str
 
 
 def entry(name: str, version: str, state: str, error: ScalezeroError | None) -> dict[str, str]:
-    """One model of the repository's index; `state` is that of the model's life here."""
+    """Return the entry of a model in the repository index; `state` is one of `_STATES`."""
     word, reason = _STATES[state]
     return {"name": name, "version": version, "state": word, "reason": error.message if error else reason}
 
 
 def _tensor(spec: TensorSpec) -> dict[str, Any]:
-    """A tensor of unknown rank has one axis of any size, as the protocol has no form for it."""
+    """Return the metadata of a tensor.
+
+    One of unknown rank has one axis of any size: the protocol has no form for it.
+    """
     sizes = [_ANY] if spec.shape is None else [*map(_size, spec.shape)]
     return {"name": spec.name, "datatype": datatype(spec) or spec.datatype, "shape": sizes}
 
 
 def _declared(spec: TensorSpec, rows: int) -> dict[str, Any]:
-    """An input or output of ModelConfig."""
+    """Return an input or output of ModelConfig."""
     name = datatype(spec) or "INVALID"
     sizes = _tensor(spec)["shape"]
     kind = "TYPE_STRING" if name == "BYTES" else f"TYPE_{name}"

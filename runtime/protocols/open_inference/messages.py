@@ -1,7 +1,7 @@
-"""ModelInfer of inference.GRPCInferenceService: a ModelInferRequest in, a ModelInferResponse out.
+"""ModelInfer of inference.GRPCInferenceService: a ModelInferRequest to a query, and a ModelInferResponse.
 
-Tensors come raw or typed, and leave raw, as Triton answers them; the clients of Triton and of KServe read both. A
-request's id is in its answer. Its parameters are not: Triton and KServe do not repeat them either.
+The tensors of a request are raw or typed. Those of an answer are raw, as Triton's are; the clients of Triton and of
+KServe read both. The answer has the id of the request, but not its parameters, as in Triton and KServe.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from runtime.http.messages import Buffer
 from runtime.predictor import ReadyModel
 from runtime.protobuf import delimited, head, varint
 from runtime.protocols.open_inference import NAME, contents, datatypes, interface
-from runtime.protocols.open_inference.interface import Interface, Wanted
+from runtime.protocols.open_inference.interface import Interface, RequestedOutput
 from runtime.protocols.open_inference.outline import SMALL, outline
 from runtime.protocols.open_inference.repeated import Memory, Repeated
 from runtime.tensors import Call, Prediction, Query, TensorSpec
@@ -27,24 +27,23 @@ _NOTHING: Final[Mapping[int, list[memoryview]]] = {}
 
 
 class Parts(NamedTuple):
-    """A parsed message, its raw tensors, and those typed ones, by the number of their input, that are not parsed.
-
-    `repeated` is the earlier message that it repeats.
-    """
+    """A parsed message."""
 
     request: Any  # ModelInferRequest
-    raw: Sequence[Buffer]
-    typed: Mapping[int, list[memoryview]] = _NOTHING
-    repeated: Repeated | None = None
+    raw: Sequence[Buffer]  # the raw tensors
+    typed: Mapping[int, list[memoryview]] = (
+        _NOTHING  # typed tensors that are not parsed yet, by the index of their input
+    )
+    repeated: Repeated | None = None  # the remembered message with the same prefix, if there is one
 
 
 class _Bound(NamedTuple):
-    """What `bind` remembers of a message: all but the bytes of its tensor."""
+    """The result of `bind` for a repeated message, except for the bytes of its tensor."""
 
     field: str
     shape: tuple[int, ...]
     spec: TensorSpec
-    form: Sequence[Wanted]
+    form: Sequence[RequestedOutput]
 
 
 class ModelInfer:
@@ -56,7 +55,7 @@ class ModelInfer:
         self._memory = Memory(partial(parsed, "ModelInferRequest"))
 
     def decode(self, message: Buffer) -> Call:
-        """Read a ModelInferRequest; of a large one, the tensors stay where they are. Raises `InvalidInput`."""
+        """Parse a ModelInferRequest; the tensors of a large one are not copied. Raises `InvalidInput`."""
         repeated = self._memory.find(message)
         if repeated is not None:
             tensors = (message[repeated.start :],)
@@ -72,7 +71,7 @@ class ModelInfer:
         return Call(request.model_name, request.model_version or None, parts)
 
     def bind(self, call: Call, model: ReadyModel) -> list[Query]:
-        """One query. Raises `InvalidInput` naming the field, what came and what is allowed."""
+        """Return one query. Raises `InvalidInput` with the field, the received value and the allowed one."""
         parts: Parts = call.parts
         signature, repeated = model.signature, parts.repeated
         if repeated is not None and repeated.signature is signature:
@@ -81,7 +80,7 @@ class ModelInfer:
         known = interface.of(signature)
         tensors = _inputs(parts, known)
         outputs = parts.request.outputs
-        form = _wanted(outputs, known) if outputs else known.all_outputs(binary=True)
+        form = _requested(outputs, known) if outputs else known.all_outputs(binary=True)
         if repeated is not None and len(tensors) == 1:
             spec = known.signature.inputs[0]
             repeated.bound = _Bound(f"inputs.{spec.name}", tuple(parts.request.inputs[0].shape), spec, form)
@@ -91,16 +90,16 @@ class ModelInfer:
     def encode(
         self, queries: Sequence[Query], predictions: Sequence[Prediction], model: ReadyModel, *, latency: float
     ) -> list[Buffer]:
-        """A ModelInferResponse, in pieces that belong together; the protocol has no place for `latency`."""
+        """Return one ModelInferResponse in pieces; the protocol has no field for `latency`."""
         del latency
         query, prediction = queries[0], predictions[0]
-        wanted: Sequence[Wanted] = query.form  # type: ignore[assignment] # what `bind` has set
+        requested: Sequence[RequestedOutput] = query.form  # type: ignore[assignment] # `bind` sets it
         outputs = interface.of(model.signature).places
         described = [_identity(prediction.model, prediction.version)]
         if query.id:
             described.append(delimited(3, query.id.encode()))
         raw: list[Buffer] = []
-        for place, _ in wanted:
+        for place, _ in requested:
             array, tensor = prediction.outputs[place], outputs[place]
             described.append(_output(tensor.spec.name, tensor.datatype or "", array.shape))
             content = datatypes.write(array)
@@ -109,21 +108,21 @@ class ModelInfer:
 
 
 def parsed(kind: str, message: Buffer) -> Any:  # noqa: ANN401 - a class of the generated module
-    """The message of that class. Raises `InvalidInput`."""
+    """Parse a message of that class. Raises `InvalidInput`."""
     try:
         return _class(kind).FromString(message)
     except _decode_error() as error:
-        raise InvalidInput("message", got=f"no protobuf ({error})", expected=f"an inference.{kind}") from error
+        raise InvalidInput("message", got=f"invalid protobuf ({error})", expected=f"an inference.{kind}") from error
 
 
-def made(kind: str, **fields: Any) -> bytes:  # noqa: ANN401 - whatever the message has
-    """A message of that class, serialized; messages within it are dictionaries, and enums the names of their values."""
+def serialized(kind: str, **fields: Any) -> bytes:  # noqa: ANN401 - the fields of the message
+    """Return a serialized message of that class; nested messages are dictionaries, enum values their names."""
     content: bytes = _class(kind)(**fields).SerializeToString()
     return content
 
 
 def _inputs(parts: Parts, known: Interface) -> "list[np.ndarray]":
-    """The tensors in the signature's order. Raises `InvalidInput`."""
+    """Return the tensors in the signature's order. Raises `InvalidInput`."""
     items, raw = parts.request.inputs, parts.raw
     if raw and len(raw) != len(items):
         expected = f"{len(items)}, one for each input"
@@ -133,7 +132,7 @@ def _inputs(parts: Parts, known: Interface) -> "list[np.ndarray]":
         name = item.name
         tensor = known.input(index, name)
         if name in found:
-            raise InvalidInput(f"inputs.{name}", got="the input twice", expected="each input once")
+            raise InvalidInput(f"inputs.{name}", got="the same input twice", expected="each input once")
         if item.datatype != tensor.datatype:
             known.check_datatype(tensor, item.datatype)
         if item.parameters:
@@ -152,15 +151,15 @@ def _inputs(parts: Parts, known: Interface) -> "list[np.ndarray]":
     return known.in_order(found)
 
 
-def _wanted(outputs: Any, known: Interface) -> list[Wanted]:  # noqa: ANN401 - InferRequestedOutputTensor, repeated
-    """The outputs that the caller names, in its order. Raises `InvalidInput`."""
-    wanted = []
+def _requested(outputs: Any, known: Interface) -> list[RequestedOutput]:  # noqa: ANN401 - InferRequestedOutputTensor
+    """Return the outputs that the caller requests, in the order of the request. Raises `InvalidInput`."""
+    requested = []
     for index, item in enumerate(outputs):
         if item.parameters:
             interface.check_parameters(f"outputs[{index}].parameters", item.parameters)
-        wanted.append(known.output(index, item.name, binary=True))
-        interface.check_once(index, wanted)
-    return wanted
+        requested.append(known.output(index, item.name, binary=True))
+        interface.check_once(index, requested)
+    return requested
 
 
 @lru_cache(64)
@@ -170,7 +169,7 @@ def _identity(model: str, version: str) -> bytes:
 
 @lru_cache(1024)
 def _output(name: str, datatype: str, shape: tuple[int, ...]) -> bytes:
-    """An InferOutputTensor without contents, as a field of the response."""
+    """Return an InferOutputTensor without contents, as a field of the response."""
     sizes = b"".join(map(varint, shape))
     described = delimited(1, name.encode()) + delimited(2, datatype.encode())
     return delimited(5, described + (delimited(3, sizes) if sizes else b""))
@@ -187,7 +186,7 @@ def _class(kind: str) -> Any:  # noqa: ANN401 - as above
 
 
 def _messages() -> "ModuleType":
-    """The generated module, imported by the first call."""
+    """Return the generated module; the first call imports it."""
     from runtime.protocols.protos import open_inference_pb2
 
     return open_inference_pb2

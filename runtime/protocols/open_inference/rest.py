@@ -1,8 +1,8 @@
 """The Open Inference Protocol, version 2, over REST: `POST /v2/models/{model}[/versions/{version}]/infer`.
 
     {"inputs": [{"name", "datatype", "shape", "data"}]}                              JSON tensors
-    {"inputs": [{"name", "datatype", "shape", "parameters": {"binary_data_size"}}]}  and their bytes behind the JSON
-    bytes alone, with Inference-Header-Content-Length: 0                             the one input of a model
+    {"inputs": [{"name", "datatype", "shape", "parameters": {"binary_data_size"}}]}  and their bytes after the JSON
+    only bytes, with Inference-Header-Content-Length: 0                              the only input of a model
 
 Sources: Open Inference Protocol, "HTTP/REST"; Triton Inference Server, "Binary Tensor Data Extension".
 """
@@ -20,22 +20,22 @@ from runtime.protocols.json import slices, writer
 from runtime.protocols.json import tensors as json_tensors
 from runtime.protocols.json.lists import show
 from runtime.protocols.open_inference import NAME, datatypes, interface
-from runtime.protocols.open_inference.interface import Interface, Tensor, Wanted
+from runtime.protocols.open_inference.interface import Interface, RequestedOutput, Tensor
 from runtime.tensors import STRING, Call, Prediction, Query
 
 _HEADER: Final = "Inference-Header-Content-Length"
 _LENGTH: Final = _HEADER.lower().encode()
 _BINARY: Final = (b"content-type", b"application/octet-stream")
-_MANY: Final = 5000  # numbers: as JSON about as much as may be written at once
-_DIGITS: Final = 20  # of a length; Python refuses to read thousands of them
+_MANY: Final = 5000  # numbers: more are written in pieces, so that the event loop is not blocked
+_DIGITS: Final = 20  # of a length; Python refuses to parse thousands of digits
 _FLAT: Final = 1  # axes
 
 
 class Parts(NamedTuple):
-    """A parsed request. `document` is None for a raw one, whose `tensors` are the bytes of the one input."""
+    """A parsed request."""
 
-    document: object
-    tensors: memoryview
+    document: object  # None for a raw request
+    tensors: memoryview  # the bytes after the JSON; of a raw request, the bytes of the only input
 
 
 class OpenInference:
@@ -44,12 +44,12 @@ class OpenInference:
     name = NAME
 
     def decode(self, request: Request) -> Call:
-        """Read a small body. Raises `InvalidInput`."""
+        """Parse a small body at once. Raises `InvalidInput`."""
         head, tensors = _split(request)
         return _call(request, None if head is None else json_tensors.load(bytes(head)), tensors)
 
     def decode_slices(self, request: Request) -> Generator[None, None, Call]:
-        """Read a body of any size. Raises `InvalidInput`."""
+        """Parse a body of any size in steps. Raises `InvalidInput`."""
         head, tensors = _split(request)
         document = None
         if head is not None:
@@ -57,19 +57,22 @@ class OpenInference:
         return _call(request, document, tensors)
 
     def bind(self, call: Call, model: ReadyModel) -> list[Query]:
-        """One query. Raises `InvalidInput`."""
+        """Return one query. Raises `InvalidInput`."""
         return [bind(call.parts, model.signature)]
 
     def encode(
         self, queries: Sequence[Query], predictions: Sequence[Prediction], model: ReadyModel, *, latency: float
     ) -> Answer:
-        """The answer, in pieces where its JSON is large; the protocol has no place for `latency`."""
+        """Return the answer, in pieces if its JSON is large; the protocol has no field for `latency`."""
         del latency
         return answer(queries[0], predictions[0], model.signature)
 
 
 def bind(parts: Parts, signature: Signature) -> Query:
-    """The query of a parsed request. Raises `InvalidInput` naming the field, what came and what is allowed."""
+    """Return the query of a parsed request.
+
+    Raises `InvalidInput` with the field, the received value and the allowed one.
+    """
     known = interface.of(signature)
     if parts.document is None:
         return Query((_raw(parts.tensors, known),), form=known.all_outputs(binary=True))
@@ -77,18 +80,18 @@ def bind(parts: Parts, signature: Signature) -> Query:
     request_id = document.get("id", "")
     if not isinstance(request_id, str):
         raise InvalidInput("id", got=show(request_id), expected="a string")
-    wanted = _wanted(document, known)
-    return Query(_inputs(document, parts.tensors, known), form=wanted, id=request_id)
+    requested = _requested(document, known)
+    return Query(_inputs(document, parts.tensors, known), form=requested, id=request_id)
 
 
 def answer(query: Query, prediction: Prediction, signature: Signature) -> Answer:
-    """The answer; it is binary where one of the outputs is."""
-    wanted: Sequence[Wanted] = query.form  # type: ignore[assignment] # what `bind` has set
+    """Return the answer; it has binary data if one of the requested outputs is binary."""
+    requested: Sequence[RequestedOutput] = query.form  # type: ignore[assignment] # `bind` sets it
     outputs: list[dict[str, Any]] = []
     blobs: list[Buffer] = []
     large = False
     known = interface.of(signature).places
-    for place, as_bytes in wanted:
+    for place, as_bytes in requested:
         tensor, array = known[place], prediction.outputs[place]
         output: dict[str, Any] = {
             "name": tensor.spec.name,
@@ -117,7 +120,7 @@ def _call(request: Request, document: object, tensors: memoryview) -> Call:
 
 
 def _split(request: Request) -> tuple[memoryview | None, memoryview]:
-    """The JSON of a body, None where there is none, and the bytes behind it."""
+    """Return the JSON of a body, or None if it has none, and the bytes after it."""
     body = memoryview(request.body)
     length = request.header(_LENGTH)
     if length is None:
@@ -129,15 +132,15 @@ def _split(request: Request) -> tuple[memoryview | None, memoryview]:
 
 
 def _raw(data: memoryview, known: Interface) -> np.ndarray:
-    """The one input of a model whose shape the number of bytes tells. Raises `InvalidInput`."""
+    """Return the only input of a model; the number of bytes gives the number of rows. Raises `InvalidInput`."""
     if len(known.inputs) != 1:
-        raise InvalidInput("body", got="bytes alone", expected=f"JSON, as the model has {len(known.inputs)} inputs")
+        raise InvalidInput("body", got="only bytes", expected=f"JSON, as the model has {len(known.inputs)} inputs")
     [tensor] = known.inputs.values()
     shape = tensor.spec.shape
     dynamic = () if shape is None else tuple(size for size in shape[1:] if not isinstance(size, int))
     if tensor.datatype in {None, "BYTES"} or shape is None or dynamic:
         expected = f"JSON that states the shape of {tensor.spec.describe()}"
-        raise InvalidInput("body", got="bytes alone", expected=expected)
+        raise InvalidInput("body", got="only bytes", expected=expected)
     sizes = [size if isinstance(size, int) else 1 for size in shape]
     if shape and not isinstance(shape[0], int):
         sizes[0] = len(data) // max(1, interface.elements(sizes[1:]) * tensor.spec.dtype.itemsize)
@@ -145,19 +148,23 @@ def _raw(data: memoryview, known: Interface) -> np.ndarray:
 
 
 def _inputs(document: dict[str, Any], data: memoryview, known: Interface) -> list[np.ndarray]:
-    """The tensors in the signature's order; their bytes come in the order of the request. Raises `InvalidInput`."""
+    """Return the tensors in the signature's order; their bytes are in the order of the request.
+
+    Raises `InvalidInput`.
+    """
     found: dict[str, np.ndarray] = {}
     for index, value in enumerate(_list("inputs", document.get("inputs"))):
         item = _object(f"inputs[{index}]", value)
         tensor = known.input(index, item.get("name"))
         name = tensor.spec.name
         if name in found:
-            raise InvalidInput(f"inputs.{name}", got="the input twice", expected="each input once")
+            raise InvalidInput(f"inputs.{name}", got="the same input twice", expected="each input once")
         size = _size(f"inputs.{name}", item, len(data))
         found[name] = _tensor(item, None if size is None else data[:size], tensor, known)
         data = data[size or 0 :]
     if len(data):
-        raise InvalidInput("body", got=f"{len(data)} bytes too many", expected="the bytes that binary_data_size states")
+        expected = "as many bytes after the JSON as all binary_data_size together"
+        raise InvalidInput("body", got=f"{len(data)} extra bytes", expected=expected)
     return known.in_order(found)
 
 
@@ -169,13 +176,13 @@ def _tensor(item: dict[str, Any], data: memoryview | None, tensor: Tensor, known
     if data is not None:
         return datatypes.read(field, data, shape, tensor.spec)
     if "data" not in item or tensor.datatype == "BF16":
-        expected = "binary_data_size, as BF16 has no form in JSON" if tensor.datatype == "BF16" else "data"
+        expected = "binary_data_size, as JSON has no form for BF16" if tensor.datatype == "BF16" else "data"
         raise InvalidInput(f"{field}.data", got="no bytes", expected=expected)
     return _from_json(f"{field}.data", item["data"], shape, tensor)
 
 
 def _from_json(field: str, data: object, shape: tuple[int, ...], tensor: Tensor) -> np.ndarray:
-    """The tensor of a list that is flat or nested. Raises `InvalidInput`."""
+    """Return the tensor of a flat or nested list. Raises `InvalidInput`."""
     array = json_tensors.tensor(field, data, tensor.spec._replace(shape=None, containers=()))
     if array.shape != shape and (array.ndim != _FLAT or array.size != interface.elements(shape)):
         allowed = f"{interface.elements(shape)} elements, flat or of shape {list(shape)}"
@@ -184,7 +191,7 @@ def _from_json(field: str, data: object, shape: tuple[int, ...], tensor: Tensor)
 
 
 def _size(field: str, item: dict[str, Any], available: int) -> int | None:
-    """The number of bytes that an input has behind the JSON; None: its data is in the JSON."""
+    """Return the number of bytes of an input after the JSON; None if its data is in the JSON. Raises `InvalidInput`."""
     parameters = _parameters(field, item)
     size = parameters.get("binary_data_size")
     if size is None:
@@ -192,7 +199,9 @@ def _size(field: str, item: dict[str, Any], available: int) -> int | None:
     if "data" in item:
         raise InvalidInput(field, got="both data and binary_data_size", expected="one of them")
     if type(size) is not int or not 0 <= size <= available:
-        expected = f"0 to {available}, the bytes that are left behind the JSON; {_HEADER} states where the JSON ends"
+        expected = (
+            f"0 to {available}, the number of remaining bytes after the JSON; {_HEADER} states where the JSON ends"
+        )
         raise InvalidInput(f"{field}.parameters.binary_data_size", got=show(size), expected=expected)
     return size
 
@@ -206,20 +215,20 @@ def _shape(field: str, value: object) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def _wanted(document: dict[str, Any], known: Interface) -> Sequence[Wanted]:
-    """The outputs that the caller names, in its order, or all of them. Raises `InvalidInput`."""
+def _requested(document: dict[str, Any], known: Interface) -> Sequence[RequestedOutput]:
+    """Return the outputs that the caller requests, in the order of the request, or all. Raises `InvalidInput`."""
     parameters = _object("parameters", document.get("parameters") or {})
     default = _flag("parameters.binary_data_output", parameters.get("binary_data_output", False))
     if not document.get("outputs"):
         return known.all_outputs(binary=default)
-    wanted = []
+    requested = []
     for index, value in enumerate(_list("outputs", document["outputs"])):
         field = f"outputs[{index}]"
         item = _object(field, value)
         flag = _flag(f"{field}.parameters.binary_data", _parameters(field, item).get("binary_data", default))
-        wanted.append(known.output(index, item.get("name"), binary=flag))
-        interface.check_once(index, wanted)
-    return wanted
+        requested.append(known.output(index, item.get("name"), binary=flag))
+        interface.check_once(index, requested)
+    return requested
 
 
 def _parameters(field: str, item: dict[str, Any]) -> dict[str, Any]:

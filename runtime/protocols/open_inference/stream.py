@@ -1,7 +1,7 @@
-"""The answers of Triton's ModelStreamInfer: each holds the ModelInferResponse to one ModelInferRequest, or an error.
+"""The answers of Triton's ModelStreamInfer: each has the ModelInferResponse to one ModelInferRequest, or an error.
 
-The stream stays open behind an error. The answer to it holds the request's id, so that the client knows which one
-failed. Each answer is the last one to its request, and says so by the parameter `triton_final_response`.
+The stream stays open after an error. The answer with the error has the id of the request, so that the client can find
+the request that failed. Each answer is the only one to its request, and has the parameter `triton_final_response`.
 Source: Triton Inference Server, "grpc_service.proto" and "Decoupled Backends and Models".
 """
 
@@ -18,13 +18,13 @@ _ID: Final = 3  # of both ModelInferRequest and ModelInferResponse
 _FINAL: Final = delimited(4, delimited(1, b"triton_final_response") + delimited(2, b"\x08\x01"))
 
 
-def answered(response: Buffer) -> bytes:
-    """The message for a request that succeeded: `response` is its ModelInferResponse."""
+def succeeded(response: Buffer) -> bytes:
+    """Return the message for a request that succeeded; `response` is its ModelInferResponse."""
     return b"".join((head(_INFER_RESPONSE, len(response) + len(_FINAL)), response, _FINAL))
 
 
 def failed(error: ScalezeroError, request: Buffer) -> bytes:
-    """The message for a request that failed: `request` is its ModelInferRequest, or nothing."""
+    """Return the message for a request that failed; `request` is its ModelInferRequest, or empty."""
     response = delimited(_ID, _id(request)) + _FINAL
     return delimited(_ERROR_MESSAGE, error.message.encode(errors="backslashreplace")) + delimited(
         _INFER_RESPONSE, response
@@ -32,7 +32,7 @@ def failed(error: ScalezeroError, request: Buffer) -> bytes:
 
 
 def _id(request: Buffer) -> bytes:
-    """The request's id as it came, where it is UTF-8 and the message can be read so far."""
+    """Return the id of the request; empty if it is not UTF-8 or the message is malformed."""
     found = b""
     try:
         for number, content in fields(memoryview(request)):

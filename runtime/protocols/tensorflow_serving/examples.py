@@ -1,11 +1,11 @@
-"""Classification and regression: examples in, classes or values out. Shared by the REST and the gRPC API. Pure.
+"""Classification and regression: examples to inputs, outputs to classes or values. For the REST and the gRPC API. Pure.
 
-    tensors      examples -> the model's inputs: an input is the feature of its name, one row for each example
-    classifier   which outputs hold the classes, decided by the model's outputs alone
-    regressor    which output holds the values, likewise
+    tensors      examples -> the model's inputs: an input is the feature with its name, one row for each example
+    classifier   finds the outputs with the classes, from the model's outputs only
+    regressor    finds the output with the values, from the model's outputs only
 
-TensorFlow's models parse serialized examples themselves and have signatures for both methods. An ONNX model has
-neither, so the names, types and shapes of its inputs and outputs decide. Without outputs of the right form the call is
+TensorFlow's models parse serialized examples themselves and have signatures for both methods. An ONNX model does
+neither, so the names, types and shapes of its inputs and outputs decide. If no output has a suitable form, the call is
 refused, as TensorFlow Serving refuses a signature of another method.
 Sources: tensorflow/core/example/example.proto; TensorFlow Serving, classifier.cc and regressor.cc.
 """
@@ -27,23 +27,23 @@ CLASSIFY: Final = "tensorflow/serving/classify"
 REGRESS: Final = "tensorflow/serving/regress"
 _SCORES: Final = ("scores", "probabilities", "probability", "output_probability")  # TensorFlow's name, then skl2onnx's
 _CLASSES, _OUTPUTS = "classes", "outputs"  # TensorFlow's names
-_MAPS: Final = (("sequence", "map of int64"), ("sequence", "map of string"))  # what a ZipMap gives
+_MAPS: Final = (("sequence", "map of int64"), ("sequence", "map of string"))  # the types of a ZipMap's output
 _BY_CLASS: Final = 2  # axes: rows, classes
-_LARGEST: Final = 128 * 2**20  # bytes of an input: four times the largest body, as JSON may take two for eight
+_MAX_BYTES: Final = 128 * 2**20  # of an input: four times the largest body, as two bytes of JSON can become eight
 
 
 class Classifier(NamedTuple):
-    """The places of the outputs that hold scores and labels; at least one of them is there."""
+    """The indices of the outputs with scores and labels; at least one is not None."""
 
     scores: int | None  # float [rows, classes], or a map from label to score for each row
-    labels: int | None  # string [rows, classes] beside scores; alone also whole numbers, and [rows]
+    labels: int | None  # with scores: string [rows, classes]; without: also whole numbers, and [rows]
 
 
 def tensors(examples: Sequence[Example], inputs: Sequence[TensorSpec]) -> list[np.ndarray]:
-    """One array for each input, in their order, with a row for each example; an optional input is absent.
+    """Return one array for each input, in the order of the inputs, with a row for each example.
 
-    Features of other names are ignored. Whole numbers are taken for an input of floats. Raises `InvalidInput` where a
-    feature is missing, has another type or does not fill a row.
+    An optional input is absent. Features with other names are ignored. An input of floats accepts whole numbers.
+    Raises `InvalidInput` if a feature is missing, has another type or does not fill a row.
     """
     if not examples:
         raise InvalidInput("examples", got="none", expected="at least one example")
@@ -51,12 +51,12 @@ def tensors(examples: Sequence[Example], inputs: Sequence[TensorSpec]) -> list[n
 
 
 def classifier(outputs: Sequence[TensorSpec]) -> Classifier:
-    """Find the classes. Raises `InvalidInput` for a model that is no classifier."""
+    """Find the outputs with the classes. Raises `InvalidInput` for a model that is not a classifier."""
     scores = _scores(outputs)
     if scores is None:
         labels = 0 if len(outputs) == 1 else _named(outputs, _CLASSES)
         if labels is None or not _is_label(outputs[labels]):
-            raise _wrong(CLASSIFY, outputs, "float scores [rows, classes], or labels alone")
+            raise _wrong(CLASSIFY, outputs, "float scores [rows, classes], or only labels")
         return Classifier(None, labels)
     labels = None if outputs[scores].containers else _named(outputs, _CLASSES)
     fits = labels is not None and outputs[labels].dtype == STRING and _may_have_axes(outputs[labels], _BY_CLASS)
@@ -64,13 +64,13 @@ def classifier(outputs: Sequence[TensorSpec]) -> Classifier:
 
 
 def classes(plan: Classifier, outputs: Sequence[np.ndarray], rows: int) -> list[list[Class]]:
-    """The classes of each row, with scores as float32 holds them.
+    """Return the classes of each row, with scores rounded to float32.
 
-    Without labels a class is its index; without scores its score is 0, as in TensorFlow Serving's messages.
-    Raises `InvalidInput` where the outputs do not have the form that their model states.
+    Without labels, the label of a class is its index. Without scores, its score is 0, as in TensorFlow Serving's
+    messages. Raises `InvalidInput` if the outputs do not have the form that the model states.
     """
     if plan.scores is None:
-        labels = _rows("classes", outputs[plan.labels], rows)  # type: ignore[index] # one of both is there
+        labels = _rows("classes", outputs[plan.labels], rows)  # type: ignore[index] # one of both is not None
         return [[(str(label), 0.0) for label in row] for row in labels.reshape(rows, -1).tolist()]
     scores = outputs[plan.scores]
     if scores.dtype == STRING:  # maps
@@ -90,7 +90,7 @@ def classes(plan: Classifier, outputs: Sequence[np.ndarray], rows: int) -> list[
 
 
 def unlabelled(plan: Classifier, outputs: Sequence[np.ndarray], rows: int) -> np.ndarray | None:
-    """The scores, float32 [rows, classes], where the labels are the indices of the classes; None elsewhere.
+    """Return the scores, float32 [rows, classes], if the labels are the indices of the classes; otherwise None.
 
     Raises as `classes` does.
     """
@@ -100,7 +100,7 @@ def unlabelled(plan: Classifier, outputs: Sequence[np.ndarray], rows: int) -> np
 
 
 def regressor(outputs: Sequence[TensorSpec]) -> int:
-    """The place of the output that holds one value for each row. Raises `InvalidInput` where the model has none."""
+    """Return the index of the output with one value for each row. Raises `InvalidInput` if the model has none."""
     named = _named(outputs, _OUTPUTS)
     if named is not None and _is_value(outputs[named]):
         return named
@@ -111,13 +111,13 @@ def regressor(outputs: Sequence[TensorSpec]) -> int:
 
 
 def values(output: np.ndarray, rows: int) -> list[float]:
-    """The value of each row, as float32 holds it. Raises `InvalidInput` where the output does not have one for each."""
+    """Return the value of each row, rounded to float32. Raises `InvalidInput` for an output of another shape."""
     numbers: list[float] = column(output, rows).reshape(rows).tolist()
     return numbers
 
 
 def column(output: np.ndarray, rows: int) -> np.ndarray:
-    """The values as float32 [rows, 1]. Raises as `values` does."""
+    """Return the values as float32 [rows, 1]. Raises as `values` does."""
     if output.shape not in {(rows,), (rows, 1)}:
         expected = f"{[rows]} or {[rows, 1]}"
         raise InvalidInput("signature", got=f"outputs of shape {list(output.shape)}", expected=expected)
@@ -137,8 +137,8 @@ def _feature(index: int, example: Example, spec: TensorSpec) -> np.ndarray:
         got = f"an input of {spec.describe()}"
         raise InvalidInput(field, got=got, expected="a tensor of rows; call Predict for other models")
     kind = elements.kind(spec.dtype)
-    takes = {"f": "fiu", "O": "O"}.get(kind, "iu")
-    if feature.dtype.kind not in takes:
+    allowed = {"f": "fiu", "O": "O"}.get(kind, "iu")
+    if feature.dtype.kind not in allowed:
         raise InvalidInput(field, got=_kind(feature), expected=spec.describe())
     if kind in "iub":
         _check_range(field, feature, spec)
@@ -146,10 +146,10 @@ def _feature(index: int, example: Example, spec: TensorSpec) -> np.ndarray:
 
 
 def _input(features: Sequence[np.ndarray], spec: TensorSpec) -> np.ndarray:
-    """The features as rows of one array. Raises `InvalidInput` where they do not fill rows of the input's shape."""
+    """Return the features as rows of one array. Raises `InvalidInput` if they do not fill rows of the input's shape."""
     row = tuple(size if isinstance(size, int) else -1 for size in (spec.shape or (-1, -1))[1:])
     if row.count(-1) > 1:
-        got = f"an input of {spec.describe()}, whose sizes an example does not tell"
+        got = f"an input of {spec.describe()}, with several unknown sizes in a row"
         raise InvalidInput(spec.name, got=got, expected="at most one unknown size in a row; call Predict instead")
     known = math.prod(size for size in row if size != -1)
     first = features[0].size
@@ -157,14 +157,16 @@ def _input(features: Sequence[np.ndarray], spec: TensorSpec) -> np.ndarray:
         size = feature.size
         fits = known and not size % known and size == first if -1 in row else size == known
         if not fits:
-            expected = f"as many as in every example, for {spec.describe()}" if -1 in row else f"{known}"
+            multiple = f"a multiple of {known}, " if known > 1 else ""
+            expected = f"{multiple}the same number in each example, for {spec.describe()}" if -1 in row else f"{known}"
             raise InvalidInput(f"examples[{index}].{spec.name}", got=f"{size} values", expected=expected)
     shape = tuple(first // known if size == -1 else size for size in row)
     size = first * len(features) * spec.dtype.itemsize
-    if size > _LARGEST:  # a feature of the context is in every example
-        got = f"{size} bytes in {len(features)} examples, the features of the context included"
-        raise InvalidInput(f"examples.{spec.name}", got=got, expected=f"at most {_LARGEST} bytes; call Predict instead")
-    with np.errstate(over="ignore"):  # a number beyond a narrow float is infinity there
+    if size > _MAX_BYTES:  # each example has a copy of the features of the context
+        got = f"{size} bytes in {len(features)} examples, including the features of the context"
+        expected = f"at most {_MAX_BYTES} bytes; call Predict instead"
+        raise InvalidInput(f"examples.{spec.name}", got=got, expected=expected)
+    with np.errstate(over="ignore"):  # a number beyond the range of a narrow float becomes infinity
         return np.concatenate(features).astype(spec.dtype, copy=False).reshape(len(features), *shape)
 
 
@@ -179,7 +181,7 @@ def _kind(feature: np.ndarray) -> str:
 
 
 def _scores(outputs: Sequence[TensorSpec]) -> int | None:
-    """The only output that can hold scores, or the one among several that has a name for them."""
+    """Return the index of the only output that can be scores, or of the one among several with a name of scores."""
     found = [place for place, spec in enumerate(outputs) if _is_scores(spec)]
     if len(found) == 1:
         return found[0]
@@ -215,7 +217,7 @@ def _named(outputs: Sequence[TensorSpec], name: str) -> int | None:
 
 
 def _rows(name: str, output: np.ndarray, rows: int, *, axes: int | None = None) -> np.ndarray:
-    """The output, which has to have a row for each example."""
+    """Check that the output has a row for each example, and return it. Raises `InvalidInput`."""
     if not output.shape or len(output) != rows or (axes is not None and output.ndim != axes):
         expected = f"{rows} rows" + (" by classes" if axes else "")
         raise InvalidInput("signature", got=f"{name} of shape {list(output.shape)}", expected=expected)
@@ -228,4 +230,4 @@ def _table(scores: np.ndarray, rows: int) -> np.ndarray:
 
 def _wrong(method: str, outputs: Sequence[TensorSpec], expected: str) -> InvalidInput:
     described = ", ".join(f"{spec.name}: {spec.describe()}" for spec in outputs)
-    return InvalidInput("signature", got=f"outputs ({described})", expected=f"those of {method}: {expected}")
+    return InvalidInput("signature", got=f"outputs ({described})", expected=f"outputs for {method}: {expected}")

@@ -1,4 +1,4 @@
-"""What TensorFlow Serving's gRPC services say about models: signatures and states. Pure."""
+"""The methods of TensorFlow Serving's gRPC services about models: signatures and states. Pure."""
 
 from collections.abc import Iterable
 from typing import Any, Final
@@ -7,29 +7,29 @@ from runtime import versions
 from runtime.errors import RefusedInput, UnsupportedOperation
 from runtime.model.signature import Signature
 from runtime.protocols.tensorflow_serving import messages
-from runtime.protocols.tensorflow_serving.messages import Asked, HasZero
+from runtime.protocols.tensorflow_serving.messages import HasZero, Target
 from runtime.protocols.tensorflow_serving.model_status import VersionStatus
 from runtime.protocols.tensorflow_serving.signature import DEFAULT, PREDICT, data_type, dimensions, tensors
 from runtime.tensors import TensorSpec
 
-_FIELD: Final = "signature_def"  # the only metadata there is
+_FIELD: Final = "signature_def"  # the only supported metadata field
 
 
-def metadata_request(message: bytes, has_zero: HasZero) -> Asked:
-    """Read a GetModelMetadataRequest. Raises `InvalidInput` and `RefusedInput`."""
+def metadata_request(message: bytes, has_zero: HasZero) -> Target:
+    """Parse a GetModelMetadataRequest. Raises `InvalidInput` and `RefusedInput`."""
     request = messages.parsed("GetModelMetadataRequest", message)
-    asked = messages.asked(request, has_zero)
+    target = messages.target(request, has_zero)
     if not request.metadata_field:
         text = "GetModelMetadataRequest must specify at least one metadata_field"
         raise RefusedInput(text, field="metadata_field")
     for name in request.metadata_field:
         if name != _FIELD:
             raise RefusedInput(f"Metadata field {name[:80]} is not supported", field="metadata_field")
-    return asked
+    return target
 
 
 def metadata(model: str, version: str, signature: Signature) -> bytes:
-    """A GetModelMetadataResponse."""
+    """Return a GetModelMetadataResponse."""
     response = messages.message_class("GetModelMetadataResponse")()
     response.model_spec.name = model
     response.model_spec.version.value = versions.number(version)
@@ -45,29 +45,29 @@ def metadata(model: str, version: str, signature: Signature) -> bytes:
     return content
 
 
-def status_request(message: bytes, has_zero: HasZero) -> Asked:
-    """Read a GetModelStatusRequest. Raises `InvalidInput` and `RefusedInput`."""
-    return messages.asked(messages.parsed("GetModelStatusRequest", message), has_zero)
+def status_request(message: bytes, has_zero: HasZero) -> Target:
+    """Parse a GetModelStatusRequest. Raises `InvalidInput` and `RefusedInput`."""
+    return messages.target(messages.parsed("GetModelStatusRequest", message), has_zero)
 
 
 def status(every: Iterable[tuple[str | None, VersionStatus]]) -> bytes:
-    """A GetModelStatusResponse of the versions and the status of each.
+    """Return a GetModelStatusResponse with these versions and the status of each.
 
-    A version that is unknown before its model is loaded is None, and reported as 0.
+    None, a version that is unknown until its model is loaded, is reported as 0.
     """
     response = messages.message_class("GetModelStatusResponse")()
-    for version, told in every:
+    for version, version_status in every:
         number = 0 if version is None else versions.number(version)
-        item = response.model_version_status.add(version=number, state=told.state_number)
-        item.status.error_code = told.code_number
-        item.status.error_message = told.message
+        item = response.model_version_status.add(version=number, state=version_status.state_number)
+        item.status.error_code = version_status.code_number
+        item.status.error_message = version_status.message
     content: bytes = response.SerializeToString()
     return content
 
 
 def reload_config(_: bytes) -> bytes:
-    """Refuse. Raises `UnsupportedOperation`."""
-    reason = "a process serves the models that it was started with; deploy another revision to serve other ones"
+    """Refuse HandleReloadConfigRequest. Raises `UnsupportedOperation`."""
+    reason = "a process serves the models that it was started with; to serve other models, deploy another revision"
     raise UnsupportedOperation("HandleReloadConfigRequest", reason)
 
 

@@ -1,4 +1,4 @@
-"""PredictionService.Predict: named TensorProtos in and out. Pure."""
+"""PredictionService.Predict: TensorProtos by name, in requests and answers. Pure."""
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -20,10 +20,10 @@ _KEY, _VALUE = 1, 2  # of an entry of a map
 
 
 class Parts(NamedTuple):
-    """A parsed request. A tensor is a TensorProto, in a large message the memoryview of one."""
+    """A parsed request."""
 
     signature: str
-    inputs: Mapping[str, Any]
+    inputs: Mapping[str, Any]  # TensorProtos; of a large message, the memoryviews of serialized ones
     output_filter: Sequence[str]
 
 
@@ -33,12 +33,12 @@ class Predict:
     name = NAME
 
     def __init__(self, has_zero: HasZero, *, limit: int) -> None:
-        """`limit` bounds the bytes of one input, as `tensor_proto.read` has it."""
+        """`limit` bounds the bytes of one input; see `tensor_proto.read`."""
         self._has_zero = has_zero
         self._limit = limit
 
     def decode(self, message: bytes | memoryview) -> Call:
-        """Read a PredictRequest. Raises `InvalidInput` and `RefusedInput`."""
+        """Parse a PredictRequest. Raises `InvalidInput` and `RefusedInput`."""
         if len(message) <= outline.SMALL:
             request = messages.parsed("PredictRequest", message)
             inputs = dict(request.inputs.items())
@@ -46,39 +46,40 @@ class Predict:
             rest, spans = outline.outline(memoryview(message), {_INPUTS})
             request = messages.parsed("PredictRequest", rest)
             inputs = outline.entries("inputs", spans.get(_INPUTS, []))
-        asked = messages.asked(request, self._has_zero)
-        parts = Parts(asked.signature, inputs, list(request.output_filter))
-        return Call(asked.name, asked.version, parts)
+        target = messages.target(request, self._has_zero)
+        parts = Parts(target.signature, inputs, list(request.output_filter))
+        return Call(target.name, target.version, parts)
 
     def bind(self, call: Call, model: ReadyModel) -> list[Query]:
-        """One query. Raises `UnknownSignature`, `RefusedInput` and `InvalidInput`."""
+        """Return one query; its form is the indices of the outputs. Raises `UnknownSignature` and as `_inputs` does."""
         parts: Parts = call.parts
         messages.check_signature(parts.signature)
-        wanted = _wanted(parts.output_filter, model.signature)
-        return [Query(_inputs(parts.inputs, model.signature, self._limit), form=wanted)]
+        outputs = _selected(parts.output_filter, model.signature)
+        return [Query(_inputs(parts.inputs, model.signature, self._limit), form=outputs)]
 
     def encode(
         self, queries: Sequence[Query], predictions: Sequence[Prediction], model: ReadyModel, *, latency: float
     ) -> list[bytes]:
-        """A PredictResponse, in pieces that belong together; the protocol has no place for `latency`."""
+        """Return one PredictResponse in pieces; the protocol has no field for `latency`."""
         del latency
         prediction = predictions[0]
-        wanted: Sequence[int] = queries[0].form  # type: ignore[assignment] # what `bind` has set
+        outputs: Sequence[int] = queries[0].form  # type: ignore[assignment] # `bind` sets it
         content: list[bytes] = []
-        for place in wanted:
+        for place in outputs:
             content += _output(model.signature.outputs[place].name, prediction.outputs[place])
         return [*content, delimited(2, messages.model_spec(prediction.model, prediction.version))]
 
 
 def _inputs(given: Mapping[str, Any], of: Signature, limit: int) -> list[np.ndarray]:
-    """The tensors in the signature's order; an optional input is absent.
+    """Return the tensors in the signature's order; an optional input is absent.
 
-    Raises `RefusedInput` for their names and `InvalidInput` for the rest.
+    Raises `RefusedInput` for wrong names, and `InvalidInput` for wrong tensors and for a model that needs other inputs.
     """
     for spec in of.inputs:
         if spec.containers and spec.kind != "optional":
             got = f"a model whose input {spec.name} is {spec.describe()}"
-            raise InvalidInput("model_spec", got=got, expected="inputs that are tensors; the predict API takes all")
+            expected = "a model whose inputs are all tensors; use the predict API for this one"
+            raise InvalidInput("model_spec", got=got, expected=expected)
     names = [spec.name for spec in of.inputs if not spec.containers]
     if len(given) != len(names):
         raise RefusedInput(_sizes(sorted(given), sorted(names)), field="inputs")
@@ -94,7 +95,7 @@ def _inputs(given: Mapping[str, Any], of: Signature, limit: int) -> list[np.ndar
 
 
 def _sizes(given: list[str], names: list[str]) -> str:
-    """TensorFlow Serving's text; clients find the missing names in it."""
+    """Return TensorFlow Serving's message; clients parse the missing names from it."""
     extra = [name for name in given if name not in names]
     missing = [name for name in names if name not in given]
     return (
@@ -107,13 +108,14 @@ def _set(names: list[str]) -> str:
     return f"{{{','.join(name[:80] for name in names[:50])}}}"
 
 
-def _wanted(output_filter: Sequence[str], of: Signature) -> list[int]:
-    """The places of the outputs that the caller wants. Raises `RefusedInput`."""
+def _selected(output_filter: Sequence[str], of: Signature) -> list[int]:
+    """Return the indices of the outputs that the caller selects. Raises `RefusedInput`, and `InvalidInput` for none."""
     places = {spec.name: place for place, spec in enumerate(of.outputs) if not spec.containers}
     if not output_filter:
         if not places:
             got = ", ".join(spec.describe() for spec in of.outputs)
-            raise InvalidInput("model_spec", got=f"a model of outputs ({got})", expected="one with tensors")
+            expected = "a model with at least one tensor as output; use the predict API for this one"
+            raise InvalidInput("model_spec", got=f"a model with the outputs ({got})", expected=expected)
         return list(places.values())
     for place, name in enumerate(output_filter):
         if name not in places:
@@ -126,7 +128,7 @@ def _wanted(output_filter: Sequence[str], of: Signature) -> list[int]:
 
 
 def _output(name: str, array: np.ndarray) -> list[bytes]:
-    """An entry of `outputs`, in pieces."""
+    """Return one entry of `outputs`, in pieces."""
     tensor = tensor_proto.write(array)
     size = sum(map(len, tensor))
     before = _key(name) + head(_VALUE, size)

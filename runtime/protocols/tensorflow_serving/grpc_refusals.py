@@ -1,4 +1,4 @@
-"""Errors as gRPC answers in TensorFlow Serving's words, where its clients know them. Pure."""
+"""Errors as gRPC answers, with TensorFlow Serving's messages where clients depend on them. Pure."""
 
 from runtime.errors import ScalezeroError, UnknownModel, UnknownSignature
 from runtime.http.messages import Answer
@@ -7,7 +7,7 @@ from runtime.protocols.tensorflow_serving.refusals import servable
 
 
 def refuse(fault: ScalezeroError) -> Answer:
-    """The answer of PredictionService. Its clients wait for a model as long as "Servable" is in the text."""
+    """Return the answer of PredictionService. Clients wait for a model while the message contains "Servable"."""
     if isinstance(fault, UnknownModel):
         return grpc_error_answer(fault, servable(fault))
     if isinstance(fault, UnknownSignature):
@@ -16,7 +16,7 @@ def refuse(fault: ScalezeroError) -> Answer:
 
 
 def refuse_status(fault: ScalezeroError) -> Answer:
-    """The answer of ModelService."""
+    """Return the answer of ModelService."""
     if isinstance(fault, UnknownModel):
         model, version = fault.details["model"], fault.details.get("version")
         wanted = "any versions" if version is None else f"version {version}"

@@ -3,8 +3,9 @@
     row form       {"predictions": [VALUE, ...]}, or a list of objects for several outputs
     columnar form  {"outputs": VALUE}, or an object for several outputs
 
-A float is the shortest text that reads back as the same number, with ".0" or an exponent; NaN, Infinity and -Infinity
-are written as such, which JSON does not have. Strings of an output whose name ends in "_bytes" are in base64.
+A float is written as the shortest text that parses to the same number, with ".0" or an exponent. NaN, Infinity and
+-Infinity are written as these tokens, which are not JSON. Strings of an output whose name ends in "_bytes" are in
+base64.
 Source: tensorflow_serving/util/json_tensor.cc, MakeJsonFromTensors.
 """
 
@@ -22,16 +23,19 @@ from runtime.tensors import STRING, TensorSpec
 
 PREDICTIONS: Final = "predictions"
 OUTPUTS: Final = "outputs"
-_MANY: Final = 5000  # numbers: as JSON about as much as may be written at once
-_NULL: Final = b"null"  # what JSON's writer makes of NaN and infinity
+_MANY: Final = 5000  # numbers: more are written in pieces, so that the event loop is not blocked
+_NULL: Final = b"null"  # orjson writes it for NaN and infinity
 _BYTES: Final = "_bytes"
-_LEAST, _MOST = -2e-37, -1e-37  # between them lie the numbers that stand for NaN and infinity
+_LEAST, _MOST = -2e-37, -1e-37  # the range of the placeholders for NaN and infinity
 
 Json: TypeAlias = bytes | Iterator[bytes]
 
 
 def render(outputs: Sequence[np.ndarray], specs: Sequence[TensorSpec], *, rows: bool) -> Json:
-    """The body; a large one in pieces. Raises `RefusedInput` for outputs that the row form has no place for."""
+    """Return the body; a large one in pieces.
+
+    Raises `RefusedInput` if no output is a tensor, and in the row form if the outputs differ in their number of rows.
+    """
     if len(outputs) == 1 and (body := _numbers(outputs[0], rows=rows)) is not None:
         return body
     values = {
@@ -48,7 +52,7 @@ def render(outputs: Sequence[np.ndarray], specs: Sequence[TensorSpec], *, rows: 
 
 
 def _numbers(array: np.ndarray, *, rows: bool) -> bytes | None:
-    """The common answer, a few rows of numbers, at once; None where it may be anything else."""
+    """Return the body of a small answer of numbers at once: a fast path. None for any other answer."""
     if array.dtype == STRING or array.size > _MANY or not array.ndim:
         return None
     body = json_tensors.dump({PREDICTIONS if rows else OUTPUTS: json_tensors.plain(array)})
@@ -66,7 +70,7 @@ def _check_rows(values: Mapping[str, np.ndarray]) -> None:
 
 
 def _is_large(values: Mapping[str, np.ndarray]) -> bool:
-    """Whether writing the answer at once would hold the event loop; strings may be of any length."""
+    """Return whether to write the answer in pieces, so that the event loop is not blocked; strings can be long."""
     return any(
         value.size > _MANY or (value.dtype == STRING and writer.size_hint(value) > writer.PIECE)
         for value in values.values()
@@ -74,7 +78,7 @@ def _is_large(values: Mapping[str, np.ndarray]) -> bool:
 
 
 def _value(name: str, array: np.ndarray) -> np.ndarray:
-    """The array in a type that JSON's writer knows."""
+    """Return the array in a type that orjson supports."""
     if array.dtype != STRING:
         return np.asarray(json_tensors.plain(array))
     if not name.endswith(_BYTES):
@@ -92,13 +96,13 @@ def _pieces(values: Mapping[str, np.ndarray], *, rows: bool) -> Iterator[bytes]:
 
 
 def _special(values: Mapping[str, np.ndarray]) -> bool:
-    """Whether there is a number that JSON does not have."""
+    """Return whether an output has NaN or infinity."""
     return any(value.dtype.kind == "f" and not np.isfinite(value).all() for value in values.values())
 
 
 def _with_tokens(values: Mapping[str, np.ndarray], *, rows: bool) -> Iterator[bytes]:
-    """The pieces with tokens: numbers that are in no output stand for them until their text is replaced."""
-    nan, infinity, minus_infinity = islice(_unused(values), 3)
+    """Yield the pieces with tokens: write placeholders, numbers that no output contains, and replace their text."""
+    nan, infinity, minus_infinity = islice(_placeholders(values), 3)
     finite = {
         name: np.nan_to_num(
             value.astype(np.float32) if value.dtype == np.float16 else value,
@@ -113,22 +117,22 @@ def _with_tokens(values: Mapping[str, np.ndarray], *, rows: bool) -> Iterator[by
         yield piece.replace(nan, b"NaN").replace(minus_infinity, b"-Infinity").replace(infinity, b"Infinity")
 
 
-def _unused(values: Mapping[str, np.ndarray]) -> Iterator[bytes]:
-    """Numbers that no output holds, as JSON's writer writes them both in float32 and float64.
+def _placeholders(values: Mapping[str, np.ndarray]) -> Iterator[bytes]:
+    """Yield numbers that no output contains, in the text that orjson writes for both float32 and float64.
 
-    They are negative, and no exponent begins with these digits and goes on: their text is part of no other number's.
+    No text is a part of another number's text: it begins with a minus sign, and no exponent continues after "e-37".
     """
-    taken: set[float] = set()
+    used: set[float] = set()
     texts: list[str] = []
     for value in values.values():
         if value.dtype == STRING:
             texts += [text for text in value.ravel() if isinstance(text, str) and "e-37" in text]
         else:
-            taken.update(value[(value > _LEAST) & (value < _MOST)].tolist())
+            used.update(value[(value > _LEAST) & (value < _MOST)].tolist())
 
     def is_unused(text: str) -> bool:
-        if text.endswith("0e-37"):  # not the shortest form of the number
+        if text.endswith("0e-37"):  # not the shortest text of the number
             return False
-        return not {float(text), float(np.float32(text))} & taken and not any(text in each for each in texts)
+        return not {float(text), float(np.float32(text))} & used and not any(text in each for each in texts)
 
     return map(str.encode, filter(is_unused, map("-1.{}e-37".format, count(11))))

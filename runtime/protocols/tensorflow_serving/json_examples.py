@@ -1,11 +1,11 @@
 """Classify and regress requests in JSON, and their answers.
 
-    {"examples": [{FEATURE: VALUE or [VALUE, ...]}, ...], "context": {FEATURE: ...}}   the context is in each example
+    {"examples": [{FEATURE: VALUE or [VALUE, ...]}, ...], "context": {FEATURE: ...}}   each example has the context
 
     {"results": [[[LABEL, SCORE], ...], ...]}     classify: the classes of each example
     {"results": [VALUE, ...]}                     regress: the value of each example
 
-A feature is of whole numbers (true and false among them), of decimals, or of strings and base64.
+The values of a feature are whole numbers (or true and false), decimals, or strings and base64.
 Source: tensorflow_serving/util/json_tensor.cc, FillClassifyRegressRequestFromJson.
 """
 
@@ -31,7 +31,10 @@ _SPECIAL: Final = {"nan": b"NaN", "inf": b"Infinity", "-inf": b"-Infinity"}
 
 
 def read(body: Body) -> list[Example]:
-    """The examples, each with the features of the context. Raises `RefusedInput`."""
+    """Return the examples, each with the features of the context.
+
+    Raises `RefusedInput`, and `InvalidInput` for base64 that is not UTF-8.
+    """
     document = body.document
     context = _example(document[_CONTEXT], body) if _CONTEXT in document else {}
     if _EXAMPLES not in document:
@@ -79,7 +82,7 @@ def _array(name: str, values: list[Any]) -> np.ndarray:
 
 
 def _kind(name: str, values: list[Any]) -> str:
-    """The one kind of all values; no values at all are whole numbers."""
+    """Return the kind that all values have; an empty list is whole numbers. Raises `RefusedInput`."""
     first = None
     for each in values:
         kind = _KINDS.get(type(each))
@@ -95,19 +98,18 @@ def _text(name: str, value: dict[str, Any]) -> str:
     try:
         return decoded_bytes(value).decode()
     except UnicodeDecodeError:
-        raise InvalidInput(
-            f"examples.{name}", got="bytes that are not UTF-8", expected="text, as the model takes strings"
-        ) from None
+        expected = "UTF-8, as a string of the model is text"
+        raise InvalidInput(f"examples.{name}", got="bytes that are not UTF-8", expected=expected) from None
 
 
 def _float32(array: np.ndarray, *, special: bool) -> np.ndarray:
-    """Decimals as a float_list holds them: a number beyond its range is infinity."""
+    """Return decimals as float32, as in a float_list: a number beyond the range becomes infinity."""
     with np.errstate(over="ignore"):
         return (special_numbers(array) if special else array).astype(np.float32)
 
 
 def classifications(rows: Sequence[Sequence[Class]]) -> bytes:
-    """The classes of examples as JSON, without the brackets around all of them."""
+    """Return the classes of examples as JSON, without the outer brackets."""
     scores = iter(number_texts(np.array([score for row in rows for _, score in row], np.float32)))
     labels = {label: orjson.dumps(label) for row in rows for label, _ in row}
     return b",".join(
@@ -116,12 +118,12 @@ def classifications(rows: Sequence[Sequence[Class]]) -> bytes:
 
 
 def regressions(values: Sequence[float]) -> bytes:
-    """The values of examples as JSON, likewise."""
+    """Return the values of examples as JSON, without the outer brackets."""
     return b",".join(number_texts(np.array(values, np.float32)))
 
 
 def results(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """The answer that holds these blocks of results."""
+    """Yield the pieces of the answer with these blocks of results."""
     before = b'{"results":['
     for block in blocks:
         yield before + block
@@ -130,7 +132,7 @@ def results(blocks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def number_texts(numbers: np.ndarray) -> list[bytes]:
-    """Each number as JSON, or as the token for NaN or infinity; an array of floats with one axis."""
+    """Return each number of an array of floats with one axis as JSON, or as the token for NaN or infinity."""
     texts = json_tensors.dump(numbers)[1:-1].split(b",") if numbers.size else []
     for index in np.flatnonzero(~np.isfinite(numbers)):
         texts[index] = _SPECIAL[str(numbers[index])]

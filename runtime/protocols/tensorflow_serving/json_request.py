@@ -1,11 +1,11 @@
-"""The body of a predict request to the tensors that it holds.
+"""The body of a predict request to tensors.
 
     {"instances": [VALUE, ...]}                    row form, one input
     {"instances": [{"a": VALUE, "b": VALUE}, ...]} row form, inputs by name
     {"inputs": VALUE}                              columnar form, one input
     {"inputs": {"a": VALUE, "b": VALUE}}           columnar form, inputs by name
 
-`signature_name` may stand beside them; other keys are ignored.
+`signature_name` is optional; other keys are ignored.
 Source: tensorflow_serving/util/json_tensor.cc, FillPredictRequestFromJson.
 """
 
@@ -26,23 +26,23 @@ from runtime.tensors import TensorSpec, as_array
 INSTANCES: Final = "instances"
 INPUTS: Final = "inputs"
 SIGNATURE_NAME: Final = "signature_name"
-_SEVERAL: Final = "as multiple input tensors required as per tensorinfo_map"
+_NEEDS_OBJECT: Final = "as multiple input tensors required as per tensorinfo_map"
 
 
 class Body(NamedTuple):
-    """A parsed body; `raw` is its text where that is small."""
+    """A parsed body."""
 
     document: dict[str, Any]
-    special: bool
-    raw: bytes | None
+    special: bool  # as in `json_body.Document`
+    raw: bytes | None  # the text of a small body
 
     def is_clean(self, *, keys: int) -> bool:
-        """Whether it has no more strings than that many keys, and neither true, false nor null."""
+        """Return whether the body is small and has no strings except that many keys, and no true, false or null."""
         return self.raw is not None and is_clean(self.raw, keys=keys)
 
 
 def check(parsed: Document, raw: bytes | None) -> Body:
-    """What can be said of a body before its model is known. Raises `RefusedInput`."""
+    """Check what does not depend on the model. Raises `RefusedInput`."""
     document = parsed.value
     if not isinstance(document, dict):
         raise malformed(document, "Is not object")
@@ -52,14 +52,17 @@ def check(parsed: Document, raw: bytes | None) -> Body:
 
 
 def check_signature(body: Body, text: str = 'Serving signature name: "{}" not found in signature def') -> None:
-    """Refuse the name of a signature that no model here has, in these words. Raises `RefusedInput`."""
+    """Check that the body names no signature or `serving_default`. Raises `RefusedInput` with this text."""
     name = body.document.get(SIGNATURE_NAME) or tensorflow.DEFAULT
     if name != tensorflow.DEFAULT:
         raise RefusedInput(text.format(name[:256]))
 
 
 def tensors(body: Body, signature: Signature) -> tuple[list[np.ndarray], bool]:
-    """One array per input, in the signature's order, and whether they came in the row form. Raises `RefusedInput`."""
+    """Return one array per input, in the signature's order, and whether the request has the row form.
+
+    Raises `RefusedInput`.
+    """
     document = body.document
     specs = named_inputs(signature)
     if INSTANCES in document and INPUTS in document:
@@ -74,7 +77,7 @@ def tensors(body: Body, signature: Signature) -> tuple[list[np.ndarray], bool]:
 
 
 def named_inputs(signature: Signature) -> list[TensorSpec]:
-    """The inputs that a request names: tensors. Raises `RefusedInput` where the model needs others, or none."""
+    """Return the inputs that are tensors. Raises `RefusedInput` if there is none, or another input is not optional."""
     specs = tensorflow.tensors(signature.inputs)
     others = len(signature.inputs) - len(specs)
     if not specs or others != sum(spec.kind == "optional" for spec in signature.inputs):
@@ -83,7 +86,7 @@ def named_inputs(signature: Signature) -> list[TensorSpec]:
 
 
 def in_order(found: Sequence[np.ndarray], signature: Signature) -> list[np.ndarray]:
-    """The arrays of the named inputs, and an absent value for each optional input."""
+    """Return the arrays of the named inputs with an absent value for each optional input, in the signature's order."""
     arrays = iter(found)
     return [as_array(None) if spec.containers else next(arrays) for spec in signature.inputs]
 
@@ -95,23 +98,23 @@ def _rows(document: dict[str, Any], specs: list[TensorSpec], body: Body) -> list
     if not len(instances):
         raise malformed(document, "No values in 'instances' array")
     first = instances[0]
-    if len(specs) > 1 and not isinstance(first, dict):
-        raise RefusedInput(f"instances is a plain list, but expecting list of objects {_SEVERAL}")
     if isinstance(first, dict) and not is_base64(first):
         return _records(instances, specs, body)
+    if len(specs) > 1:
+        raise RefusedInput(f"instances is a plain list, but expecting list of objects {_NEEDS_OBJECT}")
     clean = body.is_clean(keys=len(document) + (SIGNATURE_NAME in document))
     try:
         return [tensor(instances, specs[0], clean=clean, special=body.special)]
     except RefusedInput:
-        if isinstance(instances, np.ndarray):  # of a large body: the value that does not fit is named
+        if isinstance(instances, np.ndarray):  # of a large body: the error names the value already
             raise
         raise _wrong_instance(instances, specs[0], body) from None
 
 
 def one_row(body: Body, signature: Signature) -> np.ndarray | None:
-    """A lone row of numbers as the one row of the one input, read-only: the common request, without its checks.
+    """Return a single row of numbers as the read-only tensor of the only input: a fast path for the common request.
 
-    None where the request is anything else.
+    Return None for any other request.
     """
     instances = body.document.get(INSTANCES)
     if signature.packer is None or len(body.document) > 1 or type(instances) is not list or len(instances) != 1:
@@ -126,7 +129,7 @@ def one_row(body: Body, signature: Signature) -> np.ndarray | None:
 
 
 def _wrong_instance(instances: list[Any], spec: TensorSpec, body: Body) -> RefusedInput:
-    """Say which instance does not fit, or is not as the first one is."""
+    """Return the error about the first instance that does not fit, or differs in shape from the first one."""
     mixed = next(
         (index for index, each in enumerate(instances) if isinstance(each, dict) and not is_base64(each)), None
     )
@@ -136,9 +139,9 @@ def _wrong_instance(instances: list[Any], spec: TensorSpec, body: Body) -> Refus
 
 
 def _wrong_element(values: list[Any], spec: TensorSpec, body: Body, *, key: str) -> RefusedInput:
-    """The error about the first value that does not fit, or is not as the first one is: there is such a value.
+    """Return the error about the first value that does not fit, or differs in shape from the first one.
 
-    It is found by halves, as to look at each value alone would take much longer than to look at all of them.
+    There must be such a value. This is a binary search: to check each value alone takes much longer than all together.
     """
     first, end = 0, len(values)
     while end - first > 1:
@@ -153,15 +156,15 @@ def _wrong_element(values: list[Any], spec: TensorSpec, body: Body, *, key: str)
     return RefusedInput(f"{where} Error: INVALID_ARGUMENT: {_reason(values[0], values[first], spec, body)}")
 
 
-def _reason(like: object, value: object, spec: TensorSpec, body: Body) -> str:
-    """Why a value does not fit, or how it is not like another one."""
+def _reason(first: object, value: object, spec: TensorSpec, body: Body) -> str:
+    """Return why a value does not fit, or how its shape differs from that of the first one."""
     try:
-        wanted, came = (tensor(each, spec, clean=False, special=body.special) for each in (like, value))
+        expected, got = (tensor(each, spec, clean=False, special=body.special) for each in (first, value))
     except RefusedInput as fault:
         return fault.message
-    if came.size != wanted.size:
-        return f"Expecting tensor size: {wanted.size} but got: {came.size}"
-    return f"Expecting shape {_sizes(wanted.shape)} but got: {_sizes(came.shape)}"
+    if got.size != expected.size:
+        return f"Expecting tensor size: {expected.size} but got: {got.size}"
+    return f"Expecting shape {_sizes(expected.shape)} but got: {_sizes(got.shape)}"
 
 
 def _records(records: Sequence[Any] | np.ndarray, specs: list[TensorSpec], body: Body) -> list[np.ndarray]:
@@ -186,7 +189,7 @@ def _other_keys(index: int, record: dict[str, Any], names: set[str]) -> RefusedI
 
 
 def _field(records: Sequence[Any] | np.ndarray, spec: TensorSpec, body: Body, *, clean: bool) -> np.ndarray:
-    """One input of all records."""
+    """Return one input of all records."""
     values = [record[spec.name] for record in records]
     try:
         return tensor(values, spec, clean=clean, special=body.special)
@@ -202,7 +205,7 @@ def _columns(value: Any, specs: list[TensorSpec], body: Body) -> list[np.ndarray
     keys = len(body.document) + (SIGNATURE_NAME in body.document)
     if not isinstance(value, dict) or is_base64(value):
         if len(specs) > 1:
-            raise RefusedInput(f"inputs is a plain value/list, but expecting an object {_SEVERAL}")
+            raise RefusedInput(f"inputs is a plain value/list, but expecting an object {_NEEDS_OBJECT}")
         return [tensor(value, specs[0], clean=body.is_clean(keys=keys), special=body.special)]
     clean = body.is_clean(keys=keys + len(value))
     arrays = []

@@ -1,11 +1,12 @@
 """A JSON value to the tensor of one input, by TensorFlow Serving's rules.
 
-Floats take every number: one beyond the type's range becomes infinity. Integers take integer tokens alone (1.0 is
-none), within the range of their type. bool takes true and false. Strings take strings, and objects {"b64": "..."}.
-null has no meaning. All lists at one level have one length.
+A float accepts every number; a number beyond the type's range becomes infinity. An integer accepts only integer tokens
+(not 1.0) within the range of its type. A bool accepts true and false. A string accepts strings and objects
+{"b64": "..."}. null is never valid. All lists at one level must have the same length.
 
-`clean` bodies, without strings, true, false and null, are read by NumPy at once, and so are arrays, which large bodies
-have in place of lists of numbers. All else is looked at value by value, up to the first one that does not fit.
+NumPy converts two kinds of values at once: values of a `clean` body, which has no strings, true, false and null, and
+arrays, which a large body has instead of lists of numbers. All other values are checked one by one, up to the first
+that does not fit.
 
 Source: tensorflow_serving/util/json_tensor.cc, FillTensorProto and AddValueToTensor.
 """
@@ -23,7 +24,7 @@ from runtime.protocols.tensorflow_serving.json_text import malformed, misfit
 from runtime.protocols.tensorflow_serving.signature import data_type
 from runtime.tensors import STRING, TensorSpec
 
-_DEEPEST: Final = 64  # NumPy's limit of axes
+_MAX_DEPTH: Final = 64  # NumPy's limit of axes
 _FLOAT64: Final = np.dtype(np.float64)
 _TYPES: Final[dict[str, frozenset[type]]] = {
     "f": frozenset((float, int)),
@@ -36,24 +37,25 @@ _BASE64: Final = "b64"
 
 
 def is_base64(value: object) -> bool:
-    """Whether a value is an object that holds bytes in base64, and nothing else."""
+    """Return whether a value is an object with bytes in base64 and no other member."""
     return isinstance(value, dict) and len(value) == 1 and isinstance(value.get(_BASE64), str)
 
 
 def is_clean(body: bytes, *, keys: int) -> bool:
-    """Whether the JSON has no string beside its `keys`, and neither true, false nor null."""
+    """Return whether the JSON has no strings except its `keys`, and no true, false or null."""
     if body.count(b'"') != 2 * keys:
         return False
-    if b"u" not in body and b"l" not in body:  # each of the three words has one of them
+    if b"u" not in body and b"l" not in body:  # each of the three words contains one of these letters
         return True
     return not (b"true" in body or b"false" in body or b"null" in body)
 
 
 def tensor(value: Any, spec: TensorSpec, *, clean: bool, special: bool) -> np.ndarray:  # noqa: ANN401 - any JSON value
-    """The value as an array of the input's element type, of whatever shape it has.
+    """Return the value as an array of the input's element type, in the value's own shape.
 
-    `special` says that the body had NaN or Infinity, for which `json_body` has put numbers.
-    Raises `RefusedInput` at the first value that does not fit.
+    `special` is True if the body has placeholders for NaN and infinity; see `json_body`.
+    Raises `RefusedInput` at the first value that does not fit, and `InvalidInput` beyond 64 levels of lists and for
+    base64 that is not UTF-8.
     """
     if isinstance(value, np.ndarray):
         return _fitted(value, spec, special=special)
@@ -64,26 +66,26 @@ def tensor(value: Any, spec: TensorSpec, *, clean: bool, special: bool) -> np.nd
 
 
 def _quick(value: list[Any], dtype: np.dtype[Any], *, special: bool) -> np.ndarray | None:
-    """What NumPy makes of (nested) lists of numbers; None where the walk has to say what does not fit."""
+    """Convert (nested) lists of numbers with NumPy; None if `_Walk` has to check the values one by one."""
     kind = elements.kind(dtype)
     try:
         if kind == "f":
             return _floats(np.array(value, _FLOAT64), dtype, special=special)
         array = np.array(value)
-    except (ValueError, OverflowError, TypeError):  # lists of unequal length or depth, objects among them
+    except (ValueError, OverflowError, TypeError):  # lists of unequal length or depth, or objects
         return None
-    return array.astype(dtype, copy=False) if kind in "iu" and _holds(array, dtype) else None
+    return array.astype(dtype, copy=False) if kind in "iu" and _fits(array, dtype) else None
 
 
 def _floats(array: np.ndarray, dtype: np.dtype[Any], *, special: bool) -> np.ndarray:
     if special:
         array = special_numbers(array)
-    with np.errstate(over="ignore"):  # a number beyond the range is infinity there
+    with np.errstate(over="ignore"):  # a number beyond the range becomes infinity
         return array.astype(dtype, copy=False)
 
 
-def _holds(array: np.ndarray, dtype: np.dtype[Any]) -> bool:
-    """Whether an array holds integers that the type holds too."""
+def _fits(array: np.ndarray, dtype: np.dtype[Any]) -> bool:
+    """Return whether all elements of an array are integers within the range of the type."""
     if array.dtype == dtype or not array.size:
         return True
     least, most = elements.whole_range(dtype)
@@ -91,23 +93,23 @@ def _holds(array: np.ndarray, dtype: np.dtype[Any]) -> bool:
 
 
 def _fitted(array: np.ndarray, spec: TensorSpec, *, special: bool) -> np.ndarray:
-    """An array of the values' own type as one of the input's. NaN stands for null in it."""
-    kind, came = elements.kind(spec.dtype), array.dtype.kind
-    if kind == "f" and came in "iuf":
-        if came == "f" and np.isnan(array).any():
+    """Convert an array of any element type to the input's type. NaN in the array is null in the JSON."""
+    kind, received = elements.kind(spec.dtype), array.dtype.kind
+    if kind == "f" and received in "iuf":
+        if received == "f" and np.isnan(array).any():
             raise misfit(None, data_type(spec.dtype).word)
         return _floats(array.astype(_FLOAT64, copy=False), spec.dtype, special=special)
-    if (kind in "iu" and _holds(array, spec.dtype)) or kind == came in "bO" or not array.size:
+    if (kind in "iu" and _fits(array, spec.dtype)) or kind == received in "bO" or not array.size:
         return array.astype(spec.dtype, copy=False)
     raise misfit(_first_misfit(array, spec.dtype), data_type(spec.dtype).word)
 
 
 def _first_misfit(array: np.ndarray, dtype: np.dtype[Any]) -> object:
-    """The first number that an integer type does not hold; the first value for any other type."""
-    flat, came = array.reshape(-1), array.dtype.kind
-    if elements.kind(dtype) in "iu" and came != "b":
+    """Return the first number that does not fit an integer type; for any other type, the first value."""
+    flat, received = array.reshape(-1), array.dtype.kind
+    if elements.kind(dtype) in "iu" and received != "b":
         least, most = elements.whole_range(dtype)
-        if came == "f":  # the limits are powers of two, which floats hold
+        if received == "f":  # the limits are powers of two, which are exact as floats
             bad = (flat < least) | (flat >= most + 1) | (flat != np.trunc(flat))
         else:
             bad = (flat < least) | (flat > most)
@@ -117,7 +119,7 @@ def _first_misfit(array: np.ndarray, dtype: np.dtype[Any]) -> object:
 
 
 def _natural(flat: list[Any], spec: TensorSpec) -> np.ndarray:
-    """Values of types that fit the input's, as an array of the widest type of their kind."""
+    """Return values of fitting types as an array of the widest type of their kind."""
     kind = elements.kind(spec.dtype)
     if kind == "f":
         return np.array(flat, _FLOAT64)
@@ -135,7 +137,7 @@ def _natural(flat: list[Any], spec: TensorSpec) -> np.ndarray:
 
 
 class _Walk:
-    """One pass over nested lists, whose first elements say the shape."""
+    """One pass over nested lists; the first elements define the shape."""
 
     def __init__(self, spec: TensorSpec, value: Any) -> None:  # noqa: ANN401 - any JSON value
         self._types = _TYPES[elements.kind(spec.dtype)]
@@ -145,11 +147,11 @@ class _Walk:
         self._flat: list[Any] = []
 
     def run(self) -> tuple[list[Any], tuple[int, ...]]:
-        """The elements in order, and the shape. Raises `RefusedInput`."""
-        self._take(self._value, 0)
+        """Return the elements in order, and the shape. Raises `RefusedInput`."""
+        self._visit(self._value, 0)
         return self._flat, self._shape
 
-    def _take(self, value: Any, level: int) -> None:  # noqa: ANN401 - any JSON value
+    def _visit(self, value: Any, level: int) -> None:  # noqa: ANN401 - any JSON value
         rank = len(self._shape)
         if isinstance(value, np.ndarray):
             value = value.tolist()
@@ -169,7 +171,7 @@ class _Walk:
             self._flat += value
             return
         for each in value:
-            self._take(each, level + 1)
+            self._visit(each, level + 1)
 
     def _element(self, value: Any) -> Any:  # noqa: ANN401 - any JSON value
         if type(value) in self._types:
@@ -183,24 +185,26 @@ def _shape(value: Any) -> tuple[int, ...]:  # noqa: ANN401 - any JSON value
     sizes: list[int] = []
     while isinstance(value, (list, np.ndarray)):
         sizes.append(len(value))
-        if len(sizes) > _DEEPEST:
-            raise InvalidInput("body", got=f"lists more than {_DEEPEST} deep", expected=f"at most {_DEEPEST} levels")
+        if len(sizes) > _MAX_DEPTH:
+            expected = f"at most {_MAX_DEPTH} levels"
+            raise InvalidInput("body", got=f"more than {_MAX_DEPTH} levels of lists", expected=expected)
         value = value[0] if len(value) else None
     return tuple(sizes)
 
 
 def _decoded(value: dict[str, Any]) -> str:
-    """The text in a base64 object: ONNX Runtime takes strings as text."""
+    """Return the text in a base64 object: a string of ONNX Runtime is text."""
     if not is_base64(value):
         raise malformed(value, "not formatted correctly for base64 data")
     try:
         return decoded_bytes(value).decode()
     except UnicodeDecodeError:
-        raise InvalidInput("b64", got="bytes that are not UTF-8", expected="text, as the model takes strings") from None
+        expected = "UTF-8, as a string of the model is text"
+        raise InvalidInput("b64", got="bytes that are not UTF-8", expected=expected) from None
 
 
 def decoded_bytes(value: dict[str, Any]) -> bytes:
-    """The bytes in a base64 object; padding may be left out. Raises `RefusedInput`."""
+    """Return the bytes in a base64 object; the padding is optional. Raises `RefusedInput`."""
     text = "".join(value[_BASE64].split()).rstrip("=")
     try:
         return b64decode(text + "=" * (-len(text) % 4), validate=True)

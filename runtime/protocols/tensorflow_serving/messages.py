@@ -1,4 +1,4 @@
-"""The generated messages, imported when the first call comes, and the ModelSpec that every request has. Pure."""
+"""The generated messages, imported by the first call, and the ModelSpec of every request. Pure."""
 
 from collections.abc import Callable
 from functools import cache, lru_cache
@@ -13,34 +13,34 @@ NAME: Final = "tensorflow_serving"
 HasZero: TypeAlias = Callable[[str], bool]  # whether the model of that name has a version 0
 
 
-class Asked(NamedTuple):
-    """Which model a request asks. `version` is a number as `runtime.versions` has it; None: the default one."""
+class Target(NamedTuple):
+    """The model and signature that a request addresses."""
 
     name: str
-    version: int | None
+    version: int | None  # a number as defined by `runtime.versions`; None: the default version
     signature: str
 
 
 def parsed(kind: str, message: bytes | memoryview) -> Any:  # noqa: ANN401 - a class of a generated module
-    """The message of that class. Raises `InvalidInput`."""
+    """Parse a message of that class. Raises `InvalidInput`."""
     try:
         return message_class(kind).FromString(message)
     except _decode_error() as error:
-        raise InvalidInput("message", got=f"no protobuf ({error})", expected=f"a {kind}") from error
+        raise InvalidInput("message", got=f"invalid protobuf ({error})", expected=f"a {kind}") from error
 
 
 @cache
 def message_class(kind: str) -> Any:  # noqa: ANN401 - as above
-    """A class of the package tensorflow.serving or tensorflow."""
+    """Return a class of the package tensorflow.serving or tensorflow."""
     from runtime.protocols.protos import tensorflow_pb2, tensorflow_serving_pb2
 
     return getattr(tensorflow_serving_pb2, kind, None) or getattr(tensorflow_pb2, kind)
 
 
-def asked(request: Any, has_zero: HasZero) -> Asked:  # noqa: ANN401 - a request or a task
-    """Read its ModelSpec. Raises `RefusedInput` where it names no model, or a label: versions have none here.
+def target(request: Any, has_zero: HasZero) -> Target:  # noqa: ANN401 - a request or a task
+    """Read the ModelSpec of a request. Raises `RefusedInput` without a model, and for a label: versions have no labels.
 
-    ovmsclient sends version 0 where its user names none: that is the default version, unless there is a version 0.
+    Version 0 is the default version if the model has no version 0: ovmsclient sends 0 for a request without a version.
     """
     if not request.HasField("model_spec"):
         raise RefusedInput("Missing ModelSpec", field="model_spec")
@@ -54,18 +54,18 @@ def asked(request: Any, has_zero: HasZero) -> Asked:  # noqa: ANN401 - a request
     version: int | None = spec.version.value if choice else None
     if version == 0 and not has_zero(spec.name):
         version = None
-    return Asked(spec.name, version, spec.signature_name or DEFAULT)
+    return Target(spec.name, version, spec.signature_name or DEFAULT)
 
 
 def check_signature(name: str) -> None:
-    """Raise `UnknownSignature` for a signature that no ONNX model has."""
+    """Raise `UnknownSignature` for any signature but "serving_default"."""
     if name != DEFAULT:
         raise UnknownSignature(name, DEFAULT)
 
 
 @lru_cache(64)
 def model_spec(name: str, version: str) -> bytes:
-    """A serialized ModelSpec, as answers have it: resolved."""
+    """Return the serialized ModelSpec of an answer: with the resolved version and signature."""
     number = versions.number(version)
     value = b"\x08" + varint(number) if number else b""
     return delimited(1, name.encode()) + delimited(2, value) + delimited(3, DEFAULT.encode())

@@ -1,4 +1,4 @@
-"""The state of a model's version, as TensorFlow Serving tells it. Pure."""
+"""The state of a model's version in TensorFlow Serving's terms. Pure."""
 
 from typing import Final, NamedTuple
 
@@ -10,7 +10,7 @@ _AVAILABLE: Final = ("AVAILABLE", 30)
 
 
 class VersionStatus(NamedTuple):
-    """The fields of a ModelVersionStatus: names and numbers of its enums."""
+    """The fields of a ModelVersionStatus, with the names and numbers of its enum values."""
 
     state: str
     state_number: int
@@ -20,12 +20,13 @@ class VersionStatus(NamedTuple):
 
 
 def version_status(state: str, error: ScalezeroError | None) -> VersionStatus:
-    """The status of a version in `state` ("not_loaded", "loading", "ready", "failed"), with the error of its load.
+    """Return the status of a version from its state and the error of its load.
 
-    One that is loaded by its first request is available: clients wait for that before they send one.
+    `state` is "not_loaded", "loading", "ready" or "failed".
+    A version that its first request loads is available, because clients wait for this state before they send a request.
     """
     name, number = _STATES.get(state, _AVAILABLE)
     if name != "END" or error is None:
         return VersionStatus(name, number, "OK", 0, "")
-    code = TABLE[code_of(error)].grpc  # TensorFlow's codes are those of gRPC
+    code = TABLE[code_of(error)].grpc  # TensorFlow has the same codes as gRPC
     return VersionStatus(name, number, code.name, code.value, error.message)

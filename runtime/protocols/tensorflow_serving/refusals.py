@@ -1,4 +1,4 @@
-"""Errors in TensorFlow Serving's form and, where its clients know them, in its words."""
+"""Errors in TensorFlow Serving's form, with its messages where clients depend on them."""
 
 from typing import Final
 
@@ -14,7 +14,7 @@ _NOT_FOUND: Final = 404
 
 
 def refuse(fault: ScalezeroError) -> Answer:
-    """The answer that tells of an error. A path or a method that is not there is a malformed request, 400."""
+    """Return the answer for an error. An unknown path or method is a malformed request, 400."""
     if isinstance(fault, (UnknownPath, MethodNotAllowed)):
         return error_answer(_BAD_REQUEST, malformed(fault))
     answer = error_answer(
@@ -25,23 +25,23 @@ def refuse(fault: ScalezeroError) -> Answer:
 
 
 def error_answer(status: int, text: str) -> Answer:
-    """An error document."""
+    """Return an answer with an error document."""
     return Answer(status, orjson.dumps({"error": text}), [JSON])
 
 
 def malformed(fault: UnknownPath | MethodNotAllowed) -> str:
-    """The text about a path or a method that is not there."""
+    """Return the message about an unknown path or method."""
     return f"Malformed request: {fault.method} {fault.path}"
 
 
 def servable(fault: UnknownModel) -> str:
-    """The text about a model, or a version of it, that is not there."""
+    """Return the message about an unknown model or version."""
     model, version = fault.details["model"], fault.details.get("version")
     wanted = f"Latest({model})" if version is None else f"Specific({model}, {version})"
     return f"Servable not found for request: {wanted}"
 
 
 def no_status(model: str, version: int | None) -> Answer:
-    """The answer to who asks for the state of what is not there."""
+    """Return the answer to a request for the state of an unknown model or version."""
     text = f"Could not find any versions of model {model}"
     return error_answer(_NOT_FOUND, text if version is None else f"Could not find version {version} of model {model}")

@@ -16,7 +16,7 @@ from runtime.tensors import Call, Prediction, Query, TensorSpec
 
 NAME: Final = "tensorflow_serving"
 _LARGEST_VERSION: Final = 2**63 - 1
-_MANY: Final = 2000  # classes or values that are written at once
+_MANY: Final = 2000  # classes or values of one block of the answer
 
 
 class Predict:
@@ -25,17 +25,17 @@ class Predict:
     name = NAME
 
     def decode(self, request: Request) -> Call:
-        """Read a small body. Raises `RefusedInput`."""
-        return called(request, json_request.check(json_body.load(request.body), request.body))
+        """Parse a small body at once. Raises `RefusedInput`."""
+        return call_for(request, json_request.check(json_body.load(request.body), request.body))
 
     def decode_slices(self, request: Request) -> Generator[None, None, Call]:
-        """Read a body of any size. Raises `RefusedInput`, and `InvalidInput` for one beyond the slices' limits."""
-        parsed = yield from json_body.load_slices(request.body, request.hold)
+        """Parse a body of any size in steps. Raises `RefusedInput`, and `InvalidInput` beyond the `slices` limits."""
+        parsed = yield from json_body.load_slices(request.body, request.reserve)
         small = len(request.body) <= slices.WINDOW
-        return called(request, json_request.check(parsed, request.body if small else None))
+        return call_for(request, json_request.check(parsed, request.body if small else None))
 
     def bind(self, call: Call, model: ReadyModel) -> list[Query]:
-        """One query, whose form is whether it came by rows. Raises `RefusedInput`."""
+        """Return one query; its form is True for the row form. Raises `RefusedInput`."""
         body: json_request.Body = call.parts
         row = json_request.one_row(body, model.signature)
         if row is not None:
@@ -47,29 +47,31 @@ class Predict:
     def encode(
         self, queries: Sequence[Query], predictions: Sequence[Prediction], model: ReadyModel, *, latency: float
     ) -> Answer:
-        """The answer, in pieces where it is large; the protocol has no place for `latency`."""
+        """Return the answer, in pieces if it is large; the protocol has no field for `latency`."""
         del latency
         rows = bool(queries[0].form)
         return Answer(200, json_answer.render(predictions[0].outputs, model.signature.outputs, rows=rows))
 
 
 class _OfExamples:
-    """What the translators of `:classify` and `:regress` share."""
+    """The common part of the translators of `:classify` and `:regress`."""
 
     name = NAME
-    _plan: Callable[[Sequence[TensorSpec]], object]  # the outputs that the answer is made of; raises `InvalidInput`
-    _unfit: str  # TensorFlow Serving's words for a signature without such outputs
+    _plan: Callable[[Sequence[TensorSpec]], object]  # chooses the outputs of the answer; raises `InvalidInput`
+    _no_outputs: str  # TensorFlow Serving's message for a signature without such outputs
 
     def decode(self, request: Request) -> Call:
-        """Read a small body. Raises `RefusedInput`."""
-        return called(request, json_request.check(json_body.load(request.body), None))
+        """Parse a small body at once. Raises `RefusedInput`."""
+        return call_for(request, json_request.check(json_body.load(request.body), None))
 
     def decode_slices(self, request: Request) -> Generator[None, None, Call]:
-        """Read a body of any size. Raises as `Predict.decode_slices` does."""
-        return called(request, json_request.check((yield from json_body.load_slices(request.body, request.hold)), None))
+        """Parse a body of any size in steps. Raises as `Predict.decode_slices` does."""
+        return call_for(
+            request, json_request.check((yield from json_body.load_slices(request.body, request.reserve)), None)
+        )
 
     def bind(self, call: Call, model: ReadyModel) -> list[Query]:
-        """One query; its form is the plan for the outputs, and the number of examples.
+        """Return one query; its form is the chosen outputs and the number of examples.
 
         Raises `RefusedInput`, also for a model whose outputs do not fit the method, and `InvalidInput`.
         """
@@ -78,7 +80,7 @@ class _OfExamples:
         try:
             plan = self._plan(model.signature.outputs)
         except InvalidInput as fault:
-            raise RefusedInput(f"{self._unfit} {fault.message}") from None
+            raise RefusedInput(f"{self._no_outputs} {fault.message}") from None
         return [Query(examples.tensors(found, model.signature.inputs), form=(plan, len(found)))]
 
 
@@ -86,19 +88,19 @@ class Classify(_OfExamples):
     """The translator of `:classify`."""
 
     _plan = staticmethod(examples.classifier)
-    _unfit = 'Expected classification signature outputs to contain at least one of: "classes" or "scores".'
+    _no_outputs = 'Expected classification signature outputs to contain at least one of: "classes" or "scores".'
 
     def encode(
         self, queries: Sequence[Query], predictions: Sequence[Prediction], model: ReadyModel, *, latency: float
     ) -> Answer:
-        """The classes of each example, in pieces where they are many. Raises `InvalidInput`."""
+        """Return the classes of each example, in pieces if there are many. Raises `InvalidInput`."""
         del model, latency
-        form: tuple[examples.Classifier, int] = queries[0].form  # type: ignore[assignment] # what `bind` has set
+        form: tuple[examples.Classifier, int] = queries[0].form  # type: ignore[assignment] # `bind` sets it
         plan, rows = form
         outputs = predictions[0].outputs
         used = [outputs[place] for place in plan if place is not None]
         if any(not output.ndim or len(output) != rows for output in used):
-            examples.classes(plan, outputs, rows)  # says what is wrong
+            examples.classes(plan, outputs, rows)  # raises the error
         width = max(output.size // rows for output in used)
 
         def block(place: slice) -> bytes:
@@ -112,21 +114,21 @@ class Regress(_OfExamples):
     """The translator of `:regress`."""
 
     _plan = staticmethod(examples.regressor)
-    _unfit = "No regression outputs found in SignatureDef."
+    _no_outputs = "No regression outputs found in SignatureDef."
 
     def encode(
         self, queries: Sequence[Query], predictions: Sequence[Prediction], model: ReadyModel, *, latency: float
     ) -> Answer:
-        """The value of each example. Raises `InvalidInput`."""
+        """Return the value of each example. Raises `InvalidInput`."""
         del model, latency
-        form: tuple[int, int] = queries[0].form  # type: ignore[assignment] # what `bind` has set
+        form: tuple[int, int] = queries[0].form  # type: ignore[assignment] # `bind` sets it
         place, rows = form
         found = examples.values(predictions[0].outputs[place], rows)
         return _answer(lambda part: json_examples.regressions(found[part]), rows, _MANY)
 
 
 def _answer(block: Callable[[slice], bytes], rows: int, size: int) -> Answer:
-    """The results in blocks of so many rows; the first one is made at once, so that what is wrong is still refused."""
+    """Return the results in blocks of `size` rows. The first block is made at once, so that an error has its status."""
     size = max(size, 1)
     parts = [slice(begin, min(begin + size, rows)) for begin in range(0, rows, size)]
     first = block(parts[0])
@@ -134,19 +136,19 @@ def _answer(block: Callable[[slice], bytes], rows: int, size: int) -> Answer:
     return Answer(200, b"".join(pieces) if len(parts) == 1 else pieces)
 
 
-def called(request: Request, parts: object) -> Call:
-    """The call to the model that the path names. Raises `RefusedInput` as `target` does, and for any label."""
+def call_for(request: Request, parts: object) -> Call:
+    """Return the call to the model in the path. Raises `RefusedInput` as `target` does, and for any label."""
     model, version = target(request)
     label = request.parameters.get("label")
-    if label is not None:  # labels are of a configuration file that only TensorFlow Serving has
+    if label is not None:  # only TensorFlow Serving has the configuration file that defines labels
         raise RefusedInput(f"Unrecognized servable version label: {label[:256]}")
     return Call(model, version, parts)
 
 
 def target(request: Request) -> tuple[str, int | None]:
-    """The model that the path names, and the number of its version.
+    """Return the model in the path, and the number of its version if the path has one.
 
-    Raises `RefusedInput` where they are no name and no number, or the number is beyond int64.
+    Raises `RefusedInput` for an invalid name or number, and for a number beyond int64.
     """
     model, version = request.parameters["model"], request.parameters.get("version")
     if ":" in model or not (version is None or (version.isascii() and version.isdecimal())):

@@ -1,7 +1,7 @@
 """ClassificationResult and RegressionResult, serialized. Pure.
 
-Where every row has the same labels, all rows are one template with other scores: NumPy fills it in. A message for each
-class would hold the event loop, for 30 ms where 32 rows have 1000 classes.
+If all rows have the same labels, NumPy fills the scores of each row into a copy of one serialized row. A message object
+for each class would block the event loop: for 30 ms with 32 rows of 1000 classes.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ _REGRESSION: Final = delimited(1, b"\x0d" + _ZERO)  # one of the regressions of 
 
 
 def classification(plan: Classifier, outputs: Sequence[np.ndarray], rows: int) -> bytes:
-    """A ClassificationResult. Raises `InvalidInput` for outputs of another shape than their model states."""
+    """Return a ClassificationResult. Raises `InvalidInput` for outputs of another shape than the model states."""
     table = examples.unlabelled(plan, outputs, rows)
     if table is not None:
         template, places = _row(table.shape[1])
@@ -37,13 +37,13 @@ def classification(plan: Classifier, outputs: Sequence[np.ndarray], rows: int) -
 
 
 def regression(output: np.ndarray, rows: int) -> bytes:
-    """A RegressionResult. Raises `InvalidInput` where the output does not have a value for each row."""
+    """Return a RegressionResult. Raises `InvalidInput` if the output does not have one value for each row."""
     return _filled(_REGRESSION, (len(_REGRESSION) - _FLOAT,), examples.column(output, rows))
 
 
 @lru_cache(64)
 def _row(classes: int) -> tuple[bytes, tuple[int, ...]]:
-    """The classifications of one row whose labels are the indices, and where its scores are."""
+    """Return the serialized classifications of one row with indices as labels, and the offsets of its scores."""
     every = [delimited(1, delimited(1, str(index).encode()) + _SCORE + _ZERO) for index in range(classes)]
     content = b"".join(every)
     template = delimited(1, content)
@@ -52,7 +52,7 @@ def _row(classes: int) -> tuple[bytes, tuple[int, ...]]:
 
 
 def _filled(template: bytes, places: Sequence[int], numbers: np.ndarray) -> bytes:
-    """The template once for each row of float32 `numbers`, [rows, places], with the numbers in their places."""
+    """Repeat the template for each row of float32 `numbers` [rows, places], with the numbers at these places."""
     rows = np.tile(np.frombuffer(template, np.uint8), (len(numbers), 1))
     digits = np.ascontiguousarray(numbers, "<f4").view(np.uint8).reshape(*numbers.shape, _FLOAT)
     rows[:, np.array(places, np.intp)[:, np.newaxis] + np.arange(_FLOAT)] = digits

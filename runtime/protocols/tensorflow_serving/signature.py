@@ -1,7 +1,7 @@
-"""A model's inputs and outputs as TensorFlow describes them. Pure.
+"""A model's inputs and outputs in TensorFlow's terms. Pure.
 
 An ONNX model has one signature, "serving_default". Its tensors have the names of the model's inputs and outputs.
-Sequences, maps and optional values have no form in TensorFlow: the signature leaves them out.
+TensorFlow has no sequences, maps and optional values: the signature omits them.
 Sources: tensorflow/core/framework/types.proto, DataType; tensorflow/core/protobuf/meta_graph.proto, SignatureDef.
 """
 
@@ -52,22 +52,22 @@ _STRING: Final = DataType("DT_STRING", 7, "string")
 
 
 def data_type(dtype: np.dtype[np.generic]) -> DataType:
-    """TensorFlow's type for the elements of a tensor."""
+    """Return TensorFlow's data type for an element type."""
     return _STRING if dtype == STRING else _TYPES[dtype.name]
 
 
 def dimensions(spec: TensorSpec) -> list[int] | None:
-    """The sizes of a tensor's axes, -1 for a dynamic one; None where the rank is unknown."""
+    """Return the sizes of a tensor's axes, -1 for a dynamic one; None if the rank is unknown."""
     return None if spec.shape is None else [size if isinstance(size, int) else -1 for size in spec.shape]
 
 
 def tensors(specs: Iterable[TensorSpec]) -> list[TensorSpec]:
-    """The inputs or outputs that have a form in TensorFlow, in their order."""
+    """Return the inputs or outputs that are tensors, in their order."""
     return [spec for spec in specs if not spec.containers]
 
 
 def signature_def(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> dict[str, object]:
-    """The signature as protobuf writes a SignatureDef in JSON, with the original names of the fields."""
+    """Return the signature in protobuf's JSON form of a SignatureDef, with the original names of the fields."""
     return {
         "inputs": {spec.name: _tensor_info(spec) for spec in tensors(inputs)},
         "outputs": {spec.name: _tensor_info(spec) for spec in tensors(outputs)},

@@ -1,11 +1,12 @@
-"""TensorProto: what gRPC clients send and get, as NumPy has it. Pure.
+"""TensorProto messages to NumPy arrays, and back. Pure.
 
-    tensor_content    the bytes of all elements, little endian, row after row; it counts where both forms are there
-    float_val, ...    the elements one by one, in the field of their type
-                      fewer than the shape takes: the last one fills the rest; none at all: zeros
+    tensor_content    the bytes of all elements, little endian, in row-major order; used if both forms are present
+    float_val, ...    the elements in the field of their type; if there are fewer than the shape needs, the last one
+                      fills the rest; if there are none, all are zero
 
-An answer has its elements in the field of their type, as TensorFlow Serving answers: clients read `float_val` and its
-kin by name. Elements are checked more strictly than by TensorFlow, which cuts off what is too many or out of range.
+An answer has its elements in the field of their type, as in TensorFlow Serving: clients read `float_val` and the other
+fields by name. The checks are stricter than TensorFlow's, which ignores extra elements and truncates numbers out of
+range.
 Sources: tensorflow/core/framework/tensor.proto and tensor.cc, `Tensor::FromProto`, `Tensor::AsProtoField`.
 """
 
@@ -27,7 +28,7 @@ from runtime.tensors import STRING, TensorSpec
 
 
 class _Field(NamedTuple):
-    """The field of TensorProto that has a type's elements, and the type that its numbers have there."""
+    """The field of TensorProto for the elements of a type, and the type of its numbers."""
 
     name: str
     number: int
@@ -35,7 +36,7 @@ class _Field(NamedTuple):
 
 
 class _Form(NamedTuple):
-    """How TensorFlow has an element type."""
+    """An element type in TensorFlow, and its field of TensorProto."""
 
     type: DataType
     field: _Field
@@ -62,26 +63,27 @@ _FIELDS: Final = {
 _CONTENT: Final = 4  # the field tensor_content
 _OTHERS: Final = ("scomplex_val", "dcomplex_val")
 _ALL: Final = tuple(dict.fromkeys((*_FIELDS.values(), _FLOAT8)))
-_TAKEN: Final = frozenset((_CONTENT, *(field.number for field in _ALL)))
-_AXES: Final = 64  # as many as NumPy has
+_LARGE: Final = frozenset((_CONTENT, *(field.number for field in _ALL)))  # fields that can be large
+_AXES: Final = 64  # NumPy's limit
 _HALVES: Final = 0xFFFF  # the largest bits of a half
 
-Spans = Mapping[int, list[memoryview]]  # the contents of fields, by their numbers
+Spans = Mapping[int, list[memoryview]]  # the contents of fields, by field number
 
 
 def read(name: str, tensor: Any, spec: TensorSpec, *, limit: int) -> np.ndarray:  # noqa: ANN401 - see below
-    """The array of a TensorProto, or of the memoryview of a serialized one, for an input; perhaps read-only.
+    """Return the array, possibly read-only, of a TensorProto or the memoryview of a serialized one, for an input.
 
-    `limit` bounds the bytes of the array, as a few bytes may stand for any shape. Raises `InvalidInput`.
+    `limit` bounds the bytes of the array, as a few bytes of a message can describe a tensor of any size.
+    Raises `InvalidInput`.
     """
     spans: Spans = {}
     if isinstance(tensor, memoryview):
-        rest, spans = outline(tensor, _TAKEN, most=MANY)
+        rest, spans = outline(tensor, _LARGE, limit=MANY)
         tensor = messages.parsed("TensorProto", rest)
-    given, right = tensor.dtype, _form(spec.dtype).type
-    if given != right.number:
-        expected = f"{right.name}, for {spec.describe()}"
-        raise InvalidInput(f"inputs.{name}.dtype", got=_type_name(given), expected=expected)
+    received, required = tensor.dtype, _form(spec.dtype).type
+    if received != required.number:
+        expected = f"{required.name}, for {spec.describe()}"
+        raise InvalidInput(f"inputs.{name}.dtype", got=_type_name(received), expected=expected)
     shape = _shape(f"inputs.{name}.tensor_shape", tensor.tensor_shape, spec, limit)
     count = math.prod(shape)
     content = spans[_CONTENT][-1] if _CONTENT in spans else tensor.tensor_content
@@ -91,7 +93,7 @@ def read(name: str, tensor: Any, spec: TensorSpec, *, limit: int) -> np.ndarray:
 
 
 def write(array: np.ndarray) -> list[bytes]:
-    """A serialized TensorProto, in pieces that belong together."""
+    """Return one serialized TensorProto in pieces."""
     described = _described(array.dtype, array.shape)
     if not array.size:
         return [described]
@@ -118,11 +120,11 @@ def _written(array: np.ndarray, field: _Field) -> bytes:
         return packed(array.reshape(-1).view(np.uint16))
     if field.dtype.kind in "iu":
         return packed(array.reshape(-1).astype(field.dtype, copy=False))
-    return array.tobytes()  # little endian, as every processor here; a bool takes a byte as a varint too
+    return array.tobytes()  # little endian, as all supported processors are; a bool is one byte as a varint too
 
 
 def _shape(field: str, proto: Any, spec: TensorSpec, limit: int) -> tuple[int, ...]:  # noqa: ANN401 - TensorShapeProto
-    """The sizes. Raises `InvalidInput` where they are not known, or stand for too much."""
+    """Return the sizes. Raises `InvalidInput` if they are unknown or negative, or need more than `limit` bytes."""
     axes = len(proto.dim)
     if proto.unknown_rank or axes > _AXES:
         got = "unknown_rank" if proto.unknown_rank else f"{axes} axes"
@@ -132,7 +134,7 @@ def _shape(field: str, proto: Any, spec: TensorSpec, limit: int) -> tuple[int, .
         raise InvalidInput(field, got=f"{list(shape)}", expected="sizes from 0")
     size = math.prod(max(each, 1) for each in shape) * spec.dtype.itemsize
     if size > limit:
-        raise InvalidInput(field, got=f"{list(shape)}, which takes {size} bytes", expected=f"at most {limit} bytes")
+        raise InvalidInput(field, got=f"{list(shape)}, which needs {size} bytes", expected=f"at most {limit} bytes")
     return shape
 
 
@@ -150,7 +152,7 @@ def _from_content(field: str, content: bytes | memoryview, count: int, dtype: np
 
 
 def _content_strings(field: str, content: memoryview, count: int) -> list[bytes]:
-    """The strings of a tensor_content: all their lengths as varints, then all their bytes."""
+    """Return the strings of a tensor_content: all lengths as varints, then all bytes. Raises `InvalidInput`."""
     lengths, at = [], 0
     try:
         for _ in range(count):
@@ -169,16 +171,16 @@ def _content_strings(field: str, content: memoryview, count: int) -> list[bytes]
 
 
 def _elements(name: str, tensor: Any, spans: Spans, dtype: np.dtype[np.generic]) -> np.ndarray:  # noqa: ANN401
-    """The elements in the field of their type, as many as there are. Raises `InvalidInput`."""
+    """Return the elements in the field of their type, however many there are. Raises `InvalidInput`."""
     field = _form(dtype).field
-    values, taken = getattr(tensor, field.name), spans.get(field.number, [])
-    if not len(values) and not taken:
+    values, large = getattr(tensor, field.name), spans.get(field.number, [])
+    if not len(values) and not large:
         _check_no_others(name, tensor, spans, field, dtype)
     if field is _STRING:
-        return _strings(f"{name}.{field.name}", taken or values)
+        return _strings(f"{name}.{field.name}", large or values)
     if field is _FLOAT8:
-        return np.frombuffer(taken[-1] if taken else values, dtype)
-    return _cast(f"{name}.{field.name}", _numbers(f"{name}.{field.name}", field, values, taken), dtype)
+        return np.frombuffer(large[-1] if large else values, dtype)
+    return _cast(f"{name}.{field.name}", _numbers(f"{name}.{field.name}", field, values, large), dtype)
 
 
 def _check_no_others(
@@ -188,7 +190,7 @@ def _check_no_others(
     field: _Field,
     dtype: np.dtype[np.generic],
 ) -> None:
-    """Refuse elements in the field of another type; TensorFlow would take zeros."""
+    """Check that no field of another type has elements; TensorFlow would use zeros. Raises `InvalidInput`."""
     others = [each.name for each in _ALL if spans.get(each.number) or len(getattr(tensor, each.name))]
     others += [each for each in _OTHERS if len(getattr(tensor, each))]
     if others:
@@ -196,18 +198,18 @@ def _check_no_others(
         raise InvalidInput(name, got=f"elements in {others[0]}", expected=expected)
 
 
-def _numbers(field: str, of: _Field, values: Any, taken: list[memoryview]) -> np.ndarray:  # noqa: ANN401 - repeated
-    """The numbers as protobuf has them. Raises `InvalidInput`."""
-    if not taken:
+def _numbers(field: str, of: _Field, values: Any, large: list[memoryview]) -> np.ndarray:  # noqa: ANN401 - repeated
+    """Return the numbers in the type of the field. Raises `InvalidInput`."""
+    if not large:
         return np.array(values, of.dtype)
     if len(values):
-        raise InvalidInput(field, got="numbers packed and one by one", expected="one form of them")
+        raise InvalidInput(field, got="both packed and unpacked numbers", expected="packed numbers only")
     if of.dtype.kind == "f":
-        if any(len(span) % of.dtype.itemsize for span in taken):
-            raise InvalidInput(field, got="bytes that are no whole numbers", expected=f"packed {of.dtype.name}")
-        parts = [np.require(np.frombuffer(span, of.dtype), requirements="A") for span in taken]
+        if any(len(span) % of.dtype.itemsize for span in large):
+            raise InvalidInput(field, got="an incomplete number", expected=f"packed {of.dtype.name}")
+        parts = [np.require(np.frombuffer(span, of.dtype), requirements="A") for span in large]
     else:
-        parts = [_parsed(of, piece) for span in taken for piece in pieces(span)]
+        parts = [_parsed(of, piece) for span in large for piece in pieces(span)]
     return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, of.dtype), *parts])
 
 
@@ -217,7 +219,7 @@ def _parsed(field: _Field, packed: memoryview) -> np.ndarray:
 
 
 def _cast(field: str, numbers: np.ndarray, dtype: np.dtype[np.generic]) -> np.ndarray:
-    """The numbers in the tensor's own type. Raises `InvalidInput` where one does not fit."""
+    """Return the numbers in the tensor's own type. Raises `InvalidInput` if a number does not fit."""
     if numbers.dtype == dtype:
         return numbers
     is_half = field.endswith(_HALF.name)
@@ -241,15 +243,15 @@ def _strings(field: str, values: Sequence[bytes | memoryview]) -> np.ndarray:
 
 
 def _filled(name: str, values: np.ndarray, count: int) -> np.ndarray:
-    """As many elements as the shape takes. Raises `InvalidInput` where there are more."""
-    given = len(values)
-    if given == count:
+    """Return `count` elements: the last one fills the rest. Raises `InvalidInput` if there are more."""
+    received = len(values)
+    if received == count:
         return values
-    if given > count:
-        raise InvalidInput(name, got=f"{given} elements", expected=f"at most {count}, as its shape states")
-    last = values[-1] if given else "" if values.dtype == STRING else values.dtype.type(0)
+    if received > count:
+        raise InvalidInput(name, got=f"{received} elements", expected=f"at most {count}, as its shape states")
+    last = values[-1] if received else "" if values.dtype == STRING else values.dtype.type(0)
     filled = np.full(count, last, values.dtype)
-    filled[:given] = values
+    filled[:received] = values
     return filled
 
 

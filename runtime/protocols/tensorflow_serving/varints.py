@@ -1,17 +1,17 @@
-"""Whole numbers as protobuf packs them, all at once: a Python object for each would cost ten times as much. Pure."""
+"""Whole numbers as packed varints of protobuf, with NumPy: a Python object per number would cost ten times as much."""
 
 from typing import Final
 
 import numpy as np
 
-_AT_ONCE: Final = 64 * 1024  # numbers: the groups of each take up to 80 bytes meanwhile
+_AT_ONCE: Final = 64 * 1024  # numbers of one step: the groups of a number temporarily take up to 80 bytes
 _GROUP: Final = 7  # bits
 _BITS: Final = np.uint64(0x7F)
-_MORE: Final = 7  # the bit that says that another group follows
+_MORE: Final = 7  # the bit that is set if another group follows
 
 
 def packed(numbers: np.ndarray) -> bytes:
-    """The numbers, of one axis, as varints one after the other; negative ones take ten bytes, as in int32 and int64."""
+    """Return an array of one axis as varints; a negative number takes ten bytes, as in int32 and int64."""
     return b"".join(_packed(numbers[at : at + _AT_ONCE]) for at in range(0, len(numbers), _AT_ONCE))
 
 
@@ -21,9 +21,9 @@ def _packed(numbers: np.ndarray) -> bytes:
     if width == 1:
         return wide.astype(np.uint8).tobytes()
     shifted = wide[:, np.newaxis] >> (np.arange(width, dtype=np.uint64) * np.uint64(_GROUP))
-    there = shifted != 0
-    there[:, 0] = True
+    needed = shifted != 0
+    needed[:, 0] = True
     groups = (shifted & _BITS).astype(np.uint8)
-    groups[:, :-1] |= there[:, 1:].astype(np.uint8) << _MORE
-    content: bytes = groups[there].tobytes()
+    groups[:, :-1] |= needed[:, 1:].astype(np.uint8) << _MORE
+    content: bytes = groups[needed].tobytes()
     return content

@@ -1,10 +1,10 @@
-"""A prediction as the JSON that TorchServe's handlers answer with: a list with an entry for each row. Pure.
+"""A prediction as the JSON of TorchServe's handlers: a list with an entry for each row. Pure.
 
     one output         rows -> [[0.1, 0.9], [0.7, 0.3]]          one row -> [0.1, 0.9]
     several outputs    rows -> [{"label": 1, "scores": [...]}]   one row -> {"label": 1, "scores": [0.1, 0.9]}
 
-A request is one row where it left out the first axis. Outputs without an entry for each row are answered whole, by
-name.
+A request is one row if it omits the first axis. If some output does not have an entry for each row, the answer is an
+object of whole outputs by name.
 """
 
 import math
@@ -20,12 +20,12 @@ from runtime.protocols.json import tensors as json_tensors
 from runtime.protocols.json import writer
 from runtime.tensors import Prediction, Query, TensorSpec
 
-_AT_ONCE: Final = 1000  # values of a piece of rows that are written together
+_AT_ONCE: Final = 1000  # values of the rows that are written together
 
 
 def encode(query: Query, prediction: Prediction, signature: Signature) -> bytes | Iterator[bytes]:
-    """The JSON, in pieces where it is large."""
-    form: Form = query.form  # type: ignore[assignment] # what `binding.bind` has set
+    """Return the JSON, in pieces if it is large."""
+    form: Form = query.form  # type: ignore[assignment] # `binding.bind` sets it
     outputs = prediction.outputs
     if len(outputs) == 1:
         return _written(_one(outputs[0], form, per_row=signature.row_outputs[0]), outputs)
@@ -44,12 +44,12 @@ def _written(document: object, outputs: Sequence[np.ndarray]) -> bytes | Iterato
 
 
 def _one(array: np.ndarray, form: Form, *, per_row: bool) -> Any:  # noqa: ANN401 - any JSON value
-    """The one output; a row of a rank-1 output is a number, and answered as a list of it."""
+    """Return the only output; a row of a rank-1 output is one number, and the answer is a list of this number."""
     return json_tensors.plain(row_forms.row(array, per_row) if form.one_row and array.ndim > 1 else array)
 
 
 def _by_row(outputs: Sequence[np.ndarray], signature: Signature) -> bool:
-    """Whether every output has an entry for each row."""
+    """Return whether every output has an entry for each row."""
     return all(signature.row_outputs) and len({len(each) if each.ndim else None for each in outputs}) == 1
 
 
@@ -58,7 +58,7 @@ def _entry(outputs: Sequence[np.ndarray], specs: Sequence[TensorSpec], row: int)
 
 
 def _pieces(outputs: Sequence[np.ndarray], specs: Sequence[TensorSpec]) -> Iterator[bytes]:
-    """A list of entries, some at a time; an entry that is large by itself in pieces of its own."""
+    """Yield the list of entries in pieces of several entries; a large entry is itself split into pieces."""
     count = len(outputs[0])
     step = max(1, _AT_ONCE // max(1, sum(math.prod(each.shape[1:]) for each in outputs)))
     before = b"["
@@ -71,7 +71,7 @@ def _pieces(outputs: Sequence[np.ndarray], specs: Sequence[TensorSpec]) -> Itera
 
 
 def _inner(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The pieces of a list, without its brackets."""
+    """Yield the pieces of a list without its brackets."""
     last = next(pieces)[1:]
     for piece in pieces:
         yield last

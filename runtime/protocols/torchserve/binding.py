@@ -1,12 +1,12 @@
 """The values of a request and a model's signature, to a query. Pure.
 
-One value called `body` or `data` holds all inputs:
+A single value named `body` or `data` contains all inputs:
 
     JSON            the forms of the predict API's inputs, bare or as {"inputs"}, {"instances"} or {"data"}
-    a NumPy array   the one input: rows, or one row without its first axis
-    bytes           the one input: its rows in its element type, little endian, one after the other; or one string
+    a NumPy array   the only input: rows, or one row without its first axis
+    bytes           the only input: consecutive rows in its element type, little endian; or one string
 
-Otherwise the values are called as the inputs are, and each holds one of them in one of these forms.
+Otherwise the values have the names of the inputs, and each contains one input in one of these forms.
 """
 
 import math
@@ -22,29 +22,30 @@ from runtime.protocols import input_forms, row_forms
 from runtime.protocols.torchserve.values import Document, Raw, Value
 from runtime.tensors import STRING, Query, TensorSpec
 
-WHOLE: Final = frozenset({"body", "data"})  # what a handler of TorchServe looks for
+WHOLE: Final = frozenset({"body", "data"})  # the names that TorchServe's handlers read
 _WRAPPERS: Final = frozenset({"inputs", "instances", "data"})
 _FORMS: Final = "JSON, a NumPy array (npy), or its bytes"
-_ECHOED: Final = 80  # characters of a name that an error repeats
-_LONGEST_NUMBER: Final = 64  # characters
+_SHOWN_CHARS: Final = 80  # of a name in an error message
+_MAX_NUMBER_CHARS: Final = 64
 
 
 def bind(values: Sequence[tuple[str, Value]], signature: Signature) -> Query:
-    """The query; its `form` is an `input_forms.Form`. Raises `InvalidInput` naming the value, and what is allowed."""
+    """Return the query; its `form` is an `input_forms.Form`.
+
+    Raises `InvalidInput` with the name of the value, the received value and the allowed one.
+    """
     name, value = values[0]
-    known = {spec.name for spec in signature.inputs}
-    if len(values) == 1 and name in WHOLE and not (name in known and len(known) == 1):
+    if len(values) == 1 and name in WHOLE and (_names(signature) != {name} or _names_input(value, signature.inputs[0])):
         return _whole(name, value, signature)
     named = dict(values)
     if len(named) < len(values):
-        twice = next(name for index, (name, _) in enumerate(values) if name in dict(values[:index]))
-        raise InvalidInput(
-            twice[:_ECHOED], got="more than one value of that name", expected="one, which holds all rows"
-        )
+        repeated = next(name for index, (name, _) in enumerate(values) if name in dict(values[:index]))
+        expected = "one value, which contains all rows"
+        raise InvalidInput(repeated[:_SHOWN_CHARS], got="more than one value of that name", expected=expected)
     _check_names(named, signature)
     tensors, forms = [], []
     for spec in signature.inputs:
-        if spec.name not in named:  # an optional one
+        if spec.name not in named:  # an optional input
             array, rows = input_forms.tensor(spec.name, None, spec, numbers_only=False)
         else:
             array, rows = _tensor(spec.name, named[spec.name], spec)
@@ -53,10 +54,23 @@ def bind(values: Sequence[tuple[str, Value]], signature: Signature) -> Query:
     return input_forms.query(tensors, forms)
 
 
+def _names(signature: Signature) -> set[str]:
+    return {spec.name for spec in signature.inputs}
+
+
+def _names_input(value: Value, spec: TensorSpec) -> bool:
+    """Return whether a value is JSON that names the only input, in an object or in records."""
+    if spec.containers or not isinstance(value, Document):
+        return False
+    inputs = _unwrapped(value.value)
+    first = inputs[0] if isinstance(inputs, list) and inputs else inputs
+    return isinstance(first, dict) and spec.name in first
+
+
 def _check_names(named: dict[str, Value], signature: Signature) -> None:
     if len(signature.inputs) == 1 and signature.inputs[0].name not in named:
         expected = f"data, body, or the name of the input: {signature.inputs[0].name}"
-        raise InvalidInput(next(iter(named))[:_ECHOED], got="a value of that name", expected=expected)
+        raise InvalidInput(next(iter(named))[:_SHOWN_CHARS], got="a value of that name", expected=expected)
     input_forms.check_names(named, signature, "form")
 
 
@@ -75,13 +89,13 @@ def _inputs(document: Document, signature: Signature) -> Query:
     inputs, keys = document.value, 0
     if isinstance(inputs, dict) and len(inputs) == 1:
         [(key, inner)] = inputs.items()
-        if key in _WRAPPERS and not (key in {spec.name for spec in signature.inputs} and len(signature.inputs) > 1):
+        if key in _WRAPPERS and not (key in _names(signature) and len(signature.inputs) > 1):
             inputs, keys = inner, 1
     return input_forms.bind(inputs, signature, body=document.text, keys=keys)
 
 
 def _tensor(field: str, value: Value, spec: TensorSpec) -> tuple[np.ndarray, row_forms.Rows]:
-    """One input from one value, and which form of rows it had."""
+    """Return one input from one value, and its form of rows."""
     if isinstance(value, Document):
         return input_forms.tensor(field, _unwrapped(value.value), spec, numbers_only=False)
     if spec.containers:
@@ -99,7 +113,7 @@ def _unwrapped(value: object) -> object:
 
 
 def _of_array(field: str, array: np.ndarray, spec: TensorSpec) -> tuple[np.ndarray, row_forms.Rows]:
-    """A NumPy array in the model's element type: nothing is rounded but floats, and nothing wraps."""
+    """Return a NumPy array in the model's element type. Floats are rounded; other numbers must be exact."""
     array, rows = row_forms.in_rows(field, array, spec)
     check_sizes(spec, array.shape, 1)
     if array.dtype.kind in "US" or spec.dtype == STRING:
@@ -137,9 +151,10 @@ def _of_bytes(field: str, raw: Raw, spec: TensorSpec) -> tuple[np.ndarray, row_f
         return input_forms.tensor(field, _number(field, raw, spec), spec, numbers_only=False)
     row = _row(spec)
     if row is None:
-        expected = f"JSON or a NumPy array (npy), as bytes do not tell the shape of {spec.describe()}"
+        expected = f"JSON or a NumPy array (npy), as bytes do not state the shape of {spec.describe()}"
         raise raw.fault or InvalidInput(field, got=_kind(raw), expected=expected)
-    if not len(raw.data) or len(raw.data) % (math.prod(row) * spec.dtype.itemsize or 1):
+    count, rest = divmod(len(raw.data), math.prod(row) * spec.dtype.itemsize)
+    if not count or rest or (count > 1 and not spec.holds_rows):
         raise raw.fault or InvalidInput(field, got=_kind(raw), expected=f"{_FORMS}: {_sizes(row, spec)}")
     rows = np.frombuffer(raw.data, np.uint8 if spec.dtype == np.bool_ else spec.dtype)
     array = np.require(rows, requirements="A") if spec.dtype != np.bool_ else rows != 0
@@ -148,7 +163,7 @@ def _of_bytes(field: str, raw: Raw, spec: TensorSpec) -> tuple[np.ndarray, row_f
 
 
 def _row(spec: TensorSpec) -> tuple[int, ...] | None:
-    """The shape of a row, or of the whole tensor where it has no rows; None where it is not known, or has no bytes."""
+    """Return the shape of a row, or of a tensor without rows; None if it is unknown or has no bytes."""
     if spec.shape is None or spec.dtype.kind not in "biufV":
         return None
     row = spec.row_shape if spec.holds_rows else spec.shape
@@ -170,13 +185,13 @@ def _text(field: str, raw: Raw) -> str:
 
 
 def _number(field: str, raw: Raw, spec: TensorSpec) -> object:
-    """The JSON value of a field of a form that is no list: a number, true or false."""
+    """Return the JSON value of a form field that is not a list: a number, true or false. Raises `InvalidInput`."""
     try:
-        if len(raw.data) <= _LONGEST_NUMBER:
+        if len(raw.data) <= _MAX_NUMBER_CHARS:
             return orjson.loads(raw.data)
     except orjson.JSONDecodeError:
         pass
-    got = repr(bytes(raw.data[:_LONGEST_NUMBER]).decode(errors="replace"))
+    got = repr(bytes(raw.data[:_MAX_NUMBER_CHARS]).decode(errors="replace"))
     raise raw.fault or InvalidInput(field, got=got, expected=f"{spec.describe()} as JSON, or a file")
 
 

@@ -1,7 +1,7 @@
 """TorchServe's inference API over gRPC: org.pytorch.serve.grpc.inference.InferenceAPIsService.
 
-A PredictionsRequest maps names to bytes. Each is a value as in a form: JSON, a NumPy array (npy) or bytes. The answer's
-`prediction` is the JSON that REST answers with. Where a request has a `sequence_id`, so has its answer.
+A PredictionsRequest maps names to bytes. Each is a value as in a form: JSON, a NumPy array (npy) or bytes. The
+`prediction` of the answer is the same JSON as over REST. The answer has the `sequence_id` of the request, if any.
 Source: TorchServe 0.12, inference.proto.
 """
 
@@ -26,59 +26,59 @@ if TYPE_CHECKING:
 
 SERVICE: Final = "org.pytorch.serve.grpc.inference.InferenceAPIsService"
 _INPUT: Final = 3  # of PredictionsRequest
-_MOST: Final = 256  # values of a request, as of a form
+_MAX_VALUES: Final = 256  # of a request, as of a form
 _PREDICTION, _SEQUENCE_ID = 1, 2  # of PredictionResponse
 _HEALTH: Final = 1  # of TorchServeHealthResponse
 
 
-class Asked(NamedTuple):
-    """What a request holds beside its model."""
+class Inputs(NamedTuple):
+    """The content of a request besides its model."""
 
     values: list[tuple[str, values.Value]]
     sequence: str
 
 
 class Predictions:
-    """The messages of Predictions. A large one is read, and its answer written, in slices."""
+    """The messages of Predictions. Large requests are parsed, and large answers are written, in steps."""
 
     name = NAME
 
     def decode(self, message: bytes) -> Call:
-        """Read a small PredictionsRequest. Raises `InvalidInput`, and `PayloadTooLarge` beyond 256 values."""
+        """Parse a small PredictionsRequest at once. Raises `InvalidInput`, and `PayloadTooLarge` beyond 256 values."""
         return at_once(self.decode_slices(message))
 
     def decode_slices(self, message: Buffer) -> Generator[None, None, Call]:
-        """Read a PredictionsRequest of any size. Raises as `decode` does."""
+        """Parse a PredictionsRequest of any size in steps. Raises as `decode` does."""
         rest, spans = outline.outline(memoryview(message), {_INPUT})
         request = _parsed(rest)
         if not request.model_name:
             raise InvalidInput("model_name", got="nothing", expected="the name of a model")
         entries = outline.entries("input", spans.get(_INPUT, []))
-        if not 0 < len(entries) <= _MOST:
-            raise _miscounted(len(entries))
+        if not 0 < len(entries) <= _MAX_VALUES:
+            raise _wrong_count(len(entries))
         read: list[tuple[str, values.Value]] = []
         for name in sorted(entries):
             value = yield from values.read(values.Part(name, entries[name]))
             read.append((name, value))
-        return Call(request.model_name, request.model_version or None, Asked(read, request.sequence_id))
+        return Call(request.model_name, request.model_version or None, Inputs(read, request.sequence_id))
 
     def bind(self, call: Call, model: ReadyModel) -> list[Query]:
-        """One query. Raises `InvalidInput`."""
-        asked: Asked = call.parts
-        query = binding.bind(asked.values, model.signature)
-        query.id = asked.sequence
+        """Return one query; its id is the `sequence_id`. Raises `InvalidInput`."""
+        inputs: Inputs = call.parts
+        query = binding.bind(inputs.values, model.signature)
+        query.id = inputs.sequence
         return [query]
 
     def encode(
         self, queries: Sequence[Query], predictions: Sequence[Prediction], model: ReadyModel, *, latency: float
     ) -> bytes:
-        """A PredictionResponse; the protocol has no place for `latency`."""
+        """Return a PredictionResponse; the protocol has no field for `latency`."""
         return at_once(self.encode_slices(queries, predictions, model, latency=latency))
 
     def encode_slices(
         self, queries: Sequence[Query], predictions: Sequence[Prediction], model: ReadyModel, *, latency: float
     ) -> Generator[None, None, bytes]:
-        """The same in steps of a millisecond."""
+        """Return the same as `encode`, in steps of a millisecond."""
         del latency
         content = answers.encode(queries[0], predictions[0], model.signature)
         pieces: list[bytes] = []
@@ -86,17 +86,17 @@ class Predictions:
             pieces.append(piece)
             yield
         sequence = queries[0].id.encode()
-        behind = delimited(_SEQUENCE_ID, sequence) if sequence else b""
-        return b"".join((head(_PREDICTION, sum(map(len, pieces))), *pieces, behind))
+        end = delimited(_SEQUENCE_ID, sequence) if sequence else b""
+        return b"".join((head(_PREDICTION, sum(map(len, pieces))), *pieces, end))
 
 
 def health(*, healthy: bool) -> bytes:
-    """A TorchServeHealthResponse, whose `health` is JSON."""
+    """Return a TorchServeHealthResponse; its field `health` is JSON."""
     return delimited(_HEALTH, b'{"status":"Healthy"}' if healthy else b'{"status":"Unhealthy"}')
 
 
 def failed(fault: ScalezeroError, message: Buffer) -> bytes:
-    """The PredictionResponse of a stream to a request that failed: `message` is its PredictionsRequest, or nothing."""
+    """Return the response of a stream to a request that failed; `message` is its PredictionsRequest, or empty."""
     messages = _messages()
     try:
         sequence = messages.PredictionsRequest.FromString(bytes(message)).sequence_id
@@ -109,15 +109,15 @@ def failed(fault: ScalezeroError, message: Buffer) -> bytes:
     return content
 
 
-def _miscounted(count: int) -> InvalidInput | PayloadTooLarge:
+def _wrong_count(count: int) -> InvalidInput | PayloadTooLarge:
     if count:
-        return PayloadTooLarge("input", limit=_MOST, unit="values", got=count)
-    return InvalidInput("input", got="no value", expected="one called data, or one for each input")
+        return PayloadTooLarge("input", limit=_MAX_VALUES, unit="values", got=count)
+    return InvalidInput("input", got="no value", expected="one value named data, or one for each input")
 
 
 @cache
 def _messages() -> "ModuleType":
-    """The generated module, imported by the first call."""
+    """Return the generated module; the first call imports it."""
     from runtime.protocols.protos import torchserve_inference_pb2
 
     return torchserve_inference_pb2
@@ -134,4 +134,4 @@ def _parsed(message: bytes) -> Any:  # noqa: ANN401 - a class of the generated m
     try:
         return _messages().PredictionsRequest.FromString(message)
     except _decode_error() as error:
-        raise InvalidInput("message", got=f"no protobuf ({error})", expected="a PredictionsRequest") from error
+        raise InvalidInput("message", got=f"invalid protobuf ({error})", expected="a PredictionsRequest") from error

@@ -1,9 +1,10 @@
-"""Errors in TorchServe's form, and the headers that each of its answers has. Pure.
+"""Errors in TorchServe's form, and the headers of every answer. Pure.
 
     {"code": 404, "type": "ModelNotFoundException", "message": "Model not found: m"}
 
-`type` is the name of TorchServe's exception. Clients compare the type, the status and the texts of unknown models, so
-these are TorchServe's own; every other text is ours, as it says what came and what is allowed.
+`type` is the name of TorchServe's exception. The types, the statuses and the messages about unknown models are
+TorchServe's own, because clients compare them. All other messages are scalezero's, with the received value and the
+allowed one.
 Source: TorchServe 0.12, org.pytorch.serve.http.HttpRequestHandler and NettyUtils.
 """
 
@@ -47,24 +48,24 @@ _FAILED: Final = "Prediction failed"
 
 
 def headers() -> Headers:
-    """The headers of every answer. A request identifier of the client's own takes the place of this one."""
+    """Return the headers of every answer. If the client sent a request identifier, it replaces this one."""
     return [(REQUEST_ID, str(uuid.uuid4()).encode()), *_UNCACHED]
 
 
 def refuse(fault: ScalezeroError) -> Answer:
-    """The answer for an error."""
+    """Return the answer for an error."""
     status, kind, message = error_fields(fault)
     document = {"code": status, "type": kind, "message": message}
     return Answer(status, orjson.dumps(document), [JSON, *headers(), *extra_headers(fault)])
 
 
 def refuse_call(fault: ScalezeroError) -> Answer:
-    """The answer to a gRPC call that failed: the code is that of `runtime.status`, the text TorchServe's."""
+    """Return the answer to a gRPC call that failed, with the code of `runtime.status` and TorchServe's message."""
     return grpc_error_answer(fault, error_fields(fault)[2])
 
 
 def error_fields(fault: ScalezeroError) -> tuple[int, str, str]:
-    """The HTTP status, the type and the message of an error."""
+    """Return the HTTP status, the type and the message of an error."""
     known = management_faults.known(fault)
     if known is not None:
         return known
@@ -75,7 +76,7 @@ def error_fields(fault: ScalezeroError) -> tuple[int, str, str]:
         return status, _TYPES[HTTPStatus.NOT_FOUND], _NO_PATH
     if isinstance(fault, MethodNotAllowed):
         return status, _TYPES[HTTPStatus.METHOD_NOT_ALLOWED], _NO_METHOD
-    if isinstance(fault, UnsupportedOperation):  # a handler without explanations fails, which is TorchServe's 503
+    if isinstance(fault, UnsupportedOperation):  # in TorchServe, a handler without explanations fails with 503
         return HTTPStatus.SERVICE_UNAVAILABLE.value, "InternalServerException", f"{_FAILED}: {fault.message}"
     message = fault.message.encode(errors="backslashreplace").decode()
     return status, _TYPES.get(HTTPStatus(status), _otherwise(status)), message

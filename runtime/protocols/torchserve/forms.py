@@ -2,7 +2,7 @@
 
     multipart/form-data                   a value for each part, a view of the body
     application/x-www-form-urlencoded     a value for each field
-    anything else                         the body is the one value, called `body`
+    any other content type                one value named `body`: the body
 
 Sources: RFC 7578 (multipart/form-data); WHATWG URL, application/x-www-form-urlencoded.
 """
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 BODY: Final = "body"
 FIELDS: Final = b"application/x-www-form-urlencoded"
 MULTIPART: Final = b"multipart/form-data"
-_MOST: Final = 256  # parts or fields: more inputs than any model has
-_LARGEST_FORM: Final = 64 * 1024  # bytes of fields, which are decoded at once
-_STEP: Final = 16 * 1024  # bytes of a multipart body that are parsed together: 10 ms where they are all headers
-_HEADERS: Final = 16  # of a part
-_HEADER: Final = 2048  # bytes of a part's header
+_MAX_PARTS: Final = 256  # parts or fields: more inputs than any model has
+_MAX_FIELD_BYTES: Final = 64 * 1024  # of all fields, which are decoded at once
+_STEP: Final = 16 * 1024  # bytes of a multipart body that are parsed in one step: 10 ms if they are all headers
+_MAX_HEADERS: Final = 16  # of a part
+_MAX_HEADER_BYTES: Final = 2048  # of a header of a part
 _FORM: Final = "multipart/form-data, closed by its boundary"
-_ECHOED: Final = 80  # characters of a name or a text that an error repeats
+_SHOWN_CHARS: Final = 80  # of a text in an error message
 
 
 def parts(request: Request) -> Generator[None, None, list[Part]]:
-    """The values as they came, at least one.
+    """Return the values before they are parsed, at least one.
 
-    Raises `InvalidInput` for a form that cannot be read, and `PayloadTooLarge` beyond 256 parts or 64 KiB of fields.
+    Raises `InvalidInput` for an invalid or empty form, and `PayloadTooLarge` beyond 256 parts or 64 KiB of fields.
     """
     stated = request.header(b"content-type") or b""
     kind = stated.partition(b";")[0].strip().lower()
@@ -44,21 +44,21 @@ def parts(request: Request) -> Generator[None, None, list[Part]]:
     else:
         return [Part(BODY, memoryview(request.body), kind, octets=kind == OCTETS)]
     if not found:
-        raise InvalidInput(BODY, got="a form without a field", expected="a field called data, or one for each input")
+        raise InvalidInput(BODY, got="a form without a field", expected="a field named data, or one for each input")
     return found
 
 
 def _fields(body: bytes) -> list[Part]:
-    if len(body) > _LARGEST_FORM:
-        raise PayloadTooLarge("form fields", limit=_LARGEST_FORM, unit="bytes", got=len(body))
+    if len(body) > _MAX_FIELD_BYTES:
+        raise PayloadTooLarge("form fields", limit=_MAX_FIELD_BYTES, unit="bytes", got=len(body))
     try:
-        text = body.decode("latin-1")  # byte for byte, and back again below
-        pairs = parse_qsl(text, keep_blank_values=True, encoding="latin-1", max_num_fields=_MOST)
+        text = body.decode("latin-1")  # keeps every byte; `_bytes` reverses it
+        pairs = parse_qsl(text, keep_blank_values=True, encoding="latin-1", max_num_fields=_MAX_PARTS)
     except ValueError:
-        raise PayloadTooLarge("form fields", limit=_MOST, unit="fields") from None
-    if len(pairs) == 1 and not pairs[0][1]:  # `curl -d JSON` states this content type
+        raise PayloadTooLarge("form fields", limit=_MAX_PARTS, unit="fields") from None
+    if len(pairs) == 1 and not pairs[0][1]:  # `curl -d JSON` sends this content type
         expected = "name=value; to send JSON, add the header Content-Type: application/json"
-        raise InvalidInput(BODY, got="a form that is one name without a value", expected=expected)
+        raise InvalidInput(BODY, got="a form with one name and no value", expected=expected)
     return [Part(_name(_bytes(name)), memoryview(_bytes(value)), text=True) for name, value in pairs]
 
 
@@ -71,35 +71,37 @@ def _multipart(stated: bytes, body: memoryview) -> Generator[None, None, list[Pa
         raise InvalidInput("Content-Type", got="multipart/form-data without a boundary", expected="boundary=...")
     reader = _Reader(body)
     try:
-        parser = MultipartParser(boundary, reader.callbacks(), max_header_count=_HEADERS, max_header_size=_HEADER)
+        parser = MultipartParser(
+            boundary, reader.callbacks(), max_header_count=_MAX_HEADERS, max_header_size=_MAX_HEADER_BYTES
+        )
         for start in range(0, len(body), _STEP):
             reader.start, reader.chunk = start, bytes(body[start : start + _STEP])
             parser.write(reader.chunk)
             yield
     except FormParserError as error:
-        raise InvalidInput(BODY, got=f"a form that cannot be read ({str(error)[:_ECHOED]})", expected=_FORM) from None
+        raise InvalidInput(BODY, got=f"an invalid form ({str(error)[:_SHOWN_CHARS]})", expected=_FORM) from None
     if not reader.ended:
-        raise InvalidInput(BODY, got="a form that is cut off", expected=_FORM)
+        raise InvalidInput(BODY, got="an incomplete form", expected=_FORM)
     return reader.parts
 
 
 class _Reader:
-    """Takes what the parser finds: headers of a part, where its data lies, its end."""
+    """Collects the parts of a form from the parser's callbacks: headers, the place of the data, the end."""
 
     def __init__(self, body: memoryview) -> None:
         self.parts: list[Part] = []
-        self.chunk = b""  # what the parser is given
-        self.start = 0  # where that lies in the body
+        self.chunk = b""  # the bytes that the parser gets
+        self.start = 0  # the offset of the chunk in the body
         self.ended = False
         self._name = self._value = b""
         self._headers: dict[bytes, bytes] = {}
         self._body = body
-        self._at: int | None = None  # where the data of the part begins, once that is known
+        self._at: int | None = None  # the offset of the part's data in the body, once it is known
         self._length = 0
-        self._pieces: list[bytes] = []  # until then
+        self._pieces: list[bytes] = []  # the data until then
 
     def callbacks(self) -> "MultipartCallbacks":
-        """What the parser calls, by its names for it."""
+        """Return the callbacks by the parser's names for them."""
         return {
             "on_part_begin": self._begin,
             "on_header_field": self._header_name,
@@ -111,8 +113,8 @@ class _Reader:
         }
 
     def _begin(self) -> None:
-        if len(self.parts) == _MOST:
-            raise PayloadTooLarge("multipart form", limit=_MOST, unit="parts")
+        if len(self.parts) == _MAX_PARTS:
+            raise PayloadTooLarge("multipart form", limit=_MAX_PARTS, unit="parts")
         self._headers, self._pieces = {}, []
         self._at, self._length = None, 0
 
@@ -132,7 +134,7 @@ class _Reader:
             return
         if data is self.chunk:
             self._at = self.start + end - self._length
-        else:  # the begin of a boundary that was none, across the seam of two chunks
+        else:  # bytes at the end of a chunk that could have been the start of a boundary
             self._pieces.append(data[start:end])
 
     def _end(self) -> None:

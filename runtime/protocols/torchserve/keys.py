@@ -1,8 +1,8 @@
-"""TorchServe's keys: which one a request shows, whether it is still good, and the file that holds them. Pure.
+"""TorchServe's keys: the key of a request, whether it is valid, and the content of the key file. Pure.
 
     management    describe, list, register, scale, set-default, unregister
     inference     predictions, and /ping
-    api           only `GET /token`, which makes one of the other two anew; it does not expire
+    api           only `GET /token`, which replaces one of the other two; it does not expire
 
 Source: pytorch/serve, docs/token_authorization_api.md. TorchServe's keys have 48 random bits; these have 192.
 """
@@ -21,7 +21,7 @@ _SCHEME: Final = b"bearer"
 
 
 class Kind(Enum):
-    """What a key allows."""
+    """The API that a key allows."""
 
     MANAGEMENT = "management"
     INFERENCE = "inference"
@@ -36,24 +36,27 @@ class Key(NamedTuple):
 
 
 def new(*, expires: float | None = None) -> Key:
-    """A key that nobody can guess."""
+    """Return a new random key of 192 bits."""
     return Key(secrets.token_urlsafe(_BYTES), expires)
 
 
-def shown(header: bytes | None) -> bytes:
-    """The key in an `Authorization: Bearer KEY` header; empty where there is none."""
+def bearer_key(header: bytes | None) -> bytes:
+    """Return the key in an `Authorization: Bearer KEY` header; empty if there is none."""
     scheme, _, key = (header or b"").partition(b" ")
     return key.strip() if scheme.lower() == _SCHEME else b""
 
 
 def allows(key: Key, header: bytes | None, *, now: float) -> bool:
-    """Whether the header shows this key, and it has not expired. The comparison takes the same time for any header."""
-    same = hmac.compare_digest(shown(header), key.text.encode())
+    """Return whether the header has this key and it has not expired.
+
+    The comparison takes the same time for any header.
+    """
+    same = hmac.compare_digest(bearer_key(header), key.text.encode())
     return same and (key.expires is None or now < key.expires)
 
 
 def document(keys: Mapping[Kind, Key]) -> bytes:
-    """The content of `key_file.json`, as TorchServe writes it."""
+    """Return the content of `key_file.json`, as TorchServe writes it."""
     return orjson.dumps({kind.value: _entry(key) for kind, key in keys.items()}, option=orjson.OPT_INDENT_2)
 
 

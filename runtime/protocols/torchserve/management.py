@@ -1,6 +1,6 @@
-"""TorchServe's management API: what a request asks, and the documents that answer it. Pure.
+"""TorchServe's management API: parsed requests, and the documents of the answers. Pure.
 
-Numbers that cannot be read count as not given, in a query as in TorchServe; in a JSON body they are refused.
+An invalid number in a query is ignored, as in TorchServe; in a JSON body it is refused.
 Source: pytorch/serve, docs/management_api.md, and http/api/rest/ManagementRequestHandler.java.
 """
 
@@ -15,14 +15,14 @@ from runtime.errors import InvalidInput, PayloadTooLarge
 
 T = TypeVar("T")
 
-PAGE: Final = 100  # models of a list at most
+PAGE: Final = 100  # the most models of a list
 LARGEST: Final = 64 * 1024  # bytes of a request's body or message
-ALL: Final = "all"  # in the place of a version
-_FIELDS: Final = 1000  # of a query
+ALL: Final = "all"  # instead of a version
+_MAX_FIELDS: Final = 1000  # of a query
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,10}")
 _RUNTIMES: Final = frozenset({"python", "python2", "python3", "lsp", "lsp_batch"})
 _DAY: Final = 24 * 3600  # seconds
-NUMBERS: Final = {  # name -> the least and the most that it may be
+NUMBERS: Final = {  # parameter -> its smallest and its largest value
     "batch_size": (1, 4096),
     "max_batch_delay": (0, _DAY * 1000),
     "initial_workers": (0, 2**31),
@@ -32,7 +32,10 @@ NUMBERS: Final = {  # name -> the least and the most that it may be
 
 
 class Registration(NamedTuple):
-    """What `POST /models` asks; None: not said. Times are in seconds, but `max_batch_delay`, which is in ms."""
+    """The parameters of `POST /models`; None: not given.
+
+    `max_batch_delay` is in milliseconds, other times in seconds.
+    """
 
     url: str
     model_name: str | None = None
@@ -45,7 +48,7 @@ class Registration(NamedTuple):
 
 
 class Scaling(NamedTuple):
-    """What `PUT /models/{model}` asks; `version` only where the query names one."""
+    """The parameters of `PUT /models/{model}`; `version` is that of the query, if any."""
 
     least: int = 1
     most: int = 1
@@ -54,7 +57,7 @@ class Scaling(NamedTuple):
 
 
 class Worker(NamedTuple):
-    """What stands for TorchServe's worker process: the session of a loaded model."""
+    """The session of a loaded model, described as TorchServe's worker process."""
 
     started: str  # ISO 8601, with milliseconds
     pid: int
@@ -62,7 +65,7 @@ class Worker(NamedTuple):
 
 
 class Description(NamedTuple):
-    """What is known of one version of a model; times in seconds."""
+    """The state and settings of one version of a model; times are in seconds."""
 
     model: str
     version: str
@@ -71,41 +74,41 @@ class Description(NamedTuple):
     max_wait: float
     run_timeout: float
     load_timeout: float
-    wanted: bool  # whether it is to be loaded without a request
-    at_start: bool  # whether the process began with it
+    wanted: bool  # whether it is loaded without a request
+    at_start: bool  # whether it is served since the start of the process
     worker: Worker | None
     queue_left: int
     queued: int
 
 
 def query(text: bytes) -> dict[str, str]:
-    """The fields of a query; of a repeated one the first. Raises `InvalidInput` where there are too many."""
+    """Return the fields of a query; the first of repeated ones. Raises `InvalidInput` if there are too many."""
     try:
-        pairs = parse_qsl(text.decode("latin-1"), keep_blank_values=True, max_num_fields=_FIELDS)
+        pairs = parse_qsl(text.decode("latin-1"), keep_blank_values=True, max_num_fields=_MAX_FIELDS)
     except ValueError as error:
-        raise InvalidInput("query", got="too many fields", expected=f"at most {_FIELDS}") from error
+        raise InvalidInput("query", got="too many fields", expected=f"at most {_MAX_FIELDS}") from error
     return dict(reversed(pairs))
 
 
 def registration(fields: Mapping[str, str]) -> Registration:
-    """Read the query of `POST /models`. Raises `InvalidInput`."""
+    """Parse the query of `POST /models`. Raises `InvalidInput`."""
     return registration_of(
         url=fields.get("url", ""),
         model_name=fields.get("model_name"),
         runtime=fields.get("runtime"),
         numbers={name: _number(fields.get(name)) for name in NUMBERS},
-        synchronous=_switch(fields.get("synchronous", "true")),
+        synchronous=_is_true(fields.get("synchronous", "true")),
     )
 
 
 def registration_of_json(body: bytes) -> Registration:
-    """Read the JSON body of `POST /models`. Raises `InvalidInput`, and `PayloadTooLarge` beyond 64 KiB."""
+    """Parse the JSON body of `POST /models`. Raises `InvalidInput`, and `PayloadTooLarge` beyond 64 KiB."""
     if len(body) > LARGEST:
         raise PayloadTooLarge("registration", limit=LARGEST, unit="bytes", got=len(body))
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise InvalidInput("body", got=f"no JSON ({error})", expected="a JSON object") from None
+        raise InvalidInput("body", got=f"invalid JSON ({error})", expected="a JSON object") from None
     if not isinstance(document, dict):
         raise InvalidInput("body", got=type(document).__name__, expected="a JSON object")
     texts = {name: _typed(document, name, str, "a string") for name in ("url", "model_name", "runtime")}
@@ -120,33 +123,33 @@ def registration_of_json(body: bytes) -> Registration:
 
 
 def scaling(fields: Mapping[str, str]) -> Scaling:
-    """Read the query of `PUT /models/{model}`."""
+    """Parse the query of `PUT /models/{model}`. Raises as `scaled` does."""
     least = _number(fields.get("min_worker"))
     most = _number(fields.get("max_worker"))
     return scaled(
         1 if least is None else least,
         most,
-        synchronous=_switch(fields.get("synchronous", "false")),
+        synchronous=_is_true(fields.get("synchronous", "false")),
         version=fields.get("model_version"),
     )
 
 
 def scaled(least: int, most: int | None, *, synchronous: bool, version: str | None) -> Scaling:
-    """What is asked, checked. Raises `InvalidInput` for numbers of workers that cannot be."""
+    """Return the checked parameters of a scaling. Raises `InvalidInput` if `most` is less than `least`."""
     most = least if most is None else most
     if most < least:
-        raise InvalidInput("max_worker", got=str(most), expected=f"no less than min_worker, {least}")
+        raise InvalidInput("max_worker", got=str(most), expected=f"at least min_worker, {least}")
     return Scaling(least, most, synchronous, version)
 
 
 def page(fields: Mapping[str, str]) -> tuple[int, int]:
-    """How many models a list shall have, and from which on. What cannot be read or does not fit is the default."""
+    """Return the requested length of a list of models, and the index of its first one. Invalid numbers are ignored."""
     limit, first = _number(fields.get("limit")), _number(fields.get("next_page_token"))
     return PAGE if limit is None else limit, first or 0
 
 
 def listing(models: Sequence[tuple[str, str]], *, limit: int, first: int) -> bytes:
-    """The list of (name, URL) by name, from `first` on; with the token of the next page where the page is full."""
+    """Return the list of (name, URL) by name, from `first` on; a full page has the token of the next one."""
     limit = limit if 0 <= limit <= PAGE else PAGE
     first = max(first, 0)
     last = first + limit
@@ -157,28 +160,28 @@ def listing(models: Sequence[tuple[str, str]], *, limit: int, first: int) -> byt
 
 
 def descriptions(versions: Sequence[Description]) -> bytes:
-    """The list that describes one or all versions of a model."""
+    """Return the list that describes one or all versions of a model."""
     return pretty([_description(each) for each in versions])
 
 
 def registered(model: str, version: str, *, workers: int) -> str:
-    """What a finished registration says."""
+    """Return the status of a finished registration."""
     text = f'Model "{model}" Version: {version} registered with {workers} initial workers'
     return text if workers else f"{text}. Use scale workers API to add workers for the model."
 
 
 def workers_scaled(model: str, version: str | None) -> str:
-    """What a finished scaling says."""
+    """Return the status of a finished scaling."""
     return f"Workers scaled to 1 for model: {model}" + (f", version: {version}" if version else "")
 
 
 def unregistered(model: str) -> str:
-    """What a finished removal says."""
+    """Return the status of a finished removal."""
     return f'Model "{model}" unregistered'
 
 
 def default_set(model: str, version: str) -> str:
-    """What a changed default version says."""
+    """Return the status of a changed default version."""
     return f'Default version successfully updated for model "{model}" to "{version}"'
 
 
@@ -186,12 +189,12 @@ PROCESSING: Final = "Processing worker updates..."
 
 
 def status(text: str) -> bytes:
-    """The answer to a request that did something."""
+    """Return the answer with a status text."""
     return pretty({"status": text})
 
 
 def pretty(document: object) -> bytes:
-    """JSON as TorchServe writes it."""
+    """Return JSON as TorchServe writes it: indented with two spaces."""
     return orjson.dumps(document, option=orjson.OPT_INDENT_2)
 
 
@@ -203,9 +206,9 @@ def registration_of(
     numbers: Mapping[str, int | None],
     synchronous: bool,
 ) -> Registration:
-    """A registration, its values checked; a negative number counts as not given. Raises `InvalidInput`."""
+    """Return a checked registration; a negative number is ignored. Raises `InvalidInput`."""
     if runtime and runtime.lower() not in _RUNTIMES:
-        raise InvalidInput("runtime", got=repr(runtime[:40]), expected="python, python3, or none")
+        raise InvalidInput("runtime", got=repr(runtime[:40]), expected="python or python3, or no runtime")
     given = {name: number for name, number in numbers.items() if number is not None and number >= 0}
     for name, number in given.items():
         least, most = NUMBERS[name]
@@ -215,14 +218,14 @@ def registration_of(
 
 
 def _number(text: str | None) -> int | None:
-    """A number as Java's parseInt reads it; None for what it does not read."""
+    """Parse a number as Java's parseInt does; None if it is invalid."""
     if text is None or not _INTEGER.fullmatch(text):
         return None
     number = int(text)
     return number if -(2**31) <= number < 2**31 else None
 
 
-def _switch(text: str) -> bool:
+def _is_true(text: str) -> bool:
     return text.lower() == "true"
 
 

@@ -1,7 +1,7 @@
-"""Errors of the management API in TorchServe's form: status, exception and text, and the gRPC code of each. Pure.
+"""Errors of the management API in TorchServe's form: status, exception, text and gRPC code. Pure.
 
-`faults` handles the errors that both APIs share, and looks here first. Over gRPC the exception's full name follows the
-text, on a line of its own.
+`faults` handles the errors of both APIs, and uses this module first. Over gRPC, the line after the text has the full
+name of the exception.
 Sources: pytorch/serve, http/HttpRequestHandler.java (statuses), grpcimpl/ManagementImpl.java (codes).
 """
 
@@ -13,7 +13,7 @@ from runtime.errors import ModelUnavailable, RegistrationFailed, ScalezeroError,
 from runtime.status import TABLE, Grpc, code_of
 
 Details: TypeAlias = Mapping[str, object]
-ErrorFields: TypeAlias = tuple[int, str, str]  # as `faults.error_fields` gives it
+ErrorFields: TypeAlias = tuple[int, str, str]  # as `faults.error_fields` returns them
 _PACKAGES: Final = {
     "org.pytorch.serve.archive.model": (
         "InvalidKeyException",
@@ -32,7 +32,7 @@ class _Row(NamedTuple):
     http: HTTPStatus
     grpc: Grpc
     kind: str  # the exception's simple name
-    text: Callable[[Details], str] | None = None  # None: the error's own sentence
+    text: Callable[[Details], str] | None = None  # None: the error's own message
 
 
 _REFUSALS: Final = {
@@ -60,13 +60,13 @@ _ROWS: Final = {
     "url_not_registrable": _Row(HTTPStatus.NOT_FOUND, Grpc.NOT_FOUND, _NOT_FOUND, _refusal),
     "invalid_key": _Row(HTTPStatus.BAD_REQUEST, Grpc.PERMISSION_DENIED, "InvalidKeyException"),
     "model_api_disabled": _Row(HTTPStatus.METHOD_NOT_ALLOWED, Grpc.PERMISSION_DENIED, "MethodNotAllowedException"),
-    # TorchServe forgets to catch these two, so that gRPC says UNKNOWN, without a text.
+    # TorchServe does not catch these two, so that its gRPC code is UNKNOWN, without a text.
     "version_conflict": _Row(HTTPStatus.CONFLICT, Grpc.UNKNOWN, "ConflictStatusException", _conflict),
     "default_version": _Row(HTTPStatus.FORBIDDEN, Grpc.UNKNOWN, "InvalidModelVersionException", _default),
 }
 _INVALID: Final = _Row(HTTPStatus.BAD_REQUEST, Grpc.INVALID_ARGUMENT, "InvalidModelException")
 _DOWNLOAD: Final = _Row(HTTPStatus.BAD_REQUEST, Grpc.INVALID_ARGUMENT, "DownloadArchiveException")
-_CAUSES: Final = {  # what keeps a model from being loaded when it is registered
+_CAUSES: Final = {  # the code of the error that a model's load raised during its registration
     "artifact_missing": _Row(
         HTTPStatus.NOT_FOUND, Grpc.NOT_FOUND, _NOT_FOUND, lambda details: f"Model not found at: {details['url']}"
     ),
@@ -81,19 +81,19 @@ _NO_URL: Final = _Row(
 
 
 def known(fault: ScalezeroError) -> ErrorFields | None:
-    """The HTTP status, the exception and the text of an error; None: `faults` has them."""
+    """Return the HTTP status, the exception and the text of an error; None if `faults` defines them."""
     row = _row(fault)
     return None if row is None else (row.http.value, row.kind, row.text(fault.details) if row.text else fault.message)
 
 
 def grpc_code(fault: ScalezeroError) -> Grpc:
-    """The gRPC code of an error."""
+    """Return the gRPC code of an error."""
     row = _row(fault)
     return TABLE[code_of(fault)].grpc if row is None else row.grpc
 
 
 def full_name(kind: str) -> str:
-    """The full name of an exception."""
+    """Return the full name of an exception."""
     return _FULL_NAMES.get(kind, f"{_ELSEWHERE}.{kind}")
 
 
@@ -106,6 +106,6 @@ def _row(fault: ScalezeroError) -> _Row | None:
 
 
 def _unavailable(cause: ModelUnavailable) -> _Row:
-    """A server's own fault, such as a disk that is full."""
+    """Return the row of an error of the server, such as a full disk."""
     row = TABLE[code_of(cause)]
     return _Row(HTTPStatus(row.http), row.grpc, "InternalServerException")

@@ -1,6 +1,6 @@
-"""TorchServe's ManagementAPIsService: its messages, read as the REST requests are. Pure.
+"""TorchServe's ManagementAPIsService: its messages, with the same meaning as the REST requests. Pure.
 
-A number that is not positive counts as not given, and so does an empty text: proto3 has no other way to leave one out.
+A number that is not positive and an empty text are ignored: proto3 has no other way to omit them.
 Source: pytorch/serve, grpcimpl/ManagementImpl.java and util/GRPCUtils.java.
 """
 
@@ -22,21 +22,21 @@ SERVICE: Final = "org.pytorch.serve.grpc.management.ManagementAPIsService"
 
 
 class Version(NamedTuple):
-    """A model, and its version if one is asked for."""
+    """A model, and the requested version, if any."""
 
     model: str
     version: str | None
 
 
 def refuse(fault: ScalezeroError) -> Answer:
-    """The answer that tells a gRPC client of the error, with TorchServe's code and text."""
+    """Return the gRPC answer for an error, with TorchServe's code and text."""
     _, kind, text = error_fields(fault)
     message = f"{text}\n{management_faults.full_name(kind)}"
     return grpc_error_answer(fault, message, status=management_faults.grpc_code(fault))
 
 
 def describe(message: bytes) -> Version:
-    """Read a DescribeModelRequest; `customized` has no meaning without a handler. Raises `InvalidInput`."""
+    """Parse a DescribeModelRequest; `customized` has no effect, as there is no handler. Raises `InvalidInput`."""
     from runtime.protocols.protos import torchserve_management_pb2 as pb
 
     request = _read(pb.DescribeModelRequest.FromString, message)
@@ -44,9 +44,9 @@ def describe(message: bytes) -> Version:
 
 
 def page(message: bytes) -> tuple[int, int]:
-    """Read a ListModelsRequest: the limit, and the first model. Raises `InvalidInput`.
+    """Parse a ListModelsRequest: return the limit, and the index of the first model. Raises `InvalidInput`.
 
-    A limit of 0 is none at all. TorchServe takes it for a page of no models, which no client asks for.
+    A limit of 0 means the default. In TorchServe it means a page of no models, which no client needs.
     """
     from runtime.protocols.protos import torchserve_management_pb2 as pb
 
@@ -55,7 +55,7 @@ def page(message: bytes) -> tuple[int, int]:
 
 
 def registration(message: bytes) -> Registration:
-    """Read a RegisterModelRequest. Raises `InvalidInput`."""
+    """Parse a RegisterModelRequest. Raises `InvalidInput`."""
     from runtime.protocols.protos import torchserve_management_pb2 as pb
 
     request = _read(pb.RegisterModelRequest.FromString, message)
@@ -70,19 +70,19 @@ def registration(message: bytes) -> Registration:
 
 
 def scaling(message: bytes) -> tuple[Version, Scaling]:
-    """Read a ScaleWorkerRequest. Raises `InvalidInput`."""
+    """Parse a ScaleWorkerRequest. Raises `InvalidInput`."""
     from runtime.protocols.protos import torchserve_management_pb2 as pb
 
     request = _read(pb.ScaleWorkerRequest.FromString, message)
     least = request.min_worker if request.min_worker > 0 else 1
     most = request.max_worker if request.max_worker > 0 else None
     version = request.model_version or None
-    asked = management.scaled(least, most, synchronous=request.synchronous, version=version)
-    return Version(request.model_name, version), asked
+    scaling = management.scaled(least, most, synchronous=request.synchronous, version=version)
+    return Version(request.model_name, version), scaling
 
 
 def set_default(message: bytes) -> Version:
-    """Read a SetDefaultRequest. Raises `InvalidInput`."""
+    """Parse a SetDefaultRequest. Raises `InvalidInput`."""
     from runtime.protocols.protos import torchserve_management_pb2 as pb
 
     request = _read(pb.SetDefaultRequest.FromString, message)
@@ -90,7 +90,7 @@ def set_default(message: bytes) -> Version:
 
 
 def unregister(message: bytes) -> Version:
-    """Read an UnregisterModelRequest. Raises `InvalidInput`."""
+    """Parse an UnregisterModelRequest. Raises `InvalidInput`."""
     from runtime.protocols.protos import torchserve_management_pb2 as pb
 
     request = _read(pb.UnregisterModelRequest.FromString, message)
@@ -100,7 +100,7 @@ def unregister(message: bytes) -> Version:
 
 
 def response(text: str) -> bytes:
-    """A ManagementResponse."""
+    """Return a ManagementResponse."""
     from runtime.protocols.protos import torchserve_management_pb2 as pb
 
     return pb.ManagementResponse(msg=text).SerializeToString()
@@ -112,4 +112,5 @@ def _read(parse: Callable[[bytes], M], message: bytes) -> M:
     try:
         return parse(message)
     except DecodeError as error:
-        raise InvalidInput("message", got=f"no protobuf ({error})", expected="a message of this method") from None
+        got = f"invalid protobuf ({error})"
+        raise InvalidInput("message", got=got, expected="the request message of this method") from None

@@ -1,7 +1,7 @@
-"""NumPy's file format for one array, as `numpy.save` writes it; never with pickled objects. Pure.
+"""NumPy's file format for one array, as `numpy.save` writes it, without pickled objects. Pure.
 
-The header is looked at before anything is made of it: it states a shape and an element type, and the bytes behind it
-have to be as many as these take. Source: NumPy, numpy.lib.format (NEP 1).
+The header states a shape and an element type. They are checked before an array is made: the number of bytes after the
+header must be the size of that array. Source: NumPy, numpy.lib.format (NEP 1).
 """
 
 import math
@@ -13,15 +13,15 @@ import numpy as np
 from runtime.errors import InvalidInput
 
 MAGIC: Final = b"\x93NUMPY"
-_HEAD: Final = 64 * 1024  # bytes that are looked at for the header
-_LONGEST: Final = 10_000  # bytes of a header; NumPy's own limit
+_HEAD: Final = 64 * 1024  # bytes that are parsed for the header
+_MAX_HEADER: Final = 10_000  # bytes; NumPy's own limit
 _KINDS: Final = "biufUS"  # NumPy's kinds of elements: no objects, records, dates or complex numbers
 
 
 def read(field: str, data: memoryview) -> np.ndarray:
-    """The array: a read-only view of `data`, in the byte order that it came in.
+    """Return the array: a read-only view of `data`, in the byte order of the file.
 
-    Raises `InvalidInput` where `data` is no such file, or holds objects, records, dates or complex numbers.
+    Raises `InvalidInput` if `data` is not such a file, or has objects, records, dates or complex numbers.
     """
     head = BytesIO(data[:_HEAD])
     shape, fortran, dtype = _header(field, head)
@@ -30,7 +30,7 @@ def read(field: str, data: memoryview) -> np.ndarray:
     content = data[head.tell() :]
     needed = math.prod(shape) * dtype.itemsize
     if len(content) != needed:
-        got = f"{len(content)} bytes behind the header of a NumPy array"
+        got = f"{len(content)} bytes after the header of a NumPy array"
         raise InvalidInput(field, got=got, expected=f"{needed}, for {dtype} in shape {list(shape)}")
     array = np.frombuffer(content, dtype)
     return array.reshape(shape, order="F" if fortran else "C")
@@ -41,14 +41,14 @@ def _header(field: str, head: BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[
 
     try:
         version = npy.read_magic(head)
-        if version not in {(1, 0), (2, 0)}:  # 3.0 differs in the names of records alone
-            raise ValueError(f"version {version[0]}.{version[1]} of the format")  # noqa: TRY301 - told below, as NumPy's
+        if version not in {(1, 0), (2, 0)}:  # 3.0 differs only in the names of records
+            raise ValueError(f"version {version[0]}.{version[1]} of the format")  # noqa: TRY301 - handled with NumPy's errors
         reader = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, fortran, dtype = reader(head, max_header_size=_LONGEST)
-    except Exception as error:  # noqa: BLE001 - a header is Python text, which fails in many ways
-        got = f"a NumPy array that cannot be read ({_short(error)})"
-        raise InvalidInput(field, got=got, expected="what numpy.save writes") from None
-    if any(type(size) is not int or size < 0 for size in shape):  # NumPy's reader takes True for a size
+        shape, fortran, dtype = reader(head, max_header_size=_MAX_HEADER)
+    except Exception as error:  # noqa: BLE001 - a header is Python text; parsing it can raise many errors
+        got = f"an invalid NumPy array ({_short(error)})"
+        raise InvalidInput(field, got=got, expected="a file that numpy.save writes") from None
+    if any(type(size) is not int or size < 0 for size in shape):  # NumPy's parser accepts True as a size
         raise InvalidInput(field, got=f"a NumPy array of shape {list(shape)}", expected="sizes from 0")
     return shape, fortran, dtype
 

@@ -1,4 +1,4 @@
-"""Work in steps, done at once: for what is small. Pure."""
+"""Runs a generator of steps to its end: for small values. Pure."""
 
 from collections.abc import Generator
 from typing import TypeVar
@@ -7,7 +7,7 @@ T = TypeVar("T")
 
 
 def at_once(steps: Generator[None, None, T]) -> T:
-    """The result of all steps."""
+    """Run all steps, and return their result."""
     while True:
         try:
             next(steps)

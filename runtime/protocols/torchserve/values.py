@@ -1,7 +1,7 @@
-"""What one value of a request holds: JSON, a NumPy array, or bytes. Pure.
+"""Parses one value of a request: JSON, a NumPy array, or bytes. Pure.
 
-A value says what it is by its content type, or shows it by its first bytes: `curl -T FILE` states no type at all, and
-`curl -F data=@FILE` states application/octet-stream for most files.
+The content type or the first bytes decide which. The bytes are needed because `curl -T FILE` sends no content type, and
+`curl -F data=@FILE` sends application/octet-stream for most files.
 """
 
 from collections.abc import Generator
@@ -17,41 +17,41 @@ OCTETS: Final = b"application/octet-stream"
 _NPY: Final = frozenset({b"application/x-npy", b"application/npy", b"application/x-numpy"})
 _BRACKETS: Final = {b"[": b"]", b"{": b"}"}
 _SPACE: Final = b" \t\r\n"
-_LOOK: Final = 256  # bytes in which a bracket must come: before and behind it may be space
+_MAX_SPACE: Final = 256  # bytes at both ends that must contain a bracket; the rest of them may be white space
 
 
 class Part(NamedTuple):
-    """One value as it came."""
+    """One value before it is parsed."""
 
     name: str
     data: memoryview
     kind: bytes = b""  # the content type in lower case, without parameters; empty: not stated
-    octets: bool = False  # whether application/octet-stream is the client's own word, and not the default of a form
-    text: bool = False  # whether it is a field of a form, and not a file
+    octets: bool = False  # whether the client chose application/octet-stream; in a form it may be a default
+    text: bool = False  # whether it is a field of a form, not a file
 
 
 class Document(NamedTuple):
-    """JSON. `text` is the JSON itself where it is small."""
+    """A value that is JSON."""
 
     value: object
-    text: bytes | None
+    text: bytes | None  # the JSON text of a small value
 
 
 class Raw(NamedTuple):
-    """Bytes that are neither JSON nor a NumPy array. `fault`: why what looked like JSON is none."""
+    """Bytes that are neither JSON nor a NumPy array."""
 
     data: memoryview
     text: bool
-    fault: InvalidInput | None = None
+    fault: InvalidInput | None = None  # the error of JSON's parser if the bytes are in brackets
 
 
 Value: TypeAlias = Document | np.ndarray | Raw
 
 
 def read(part: Part) -> Generator[None, None, Value]:
-    """Read a value, in slices where it is large JSON.
+    """Parse a value, in steps if it is large JSON.
 
-    Raises `InvalidInput` where it is not what its content type says.
+    Raises `InvalidInput` if the value is invalid for its content type.
     """
     if part.kind in _NPY or bytes(part.data[: len(npy.MAGIC)]) == npy.MAGIC:
         return npy.read(part.name, part.data)
@@ -72,7 +72,7 @@ def _document(data: memoryview) -> Generator[None, None, Document]:
 
 
 def _in_brackets(data: memoryview) -> bool:
-    """Whether the bytes begin and end as a JSON list or object does."""
-    begin = bytes(data[:_LOOK]).lstrip(_SPACE)[:1]
-    end = bytes(data[-_LOOK:]).rstrip(_SPACE)[-1:]
+    """Return whether the bytes begin and end like a JSON list or object."""
+    begin = bytes(data[:_MAX_SPACE]).lstrip(_SPACE)[:1]
+    end = bytes(data[-_MAX_SPACE:]).rstrip(_SPACE)[-1:]
     return begin in _BRACKETS and end == _BRACKETS[begin]

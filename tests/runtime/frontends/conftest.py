@@ -1,29 +1,37 @@
-"""A real server in a process of its own, reached over a real socket."""
+"""A real server in its own process, reached over a real socket."""
 
 import os
+import random
 import socket
+import ssl
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import grpc
 import httpx
+import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 COMMAND = Path(sys.executable).with_name("scalezero")
-START_DEADLINE, STOP_DEADLINE = 20.0, 20.0  # seconds
+START_DEADLINE, STOP_DEADLINE = 60.0, 40.0  # seconds, also on a slow machine with other work
+CALL_TIMEOUT = 60.0  # seconds of one request
+RUN_SECONDS = 0.1  # of the CPU: more than the server uses for a request without its run
+CHANCE = random.SystemRandom()
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # without it, each client loads certificates, for 20 ms
 HEADERS = {"content-type": "application/json"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """A server that answers, and what its process has said so far."""
+    """A running server, its process and its log."""
 
     url: str
     port: int
@@ -31,40 +39,45 @@ class Served:
     log: Path
 
     def client(self, **options: Any) -> httpx.Client:  # noqa: ANN401 - httpx's own options
-        """A client of this server alone, whatever proxies the environment names."""
-        return httpx.Client(base_url=self.url, trust_env=False, timeout=20, **options)
+        """Return a client of this server, without the proxies of the environment."""
+        return httpx.Client(base_url=self.url, trust_env=False, timeout=CALL_TIMEOUT, verify=NO_TLS, **options)
 
     def channel(self, **options: object) -> grpc.Channel:
-        """A channel of gRPC with a connection of its own; grpcio's own options by name."""
+        """Return a gRPC channel with its own connection; `options` are grpcio's, by name."""
         return grpc_channel(f"127.0.0.1:{self.port}", **options)
 
     def predict(self, inputs: object, *, model: str = "m", **headers: str) -> httpx.Response:
-        """Ask once, over a connection of its own."""
+        """Send one prediction request over its own connection."""
         with self.client() as client:
             return client.post(f"/api/v1/models/{model}/predict", json={"inputs": inputs}, headers=headers)
 
     def get(self, path: str) -> httpx.Response:
-        """Ask once, over a connection of its own."""
+        """Send one GET request over its own connection."""
         with self.client() as client:
             return client.get(path)
 
 
 def grpc_channel(target: str, **options: object) -> grpc.Channel:
-    """A channel that shares its connection with no other one, whatever proxies the environment names."""
+    """Return a channel with its own connection, without the proxies of the environment."""
     fixed = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
     return grpc.insecure_channel(target, [*fixed, *options.items()])
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port that is not in use.
+
+    It is below the range from which systems choose the ports of clients: a client of another test could take it before
+    the server does.
+    """
+    while True:
+        port = CHANCE.randrange(10_000, 30_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def environment(folder: Path, **settings: str) -> dict[str, str]:
-    """What a process starts with: nothing of this one's settings, and a cache of its own."""
+    """Return the environment of a process: no settings of this process, and its own cache."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     return {**kept, "SCALEZERO_CACHE_DIR": str(folder / "cache"), "SCALEZERO_THREADS": "1", **settings}
 
@@ -73,7 +86,7 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
 def serving(
     folder: Path, *arguments: str | Path, ready: bool = True, env: Mapping[str, str] | None = None, **settings: str
 ) -> Iterator[Served]:
-    """`scalezero serve ARGUMENTS` until the block ends; its log is in `folder`. `ready`: not before its model is."""
+    """Run `scalezero serve ARGUMENTS` until the block ends; its log is in `folder`. `ready`: wait for readiness."""
     port = free_port()
     log = folder / f"serve-{port}.log"
     with log.open("wb") as sink:
@@ -98,10 +111,10 @@ def serving(
 
 
 def until(served: Served, path: str, *, status: int = 200, seconds: float = START_DEADLINE) -> None:
-    """Wait until the path answers with the status."""
-    last: object = "no answer"
-    give_up = time.monotonic() + seconds
-    while time.monotonic() < give_up:
+    """Wait until the path answers with the status. Fail after `seconds`."""
+    last: object = "no response"
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
         assert served.process.poll() is None, served.log.read_text()
         try:
             last = served.get(path)
@@ -114,8 +127,22 @@ def until(served: Served, path: str, *, status: int = 200, seconds: float = STAR
     pytest.fail(f"{path}: {last}; {served.log.read_text()}")
 
 
+def until_running(served: Served) -> None:
+    """Wait until the server computes: a long run that a caller asked for before has begun. Sends no request."""
+    process = psutil.Process(served.process.pid)
+
+    def used() -> float:
+        times = process.cpu_times()
+        return float(times.user + times.system)
+
+    before, deadline = used(), time.monotonic() + START_DEADLINE
+    while used() < before + RUN_SECONDS:
+        assert time.monotonic() < deadline, served.log.read_text()
+        time.sleep(0.01)
+
+
 def error_of(response: httpx.Response, status: int) -> dict[str, Any]:
-    """The error document of a refused request, its form checked."""
+    """Check the form of an error response, and return the error."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/json"
     document = response.json()
@@ -128,10 +155,25 @@ def error_of(response: httpx.Response, status: int) -> dict[str, Any]:
 
 
 def counts(served: Served) -> dict[tuple[str, str, str], float]:
-    """Requests by protocol, code and fault."""
-    return {
-        (sample.labels["protocol"], sample.labels["code"], sample.labels["fault"]): sample.value
+    """Return the numbers of requests by protocol, code and fault."""
+    return {(labels["protocol"], labels["code"], labels["fault"]): value for labels, value in _request_counts(served)}
+
+
+def managed(served: Served) -> Counter[tuple[str, str, str]]:
+    """Count the requests of TorchServe's management API by model, version and code."""
+    return Counter(
+        {
+            (labels["model"], labels["version"], labels["code"]): int(value)
+            for labels, value in _request_counts(served)
+            if labels["protocol"] == "torchserve_management"
+        }
+    )
+
+
+def _request_counts(served: Served) -> list[tuple[dict[str, str], float]]:
+    return [
+        (sample.labels, sample.value)
         for family in text_string_to_metric_families(served.get("/metrics").text)
         for sample in family.samples
         if sample.name == "scalezero_request_seconds_count"
-    }
+    ]

@@ -1,8 +1,8 @@
-"""A protocol's module that says which thread imported it, and how often its handlers were made."""
+"""A protocol's module that records the thread of its import and the contexts of its handlers."""
 
 import threading
 
-from runtime.frontends.endpoints import Direct
+from runtime.frontends.endpoints import SyncEndpoint
 from runtime.frontends.mounting import Context
 from runtime.http.messages import Answer, Request
 
@@ -10,10 +10,10 @@ IMPORTED_ON = threading.current_thread()
 MADE: list[Context] = []
 
 
-def handlers(context: Context) -> dict[str, Direct]:
-    """One handler under two keys."""
+def handlers(context: Context) -> dict[str, SyncEndpoint]:
+    """Return one handler under two keys."""
     MADE.append(context)
-    handler = Direct(_answer, context.edge)
+    handler = SyncEndpoint(_answer, context.edge)
     return {"one": handler, "Other": handler}
 
 

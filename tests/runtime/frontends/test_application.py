@@ -1,4 +1,4 @@
-"""Who answers what the transport refuses: the owner of the content type, else that of the path."""
+"""Requests that the transport refuses: the owner of the content type answers, otherwise the owner of the path."""
 
 from pathlib import Path
 from typing import cast
@@ -32,7 +32,7 @@ def request(path: str, content_type: bytes, version: str = "2") -> Request:
 
 @pytest.mark.parametrize(("fault", "http", "grpc"), TRANSPORT)
 @pytest.mark.parametrize("path", [METHOD, "/x.Y/Z", "/api/v1/models/m/predict", "/other"])
-def test_a_call_is_refused_as_a_call_wherever_its_path_leads(
+def test_a_grpc_call_is_refused_in_grpcs_form_whatever_its_path(
     application: Application, path: str, fault: ScalezeroError, http: int, grpc: int
 ) -> None:
     answer = application.refuse(fault, request(path, CALL))
@@ -41,12 +41,12 @@ def test_a_call_is_refused_as_a_call_wherever_its_path_leads(
     assert (answer.status, orjson.loads(cast("bytes", answer.body))["error"]["code"]) == (http, fault.code)
 
 
-def test_over_http_1_the_status_is_http_s(application: Application) -> None:
-    """There, a call is nothing that a gRPC client could read the answer of."""
+def test_a_grpc_call_over_http_1_is_refused_with_an_http_status(application: Application) -> None:
+    """A gRPC client cannot read a response over HTTP/1.1."""
     assert application.refuse(ShuttingDown(), request(METHOD, CALL, "1.1")).status == 503
 
 
-def test_a_call_that_no_method_answers_is_refused_by_its_head(application: Application) -> None:
+def test_a_call_to_an_unknown_method_is_refused_before_its_body(application: Application) -> None:
     application.admit(request(METHOD, CALL))
     application.admit(request("/x.Y/Z", b"application/json"))
     with pytest.raises(UnknownMethod):

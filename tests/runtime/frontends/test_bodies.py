@@ -1,4 +1,4 @@
-"""Large and compressed bodies over a real socket: as in process to the last bit, and nobody else waits for them."""
+"""Large and compressed bodies over a real socket: the outputs are bit-equal, and other requests are not blocked."""
 
 import gzip
 import time
@@ -25,7 +25,7 @@ JSON = {"content-type": "application/json"}
 
 @pytest.fixture(scope="module", params=[False, True], ids=["HTTP/1.1", "HTTP/2"])
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, bool]]:
-    """A model of y = 2 x, two numbers a row; and the version of HTTP to ask in."""
+    """A model of y = 2 x with two numbers per row, and whether to use HTTP/2."""
     folder = tmp_path_factory.mktemp("doubling")
     with serving(folder, models.doubling(folder / "m.onnx")) as served:
         yield served, request.param
@@ -38,7 +38,7 @@ def ask(served: Served, body: bytes, *, http2: bool = False, **headers: str) -> 
 
 
 def numbers(seed: int, *shape: int) -> np.ndarray:
-    """Random float32 of many magnitudes."""
+    """Return random float32 values of many magnitudes."""
     random = np.random.default_rng(seed)
     exact: np.ndarray = (random.standard_normal(shape) * 10.0 ** random.integers(-20, 20, shape)).astype(np.float32)
     return exact
@@ -49,7 +49,7 @@ def dumped(document: object) -> bytes:
 
 
 @pytest.mark.parametrize("form", ["rows", "named", "records"])
-def test_rows_of_several_mebibytes_are_answered_to_the_last_bit(served: tuple[Served, bool], form: str) -> None:
+def test_large_rows_have_bit_equal_outputs(served: tuple[Served, bool], form: str) -> None:
     rows = numbers(1, 50_000 if form == "records" else ROWS, 2)
     right = (rows + rows).astype(np.float64)
     inputs = {"rows": rows, "named": {"x": rows}, "records": [{"x": row} for row in rows]}[form]
@@ -70,7 +70,7 @@ def test_rows_of_several_mebibytes_are_answered_to_the_last_bit(served: tuple[Se
     ids=["integers", "strings"],
 )
 @BOTH
-def test_a_long_column_comes_back_as_it_went(
+def test_a_long_column_is_answered_in_its_form(
     tmp_path: Path,
     element: int,
     values: list[object],
@@ -86,7 +86,7 @@ def test_a_long_column_comes_back_as_it_went(
     ("coding", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress), ("identity", bytes)]
 )
 @pytest.mark.parametrize("rows", [1, ROWS])
-def test_a_compressed_body_is_answered_as_the_body_itself(
+def test_a_compressed_body_gets_the_same_response(
     served: tuple[Served, bool], coding: str, compress: Callable[[bytes], bytes], rows: int
 ) -> None:
     body = dumped({"inputs": numbers(3, rows, 2)})
@@ -100,7 +100,7 @@ def test_a_compressed_body_is_answered_as_the_body_itself(
 
 
 @pytest.mark.parametrize("rows", [400, ROWS])
-def test_an_answer_is_compressed_for_who_takes_it(served: tuple[Served, bool], rows: int) -> None:
+def test_a_response_is_compressed_if_the_client_accepts_gzip(served: tuple[Served, bool], rows: int) -> None:
     body = dumped({"inputs": numbers(4, rows, 2)})
     plain = ask(served[0], body, http2=served[1])
     packed = ask(served[0], body, http2=served[1], accept_encoding="gzip")
@@ -110,7 +110,7 @@ def test_an_answer_is_compressed_for_who_takes_it(served: tuple[Served, bool], r
     assert packed.json()["outputs"] == plain.json()["outputs"]
 
 
-def test_an_unknown_coding_is_415_and_names_those_that_are_known(served: tuple[Served, bool]) -> None:
+def test_an_unknown_coding_is_415_and_lists_the_known_ones(served: tuple[Served, bool]) -> None:
     error = error_of(ask(served[0], b"x", http2=served[1], content_encoding="br"), 415)
     assert (error["code"], error["details"]) == (
         "unsupported_encoding",
@@ -118,13 +118,13 @@ def test_an_unknown_coding_is_415_and_names_those_that_are_known(served: tuple[S
     )
 
 
-@pytest.mark.parametrize("body", [b"{}", gzip.compress(b'{"inputs":[1,2]}')[:-9], b"\x1f\x8b"])
-def test_a_body_that_is_not_what_its_coding_says_is_400(served: tuple[Served, bool], body: bytes) -> None:
+@pytest.mark.parametrize("body", [b"{}", gzip.compress(b'{"inputs":[1,2]}', mtime=0)[:-9], b"\x1f\x8b"])
+def test_a_body_that_does_not_match_its_coding_is_400(served: tuple[Served, bool], body: bytes) -> None:
     error = error_of(ask(served[0], body, http2=served[1], content_encoding="gzip"), 400)
     assert error["details"]["field"] == "body"
 
 
-def test_a_body_is_as_large_as_what_it_inflates_to(served: tuple[Served, bool]) -> None:
+def test_the_body_limit_applies_to_the_decompressed_body(served: tuple[Served, bool]) -> None:
     body = gzip.compress(b" " * (LIMIT + 1))
     assert len(body) < 50_000
     error = error_of(ask(served[0], body, http2=served[1], content_encoding="gzip"), 413)
@@ -132,19 +132,21 @@ def test_a_body_is_as_large_as_what_it_inflates_to(served: tuple[Served, bool]) 
 
 
 @BOTH
-def test_bodies_count_as_what_they_inflate_to(tmp_path: Path, http2: bool) -> None:  # noqa: FBT001 - a parameter
+def test_decompressed_bodies_count_in_the_memory_budget(tmp_path: Path, http2: bool) -> None:  # noqa: FBT001 - a parameter
     mebibyte = gzip.compress(b" " * 2**20)
     settings = {"SCALEZERO_MAX_BODY_BYTES": str(2**20), "SCALEZERO_MAX_BUFFERED_BYTES": str(2**20)}
     with serving(tmp_path, models.doubling(tmp_path / "m.onnx"), env=settings) as served:
         beyond = ask(served, mebibyte, http2=http2, content_encoding="gzip")
-        assert error_of(beyond, 503)["code"] == "overloaded"  # with the body that came, it is more than all may hold
+        assert (
+            error_of(beyond, 503)["code"] == "overloaded"
+        )  # the compressed and the decompressed body exceed the budget
         assert int(beyond.headers["retry-after"]) >= 1
-        for _ in range(3):  # what was counted is given back
+        for _ in range(3):  # the counted bytes are released
             small = ask(served, gzip.compress(b'{"inputs":[1,2]}' + b" " * 900_000), content_encoding="gzip")
             assert small.json()["outputs"] == [2, 4]
 
 
-HOSTILE = {  # and the field that the refusal names; "body" for what is beyond the limits of any JSON body
+HOSTILE = {  # each with the field in the error; "body" for a body that exceeds the limits of JSON bodies
     "ragged": (b'{"inputs":[' + b"[1]," * 40_000 + b"[1,1]]}", "inputs[40000]"),
     "ragged at once": (b'{"inputs":[[1],' + b"[1,2]," * 40_000 + b"[1,1]]}", "inputs[1]"),
     "a late string": (b'{"inputs":[' + b"[1,2]," * 40_000 + b'["a",2]]}', "inputs[40000][0]"),
@@ -158,21 +160,24 @@ HOSTILE = {  # and the field that the refusal names; "body" for what is beyond t
 
 
 @pytest.mark.parametrize("name", list(HOSTILE))
-def test_a_large_body_that_fits_nothing_is_refused_with_the_place_and_others_are_answered(
+def test_a_large_invalid_body_is_refused_with_the_field_and_does_not_block_other_requests(
     served: tuple[Served, bool], name: str
 ) -> None:
     body, field = HOSTILE[name]
     probes = []
     with ThreadPoolExecutor(1) as callers, served[0].client() as client:
-        asked = callers.submit(ask, served[0], body, http2=served[1])
-        while not asked.done():
+        asked = time.perf_counter()
+        pending = callers.submit(ask, served[0], body, http2=served[1])
+        while not pending.done():
             began = time.perf_counter()
             assert client.get("/healthz/live").status_code == 200
             probes.append(time.perf_counter() - began)
-        error = error_of(asked.result(), 400)
+        whole = time.perf_counter() - asked
+        error = error_of(pending.result(), 400)
     assert error["details"]["field"] == field
-    assert len(asked.result().content) < 2000
-    assert max(probes, default=0) < 1.0  # 50 ms on a machine of one's own; seconds were it done at once
+    assert len(pending.result().content) < 2000
+    # 50 ms on an idle machine; without slices, several seconds: almost all of the time of the large request
+    assert max(probes, default=0) < max(1.0, whole / 2)
 
 
 def test_large_requests_are_counted_with_their_code(served: tuple[Served, bool]) -> None:
@@ -190,8 +195,8 @@ def test_large_requests_are_counted_with_their_code(served: tuple[Served, bool])
     assert counted("ok") == before + 1
 
 
-def test_the_parts_of_a_large_answer_leave_nobody_waiting(served: tuple[Served, bool]) -> None:
-    """One connection reads nothing of its answer of several MiB; another one is answered meanwhile."""
+def test_a_large_response_that_is_not_read_does_not_block_other_requests(served: tuple[Served, bool]) -> None:
+    """One connection does not read its response of several MiB; requests of another connection are answered."""
     body = dumped({"inputs": numbers(6, ROWS, 2)})
     with (
         served[0].client(http1=not served[1], http2=served[1]) as slow,

@@ -1,4 +1,4 @@
-"""The catalogue: what it states is what the modules have, and nothing of it is imported before a request needs it."""
+"""The catalogue matches the protocols' modules, and imports none of them."""
 
 import subprocess
 import sys
@@ -27,7 +27,7 @@ MODULES = sorted(
 
 
 def declared(module: str) -> set[str]:
-    """The keys of the handlers that the catalogue asks of a module."""
+    """Return the handler keys that the catalogue declares for a module."""
     rests = [each.rest for each in PROTOCOLS if each.rest and each.rest.module == module]
     paths = {path.handler for rest in rests for path in (*rest.paths, *rest.generic)}
     services = [each for each in catalogue.grpc_services(PROTOCOLS) if each.module == module]
@@ -39,18 +39,18 @@ def application(**settings: object) -> Application:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_a_module_has_the_handlers_that_the_catalogue_names_and_no_others(module: str) -> None:
+def test_a_module_has_exactly_the_handlers_of_the_catalogue(module: str) -> None:
     served = application()
     service = Service(Settings(), process_started=0.0)
-    made_of = context(PROTOCOLS, service=service, edge=served, endpoints=Endpoints(service, None))
-    assert set(import_module(module).handlers(made_of)) == declared(module)
+    arguments = context(PROTOCOLS, service=service, edge=served, endpoints=Endpoints(service, None))
+    assert set(import_module(module).handlers(arguments)) == declared(module)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda each: each.name)
-def test_a_protocol_refuses_a_path_in_its_own_words(protocol: Protocol) -> None:
-    places = {each.refuse for each in protocol.grpc} | ({protocol.rest.refuse} if protocol.rest else set())
-    for place in places:
-        module, _, name = place.partition(":")
+def test_a_protocol_refuses_a_path_in_its_own_form(protocol: Protocol) -> None:
+    paths = {each.refuse for each in protocol.grpc} | ({protocol.rest.refuse} if protocol.rest else set())
+    for path in paths:
+        module, _, name = path.partition(":")
         assert getattr(import_module(module), name)(UnknownPath("/x")).headers
 
 
@@ -74,14 +74,14 @@ def test_an_application_imports_no_protocol() -> None:
     assert done.stdout.split() == []
 
 
-def test_no_setting_selects_all_and_names_select_theirs_in_the_order_of_the_catalogue() -> None:
+def test_without_the_setting_all_protocols_are_selected_and_names_select_in_catalogue_order() -> None:
     assert catalogue.selected(None) == list(PROTOCOLS)
     names = [each.name for each in PROTOCOLS]
     assert [each.name for each in catalogue.selected(tuple(reversed(names)))] == names
     assert [each.name for each in catalogue.selected((names[0],))] == names[:1]
 
 
-def test_an_unknown_name_is_refused_with_the_names_that_are_known() -> None:
+def test_an_unknown_name_is_refused_with_the_known_names() -> None:
     with pytest.raises(BadSetting, match=r"SCALEZERO_PROTOCOLS='v9': expected names of protocols: .*ml\.v1"):
         application(protocols=("ml.v1", "v9"))
 
@@ -89,15 +89,15 @@ def test_an_unknown_name_is_refused_with_the_names_that_are_known() -> None:
 ONE = Protocol("one", Rest("m", ("/a",), (Path("GET", "/a", "x"), Path("GET", "/b", "x"))))
 
 
-def test_health_and_reflection_are_served_whatever_is_selected() -> None:
+def test_health_and_reflection_are_always_served() -> None:
     service = Grpc("m", "a.B", ("C",))
     found = [catalogue.grpc_services(each) for each in ([ONE], [ONE._replace(grpc=(service,))])]
     assert found == [[*catalogue.COMMON], [*catalogue.COMMON, service]]
 
 
 @pytest.mark.parametrize(("names", "own"), [(None, True), (("open_inference",), True), (("ml.v1",), False)])
-def test_a_path_belongs_to_its_protocol_only_while_that_is_selected(names: object, own: bool) -> None:  # noqa: FBT001
+def test_a_protocol_owns_its_paths_only_if_it_is_selected(names: object, own: bool) -> None:  # noqa: FBT001
     request = Request("GET", "/v2/x", b"/v2/x", b"", [], "1.1")
     answer = application(protocols=names).refuse(UnknownPath("/v2/x"), request)
     error = orjson.loads(cast("bytes", answer.body))["error"]
-    assert isinstance(error, str) is own  # as the Open Inference Protocol has it; ours is an object
+    assert isinstance(error, str) is own  # a string in the Open Inference Protocol, an object otherwise

@@ -50,14 +50,14 @@ def test_a_preflight_request_of_an_allowed_origin_is_answered_for_every_path(ser
     assert headers["vary"] == "origin"
 
 
-def test_a_preflight_request_of_another_origin_is_answered_as_any_other_request(served: Served) -> None:
+def test_a_preflight_request_of_another_origin_is_answered_like_any_other_request(served: Served) -> None:
     status, headers = preflight(served, PREDICT, OTHER)
     assert status == 405
     assert "access-control-allow-origin" not in headers
 
 
 @pytest.mark.parametrize("content", ['{"inputs":[3]}', "{"], ids=["an answer", "an error"])
-def test_every_answer_to_an_allowed_origin_may_be_read_by_its_page(served: Served, content: str) -> None:
+def test_every_response_to_an_allowed_origin_is_readable_by_its_page(served: Served, content: str) -> None:
     with served.client() as client:
         answer = client.post(PREDICT, content=content, headers={"origin": APP})
         other = client.post(PREDICT, content=content, headers={"origin": OTHER})
@@ -66,10 +66,10 @@ def test_every_answer_to_an_allowed_origin_may_be_read_by_its_page(served: Serve
     assert answer.headers["access-control-expose-headers"] == "*"
     for each in (other, none):
         assert "access-control-allow-origin" not in each.headers
-        assert each.headers["vary"] == "origin"  # a cache must not give it to the allowed one
+        assert each.headers["vary"] == "origin"  # so that a cache does not reuse it for the allowed origin
 
 
-def test_the_functions_answers_too_and_what_they_vary_with_stays(served: Served) -> None:
+def test_responses_of_the_function_are_readable_and_keep_their_vary_header(served: Served) -> None:
     with served.client() as client:
         answer = client.post("/", headers={"origin": APP})
     assert answer.text == "from the function"
@@ -77,7 +77,7 @@ def test_the_functions_answers_too_and_what_they_vary_with_stays(served: Served)
     assert answer.headers.get_list("vary", split_commas=True) == ["Accept", "origin"]
 
 
-def test_a_star_allows_every_origin(tmp_path: Path) -> None:
+def test_an_asterisk_allows_every_origin(tmp_path: Path) -> None:
     with serving(tmp_path, models.lookup(tmp_path / "m.onnx"), SCALEZERO_CORS_ORIGINS="*") as served:
         status, headers = preflight(served, PREDICT, OTHER)
     assert status == 204

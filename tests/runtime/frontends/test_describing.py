@@ -1,4 +1,4 @@
-"""`scalezero openapi` prints what a server describes, without a server."""
+"""`scalezero openapi` prints the OpenAPI document of a server without starting one."""
 
 import json
 import subprocess
@@ -28,7 +28,7 @@ def run(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def function(folder: Path) -> Path:
-    """A folder with an author's function and two versions, the second one wider."""
+    """Create a folder with an author's function and two versions; the second has wider rows."""
     place = folder / "function"
     place.mkdir()
     for version in (1, 2):
@@ -38,7 +38,7 @@ def function(folder: Path) -> Path:
     return place
 
 
-def test_it_is_the_document_of_a_server_whose_model_is_loaded(tmp_path: Path) -> None:
+def test_the_command_prints_the_document_of_a_server_with_a_loaded_model(tmp_path: Path) -> None:
     model = models.doubling(tmp_path / "m.onnx")
     with serving(tmp_path, model) as served:
         document = served.get("/openapi.json").json()
@@ -47,14 +47,14 @@ def test_it_is_the_document_of_a_server_whose_model_is_loaded(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("version", ["1", "doubling-v2"])
-def test_a_folder_is_described_by_the_version_that_is_asked_for(tmp_path: Path, version: str) -> None:
+def test_a_folder_is_described_for_the_requested_version(tmp_path: Path, version: str) -> None:
     document = json.loads(run(tmp_path, function(tmp_path), "--model-version", version).stdout)
     operation = document["paths"]["/api/v1/models/doubling/predict"]["post"]
     example = operation["requestBody"]["content"]["application/json"]["example"]
     assert len(example["inputs"][0]) == int(version[-1]) + 1
 
 
-def test_an_api_definition_goes_into_the_manifest_and_check_finds_nothing_in_it(tmp_path: Path) -> None:
+def test_a_printed_api_definition_is_valid_in_the_manifest(tmp_path: Path) -> None:
     folder = function(tmp_path)
     printed = run(tmp_path, folder, "--api-definition")
     assert printed.returncode == 0, printed.stderr
@@ -67,7 +67,7 @@ def test_an_api_definition_goes_into_the_manifest_and_check_finds_nothing_in_it(
     assert "api-" not in checked.stdout
 
 
-def test_a_model_that_is_not_there_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_missing_model_is_a_one_line_error(tmp_path: Path) -> None:
     done = run(tmp_path, tmp_path / "none.onnx")
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1

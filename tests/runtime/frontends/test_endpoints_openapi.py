@@ -1,4 +1,4 @@
-"""/openapi.json is made once for the models that are here, however many ask."""
+"""/openapi.json is built once for a set of models, and shared by concurrent requests."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ def request() -> Request:
     return Request("GET", "/openapi.json", b"/openapi.json", b"", [], "1.1")
 
 
-def test_all_who_ask_at_once_get_one_document_and_a_loaded_model_makes_another(
+def test_concurrent_requests_share_a_document_and_a_loaded_model_invalidates_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[None] = []
@@ -41,13 +41,13 @@ def test_all_who_ask_at_once_get_one_document_and_a_loaded_model_makes_another(
         await service.model("m").load()
         after = [await endpoints.openapi(request()) for _ in range(3)]
         assert (len(made), len({answer.body for answer in after})) == (2, 1)
-        assert before[0].body != after[0].body  # it has the model's inputs now
+        assert before[0].body != after[0].body  # the new document has the model's inputs
         await service.close()
 
     asyncio.run(scenario())
 
 
-def test_a_document_that_could_not_be_made_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_build_of_the_document_is_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_: Service) -> object:
         raise OSError("no file left")
 

@@ -1,4 +1,4 @@
-"""One inference, on the direct path and in a task: the same answers, headers and counts whichever way it goes."""
+"""One inference, on the direct path and in a task: both have the same responses, headers and metrics."""
 
 import asyncio
 import gzip
@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,9 +21,9 @@ from runtime.http.messages import Answer, Request
 from runtime.protocols.predict import PredictApi
 from runtime.service import Service
 from runtime.settings import settings_from
-from runtime.sinks import Outcome, Sink
 from tests import models
 from tests.runtime.frontends.conftest import Served, counts, error_of, serving
+from tests.runtime.recording import RecordingSink
 
 PATH = "/api/v1/models/m/predict"
 SLOW_PATH = {"content-encoding": "gzip"}  # a compressed body is never answered directly
@@ -32,7 +32,7 @@ BOTH_PATHS = pytest.mark.parametrize("direct", [True, False], ids=["direct", "in
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A table of 10 entries: any other index is refused by the model itself."""
+    """A lookup table with 10 entries; the model rejects any other index."""
     folder = tmp_path_factory.mktemp("served")
     with serving(folder, models.lookup(folder / "m.onnx"), SCALEZERO_MAX_BODY_BYTES="1000000") as served:
         yield served
@@ -56,7 +56,7 @@ def ask(served: Served, content: bytes, *, direct: bool = True, path: str = PATH
         (b'{"inputs":[3]}', "/api/v1/models/other/predict", 404, "model_not_found", "client"),
     ],
 )
-def test_each_outcome_is_answered_alike_and_counted_once(
+def test_each_result_has_the_same_response_and_is_counted_once(
     served: Served,
     content: bytes,
     path: str,
@@ -66,9 +66,9 @@ def test_each_outcome_is_answered_alike_and_counted_once(
     direct: bool,  # noqa: FBT001 - a parameter of the table
 ) -> None:
     before = counts(served)
-    came, headers, body = ask(served, content, direct=direct, path=path)
+    received, headers, body = ask(served, content, direct=direct, path=path)
     after = counts(served)
-    assert came == status, body
+    assert received == status, body
     assert code == "ok" or json.loads(body)["error"]["code"] == code
     assert headers["x-request-id"] == "r-1"
     assert headers["x-model-version"] == "1"
@@ -85,11 +85,11 @@ def test_each_outcome_is_answered_alike_and_counted_once(
         ("no request at all\r\n\r\n", 400, "bad_request", "scalezero"),
     ],
 )
-def test_what_the_transport_refuses_is_counted_too(
+def test_requests_that_the_transport_refuses_are_counted(
     served: Served, head: str, status: int, code: str, protocol: str
 ) -> None:
     before = counts(served).get((protocol, code, "client"), 0)
-    with socket.create_connection(("127.0.0.1", served.port), 5) as raw:
+    with socket.create_connection(("127.0.0.1", served.port), 30) as raw:
         raw.sendall(head.encode())
         assert raw.recv(4096).startswith(b"HTTP/1.1 %d " % status)
     assert counts(served)[protocol, code, "client"] == before + 1
@@ -124,7 +124,7 @@ def test_paths_and_methods_below_the_models(
 ) -> None:
     with served.client(http1=not http2, http2=http2) as client:
         response = client.request(method, path)
-        assert client.get("/healthz/live").status_code == 200  # on the same connection: the answer had its end
+        assert client.get("/healthz/live").status_code == 200  # on the same connection: the first response is complete
     assert response.status_code == status
     assert response.headers.get("allow") == allow
     if code:
@@ -161,40 +161,40 @@ def test_a_models_name_may_be_percent_encoded(
 
 @pytest.fixture(scope="module")
 def spaced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A model whose name has a space."""
+    """A model with a space in its name."""
     folder = tmp_path_factory.mktemp("spaced")
     with serving(folder, models.lookup(folder / "m.onnx"), SCALEZERO_MODEL_NAME="a b") as served:
         yield served
 
 
-# What no request can bring about: a bug of ours.
+# Internal errors, which no request can cause.
 
 
 class Broken(PredictApi):
-    """A translator that fails where no caller is to blame."""
+    """A translator with a bug."""
 
     def encode(self, *_: object, **__: object) -> Answer:
         """Fail."""
         raise TypeError("a secret of the server")
 
 
-class Asking:
-    """An exchange as far as an inference looks at it."""
+class FakeExchange:
+    """An exchange with the attributes that an inference uses."""
 
     def __init__(self, body: bytes) -> None:
         self.request = Request("POST", PATH, PATH.encode(), b"", [], "1.1", body)
         self.request.match = Match({}, {"model": "m"})
         self.answered = False
-        self.on_gone: Callable[[], object] | None = None
+        self.on_cancel: Callable[[], object] | None = None
         self.task: asyncio.Task[None] | None = None
 
-    def work(self, answering: Callable[[], Coroutine[object, object, None]]) -> None:
+    def run_handler(self, answering: Callable[[], Coroutine[object, object, None]]) -> None:
         """Answer by a coroutine."""
         self.task = asyncio.get_running_loop().create_task(answering())
 
 
-class Recording(Application):
-    """Keeps the answer instead of sending it."""
+class RecordingApplication(Application):
+    """An application that keeps the response instead of sending it."""
 
     def __init__(self, service: Service, replied: asyncio.Future[Answer]) -> None:
         super().__init__(service)
@@ -204,7 +204,7 @@ class Recording(Application):
         self.replied.set_result(answer)
 
 
-def test_a_bug_behind_a_run_is_answered_500_without_its_text_and_counted(
+def test_an_internal_error_after_a_run_is_500_without_its_text_and_is_counted(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = models.lookup(tmp_path / "m.onnx")
@@ -216,9 +216,9 @@ def test_a_bug_behind_a_run_is_answered_500_without_its_text_and_counted(
         served = service.model("m")
         await served.load()
         replied: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        inference = Inference(service, Broken(), Recording(service, replied))
-        assert inference.direct(cast("Exchange", Asking(b'{"inputs":[3]}')))
-        answer = await asyncio.wait_for(replied, 10)
+        inference = Inference(service, Broken(), RecordingApplication(service, replied))
+        assert inference.direct(cast("Exchange", FakeExchange(b'{"inputs":[3]}')))
+        answer = await asyncio.wait_for(replied, 30)
         served.measurements.count()
         counted = {code: each.cumulative()[-1] for (_, code), each in served.measurements.requests.items()}
         await service.close()
@@ -232,44 +232,41 @@ def test_a_bug_behind_a_run_is_answered_500_without_its_text_and_counted(
     assert counted == {"internal": ("+Inf", 1)}
 
 
-def test_an_inference_is_offered_to_the_sinks_once_it_has_its_answer(tmp_path: Path) -> None:
+def test_an_answered_inference_is_offered_to_the_sinks_once(tmp_path: Path) -> None:
     path = models.lookup(tmp_path / "m.onnx")
     settings = settings_from({"SCALEZERO_MODEL_URI": str(path), "SCALEZERO_MODEL_VERSION": "7"})
-    taken: list[Outcome] = []
-
-    async def take(outcomes: Sequence[Outcome]) -> None:
-        taken.extend(outcomes)
+    sink = RecordingSink()
 
     async def status(service: Service, body: bytes) -> int:
         replied: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        inference = Inference(service, PredictApi(), Recording(service, replied))
-        assert inference.direct(cast("Exchange", Asking(body)))
-        return (await asyncio.wait_for(replied, 10)).status
+        inference = Inference(service, PredictApi(), RecordingApplication(service, replied))
+        assert inference.direct(cast("Exchange", FakeExchange(body)))
+        return (await asyncio.wait_for(replied, 30)).status
 
     async def scenario() -> None:
         service = Service(settings, process_started=time.perf_counter())
         await service.open()
         await service.model("m").load()
-        service.sinks.add(Sink("s", take))
+        service.sinks.add(sink)
         assert await status(service, b'{"inputs":[3]}') == 200
         assert await status(service, b'{"inputs":[99]}') == 400
-        assert await status(service, b'{"inputs":') == 400  # its model is not known yet
+        assert await status(service, b'{"inputs":') == 400  # not offered: the model is unknown
         await service.close()
 
     asyncio.run(scenario())
-    assert [(each.protocol, each.model, each.version, each.code) for each in taken] == [
+    assert [(each.protocol, each.model, each.version, each.code) for each in sink.taken] == [
         ("predict", "m", "7", "ok"),
         ("predict", "m", "7", "rejected_by_model"),
     ]
-    good, bad = taken
+    good, bad = sink.taken
     assert good.queries[0].tensors[0].tolist() == [3]
     assert good.predictions[0].outputs[0].tolist() == [30]
     assert good.seconds > 0
     assert not bad.queries
 
 
-def test_a_run_that_never_returns_fails_liveness_with_the_reason(tmp_path: Path) -> None:
-    """Set what the watchdog finds after some seconds; see tests/runtime/batching/test_runs.py."""
+def test_a_hanging_run_fails_liveness_with_the_reason(tmp_path: Path) -> None:
+    """Set the watchdog's finding directly; see tests/runtime/batching/test_runs.py for the watchdog."""
     path = models.lookup(tmp_path / "m.onnx")
     settings = settings_from({"SCALEZERO_MODEL_URI": str(path), "SCALEZERO_LOAD": "lazy"})
 
@@ -296,16 +293,18 @@ def test_a_large_answer_to_a_small_request_is_encoded_on_a_thread(tmp_path: Path
     settings = settings_from({"SCALEZERO_MODEL_URI": str(path)})
     threads: list[str] = []
 
-    class Noting(PredictApi):
+    class RecordingTranslator(PredictApi):
         def encode(self, *args: Any, **options: Any) -> Answer:  # noqa: ANN401 - passed on
             threads.append(threading.current_thread().name)
             return super().encode(*args, **options)
 
     async def ask(service: Service, rows: int) -> int:
         replied: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        asking = Asking(b'{"inputs":[%d]}' % rows)
-        assert Inference(service, Noting(), Recording(service, replied)).direct(cast("Exchange", asking))
-        return (await asyncio.wait_for(replied, 10)).status
+        exchange = FakeExchange(b'{"inputs":[%d]}' % rows)
+        assert Inference(service, RecordingTranslator(), RecordingApplication(service, replied)).direct(
+            cast("Exchange", exchange)
+        )
+        return (await asyncio.wait_for(replied, 30)).status
 
     async def scenario() -> dict[str, tuple[str, int]]:
         service = Service(settings, process_started=time.perf_counter())

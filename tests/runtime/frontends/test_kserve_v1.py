@@ -1,4 +1,4 @@
-"""KServe's V1 protocol over a real socket, where TensorFlow Serving's is not served."""
+"""KServe's V1 protocol over a real socket, without TensorFlow Serving's."""
 
 import json
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ PREDICT = "/v1/models/m:predict"
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A quick model: y = 2 x, two numbers a row."""
+    """A fast model: y = 2 x, with two numbers per row."""
     folder = tmp_path_factory.mktemp("served")
     with serving(folder, models.doubling(folder / "m.onnx"), SCALEZERO_PROTOCOLS="kserve_v1") as served:
         yield served
@@ -60,7 +60,7 @@ def test_errors_have_the_form_of_kserve(served: Served, method: str, path: str, 
     assert text in answer.json()["error"]
 
 
-def test_a_model_that_waits_for_its_first_request_is_ready_and_one_that_failed_is_not(tmp_path: Path) -> None:
+def test_a_lazy_model_is_ready_and_a_failed_model_is_not(tmp_path: Path) -> None:
     options = {"SCALEZERO_PROTOCOLS": "kserve_v1", "SCALEZERO_LOAD": "lazy"}
     model = models.doubling(tmp_path / "m.onnx")
     with serving(tmp_path, model, ready=False, env=options) as served:
@@ -71,7 +71,7 @@ def test_a_model_that_waits_for_its_first_request_is_ready_and_one_that_failed_i
         assert (answer.status_code, answer.json()) == (503, {"error": "Model with name m is not ready."})
 
 
-def test_a_generic_path_leaves_to_the_function_what_the_protocol_does_not_take(tmp_path: Path) -> None:
+def test_the_function_gets_other_methods_of_a_generic_path(tmp_path: Path) -> None:
     source = tmp_path / "main.py"
     source.write_text("def handle(request):\n    return request.get_data()\n")
     options = {"SCALEZERO_PROTOCOLS": "kserve_v1", "FUNCTION_SOURCE": str(source)}

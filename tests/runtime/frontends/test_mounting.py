@@ -1,4 +1,4 @@
-"""The first request that needs a protocol imports its module on a thread; its handlers then stand in the tables."""
+"""The first request for a protocol imports its module on a thread, and replaces the deferred handlers."""
 
 import asyncio
 import sys
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runtime.frontends.application import OURS
+from runtime.frontends.application import SCALEZERO
 from runtime.frontends.catalogue import COMMON
 from runtime.frontends.endpoints import Endpoints
 from runtime.frontends.mounting import Deferred, context, mount
@@ -32,12 +32,12 @@ LATE = Protocol(
 
 
 class Edge:
-    """What the handlers of these tests never ask."""
+    """An edge that the handlers of these tests never call."""
 
     def reply(self, exchange: object, answer: Answer) -> None:
         """Not called."""
 
-    def told(self, error: Exception, _: Request) -> Answer:
+    def answer_error(self, error: Exception, _: Request) -> Answer:
         """Not called."""
         raise error
 
@@ -49,8 +49,8 @@ def table(*, generic: bool = True) -> Routes:
     sys.modules.pop(MODULE, None)
     service = Service(Settings(), process_started=0.0)
     endpoints = Endpoints(service, None)
-    made_of = context([LATE], service=service, edge=Edge(), endpoints=endpoints)
-    return mount([LATE], ours=[], default=OURS, context=made_of, generic=lambda _: generic)
+    arguments = context([LATE], service=service, edge=Edge(), endpoints=endpoints)
+    return mount([LATE], builtin=[], default=SCALEZERO, context=arguments, generic=lambda _: generic)
 
 
 def get(path: str, kind: bytes = b"", version: str = "1.1") -> Request:
@@ -63,7 +63,7 @@ def handler_of(routes: Routes, path: str) -> Any:  # noqa: ANN401 - as `Route.ha
     return match.route("GET", path).handler
 
 
-def test_the_first_request_imports_the_module_on_a_thread_and_all_of_its_handlers_take_their_places() -> None:
+def test_the_first_request_imports_the_module_on_a_thread_and_replaces_all_its_handlers() -> None:
     routes = table()
     first = handler_of(routes, "/late/a")
     assert MODULE not in sys.modules
@@ -72,8 +72,8 @@ def test_the_first_request_imports_the_module_on_a_thread_and_all_of_its_handler
     module = sys.modules[MODULE]
     assert answer.body == b"/late/a"
     assert module.IMPORTED_ON is not threading.current_thread()
-    places = [handler_of(routes, path) for path in ("/late/a", "/late/b", "/")]
-    assert not any(isinstance(handler, Deferred) for handler in places)
+    handlers = [handler_of(routes, path) for path in ("/late/a", "/late/b", "/")]
+    assert not any(isinstance(handler, Deferred) for handler in handlers)
     call = Request("POST", "/late.Service/Other", b"", b"", [(b"content-type", b"application/grpc")], "2")
     route = routes.by_content(call)
     assert route
@@ -82,7 +82,7 @@ def test_the_first_request_imports_the_module_on_a_thread_and_all_of_its_handler
     assert [context.grpc_services for context in module.MADE] == [(*common, "late.Service")]
 
 
-def test_requests_that_come_during_the_import_share_its_handlers() -> None:
+def test_requests_during_the_import_share_its_handlers() -> None:
     routes = table()
 
     async def scenario() -> list[Answer]:
@@ -95,18 +95,18 @@ def test_requests_that_come_during_the_import_share_its_handlers() -> None:
 
 
 @pytest.mark.parametrize("generic", [True, False])
-def test_generic_paths_are_mounted_where_they_are_wanted(generic: bool) -> None:  # noqa: FBT001
+def test_generic_paths_are_mounted_if_requested(generic: bool) -> None:  # noqa: FBT001
     assert (table(generic=generic).match("/") is not None) is generic
 
 
-def test_refusals_need_no_module() -> None:
+def test_a_refusal_does_not_import_the_module() -> None:
     routes = table()
     for request in (get("/late/unknown"), get("/late.Service/Other", b"application/grpc", "2")):
         assert routes.owner(request).name in {"late", "grpc"}
     assert MODULE not in sys.modules
 
 
-def test_a_generic_prefix_is_the_protocols_where_its_generic_paths_are() -> None:
+def test_a_protocol_owns_its_generic_prefix_if_its_generic_paths_are_mounted() -> None:
     assert table(generic=True).owner(get("/wide/any")).name == "late"
-    assert table(generic=False).owner(get("/wide/any")) is OURS
+    assert table(generic=False).owner(get("/wide/any")) is SCALEZERO
     assert table(generic=False).owner(get("/late/any")).name == "late"

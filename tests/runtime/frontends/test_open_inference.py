@@ -13,13 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.protocols.protos import open_inference_pb2 as pb
+from runtime.variants.cpu_class import cpu_class
 from tests import models
 from tests.runtime.frontends.conftest import Served, serving
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A quick model: y = 2 x, two numbers a row."""
+    """A fast model: y = 2 x, with two numbers per row."""
     folder = tmp_path_factory.mktemp("served")
     with serving(folder, models.doubling(folder / "m.onnx")) as served:
         yield served
@@ -56,6 +57,12 @@ def test_health_and_metadata(served: Served) -> None:
     assert document["versions"] == ["1"]
     assert document["inputs"][0]["datatype"] == "FP32"
     assert document["inputs"][0]["shape"] == [-1, 2]
+    assert document["parameters"] == {
+        "cpu_class": cpu_class(),
+        "variant": "original",
+        "provider": "CPUExecutionProvider",
+        "prepared": False,
+    }
 
 
 def test_statistics_and_configuration(served: Served) -> None:
@@ -73,7 +80,7 @@ def test_a_model_may_have_the_name_of_a_path(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("sent", "status"), [(b"", 200), (b'{"ready": true}', 200), (b"{", 400), (b'{"ready": 1}', 400)]
 )
-def test_the_index_takes_a_filter(served: Served, sent: bytes, status: int) -> None:
+def test_the_index_can_be_filtered(served: Served, sent: bytes, status: int) -> None:
     answer = infer(served, sent, "/v2/repository/index")
     assert answer.status_code == status
     if status == 200:
@@ -86,11 +93,11 @@ def test_the_index_takes_a_filter(served: Served, sent: bytes, status: int) -> N
     ("path", "reason"),
     [
         ("/v2/repository/models/m/load", "deploy another revision"),
-        ("/v2/cudasharedmemory/region/r/register", "shares no memory"),
+        ("/v2/cudasharedmemory/region/r/register", "does not support shared memory"),
         ("/v2/models/m/trace/setting", "when the process starts"),
     ],
 )
-def test_what_one_process_cannot_do_is_refused_with_its_reason(served: Served, path: str, reason: str) -> None:
+def test_unsupported_operations_are_refused_with_the_reason(served: Served, path: str, reason: str) -> None:
     answer = infer(served, b"{}", path)
     assert answer.status_code == 404
     assert f"POST {path} is not supported" in answer.json()["error"]
@@ -99,16 +106,16 @@ def test_what_one_process_cannot_do_is_refused_with_its_reason(served: Served, p
 
 @settings(deadline=None)
 @given(sent=st.binary(max_size=60), length=st.none() | st.integers(-1, 70).map(str) | st.text("0x-.", max_size=3))
-def test_garbage_is_the_clients_fault(served: Served, sent: bytes, length: str | None) -> None:
+def test_invalid_requests_are_client_errors(served: Served, sent: bytes, length: str | None) -> None:
     stated = {} if length is None else {"Inference-Header-Content-Length": length}
     answer = infer(served, sent, **stated)
-    assert answer.status_code in {200, 400}  # zeros may be rows of the one input, alone
+    assert answer.status_code in {200, 400}  # zeros may be valid binary rows of the only input
     assert answer.status_code == 400 or length is not None
 
 
 @settings(deadline=None)
 @given(sent=st.binary(max_size=60), as_frame=st.booleans())
-def test_garbage_over_grpc_is_the_clients_fault(served: Served, sent: bytes, *, as_frame: bool) -> None:
+def test_invalid_grpc_requests_are_client_errors(served: Served, sent: bytes, *, as_frame: bool) -> None:
     framed = b"\0" + len(sent).to_bytes(4, "big") + sent if as_frame else sent
     with served.client(http1=False, http2=True) as client:
         answer = client.post(
@@ -121,7 +128,7 @@ def test_garbage_over_grpc_is_the_clients_fault(served: Served, sent: bytes, *, 
 
 
 class TestLazy:
-    """A model that nobody has asked for yet, over gRPC."""
+    """A lazy model that is not loaded yet, over gRPC."""
 
     @pytest.fixture
     def lazy(self, tmp_path: Path) -> Iterator[Served]:
@@ -141,7 +148,7 @@ class TestLazy:
         )
         return call(getattr(pb, f"{method}Request")(**fields), timeout=20)
 
-    def test_readiness_does_not_load_it(self, lazy: Served, channel: grpc.Channel) -> None:
+    def test_readiness_does_not_load_the_model(self, lazy: Served, channel: grpc.Channel) -> None:
         assert not self.ask(channel, "ModelReady", name="m").ready
         assert lazy.get("/v2/models/m/ready").status_code == 503
         assert lazy.get("/v2/models/m/ready").json() == {"name": "m", "ready": False}
@@ -150,12 +157,12 @@ class TestLazy:
         assert not self.ask(channel, "RepositoryIndex", ready=True).models
 
     @pytest.mark.parametrize("method", ["ModelMetadata", "ModelConfig"])
-    def test_what_describes_it_loads_it(self, channel: grpc.Channel, method: str) -> None:
+    def test_metadata_and_configuration_load_the_model(self, channel: grpc.Channel, method: str) -> None:
         answer = self.ask(channel, method, name="m")
         assert (answer.config if method == "ModelConfig" else answer).name == "m"
         assert self.ask(channel, "ModelReady", name="m").ready
 
-    def test_another_version_than_the_files_is_not_found_once_that_is_known(self, channel: grpc.Channel) -> None:
+    def test_another_version_than_the_files_is_not_found_after_the_load(self, channel: grpc.Channel) -> None:
         with pytest.raises(grpc.RpcError) as raised:
             self.ask(channel, "ModelMetadata", name="m", version="9")
         assert raised.value.code() is grpc.StatusCode.NOT_FOUND
@@ -165,7 +172,7 @@ class TestLazy:
     ("path", "status"),
     [("/v2/nothing", 404), ("/v2/models/z", 404), ("/v2/models/m/versions/9/ready", 404), ("/v2/models/m/infer", 405)],
 )
-def test_every_error_below_v2_has_its_form(served: Served, path: str, status: int) -> None:
+def test_every_error_below_v2_has_the_protocols_form(served: Served, path: str, status: int) -> None:
     answer = served.get(path)
     assert answer.status_code == status
     assert list(answer.json()) == ["error"]

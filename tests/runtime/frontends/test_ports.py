@@ -1,4 +1,4 @@
-"""Several ports of one process: one service behind all of them, protocols of its own on each, and one end."""
+"""Several ports of one process: one shared service, different protocols on each port, and one shutdown."""
 
 import re
 import socket
@@ -20,7 +20,7 @@ INFER = {"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [
 
 
 class Ports:
-    """The server, and its two further ports."""
+    """The server and its two additional ports."""
 
     def __init__(self, served: Served, rest: int, grpc: int) -> None:
         self.served = served
@@ -40,14 +40,14 @@ def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ports]:
         yield Ports(served, rest, calls)
 
 
-def test_a_port_of_its_own_serves_its_protocol_from_the_one_model(ports: Ports) -> None:
+def test_an_additional_port_serves_its_protocol_from_the_shared_model(ports: Ports) -> None:
     with ports.client() as own, ports.served.client() as main:
         answers = [client.post("/v2/models/m/infer", json=INFER) for client in (own, main)]
     assert [answer.json()["outputs"][0]["data"] for answer in answers] == [[2, 4], [2, 4]]
 
 
 @pytest.mark.parametrize("path", ["/healthz/live", "/metrics", "/api/v1/models", "/", "/anything"])
-def test_nothing_else_answers_there(ports: Ports, path: str) -> None:
+def test_an_additional_port_serves_only_its_protocol(ports: Ports, path: str) -> None:
     with ports.client() as client:
         error = error_of(client.get(path), 404)
     assert (error["code"], error["message"]) == (
@@ -56,7 +56,7 @@ def test_nothing_else_answers_there(ports: Ports, path: str) -> None:
     )
 
 
-def test_a_grpc_call_reaches_its_own_port_and_not_another(ports: Ports) -> None:
+def test_a_grpc_call_is_answered_only_on_its_port(ports: Ports) -> None:
     request = pb.PredictRequest(model_name="m", inputs=[1, 2]).SerializeToString()
     codes: list[object] = []
     for port in (ports.served.port, ports.grpc, ports.rest):
@@ -71,14 +71,14 @@ def test_a_grpc_call_reaches_its_own_port_and_not_another(ports: Ports) -> None:
 
 
 def started(folder: Path, *options: str, **settings: str) -> "subprocess.CompletedProcess[str]":
-    """A start that is to fail, over in seconds."""
+    """Run a start that is expected to fail within seconds."""
     model = str(models.doubling(folder / "m.onnx"))
     command = [str(COMMAND), "serve", model, "--host", "127.0.0.1", "--port", "0", *options]
     env = environment(folder, **settings)
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_a_port_that_is_taken_stops_the_start_in_one_line(tmp_path: Path) -> None:
+def test_a_port_in_use_stops_the_start_with_a_one_line_error(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         failed = started(tmp_path, SCALEZERO_LISTEN=f"open_inference@{port}")
@@ -94,7 +94,7 @@ def test_a_port_for_an_unknown_protocol_stops_the_start_with_the_names(tmp_path:
     assert "SCALEZERO_LISTEN='openinference': expected names of protocols: ml.v1, open_inference" in failed.stderr
 
 
-def test_the_end_is_the_end_of_all_ports(tmp_path: Path) -> None:
+def test_a_shutdown_closes_all_ports(tmp_path: Path) -> None:
     port = free_port()
     listen = f"open_inference@{port}"
     with (
@@ -108,17 +108,17 @@ def test_the_end_is_the_end_of_all_ports(tmp_path: Path) -> None:
             client.get("/v2/health/live")
 
 
-def test_the_option_asks_for_the_ports_of_tensorflow_servings_container(tmp_path: Path) -> None:
+def test_the_option_opens_the_ports_of_tensorflow_servings_container(tmp_path: Path) -> None:
     with ExitStack() as taken:
-        with suppress(OSError):  # somebody else has it: that is as good
+        with suppress(OSError):  # another process uses the port, which has the same effect
             taken.enter_context(socket.create_server(("127.0.0.1", 8501)))
         failed = started(tmp_path, "--tensorflow-serving", SCALEZERO_LISTEN="ml.v1@0")
     assert failed.returncode == 2
     assert re.search(r"SCALEZERO_LISTEN='127\.0\.0\.1:850[01]': expected an address", failed.stderr)
 
 
-def test_tensorflow_servings_container_as_its_users_know_it(tmp_path: Path, s3: S3Server) -> None:
-    """Versions in a bucket, two ports, nothing but TensorFlow Serving on them."""
+def test_the_ports_answer_like_tensorflow_servings_container(tmp_path: Path, s3: S3Server) -> None:
+    """Versions in a bucket, and two ports that serve only TensorFlow Serving."""
     for version, path in (
         ("3", models.doubling(tmp_path / "3.onnx")),
         ("12", models.identity(tmp_path / "12.onnx", shape=("n", 2))),

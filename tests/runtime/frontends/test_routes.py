@@ -1,4 +1,4 @@
-"""Which handler answers a path, and which protocol answers for it."""
+"""The route table: the handler and the owner of a path."""
 
 import pytest
 from hypothesis import given
@@ -13,13 +13,13 @@ def refuse(_: ScalezeroError) -> Answer:
     return Answer(400)
 
 
-OURS = Owner("ours", ("/models",), refuse)
+SCALEZERO = Owner("ours", ("/models",), refuse)
 V1 = Owner("v1", ("/v1",), refuse)
 DEFAULT = Owner("default", (), refuse)
 ROUTES = [
-    Route("/models/{model}/predict", "POST", OURS, "predict"),
-    Route("/models/{model}", "GET", OURS, "get"),
-    Route("/models/{model}", "DELETE", OURS, "delete"),
+    Route("/models/{model}/predict", "POST", SCALEZERO, "predict"),
+    Route("/models/{model}", "GET", SCALEZERO, "get"),
+    Route("/models/{model}", "DELETE", SCALEZERO, "delete"),
     Route("/v1/models/{model}:predict", "POST", V1, "v1 predict"),
     Route("/v1/models/{model}:classify", "POST", V1, "v1 classify"),
     Route("/v1/models/{model}", "GET", V1, "v1 get"),
@@ -41,7 +41,7 @@ def table(*more: Route) -> Routes:
         ("/a.b", "GET", "dotted", {}),
     ],
 )
-def test_a_path_that_fits_gives_its_handler_and_parameters_however_often_it_is_asked(
+def test_a_matching_path_has_a_handler_and_parameters_also_from_the_cache(
     path: str, method: str, handler: str, parameters: object
 ) -> None:
     routes = table()
@@ -55,11 +55,11 @@ def test_a_path_that_fits_gives_its_handler_and_parameters_however_often_it_is_a
 @pytest.mark.parametrize(
     "path", ["/", "", "/models", "/models/", "/models/m/n/predict", "/models/m/predict/", "/aXb", "/a.b\n"]
 )
-def test_a_path_that_fits_no_pattern_has_no_match(path: str) -> None:
+def test_an_unknown_path_has_no_match(path: str) -> None:
     assert table().match(path) is None
 
 
-def test_the_method_chooses_and_head_is_a_get() -> None:
+def test_the_method_selects_the_route_and_head_uses_get() -> None:
     match = table().match("/models/m")
     assert match
     assert [match.route(method, "/models/m").handler for method in ("GET", "HEAD", "DELETE")] == [
@@ -71,7 +71,7 @@ def test_the_method_chooses_and_head_is_a_get() -> None:
         match.route("POST", "/models/m")
 
 
-def test_head_is_not_offered_where_there_is_no_get() -> None:
+def test_head_is_not_allowed_without_get() -> None:
     match = table().match("/models/m/predict")
     assert match
     with pytest.raises(MethodNotAllowed) as refused:
@@ -79,14 +79,14 @@ def test_head_is_not_offered_where_there_is_no_get() -> None:
     assert refused.value.allowed == ("POST",)
 
 
-def test_what_is_remembered_is_bounded_and_keeps_no_path_for_good() -> None:
+def test_the_cache_is_bounded_and_replaces_old_paths() -> None:
     routes = table()
     for number in range(2000):
         match = routes.match(f"/models/{number}")
         assert match
         assert match.parameters == {"model": str(number)}
-    assert len(routes._known) < 1000
-    assert "/models/0" not in routes._known
+    assert len(routes._cache) < 1000
+    assert "/models/0" not in routes._cache
 
 
 @pytest.mark.parametrize(
@@ -100,9 +100,9 @@ def test_what_is_remembered_is_bounded_and_keeps_no_path_for_good() -> None:
         ("/x", "/x"),
     ],
 )
-def test_routes_that_could_answer_one_request_are_refused(one: str, other: str) -> None:
+def test_routes_that_match_the_same_request_are_refused(one: str, other: str) -> None:
     with pytest.raises(ValueError, match="overlaps"):
-        Routes([Route(one, "GET", OURS, 1), Route(other, "GET", V1, 2)], default=DEFAULT)
+        Routes([Route(one, "GET", SCALEZERO, 1), Route(other, "GET", V1, 2)], default=DEFAULT)
 
 
 @pytest.mark.parametrize(
@@ -115,8 +115,8 @@ def test_routes_that_could_answer_one_request_are_refused(one: str, other: str) 
         ("/x", "/y"),
     ],
 )
-def test_routes_that_no_path_fits_both_of_stand_beside_each_other(one: str, other: str) -> None:
-    assert Routes([Route(one, "GET", OURS, 1), Route(other, "GET", V1, 2)], default=DEFAULT)
+def test_routes_that_no_path_matches_both_are_allowed(one: str, other: str) -> None:
+    assert Routes([Route(one, "GET", SCALEZERO, 1), Route(other, "GET", V1, 2)], default=DEFAULT)
 
 
 SEGMENTS = st.lists(st.sampled_from(["a", "b", "{x}", "{x}:a", "{x}:b", "a-{x}"]), min_size=1, max_size=3)
@@ -130,8 +130,13 @@ def _pattern(segments: list[str]) -> str:
 
 
 @given(PATTERNS, PATTERNS, PATHS, st.booleans())
-def test_a_path_never_fits_routes_of_two_protocols(one: list[str], other: list[str], path: str, any_case: bool) -> None:  # noqa: FBT001
-    owners = [OURS._replace(any_case=any_case), V1]
+def test_a_path_never_matches_routes_of_two_protocols(
+    one: list[str],
+    other: list[str],
+    path: str,
+    ignore_case: bool,  # noqa: FBT001
+) -> None:
+    owners = [SCALEZERO._replace(ignore_case=ignore_case), V1]
     routes = [Route(_pattern(each), "GET", owner, 1) for each, owner in zip((one, other), owners, strict=True)]
     try:
         Routes(routes, default=DEFAULT)
@@ -143,10 +148,8 @@ def test_a_path_never_fits_routes_of_two_protocols(one: list[str], other: list[s
 
 
 @given(PATTERNS, PATTERNS, PATHS)
-def test_the_order_of_the_list_never_decides_which_route_of_a_protocol_is_taken(
-    one: list[str], other: list[str], path: str
-) -> None:
-    routes = [Route(_pattern(one), "GET", OURS, 1), Route(_pattern(other), "POST", OURS, 2)]
+def test_the_order_of_the_list_does_not_affect_the_route(one: list[str], other: list[str], path: str) -> None:
+    routes = [Route(_pattern(one), "GET", SCALEZERO, 1), Route(_pattern(other), "POST", SCALEZERO, 2)]
     try:
         tables = [Routes(each, default=DEFAULT) for each in (routes, routes[::-1])]
     except ValueError:
@@ -155,12 +158,12 @@ def test_the_order_of_the_list_never_decides_which_route_of_a_protocol_is_taken(
 
 
 SERVED = [
-    Route("/p/{model}", ANY, OURS, "any"),
-    Route("/p/{model}", "OPTIONS", OURS, "options"),
-    Route("/p/{model}/{version}", ANY, OURS, "version"),
-    Route("/p/{model}/{version}/{rest...}", ANY, OURS, "more"),
-    Route("/p/{model}/ready", "GET", OURS, "ready"),
-    Route("/p/{model}:run", "POST", OURS, "run"),
+    Route("/p/{model}", ANY, SCALEZERO, "any"),
+    Route("/p/{model}", "OPTIONS", SCALEZERO, "options"),
+    Route("/p/{model}/{version}", ANY, SCALEZERO, "version"),
+    Route("/p/{model}/{version}/{rest...}", ANY, SCALEZERO, "more"),
+    Route("/p/{model}/ready", "GET", SCALEZERO, "ready"),
+    Route("/p/{model}:run", "POST", SCALEZERO, "run"),
 ]
 
 
@@ -178,7 +181,7 @@ SERVED = [
         ("GET", "/p/m/2/a//b", "more", {"model": "m", "version": "2", "rest": "a//b"}),
     ],
 )
-def test_within_a_protocol_the_more_specific_route_is_taken(
+def test_the_more_specific_route_of_a_protocol_is_used(
     method: str, path: str, handler: str, parameters: object
 ) -> None:
     match = Routes(SERVED, default=DEFAULT).match(path)
@@ -187,7 +190,7 @@ def test_within_a_protocol_the_more_specific_route_is_taken(
     assert match.parameters == parameters
 
 
-def test_a_more_specific_pattern_takes_the_path_whatever_the_method() -> None:
+def test_the_more_specific_pattern_is_used_whatever_the_method() -> None:
     match = Routes(SERVED, default=DEFAULT).match("/p/m:run")
     assert match
     with pytest.raises(MethodNotAllowed, match="it accepts POST"):
@@ -202,41 +205,41 @@ def test_a_more_specific_pattern_takes_the_path_whatever_the_method() -> None:
         ("/a/{x...}", "/a/{y...}"),
     ],
 )
-def test_patterns_of_one_protocol_of_which_none_is_more_specific_are_refused(one: str, other: str) -> None:
+def test_overlapping_patterns_of_equal_specificity_are_refused(one: str, other: str) -> None:
     with pytest.raises(ValueError, match="overlaps"):
-        Routes([Route(one, "GET", OURS, 1), Route(other, "GET", OURS, 2)], default=DEFAULT)
+        Routes([Route(one, "GET", SCALEZERO, 1), Route(other, "GET", SCALEZERO, 2)], default=DEFAULT)
 
 
 @pytest.mark.parametrize(
     ("one", "other"),
     [("/a/{x...}", "/a/b"), ("/a/{x...}", "/a/b/{y}/c"), ("/a/{x...}", "/{y...}"), ("/{x}/b/{y...}", "/a/{x...}")],
 )
-def test_a_rest_overlaps_whatever_comes_below_it(one: str, other: str) -> None:
+def test_a_rest_overlaps_every_pattern_below_it(one: str, other: str) -> None:
     with pytest.raises(ValueError, match="overlaps"):
-        Routes([Route(one, "GET", OURS, 1), Route(other, "POST", V1, 2)], default=DEFAULT)
+        Routes([Route(one, "GET", SCALEZERO, 1), Route(other, "POST", V1, 2)], default=DEFAULT)
 
 
-FOLDED = Owner("folded", ("/w1",), refuse, any_case=True)
+FOLDED = Owner("folded", ("/w1",), refuse, ignore_case=True)
 
 
 @pytest.mark.parametrize(
     ("path", "model"),
     [("/W1/Models/Ab:PREDICT", "Ab"), ("/w1/models/İ:predict", "İ"), ("/w1/models/a b:Predict", "a b")],
 )
-def test_a_protocol_may_match_text_in_any_case_and_keeps_that_of_parameters(path: str, model: str) -> None:
+def test_case_insensitive_patterns_keep_the_case_of_parameters(path: str, model: str) -> None:
     routes = Routes([Route("/w1/models/{model}:predict", "POST", FOLDED, 1)], default=DEFAULT)
     match = routes.match(path)
     assert match
     assert match.parameters == {"model": model}
-    assert routes.claimed("/W1/x") == FOLDED
+    assert routes.prefix_owner("/W1/x") == FOLDED
 
 
-def test_text_in_any_case_overlaps_text_in_another_case() -> None:
+def test_case_insensitive_patterns_overlap_in_another_case() -> None:
     with pytest.raises(ValueError, match="overlaps"):
-        Routes([Route("/W1/{x}", "GET", OURS, 1), Route("/w1/a", "GET", FOLDED, 2)], default=DEFAULT)
+        Routes([Route("/W1/{x}", "GET", SCALEZERO, 1), Route("/w1/a", "GET", FOLDED, 2)], default=DEFAULT)
 
 
-def test_a_generic_route_is_asked_last_and_never_below_a_prefix_of_another_protocol() -> None:
+def test_a_generic_route_has_the_lowest_priority_and_never_matches_below_an_owned_prefix() -> None:
     generic = [Route("/{model}/predict", "POST", DEFAULT, "generic"), Route("/models/{model}", "PUT", DEFAULT, "put")]
     routes = Routes(ROUTES, default=DEFAULT, generic=generic)
     taken = {path: routes.match(path) for path in ("/m/predict", "/models/predict", "/v1/predict")}
@@ -247,9 +250,9 @@ def test_a_generic_route_is_asked_last_and_never_below_a_prefix_of_another_proto
     }
 
 
-def test_a_handler_that_is_replaced_is_replaced_in_the_matches_that_were_found_before() -> None:
+def test_a_replaced_handler_is_replaced_in_cached_matches() -> None:
     old, new, other = object(), object(), object()
-    own = [Route("/a/{x}", "GET", OURS, old), Route("/c", "GET", OURS, other)]
+    own = [Route("/a/{x}", "GET", SCALEZERO, old), Route("/c", "GET", SCALEZERO, other)]
     routes = Routes(own, default=DEFAULT, generic=[Route("/b", "GET", V1, old)])
     matches = [routes.match(path) for path in ("/a/1", "/b", "/c")]
     routes.replace({old: new})
@@ -259,16 +262,16 @@ def test_a_handler_that_is_replaced_is_replaced_in_the_matches_that_were_found_b
 @pytest.mark.parametrize(
     ("path", "owner"),
     [
-        ("/models/m", OURS),
-        ("/models/m/unknown", OURS),
-        ("/models", OURS),
+        ("/models/m", SCALEZERO),
+        ("/models/m/unknown", SCALEZERO),
+        ("/models", SCALEZERO),
         ("/modelsX", DEFAULT),
         ("/v1/anything/else", V1),
         ("/a.b", DEFAULT),
         ("/", DEFAULT),
     ],
 )
-def test_who_owns_the_prefix_answers_every_error_below_it(path: str, owner: Owner) -> None:
+def test_the_owner_of_a_prefix_answers_every_error_below_it(path: str, owner: Owner) -> None:
     assert table().owner(request(path)) == owner
 
 
@@ -278,7 +281,7 @@ CALLS = ContentRoute((b"application/call", b"application/call+x"), frozenset({"2
 
 @pytest.mark.parametrize("path", ["/models/m", "/v1/anything", "/unknown"])
 @pytest.mark.parametrize("kind", [b"application/call", b"application/call+x", b"application/call;a=b"])
-def test_a_content_type_decides_before_any_path(path: str, kind: bytes) -> None:
+def test_a_content_type_has_priority_over_the_path(path: str, kind: bytes) -> None:
     routes = Routes(ROUTES, default=DEFAULT, by_content=[CALLS])
     called = request(path, kind, version="2")
     assert routes.by_content(called) == CALLS
@@ -296,20 +299,20 @@ def test_a_content_type_decides_before_any_path(path: str, kind: bytes) -> None:
         (b"application/call", "1.1"),
     ],
 )
-def test_another_content_type_or_version_leaves_the_path_to_decide(kind: bytes | None, version: str) -> None:
+def test_with_another_content_type_or_version_the_path_selects_the_route(kind: bytes | None, version: str) -> None:
     routes = Routes(ROUTES, default=DEFAULT, by_content=[CALLS])
     called = request("/v1/models/m", kind, version=version)
     assert routes.by_content(called) is None
     assert routes.owner(called) == V1
 
 
-def test_a_path_may_say_who_answers_the_errors_of_a_content_type() -> None:
+def test_a_path_may_select_the_owner_of_the_errors_of_a_content_type() -> None:
     routes = Routes(ROUTES, default=DEFAULT, by_content=[CALLS._replace(owners={"/a.B": V1})])
     owners = [routes.owner(request(path, b"application/call", version="2")) for path in ("/a.B/C", "/a.C/C")]
     assert owners == [V1, BY_CONTENT]
 
 
-def test_two_content_routes_that_could_answer_one_request_are_refused() -> None:
+def test_content_routes_that_match_the_same_request_are_refused() -> None:
     other = ContentRoute((b"application/call",), frozenset({"1.1", "2"}), V1, "other")
     with pytest.raises(ValueError, match="in common"):
         Routes(ROUTES, default=DEFAULT, by_content=[CALLS, other])
@@ -320,10 +323,10 @@ def request(path: str, content_type: bytes | None = None, *, version: str = "1.1
     return Request("POST", path, path.encode(), b"", headers, version)
 
 
-def test_a_match_tells_generic_routes_and_the_methods_that_they_take() -> None:
-    routes = Routes([Route("/a", "GET", OURS, 1)], default=DEFAULT, generic=[Route("/", "GET", DEFAULT, 2)])
+def test_a_match_has_the_generic_flag_and_the_allowed_methods() -> None:
+    routes = Routes([Route("/a", "GET", SCALEZERO, 1)], default=DEFAULT, generic=[Route("/", "GET", DEFAULT, 2)])
     own, generic = routes.match("/a"), routes.match("/")
     assert own is not None
     assert generic is not None
     assert (own.generic, generic.generic) == (False, True)
-    assert [generic.takes(method) for method in ("GET", "HEAD", "POST")] == [True, True, False]
+    assert [generic.allows(method) for method in ("GET", "HEAD", "POST")] == [True, True, False]

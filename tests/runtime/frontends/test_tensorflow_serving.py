@@ -1,4 +1,4 @@
-"""TensorFlow Serving's REST API over a real socket, beside KServe V1 and alone."""
+"""TensorFlow Serving's REST API over a real socket, with and without KServe V1."""
 
 import gzip
 import json
@@ -30,7 +30,7 @@ def classifier(path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A quick model: y = 2 x, two numbers a row."""
+    """A fast model: y = 2 x, with two numbers per row."""
     folder = tmp_path_factory.mktemp("served")
     with serving(folder, models.doubling(folder / "m.onnx"), SCALEZERO_MODEL_VERSION="1.2.3") as served:
         yield served
@@ -38,7 +38,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The same without KServe V1."""
+    """The same model without KServe V1."""
     folder = tmp_path_factory.mktemp("strict")
     model = models.doubling(folder / "m.onnx")
     with serving(folder, model, SCALEZERO_PROTOCOLS="tensorflow_serving") as served:
@@ -73,7 +73,7 @@ def test_predictions_are_bit_equal_to_the_predict_api(served: Served, rows: int)
 
 
 @pytest.mark.parametrize("rows", [1, 40_000])
-def test_nan_and_infinity_go_in_and_come_out(served: Served, rows: int) -> None:
+def test_nan_and_infinity_are_accepted_and_returned(served: Served, rows: int) -> None:
     row = [math.nan, -math.inf]
     answer = post(served, json.dumps({"instances": [row] * rows}).encode() + b" and what follows")
     np.testing.assert_equal(json.loads(answer.content), {"predictions": [row] * rows})
@@ -115,7 +115,7 @@ def test_a_compressed_body_of_any_content_type_is_read(served: Served) -> None:
         ({"examples": [{"x": [1, 2]}]}, "/v1/models/m:regress", 400, "tensorflow/serving/regress"),
     ],
 )
-def test_errors_have_the_status_and_the_words_of_tensorflow_serving(
+def test_errors_have_the_status_and_text_of_tensorflow_serving(
     served: Served, document: object, path: str, status: int, text: str
 ) -> None:
     assert text in error(post(served, document, path), status)
@@ -130,11 +130,11 @@ def test_another_path_or_method_is_a_malformed_request(served: Served, path: str
         assert error(client.put(path), 400) == f"Malformed request: PUT {path}"
 
 
-def test_what_is_not_below_v1_is_not_found(served: Served) -> None:
+def test_a_path_outside_of_v1_is_not_found(served: Served) -> None:
     assert served.get("/v2x").status_code == served.get("/other/v1/models").status_code == 404
 
 
-def test_an_authors_function_keeps_the_paths_below_v1_that_are_no_models(tmp_path: Path) -> None:
+def test_the_function_gets_paths_below_v1_that_are_not_of_models(tmp_path: Path) -> None:
     source = tmp_path / "main.py"
     source.write_text("def handle(request):\n    return request.path\n")
     model = models.doubling(tmp_path / "m.onnx")
@@ -149,7 +149,7 @@ def test_requests_are_counted_under_the_protocol(served: Served) -> None:
     assert counts(served)["tensorflow_serving", "ok", "none"] == before + 1
 
 
-def test_the_status_is_a_union_of_both_documents(served: Served) -> None:
+def test_the_status_has_the_fields_of_both_protocols(served: Served) -> None:
     state = {"version": "1002003", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
     versions: dict[str, Any] = {"model_version_status": [state]}
     assert served.get("/v1/models/m").json() == {**versions, "name": "m", "ready": True}
@@ -170,14 +170,14 @@ def test_metadata_describes_the_signature(served: Served) -> None:
     assert "Unrecognized" in error(served.get("/v1/models/m/labels/x/metadata"), 400)
 
 
-def test_what_only_kserve_answers_is_answered_beside_it(served: Served) -> None:
+def test_routes_of_kserve_are_answered_if_both_are_served(served: Served) -> None:
     assert served.get("/v1/models").json() == {"models": ["m"]}
     assert served.get("/").json() == {"status": "alive"}
     assert "no explainer" in error(post(served, {}, "/v1/models/m:explain"), 501)
     assert "Latest(z)" in error(post(served, {}, "/v1/models/z:explain"), 404)
 
 
-def test_alone_it_answers_as_tensorflow_serving_does(strict: Served) -> None:
+def test_without_kserve_its_routes_are_refused_as_in_tensorflow_serving(strict: Served) -> None:
     assert list(strict.get("/v1/models/m").json()) == ["model_version_status"]
     assert error(strict.get("/v1/models"), 400) == "Missing model name in request."
     assert error(post(strict, {}, "/v1/models/m:explain"), 400) == "Malformed request: POST /v1/models/m:explain"
@@ -190,7 +190,7 @@ def test_a_preflight_needs_an_origin(served: Served) -> None:
         assert "Origin" in error(client.options(PREDICT), 400)
 
 
-def test_a_model_that_waits_for_its_first_request_is_available_and_one_that_failed_is_not(tmp_path: Path) -> None:
+def test_a_lazy_model_is_available_and_a_failed_model_is_not(tmp_path: Path) -> None:
     model = models.doubling(tmp_path / "m.onnx")
     with serving(tmp_path, model, ready=False, SCALEZERO_LOAD="lazy") as served:
         document = served.get("/v1/models/m").json()
@@ -214,7 +214,7 @@ def test_examples_are_classified(tmp_path: Path) -> None:
         assert many.json() == {"results": [rows[1]] * 9_000}
 
 
-def test_examples_get_one_value_each(tmp_path: Path) -> None:
+def test_each_example_gets_one_value(tmp_path: Path) -> None:
     with serving(tmp_path, models.people(tmp_path / "m.onnx")) as served:
         examples = [{"age": 7, "sex": "f"}, {"age": 250, "sex": {"b64": "bQ=="}}]
         assert post(served, {"examples": examples}, "/v1/models/m:regress").json() == {"results": [0.07, 2.5]}

@@ -1,4 +1,4 @@
-"""Several versions of one model in one process: each answers its own clients, and is listed and measured."""
+"""Several versions of one model in one process: each is addressed, listed and measured separately."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ INPUT = {"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Version 2 doubles, version 10 gives back what it gets."""
+    """Version 2 doubles its input, version 10 returns its input."""
     folder = tmp_path_factory.mktemp("versions")
     for version in ("2", "10"):
         (folder / "m" / version).mkdir(parents=True)
@@ -39,20 +39,20 @@ def inferred(served: Served, place: str) -> tuple[int, Any]:
     ("place", "version", "data"),
     [("m", "10", [1, 2]), ("m/versions/10", "10", [1, 2]), ("m/versions/2", "2", [2, 4])],
 )
-def test_a_request_gets_the_version_that_it_names_else_the_highest(
+def test_a_request_gets_the_named_version_otherwise_the_highest(
     served: Served, place: str, version: str, data: list[int]
 ) -> None:
     status, document = inferred(served, place)
     assert (status, document["model_version"], document["outputs"][0]["data"]) == (200, version, data)
 
 
-def test_an_unknown_version_is_not_found_and_those_that_are_here_are_named(served: Served) -> None:
+def test_an_unknown_version_is_404_and_lists_the_known_versions(served: Served) -> None:
     status, document = inferred(served, "m/versions/3")
     assert status == 404
     assert document == {"error": "version '3' of model 'm' is not served; served: 10, 2"}
 
 
-def test_the_predict_api_answers_with_the_default_version_and_no_header_claims_one_for_the_process(
+def test_the_predict_api_uses_the_default_version_and_the_process_has_no_version_header(
     served: Served,
 ) -> None:
     answer = served.predict([[1, 2]])
@@ -70,7 +70,7 @@ def test_every_version_is_listed(served: Served) -> None:
     assert [served.get(f"/v2/models/m{place}").json()["versions"] for place in ("", "/versions/2")] == [["10", "2"]] * 2
 
 
-def test_each_version_is_measured(served: Served) -> None:
+def test_each_version_has_metrics(served: Served) -> None:
     for place in ("m/versions/2", "m/versions/10"):
         inferred(served, place)
     families = text_string_to_metric_families(served.get("/metrics").text)
@@ -79,14 +79,14 @@ def test_each_version_is_measured(served: Served) -> None:
     assert counted == {"2", "10"}
 
 
-def test_a_protocol_without_versions_gets_the_default_one(served: Served) -> None:
+def test_a_protocol_without_versions_uses_the_default_version(served: Served) -> None:
     request = pb.PredictRequest(model_name="m", inputs=[1, 2]).SerializeToString()
     with grpc.insecure_channel(f"127.0.0.1:{served.port}") as channel:
         answer = channel.unary_unary("/ml.v1.InferenceService/Predict")(request, timeout=20)
     assert list(pb.PredictResponse.FromString(answer).outputs) == [1, 2]
 
 
-def test_what_is_not_ready_is_named_with_its_version(tmp_path: Path) -> None:
+def test_readiness_names_the_version_that_is_not_ready(tmp_path: Path) -> None:
     for version in ("1", "2"):
         (tmp_path / "m" / version).mkdir(parents=True)
     models.doubling(tmp_path / "m" / "1" / "model.onnx")

@@ -1,18 +1,20 @@
-"""A run that does not end: what waits behind it, who leaves, and what happens to it."""
+"""A run that does not end: its timeout, and the requests that wait for it."""
 
 import socket
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from itertools import islice
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.runtime import independence_models
-from tests.runtime.frontends.conftest import counts, error_of, serving, until
+from tests.runtime.frontends.conftest import counts, error_of, serving, until_running
 from tests.runtime.http.h2_client import calling
 
 PATH = "/api/v1/models/m/predict"
+ROUNDED = 0.001  # seconds; details of an error are rounded
 BOTH_PATHS = pytest.mark.parametrize("direct", [True, False], ids=["direct", "in a task"])
 
 
@@ -21,14 +23,14 @@ def endless(tmp_path: Path) -> Path:
     return independence_models.countdown(tmp_path / "m.onnx")
 
 
-def test_a_run_beyond_its_limit_is_504_and_what_waits_behind_it_is_answered(tmp_path: Path, endless: Path) -> None:
-    with serving(tmp_path, endless, SCALEZERO_RUN_TIMEOUT="500ms") as served, ThreadPoolExecutor(2) as callers:
+def test_a_run_above_its_limit_is_504_and_waiting_requests_are_answered(tmp_path: Path, endless: Path) -> None:
+    with serving(tmp_path, endless, SCALEZERO_RUN_TIMEOUT="1s") as served, ThreadPoolExecutor(2) as callers:
         late = callers.submit(served.predict, [2**62])
-        time.sleep(0.15)
+        until_running(served)
         behind = callers.submit(served.predict, [3])
         assert served.get("/healthz/live").status_code == 200
         error = error_of(late.result(), 504)
-        assert (error["code"], error["details"]) == ("run_timeout", {"model": "m", "limit_seconds": 0.5})
+        assert (error["code"], error["details"]) == ("run_timeout", {"model": "m", "limit_seconds": 1})
         assert behind.result().json()["outputs"] == [3]
         assert counts(served)["predict", "run_timeout", "server"] == 1
         assert served.get("/healthz/live").status_code == 200
@@ -37,7 +39,7 @@ def test_a_run_beyond_its_limit_is_504_and_what_waits_behind_it_is_answered(tmp_
 
 @BOTH_PATHS
 @pytest.mark.parametrize("http2", [False, True], ids=["HTTP/1.1", "HTTP/2"])
-def test_the_queued_request_of_a_client_that_leaves_never_runs(
+def test_a_queued_request_of_a_disconnected_client_never_runs(
     tmp_path: Path,
     endless: Path,
     direct: bool,  # noqa: FBT001 - a parameter of the table
@@ -45,11 +47,11 @@ def test_the_queued_request_of_a_client_that_leaves_never_runs(
 ) -> None:
     body = b'{"inputs":[2]}' if direct else b'{"inputs":[2]}' + b" " * 70_000
     with (
-        serving(tmp_path, endless, SCALEZERO_RUN_TIMEOUT="1s") as served,
+        serving(tmp_path, endless, SCALEZERO_RUN_TIMEOUT="2s") as served,
         ThreadPoolExecutor(1) as callers,
     ):
         late = callers.submit(served.predict, [2**62])
-        time.sleep(0.2)
+        until_running(served)
         for _ in range(3):
             if http2:
                 with calling(served.port) as caller:
@@ -57,7 +59,7 @@ def test_the_queued_request_of_a_client_that_leaves_never_runs(
                     time.sleep(0.05)
                     caller.reset(stream)
             else:
-                with socket.create_connection(("127.0.0.1", served.port), 5) as raw:
+                with socket.create_connection(("127.0.0.1", served.port), 30) as raw:
                     raw.sendall(f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n".encode())
                     raw.sendall(body)
                     time.sleep(0.05)
@@ -72,33 +74,43 @@ def test_the_queued_request_of_a_client_that_leaves_never_runs(
         )
     assert counted["predict", "client_left", "client"] == 3
     assert counted["predict", "ok", "none"] == 1
-    assert runs <= 2  # the one that was stopped, and the last
+    assert runs <= 2  # the stopped run and the last one
 
 
-def test_who_waits_for_longer_than_the_timeout_gets_504_and_is_counted(tmp_path: Path, endless: Path) -> None:
-    settings = {"SCALEZERO_RUN_TIMEOUT": "1s", "SCALEZERO_TIMEOUT": "100ms"}
-    with serving(tmp_path, endless, env=settings) as served, ThreadPoolExecutor(1) as callers:
-        late = callers.submit(served.predict, [2**62])
-        time.sleep(0.2)
-        error = error_of(served.predict([2]), 504)
-        assert (error["code"], error["details"]["timeout_seconds"]) == ("deadline_exceeded", 0.1)
-        assert not late.done()
-        assert late.result().status_code == 504
-        assert counts(served)["predict", "deadline_exceeded", "overload"] == 1
-        until(served, "/healthz/live")
+def test_an_exceeded_deadline_is_504_and_counted_and_probes_still_answer(tmp_path: Path, endless: Path) -> None:
+    """The run of the first request lasts until the process is killed."""
+    with serving(tmp_path, endless, SCALEZERO_TIMEOUT="500ms") as served, ThreadPoolExecutor(8) as callers:
+        served.predict([1])  # loads the protocol
+        running = callers.submit(served.predict, [2**62])
+        until_running(served)
+        pending = [callers.submit(served.predict, [number]) for number in range(7)]
+        while not all(each.done() for each in pending):
+            assert served.get("/healthz/live").status_code == 200
+        for each in pending:
+            answer = each.result()
+            error = error_of(answer, 504)
+            assert (error["code"], error["details"]["timeout_seconds"]) == ("deadline_exceeded", 0.5)
+            assert 0.4 < error["details"]["waited_seconds"] <= answer.elapsed.total_seconds() + ROUNDED
+        assert served.get("/healthz/live").status_code == 200
+        assert counts(served)["predict", "deadline_exceeded", "overload"] == 7
+        assert not running.done()
+        served.process.kill()
 
 
-def test_the_waiting_caller_of_a_full_queue_is_told_when_to_come_again_and_counted(
+def test_a_request_to_a_full_queue_is_429_at_once_with_retry_after_and_is_counted(
     tmp_path: Path, endless: Path
 ) -> None:
-    settings = {"SCALEZERO_RUN_TIMEOUT": "1s", "SCALEZERO_QUEUE_SIZE": "1"}
-    with serving(tmp_path, endless, env=settings) as served, ThreadPoolExecutor(2) as callers:
-        callers.submit(served.predict, [2**62])
-        time.sleep(0.2)
-        waiting = callers.submit(served.predict, [4])
-        time.sleep(0.2)
-        response = served.predict([2])
-        assert error_of(response, 429)["code"] == "queue_full"
-        assert int(response.headers["retry-after"]) >= 1
-        assert waiting.result().json()["outputs"] == [4]
-        assert counts(served)["predict", "queue_full", "overload"] == 1
+    settings = {"SCALEZERO_RUN_TIMEOUT": "2s", "SCALEZERO_QUEUE_SIZE": "2"}
+    with serving(tmp_path, endless, env=settings) as served, ThreadPoolExecutor(9) as callers:
+        running = callers.submit(served.predict, [2**62])
+        until_running(served)
+        asked = {callers.submit(served.predict, [number]): number for number in range(8)}
+        for each in islice(as_completed(asked), 6):
+            assert error_of(each.result(), 429)["code"] == "queue_full"
+            assert int(each.result().headers["retry-after"]) >= 1
+        assert not running.done()
+        answers = {number: each.result().json() for each, number in asked.items()}
+        assert counts(served)["predict", "queue_full", "overload"] == 6
+    outputs = {number: answer["outputs"] for number, answer in answers.items() if "outputs" in answer}
+    assert len(outputs) == 2
+    assert all(output == [number] for number, output in outputs.items())

@@ -1,4 +1,4 @@
-"""KServe's V1 protocol: its forms, and its words for what is wrong."""
+"""KServe's V1 protocol: the forms of requests and answers, and KServe's error messages."""
 
 import json
 from typing import Any
@@ -20,7 +20,7 @@ from tests.runtime.protocols.json.texts import drained
 
 
 class Match:
-    """What the route table has found."""
+    """A match of the route table."""
 
     def __init__(self) -> None:
         self.parameters = {"model": "m"}
@@ -55,8 +55,8 @@ def request(body: bytes) -> Request:
 def test_instances_are_rows(signature: Signature, document: object, tensors: list[Any]) -> None:
     ready = ReadyModel("m", "1", None, signature, None)  # type: ignore[arg-type]
     translator = kserve_v1.KServeV1()
-    asked = request(json.dumps(document).encode())
-    for call in (translator.decode(asked), drained(translator.decode_slices(asked))[0]):
+    sent = request(json.dumps(document).encode())
+    for call in (translator.decode(sent), drained(translator.decode_slices(sent))[0]):
         assert (call.model, call.version) == ("m", None)
         (query,) = translator.bind(call, ready)
         np.testing.assert_equal([tensor.tolist() for tensor in query.tensors], tensors)
@@ -70,19 +70,19 @@ def test_instances_are_rows(signature: Signature, document: object, tensors: lis
         (ROWS, {"inputs": 1}, 'Expected "inputs" to be a list'),
         (ROWS, {"instances": [["a"]]}, 'instances[0][0]: got "a"'),
         (TWO, {"instances": [1]}, "instances: got a plain list; expected a list of objects with a, b"),
-        (TWO, {"instances": [{"a": 1, "b": "x"}, 1]}, "instances[1]: got 1; expected an object, as instances[0] is"),
+        (TWO, {"instances": [{"a": 1, "b": "x"}, 1]}, "instances[1]: got 1; expected an object, like instances[0]"),
         (TWO, {"instances": [{"a": 1}]}, "instances[0].b: got nothing; expected string[n]"),
         (TWO, {"instances": [{"a": "x", "b": "x"}]}, 'instances[0].a: got "x"'),
         (SEQUENCE, {"instances": [1]}, "use the predict API"),
     ],
 )
-def test_what_does_not_fit_is_named(signature: Signature, document: object, message: str) -> None:
+def test_an_error_names_the_value_that_does_not_fit(signature: Signature, document: object, message: str) -> None:
     with pytest.raises((InvalidInput, RefusedInput)) as refused:
         kserve_v1.tensors(document, signature)
     assert message in refused.value.message
 
 
-def test_what_is_no_json_is_an_unrecognized_format() -> None:
+def test_a_body_that_is_not_json_is_an_unrecognized_format() -> None:
     translator = kserve_v1.KServeV1()
     with pytest.raises(RefusedInput, match=r"Unrecognized request format: .* at byte 1"):
         translator.decode(request(b"{x"))
@@ -107,7 +107,7 @@ def test_outputs_of_unequal_length_are_answered_by_name() -> None:
 
 
 @given(array=arrays.arrays("f4", arrays.array_shapes(max_dims=3), elements=st.floats(width=32, allow_infinity=False)))
-def test_numbers_read_back(array: np.ndarray) -> None:
+def test_the_predictions_are_valid_instances_of_the_same_numbers(array: np.ndarray) -> None:
     signature = Signature((spec("x", None),), (spec("y", None),))
     body: Any = kserve_v1.answer([array], signature).body
     instances = json.loads(body)["predictions"]

@@ -1,4 +1,4 @@
-"""The predict API's forms: what may be asked, and how the answer mirrors it."""
+"""The forms of the predict API: the requests that it accepts, and the form of each answer."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -51,8 +51,8 @@ def body(inputs: object) -> bytes:
     return orjson.dumps({"inputs": inputs})
 
 
-def answered(signature: Signature, sent: bytes, outputs: Sequence[np.ndarray]) -> Any:  # noqa: ANN401 - any JSON value
-    """The document that answers the request, where the model gives those outputs."""
+def answer_to(signature: Signature, sent: bytes, outputs: Sequence[np.ndarray]) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the answer's document for a model that returns those outputs."""
     query = predict.parse(sent, signature)
     prediction = Prediction(
         outputs, model="payment-model", version="1.0.0", arrived=0.0, queued=0.0, batched=0.0, ran=0.0
@@ -108,7 +108,7 @@ def answered(signature: Signature, sent: bytes, outputs: Sequence[np.ndarray]) -
         (OPTIONAL, {"x": [1, 2], "n": 1}, [[1, 2], 1], False, True),
     ],
 )
-def test_each_form_is_read_as_what_it_means(
+def test_each_form_is_parsed_into_the_models_tensors(
     signature: Signature,
     inputs: object,
     tensors: list[object],
@@ -150,7 +150,7 @@ def F(values: object) -> np.ndarray:  # noqa: N802 - it reads as a type
         (COLUMNS, {"age": [22], "sex": ["f"]}, [F([[0.5]]), S(["f"])], {"score": [[0.5]], "label": ["f"]}),
         (COLUMNS, {"age": 22, "sex": "f"}, [F([[0.5]]), S(["f"])], {"score": [0.5], "label": "f"}),
         (ONE_AT_A_TIME, [1, 2, 3], [F([[4, 5, 6]])], [4, 5, 6]),
-        # Not one row for each row of the inputs, so the whole is the answer
+        # Not one row for each row of the inputs, so the answer is the whole array
         (FLAT, [1, 2, 3], [F([[1], [2]])], [[1], [2]]),
         (FLAT, [1, 2, 3], [F(np.zeros((0, 4)))], []),
         (FLAT, [1, 2, 3], [F(7)], 7),
@@ -158,10 +158,10 @@ def F(values: object) -> np.ndarray:  # noqa: N802 - it reads as a type
         (TWO, {"a": [1, 2], "b": 1}, [F([7]), F(np.zeros((0, 2)))], {"y": 7, "z": []}),
     ],
 )
-def test_the_answer_mirrors_the_form_asked(
+def test_the_answer_has_the_form_of_the_request(
     signature: Signature, inputs: object, outputs: list[np.ndarray], expected: object
 ) -> None:
-    assert answered(signature, body(inputs), outputs) == {
+    assert answer_to(signature, body(inputs), outputs) == {
         "model_name": "payment-model",
         "model_version": "1.0.0",
         "outputs": expected,
@@ -169,43 +169,43 @@ def test_the_answer_mirrors_the_form_asked(
     }
 
 
-def test_a_number_beyond_the_range_of_the_input_is_refused_in_a_lone_row_too() -> None:
+def test_a_number_beyond_the_range_of_the_input_is_refused_in_a_single_row() -> None:
     with pytest.raises(InvalidInput, match=r"inputs\[2\]: got 1e\+39; expected a number or null within"):
         predict.parse(body([1, 2, 1e39]), FLAT)
 
 
 def test_a_model_with_several_outputs_always_answers_by_name() -> None:
     signature = Signature((spec("x", ("n", 1)),), (spec("label", ("n",), "i8"), spec("p", None, STRING)))
-    chances = np.empty(1, dtype=object)
-    chances[0] = {0: 0.25, 1: 0.75}
-    outputs = answered(signature, body([3]), [np.array([1]), chances])["outputs"]
+    probabilities = np.empty(1, dtype=object)
+    probabilities[0] = {0: 0.25, 1: 0.75}
+    outputs = answer_to(signature, body([3]), [np.array([1]), probabilities])["outputs"]
     assert outputs == {"label": 1, "p": {"0": 0.25, "1": 0.75}}
 
 
-@given(made=strategies.tensors_of_one_input(), by_name=st.booleans())
+@given(example=strategies.tensors_of_one_input(), by_name=st.booleans())
 @pytest.mark.filterwarnings("ignore:overflow encountered in dot")
-def test_what_is_sent_comes_back_through_a_model_that_changes_nothing(
-    made: tuple[Signature, np.ndarray],
-    by_name: bool,  # noqa: FBT001 - hypothesis gives it by keyword
+def test_an_identity_model_answers_with_its_inputs(
+    example: tuple[Signature, np.ndarray],
+    by_name: bool,  # noqa: FBT001 - hypothesis passes it by keyword
 ) -> None:
-    signature, array = made
+    signature, array = example
     inputs = {"x": array.tolist()} if by_name else array.tolist()
     query = predict.parse(body(inputs), signature)
     np.testing.assert_array_equal(query.tensors[0], array)
-    outputs = answered(signature, body(inputs), query.tensors)["outputs"]
+    outputs = answer_to(signature, body(inputs), query.tensors)["outputs"]
     again = np.array(outputs["y"] if by_name else outputs, array.dtype)
     np.testing.assert_array_equal(again.reshape(array.shape), array)
 
 
 @pytest.mark.parametrize(
-    ("signature", "sent", "told"),
+    ("signature", "sent", "message"),
     [
         (FLAT, b"[1,2,3]", 'body: got a list; expected an object with "inputs"'),
         (FLAT, b"null", 'body: got null; expected an object with "inputs"'),
         (FLAT, b'"x"', 'body: got "x"; expected an object with "inputs"'),
         (FLAT, b"{}", 'inputs: got an empty object; expected an object with "inputs"'),
         (FLAT, b'{"input":[1]}', 'inputs: got an object with "input"; expected an object with "inputs"'),
-        (FLAT, b'{"inputs":[1,2,3],"id":7}', 'id: got an unknown field; expected "inputs" alone'),
+        (FLAT, b'{"inputs":[1,2,3],"id":7}', 'id: got an unknown field; expected only "inputs"'),
         (FLAT, body(None), "inputs: got null; expected a list, or an object of named tensors"),
         (FLAT, body(5), "inputs: got 5; expected a list, or an object of named tensors"),
         (FLAT, body("a,b"), 'inputs: got "a,b"; expected a list, or an object of named tensors'),
@@ -227,10 +227,10 @@ def test_what_is_sent_comes_back_through_a_model_that_changes_nothing(
         (
             TWO,
             body({"a": [1, 2], "b": [1]}),
-            "inputs: got one row in some inputs, rows in others; expected the same form in each",
+            "inputs: got one row in some inputs, rows in others; expected the same form in all inputs",
         ),
         (SCALED, body({"x": [[1, 2]], "k": [1, 2]}), "inputs.k: got shape [2]; expected float32[]"),
-        (COLUMNS, body([{"age": 22, "sex": "f"}, 5]), "inputs[1]: got 5; expected an object, as inputs[0] is"),
+        (COLUMNS, body([{"age": 22, "sex": "f"}, 5]), "inputs[1]: got 5; expected an object, like inputs[0]"),
         (COLUMNS, body([{"age": 22, "sex": "f"}, {"age": 1}]), "inputs[1].sex: got nothing; expected string[n, 1]"),
         (
             COLUMNS,
@@ -261,22 +261,22 @@ def test_what_is_sent_comes_back_through_a_model_that_changes_nothing(
         ),
     ],
 )
-def test_a_refusal_names_the_field_what_came_and_what_would_be_right(
-    signature: Signature, sent: bytes, told: str
+def test_an_error_states_the_field_the_value_and_what_is_allowed(
+    signature: Signature, sent: bytes, message: str
 ) -> None:
     with pytest.raises(InvalidInput) as refused:
         predict.parse(sent, signature)
-    assert str(refused.value).startswith(told)
+    assert str(refused.value).startswith(message)
 
 
-def test_a_flat_row_of_the_wrong_length_is_left_to_the_signature() -> None:
+def test_the_signature_refuses_a_flat_row_of_the_wrong_length() -> None:
     query = predict.parse(body([1, 2]), FLAT)
     with pytest.raises(InvalidInput, match=r"inputs\.x: got shape \[1, 2\]; expected float32\[batch, 3\]"):
         FLAT.validate(query.tensors)
 
 
-def test_of_a_field_given_twice_the_last_one_counts() -> None:
-    """JSON leaves it open (RFC 8259, section 4); this is what most readers do."""
+def test_the_last_of_equal_fields_is_used() -> None:
+    """JSON does not define it (RFC 8259, section 4); most parsers do the same."""
     query = predict.parse(b'{"inputs":[1,2,3],"inputs":[4,5,6]}', FLAT)
     assert query.tensors[0].tolist() == [[4, 5, 6]]
 
@@ -292,13 +292,13 @@ def test_of_a_field_given_twice_the_last_one_counts() -> None:
         b"x" * 100_000,
     ],
 )
-def test_a_refusal_never_repeats_more_than_a_line_of_what_came(sent: bytes) -> None:
+def test_an_error_message_is_short_for_any_request(sent: bytes) -> None:
     with pytest.raises(InvalidInput) as refused:
         predict.parse(sent, FLAT)
     assert len(str(refused.value)) < 300
 
 
-def test_an_optional_input_may_be_left_out_or_null() -> None:
+def test_an_optional_input_may_be_omitted_or_null() -> None:
     for inputs in ({"n": 1}, {"x": None, "n": 1}):
         absent, _ = predict.parse(body(inputs), OPTIONAL).tensors
         assert (absent.shape, absent.item()) == ((), None)
@@ -309,7 +309,7 @@ def test_a_sequence_is_a_list_of_tensors() -> None:
     assert [each.tolist() for each in sequence] == [[1], [2, 3]]
 
 
-def test_a_document_of_a_sliced_body_is_bound_as_the_body_is() -> None:
+def test_a_document_of_a_sliced_body_is_bound_like_a_small_body() -> None:
     rows = [[1, 2, 3], [4, 5, 6]]
     for inputs in (np.array(rows), {"x": np.array(rows, np.float64)}):
         (tensor,) = predict.bind({"inputs": inputs}, FLAT).tensors
@@ -318,7 +318,7 @@ def test_a_document_of_a_sliced_body_is_bound_as_the_body_is() -> None:
         predict.bind({"inputs": np.array([1.0, np.nan])}, Signature((spec("x", ("n",), "i8"),), (spec("y", ("n",)),)))
 
 
-def test_an_error_lists_no_more_names_than_fit_into_a_line() -> None:
+def test_an_error_lists_at_most_20_names() -> None:
     many = Signature(tuple(spec(f"x{index}", ("n",)) for index in range(1000)), (spec("y", ("n",)),))
     with pytest.raises(InvalidInput, match="x18, x19 and 980 more"):
         predict.parse(body([1]), many)
@@ -347,25 +347,25 @@ ALL = (
 
 
 @given(garbage=st.binary(max_size=60), signature=st.sampled_from(ALL))
-def test_any_bytes_are_read_or_refused(garbage: bytes, signature: Signature) -> None:
-    _read_or_refused(garbage, signature)
+def test_any_bytes_are_parsed_or_refused(garbage: bytes, signature: Signature) -> None:
+    _parse_or_refuse(garbage, signature)
 
 
 @given(document=strategies.json_values, signature=st.sampled_from(ALL), wrapped=st.booleans())
 @pytest.mark.filterwarnings("ignore:overflow encountered in dot")
-def test_any_json_is_read_or_refused(
+def test_any_json_is_parsed_or_refused(
     document: Any,  # noqa: ANN401 - any JSON value
     signature: Signature,
-    wrapped: bool,  # noqa: FBT001 - hypothesis gives it by keyword
+    wrapped: bool,  # noqa: FBT001 - hypothesis passes it by keyword
 ) -> None:
     try:
         sent = orjson.dumps({"inputs": document} if wrapped else document)
     except TypeError:  # integers beyond 64 bits
         return
-    _read_or_refused(sent, signature)
+    _parse_or_refuse(sent, signature)
 
 
-def _read_or_refused(sent: bytes, signature: Signature) -> None:
+def _parse_or_refuse(sent: bytes, signature: Signature) -> None:
     try:
         query = predict.parse(sent, signature)
         signature.validate(query.tensors)

@@ -1,4 +1,4 @@
-"""The messages agree with the public protos, and live beside other packages that define the same names."""
+"""The messages agree with the public protos, and can coexist with other packages that define the same names."""
 
 import importlib
 import subprocess
@@ -30,7 +30,7 @@ PUBLIC = Path(__file__).with_name("public_protos.txt")
 TYPES = {
     int(number): name.removeprefix("TYPE_").lower() for name, number in descriptor_pb2.FieldDescriptorProto.Type.items()
 }
-# KServe answers its RepositoryModelLoad with these, Triton with an empty message; the table holds Triton's.
+# KServe answers its RepositoryModelLoad with these, Triton with an empty message; the table contains Triton's.
 KSERVE = {
     "inference.RepositoryModelLoadResponse.model_name": "1 string",
     "inference.RepositoryModelLoadResponse.isLoaded": "2 bool",
@@ -64,7 +64,7 @@ def module(name: str) -> ModuleType:
 
 
 def facts(name: str) -> Iterator[tuple[str, str]]:
-    """List the fields, values and methods that a file of ours defines, written as the table writes them."""
+    """Yield the fields, values and methods that a file of `protos` defines, in the format of the table."""
     file = module(name).DESCRIPTOR
     for enum in file.enum_types_by_name.values():
         yield from values(enum)
@@ -106,12 +106,12 @@ def public() -> dict[str, str]:
     return {key: value for key, _, value in rows}
 
 
-def test_each_field_value_and_method_is_as_the_public_protos_say() -> None:
+def test_each_field_value_and_method_agrees_with_the_public_protos() -> None:
     assert {key: value for name in NAMES for key, value in facts(name)} == public() | KSERVE | TORCHSERVE | OURS
 
 
-@pytest.mark.timeout(300)  # the first time, the compiler is installed
-def test_making_the_modules_anew_changes_nothing(tmp_path: Path) -> None:
+@pytest.mark.timeout(300)  # the first run installs the compiler
+def test_the_generated_modules_are_up_to_date(tmp_path: Path) -> None:
     subprocess.run([ROOT / "scripts" / "protos", "--into", tmp_path], check=True)
     assert texts(tmp_path) == texts(FOLDER)
     assert len(texts(FOLDER)) == 2 * len(NAMES)
@@ -122,24 +122,24 @@ def texts(folder: Path) -> dict[str, str]:
 
 
 class TestWhereProtocolsDiffer:
-    def test_the_model_that_kserve_asks_to_load_arrives_as_the_repository(self) -> None:
+    def test_kserves_model_name_to_load_is_read_as_the_repository_name(self) -> None:
         """KServe's model_name is Triton's repository_name on the wire: field 1, a string."""
         got = open_inference_pb2.RepositoryModelLoadRequest.FromString(b"\x0a\x01m")
         assert (got.repository_name, got.model_name) == ("m", "")
 
-    def test_a_default_version_is_told_from_version_zero(self) -> None:
+    def test_no_version_differs_from_version_zero(self) -> None:
         unset = tensorflow_serving_pb2.ModelSpec(name="m")
         zero = tensorflow_serving_pb2.ModelSpec.FromString(unset.SerializeToString() + b"\x12\x00")
         assert unset.WhichOneof("version_choice") is None
         assert (zero.WhichOneof("version_choice"), zero.version.value) == ("version", 0)
 
-    def test_a_sequence_id_that_is_empty_is_told_from_none(self) -> None:
+    def test_an_empty_sequence_id_differs_from_none(self) -> None:
         assert not torchserve_inference_pb2.PredictionsRequest().HasField("sequence_id")
         assert torchserve_inference_pb2.PredictionsRequest(sequence_id="").HasField("sequence_id")
 
 
 class TestPool:
-    def test_methods_say_path_messages_and_streams(self) -> None:
+    def test_methods_have_path_messages_and_streams(self) -> None:
         predict, _ = methods(ml_v1_pb2.DESCRIPTOR)
         assert predict == Method(
             path="/ml.v1.InferenceService/Predict",
@@ -156,11 +156,11 @@ class TestPool:
         }
         assert streams == {"Watch": (False, True), "ModelStreamInfer": (True, True)}
 
-    def test_enums_are_there_as_protoc_has_them(self) -> None:
+    def test_enums_are_accessible_as_in_protocs_modules(self) -> None:
         assert tensorflow_pb2.DT_FLOAT == tensorflow_pb2.DataType.Value("DT_FLOAT") == 1
         assert grpc_health_v1_pb2.HealthCheckResponse.SERVING == 1
 
-    def test_a_detail_that_is_packed_into_any_comes_out_again(self) -> None:
+    def test_a_detail_that_is_packed_into_any_can_be_unpacked(self) -> None:
         status = google_rpc_pb2.Status(code=google_rpc_pb2.INVALID_ARGUMENT)
         reason = google_rpc_pb2.BadRequest(field_violations=[{"field": "inputs[0]"}])
         status.details.add().Pack(reason)
@@ -200,12 +200,12 @@ assert open_inference_pb2.ModelInferRequest.MODEL_NAME_FIELD_NUMBER == 1
 
 @pytest.mark.parametrize("imports", [OTHERS + OURS_TOO, OURS_TOO + OTHERS], ids=["before ours", "after ours"])
 def test_packages_that_define_the_same_names_may_be_imported(imports: str) -> None:
-    """Google's and gRPC's real modules, and a file of our name that contradicts it, as KServe's and Triton's do."""
+    """Google's and gRPC's real modules, and a contradicting file of the same name, as KServe and Triton have it."""
     subprocess.run([sys.executable, "-W", "error", "-c", imports + TALK], check=True, cwd=ROOT)
 
 
 class TestCost:
-    """What a protocol costs is paid when it is first used."""
+    """The cost of a protocol arises at its first use."""
 
     def test_a_server_starts_without_protobuf(self) -> None:
         code = "import runtime.cli, runtime.frontends.application, sys; print('google.protobuf' in sys.modules)"

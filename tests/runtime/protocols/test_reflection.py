@@ -1,4 +1,4 @@
-"""Server reflection: what is mounted is described, all of it, and nothing else."""
+"""Server reflection: every mounted service is described completely, and no other."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from runtime.protocols.reflection import Descriptions
 SERVICES = [each.service for each in catalogue.grpc_services(catalogue.PROTOCOLS)]
 
 
-def asked(
+def response_to(
     services: list[str],
     sent: set[str] | None = None,
     /,
@@ -37,9 +37,9 @@ def files(response: pb.ServerReflectionResponse) -> list[descriptor_pb2.FileDesc
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_the_files_of_a_service_are_whole(service: str) -> None:
-    """They define the service once they are put into an empty pool, what they import before them."""
-    found = {each.name: each for each in files(asked(SERVICES, file_containing_symbol=service))}
+def test_the_files_of_a_service_are_complete(service: str) -> None:
+    """An empty pool can load them, imports first, and then contains the service."""
+    found = {each.name: each for each in files(response_to(SERVICES, file_containing_symbol=service))}
     pool = DescriptorPool()
 
     def add(name: str) -> None:
@@ -55,7 +55,7 @@ def test_the_files_of_a_service_are_whole(service: str) -> None:
 
 
 def test_the_services_are_listed() -> None:
-    listed = [each.name for each in asked(SERVICES, list_services="*").list_services_response.service]
+    listed = [each.name for each in response_to(SERVICES, list_services="*").list_services_response.service]
     assert listed == sorted(SERVICES)
 
 
@@ -68,19 +68,19 @@ def test_the_services_are_listed() -> None:
         "ml.v1.PredictRequest.inputs",
     ],
 )
-def test_a_symbol_is_found_whatever_it_is(symbol: str) -> None:
-    [file] = files(asked(["ml.v1.InferenceService"], file_containing_symbol=symbol))
+def test_a_symbol_of_any_kind_is_found(symbol: str) -> None:
+    [file] = files(response_to(["ml.v1.InferenceService"], file_containing_symbol=symbol))
     assert file.package == "ml.v1"
 
 
-def test_the_details_of_errors_are_described_always() -> None:
-    assert files(asked([], file_containing_symbol="google.rpc.ErrorInfo"))
+def test_the_details_of_errors_are_always_described() -> None:
+    assert files(response_to([], file_containing_symbol="google.rpc.ErrorInfo"))
 
 
-def test_a_stream_gets_an_import_once_and_a_file_whenever_it_asks_for_it() -> None:
+def test_a_stream_receives_an_import_once_and_a_requested_file_each_time() -> None:
     services, sent = ["grpc.health.v1.Health", "inference.GRPCInferenceService"], set[str]()
     counts = [
-        len(files(asked(services, sent, file_by_filename=name)))
+        len(files(response_to(services, sent, file_by_filename=name)))
         for name in ("open_inference.proto", "open_inference.proto", "open_inference_config.proto")
     ]
     assert counts == [2, 1, 1]
@@ -96,12 +96,12 @@ def test_a_stream_gets_an_import_once_and_a_file_whenever_it_asks_for_it() -> No
     ],
 )
 def test_a_service_that_is_not_mounted_is_not_described(request_: dict[str, str]) -> None:
-    assert asked(["ml.v1.InferenceService"], **request_).WhichOneof("message_response") != "error_response"
-    assert asked(["grpc.health.v1.Health"], **request_).error_response.error_code == 5
+    assert response_to(["ml.v1.InferenceService"], **request_).WhichOneof("message_response") != "error_response"
+    assert response_to(["grpc.health.v1.Health"], **request_).error_response.error_code == 5
 
 
 @pytest.mark.parametrize(
-    ("request_", "code", "told"),
+    ("request_", "code", "message"),
     [
         ({"file_containing_symbol": ".x"}, 5, "symbol: got '.x'; expected a full name in one of the files of"),
         ({"file_containing_symbol": "ml.v1.InferenceService.No"}, 5, "symbol: got 'ml.v1.InferenceService.No'"),
@@ -116,17 +116,17 @@ def test_a_service_that_is_not_mounted_is_not_described(request_: dict[str, str]
         ({}, 3, "message_request: got ''; expected one of its fields"),
     ],
 )
-def test_what_is_not_here_is_an_answer(request_: dict[str, Any], code: int, told: str) -> None:
-    error = asked(SERVICES, **request_).error_response
+def test_an_unknown_name_is_answered_with_an_error_response(request_: dict[str, Any], code: int, message: str) -> None:
+    error = response_to(SERVICES, **request_).error_response
     assert error.error_code == code
-    assert told in error.error_message
+    assert message in error.error_message
 
 
 def test_a_message_has_no_extensions() -> None:
-    answer = asked(SERVICES, all_extension_numbers_of_type="ml.v1.PredictRequest").all_extension_numbers_response
+    answer = response_to(SERVICES, all_extension_numbers_of_type="ml.v1.PredictRequest").all_extension_numbers_response
     assert (answer.base_type_name, list(answer.extension_number)) == ("ml.v1.PredictRequest", [])
 
 
-def test_what_is_no_request_is_refused() -> None:
+def test_a_message_that_is_not_a_request_is_refused() -> None:
     with pytest.raises(InvalidInput, match="expected a ServerReflectionRequest"):
         Descriptions([]).answer(b"\xff", version="v1alpha", sent=set())

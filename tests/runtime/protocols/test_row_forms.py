@@ -1,4 +1,4 @@
-"""The forms of a tensor: what came is brought into the model's shape, and what it says of rows is kept."""
+"""The forms of a tensor: each is converted to the model's shape, and reported as one row or rows."""
 
 import numpy as np
 import pytest
@@ -15,11 +15,11 @@ def spec(shape: Shape | None) -> TensorSpec:
 
 
 @pytest.mark.parametrize(
-    ("shape", "came", "becomes", "rows"),
+    ("shape", "sent", "expected_shape", "rows"),
     [
         (("batch", 3), (2, 3), (2, 3), MANY),
         (("batch", 3), (3,), (1, 3), ONE),
-        (("batch", 3), (5,), (1, 5), ONE),  # the signature tells that it is too long
+        (("batch", 3), (5,), (1, 5), ONE),  # the signature checks the length later
         (("batch",), (2,), (2,), MANY),
         (("batch",), (), (1,), ONE),
         (("batch", 3, 2, 2), (12,), (1, 3, 2, 2), ONE),
@@ -46,17 +46,17 @@ def spec(shape: Shape | None) -> TensorSpec:
         ((2, 0, 4), (2, 0), (2, 0, 4), MANY),
     ],
 )
-def test_each_form_is_brought_into_the_shape_of_the_model(
-    shape: Shape | None, came: tuple[int, ...], becomes: tuple[int, ...], rows: Rows
+def test_each_form_is_converted_to_the_shape_of_the_model(
+    shape: Shape | None, sent: tuple[int, ...], expected_shape: tuple[int, ...], rows: Rows
 ) -> None:
-    array = np.arange(np.prod(came), dtype=np.float32).reshape(came)
+    array = np.arange(np.prod(sent), dtype=np.float32).reshape(sent)
     got, form = in_rows("inputs", array, spec(shape))
-    assert (got.shape, form) == (becomes, rows)
+    assert (got.shape, form) == (expected_shape, rows)
     np.testing.assert_array_equal(got.ravel(), array.ravel())
 
 
 @pytest.mark.parametrize(
-    ("shape", "came", "told"),
+    ("shape", "sent", "message"),
     [
         (("batch", 3), (1, 1, 1), r"shape \[1, 1, 1\]; expected one row \[3\] or rows float32\[batch, 3\]"),
         (("batch", "n"), (), r"shape \[\]; expected one row or rows float32\[batch, n\]"),
@@ -70,23 +70,23 @@ def test_each_form_is_brought_into_the_shape_of_the_model(
         ((), (0,), r"no elements; expected float32\[\]"),
     ],
 )
-def test_another_number_of_axes_is_refused(shape: Shape, came: tuple[int, ...], told: str) -> None:
-    with pytest.raises(InvalidInput, match=f"^inputs: got {told}$"):
-        in_rows("inputs", np.zeros(came, np.float32), spec(shape))
+def test_another_number_of_axes_is_refused(shape: Shape, sent: tuple[int, ...], message: str) -> None:
+    with pytest.raises(InvalidInput, match=f"^inputs: got {message}$"):
+        in_rows("inputs", np.zeros(sent, np.float32), spec(shape))
 
 
 @pytest.mark.parametrize(
-    ("shape", "came", "becomes"),
+    ("shape", "sent", "expected_shape"),
     [(("n", 1), (2,), (2, 1)), (("n",), (2,), (2,)), (("n", 3), (2, 3), (2, 3)), (("n", 2, 1), (4, 2), (4, 2, 1))],
 )
-def test_a_field_of_records_has_its_rows(shape: Shape, came: tuple[int, ...], becomes: tuple[int, ...]) -> None:
-    assert in_records("inputs[0].x", np.zeros(came, np.float32), spec(shape)).shape == becomes
+def test_a_field_of_records_has_its_rows(shape: Shape, sent: tuple[int, ...], expected_shape: tuple[int, ...]) -> None:
+    assert in_records("inputs[0].x", np.zeros(sent, np.float32), spec(shape)).shape == expected_shape
 
 
-@pytest.mark.parametrize(("shape", "came"), [(("n", 3), (2,)), (("n",), (2, 1)), (("n", 2, 2), (3, 4))])
-def test_a_field_of_records_with_other_axes_is_refused(shape: Shape, came: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(("shape", "sent"), [(("n", 3), (2,)), (("n",), (2, 1)), (("n", 2, 2), (3, 4))])
+def test_a_field_of_records_with_other_axes_is_refused(shape: Shape, sent: tuple[int, ...]) -> None:
     with pytest.raises(InvalidInput, match=r"^inputs\[0\]\.x: got shape .* in each record; expected one row"):
-        in_records("inputs[0].x", np.zeros(came, np.float32), spec(shape))
+        in_records("inputs[0].x", np.zeros(sent, np.float32), spec(shape))
 
 
 @pytest.mark.parametrize(
@@ -99,26 +99,26 @@ def test_a_field_of_records_with_other_axes_is_refused(shape: Shape, came: tuple
         ([], False),
         ([ONE, None, EITHER], True),
         ([MANY, None, EITHER], False),
-        ([EITHER, EITHER], False),  # columns have one form for any number of rows
+        ([EITHER, EITHER], False),  # the form of columns does not depend on the number of rows
     ],
 )
-def test_a_request_is_one_row_or_rows_as_its_inputs_say(forms: list[Rows], expected: bool) -> None:  # noqa: FBT001 - a parameter of the table
+def test_the_forms_of_the_inputs_decide_whether_a_request_is_one_row(forms: list[Rows], expected: bool) -> None:  # noqa: FBT001 - a parameter of the table
     assert one_row(forms, inputs=len(forms)) is expected
 
 
-def test_one_row_beside_rows_is_refused() -> None:
+def test_one_row_together_with_rows_is_refused() -> None:
     with pytest.raises(InvalidInput, match="inputs: got one row in some inputs, rows in others; expected the same"):
         one_row([ONE, MANY], inputs=2)
 
 
 @given(
     shape=st.lists(st.integers(0, 3) | st.sampled_from(["n", None]), max_size=4),
-    came=st.lists(st.integers(0, 3), max_size=5),
+    sent=st.lists(st.integers(0, 3), max_size=5),
 )
 def test_any_form_gets_as_many_axes_as_the_model_has_or_is_refused(
-    shape: list[int | str | None], came: list[int]
+    shape: list[int | str | None], sent: list[int]
 ) -> None:
-    array = np.zeros(came, np.float32)
+    array = np.zeros(sent, np.float32)
     try:
         got, rows = in_rows("inputs", array, spec(tuple(shape)))
     except InvalidInput:

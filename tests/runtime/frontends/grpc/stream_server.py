@@ -1,4 +1,4 @@
-"""A server of stream methods of the tests' own, on the transport and with the errors of the real application."""
+"""A server of the tests' streaming methods, with the transport and the errors of the real application."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ LIMIT = 100_000  # bytes of a message
 
 
 class StreamServer(Running):
-    """Methods below `/t.Test/`."""
+    """A server of methods below `/t.Test/`."""
 
     def __init__(self, methods: Mapping[str, StreamMethod], limits: Limits) -> None:
         super().__init__(limits)
@@ -40,7 +40,7 @@ class StreamServer(Running):
 
 @contextmanager
 def streaming(methods: Mapping[str, StreamMethod], limits: Limits = LIMITS) -> Iterator[StreamServer]:
-    """A server of these methods until the block ends."""
+    """Run a server of these methods until the block ends."""
     server = StreamServer(methods, limits)
     server.start()
     try:

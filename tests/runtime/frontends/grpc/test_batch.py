@@ -1,4 +1,4 @@
-"""One call, several inferences: what becomes of one never becomes of the others."""
+"""One call with several inferences: the error of one does not affect the others."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ UNLUCKY = 13
 
 
 class Flawed(BatchPredict):
-    """A protocol with a bug: a number that it does not survive."""
+    """A translator with a bug: it fails for one number."""
 
     def bind(self, call: Call, model: ReadyModel) -> list[Query]:
         if UNLUCKY in call.parts:
@@ -28,13 +28,13 @@ class Flawed(BatchPredict):
         return super().bind(call, model)
 
 
-def test_a_bug_that_one_item_meets_is_logged_and_does_not_fail_the_others(
+def test_an_internal_error_of_one_item_is_logged_and_does_not_fail_the_others(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.ERROR, "scalezero.request")
     settings = Settings(model_uri=str(models.doubling(tmp_path / "m.onnx")), threads=1, cache_dir=tmp_path)
 
-    async def asked(*items: float) -> pb.BatchPredictResponse:
+    async def ask(*items: float) -> pb.BatchPredictResponse:
         service = Service(settings, process_started=0.0)
         await service.open()
         requests = [pb.PredictRequest(model_name="m", inputs=[item, item]) for item in items]
@@ -45,7 +45,7 @@ def test_a_bug_that_one_item_meets_is_logged_and_does_not_fail_the_others(
         assert isinstance(answer.body, bytes)
         return pb.BatchPredictResponse.FromString(answer.body[5:])
 
-    first, second, third = asyncio.run(asked(1, UNLUCKY, 3)).items
+    first, second, third = asyncio.run(ask(1, UNLUCKY, 3)).items
     assert (list(first.response.outputs), list(third.response.outputs)) == ([2, 2], [6, 6])
     assert second.error.code == "internal"
     assert "ZeroDivisionError" not in second.error.message

@@ -1,4 +1,4 @@
-"""gRPC's framing: exactly one message, and what else comes is refused with what it is."""
+"""gRPC's framing: exactly one message; anything else is refused with the reason."""
 
 import gzip
 import random
@@ -13,13 +13,13 @@ from runtime.frontends.grpc import framing
 from runtime.http.messages import Answer, Headers, Request
 
 LIMIT = 10_000
-NOISE = random.Random(1).randbytes(5000)  # noqa: S311 - what does not shrink
+NOISE = random.Random(1).randbytes(5000)  # noqa: S311 - incompressible
 GZIP: Headers = [(b"grpc-encoding", b"gzip"), (b"grpc-accept-encoding", b"identity, deflate, gzip")]
 
 
 def call(body: bytes, headers: Headers | None = None) -> Request:
     request = Request("POST", "/s/m", b"/s/m", b"", headers or [], "2", body)
-    request.hold = lambda _: None
+    request.reserve = lambda _: None
     return request
 
 
@@ -43,31 +43,31 @@ def test_a_view_is_the_message(content: bytes) -> None:
 
 
 @given(st.binary())
-def test_a_message_survives_its_frame(content: bytes) -> None:
+def test_a_framed_message_is_read_back(content: bytes) -> None:
     body = framing.answer(content).body
     assert body == frame(content)
     assert framing.message(call(body)) == inflated(call(body)) == content
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "expected"),
     [
-        (b"", "message: got 0 bytes; expected one message behind its prefix of 5 bytes"),
+        (b"", "message: got 0 bytes; expected a prefix of 5 bytes and one message"),
         (b"\0\0\0\0", "got 4 bytes"),
         (b"\2\0\0\0\0", "got flag 2; expected flag 0, or 1"),
-        (b"\0\0\0\0\2x", "got 1 of 2 bytes; expected all of the message"),
+        (b"\0\0\0\0\2x", "got 1 of 2 bytes; expected the complete message"),
         (b"\0\xff\xff\xff\xffx", "got 1 of 4294967295 bytes"),
-        (frame(b"x") + b"y", "got 1 byte behind the first message; expected one message"),
-        (frame(b"x") * 2, "got 6 bytes behind the first message"),
+        (frame(b"x") + b"y", "got 1 byte after the first message; expected one message"),
+        (frame(b"x") * 2, "got 6 bytes after the first message"),
     ],
 )
-def test_a_body_that_is_not_one_message_is_refused(body: bytes, told: str) -> None:
-    with pytest.raises(InvalidInput, match=told):
+def test_a_body_that_is_not_one_message_is_refused(body: bytes, expected: str) -> None:
+    with pytest.raises(InvalidInput, match=expected):
         framing.message(call(body))
 
 
 @given(st.binary(max_size=12))
-def test_any_bytes_are_one_message_or_refused(body: bytes) -> None:
+def test_any_bytes_are_one_message_or_are_refused(body: bytes) -> None:
     try:
         content = framing.message(call(body))
     except InvalidInput:
@@ -78,7 +78,7 @@ def test_any_bytes_are_one_message_or_refused(body: bytes) -> None:
 @pytest.mark.parametrize(
     ("coding", "compress"), [(b"gzip", gzip.compress), (b"GZIP", gzip.compress), (b"deflate", zlib.compress)]
 )
-def test_a_compressed_message_is_inflated(coding: bytes, compress: object) -> None:
+def test_a_compressed_message_is_decompressed(coding: bytes, compress: object) -> None:
     content = b"abc" * 1000
     body = frame(compress(content), flag=1)  # type: ignore[operator]
     assert framing.compressed(call(body))
@@ -92,25 +92,23 @@ def test_a_compressed_message_is_inflated(coding: bytes, compress: object) -> No
         ([(b"grpc-encoding", b"identity")], b"", InvalidInput),
         ([(b"grpc-encoding", b"snappy")], b"", UnsupportedEncoding),
         (GZIP, b"no gzip", InvalidInput),
-        (GZIP, gzip.compress(b"a" * 100)[:-9], InvalidInput),
-        (GZIP, gzip.compress(b"a" * (LIMIT + 1)), PayloadTooLarge),
+        (GZIP, gzip.compress(b"a" * 100, mtime=0)[:-9], InvalidInput),
+        (GZIP, gzip.compress(b"a" * (LIMIT + 1), mtime=0), PayloadTooLarge),
     ],
 )
-def test_a_compressed_message_that_cannot_be_read_is_refused(
-    headers: Headers, content: bytes, kind: type[ScalezeroError]
-) -> None:
+def test_an_invalid_compressed_message_is_refused(headers: Headers, content: bytes, kind: type[ScalezeroError]) -> None:
     with pytest.raises(kind):
         inflated(call(frame(content, flag=1), headers))
 
 
-def test_an_unknown_coding_is_told_with_its_header_and_the_known_ones() -> None:
+def test_an_unknown_coding_is_refused_with_its_header_and_the_known_codings() -> None:
     with pytest.raises(
         UnsupportedEncoding, match="grpc-encoding: got 'snappy'; expected one of gzip, deflate, identity"
     ):
         inflated(call(frame(b"", flag=1), [(b"grpc-encoding", b"snappy")]))
 
 
-def test_a_coding_that_no_message_uses_is_no_matter() -> None:
+def test_an_unused_coding_is_ignored() -> None:
     assert inflated(call(frame(b"x"), [(b"grpc-encoding", b"snappy")])) == b"x"
 
 
@@ -120,7 +118,7 @@ def compressed(body: bytes, headers: Headers, content: bytes) -> Answer:
     return answer
 
 
-def test_the_answer_to_a_compressed_message_is_compressed() -> None:
+def test_the_response_to_a_compressed_message_is_compressed() -> None:
     content = b"abc" * 1000
     answer = compressed(frame(b"", flag=1), GZIP, content)
     assert isinstance(answer.body, bytes)
@@ -133,14 +131,14 @@ def test_the_answer_to_a_compressed_message_is_compressed() -> None:
 @pytest.mark.parametrize(
     ("flag", "headers", "content"),
     [
-        (0, GZIP, b"abc" * 1000),  # the client named gzip, and did not use it
+        (0, GZIP, b"abc" * 1000),  # the client accepts gzip, but its message is not compressed
         (1, [], b"abc" * 1000),
         (1, [(b"grpc-accept-encoding", b"deflate")], b"abc" * 1000),
         (1, GZIP, b"short"),
         (1, GZIP, NOISE),
     ],
 )
-def test_every_other_answer_stays_as_it_is(flag: int, headers: Headers, content: bytes) -> None:
+def test_every_other_response_is_unchanged(flag: int, headers: Headers, content: bytes) -> None:
     answer = compressed(frame(b"", flag=flag), headers, content)
     assert answer.body == frame(content)
     assert all(name != b"grpc-encoding" for name, _ in answer.headers)

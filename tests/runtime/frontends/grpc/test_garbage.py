@@ -1,4 +1,4 @@
-"""A stream leaves nothing that only the garbage collector could find, however it ends: its messages may be large."""
+"""A stream creates no reference cycles, however it ends, so that its large messages are freed immediately."""
 
 import asyncio
 import gc
@@ -12,7 +12,7 @@ from runtime.frontends.grpc.framing import frame
 from runtime.frontends.grpc.messages import Message, Messages
 from runtime.frontends.grpc.pipeline import in_order
 from runtime.frontends.grpc.streams import StreamCall, Streaming, StreamMethod
-from runtime.http.connection import Greeting
+from runtime.http.connection import VersionDetector
 from runtime.http.exchange import Exchange
 from runtime.http.limits import Limits
 from runtime.http.messages import Request
@@ -41,7 +41,7 @@ def pipelined(answer: Callable[[Message], Awaitable[bytes]]) -> StreamMethod:
     return lambda messages, _: in_order(messages, answer, limit=LIMIT)
 
 
-async def at_once(message: Message) -> bytes:
+async def immediate(message: Message) -> bytes:
     return message.frame
 
 
@@ -50,11 +50,11 @@ async def never(_: Message) -> bytes:
     return b""
 
 
-METHODS = {"echo": echo, "fails": fails, "at_once": pipelined(at_once), "never": pipelined(never)}
+METHODS = {"echo": echo, "fails": fails, "immediate": pipelined(immediate), "never": pipelined(never)}
 
 
 class Serving:
-    """Streams of one method."""
+    """An application with one streaming method."""
 
     def __init__(self, method: StreamMethod) -> None:
         self.edge = Application(Service(Settings(model_uri="/m.onnx"), process_started=0.0))
@@ -68,10 +68,10 @@ class Serving:
 
 
 @pytest.mark.parametrize(
-    ("name", "left"),
-    [("echo", False), ("echo", True), ("fails", False), ("at_once", False), ("at_once", True), ("never", True)],
+    ("name", "reset"),
+    [("echo", False), ("echo", True), ("fails", False), ("immediate", False), ("immediate", True), ("never", True)],
 )
-def test_a_stream_is_no_garbage(name: str, left: bool) -> None:  # noqa: FBT001 - a parameter of the test
+def test_a_stream_creates_no_cyclic_garbage(name: str, reset: bool) -> None:  # noqa: FBT001 - a parameter of the test
     async def serve(connection: Any, streams: range) -> None:  # noqa: ANN401 - of HTTP/2
         for stream in streams:
             connection.data_received(ask("/x.Y/Z", stream=stream, flags=END_HEADERS))
@@ -79,7 +79,7 @@ def test_a_stream_is_no_garbage(name: str, left: bool) -> None:  # noqa: FBT001 
             connection.data_received(http2_frame(DATA, body, stream=stream))
             for _ in range(5):
                 await asyncio.sleep(0)
-            if left:
+            if reset:
                 connection.data_received(http2_frame(RST_STREAM, b"\0\0\0\x08", stream=stream))
             else:
                 connection.data_received(http2_frame(DATA, b"", flags=END_STREAM, stream=stream))
@@ -88,12 +88,12 @@ def test_a_stream_is_no_garbage(name: str, left: bool) -> None:  # noqa: FBT001 
 
     async def garbage() -> int:
         server = Server(cast("Any", Serving(METHODS[name])), Limits(body=LIMIT, buffered=10 * LIMIT))
-        greeting = Greeting(server)
+        greeting = VersionDetector(server)
         transport = Recorder()
         greeting.connection_made(transport)
         greeting.data_received(PREFACE + http2_frame(SETTINGS, flags=ACK))
         connection = transport.get_protocol()
-        await serve(connection, range(1, 20, 2))  # so that what is made once is made
+        await serve(connection, range(1, 20, 2))  # so that objects that are created once exist
         gc.collect()
         gc.disable()
         try:

@@ -1,4 +1,4 @@
-"""The messages of a stream are the same however its body is cut into pieces."""
+"""The messages of a stream do not depend on how its body is split into pieces."""
 
 from itertools import pairwise
 
@@ -14,7 +14,7 @@ LIMIT = 300
 
 
 def taken(frames: Frames, pieces: list[bytes]) -> list[bytes]:
-    """What is whole after each of the pieces."""
+    """Feed the pieces, and return all complete frames."""
     found = []
     for piece in pieces:
         frames.feed(piece)
@@ -29,7 +29,7 @@ def cut(body: bytes, places: list[int]) -> list[bytes]:
 
 
 @given(st.lists(st.binary(max_size=LIMIT), max_size=8), st.lists(st.integers(0, 5000), max_size=20))
-def test_messages_survive_any_cut_of_their_body(messages: list[bytes], places: list[int]) -> None:
+def test_messages_are_the_same_for_any_split_of_the_body(messages: list[bytes], places: list[int]) -> None:
     framed = [frame(each, gzip=False) for each in messages]
     frames = Frames(LIMIT)
     assert taken(frames, cut(b"".join(framed), places)) == framed
@@ -41,21 +41,23 @@ def test_messages_survive_any_cut_of_their_body(messages: list[bytes], places: l
 def test_a_body_that_ends_within_a_message_is_refused(message: bytes, missing: int) -> None:
     body = frame(message, gzip=False)
     frames = Frames(LIMIT)
-    left = body[: max(1, len(body) - missing)]
-    assert taken(frames, [left]) == []
-    assert frames.size == len(left)
-    with pytest.raises(InvalidInput, match=f"got {len(left)} bytes of one that is cut off; expected all of the last"):
+    incomplete = body[: max(1, len(body) - missing)]
+    assert taken(frames, [incomplete]) == []
+    assert frames.size == len(incomplete)
+    with pytest.raises(
+        InvalidInput, match=f"got {len(incomplete)} bytes of an incomplete message; expected the complete last"
+    ):
         frames.end()
 
 
-def test_a_message_beyond_the_limit_is_refused_by_its_prefix() -> None:
+def test_a_message_above_the_limit_is_refused_from_its_prefix() -> None:
     frames = Frames(LIMIT)
     frames.feed(b"\0" + (LIMIT + 1).to_bytes(4, "big"))
     with pytest.raises(PayloadTooLarge, match="message: got 301 bytes; expected at most 300 bytes"):
         frames.take()
 
 
-def test_a_flag_that_is_none_is_refused_behind_the_messages_before_it() -> None:
+def test_an_invalid_flag_is_refused_after_the_messages_before_it() -> None:
     frames = Frames(LIMIT)
     frames.feed(frame(b"x", gzip=False) + b"\2\0\0\0\0")
     assert frames.take() == frame(b"x", gzip=False)

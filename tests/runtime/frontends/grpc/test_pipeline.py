@@ -1,4 +1,4 @@
-"""Streams whose messages are answered one by one: in order, several at a time, within bounds."""
+"""Streams that answer each message: in order, concurrently, within limits."""
 
 import asyncio
 import threading
@@ -16,7 +16,7 @@ from runtime.errors import InvalidInput, ScalezeroError
 from runtime.frontends.grpc import framing
 from runtime.frontends.grpc.framing import frame
 from runtime.frontends.grpc.messages import Message, Messages
-from runtime.frontends.grpc.pipeline import AT_MOST, Each, in_order
+from runtime.frontends.grpc.pipeline import MAX_IN_FLIGHT, PerMessage, in_order
 from runtime.frontends.grpc.streams import StreamCall
 from runtime.http.messages import Answer, Buffer, Request
 from tests.runtime.frontends.grpc.stream_server import LIMIT, streaming
@@ -28,10 +28,10 @@ Answers = AsyncGenerator[bytes, None]
 
 
 class Unary:
-    """The handler of a unary call, as `unary` has them."""
+    """The handler of a unary method."""
 
     async def answer(self, request: Request) -> Answer:
-        """The message back; some are errors."""
+        """Return the message, or raise an error for some messages."""
         message = bytes(framing.message(request))
         if message == b"bad":
             raise InvalidInput("x", got="bad", expected="good")
@@ -45,7 +45,7 @@ def failed(error: ScalezeroError, message: Buffer) -> bytes:
 
 
 class Gate:
-    """Holds answers back, and counts what is under way."""
+    """Holds responses back until it opens, and counts the messages in flight."""
 
     def __init__(self) -> None:
         self.begun = 0
@@ -73,13 +73,13 @@ class Gate:
 
 
 def each(messages: Messages, call: StreamCall) -> Answers:
-    return Each(Unary(), Edge(), LIMIT, wrap=lambda answer: b"<%b>" % bytes(answer), fail=failed)(messages, call)
+    return PerMessage(Unary(), Edge(), LIMIT, wrap=lambda answer: b"<%b>" % bytes(answer), fail=failed)(messages, call)
 
 
 class Edge:
-    """Where errors are logged."""
+    """The edge, to which errors are passed."""
 
-    def told(self, error: Exception, _: Request) -> Answer:
+    def answer_error(self, error: Exception, _: Request) -> Answer:
         return Answer(200, str(error).encode())
 
     def reply(self, exchange: Any, answer: Answer) -> None:  # noqa: ANN401 - not called
@@ -91,7 +91,7 @@ class Edge:
 
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(0, 20), max_size=150))
-def test_answers_have_the_order_of_their_messages_whatever_each_takes(delays: list[int]) -> None:
+def test_responses_have_the_order_of_their_messages_whatever_their_durations(delays: list[int]) -> None:
     async def answer(message: Message) -> bytes:
         await asyncio.sleep(int(message.frame[5:]) / 10_000)
         return message.frame[5:]
@@ -105,22 +105,22 @@ def test_answers_have_the_order_of_their_messages_whatever_each_takes(delays: li
         eventually(lambda: server.server.budget.used == 0)
 
 
-def test_messages_are_under_way_at_once_up_to_a_bound() -> None:
+def test_the_number_of_messages_in_flight_is_limited() -> None:
     gate = Gate()
     with streaming({"method": gate.method}) as server, calling(server.port) as caller:
         stream = raw(caller, "method", frame(b"x", gzip=False) * 200)
-        eventually(lambda: gate.now == AT_MOST)
+        eventually(lambda: gate.now == MAX_IN_FLIGHT)
         assert server.alive()
         gate.open.set()
         assert caller.answer(stream).body == frame(b"x", gzip=False) * 200
-    assert (gate.begun, gate.most) == (200, AT_MOST)
+    assert (gate.begun, gate.most) == (200, MAX_IN_FLIGHT)
 
 
-def test_large_messages_are_bounded_by_their_bytes() -> None:
+def test_the_bytes_of_messages_in_flight_are_limited() -> None:
     gate = Gate()
     with streaming({"method": gate.method}) as server, connected(server) as channel:
         call = called(channel, "method", *[bytes(40_000)] * 10)
-        eventually(lambda: gate.now == 3)  # the third one reaches the limit of a message
+        eventually(lambda: gate.now == 3)  # the third message reaches the limit of bytes
         assert server.alive()
         gate.open.set()
         assert len(list(call)) == 10
@@ -128,7 +128,7 @@ def test_large_messages_are_bounded_by_their_bytes() -> None:
 
 
 def test_a_client_that_never_reads_stops_the_stream() -> None:
-    """Answers wait in the window and in the buffers; behind those, messages stay with the client."""
+    """Responses fill the window and the buffers; then the server stops reading messages."""
     gate = Gate()
     gate.open.set()
     message = frame(bytes(1000), gzip=False)
@@ -138,7 +138,7 @@ def test_a_client_that_never_reads_stops_the_stream() -> None:
     ):
         stream = raw(caller, "method", b"", end=False)
         sent = 0
-        caller.socket.settimeout(1)  # without credit for that long: the server has stopped reading
+        caller.socket.settimeout(1)  # no flow-control credit for this time: the server has stopped reading
         with suppress(TimeoutError):
             while sent < 20_000:
                 caller.send(stream, message, end=False)
@@ -147,7 +147,7 @@ def test_a_client_that_never_reads_stops_the_stream() -> None:
         assert server.server.budget.used < 2**20
 
 
-def test_a_client_that_leaves_cancels_what_is_under_way() -> None:
+def test_a_disconnected_client_cancels_its_messages_in_flight() -> None:
     gate = Gate()
     with streaming({"method": gate.method}) as server, connected(server) as channel:
         call = called(channel, "method", *[b"x"] * 10)
@@ -157,14 +157,14 @@ def test_a_client_that_leaves_cancels_what_is_under_way() -> None:
         eventually(lambda: server.server.budget.used == 0)
 
 
-def test_what_is_under_way_is_answered_before_an_idle_stream_ends_with_the_process() -> None:
+def test_messages_in_flight_are_answered_before_a_shutdown_ends_the_stream() -> None:
     gate = Gate()
     with streaming({"method": gate.method}) as server, calling(server.port) as caller:
         stream = raw(caller, "method", frame(b"x", gzip=False) * 3, end=False)
         eventually(lambda: gate.now == 3)
         server.shut_down(grace=20)
         caller.until(lambda: bool(caller.goaway))
-        time.sleep(1.2)  # longer than the quiet after which an idle stream ends
+        time.sleep(1.2)  # longer than the time after which an idle stream ends
         gate.open.set()
         answer = caller.answer(stream)
         assert answer.body == frame(b"x", gzip=False) * 3
@@ -172,7 +172,7 @@ def test_what_is_under_way_is_answered_before_an_idle_stream_ends_with_the_proce
         eventually(server.ended)
 
 
-def test_the_end_of_the_stream_comes_behind_the_answers_before_it() -> None:
+def test_the_error_of_the_stream_follows_the_responses_before_it() -> None:
     gate = Gate()
     with streaming({"method": gate.method}) as server, calling(server.port) as caller:
         stream = raw(caller, "method", frame(b"x", gzip=False) * 3 + b"\0\0")
@@ -184,7 +184,7 @@ def test_the_end_of_the_stream_comes_behind_the_answers_before_it() -> None:
 
 
 @pytest.mark.parametrize("coding", [None, grpc.Compression.Gzip])
-def test_an_error_of_one_message_is_its_answer_and_the_stream_goes_on(coding: grpc.Compression | None) -> None:
+def test_an_error_of_one_message_is_its_response_and_the_stream_continues(coding: grpc.Compression | None) -> None:
     with streaming({"each": each}) as server, connected(server) as channel:
         found = list(called(channel, "each", b"1", b"bad", b"bug", b"2"))
     assert found == [b"<1>", b"bad failed with invalid_input", b"bug failed with internal", b"<2>"]
@@ -194,7 +194,7 @@ def test_an_error_may_end_the_stream_instead() -> None:
     def fail(error: ScalezeroError, _: Buffer) -> bytes:
         raise error
 
-    method = Each(Unary(), Edge(), LIMIT, wrap=bytes, fail=fail)
+    method = PerMessage(Unary(), Edge(), LIMIT, wrap=bytes, fail=fail)
     with streaming({"method": method}) as server, connected(server) as channel:
         found, error = ended(called(channel, "method", b"1", b"bad", b"2"))
     assert (found, error.code()) == ([b"1"], grpc.StatusCode.INVALID_ARGUMENT)

@@ -1,4 +1,4 @@
-"""Streaming calls: their messages, their ends, their errors; by grpcio, and as raw HTTP/2 what no client does."""
+"""Streaming calls: messages, ends and errors, with grpcio, and with raw HTTP/2 for what clients do not send."""
 
 import asyncio
 import gzip
@@ -23,62 +23,62 @@ from tests.runtime.http.h2_client import Answer, Caller, calling
 
 CALL = (("content-type", "application/grpc"), ("te", "trailers"))
 Answers = AsyncGenerator[bytes, None]
-left = threading.Event()
+ended_event = threading.Event()
 
 
 async def echo(messages: Messages, _: StreamCall) -> Answers:
-    """Each message back."""
+    """Return each message."""
     async for message in messages:
         yield message
 
 
 async def twice(messages: Messages, _: StreamCall) -> Answers:
-    """A stream of answers to one message."""
+    """Return two responses to one message."""
     message = await messages.only()
     yield message
     yield message
 
 
 async def silent(messages: Messages, _: StreamCall) -> Answers:
-    """No answer at all."""
+    """Return no response."""
     async for message in messages:
         if message == b"never":
             yield message
 
 
 async def refusing(messages: Messages, _: StreamCall) -> Answers:
-    """The second message is too much."""
+    """Refuse the call after the first message."""
     yield await anext(messages)
     raise InvalidInput("x", got="1", expected="2")
 
 
 async def failing(messages: Messages, _: StreamCall) -> Answers:
-    """A bug behind the first message."""
+    """Fail with an internal error after the first message."""
     yield await anext(messages)
     raise ValueError("a secret")
 
 
 async def failing_at_once(_: Messages, __: StreamCall) -> Answers:
-    """A bug, and a time-out that is not the call's, before any message."""
-    yield await late()
+    """Fail before any message, with a TimeoutError that is not the call's timeout."""
+    yield await raise_timeout()
 
 
-async def late() -> bytes:
+async def raise_timeout() -> bytes:
     raise TimeoutError("a secret")
 
 
 async def endless(_: Messages, call: StreamCall) -> Answers:
-    """An answer now and then; the test learns of its end."""
+    """Return responses until the server shuts down, and signal the end to the test."""
     try:
         while not call.closing:
             yield b"tick"
             await asyncio.sleep(0.02)
     finally:
-        left.set()
+        ended_event.set()
 
 
 async def large(messages: Messages, _: StreamCall) -> Answers:
-    """More than a client's window, and more than fits into one piece."""
+    """Return a response that is larger than the client's window and than one piece."""
     yield await messages.only() * 20
 
 
@@ -103,12 +103,12 @@ def connected(server: StreamServer) -> grpc.Channel:
 
 
 def called(channel: grpc.Channel, name: str, *messages: bytes, **options: Any) -> Any:  # noqa: ANN401 - grpcio has no types
-    """The answers to these messages, as they come."""
+    """Send the messages, and return an iterator of the responses."""
     return channel.stream_stream(f"/t.Test/{name}")(iter(messages), timeout=options.pop("timeout", 20), **options)
 
 
 def ended(answers: Any) -> tuple[list[bytes], grpc.RpcError]:  # noqa: ANN401 - as above
-    """The answers before the error that ends the call, and the error."""
+    """Return the responses before the error that ends the call, and the error."""
     found: list[bytes] = []
     with pytest.raises(grpc.RpcError) as raised:
         found.extend(answers)
@@ -120,31 +120,29 @@ def raw(caller: Caller, name: str, body: bytes, *, end: bool = True, fields: tup
 
 
 def status(answer: Answer) -> tuple[bytes, bytes]:
-    """The status in the trailers, and the message."""
+    """Return the status in the trailers, and the message."""
     trailers = dict(answer.trailers)
     return trailers[b"grpc-status"], trailers.get(b"grpc-message", b"")
 
 
-def test_each_message_is_answered_while_the_client_goes_on(channel: grpc.Channel) -> None:
+def test_each_message_is_answered_while_the_client_still_sends(channel: grpc.Channel) -> None:
     seen: list[bytes] = []
-    asked = threading.Semaphore(1)
+    answered = threading.Semaphore(1)
 
     def messages() -> Iterator[bytes]:
         for number in range(5):
-            assert asked.acquire(timeout=10)  # the answer to the one before
+            assert answered.acquire(timeout=30)  # wait for the response to the previous message
             yield b"%d" % number
 
     for answer in channel.stream_stream("/t.Test/echo")(messages(), timeout=20):
         seen.append(answer)
-        asked.release()
+        answered.release()
     assert seen == [b"0", b"1", b"2", b"3", b"4"]
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.binary(max_size=3000), min_size=1, max_size=6), st.lists(st.integers(0, 10_000), max_size=8))
-def test_frames_of_http_need_not_be_frames_of_grpc(
-    server: StreamServer, messages: list[bytes], cuts: list[int]
-) -> None:
+def test_grpc_frames_may_span_http2_frames(server: StreamServer, messages: list[bytes], cuts: list[int]) -> None:
     body = b"".join(frame(each, gzip=False) for each in messages)
     edges = [0, *sorted(place % (len(body) + 1) for place in cuts), len(body)]
     with calling(server.port) as caller:
@@ -156,26 +154,29 @@ def test_frames_of_http_need_not_be_frames_of_grpc(
     assert (answer.body, status(answer)) == (body, (b"0", b""))
 
 
-def test_a_call_without_messages_ends_well(channel: grpc.Channel) -> None:
+def test_a_call_without_messages_succeeds(channel: grpc.Channel) -> None:
     assert list(called(channel, "echo")) == []
     assert list(called(channel, "silent", b"x", b"y")) == []
 
 
-def test_a_call_whose_head_is_its_end_is_a_stream_without_messages(server: StreamServer) -> None:
+def test_a_call_that_ends_with_its_head_is_a_stream_without_messages(server: StreamServer) -> None:
     with calling(server.port) as caller:
         answer = caller.answer(caller.ask("/t.Test/echo", fields=CALL))
         assert (answer.status, status(answer)) == (200, (b"0", b""))
 
 
-def test_a_stream_of_answers_takes_one_message(channel: grpc.Channel) -> None:
+def test_a_stream_of_responses_requires_one_message(channel: grpc.Channel) -> None:
     assert list(called(channel, "twice", b"x")) == [b"x", b"x"]
-    for messages, told in (((), "got none; expected one"), ((b"x", b"y"), "got a second one; expected one")):
+    for messages, expected in (
+        ((), "got no message; expected one"),
+        ((b"x", b"y"), "got a second message; expected one"),
+    ):
         found, error = ended(called(channel, "twice", *messages))
         assert (found, error.code()) == ([], grpc.StatusCode.INVALID_ARGUMENT)
-        assert told in error.details()
+        assert expected in error.details()
 
 
-def test_an_error_behind_messages_is_in_the_trailers(channel: grpc.Channel) -> None:
+def test_an_error_after_messages_is_in_the_trailers(channel: grpc.Channel) -> None:
     found, error = ended(called(channel, "refusing", b"x", b"y"))
     assert (found, error.code()) == ([b"x"], grpc.StatusCode.INVALID_ARGUMENT)
     assert error.details() == "x: got 1; expected 2"
@@ -183,32 +184,34 @@ def test_an_error_behind_messages_is_in_the_trailers(channel: grpc.Channel) -> N
 
 
 @pytest.mark.parametrize(("name", "before"), [("failing", [b"x"]), ("failing_at_once", [])])
-def test_a_bug_is_internal_and_keeps_its_text(channel: grpc.Channel, name: str, before: list[bytes]) -> None:
+def test_an_internal_error_is_internal_and_hides_its_text(
+    channel: grpc.Channel, name: str, before: list[bytes]
+) -> None:
     found, error = ended(called(channel, name, b"x"))
     assert (found, error.code()) == (before, grpc.StatusCode.INTERNAL)
     assert "secret" not in error.details()
 
 
-def test_an_error_before_any_message_is_headers_alone(server: StreamServer) -> None:
+def test_an_error_before_any_message_is_trailers_only(server: StreamServer) -> None:
     with calling(server.port) as caller:
         answer = caller.answer(raw(caller, "twice", b""))
         assert (answer.status, answer.body, answer.trailers) == (200, b"", [])
 
 
-def test_an_answer_larger_than_the_window_arrives_whole(channel: grpc.Channel) -> None:
+def test_a_response_larger_than_the_window_is_complete(channel: grpc.Channel) -> None:
     [answer] = called(channel, "large", bytes(range(256)) * 300)
     assert answer == bytes(range(256)) * 300 * 20
 
 
 @pytest.mark.parametrize("coding", [grpc.Compression.Gzip, grpc.Compression.Deflate])
-def test_compressed_messages_get_compressed_answers(server: StreamServer, coding: grpc.Compression) -> None:
+def test_compressed_messages_get_compressed_responses(server: StreamServer, coding: grpc.Compression) -> None:
     with connected(server) as channel:
         messages = [b"x" * 50_000, b"short", bytes(90_000)]
         assert list(called(channel, "echo", *messages, compression=coding)) == messages
 
 
 @pytest.mark.parametrize(("accepted", "flag"), [("identity,gzip", 1), ("identity", 0)])
-def test_answers_are_compressed_where_the_client_takes_it_and_it_helps(
+def test_responses_are_compressed_if_the_client_accepts_gzip_and_they_get_smaller(
     server: StreamServer, accepted: str, flag: int
 ) -> None:
     packed = gzip.compress(b"x" * 5000)
@@ -223,46 +226,46 @@ def test_answers_are_compressed_where_the_client_takes_it_and_it_helps(
 
 
 @pytest.mark.parametrize(
-    ("body", "code", "told"),
+    ("body", "code", "expected"),
     [
-        (frame(b"x", gzip=False) + b"\0\0\0\0\5ab", b"3", b"got 7 bytes of one that is cut off"),
-        (frame(b"x", gzip=False) + b"\0\0", b"3", b"got 2 bytes of one that is cut off"),
+        (frame(b"x", gzip=False) + b"\0\0\0\0\5ab", b"3", b"got 7 bytes of an incomplete message"),
+        (frame(b"x", gzip=False) + b"\0\0", b"3", b"got 2 bytes of an incomplete message"),
         (frame(b"x", gzip=False) + b"\7\0\0\0\0", b"3", b"got flag 7"),
         (frame(b"x", gzip=False) + b"\0\xff\xff\xff\xff", b"8", b"got 4294967295 bytes"),
-        (frame(b"x", gzip=False) + b"\1\0\0\0\1x", b"3", b"got none for a compressed message"),
+        (frame(b"x", gzip=False) + b"\1\0\0\0\1x", b"3", b"got no coding for a compressed message"),
     ],
 )
-def test_a_malformed_message_ends_the_call_behind_the_answers_before_it(
-    server: StreamServer, body: bytes, code: bytes, told: bytes
+def test_a_malformed_message_ends_the_call_after_the_responses_before_it(
+    server: StreamServer, body: bytes, code: bytes, expected: bytes
 ) -> None:
     with calling(server.port) as caller:
         answer = caller.answer(raw(caller, "echo", body))
     assert answer.body == frame(b"x", gzip=False)
     assert status(answer)[0] == code
-    assert told in status(answer)[1]
+    assert expected in status(answer)[1]
 
 
-def test_a_bomb_is_not_inflated_beyond_the_limit(channel: grpc.Channel) -> None:
-    """A thousand times smaller when it is packed, it passes the limit only then."""
+def test_a_decompression_bomb_is_stopped_at_the_limit(channel: grpc.Channel) -> None:
+    """The compressed message is a thousand times smaller, and is below the limit."""
     found, error = ended(called(channel, "silent", bytes(LIMIT * 50), compression=grpc.Compression.Gzip))
     assert (found, error.code()) == ([], grpc.StatusCode.RESOURCE_EXHAUSTED)
 
 
-def test_a_timeout_bounds_the_whole_call(channel: grpc.Channel, server: StreamServer) -> None:
-    left.clear()
+def test_a_timeout_limits_the_whole_call(channel: grpc.Channel, server: StreamServer) -> None:
+    ended_event.clear()
     with calling(server.port) as caller:
         answer = caller.answer(raw(caller, "endless", b"", end=False, fields=(("grpc-timeout", "200m"),)))
         assert answer.body.startswith(frame(b"tick", gzip=False))
         assert status(answer)[0] == b"4"
         assert b"longer than its grpc-timeout of 0.2 s" in status(answer)[1]
-    assert left.wait(10)
+    assert ended_event.wait(30)
     found, error = ended(called(channel, "endless", timeout=0.3))
     assert found
     assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    assert list(called(channel, "echo", b"x", timeout=10)) == [b"x"]
+    assert list(called(channel, "echo", b"x", timeout=30)) == [b"x"]
 
 
-def test_a_timeout_that_is_none_is_refused(server: StreamServer) -> None:
+def test_an_invalid_timeout_is_refused(server: StreamServer) -> None:
     with calling(server.port) as caller:
         stream = raw(caller, "echo", b"", end=False, fields=(("grpc-timeout", "soon"),))
         caller.until(lambda: caller.answers[stream].ended)
@@ -270,8 +273,8 @@ def test_a_timeout_that_is_none_is_refused(server: StreamServer) -> None:
 
 
 @pytest.mark.parametrize("leave", [lambda call: call.cancel(), None], ids=["cancel", "disconnect"])
-def test_a_client_that_leaves_ends_the_method(server: StreamServer, leave: Callable[[Any], object] | None) -> None:
-    left.clear()
+def test_a_disconnected_client_ends_the_method(server: StreamServer, leave: Callable[[Any], object] | None) -> None:
+    ended_event.clear()
     channel = connected(server)
     call = called(channel, "endless")
     next(call)
@@ -279,7 +282,7 @@ def test_a_client_that_leaves_ends_the_method(server: StreamServer, leave: Calla
         leave(call)
     else:
         channel.close()
-    assert left.wait(10)
+    assert ended_event.wait(30)
     channel.close()
     eventually(lambda: server.server.budget.used == 0)
 
@@ -290,21 +293,19 @@ def test_an_idle_stream_gets_unavailable_when_the_process_ends() -> None:
 
         def messages() -> Iterator[bytes]:
             yield b"x"
-            waits.wait(20)
+            waits.wait(60)
 
-        call = channel.stream_stream("/t.Test/echo")(messages(), timeout=20)
+        call = channel.stream_stream("/t.Test/echo")(messages(), timeout=60)
         assert next(call) == b"x"
-        server.shut_down(grace=20)
-        began = time.monotonic()
+        server.shut_down(grace=90)
         _, error = ended(call)
         waits.set()
         assert error.code() is grpc.StatusCode.UNAVAILABLE
         assert "shutting down" in error.details()
         eventually(server.ended)
-        assert time.monotonic() - began < 10
 
 
-def test_a_busy_stream_gets_unavailable_at_the_end_of_the_grace() -> None:
+def test_a_busy_stream_gets_unavailable_after_the_grace_period() -> None:
     async def busy(_: Messages, __: StreamCall) -> Answers:
         while True:
             yield b"x"
@@ -318,7 +319,7 @@ def test_a_busy_stream_gets_unavailable_at_the_end_of_the_grace() -> None:
         assert error.code() is grpc.StatusCode.UNAVAILABLE
 
 
-def test_a_client_that_sends_half_a_message_is_given_up() -> None:
+def test_a_client_that_sends_half_a_message_times_out() -> None:
     with streaming(METHODS, LIMITS._replace(body_time=0.5)) as server, calling(server.port) as caller:
         stream = raw(caller, "echo", frame(b"whole", gzip=False) + b"\0\0\0\0\5ab", end=False)
         answer = caller.answer(stream)
@@ -327,9 +328,9 @@ def test_a_client_that_sends_half_a_message_is_given_up() -> None:
         eventually(lambda: server.server.budget.used == 0)
 
 
-def test_a_stream_that_is_never_between_messages_is_not_late() -> None:
-    """The clock of a message starts with the message, not with the stream."""
-    quick = LIMITS._replace(body_time=1, stream_idle=30)
+def test_a_stream_that_is_always_within_a_message_does_not_time_out() -> None:
+    """The timeout of a message starts with the message, not with the stream."""
+    quick = LIMITS._replace(body_time=2, stream_idle=30)
     one = frame(b"x" * 100, gzip=False)
     with streaming(METHODS, quick) as server, calling(server.port) as caller:
         stream = raw(caller, "echo", one[:50], end=False)
@@ -341,14 +342,14 @@ def test_a_stream_that_is_never_between_messages_is_not_late() -> None:
     assert (answer.body, status(answer)) == (one * 26, (b"0", b""))
 
 
-def test_memory_is_given_back_message_by_message() -> None:
-    """A stream passes more than the process may hold at once."""
+def test_memory_is_released_after_each_message() -> None:
+    """A stream transfers more than the memory budget of the process."""
     with streaming(METHODS, LIMITS._replace(buffered=800_000)) as server, connected(server) as channel:
         assert sum(map(len, called(channel, "echo", *[bytes(90_000)] * 40))) == 40 * 90_000
         eventually(lambda: server.server.budget.used == 0)
 
 
-def test_a_flood_of_empty_messages_leaves_others_their_turn(server: StreamServer) -> None:
+def test_a_flood_of_empty_messages_does_not_block_others(server: StreamServer) -> None:
     with calling(server.port) as caller:
         stream = raw(caller, "silent", b"", end=False)
         room = caller.h2.local_flow_control_window(stream)
@@ -358,7 +359,7 @@ def test_a_flood_of_empty_messages_leaves_others_their_turn(server: StreamServer
         assert status(caller.answer(stream)) == (b"0", b"")
 
 
-def test_a_thousand_streams_at_once_are_all_answered() -> None:
+def test_a_thousand_concurrent_streams_are_answered() -> None:
     with streaming(METHODS, LIMITS._replace(buffered=2**26)) as server, calling(server.port) as caller:
         streams = [raw(caller, "echo", frame(b"a", gzip=False), end=False) for _ in range(1000)]
         for stream in streams:

@@ -14,8 +14,8 @@ from runtime.frontends.application import Application
 from runtime.frontends.catalogue import PROTOCOLS
 from runtime.frontends.openapi import Described, Model, document
 from runtime.frontends.openapi.document import description
-from runtime.frontends.openapi.listing import OURS, listed
-from runtime.frontends.protocol import Protocol
+from runtime.frontends.openapi.listing import BUILTIN, list_routes
+from runtime.frontends.protocol import Protocol, served_paths
 from runtime.model.signature import Signature
 from runtime.service import Service
 from runtime.settings import Settings
@@ -32,7 +32,7 @@ def signature(width: int) -> Signature:
 
 
 def described(*models: Model) -> dict[str, Any]:
-    return document(models, list(listed(PROTOCOLS, ALL)), version="1")
+    return document(models, list(list_routes(PROTOCOLS, ALL)), version="1")
 
 
 def infer(model: Model, version: str = "") -> dict[str, Any]:
@@ -42,21 +42,21 @@ def infer(model: Model, version: str = "") -> dict[str, Any]:
 
 
 def sizes(operation: dict[str, Any]) -> object:
-    """The width that the schema of the predict API's request states, by the example of a request."""
+    """Return the shape of the example's first input."""
     return (
         operation["requestBody"]["content"]["application/json"].get("example", {}).get("inputs", [{}])[0].get("shape")
     )
 
 
 @pytest.mark.parametrize("protocol", REST, ids=lambda each: each.name)
-def test_a_protocol_describes_its_routes_and_nothing_else(protocol: Protocol) -> None:
+def test_a_protocol_describes_exactly_its_routes(protocol: Protocol) -> None:
     assert protocol.rest
     keys = {path.handler for path in (*protocol.rest.paths, *protocol.rest.generic)}
     assert set(description(protocol.name).operations) == keys
 
 
 @pytest.mark.parametrize("names", [None, *((each.name,) for each in PROTOCOLS)])
-def test_what_is_listed_is_what_is_mounted(names: tuple[str, ...] | None) -> None:
+def test_the_listed_routes_are_the_mounted_routes(names: tuple[str, ...] | None) -> None:
     settings = Settings(model_uri="/m.onnx", protocols=names)
     routes = Application(Service(settings, process_started=0.0))._routes
     mounted = {
@@ -68,15 +68,17 @@ def test_what_is_listed_is_what_is_mounted(names: tuple[str, ...] | None) -> Non
     owners = {each.name: each.rest.part_of for each in REST if each.rest}
     protocols, generic = catalogue.mounted(settings, function=False)
     found = {
-        (owners.get(each.protocol) or each.protocol, each.method, each.pattern) for each in listed(protocols, generic)
+        (owners.get(each.protocol) or each.protocol, each.method, each.pattern)
+        for each in list_routes(protocols, generic)
     }
     assert found == mounted - grpc
 
 
-def test_generic_paths_are_described_only_where_they_are_mounted() -> None:
-    generic = {(each.name, path.pattern) for each in REST if each.rest for path in each.rest.generic}
-    assert generic.isdisjoint((each.protocol, each.pattern) for each in listed(PROTOCOLS, []))
-    assert generic <= {(each.protocol, each.pattern) for each in listed(PROTOCOLS, ALL)}
+def test_generic_paths_are_described_only_if_they_are_mounted() -> None:
+    paths = {each.name: served_paths(each, each.rest.generic, PROTOCOLS) for each in REST if each.rest}
+    generic = {(name, path.pattern) for name, each in paths.items() for path in each}
+    assert generic.isdisjoint((each.protocol, each.pattern) for each in list_routes(PROTOCOLS, []))
+    assert generic <= {(each.protocol, each.pattern) for each in list_routes(PROTOCOLS, ALL)}
 
 
 def test_a_route_without_a_description_is_an_error() -> None:
@@ -101,12 +103,12 @@ def test_the_document_is_valid_openapi(models: list[Model]) -> None:
     ids = [operation["operationId"] for methods in found["paths"].values() for operation in methods.values()]
     assert len(ids) == len(set(ids))
     tags = {each["name"] for each in found["tags"]}
-    assert tags == {description(each).tag for each in (*OURS, *(each.name for each in REST))}
+    assert tags == {description(each).tag for each in (*BUILTIN, *(each.name for each in REST))}
 
 
 @pytest.mark.parametrize("protocol", REST, ids=lambda each: each.name)
-def test_a_protocol_alone_describes_any_model(protocol: Protocol) -> None:
-    """Tensors, scalars, unknown ranks, strings and what is no tensor; loaded or not."""
+def test_every_protocol_describes_any_model(protocol: Protocol) -> None:
+    """Tensors, scalars, unknown ranks, strings and sequences; loaded or not."""
     row, scalar, anything = (TensorSpec("x", np.dtype("f4"), shape) for shape in (("n", 2), (), None))
     text, sequence = TensorSpec("t", STRING, ("n", 1)), TensorSpec("s", np.dtype("f4"), None, ("sequence",))
     label = TensorSpec("label", np.dtype("i8"), ("n",))
@@ -119,17 +121,19 @@ def test_a_protocol_alone_describes_any_model(protocol: Protocol) -> None:
         Signature((), (row,)),
     ]
     served = [Model(f"m{index}", {"1": each}, "1") for index, each in enumerate([*known, None])]
-    found = document([*served, Model("unknown", {"": None})], list(listed([protocol], [protocol.name])), version="1")
+    found = document(
+        [*served, Model("unknown", {"": None})], list(list_routes([protocol], [protocol.name])), version="1"
+    )
     validate(found)
     secured = any("security" in operation for methods in found["paths"].values() for operation in methods.values())
     assert secured is (protocol.name == "torchserve_management")
 
 
-def test_a_model_is_described_by_the_version_that_answers_where_none_is_named() -> None:
+def test_a_model_is_described_by_its_default_version() -> None:
     assert sizes(infer(Model("m", {"1": signature(2), "2": signature(3)}, "2"))) == (1, 3)
 
 
-def test_versions_are_named_and_described_where_they_agree() -> None:
+def test_versions_with_equal_signatures_are_listed_and_described() -> None:
     versions = {"1": signature(2), "2": signature(2)}
     operation = infer(Model("m", versions, "2"), "/versions/{version}")
     assert sizes(operation) == (1, 2)
@@ -137,7 +141,7 @@ def test_versions_are_named_and_described_where_they_agree() -> None:
     assert (parameter["schema"]["enum"], parameter["example"]) == (["1", "2"], "2")
 
 
-def test_versions_that_differ_are_described_in_general() -> None:
+def test_versions_with_different_signatures_have_the_general_schema() -> None:
     operation = infer(Model("m", {"1": signature(2), "2": signature(3)}, "2"), "/versions/{version}")
     assert "example" not in operation["requestBody"]["content"]["application/json"]
 
@@ -163,11 +167,11 @@ def run(code: str) -> str:
     return done.stdout.strip()
 
 
-def test_the_modules_read_no_numpy_before_they_meet_a_signature() -> None:
+def test_the_modules_do_not_import_numpy_without_a_signature() -> None:
     code = (
         "import sys; from runtime.frontends.catalogue import PROTOCOLS; from runtime.frontends.openapi import *;"
-        "from runtime.frontends.openapi.listing import listed;"
-        "document([Model('m', {'1': None}, '1')], list(listed(PROTOCOLS, [])), version='1');"
+        "from runtime.frontends.openapi.listing import list_routes;"
+        "document([Model('m', {'1': None}, '1')], list(list_routes(PROTOCOLS, [])), version='1');"
         "print('numpy' in sys.modules)"
     )
     assert run(code) == "False"

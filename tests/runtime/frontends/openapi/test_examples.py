@@ -1,4 +1,4 @@
-"""Each example of the description works as it is, on a real server."""
+"""Each example of the document works unchanged on a real server."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -44,12 +44,12 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
 
 
 def succeeds(operation: dict[str, Any]) -> bool:
-    """Whether the operation can succeed at all: without a key, and as more than the refusal of what is not there."""
+    """Return whether the operation can succeed: it requires no key and is supported."""
     return "security" not in operation and any(status.startswith("2") for status in operation["responses"])
 
 
 def pasted(path: str, operation: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The path, the query and the headers with the examples of the parameters."""
+    """Return the path, the query and the headers, with the examples of the parameters."""
     shown: dict[str, dict[str, str]] = {place: {} for place in ("path", "query", "header")}
     for each in operation.get("parameters", []):
         if "example" in each:
@@ -59,7 +59,7 @@ def pasted(path: str, operation: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def requests(operation: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """What httpx sends for each example of the body; once without a body where the operation has none."""
+    """Yield httpx's arguments for each example of the body; once without a body if the operation has none."""
     content = operation.get("requestBody", {}).get("content", {})
     for media, each in content.items():
         if "example" in each:
@@ -81,7 +81,7 @@ def test_every_example_is_answered_as_described(served: Served) -> None:
 
 
 @pytest.mark.parametrize("protocol", [each.name for each in PROTOCOLS if each.rest])
-def test_every_example_of_a_protocol_works_where_it_is_alone(tmp_path: Path, protocol: str) -> None:
+def test_every_example_of_a_protocol_works_without_other_protocols(tmp_path: Path, protocol: str) -> None:
     model = models.doubling(tmp_path / "m.onnx")
     with serving(tmp_path, model, SCALEZERO_PROTOCOLS=protocol) as served:
         test_every_example_is_answered_as_described(served)
@@ -105,7 +105,7 @@ def test_every_inference_has_an_example(served: Served) -> None:
         for _, path, each in operations(document)
         if "requestBody" in each and succeeds(each) and not list(requests(each))
     }
-    # The Open Inference Protocol has no bfloat16 in JSON, and TensorFlow Serving takes none.
+    # The Open Inference Protocol has no bfloat16 in JSON, and TensorFlow Serving does not accept it.
     expected = (
         {path for path in without if path.startswith(("/v1/", "/v2/"))} if "bfloat16" in str(served.log) else set()
     )
@@ -129,17 +129,17 @@ def spec(shape: Shape | None, *containers: str) -> TensorSpec:
         ([spec(None, "sequence")], False),
     ],
 )
-def test_there_is_an_example_where_the_shapes_say_one_of_some_thousand_elements(
+def test_a_signature_has_an_example_if_its_shapes_are_known_and_small(
     specs: list[TensorSpec], *, possible: bool
 ) -> None:
     assert examples.possible(Signature(tuple(specs), ())) is possible
 
 
-def test_there_is_no_example_for_a_model_that_is_not_loaded() -> None:
+def test_a_model_that_is_not_loaded_has_no_example() -> None:
     assert not examples.possible(None)
 
 
-def test_an_example_has_the_fixed_sizes_and_1_for_the_others() -> None:
+def test_an_example_has_the_fixed_sizes_and_1_for_dynamic_axes() -> None:
     assert examples.nested(spec(("batch", 2, 3))) == [[[0.5] * 3] * 2]
     assert examples.flat(spec((None, 2))) == [0.5, 0.5]
     assert examples.nested(TensorSpec("t", STRING, ())) == "text"

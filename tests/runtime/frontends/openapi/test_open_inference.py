@@ -1,4 +1,4 @@
-"""The schema of the Open Inference Protocol allows what the translator reads, and describes what it answers."""
+"""The schema of the Open Inference Protocol allows what the translator accepts, and matches its responses."""
 
 import math
 from typing import Any
@@ -11,11 +11,11 @@ from openapi_schema_validator import OAS31Validator
 
 from runtime.errors import InvalidInput
 from runtime.frontends import catalogue, openapi
-from runtime.frontends.openapi.listing import listed
+from runtime.frontends.openapi.listing import list_routes
 from runtime.model.signature import Signature
 from runtime.protocols.json import tensors
 from runtime.protocols.open_inference import rest
-from runtime.protocols.open_inference.interface import Wanted
+from runtime.protocols.open_inference.interface import RequestedOutput
 from runtime.tensors import STRING, Prediction, Query, Shape, TensorSpec
 
 
@@ -37,7 +37,7 @@ A, B = {**X, "name": "a"}, {"name": "b", "datatype": "INT8", "shape": [1], "data
 
 def operation(signature: Signature | None, name: str = "m") -> dict[str, Any]:
     models = [openapi.Model(name, {"1": signature}, "1")]
-    document = openapi.document(models, list(listed(catalogue.PROTOCOLS, [])), version="1")
+    document = openapi.document(models, list(list_routes(catalogue.PROTOCOLS, [])), version="1")
     found: dict[str, Any] = document["paths"][f"/v2/models/{name}/infer"]["post"]
     return found
 
@@ -87,14 +87,14 @@ def taken(body: object, signature: Signature) -> bool:
         ("constant", {"inputs": []}),
     ],
 )
-def test_the_schema_allows_what_the_translator_takes_and_nothing_else(name: str, body: object) -> None:
+def test_the_schema_allows_exactly_what_the_translator_accepts(name: str, body: object) -> None:
     assert request_schema(SIGNATURES[name]).is_valid(body) is taken(body, SIGNATURES[name])
     general = request_schema(None)
     assert general.is_valid(body) or not taken(body, SIGNATURES[name])
 
 
 @pytest.mark.parametrize("name", SIGNATURES)
-def test_the_answers_are_as_described(name: str) -> None:
+def test_the_responses_match_the_schema(name: str) -> None:
     signature = SIGNATURES[name]
     outputs = [
         np.full([1 if not isinstance(size, int) else size for size in each.shape or (1,)], "a", object)
@@ -102,7 +102,7 @@ def test_the_answers_are_as_described(name: str) -> None:
         else np.zeros([1 if not isinstance(size, int) else size for size in each.shape or ()], each.dtype)
         for each in signature.outputs
     ]
-    wanted = [Wanted(index, binary=False) for index in range(len(outputs))]
+    wanted = [RequestedOutput(index, binary=False) for index in range(len(outputs))]
     query = Query((), form=wanted, id="7")
     prediction = Prediction(outputs, model="m", version="1", arrived=0, queued=0, batched=0, ran=0)
     answer = orjson.loads(rest.answer(query, prediction, signature).body)  # type: ignore[arg-type]
@@ -124,7 +124,7 @@ def bfloat16() -> np.dtype[Any]:
     return found
 
 
-def test_bfloat16_has_no_example_as_an_input_and_is_asked_for_as_bytes_as_an_output() -> None:
+def test_bfloat16_inputs_have_no_example_and_bfloat16_outputs_are_requested_as_bytes() -> None:
     half = spec("h", ("batch", 2), bfloat16())
     assert "example" not in operation(Signature((half,), OUTPUT))["requestBody"]["content"]["application/json"]
     out = operation(Signature((spec("x", ("batch", 2)),), (half,)))["requestBody"]["content"]["application/json"]

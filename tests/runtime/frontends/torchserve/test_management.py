@@ -1,4 +1,4 @@
-"""TorchServe's management API on the one port, over real sockets."""
+"""TorchServe's management API on the main port, over real sockets."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ import pytest
 
 from tests import models
 from tests.archives import manifest, zipped
-from tests.runtime.frontends.conftest import Served, serving
+from tests.runtime.frontends.conftest import Served, managed, serving
 from tests.s3_server import S3Server
 
 KEY = "a key from a Secret of the cluster"
@@ -18,7 +18,7 @@ KEY = "a key from a Secret of the cluster"
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with two models, beside a folder that models may be registered from, and one that they may not."""
+    """A store with two models, a folder below an allowed prefix, and a folder that is not allowed."""
     folder = tmp_path_factory.mktemp("stores")
     for name in ("store", "more", "secret"):
         (folder / name).mkdir()
@@ -52,7 +52,7 @@ def ask(served: Served, method: str, path: str, *, key: str | None = KEY, **opti
 
 
 def refused(answer: httpx.Response, status: int, kind: str) -> str:
-    """The text of an error in TorchServe's form."""
+    """Check the form of an error response, and return its message."""
     document = answer.json()
     assert (answer.status_code, document["code"], document["type"]) == (status, status, kind), answer.text
     assert answer.headers["pragma"] == "no-cache"
@@ -60,7 +60,7 @@ def refused(answer: httpx.Response, status: int, kind: str) -> str:
     return text
 
 
-def test_a_model_is_registered_described_predicted_with_and_unregistered(served: Served) -> None:
+def test_a_model_is_registered_described_used_and_unregistered(served: Served) -> None:
     path = "/models?url=n.onnx&initial_workers=1&synchronous=true&batch_size=4&max_batch_delay=20"
     answer = ask(served, "POST", path)
     assert answer.status_code == 200
@@ -78,7 +78,7 @@ def test_a_model_is_registered_described_predicted_with_and_unregistered(served:
     assert refused(ask(served, "GET", "/models/n"), 404, "ModelNotFoundException") == "Model not found: n"
 
 
-def test_a_model_is_registered_by_a_json_body_under_a_name_of_its_own(served: Served, store: Path) -> None:
+def test_a_model_is_registered_by_a_json_body_with_its_own_name(served: Served, store: Path) -> None:
     body = {"url": f"file://{store}/more/o.onnx", "model_name": "mine", "initial_workers": 0}
     answer = ask(served, "POST", "/models", json=body)
     assert answer.json()["status"] == (
@@ -88,13 +88,46 @@ def test_a_model_is_registered_by_a_json_body_under_a_name_of_its_own(served: Se
     assert ask(served, "DELETE", "/models/mine/1").status_code == 200
 
 
-def test_a_registration_that_nobody_waits_for_is_accepted(served: Served) -> None:
+def test_requests_are_counted_for_the_model_that_they_name(served: Served) -> None:
+    before = managed(served)
+    assert ask(served, "POST", "/models?url=n.onnx&model_name=counted").status_code == 200
+    assert managed(served) - before == {("counted", "1", "ok"): 1}
+    assert ask(served, "GET", "/models/counted").status_code == 200
+    assert ask(served, "PUT", "/models/counted/1?max_worker=0").status_code == 400
+    assert ask(served, "POST", "/models?url=n.onnx&model_name=counted").status_code == 409
+    found = {("counted", "1", "ok"): 2, ("counted", "1", "invalid_input"): 1, ("counted", "1", "version_conflict"): 1}
+    assert managed(served) - before == found
+    assert ask(served, "DELETE", "/models/counted").status_code == 200
+    assert managed(served) - before == {("m", "1", "ok"): 1}  # no request finds the other model any more
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "code"),
+    [
+        ("GET", "/models", "ok"),
+        ("GET", "/models/m/all", "ok"),
+        ("GET", "/models/m", "invalid_key"),
+        ("GET", "/models/nobody", "model_not_found"),
+        ("OPTIONS", "/models/m", "ok"),
+        ("OPTIONS", "/models/m/9", "model_version_not_found"),
+        ("GET", "/models/m/9", "model_version_not_found"),
+        ("POST", "/models?url=none.onnx", "url_not_registrable"),
+        ("GET", "/token", "invalid_key"),
+    ],
+)
+def test_other_requests_are_counted_for_the_default_version(served: Served, method: str, path: str, code: str) -> None:
+    before = managed(served)
+    ask(served, method, path, key=None if code == "invalid_key" else KEY)
+    assert managed(served) - before == {("m", "1", code): 1}
+
+
+def test_an_asynchronous_registration_is_accepted(served: Served) -> None:
     answer = ask(served, "POST", "/models?url=n.onnx&model_name=later&initial_workers=1&synchronous=false")
     assert (answer.status_code, answer.json()) == (202, {"status": "Processing worker updates..."})
     assert ask(served, "DELETE", "/models/later").status_code == 200
 
 
-def test_a_version_is_registered_once(served: Served) -> None:
+def test_a_version_can_be_registered_only_once(served: Served) -> None:
     answer = ask(served, "POST", "/models?url=n.onnx&model_name=m")
     text = refused(answer, 409, "ConflictStatusException")
     assert text == "Model version 1 is already registered for model m"
@@ -120,20 +153,18 @@ def test_a_version_is_registered_once(served: Served) -> None:
         ("s3://models/m.mar", 404, "ModelNotFoundException", "Given URL s3://models/m.mar does not match"),
     ],
 )
-def test_no_url_leads_to_a_model_that_may_not_be_registered(
-    served: Served, url: str, status: int, kind: str, text: str
-) -> None:
+def test_no_url_bypasses_the_allowed_places(served: Served, url: str, status: int, kind: str, text: str) -> None:
     assert text in refused(ask(served, "POST", f"/models?url={url}&model_name=x"), status, kind)
     assert ask(served, "GET", "/models/x").status_code == 404
 
 
-def test_a_file_beside_a_prefix_is_refused(served: Served, store: Path) -> None:
+def test_a_file_outside_of_a_prefix_is_refused(served: Served, store: Path) -> None:
     for url in (f"file://{store}/secret/s.onnx", f"file://{store}/more-of-it/o.onnx", f"file://{store}/more"):
         answer = ask(served, "POST", "/models", json={"url": url})
         assert refused(answer, 404, "ModelNotFoundException").startswith("Given URL file://")
 
 
-def test_scaling_loads_a_model_and_says_what_torchserve_says(served: Served) -> None:
+def test_scaling_loads_a_model_and_answers_like_torchserve(served: Served) -> None:
     answer = ask(served, "PUT", "/models/m?min_worker=3&synchronous=true")
     assert (answer.status_code, answer.json()) == (200, {"status": "Workers scaled to 1 for model: m"})
     answer = ask(served, "PUT", "/models/m/1?synchronous=true")
@@ -169,14 +200,14 @@ def test_other_methods_and_paths_are_refused(served: Served) -> None:
         ("DELETE", "/models/m"),
     ],
 )
-def test_everything_asks_for_the_key(served: Served, method: str, path: str) -> None:
+def test_every_operation_requires_the_key(served: Served, method: str, path: str) -> None:
     for key in (None, "wrong", f"{KEY}x", ""):
         text = refused(ask(served, method, path, key=key), 400, "InvalidKeyException")
         assert text == "Token Authorization failed. Token either incorrect, expired, or not provided correctly"
     assert served.predict([[1, 2]]).status_code == 200
 
 
-def test_the_key_of_the_file_opens_too_until_another_is_made(served: Served) -> None:
+def test_the_key_in_the_file_is_valid_until_it_is_renewed(served: Served) -> None:
     file = served.log.parent / "key_file.json"
 
     def keys() -> dict[str, Any]:
@@ -193,13 +224,15 @@ def test_the_key_of_the_file_opens_too_until_another_is_made(served: Served) -> 
     assert ask(served, "GET", "/models", key=keys()["management"]["key"]).status_code == 200
 
 
-def test_without_the_setting_there_is_no_management(store: Path, tmp_path: Path) -> None:
+def test_without_the_setting_management_is_not_served(store: Path, tmp_path: Path) -> None:
     with serving(tmp_path, MODEL_STORE=str(store / "store"), LOAD_MODELS="m", SCALEZERO_MANAGEMENT_KEY=KEY) as served:
         assert ask(served, "GET", "/models").status_code == 404
         assert ask(served, "POST", "/models?url=n.onnx").status_code == 404
 
 
-def test_where_it_is_named_alone_models_are_described_but_not_registered(store: Path, tmp_path: Path) -> None:
+def test_without_the_setting_a_named_protocol_describes_but_does_not_register_models(
+    store: Path, tmp_path: Path
+) -> None:
     settings = {
         "MODEL_STORE": str(store / "store"),
         "LOAD_MODELS": "m",
@@ -207,7 +240,7 @@ def test_where_it_is_named_alone_models_are_described_but_not_registered(store: 
         "SCALEZERO_MANAGEMENT_KEY": KEY,
     }
     with serving(tmp_path, env=settings) as served:
-        assert not Path("key_file.json").exists()  # nobody needs it
+        assert not Path("key_file.json").exists()  # the key is in the settings
         assert ask(served, "GET", "/models/m").status_code == 200
         text = refused(ask(served, "POST", "/models?url=n.onnx"), 405, "MethodNotAllowedException")
         assert text == "Model API disabled; set SCALEZERO_MODEL_API=true to enable it"
@@ -226,7 +259,7 @@ def test_archives_are_registered_from_a_store_and_from_a_prefix_in_s3(tmp_path: 
         ("4.0", "s3://ts-team-b/models/four.mar"),
     ):
         path = zipped(
-            tmp_path / uri.rpartition("/")[2], {"m.onnx": model}, said=manifest(name="named", version=version)
+            tmp_path / uri.rpartition("/")[2], {"m.onnx": model}, manifest_text=manifest(name="named", version=version)
         )
         s3.put(uri, path.read_bytes())
     settings = {
@@ -253,7 +286,9 @@ def test_archives_are_registered_from_a_store_and_from_a_prefix_in_s3(tmp_path: 
 
         versions = [each["modelVersion"] for each in ask(served, "GET", "/models/named/all").json()]
         assert versions == ["2.0", "1.0"]
-        assert ask(served, "GET", "/models/named").json()[0]["modelVersion"] == "1.0"  # the first one stays the default
+        assert (
+            ask(served, "GET", "/models/named").json()[0]["modelVersion"] == "1.0"
+        )  # the first version stays the default
         text = refused(ask(served, "DELETE", "/models/named"), 403, "InvalidModelVersionException")
         assert text == "Cannot remove default version for model named"
         assert ask(served, "PUT", "/models/named/2.0/set-default").status_code == 200
@@ -262,16 +297,18 @@ def test_archives_are_registered_from_a_store_and_from_a_prefix_in_s3(tmp_path: 
         refused(ask(served, "GET", "/models/named/1.0"), 404, "ModelVersionNotFoundException")
 
 
-def test_an_archive_with_python_alone_is_refused_and_nothing_in_it_runs(served: Served, store: Path) -> None:
+def test_an_archive_with_only_python_is_refused_and_its_code_does_not_run(served: Served, store: Path) -> None:
     trap = f"open({str(store / 'ran')!r}, 'w')".encode()
-    zipped(store / "store" / "python.mar", {"model.pt": b"x", "handler.py": trap}, said=manifest(file="model.pt"))
+    zipped(
+        store / "store" / "python.mar", {"model.pt": b"x", "handler.py": trap}, manifest_text=manifest(file="model.pt")
+    )
     answer = ask(served, "POST", "/models?url=python.mar&model_name=x&handler=handler.py")
     assert "torch.onnx.export" in refused(answer, 400, "InvalidModelException")
     assert not (store / "ran").exists()
 
 
 @pytest.mark.parametrize("named", [False, True])
-def test_an_authors_function_keeps_the_paths_unless_the_protocol_is_named(
+def test_the_function_gets_the_paths_unless_the_protocol_is_named(
     store: Path,
     tmp_path: Path,
     named: bool,  # noqa: FBT001 - a parameter

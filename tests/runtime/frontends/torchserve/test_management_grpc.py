@@ -1,4 +1,4 @@
-"""TorchServe's ManagementAPIsService on the one port, as grpcio calls it."""
+"""TorchServe's ManagementAPIsService on the main port, called with grpcio."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ import pytest
 
 from runtime.protocols.protos import torchserve_management_pb2 as pb
 from tests import models
-from tests.runtime.frontends.conftest import Served, serving
+from tests.runtime.frontends.conftest import Served, managed, serving
 
 SERVICE = "/org.pytorch.serve.grpc.management.ManagementAPIsService"
 KEY = "a key from a Secret of the cluster"
@@ -78,7 +78,23 @@ def test_a_model_is_registered_described_and_unregistered(served: Served) -> Non
     assert served.predict([[1, 2, 3]], model="n").status_code == 404
 
 
-def test_a_scaling_says_what_torchserve_says(served: Served) -> None:
+def test_calls_are_counted_for_the_model_that_they_name(served: Served) -> None:
+    before = managed(served)
+    call(served, "RegisterModel", url="n.onnx")
+    for method, fields in (
+        ("DescribeModel", {}),
+        ("ScaleWorker", {}),
+        ("SetDefault", {"model_version": "1"}),
+    ):
+        call(served, method, model_name="n", **fields)
+    refused(served, "SetDefault", model_name="n", model_version="9")
+    assert managed(served) - before == {("n", "1", "ok"): 4, ("n", "1", "model_version_not_found"): 1}
+    call(served, "UnregisterModel", model_name="n")
+    refused(served, "ListModels", key=None)
+    assert managed(served) - before == {("m", "1", "ok"): 1, ("m", "1", "invalid_key"): 1}
+
+
+def test_scaling_answers_like_torchserve(served: Served) -> None:
     assert call(served, "ScaleWorker", model_name="m", min_worker=1, synchronous=True) == (
         "Workers scaled to 1 for model: m"
     )
@@ -128,20 +144,20 @@ def test_an_error_has_torchserves_code_and_text(
 
 
 @pytest.mark.parametrize("method", REQUESTS)
-def test_every_method_asks_for_the_key(served: Served, method: str) -> None:
+def test_every_method_requires_the_key(served: Served, method: str) -> None:
     for key in (None, "wrong"):
         code, text = refused(served, method, key=key)
         assert code is grpc.StatusCode.PERMISSION_DENIED
         assert text.startswith("Token Authorization failed. Token either incorrect, expired, or not provided correctly")
 
 
-def test_a_message_is_bounded(served: Served) -> None:
+def test_the_size_of_a_message_is_limited(served: Served) -> None:
     code, text = refused(served, "DescribeModel", model_name="m" * 70_000)
     assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert text.startswith("message: got 70004 bytes; expected at most 65536 bytes")
 
 
-def test_models_are_not_registered_where_that_is_not_enabled(store: Path, tmp_path: Path) -> None:
+def test_models_are_not_registered_unless_enabled(store: Path, tmp_path: Path) -> None:
     settings = {
         "MODEL_STORE": str(store),
         "LOAD_MODELS": "m",

@@ -1,4 +1,4 @@
-"""`scalezero serve --torchserve`: TorchServe's five ports, each with its own API and its own key."""
+"""`scalezero serve --torchserve`: TorchServe's five ports, each with its own API and key."""
 
 import re
 import subprocess
@@ -25,7 +25,7 @@ HOST = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """A process that serves TorchServe's clients, on ports of this test's own."""
+    """A process with TorchServe's ports, on free port numbers."""
 
     served: Served
     keys: Path
@@ -36,18 +36,18 @@ class Ports:
     grpc_management: int
 
     def key(self, kind: str | None) -> dict[str, str]:
-        """The header with the key of that kind."""
+        """Return the header with the key of this kind."""
         keys = orjson.loads(self.keys.read_bytes())
         return {"authorization": f"Bearer {keys[kind]['key']}"} if kind else {}
 
     def ask(self, port: int, method: str, path: str, kind: str | None = None, **options: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own
-        """Ask one of the REST ports once."""
+        """Send one request to a REST port."""
         url = f"http://{HOST}:{port}"
         with httpx.Client(base_url=url, trust_env=False, timeout=20, headers=self.key(kind)) as client:
             return client.request(method, path, **options)
 
     def call(self, port: int, method: str, request: Any, answer: Any, kind: str | None = None) -> Any:  # noqa: ANN401 - messages
-        """Call one of the gRPC ports once."""
+        """Send one call to a gRPC port."""
         with grpc.insecure_channel(f"{HOST}:{port}", [("grpc.enable_http_proxy", 0)]) as channel:
             stub = channel.unary_unary(
                 method,
@@ -91,7 +91,7 @@ def refused(answer: httpx.Response) -> bool:
     return True
 
 
-def test_inference_asks_for_its_key(ports: Ports) -> None:
+def test_inference_requires_its_key(ports: Ports) -> None:
     answer = ports.ask(ports.inference, "POST", "/predictions/m", "inference", json=[[1, 2]])
     assert (answer.status_code, answer.json()) == (200, [[2, 4]])
     assert ports.ask(ports.inference, "GET", "/ping", "inference").json() == {"status": "Healthy"}
@@ -100,7 +100,7 @@ def test_inference_asks_for_its_key(ports: Ports) -> None:
             assert refused(ports.ask(ports.inference, "GET", path, kind))
 
 
-def test_management_asks_for_its_key_and_does_not_register_unless_that_is_enabled(ports: Ports) -> None:
+def test_management_requires_its_key_and_does_not_register_unless_enabled(ports: Ports) -> None:
     assert ports.ask(ports.management, "GET", "/models", "management").json()["models"] == [
         {"modelName": "m", "modelUrl": "m.onnx"}
     ]
@@ -109,7 +109,15 @@ def test_management_asks_for_its_key_and_does_not_register_unless_that_is_enable
         assert refused(ports.ask(ports.management, "GET", "/models", kind))
 
 
-def test_metrics_ask_for_no_key_and_have_torchserves_names(ports: Ports) -> None:
+@pytest.mark.parametrize("path", ["/", "/models/m", "/models/m/1"])
+def test_options_describes_the_api_to_callers_with_the_key(ports: Ports, path: str) -> None:
+    answer = ports.ask(ports.management, "OPTIONS", path, "management")
+    assert answer.json()["openapi"].startswith("3.")
+    assert answer.headers["pragma"] == "no-cache"
+    assert refused(ports.ask(ports.management, "OPTIONS", path))
+
+
+def test_metrics_require_no_key_and_have_torchserves_names(ports: Ports) -> None:
     ports.ask(ports.inference, "POST", "/predictions/m", "inference", json=[[1, 2]])
     text = ports.ask(ports.metrics, "GET", "/metrics?name[]=ts_inference_requests_total").text
     [family] = text_string_to_metric_families(text)
@@ -119,7 +127,7 @@ def test_metrics_ask_for_no_key_and_have_torchserves_names(ports: Ports) -> None
     assert "ts_queue_latency_microseconds" in ports.ask(ports.metrics, "GET", "/metrics").text
 
 
-def test_a_port_serves_its_own_api_alone(ports: Ports) -> None:
+def test_a_port_serves_only_its_api(ports: Ports) -> None:
     found = [
         ports.ask(ports.inference, "GET", "/models", "inference"),
         ports.ask(ports.inference, "GET", "/metrics", "inference"),
@@ -131,7 +139,7 @@ def test_a_port_serves_its_own_api_alone(ports: Ports) -> None:
         assert (answer.status_code, answer.json()["type"]) == (404, "ResourceNotFoundException")
 
 
-def test_grpc_asks_for_the_same_keys(ports: Ports) -> None:
+def test_grpc_requires_the_same_keys(ports: Ports) -> None:
     request = inference.PredictionsRequest(model_name="m", input={"data": b"[[1, 2]]"})
     answer = ports.call(ports.grpc_inference, PREDICTIONS, request, inference.PredictionResponse, "inference")
     assert orjson.loads(answer.prediction) == [[2, 4]]
@@ -150,15 +158,15 @@ def test_grpc_asks_for_the_same_keys(ports: Ports) -> None:
             assert raised.value.details().startswith("Token Authorization failed.")
 
 
-def test_the_main_port_is_open_too_where_it_is_asked_for(ports: Ports) -> None:
-    assert ports.served.predict([[1, 2]]).json()["outputs"] == [[2, 4]]  # `serving` gives --port
+def test_the_main_port_is_served_if_requested(ports: Ports) -> None:
+    assert ports.served.predict([[1, 2]]).json()["outputs"] == [[2, 4]]  # `serving` passes --port
 
 
-def test_a_property_without_effect_is_named_in_the_log(ports: Ports) -> None:
+def test_a_property_without_effect_is_logged(ports: Ports) -> None:
     assert '"properties":["number_of_netty_threads"]' in ports.served.log.read_text().replace(" ", "")
 
 
-def test_inference_needs_no_key_where_that_is_switched_off(tmp_path: Path) -> None:
+def test_inference_requires_no_key_if_disabled(tmp_path: Path) -> None:
     port = free_port()
     with serving(
         tmp_path,
@@ -173,8 +181,8 @@ def test_inference_needs_no_key_where_that_is_switched_off(tmp_path: Path) -> No
         assert served.process.poll() is None
 
 
-def test_the_example_of_the_page_works_as_it_is_pasted(tmp_path: Path) -> None:
-    """On other ports, as several of these tests may run at once."""
+def test_the_example_in_the_documentation_works(tmp_path: Path) -> None:
+    """Use other ports, because several of these tests may run at once."""
     page = (ROOT / "docs" / "protocols" / "torchserve-management.md").read_text("utf-8")
     [example] = re.findall(r"## Example\n.*?```sh\n(.*?)```", page, flags=re.DOTALL)
     (tmp_path / "store").mkdir()

@@ -1,4 +1,4 @@
-"""Keys open what they are for, and nobody but their user reads them."""
+"""A key is valid for its kind, and only its owner can read the file."""
 
 import os
 import stat
@@ -12,11 +12,11 @@ from runtime.errors import BadSetting, InvalidKey
 from runtime.frontends.torchserve.tokens import Tokens
 from runtime.protocols.torchserve.keys import Kind
 
-OWN = "a key that a Secret holds"
+OWN = "a key from a Secret"
 
 
 class Clock:
-    """A clock that a test turns."""
+    """A clock that a test sets."""
 
     now = 1000.0
 
@@ -44,7 +44,7 @@ def refused(call: Callable[..., None], *arguments: object, what: str = "Authoriz
     return True
 
 
-def test_a_key_opens_its_kind_alone(file: Path) -> None:
+def test_a_key_is_valid_only_for_its_kind(file: Path) -> None:
     tokens = Tokens(file, expiration=60)
     for shown in Kind:
         for kind in Kind:
@@ -62,7 +62,7 @@ def test_a_key_expires_and_the_api_key_does_not(file: Path, clock: Clock) -> Non
     tokens.check(Kind.API, bearer(file, Kind.API))
 
 
-def test_the_api_key_makes_another_key_anew(file: Path, clock: Clock) -> None:
+def test_the_api_key_renews_another_key(file: Path, clock: Clock) -> None:
     tokens = Tokens(file, expiration=60, clock=clock)
     old = {kind: bearer(file, kind) for kind in Kind}
     clock.now += 60
@@ -74,20 +74,20 @@ def test_the_api_key_makes_another_key_anew(file: Path, clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("kind", [None, "", "API", "api", "MANAGEMENT", "x"])
-def test_only_a_management_or_an_inference_key_is_made_anew(file: Path, kind: str | None) -> None:
+def test_only_management_and_inference_keys_can_be_renewed(file: Path, kind: str | None) -> None:
     tokens = Tokens(file, expiration=60)
     before = file.read_bytes()
     assert refused(tokens.renew, kind, bearer(file, Kind.API), what="Authentication")
     assert file.read_bytes() == before
 
 
-def test_only_the_api_key_makes_keys(file: Path) -> None:
+def test_only_the_api_key_renews_keys(file: Path) -> None:
     tokens = Tokens(file, expiration=60, management=OWN)
     for shown in (None, bearer(file, Kind.MANAGEMENT), bearer(file, Kind.INFERENCE), f"Bearer {OWN}".encode()):
         assert refused(tokens.renew, "management", shown, what="Authentication")
 
 
-def test_a_key_of_the_settings_does_not_expire_and_stands_in_no_file(file: Path, clock: Clock) -> None:
+def test_a_key_from_the_settings_does_not_expire_and_is_not_in_the_file(file: Path, clock: Clock) -> None:
     tokens = Tokens(file, expiration=60, management=OWN, clock=clock)
     clock.now += 1e9
     tokens.check(Kind.MANAGEMENT, f"Bearer {OWN}".encode())
@@ -95,7 +95,7 @@ def test_a_key_of_the_settings_does_not_expire_and_stands_in_no_file(file: Path,
     assert OWN not in file.read_text()
 
 
-def test_without_a_file_only_the_key_of_the_settings_opens_anything() -> None:
+def test_without_a_file_only_the_key_from_the_settings_is_valid() -> None:
     tokens = Tokens(None, expiration=60, management=OWN)
     tokens.check(Kind.MANAGEMENT, f"Bearer {OWN}".encode())
     assert refused(tokens.renew, "management", f"Bearer {OWN}".encode(), what="Authentication")
@@ -103,14 +103,14 @@ def test_without_a_file_only_the_key_of_the_settings_opens_anything() -> None:
 
 
 @pytest.mark.parametrize("key", ["short", "fifteen letters", "nicht nur ascii, aber länger"])
-def test_a_weak_key_of_the_settings_stops_the_start_without_being_shown(file: Path, key: str) -> None:
-    with pytest.raises(BadSetting, match=r"^SCALEZERO_MANAGEMENT_KEY: expected at least 16 characters") as raised:
+def test_a_weak_key_from_the_settings_stops_the_start_and_is_not_shown(file: Path, key: str) -> None:
+    with pytest.raises(BadSetting, match=r"^SCALEZERO_MANAGEMENT_KEY: expected at least 16 ASCII characters") as raised:
         Tokens(file, expiration=60, management=key)
     assert key not in f"{raised.value} {raised.value.details}"
     assert not file.exists()
 
 
-def test_only_its_user_reads_the_file(file: Path) -> None:
+def test_only_the_owner_can_read_the_file(file: Path) -> None:
     before = os.umask(0)
     try:
         tokens = Tokens(file, expiration=60)
@@ -122,7 +122,7 @@ def test_only_its_user_reads_the_file(file: Path) -> None:
     assert list(file.parent.iterdir()) == [file]
 
 
-def test_a_link_in_the_place_of_the_file_is_not_followed(file: Path, tmp_path: Path) -> None:
+def test_a_symlink_in_place_of_the_file_is_not_followed(file: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.write_text("mine")
     file.symlink_to(other)
@@ -131,7 +131,7 @@ def test_a_link_in_the_place_of_the_file_is_not_followed(file: Path, tmp_path: P
     assert not file.is_symlink()
 
 
-def test_a_place_that_cannot_be_written_stops_the_start(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_stops_the_start(tmp_path: Path) -> None:
     with pytest.raises(BadSetting, match=r"^SCALEZERO_KEY_FILE=.*No such file or directory"):
         Tokens(tmp_path / "none" / "key_file.json", expiration=60)
     (tmp_path / "folder").mkdir()
@@ -140,7 +140,7 @@ def test_a_place_that_cannot_be_written_stops_the_start(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["folder"]
 
 
-def test_a_key_that_could_not_be_written_is_not_taken(file: Path) -> None:
+def test_a_key_that_cannot_be_written_is_not_used(file: Path) -> None:
     tokens = Tokens(file, expiration=60)
     before = {kind: bearer(file, kind) for kind in Kind}
     file.unlink()
@@ -150,14 +150,14 @@ def test_a_key_that_could_not_be_written_is_not_taken(file: Path) -> None:
     tokens.check(Kind.INFERENCE, before[Kind.INFERENCE])
 
 
-def test_the_file_of_another_process_stays(file: Path) -> None:
+def test_the_file_of_another_process_is_kept(file: Path) -> None:
     tokens = Tokens(file, expiration=60)
     other = Tokens(file, expiration=60)
     tokens.close()
     other.check(Kind.API, bearer(file, Kind.API))
 
 
-def test_the_file_goes_with_the_process(file: Path) -> None:
+def test_the_file_is_removed_at_the_end_of_the_process(file: Path) -> None:
     tokens = Tokens(file, expiration=60)
     tokens.close()
     assert not file.exists()

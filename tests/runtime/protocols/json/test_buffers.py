@@ -1,4 +1,4 @@
-"""Numbers are kept in one buffer, in one type that holds all of them, or not at all."""
+"""Numbers are kept in one buffer of a type that represents all of them exactly, or are declined."""
 
 from typing import Any
 
@@ -61,12 +61,12 @@ def test_values_of_one_shape_and_type_are_an_array(values: list[Any], dtype: str
     "values",
     [["1"], [{}], [[1], [1, 2]], [1, [1]], [[1], None], [True, 1], [True, None], [2**53 + 1, 2.0], [-1, 2**63]],
 )
-def test_anything_else_is_none(values: list[Any]) -> None:
+def test_other_values_are_none(values: list[Any]) -> None:
     assert read(values) is None
 
 
 @given(kinds=st.lists(_KINDS.flatmap(lambda kind: st.lists(st.sampled_from(kind), min_size=1, max_size=5)), max_size=6))
-def test_what_is_appended_comes_out_exactly_or_is_declined(kinds: list[list[Any]]) -> None:
+def test_appended_numbers_are_exact_or_declined(kinds: list[list[Any]]) -> None:
     numbers, taken = Numbers(room=1000), list[Any]()
     for values in kinds:
         array = read(values)
@@ -86,7 +86,9 @@ def test_what_is_appended_comes_out_exactly_or_is_declined(kinds: list[list[Any]
     ("first", "second"),
     [([1], [True]), ([2**53 + 1], [2.0]), ([2.0], [2**53 + 1]), ([-1], [2**63]), ([2**63], [-1]), ([True], [0.5])],
 )
-def test_what_no_type_holds_exactly_is_declined_and_changes_nothing(first: list[Any], second: list[Any]) -> None:
+def test_numbers_without_an_exact_common_type_are_declined_and_change_nothing(
+    first: list[Any], second: list[Any]
+) -> None:
     numbers, (one, two) = Numbers(room=100), (read(first), read(second))
     assert one is not None
     assert two is not None
@@ -95,7 +97,7 @@ def test_what_no_type_holds_exactly_is_declined_and_changes_nothing(first: list[
     assert finished(numbers, (1,)).tolist() == first
 
 
-def test_the_last_rows_are_taken_back_as_lists() -> None:
+def test_the_last_rows_are_removed_as_lists() -> None:
     numbers = Numbers(room=100)
     for values in ([1, 2], [[0.5, None], [3, 4]]):
         array = read(values)
@@ -105,7 +107,7 @@ def test_the_last_rows_are_taken_back_as_lists() -> None:
     assert finished(numbers, (2,)).tolist() == [1, 2]
 
 
-def test_a_buffer_that_gave_all_back_takes_another_type() -> None:
+def test_an_empty_buffer_accepts_another_type() -> None:
     numbers = Numbers(room=100)
     numbers.append(np.array([1, 2]))
     assert numbers.take_back((2,)) == [1, 2]
@@ -113,7 +115,7 @@ def test_a_buffer_that_gave_all_back_takes_another_type() -> None:
     assert finished(numbers, (1,)).tolist() == [True]
 
 
-def test_a_finished_array_holds_no_more_memory_than_its_elements() -> None:
+def test_a_finished_array_has_only_the_memory_of_its_elements() -> None:
     numbers = Numbers(room=10_000_000)
     numbers.append(np.array([1.5, 2.5]))
     array = finished(numbers, (2,))

@@ -11,7 +11,7 @@ MIB = 2**20
 
 
 @pytest.mark.parametrize("rows", [0, 1, 256, 257, 10_000])
-def test_the_pieces_are_the_rows(rows: int) -> None:
+def test_the_pieces_together_are_the_rows(rows: int) -> None:
     columns: dict[str, np.ndarray] = {
         "a": np.arange(rows),
         'b"': np.full((rows, 2), 0.5, np.float32),
@@ -23,7 +23,7 @@ def test_the_pieces_are_the_rows(rows: int) -> None:
     assert json.loads(b"".join(pieces)) == {'key"': expected}
 
 
-def test_rows_larger_than_a_piece_are_taken_apart() -> None:
+def test_rows_larger_than_a_piece_are_split() -> None:
     columns = {"a": np.zeros((3, 100_000), np.float32), "b": np.array(["x" * MIB] * 3, object)}
     pieces = list(records.dump("key", columns))
     assert all(pieces)

@@ -1,4 +1,4 @@
-"""Rows of numbers are read flat only where that is the same as reading them row by row."""
+"""Rows of numbers are parsed as a flat list only if the result is the same as row by row."""
 
 import json
 from typing import Any
@@ -20,7 +20,7 @@ def text_of(values: Any, *, spaced: bool = False) -> bytes:  # noqa: ANN401 - an
 
 
 @given(array=npst.arrays(np.int64, _SHAPES), spaced=st.booleans())
-def test_rows_of_one_shape_are_read_flat(array: np.ndarray, *, spaced: bool) -> None:
+def test_rows_of_one_shape_are_parsed_as_a_flat_list(array: np.ndarray, *, spaced: bool) -> None:
     rows = flattened(text_of(array.tolist(), spaced=spaced))
     if rows is None:
         assert text_of(array.tolist(), spaced=spaced).find(b"]") > 60
@@ -42,7 +42,7 @@ def test_rows_of_one_shape_are_read_flat(array: np.ndarray, *, spaced: bool) -> 
 @example(text=b"[[1],[2,3]]")
 @example(text=b"[[1,2],[3]]")
 @example(text=b"[1],[2],")
-def test_what_is_read_flat_is_what_orjson_reads(text: bytes) -> None:
+def test_the_flat_numbers_are_those_of_orjson(text: bytes) -> None:
     rows = flattened(text)
     if rows is not None:
         numbers, _, shape = rows
@@ -64,9 +64,9 @@ def test_what_is_read_flat_is_what_orjson_reads(text: bytes) -> None:
         b'[{"a":1}]',
     ],
 )
-def test_anything_else_is_left_to_orjson(text: bytes) -> None:
+def test_any_other_text_is_declined(text: bytes) -> None:
     assert flattened(text) is None
 
 
-def test_null_is_a_number_here() -> None:
+def test_null_is_accepted_as_a_number() -> None:
     assert flattened(b"[null,1],[2,3]") == ([None, 1, 2, 3], b"null,1,2,3", (2, 2))

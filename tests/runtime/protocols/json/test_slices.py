@@ -1,4 +1,4 @@
-"""A body parsed in slices is what orjson makes of it, refused where orjson refuses it, and never held in one step."""
+"""A body parsed in slices has orjson's result or error, and no step takes long."""
 
 import gzip
 import json
@@ -23,10 +23,10 @@ windows = st.sampled_from([1, 2, 3, 5, 8, 13, 21, 64])
 
 
 @given(body=texts(), window=windows)
-@settings(max_examples=400)
+@settings(max_examples=200)
 @example(body=b'["b","\\n\\u2028\\ud7ff",[2.5,2,1]]', window=16)
 @example(body=b'{"b":1,"a":[1,2,3,4,5,6],"b":{"a":[1,2,3]}}', window=5)
-def test_the_slices_are_what_orjson_makes_of_the_whole(body: bytes, window: int) -> None:
+def test_slices_have_the_result_of_orjson(body: bytes, window: int) -> None:
     assert same(plain(sliced(body, window)), orjson.loads(body))
 
 
@@ -54,7 +54,7 @@ _NUMBERS = np.random.default_rng(8).standard_normal(60_000)
     ],
 )
 @pytest.mark.parametrize("indent", [None, 1])
-def test_a_large_body_of_any_protocol_is_what_orjson_makes_of_it(document: object, indent: int | None) -> None:
+def test_a_large_body_of_any_protocol_has_the_result_of_orjson(document: object, indent: int | None) -> None:
     body = json.dumps(document, indent=indent).encode()
     parsed, steps = drained(parse(body))
     assert steps > 1
@@ -62,8 +62,8 @@ def test_a_large_body_of_any_protocol_is_what_orjson_makes_of_it(document: objec
 
 
 @given(body=broken(), window=windows)
-@settings(max_examples=400)
-def test_the_slices_refuse_exactly_what_orjson_refuses(body: bytes, window: int) -> None:
+@settings(max_examples=200)
+def test_slices_refuse_exactly_the_bodies_that_orjson_refuses(body: bytes, window: int) -> None:
     try:
         whole = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -92,7 +92,7 @@ def test_the_slices_refuse_exactly_what_orjson_refuses(body: bytes, window: int)
         (b"1, 2", 1),
     ],
 )
-def test_the_place_of_a_misfit_is_named(body: bytes, byte: int, window: int) -> None:
+def test_the_offset_of_an_error_is_stated(body: bytes, byte: int, window: int) -> None:
     with pytest.raises(InvalidInput, match=f"at byte {byte};"):
         sliced(body, window)
 
@@ -104,7 +104,7 @@ def test_a_number_that_json_does_not_have_is_refused_with_advice(token: bytes) -
 
 
 @pytest.mark.parametrize("window", [8, 1000])
-def test_a_compressed_body_is_told_as_what_it_is(window: int) -> None:
+def test_the_error_about_a_compressed_body_says_so(window: int) -> None:
     with pytest.raises(InvalidInput, match=r"^body: got a gzip-compressed body"):
         sliced(gzip.compress(b"{}", mtime=0), window)
 
@@ -114,8 +114,8 @@ def test_a_compressed_body_is_told_as_what_it_is(window: int) -> None:
     [
         ([1, 2, -3], "i8"),
         ([1, 2**63, 3], "u8"),
-        ([1, 2**63, 2.0], None),  # no type holds both
-        ([1, 2**63, 0.5], "f8"),  # no input of integers takes it, so that it may be rounded
+        ([1, 2**63, 2.0], None),  # no type represents both
+        ([1, 2**63, 0.5], "f8"),  # no integer input accepts it, so that it may be rounded
         ([1, -(2**62), None], "f8"),
         ([1, 0.5, 3], "f8"),
         ([1, None, 3], "f8"),
@@ -129,7 +129,7 @@ def test_a_compressed_body_is_told_as_what_it_is(window: int) -> None:
         (["a"], None),
     ],
 )
-def test_a_long_list_is_an_array_only_where_one_type_holds_it_exactly(numbers: list[Any], dtype: str | None) -> None:
+def test_a_long_list_is_an_array_only_if_one_type_represents_it_exactly(numbers: list[Any], dtype: str | None) -> None:
     values = numbers * 100
     array = sliced(orjson.dumps({"inputs": values}), 64)["inputs"]
     if dtype is None:
@@ -172,7 +172,7 @@ def test_a_long_list_of_several_kinds_or_shapes_stays_a_list(value: list[Any]) -
 @pytest.mark.parametrize("piece", ["a", "é", "😀", "\\", '"', "\n", "\x01", "😀\\n", "\u2028,[]{}"])
 @pytest.mark.parametrize("ascii_only", [True, False])
 @pytest.mark.parametrize("form", [["{}"], {"a": "{}", "b": [1]}, [1, "{}", 2], [{"a": {"b": ["{}"]}}, "{}"]])
-def test_a_long_string_is_read_over_many_windows(piece: str, form: Any, *, ascii_only: bool) -> None:  # noqa: ANN401 - any JSON value
+def test_a_long_string_is_parsed_over_many_windows(piece: str, form: Any, *, ascii_only: bool) -> None:  # noqa: ANN401 - any JSON value
     value = json.loads(json.dumps(form).replace("{}", json.dumps(piece * 500)[1:-1]))
     body = json.dumps(value, ensure_ascii=ascii_only).encode()
     for window in (16, 37, 100):
@@ -180,14 +180,14 @@ def test_a_long_string_is_read_over_many_windows(piece: str, form: Any, *, ascii
 
 
 @pytest.mark.parametrize("string", [b'["' + b"a" * 100, b'["' + b"a" * 100 + b'\\"', b'["' + b"\\udc00" * 100 + b'"]'])
-def test_a_long_string_that_does_not_end_or_is_none_is_refused(string: bytes) -> None:
+def test_an_invalid_or_unfinished_long_string_is_refused(string: bytes) -> None:
     with pytest.raises(InvalidInput, match="at byte"):
         sliced(string, 16)
 
 
 @pytest.mark.parametrize("space", [b" ", b"\n", b"\t\r\n "])
-def test_space_between_tokens_takes_no_memory_and_changes_nothing(space: bytes) -> None:
-    much = space * (3 * slices.LONGEST_TOKEN // len(space))
+def test_white_space_between_tokens_needs_no_memory_and_has_no_effect(space: bytes) -> None:
+    much = space * (3 * slices.MAX_TOKEN_BYTES // len(space))
     body = much.join([b"", b"{", b'"a"', b":", b"[", b"1", b",", b"2", b"]", b"}", b""])
     assert plain(drained(parse(body))[0]) == {"a": [1, 2]}
 
@@ -216,25 +216,25 @@ def test_space_between_tokens_takes_no_memory_and_changes_nothing(space: bytes) 
         (b"[" + b'{"a":[' * 1 + b'{"a":"b"},' * MIB, "more than 1,000,000 values"),
     ],
 )
-def test_what_is_beyond_the_limits_is_refused_by_name(body: bytes, got: str) -> None:
+def test_a_body_beyond_a_limit_is_refused_with_the_limit(body: bytes, got: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         drained(parse(body))
     assert got in str(refused.value.details["got"])
     assert len(str(refused.value)) < 300
 
 
-def test_a_body_gives_way_once_for_each_window() -> None:
+def test_a_body_yields_once_for_each_window() -> None:
     body = b"[" + b"[1.5,2]," * 100_000 + b"[3,4]]"
     array, steps = drained(parse(memoryview(body)))
     assert array.shape == (100_001, 2)
     assert steps >= len(body) // slices.WINDOW
 
 
-def test_a_small_body_takes_one_step() -> None:
+def test_a_small_body_is_parsed_in_one_step() -> None:
     assert drained(parse(b'{"inputs": [1, 2.5]}')) == ({"inputs": [1, 2.5]}, 0)
 
 
-def test_a_change_of_type_at_the_end_is_made_in_steps() -> None:
+def test_a_change_of_type_at_the_end_is_done_in_steps() -> None:
     body = b"[" + b"1," * 500_000 + b"1.5]"
     array, steps = drained(parse(body))
     assert array.dtype == np.float64
@@ -242,8 +242,8 @@ def test_a_change_of_type_at_the_end_is_made_in_steps() -> None:
     assert steps > len(body) / slices.WINDOW + 5
 
 
-def test_no_step_holds_the_process_for_long() -> None:
-    """A step beside the whole: CPU time of this thread, so that neighbours on the machine do not matter."""
+def test_no_step_takes_long() -> None:
+    """Compares a step with the whole, in CPU time of this thread, so that other processes do not matter."""
     body = b'{"inputs":[' + b"[1]," * MIB + b"[1]]}"
     begun = time.thread_time()
     orjson.loads(body)
@@ -258,7 +258,7 @@ def test_no_step_holds_the_process_for_long() -> None:
 
 
 @pytest.mark.parametrize("piece", ["1,", "0.5,", "[1],", "true,", '{"a":1},', '"ab",'])
-def test_memory_stays_in_proportion_to_the_body(piece: str) -> None:
+def test_memory_is_proportional_to_the_body(piece: str) -> None:
     program = f"""
 import resource, numpy
 from runtime.errors import InvalidInput
@@ -272,5 +272,5 @@ except InvalidInput:
     pass
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / len(body))
 """
-    came = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert float(came.stdout) < 11  # and once the body itself
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 11  # including the body itself

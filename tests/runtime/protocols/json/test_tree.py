@@ -1,4 +1,4 @@
-"""The open containers: what is added goes to the innermost one, and Python objects are counted."""
+"""The open containers: values are added to the innermost one, and Python objects are counted."""
 
 from typing import Any
 
@@ -25,42 +25,42 @@ def closed(tree: Tree) -> Any:  # noqa: ANN401 - any JSON value
 
 def test_lists_within_lists_share_one_array() -> None:
     tree = opened("{", "[", "[")
-    tree.take([1, 2], b"1,2")
+    tree.add([1, 2], b"1,2")
     drained(tree.pop())
-    tree.take([[3, 4], [5, 6]], b"[3,4],[5,6]")
+    tree.add([[3, 4], [5, 6]], b"[3,4],[5,6]")
     assert closed(tree)["k"].tolist() == [[1, 2], [3, 4], [5, 6]]
 
 
 @pytest.mark.parametrize("values", [["a"], [None, "a"], [[1], 2], [[1, 2, 3]], [True]])
-def test_what_does_not_fit_makes_lists_of_all_of_them(values: list[Any]) -> None:
+def test_values_that_do_not_fit_convert_all_lists_to_objects(values: list[Any]) -> None:
     tree = opened("[", "[")
-    tree.take([1, 2], b"1,2")
+    tree.add([1, 2], b"1,2")
     drained(tree.pop())
-    tree.take(values, repr(values).replace("'", '"').replace("None", "null").replace("True", "true").encode())
+    tree.add(values, repr(values).replace("'", '"').replace("None", "null").replace("True", "true").encode())
     assert closed(tree) == [[1, 2], *values]
 
 
-def test_a_row_of_another_length_makes_lists_of_all_of_them() -> None:
+def test_a_row_of_another_length_converts_all_lists_to_objects() -> None:
     tree = opened("[", "[")
-    tree.take([1, 2], b"1,2")
+    tree.add([1, 2], b"1,2")
     drained(tree.pop())
     tree.push(is_list=True, key="", room=1000)
-    tree.take([3], b"3")
+    tree.add([3], b"3")
     assert closed(tree) == [[1, 2], [3]]
 
 
-def test_the_last_of_equal_keys_says_the_value_and_the_first_the_place() -> None:
+def test_equal_keys_have_the_last_value_at_the_first_place() -> None:
     tree = opened("{")
-    tree.take({"k": 1, "b": 2}, b'"k":1,"b":2')
+    tree.add({"k": 1, "b": 2}, b'"k":1,"b":2')
     tree.push(is_list=True, key="k", room=1000)
-    tree.take(["x"], b'"x"')
+    tree.add(["x"], b'"x"')
     assert list(closed(tree).items()) == [("k", ["x"]), ("b", 2)]
 
 
 @pytest.mark.parametrize("container", ["[", "{"])
 def test_the_last_value_can_be_replaced(container: str) -> None:
     tree = opened(container)
-    tree.take([1, ""] if container == "[" else {"a": 1, "b": ""}, b'""')
+    tree.add([1, ""] if container == "[" else {"a": 1, "b": ""}, b'""')
     tree.replace_last("long")
     assert closed(tree) == ([1, "long"] if container == "[" else {"a": 1, "b": "long"})
 
@@ -81,15 +81,15 @@ def test_python_objects_are_counted(
     weight: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(tree_module, "MOST_VALUES", weight)
-    opened(container).take(values, text)
-    monkeypatch.setattr(tree_module, "MOST_VALUES", weight - 1)
+    monkeypatch.setattr(tree_module, "MAX_VALUES", weight)
+    opened(container).add(values, text)
+    monkeypatch.setattr(tree_module, "MAX_VALUES", weight - 1)
     with pytest.raises(InvalidInput, match=r"^body: got more than -?\d+ values outside of arrays of numbers; expected"):
-        opened(container).take(values, text)
+        opened(container).add(values, text)
 
 
 def test_numbers_in_arrays_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tree_module, "MOST_VALUES", 0)
+    monkeypatch.setattr(tree_module, "MAX_VALUES", 0)
     tree = opened("[")
-    tree.take([[1, 2]] * 100, b"[1,2]," * 99 + b"[1,2]")
+    tree.add([[1, 2]] * 100, b"[1,2]," * 99 + b"[1,2]")
     assert closed(tree).shape == (100, 2)

@@ -1,4 +1,4 @@
-"""The pieces of an answer are together what orjson writes at once, and none of them is large."""
+"""The pieces of an answer together are the JSON that orjson writes, and each piece is small."""
 
 from typing import Any
 
@@ -29,8 +29,8 @@ _DOCUMENTS: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-def plain(document: Any) -> Any:  # noqa: ANN401 - what JSON holds, and arrays
-    """The document with lists for the arrays that orjson does not take."""
+def plain(document: Any) -> Any:  # noqa: ANN401 - JSON values and arrays
+    """Return the document with lists instead of the arrays that orjson does not support."""
     if isinstance(document, dict):
         return {key: plain(each) for key, each in document.items()}
     if isinstance(document, (list, tuple)):
@@ -43,8 +43,8 @@ def whole(document: object) -> bytes:
 
 
 @given(document=_DOCUMENTS, piece=st.sampled_from([12, 40, 100, 1000]), batch=st.sampled_from([1, 3, 1024]))
-def test_the_pieces_are_what_orjson_writes_at_once(document: object, piece: int, batch: int) -> None:
-    with pytest.MonkeyPatch.context() as small:  # so that small documents are taken apart as large ones are
+def test_the_pieces_together_are_the_json_of_orjson(document: object, piece: int, batch: int) -> None:
+    with pytest.MonkeyPatch.context() as small:  # so that small documents are split like large ones
         small.setattr(writer, "PIECE", piece)
         small.setattr(writer, "_BATCH", batch)
         assert b"".join(dump(document)) == whole(document)
@@ -66,7 +66,7 @@ def test_the_pieces_are_what_orjson_writes_at_once(document: object, piece: int,
         [None, 1.5, True] * 50_000,
     ],
 )
-def test_a_large_document_comes_in_small_pieces(document: object) -> None:
+def test_a_large_document_has_small_pieces(document: object) -> None:
     pieces = list(dump(document))
     assert b"".join(pieces) == whole(np.ascontiguousarray(document) if isinstance(document, np.ndarray) else document)
     assert len(pieces) > 1
@@ -87,7 +87,7 @@ def test_an_array_without_axes_is_its_element(dtype: str) -> None:
 @pytest.mark.parametrize(
     "value", [np.zeros(2, complex), np.zeros(50_000, complex), {1, 2}, "\ud800", 2**64, [2**64] * 50_000]
 )
-def test_what_json_has_no_form_for_is_a_type_error(value: object) -> None:
+def test_a_value_without_a_json_form_is_a_type_error(value: object) -> None:
     with pytest.raises(TypeError):
         list(dump(value))
 
@@ -103,18 +103,18 @@ def test_what_json_has_no_form_for_is_a_type_error(value: object) -> None:
         ([1.5] * 100, False),
     ],
 )
-def test_the_hint_tells_large_documents_from_small_ones(document: object, *, large: bool) -> None:
+def test_the_size_hint_separates_large_from_small_documents(document: object, *, large: bool) -> None:
     assert (size_hint(document) > PIECE) is large
 
 
-def test_the_hint_looks_at_no_more_members_than_a_piece_has() -> None:
-    looked: list[int] = []
+def test_the_size_hint_visits_at_most_the_members_of_a_piece() -> None:
+    visited: list[int] = []
 
     class Watched(list[int]):
         def __iter__(self) -> Any:  # noqa: ANN401 - a generator
             for each in super().__iter__():
-                looked.append(each)
+                visited.append(each)
                 yield each
 
     assert size_hint(Watched(range(1_000_000))) > PIECE
-    assert len(looked) < PIECE
+    assert len(visited) < PIECE

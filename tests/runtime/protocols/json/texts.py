@@ -1,4 +1,4 @@
-"""JSON texts for the laws of the slices: any value, written in any form, and then perhaps broken."""
+"""JSON texts for property tests of `slices`: any value in any notation, valid or with errors."""
 
 import json
 from collections.abc import Generator
@@ -27,7 +27,7 @@ values: st.SearchStrategy[Any] = st.recursive(
 
 @st.composite
 def texts(draw: st.DrawFn) -> bytes:
-    """A JSON text as some writer may write it: with spaces, escapes, equal keys."""
+    """Draw a valid JSON text with white space, escapes and equal keys."""
     separators = draw(st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", "\t:")]))
     indent = draw(st.sampled_from([None, 1]))
     text = json.dumps(draw(values), ensure_ascii=draw(st.booleans()), separators=separators, indent=indent)
@@ -38,7 +38,7 @@ def texts(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def broken(draw: st.DrawFn) -> bytes:
-    """A JSON text with a few bytes taken out or put in; it may be valid all the same."""
+    """Draw a JSON text with a few bytes removed or inserted; it may still be valid."""
     text = draw(texts())
     for _ in range(draw(st.integers(1, 2))):
         begin = draw(st.integers(0, len(text)))
@@ -48,7 +48,7 @@ def broken(draw: st.DrawFn) -> bytes:
 
 
 def drained(steps: Generator[None, None, Any]) -> tuple[Any, int]:
-    """What the generator returns, and how often it gave way."""
+    """Return the result of the generator, and how often it yielded."""
     count = 0
     while True:
         try:
@@ -59,12 +59,12 @@ def drained(steps: Generator[None, None, Any]) -> tuple[Any, int]:
 
 
 def sliced(body: bytes, window: int) -> Any:  # noqa: ANN401 - any JSON value
-    """What the slices make of a body."""
+    """Return the result of `slices` for a body."""
     return drained(parse(body, window=window))[0]
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 - as above
-    """The value with lists for arrays, and null for NaN."""
+    """Return the value with lists instead of arrays, and null instead of NaN."""
     if isinstance(value, np.ndarray):
         objects = value.astype(object)
         if value.dtype.kind == "f":
@@ -76,13 +76,13 @@ def plain(value: Any) -> Any:  # noqa: ANN401 - as above
 
 
 def same(ours: Any, theirs: Any) -> bool:  # noqa: ANN401 - as above
-    """Whether they are equal, in the order of keys too; true is not 1, while 1 is 1.0."""
+    """Return whether both are equal, including the order of keys; true is not 1, but 1 is 1.0."""
     if isinstance(ours, list) and isinstance(theirs, list):
         return len(ours) == len(theirs) and all(map(same, ours, theirs))
     if isinstance(ours, dict) and isinstance(theirs, dict):
         return list(ours) == list(theirs) and all(same(ours[key], theirs[key]) for key in ours)
     if isinstance(ours, float) and type(theirs) is int:
-        theirs = float(theirs)  # integers beside fractions are rounded to float64
+        theirs = float(theirs)  # integers in a list with fractions are rounded to float64
     elif type(ours) is int and isinstance(theirs, float):
         theirs = int(theirs)
     return type(ours) is type(theirs) and bool(ours == theirs)

@@ -1,4 +1,4 @@
-"""Signatures and tensors that the tests of both forms of the protocol share."""
+"""Signatures and tensors for the tests of both forms of the protocol."""
 
 from typing import Any, cast
 
@@ -28,7 +28,7 @@ def spec(name: str, dtype: Any = "f4", shape: Shape | None = ("n", 2), *containe
 
 
 def signature_of(*inputs: TensorSpec) -> Signature:
-    """A model whose outputs are like its inputs."""
+    """Return the signature of a model with equal inputs and outputs."""
     return Signature(inputs, inputs)
 
 
@@ -37,7 +37,7 @@ TWO = signature_of(spec("a"), spec("b", "i8"))
 
 
 def model(signature: Signature) -> ReadyModel:
-    """A model of which only the signature is looked at."""
+    """Return a model that has only a signature."""
     return ReadyModel("m", "1", cast("Any", None), signature, cast("Any", None))
 
 
@@ -46,7 +46,7 @@ def predicted(*outputs: np.ndarray) -> Prediction:
 
 
 def tensors(datatype: str, *, finite: bool = False) -> st.SearchStrategy[np.ndarray]:
-    """Any tensor of that datatype, empty ones included; NaN and infinity only where they are not to be `finite`."""
+    """Return a strategy for tensors of that datatype, also empty ones; without NaN and infinity if `finite`."""
     shapes = arrays.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=4)
     if datatype == "BYTES":
         return arrays.arrays(STRING, shapes, elements=st.text(st.characters(exclude_categories=["Cs"]), max_size=5))
@@ -57,7 +57,7 @@ def tensors(datatype: str, *, finite: bool = False) -> st.SearchStrategy[np.ndar
 
 
 def same(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether both have one element type, one shape and the same bits."""
+    """Return whether both have the same element type, shape and bits."""
     if (one.dtype, one.shape) != (other.dtype, other.shape):
         return False
     return one.tolist() == other.tolist() if one.dtype == STRING else one.tobytes() == other.tobytes()

@@ -1,4 +1,4 @@
-"""Varints, all at once: as protobuf packs them, in one piece or in several."""
+"""Packed varints, decoded with NumPy, in one piece or in several."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def read(*packs: bytes, count: int) -> np.ndarray:
 
 @settings(deadline=None)
 @given(NUMBERS)
-def test_numbers_are_read_as_they_were_packed(numbers: list[int]) -> None:
+def test_packed_numbers_survive_a_round_trip(numbers: list[int]) -> None:
     packed = b"".join(map(varint, numbers))
     assert contents.varints(memoryview(packed)).tolist() == numbers
 
@@ -33,7 +33,7 @@ def test_several_packs_are_one_list(packs: list[list[int]]) -> None:
     assert read(*(b"".join(map(varint, pack)) for pack in packs), count=len(flat)).tolist() == flat
 
 
-def test_a_long_pack_is_read_in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_pack_is_decoded_in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contents, "_STEP", 16)
     numbers = [2**60, 1, 300, 2**63] * 20
     assert read(b"".join(map(varint, numbers)), count=len(numbers)).tolist() == numbers
@@ -43,22 +43,22 @@ def test_a_long_pack_is_read_in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("step", [16, 1024])
 def test_numbers_without_an_end_are_refused(pack: bytes, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contents, "_STEP", step)
-    with pytest.raises(InvalidInput, match="no packed numbers"):
+    with pytest.raises(InvalidInput, match="invalid packed numbers"):
         read(pack, count=1)
 
 
-def test_floats_that_are_cut_off_are_refused() -> None:
+def test_truncated_floats_are_refused() -> None:
     floats = interface.of(signature_of(spec("x", "f4", None))).inputs["x"]
-    with pytest.raises(InvalidInput, match="no packed numbers"):
+    with pytest.raises(InvalidInput, match="invalid packed numbers"):
         contents.read_large([memoryview(delimited(6, b"\0" * 7))], floats, (2,))
 
 
-def test_contents_that_are_no_message_are_refused() -> None:
-    with pytest.raises(InvalidInput, match="no protobuf"):
+def test_invalid_contents_are_refused() -> None:
+    with pytest.raises(InvalidInput, match="invalid protobuf"):
         contents.read_large([memoryview(b"\x2a\x05")], X, (1,))
 
 
-def test_lists_of_other_kinds_are_passed_over() -> None:
+def test_lists_of_other_kinds_are_ignored() -> None:
     span = memoryview(delimited(3, b"\x09") + delimited(5, b"\x07"))
     assert contents.read_large([span], X, (1,)).tolist() == [7]
 
@@ -71,5 +71,5 @@ def test_the_fields_of_a_tensor_are_bounded(field: bytes, monkeypatch: pytest.Mo
         contents.read_large([memoryview(field * 11)], strings, (11,))
 
 
-def test_a_tensor_without_elements_may_come_without_its_list() -> None:
+def test_an_empty_tensor_needs_no_list() -> None:
     assert contents.read_large([memoryview(b"")], X, (0,)).shape == (0,)

@@ -1,4 +1,4 @@
-"""Large messages are parted without protobuf, and what is no tensor in them is bounded."""
+"""Large messages are split without protobuf, and the size of their rest is bounded."""
 
 from contextlib import suppress
 
@@ -12,7 +12,7 @@ from runtime.protocols.open_inference import outline
 from runtime.protocols.protos import open_inference_pb2 as pb
 
 
-def parted(message: bytes) -> tuple[pb.ModelInferRequest, list[bytes], dict[int, list[bytes]]]:
+def split(message: bytes) -> tuple[pb.ModelInferRequest, list[bytes], dict[int, list[bytes]]]:
     rest, raw, typed = outline.outline(memoryview(message))
     contents = {number: [bytes(each) for each in spans] for number, spans in typed.items()}
     return pb.ModelInferRequest.FromString(rest), [bytes(each) for each in raw], contents
@@ -34,8 +34,8 @@ def requests(draw: st.DrawFn) -> pb.ModelInferRequest:
 
 @settings(deadline=None)
 @given(requests())
-def test_the_parts_together_are_the_message(request: pb.ModelInferRequest) -> None:
-    rest, raw, typed = parted(request.SerializeToString())
+def test_the_parts_together_are_the_whole_message(request: pb.ModelInferRequest) -> None:
+    rest, raw, typed = split(request.SerializeToString())
     rest.raw_input_contents.extend(raw)
     for number, spans in typed.items():
         for span in spans:
@@ -43,16 +43,16 @@ def test_the_parts_together_are_the_message(request: pb.ModelInferRequest) -> No
     assert rest == request
 
 
-def test_contents_in_several_pieces_belong_together() -> None:
+def test_contents_in_several_parts_are_merged() -> None:
     one, two = (pb.InferTensorContents(fp32_contents=[each]).SerializeToString() for each in (1, 2))
     message = delimited(5, b"") + delimited(5, delimited(5, one) + delimited(1, b"x") + delimited(5, two))
-    request, _, typed = parted(message)
+    request, _, typed = split(message)
     assert [each.name for each in request.inputs] == ["", "x"]
     assert typed == {1: [one, two]}
 
 
-def test_fields_that_nobody_knows_are_left_out() -> None:
-    assert parted(b"\x78\x01" + delimited(99, b"?") + delimited(1, b"m"))[0] == pb.ModelInferRequest(model_name="m")
+def test_unknown_fields_are_omitted() -> None:
+    assert split(b"\x78\x01" + delimited(99, b"?") + delimited(1, b"m"))[0] == pb.ModelInferRequest(model_name="m")
 
 
 @pytest.mark.parametrize(
@@ -64,17 +64,17 @@ def test_fields_that_nobody_knows_are_left_out() -> None:
         (delimited(1, b"m" * 70_000), "names, shapes and parameters"),
         (delimited(5, delimited(3, b"\1" * 70_000)), "names, shapes and parameters"),
         (delimited(7, b"x" * 100)[:-1], "does not fit"),
-        (b"\x3a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "unfinished number"),
+        (b"\x3a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "incomplete varint"),
         (b"\x3b", "wire type 3"),
     ],
 )
-def test_what_is_no_message_or_too_much_is_refused(message: bytes, reason: str) -> None:
+def test_invalid_and_oversized_messages_are_refused(message: bytes, reason: str) -> None:
     with pytest.raises(InvalidInput, match=reason):
-        parted(message)
+        split(message)
 
 
 @settings(deadline=None)
 @given(st.binary(max_size=60))
-def test_any_bytes_are_parted_or_refused(message: bytes) -> None:
+def test_any_bytes_are_split_or_refused(message: bytes) -> None:
     with suppress(InvalidInput):
         outline.outline(memoryview(message))

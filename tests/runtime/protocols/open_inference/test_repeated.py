@@ -1,4 +1,4 @@
-"""A message that repeats an earlier one means what it would mean without that one."""
+"""A message is parsed in the same way with and without the cache."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -33,7 +33,7 @@ def message(*numbers: float, fields: bytes = tensor()) -> bytes:
 
 
 def outcome(method: messages.ModelInfer, text: bytes | memoryview, signature: Signature) -> Any:  # noqa: ANN401
-    """What the message means, or the words in which it is refused."""
+    """Return the result of the message, or the message of its error."""
     try:
         call = method.decode(text)
         [query] = method.bind(call, model(signature))
@@ -47,8 +47,8 @@ def memory() -> Memory:
     return Memory(partial(messages.parsed, "ModelInferRequest"))
 
 
-def kept(found: Memory, text: bytes) -> bool:
-    """Whether the message is remembered once it was read."""
+def is_cached(found: Memory, text: bytes) -> bool:
+    """Parse the message, and return whether it is cached."""
     found.keep(text, pb.ModelInferRequest.FromString(text))
     return found.find(text) is not None
 
@@ -62,26 +62,26 @@ FIELDS = st.sampled_from(
         tensor(shape=(2, 1)),
         tensor("y"),
         tensor(datatype="FP64"),
-        protobuf.delimited(6, b"\x0a\x01z"),  # an output that is not there
+        protobuf.delimited(6, b"\x0a\x01z"),  # an unknown output
         protobuf.delimited(RAW, bytes(8)),
-        protobuf.delimited(RAW, b"\x3a\x02ab\x3a\x02ab"),  # which looks like two more tensors
+        protobuf.delimited(RAW, b"\x3a\x02ab\x3a\x02ab"),  # looks like two more tensors
         protobuf.delimited(RAW, b"ab"),
-        protobuf.delimited(15, protobuf.delimited(RAW, bytes(8))),  # a field that is not known, and looks like a tensor
-        b"\x78\x01",  # likewise, a number
+        protobuf.delimited(15, protobuf.delimited(RAW, bytes(8))),  # an unknown field that looks like a tensor
+        b"\x78\x01",  # an unknown field with a number
     ]
 )
 TEXTS = st.lists(FIELDS, max_size=6).map(b"".join)
 
 
 @given(texts=st.lists(TEXTS, min_size=1, max_size=4), cut=st.integers(0, 3), signature=st.sampled_from([VECTOR, PAIR]))
-def test_what_came_before_changes_no_meaning(texts: list[bytes], cut: int, signature: Signature) -> None:
+def test_earlier_messages_do_not_change_the_result(texts: list[bytes], cut: int, signature: Signature) -> None:
     method = messages.ModelInfer()
     for text in [*texts, *texts, *(each[: len(each) - cut] for each in texts), *texts]:
         assert outcome(method, text, signature) == outcome(messages.ModelInfer(), text, signature)
         assert outcome(method, memoryview(text), signature) == outcome(messages.ModelInfer(), text, signature)
 
 
-def test_only_the_numbers_of_a_repeated_message_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_numbers_of_a_repeated_message_are_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
     method = messages.ModelInfer()
     assert outcome(method, message(1, 2), VECTOR) == outcome(messages.ModelInfer(), message(1, 2), VECTOR)
     expected = outcome(messages.ModelInfer(), message(3, 4), VECTOR)
@@ -91,7 +91,7 @@ def test_only_the_numbers_of_a_repeated_message_are_read(monkeypatch: pytest.Mon
     assert outcome(method, message(3, 4), VECTOR) == expected != outcome_of_first
 
 
-def test_another_signature_of_the_model_is_looked_at() -> None:
+def test_another_signature_of_the_model_is_bound_again() -> None:
     method = messages.ModelInfer()
     for signature in (VECTOR, VECTOR, signature_of(spec("x", np.float32, ("batch", 3))), PAIR, VECTOR):
         assert outcome(method, message(1, 2), signature) == outcome(messages.ModelInfer(), message(1, 2), signature)
@@ -114,26 +114,26 @@ def test_another_signature_of_the_model_is_looked_at() -> None:
         "two tensors",
         "parameters",
         "long",
-        "a number behind",
-        "a field behind",
-        "only a field behind",
+        "a number after",
+        "a field after",
+        "only a field after",
         "empty",
     ],
 )
-def test_what_the_next_message_would_not_repeat_is_not_kept(text: bytes) -> None:
-    assert not kept(memory(), text)
+def test_a_message_that_others_cannot_repeat_is_not_cached(text: bytes) -> None:
+    assert not is_cached(memory(), text)
 
 
-def test_a_tensor_that_looks_like_one_behind_another_is_not_kept() -> None:
-    """The last field is unknown, as long as the prefix of a tensor and a tensor, and holds those of the one before."""
+def test_an_unknown_field_that_looks_like_a_tensor_is_not_cached() -> None:
+    """The last field is unknown. It is as long as the head of a tensor and a tensor, and has equal bytes."""
     text = protobuf.delimited(RAW, b"ab") + b"\x79" + b"zzzz" + protobuf.delimited(RAW, b"ab")  # 64 bits of field 15
-    assert not kept(memory(), text)
+    assert not is_cached(memory(), text)
 
 
-def test_as_many_messages_are_kept_as_are_bounded() -> None:
+def test_the_number_of_cached_messages_is_bounded() -> None:
     found = memory()
-    texts = [message(*range(count)) for count in range(1, 2 * repeated._MOST)]
+    texts = [message(*range(count)) for count in range(1, 2 * repeated._MAX_MESSAGES)]
     for text in texts:
-        assert kept(found, text)
-        assert len(found._known) <= repeated._MOST
+        assert is_cached(found, text)
+        assert len(found._known) <= repeated._MAX_MESSAGES
     assert found.find(texts[0]) is None

@@ -1,4 +1,4 @@
-"""The Open Inference Protocol over REST: JSON and binary tensors, and what is refused."""
+"""The Open Inference Protocol over REST: JSON and binary tensors, and invalid requests."""
 
 import contextlib
 from typing import Any
@@ -15,7 +15,7 @@ from runtime.http.messages import Answer, Request
 from runtime.model.signature import Signature
 from runtime.protocols import open_inference
 from runtime.protocols.open_inference import datatypes, rest
-from runtime.protocols.open_inference.interface import Wanted
+from runtime.protocols.open_inference.interface import RequestedOutput
 from runtime.tensors import STRING, Query
 from tests.runtime.protocols.open_inference.signatures import (
     DATATYPES,
@@ -47,12 +47,12 @@ def bound(signature: Signature, body: bytes, length: int | bytes | None = None, 
             return rest.bind(end.value.parts, signature)
 
 
-def answered(query: Query, signature: Signature, *outputs: np.ndarray) -> Answer:
+def answer_to(query: Query, signature: Signature, *outputs: np.ndarray) -> Answer:
     return rest.OpenInference().encode([query], [predicted(*outputs)], model(signature), latency=0.0)
 
 
 def as_request(answer: Answer) -> tuple[bytes, int | None]:
-    """The answer's outputs, as the inputs of a request."""
+    """Return the answer's outputs as the inputs of a request."""
     body = answer.body if isinstance(answer.body, bytes) else b"".join(answer.body)  # type: ignore[arg-type]
     length = dict(answer.headers).get(HEADER)
     size = len(body) if length is None else int(length)
@@ -65,13 +65,13 @@ def as_request(answer: Answer) -> tuple[bytes, int | None]:
 @pytest.mark.parametrize("datatype", DATATYPES)
 @settings(deadline=None)
 @given(data=st.data())
-def test_every_datatype_reads_back_as_it_was_written(datatype: str, *, as_bytes: bool, data: st.DataObject) -> None:
+def test_every_datatype_survives_a_round_trip(datatype: str, *, as_bytes: bool, data: st.DataObject) -> None:
     if datatype == "BF16" and not as_bytes:
-        return  # has no JSON form
+        return  # JSON has no form for it
     tensor = data.draw(tensors(datatype, finite=not as_bytes))
     signature = signature_of(spec("x", DATATYPES[datatype], None))
-    query = Query((), form=[Wanted(0, as_bytes)])
-    body, length = as_request(answered(query, signature, tensor))
+    query = Query((), form=[RequestedOutput(0, as_bytes)])
+    body, length = as_request(answer_to(query, signature, tensor))
     for whole in (True, False):
         (read,) = bound(signature, body, length, whole=whole).tensors
         assert same(read, tensor)
@@ -85,16 +85,16 @@ def body(*inputs: object, **fields: Any) -> bytes:  # noqa: ANN401
     return orjson.dumps({"inputs": inputs, **fields})
 
 
-def test_inputs_come_in_any_order_flat_or_nested() -> None:
+def test_inputs_may_have_any_order_and_be_flat_or_nested() -> None:
     a, b = bound(TWO, body(item("b", datatype="INT64", data=[[3, 4]]), item("a"))).tensors
     assert a.tolist() == [[1, 2]]
     assert b.tolist() == [[3, 4]]
 
 
-def test_the_id_and_the_outputs_asked_for_come_back_in_order() -> None:
-    asked = [{"name": "b"}, {"name": "a", "parameters": {"binary_data": True}}]
-    query = bound(TWO, body(item("a"), item("b", datatype="INT64"), id="7", outputs=asked))
-    answer = answered(query, TWO, np.array([[1, 2]], "f4"), np.array([[3, 4]], "i8"))
+def test_the_answer_has_the_id_and_the_requested_outputs_in_order() -> None:
+    requested = [{"name": "b"}, {"name": "a", "parameters": {"binary_data": True}}]
+    query = bound(TWO, body(item("a"), item("b", datatype="INT64"), id="7", outputs=requested))
+    answer = answer_to(query, TWO, np.array([[1, 2]], "f4"), np.array([[3, 4]], "i8"))
     size = int(dict(answer.headers)[HEADER])
     assert isinstance(answer.body, bytes)
     assert orjson.loads(answer.body[:size]) == {
@@ -109,14 +109,14 @@ def test_the_id_and_the_outputs_asked_for_come_back_in_order() -> None:
     assert answer.body[size:] == np.array([1, 2], "f4").tobytes()
 
 
-def test_bytes_alone_are_the_one_input_and_answered_as_bytes() -> None:
+def test_a_body_of_only_bytes_is_the_only_input_and_has_a_binary_answer() -> None:
     query = bound(ONE, np.array([1, 2, 3, 4], "f4").tobytes(), 0)
     assert query.tensors[0].tolist() == [[1, 2], [3, 4]]
-    assert query.form == [Wanted(0, binary=True)]
+    assert query.form == [RequestedOutput(0, binary=True)]
 
 
 @pytest.mark.parametrize("whole", [True, False])
-def test_bytes_alone_fill_a_shape_that_the_model_fixes(*, whole: bool) -> None:
+def test_a_body_of_only_bytes_may_fill_a_fixed_shape(*, whole: bool) -> None:
     fixed = signature_of(spec("x", "f4", (1, 2)))
     assert bound(fixed, b"\0" * 8, 0, whole=whole).tensors[0].shape == (1, 2)
 
@@ -150,7 +150,7 @@ BINARY: dict[str, Any] = {"data": None, "parameters": {"binary_data_size": 8}}
         (body(item(), parameters={"binary_data_output": 1}), "parameters.binary_data_output"),
     ],
 )
-def test_a_refusal_names_the_field(sent: bytes, field: str) -> None:
+def test_an_error_names_the_field(sent: bytes, field: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         bound(ONE, sent)
     assert caught.value.details["field"] == field
@@ -170,7 +170,7 @@ def test_an_error_names_datatypes_as_the_protocol_does() -> None:
 
 
 @pytest.mark.parametrize("name", ["shared_memory_region", "classification"])
-def test_a_parameter_that_asks_for_another_answer_is_refused(name: str) -> None:
+def test_a_parameter_that_would_change_the_answer_is_refused(name: str) -> None:
     with pytest.raises(InvalidInput, match=name):
         bound(ONE, body(item(parameters={name: "x"})))
     with pytest.raises(InvalidInput, match=name):
@@ -179,7 +179,7 @@ def test_a_parameter_that_asks_for_another_answer_is_refused(name: str) -> None:
 
 def test_other_parameters_have_no_effect() -> None:
     query = bound(ONE, body(item(parameters={"mine": 1}), parameters={"priority": 3}))
-    answer = answered(query, ONE, np.zeros((1, 2), "f4"))
+    answer = answer_to(query, ONE, np.zeros((1, 2), "f4"))
     assert isinstance(answer.body, bytes)
     assert "parameters" not in orjson.loads(answer.body)
 
@@ -193,22 +193,22 @@ def test_an_optional_input_may_be_absent() -> None:
 
 
 @pytest.mark.parametrize("rows", [10, 200_000])
-def test_a_binary_answer_of_any_size_has_its_bytes_behind_the_json(rows: int) -> None:
+def test_a_binary_answer_of_any_size_has_its_bytes_after_the_json(rows: int) -> None:
     array = np.random.default_rng(0).random((rows, 2), np.float32)
-    answer = answered(Query((), form=[Wanted(0, binary=True)]), ONE, array)
+    answer = answer_to(Query((), form=[RequestedOutput(0, binary=True)]), ONE, array)
     content, length = as_request(answer)
     assert content[length:] == array.tobytes()
 
 
-def test_bytes_behind_the_stated_ones_are_refused() -> None:
+def test_extra_bytes_are_refused() -> None:
     head = body(item())
-    with pytest.raises(InvalidInput, match="1 bytes too many"):
+    with pytest.raises(InvalidInput, match="1 extra bytes"):
         bound(ONE, head + b"x", len(head))
 
 
 @pytest.mark.parametrize("signature", [TWO, signature_of(spec("x", STRING)), signature_of(spec("x", "f4", None))])
-def test_bytes_alone_are_refused_where_the_shape_is_open(signature: Signature) -> None:
-    with pytest.raises(InvalidInput, match="bytes alone"):
+def test_a_body_of_only_bytes_is_refused_if_the_shape_is_unknown(signature: Signature) -> None:
+    with pytest.raises(InvalidInput, match="only bytes"):
         bound(signature, b"12345678", 0)
 
 
@@ -221,18 +221,18 @@ def test_bytes_alone_are_refused_where_the_shape_is_open(signature: Signature) -
         (b"\0\0\0\0" * 2, "more than 1 elements"),
     ],
 )
-def test_broken_strings_are_refused(data: bytes, reason: str) -> None:
+def test_invalid_strings_are_refused(data: bytes, reason: str) -> None:
     with pytest.raises(InvalidInput, match=reason):
         datatypes.read("x", memoryview(data), (1,), spec("x", STRING))
 
 
 def test_the_strings_of_a_tensor_are_bounded() -> None:
-    """Before one is looked at."""
+    """The check precedes their parsing."""
     with pytest.raises(InvalidInput, match="1000001 strings; expected at most 1000000"):
         datatypes.read("x", b"", (1_000_001,), spec("x", STRING))
 
 
-def test_what_is_no_tensor_is_refused_by_name() -> None:
+def test_inputs_and_outputs_without_a_datatype_are_refused_by_name() -> None:
     sequence = spec("s", "f4", None, "sequence")
     with pytest.raises(InvalidInput, match=r"outputs\.s"):
         bound(signature_of(sequence), body(item("s")))
@@ -244,15 +244,15 @@ def test_what_is_no_tensor_is_refused_by_name() -> None:
 
 @settings(deadline=None)
 @given(sent=st.binary(max_size=60), length=st.integers(0, 70))
-def test_any_bytes_are_read_or_refused(sent: bytes, length: int) -> None:
+def test_any_bytes_are_parsed_or_refused(sent: bytes, length: int) -> None:
     with contextlib.suppress(InvalidInput):
         bound(ONE, sent, length)
 
 
 @settings(deadline=None)
 @given(head=st.integers(0, 200), sizes=st.lists(st.integers(-5, 40), min_size=2, max_size=2), tail=st.integers(0, 30))
-def test_lengths_that_lie_are_refused(head: int, sizes: list[int], tail: int) -> None:
-    """Only what is exactly there is read: the two tensors have 8 and 16 bytes."""
+def test_wrong_lengths_are_refused(head: int, sizes: list[int], tail: int) -> None:
+    """The two tensors have 8 and 16 bytes; all other lengths are refused."""
     inputs = [
         {"name": name, "datatype": datatype, "shape": [1, 2], "parameters": {"binary_data_size": size}}
         for name, datatype, size in zip("ab", ("FP32", "INT64"), sizes, strict=True)

@@ -1,4 +1,4 @@
-"""The messages of ModelStreamInfer, read back by the messages of the original's names and numbers."""
+"""The messages of ModelStreamInfer, parsed by protobuf with the public names and numbers."""
 
 import pytest
 from hypothesis import given
@@ -16,17 +16,17 @@ def check_final(response: pb.ModelInferResponse) -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.lists(st.binary()), st.booleans())
-def test_an_answer_holds_the_response_and_says_that_it_is_the_last(id: str, raw: list[bytes], view: bool) -> None:  # noqa: A002, FBT001 - the field's name
+def test_an_answer_has_the_response_and_is_marked_as_final(id: str, raw: list[bytes], view: bool) -> None:  # noqa: A002, FBT001 - the field's name
     response = pb.ModelInferResponse(model_name="m", id=id, raw_output_contents=raw)
     content = response.SerializeToString()
-    message = pb.ModelStreamInferResponse.FromString(stream.answered(memoryview(content) if view else content))
+    message = pb.ModelStreamInferResponse.FromString(stream.succeeded(memoryview(content) if view else content))
     check_final(message.infer_response)
     del message.infer_response.parameters["triton_final_response"]
     assert (message.error_message, message.infer_response) == ("", response)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.lists(st.binary(max_size=100)))
-def test_an_error_says_what_is_wrong_and_with_which_request(id: str, raw: list[bytes]) -> None:  # noqa: A002 - the field's name
+def test_an_error_has_its_message_and_the_id_of_the_request(id: str, raw: list[bytes]) -> None:  # noqa: A002 - the field's name
     request = pb.ModelInferRequest(model_name="m", id=id, raw_input_contents=raw).SerializeToString()
     message = pb.ModelStreamInferResponse.FromString(stream.failed(FAULT, memoryview(request)))
     assert message.error_message == "inputs: got \\ud800; expected ä"
@@ -35,7 +35,7 @@ def test_an_error_says_what_is_wrong_and_with_which_request(id: str, raw: list[b
 
 
 @pytest.mark.parametrize("request_", [b"", b"\xff", b"\x1a\x05ab", b"\x1a\x02\xff\xff"])
-def test_a_request_that_cannot_be_read_has_no_id(request_: bytes) -> None:
+def test_the_error_of_an_invalid_request_has_no_id(request_: bytes) -> None:
     message = pb.ModelStreamInferResponse.FromString(stream.failed(FAULT, request_))
     assert message.infer_response.id == ""
     assert message.error_message

@@ -1,4 +1,4 @@
-"""Examples: which model classifies or regresses, what fills its inputs, and what its outputs say."""
+"""Examples: the models that classify or regress, the rows of their inputs, and the results of their outputs."""
 
 from collections.abc import Sequence
 
@@ -38,7 +38,7 @@ VALUE, COLUMN = spec("v", shape=("n",)), spec("c", shape=("n", 1))
 
 
 @pytest.mark.parametrize(
-    ("dtype", "shape", "features", "right"),
+    ("dtype", "shape", "features", "expected"),
     [
         (FLOAT, ("n", 2), [floats(1, 2), floats(3, 4)], [[1, 2], [3, 4]]),
         (FLOAT, ("n", 2), [ints(1, 2), floats(3.5, 4)], [[1, 2], [3.5, 4]]),
@@ -57,11 +57,11 @@ VALUE, COLUMN = spec("v", shape=("n",)), spec("c", shape=("n", 1))
     ],
 )
 def test_an_input_has_a_row_for_each_example(
-    dtype: np.dtype[np.generic], shape: Shape | None, features: Sequence[np.ndarray], right: object
+    dtype: np.dtype[np.generic], shape: Shape | None, features: Sequence[np.ndarray], expected: object
 ) -> None:
     [array] = examples.tensors([{"x": each, "other": texts("ignored")} for each in features], [spec("x", dtype, shape)])
     assert array.dtype == dtype
-    np.testing.assert_array_equal(array, np.array(right, dtype))
+    np.testing.assert_array_equal(array, np.array(expected, dtype))
 
 
 def test_an_optional_input_is_absent() -> None:
@@ -70,14 +70,14 @@ def test_an_optional_input_is_absent() -> None:
     assert x.tolist() == [[1, 2]]
 
 
-def test_inputs_come_in_the_order_of_the_model() -> None:
+def test_inputs_are_in_the_order_of_the_model() -> None:
     both: Example = {"b": floats(3, 4), "a": floats(1, 2)}
     first, second = examples.tensors([both], [spec("a"), spec("b")])
     assert (first.tolist(), second.tolist()) == ([[1, 2]], [[3, 4]])
 
 
 @pytest.mark.parametrize(
-    ("of", "given", "told"),
+    ("of", "sent", "message"),
     [
         (spec("x"), [], "examples: got none; expected at least one example"),
         (spec("x"), [{"x": floats(1, 2)}, {}], r"examples\[1\].x: got no such feature; expected float32\[n, 2\]"),
@@ -91,22 +91,30 @@ def test_inputs_come_in_the_order_of_the_model() -> None:
         (
             spec("x", shape=("n", None)),
             [{"x": floats(1, 2)}, {"x": floats(1)}],
-            r"examples\[1\].x: got 1 values; expected as many as in every example",
+            r"examples\[1\].x: got 1 values; expected the same number in each example",
         ),
-        (spec("x", shape=("n", None, 2)), [{"x": floats(1)}], r"examples\[0\].x: got 1 values; expected as many"),
-        (spec("x", shape=("n", None, 0)), [{"x": floats(1)}], r"examples\[0\].x: got 1 values; expected as many"),
-        (spec("x", shape=("n", "a", "b")), [{"x": floats(1)}], "x: got .* whose sizes an example does not tell"),
+        (
+            spec("x", shape=("n", None, 2)),
+            [{"x": floats(1)}],
+            r"examples\[0\].x: got 1 values; expected a multiple of 2, the same",
+        ),
+        (
+            spec("x", shape=("n", None, 0)),
+            [{"x": floats(1)}],
+            r"examples\[0\].x: got 1 values; expected the same number",
+        ),
+        (spec("x", shape=("n", "a", "b")), [{"x": floats(1)}], "x: got .* with several unknown sizes in a row"),
         (spec("x", shape=()), [{"x": floats(1)}], r"got an input of float32\[\]; expected a tensor of rows"),
         (MAP, [{"m": floats(1)}], r"got an input of map\(string, float32\); expected a tensor of rows"),
     ],
 )
-def test_a_feature_that_does_not_fill_its_row_is_named(of: TensorSpec, given: list[Example], told: str) -> None:
-    with pytest.raises(InvalidInput, match=told):
-        examples.tensors(given, [of])
+def test_a_feature_that_does_not_fill_its_row_is_named(of: TensorSpec, sent: list[Example], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        examples.tensors(sent, [of])
 
 
 @pytest.mark.parametrize(
-    ("outputs", "right"),
+    ("outputs", "expected"),
     [
         ([SCORES], Classifier(0, None)),
         ([LABEL, SCORES], Classifier(1, None)),
@@ -126,8 +134,8 @@ def test_a_feature_that_does_not_fill_its_row_is_named(of: TensorSpec, given: li
         ([VALUE, spec("classes", TEXT)], Classifier(None, 1)),
     ],
 )
-def test_outputs_tell_a_classifier(outputs: list[TensorSpec], right: Classifier) -> None:
-    assert examples.classifier(outputs) == right
+def test_the_outputs_of_a_classifier_are_found(outputs: list[TensorSpec], expected: Classifier) -> None:
+    assert examples.classifier(outputs) == expected
 
 
 @pytest.mark.parametrize(
@@ -142,22 +150,24 @@ def test_outputs_tell_a_classifier(outputs: list[TensorSpec], right: Classifier)
         [spec("s", shape=None, containers=("sequence",))],
     ],
 )
-def test_other_outputs_classify_nothing(outputs: list[TensorSpec]) -> None:
-    with pytest.raises(InvalidInput, match=r"signature: got outputs \(.*expected those of tensorflow/serving/classify"):
+def test_a_model_with_other_outputs_is_not_a_classifier(outputs: list[TensorSpec]) -> None:
+    with pytest.raises(
+        InvalidInput, match=r"signature: got outputs \(.*expected outputs for tensorflow/serving/classify"
+    ):
         examples.classifier(outputs)
 
 
-def test_scores_without_labels_have_the_index_of_their_class() -> None:
+def test_without_labels_the_label_is_the_index_of_the_class() -> None:
     scores = np.array([[0.25, 0.75], [1, 0]], DOUBLE)
     assert examples.classes(Classifier(0, None), [scores], 2) == [[("0", 0.25), ("1", 0.75)], [("0", 1), ("1", 0)]]
 
 
-def test_scores_are_as_float32_holds_them() -> None:
+def test_scores_are_rounded_to_float32() -> None:
     [[(_, score)]] = examples.classes(Classifier(0, None), [np.array([[0.1]])], 1)
     assert score == float(np.float32(0.1))
 
 
-def test_scores_have_the_labels_beside_them() -> None:
+def test_scores_have_the_labels_of_the_output_classes() -> None:
     labels, scores = np.array([["b", "a"]], object), np.array([[0.5, 0.25]], FLOAT)
     assert examples.classes(Classifier(1, 0), [labels, scores], 1) == [[("b", 0.5), ("a", 0.25)]]
 
@@ -168,12 +178,12 @@ def test_a_map_has_labels_and_scores() -> None:
 
 
 @pytest.mark.parametrize("labels", [np.array([3, 4]), np.array([["3"], ["4"]], object)])
-def test_a_label_alone_has_no_score(labels: np.ndarray) -> None:
+def test_the_score_of_a_label_without_scores_is_zero(labels: np.ndarray) -> None:
     assert examples.classes(Classifier(None, 0), [labels], 2) == [[("3", 0.0)], [("4", 0.0)]]
 
 
 @pytest.mark.parametrize(
-    ("plan", "outputs", "told"),
+    ("plan", "outputs", "message"),
     [
         (Classifier(0, None), [np.zeros((3, 2))], r"got scores of shape \[3, 2\]; expected 2 rows by classes"),
         (Classifier(0, None), [np.zeros(2)], r"got scores of shape \[2\]; expected 2 rows by classes"),
@@ -187,9 +197,9 @@ def test_a_label_alone_has_no_score(labels: np.ndarray) -> None:
     ],
 )
 def test_outputs_of_another_shape_than_the_model_states_are_refused(
-    plan: Classifier, outputs: list[np.ndarray], told: str
+    plan: Classifier, outputs: list[np.ndarray], message: str
 ) -> None:
-    with pytest.raises(InvalidInput, match=told):
+    with pytest.raises(InvalidInput, match=message):
         examples.classes(plan, outputs, 2)
 
 
@@ -203,17 +213,17 @@ def test_outputs_of_another_shape_than_the_model_states_are_refused(
         ([VALUE, spec("outputs")], 0),
     ],
 )
-def test_an_output_of_one_float_a_row_is_a_regression(outputs: list[TensorSpec], place: int) -> None:
+def test_an_output_of_one_float_per_row_is_a_regression(outputs: list[TensorSpec], place: int) -> None:
     assert examples.regressor(outputs) == place
 
 
 @pytest.mark.parametrize("outputs", [[SCORES], [LABEL], [VALUE, COLUMN], [ZIPMAP], [spec("v", shape=())]])
-def test_other_outputs_are_no_regression(outputs: list[TensorSpec]) -> None:
-    with pytest.raises(InvalidInput, match="expected those of tensorflow/serving/regress: exactly one float output"):
+def test_a_model_with_other_outputs_is_not_a_regressor(outputs: list[TensorSpec]) -> None:
+    with pytest.raises(InvalidInput, match="expected outputs for tensorflow/serving/regress: exactly one float output"):
         examples.regressor(outputs)
 
 
-def test_a_value_is_what_its_row_holds() -> None:
+def test_each_row_has_its_value() -> None:
     assert examples.values(np.array([0.5, 2], FLOAT), 2) == [0.5, 2]
     assert examples.values(np.array([[0.5], [2]], DOUBLE), 2) == [0.5, 2]
 
@@ -224,8 +234,8 @@ def test_values_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
         examples.values(np.zeros(shape), 2)
 
 
-def test_what_is_copied_into_every_example_has_a_limit() -> None:
-    """A small request would take any amount of memory."""
+def test_the_copies_of_the_context_have_a_limit() -> None:
+    """Otherwise a small request could use any amount of memory."""
     context = np.zeros(2**20, np.float32)
     with pytest.raises(InvalidInput, match="expected at most 134217728 bytes"):
         examples.tensors([{"x": context}] * 33, [spec("x", shape=("n", "m"))])

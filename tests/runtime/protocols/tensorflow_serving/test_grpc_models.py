@@ -1,4 +1,4 @@
-"""GetModelMetadata and GetModelStatus: what is told of a model, and the words for what cannot be."""
+"""GetModelMetadata and GetModelStatus: the answers about a model, and the messages of their errors."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from runtime.protocols.protos import tensorflow_error_pb2 as error_pb
 from runtime.protocols.protos import tensorflow_pb2 as tf
 from runtime.protocols.protos import tensorflow_serving_pb2 as pb
 from runtime.protocols.tensorflow_serving import grpc_models
-from runtime.protocols.tensorflow_serving.messages import Asked
+from runtime.protocols.tensorflow_serving.messages import Target
 from runtime.protocols.tensorflow_serving.model_status import version_status
 from runtime.tensors import TensorSpec
 
@@ -37,11 +37,11 @@ def test_metadata_is_the_signature_of_the_model() -> None:
     assert (x.name, x.dtype, [dim.size for dim in x.tensor_shape.dim]) == ("x", tf.DT_FLOAT, [-1, 30])
     assert (k.dtype, k.HasField("tensor_shape"), list(k.tensor_shape.dim)) == (tf.DT_INT64, True, [])
     assert (y.dtype, y.tensor_shape.unknown_rank) == (tf.DT_STRING, True)
-    assert set(default.outputs) == {"y"}  # a map has no form in TensorFlow
+    assert set(default.outputs) == {"y"}  # TensorFlow has no maps
 
 
 @pytest.mark.parametrize(
-    ("request_", "told"),
+    ("request_", "expected"),
     [
         (pb.GetModelMetadataRequest(metadata_field=["signature_def"]), "Missing ModelSpec"),
         (pb.GetModelMetadataRequest(model_spec=SPEC), "must specify at least one metadata_field"),
@@ -51,25 +51,25 @@ def test_metadata_is_the_signature_of_the_model() -> None:
         ),
     ],
 )
-def test_other_metadata_is_refused_in_the_words_of_tensorflow_serving(
-    request_: pb.GetModelMetadataRequest, told: str
+def test_other_metadata_is_refused_with_tensorflow_servings_message(
+    request_: pb.GetModelMetadataRequest, expected: str
 ) -> None:
-    with pytest.raises(RefusedInput, match=told):
+    with pytest.raises(RefusedInput, match=expected):
         grpc_models.metadata_request(request_.SerializeToString(), no_zero)
 
 
-def test_metadata_and_states_are_asked_of_a_version() -> None:
+def test_requests_for_metadata_and_states_may_name_a_version() -> None:
     spec = pb.ModelSpec(name="m", version={"value": 5})
     message = pb.GetModelMetadataRequest(model_spec=spec, metadata_field=["signature_def"]).SerializeToString()
-    assert grpc_models.metadata_request(message, no_zero) == Asked("m", 5, "serving_default")
+    assert grpc_models.metadata_request(message, no_zero) == Target("m", 5, "serving_default")
     message = pb.GetModelStatusRequest(model_spec=spec).SerializeToString()
-    assert grpc_models.status_request(message, no_zero) == Asked("m", 5, "serving_default")
+    assert grpc_models.status_request(message, no_zero) == Target("m", 5, "serving_default")
     with pytest.raises(InvalidInput, match="expected a GetModelStatusRequest"):
         grpc_models.status_request(b"\xff", no_zero)
 
 
 @pytest.mark.parametrize(
-    ("state", "error", "told"),
+    ("state", "error", "expected"),
     [
         ("not_loaded", None, (State.AVAILABLE, error_pb.OK, "")),  # its first request loads it
         ("loading", StoreUnreachable("s3://b/m", "no route"), (State.LOADING, error_pb.OK, "")),
@@ -83,11 +83,11 @@ def test_metadata_and_states_are_asked_of_a_version() -> None:
     ],
 )
 def test_a_version_has_a_state_and_the_error_of_its_load(
-    state: str, error: ScalezeroError | None, told: tuple[int, int, str]
+    state: str, error: ScalezeroError | None, expected: tuple[int, int, str]
 ) -> None:
     status = version_status(state, error)
     [item] = pb.GetModelStatusResponse.FromString(grpc_models.status([("7", status)])).model_version_status
-    assert (item.state, item.status.error_code, item.status.error_message) == told
+    assert (item.state, item.status.error_code, item.status.error_message) == expected
     assert item.version == 7
     assert (status.state, status.code) == (State.State.Name(item.state), error_pb.Code.Name(item.status.error_code))
 

@@ -1,4 +1,4 @@
-"""Errors in TensorFlow Serving's words, where its clients look at them."""
+"""Errors with TensorFlow Serving's messages, where clients depend on them."""
 
 from urllib.parse import unquote
 
@@ -9,7 +9,7 @@ from runtime.http.messages import Answer
 from runtime.protocols.tensorflow_serving.grpc_refusals import refuse, refuse_status
 
 
-def told(answer: Answer) -> tuple[int, str]:
+def code_and_text(answer: Answer) -> tuple[int, str]:
     headers = dict(answer.headers)
     return int(headers[b"grpc-status"]), unquote(headers[b"grpc-message"].decode())
 
@@ -23,8 +23,8 @@ def told(answer: Answer) -> tuple[int, str]:
         (QueueFull(limit=3, retry_after=1), 8, "the queue is full: its limit is 3 requests; try again in 1 s"),
     ],
 )
-def test_an_error_of_an_inference(fault: ScalezeroError, code: int, text: str) -> None:
-    assert told(refuse(fault)) == (code, text)
+def test_errors_of_an_inference(fault: ScalezeroError, code: int, text: str) -> None:
+    assert code_and_text(refuse(fault)) == (code, text)
 
 
 @pytest.mark.parametrize(
@@ -35,5 +35,5 @@ def test_an_error_of_an_inference(fault: ScalezeroError, code: int, text: str) -
         (QueueFull(limit=3, retry_after=1), 8, "the queue is full: its limit is 3 requests; try again in 1 s"),
     ],
 )
-def test_an_error_of_a_status(fault: ScalezeroError, code: int, text: str) -> None:
-    assert told(refuse_status(fault)) == (code, text)
+def test_errors_of_a_model_status(fault: ScalezeroError, code: int, text: str) -> None:
+    assert code_and_text(refuse_status(fault)) == (code, text)

@@ -1,4 +1,4 @@
-"""Answers of predict requests: their form, and numbers that read back as the same."""
+"""Answers of predict requests: their form, and numbers that survive a round trip."""
 
 import json
 from base64 import b64decode
@@ -28,7 +28,7 @@ def render(outputs: Sequence[np.ndarray], *names: str, rows: bool = True) -> str
     return b"".join(pieces).decode()
 
 
-def answered(outputs: Sequence[np.ndarray], *names: str, rows: bool = True) -> Any:  # noqa: ANN401 - any JSON value
+def rendered(outputs: Sequence[np.ndarray], *names: str, rows: bool = True) -> Any:  # noqa: ANN401 - any JSON value
     return json.loads(render(outputs, *names, rows=rows))
 
 
@@ -55,17 +55,17 @@ ONE, TWO = f32([[1, 2], [3, 4]]), np.array([5, 6])
     ],
 )
 def test_the_form_of_an_answer(outputs: list[np.ndarray], names: str, *, rows: bool, document: object) -> None:
-    assert answered(outputs, *names, rows=rows) == document
+    assert rendered(outputs, *names, rows=rows) == document
 
 
 def test_strings_of_a_bytes_output_are_in_base64_and_no_others() -> None:
-    found = answered([strings("é", ""), strings("a", "b"), TWO], "image_bytes", "bytes_image", "n_bytes")["predictions"]
+    found = rendered([strings("é", ""), strings("a", "b"), TWO], "image_bytes", "bytes_image", "n_bytes")["predictions"]
     assert [b64decode(each["image_bytes"]["b64"]).decode() for each in found] == ["é", ""]
     assert [(each["bytes_image"], each["n_bytes"]) for each in found] == [("a", 5), ("b", 6)]
-    assert answered([strings("a")], "image_bytes") == {"predictions": [{"b64": "YQ=="}]}
+    assert rendered([strings("a")], "image_bytes") == {"predictions": [{"b64": "YQ=="}]}
 
 
-def test_what_is_no_tensor_is_left_out() -> None:
+def test_outputs_that_are_not_tensors_are_omitted() -> None:
     maps = np.array([{1: 0.5}], object)
     specs = [TensorSpec("label", np.dtype("i8"), ("n",)), MAPS]
     assert json_answer.render([np.array([1]), maps], specs, rows=True) == b'{"predictions":[1]}'
@@ -80,7 +80,7 @@ def test_what_is_no_tensor_is_left_out() -> None:
         ([ONE, np.zeros(3)], "Tensor name: b has inconsistent batch size: 3 expecting: 2"),
     ],
 )
-def test_the_row_form_needs_as_many_rows_in_each_output(outputs: list[np.ndarray], message: str) -> None:
+def test_the_row_form_needs_the_same_number_of_rows_in_each_output(outputs: list[np.ndarray], message: str) -> None:
     with pytest.raises(RefusedInput) as refused:
         render(outputs, *"ab"[: len(outputs)])
     assert refused.value.message == message
@@ -88,7 +88,7 @@ def test_the_row_form_needs_as_many_rows_in_each_output(outputs: list[np.ndarray
 
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
 @given(data=st.data())
-def test_numbers_read_back_as_the_same_with_a_point_or_an_exponent(dtype: str, data: st.DataObject) -> None:
+def test_numbers_survive_a_round_trip_and_have_a_point_or_an_exponent(dtype: str, data: st.DataObject) -> None:
     array = data.draw(arrays.arrays(dtype, arrays.array_shapes(max_dims=3)))
     text = render([array], "y")
     for token in text.partition(":")[2].translate(str.maketrans("[]{}", "    ")).split(","):
@@ -97,20 +97,20 @@ def test_numbers_read_back_as_the_same_with_a_point_or_an_exponent(dtype: str, d
     np.testing.assert_array_equal(found, array)
 
 
-def test_a_float_is_as_short_as_its_type_allows() -> None:
+def test_a_float_has_the_shortest_text_of_its_type() -> None:
     assert render([f32([0.1, 1e16, 3, 1e-7])], "y") == '{"predictions":[0.1,1e+16,3.0,1e-7]}'
 
 
 @pytest.mark.parametrize("size", [3, 30_000])
 @pytest.mark.parametrize("rows", [True, False])
-def test_tokens_are_written_beside_anything_else(size: int, *, rows: bool) -> None:
+def test_tokens_are_written_with_any_other_values(size: int, *, rows: bool) -> None:
     special = np.resize(f32([np.nan, np.inf, -np.inf]), size)
-    # The first numbers that would stand for the tokens, if they were not there.
+    # The first placeholders; they cannot be used, as these outputs contain them.
     near = np.resize(f64([*(float(f"-1.{number}e-37") for number in range(11, 21)), 1.13e-37, -1.14e-300]), size)
     texts = np.resize(strings("-1.13e-37", "null", "NaN"), size)
     half = np.resize(f16([np.nan, 0.5, np.inf]), size)
     whole = np.arange(size)
-    found = answered([special, near, texts, half, whole], *"snthw", rows=rows)
+    found = rendered([special, near, texts, half, whole], *"snthw", rows=rows)
     columns = found["outputs"] if not rows else {key: [row[key] for row in found["predictions"]] for key in "snthw"}
     for key, array in {"s": special, "n": near, "h": half}.items():
         np.testing.assert_array_equal(np.array(columns[key]), array.astype("f8"))
@@ -118,7 +118,7 @@ def test_tokens_are_written_beside_anything_else(size: int, *, rows: bool) -> No
     assert columns["w"] == whole.tolist()
 
 
-def test_null_in_a_string_is_no_token() -> None:
+def test_null_in_a_string_is_not_a_token() -> None:
     assert render([strings("null"), f32([1])], "a", "b") == '{"predictions":[{"a":"null","b":1.0}]}'
 
 

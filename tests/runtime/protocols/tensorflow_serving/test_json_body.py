@@ -1,4 +1,4 @@
-"""Bodies that are not quite JSON, as TensorFlow Serving's parser takes them."""
+"""Bodies that are not strict JSON, as TensorFlow Serving's parser accepts them."""
 
 import json
 import math
@@ -14,7 +14,7 @@ from runtime.protocols.json import slices
 from runtime.protocols.tensorflow_serving import json_body
 from tests.runtime.protocols.json.texts import drained, plain
 
-LARGE = 70_000  # bytes: more than the slices parse at once
+LARGE = 70_000  # bytes: more than `slices` parses at once
 FLOATS = st.floats(width=64) | st.just(math.nan) | st.sampled_from([math.inf, -math.inf])
 VALUES = st.recursive(
     FLOATS | st.text() | st.booleans(),
@@ -24,11 +24,11 @@ VALUES = st.recursive(
 
 
 def nothing(_: int) -> None:
-    """Hold as much as comes."""
+    """Accept any number of bytes."""
 
 
 def restored(document: json_body.Document) -> Any:  # noqa: ANN401 - any JSON value
-    """The document in Python's values, with NaN and infinity in their places."""
+    """Return the document as Python values, with NaN and infinity in place of the placeholders."""
     return _restored(plain(document.value)) if document.special else plain(document.value)
 
 
@@ -48,15 +48,15 @@ def same(one: object, other: object) -> bool:
     return json.dumps(one) == json.dumps(other)  # NaN is equal to NaN there
 
 
-@given(value=VALUES, behind=st.sampled_from([b"", b"x", b"}]", b'"', b' {"a": 1}', b"\x00", b"NaN"]))
-@example(value='NaN, "Infinity", [', behind=b"")
-@example(value="\\", behind=b'"')
-def test_tokens_are_read_and_what_follows_the_document_is_ignored(value: object, behind: bytes) -> None:
+@given(value=VALUES, after=st.sampled_from([b"", b"x", b"}]", b'"', b' {"a": 1}', b"\x00", b"NaN"]))
+@example(value='NaN, "Infinity", [', after=b"")
+@example(value="\\", after=b'"')
+def test_tokens_are_parsed_and_bytes_after_the_document_are_ignored(value: object, after: bytes) -> None:
     document = {"inputs": value}
-    assert same(restored(json_body.load(text(document, ensure_ascii=False) + behind)), document)
+    assert same(restored(json_body.load(text(document, ensure_ascii=False) + after)), document)
 
 
-@pytest.mark.parametrize("behind", [b"", b"  ", b"]]]}", b'"' * LARGE, b"," * LARGE])
+@pytest.mark.parametrize("after", [b"", b"  ", b"]]]}", b'"' * LARGE, b"," * LARGE])
 @pytest.mark.parametrize(
     "values",
     [
@@ -67,16 +67,16 @@ def test_tokens_are_read_and_what_follows_the_document_is_ignored(value: object,
         ["a,b]", "Infinity"] * 10_000,
     ],
 )
-def test_a_large_body_is_read_in_the_same_way(values: list[Any], behind: bytes) -> None:
+def test_a_large_body_is_parsed_in_the_same_way(values: list[Any], after: bytes) -> None:
     document = {"inputs": values, "signature_name": "x"}
     body = text(document, ensure_ascii=False)
     assert len(body) > slices.WINDOW
-    parsed, steps = drained(json_body.load_slices(body + behind, nothing))
+    parsed, steps = drained(json_body.load_slices(body + after, nothing))
     assert steps > 1
     assert same(restored(parsed), document)
 
 
-def test_a_large_body_that_is_mended_counts_as_a_second_one() -> None:
+def test_a_large_body_that_is_rewritten_counts_twice() -> None:
     held: list[int] = []
     body = text({"inputs": [math.nan] * LARGE})
     drained(json_body.load_slices(body, held.append))
@@ -86,7 +86,7 @@ def test_a_large_body_that_is_mended_counts_as_a_second_one() -> None:
     assert not held
 
 
-def test_a_small_body_takes_no_step() -> None:
+def test_a_small_body_is_parsed_in_one_step() -> None:
     assert drained(json_body.load_slices(b'{"a": 1}', nothing)) == (json_body.Document({"a": 1}, special=False), 0)
 
 
@@ -94,7 +94,7 @@ def test_a_small_body_takes_no_step() -> None:
     ("token", "number"),
     [("NaN", math.nan), ("-NaN", math.nan), ("Inf", math.inf), ("-Inf", -math.inf), ("-Infinity", -math.inf)],
 )
-def test_every_token_of_rapidjson_is_known(token: str, number: float) -> None:
+def test_every_token_of_rapidjson_is_accepted(token: str, number: float) -> None:
     document = json_body.load(b'{"inputs": [%s]}' % token.encode())
     assert document.special
     np.testing.assert_equal(json_body.special_numbers(np.array(document.value["inputs"])), [number])
@@ -112,25 +112,37 @@ def test_every_token_of_rapidjson_is_known(token: str, number: float) -> None:
         (b"{a: 1}", "JSON Parse error: Missing a name for object member. at offset: 1"),
         (b'{"a": aNaN}', "JSON Parse error: Invalid value. at offset: 6"),
         (b'{"a": 1NaN}', "JSON Parse error: Missing a comma or } after an object member. at offset: 7"),
+        ('{"a": ["é", x]}'.encode(), "JSON Parse error: Invalid value. at offset: 13"),
+        ('{"a": ["é", NaN, x]}'.encode(), "JSON Parse error: Invalid value. at offset: 18"),
         (b'["\\ud800"]', "JSON Parse error: The surrogate pair in string is invalid. at offset: 2"),
         (b"[1", "JSON Parse error: Invalid value. at offset: 2"),
     ],
 )
-def test_what_is_no_json_is_refused_with_its_place(body: bytes, message: str) -> None:
+def test_invalid_json_is_refused_with_its_offset(body: bytes, message: str) -> None:
     with pytest.raises(RefusedInput) as refused:
         json_body.load(body)
     assert refused.value.message == message
 
 
+@pytest.mark.parametrize("number", [b"1Infinity", b"1.5Inf", b"1.Inf", b"-0Infinity", b"Infinity5", b"NaN1", b"Inf.5"])
+def test_a_token_that_touches_a_number_is_refused(number: bytes) -> None:
+    with pytest.raises(RefusedInput, match="JSON Parse error"):
+        json_body.load(b'{"inputs": [NaN, %s]}' % number)
+    for size in range(32 * 1024 - 12, 32 * 1024):  # the end of a step at each offset of the number
+        body = b'{"inputs": [' + b" " * (size - 12) + number + b", NaN" * LARGE + b"]}"
+        with pytest.raises(RefusedInput, match="JSON Parse error"):
+            drained(json_body.load_slices(body, nothing))
+
+
 @pytest.mark.parametrize("token", [b"1", b"NaN"])
-def test_a_large_body_that_is_no_json_is_refused_with_its_place(token: bytes) -> None:
+def test_large_invalid_json_is_refused_with_its_offset(token: bytes) -> None:
     before = b'{"inputs": [' + (token + b",") * LARGE
     with pytest.raises(RefusedInput) as refused:
         drained(json_body.load_slices(before + b"x]}", nothing))
     assert refused.value.message == f"JSON Parse error: Invalid value. at offset: {len(before)}"
 
 
-def test_a_large_body_beyond_the_limits_of_the_slices_is_refused_as_they_do() -> None:
+def test_a_large_body_beyond_the_limits_of_slices_is_refused() -> None:
     with pytest.raises(InvalidInput, match="levels of lists and objects"):
         drained(json_body.load_slices(b"[" * LARGE, nothing))
     with pytest.raises(InvalidInput, match="a key or a number"):

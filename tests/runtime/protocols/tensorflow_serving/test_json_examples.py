@@ -14,7 +14,7 @@ from runtime.protocols.tensorflow_serving.json_request import Body
 from tests.runtime.protocols.json.texts import drained
 from tests.runtime.protocols.tensorflow_serving.arrays import f32
 
-LARGE = 20_000  # values: more than the slices leave as Python objects
+LARGE = 20_000  # values: more than `slices` keeps as Python objects
 
 
 def read(text: str | bytes) -> list[Any]:
@@ -51,7 +51,7 @@ def test_a_feature_has_the_type_of_its_values(value: object, dtype: str, values:
     np.testing.assert_array_equal(example["x"], np.array(values, dtype))
 
 
-def test_the_context_is_in_every_example_that_has_no_such_feature_itself() -> None:
+def test_the_context_is_the_default_of_the_features_of_each_example() -> None:
     found = read('{"context": {"a": 1, "b": 2}, "examples": [{}, {"b": 3}]}')
     assert [{name: feature.tolist() for name, feature in each.items()} for each in found] == [
         {"a": [1], "b": [2]},
@@ -82,11 +82,11 @@ def test_the_context_is_in_every_example_that_has_no_such_feature_itself() -> No
         ({"examples": [{"x": {"b64": "!"}}]}, "Unable to base64 decode"),
     ],
 )
-def test_what_is_wrong_is_refused_in_the_words_of_tensorflow_serving(document: object, message: str) -> None:
+def test_errors_have_tensorflow_servings_messages(document: object, message: str) -> None:
     assert refusal(document).endswith(message)
 
 
-def test_bytes_that_are_no_text_are_refused() -> None:
+def test_base64_that_is_not_utf_8_is_refused() -> None:
     with pytest.raises(InvalidInput, match="not UTF-8"):
         read('{"examples": [{"x": {"b64": "/w=="}}]}')
 
@@ -95,7 +95,7 @@ SCORES = st.floats(width=32)
 
 
 @given(rows=st.lists(st.lists(st.tuples(st.text(), SCORES), min_size=1), min_size=1))
-def test_classes_read_back(rows: list[list[tuple[str, float]]]) -> None:
+def test_classes_survive_a_round_trip(rows: list[list[tuple[str, float]]]) -> None:
     found = json.loads(b"".join(json_examples.results(iter([json_examples.classifications(rows)]))))
     assert [[label for label, _ in row] for row in found["results"]] == [[label for label, _ in row] for row in rows]
     scores = [f32([score for _, score in row]) for row in found["results"]]
@@ -104,6 +104,6 @@ def test_classes_read_back(rows: list[list[tuple[str, float]]]) -> None:
 
 
 @given(values=st.lists(SCORES))
-def test_values_read_back(values: list[float]) -> None:
+def test_values_survive_a_round_trip(values: list[float]) -> None:
     found = json.loads(b"".join(json_examples.results(iter([json_examples.regressions(values)]))))
     np.testing.assert_array_equal(f32(found["results"]), f32(values))

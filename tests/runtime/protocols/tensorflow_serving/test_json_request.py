@@ -1,4 +1,4 @@
-"""Predict requests in both forms, and TensorFlow Serving's words for those that are wrong."""
+"""Predict requests in both forms, and TensorFlow Serving's error messages."""
 
 import json
 from typing import Any
@@ -21,12 +21,13 @@ ROWS = Signature((spec("x", ("batch", 3)),), (spec("y", ("batch", 1)),))
 WHOLE = Signature((spec("x", ("batch", 3), "i4"),), (spec("y", ("batch", 1)),))
 TEXT = Signature((spec("text", ("batch",), STRING),), (spec("y", ("batch",)),))
 TWO = Signature((spec("b", ("n", 2)), spec("a", ("n",), "i8")), (spec("y", ("n",)),))
+TEXTS = Signature((spec("a", ("n",), STRING), spec("b", ("n",), STRING)), (spec("y", ("n",)),))
 OPTIONAL = Signature((TensorSpec("o", np.dtype("f4"), None, ("optional",)), spec("x", ("n",))), (spec("y", ("n",)),))
 SEQUENCE = Signature((TensorSpec("s", np.dtype("f4"), None, ("sequence",)),), (spec("y", ("n",)),))
 
 
 def read(signature: Signature, document: object, *, large: bool = False) -> tuple[list[Any], bool]:
-    """The tensors as lists, and whether they came by rows."""
+    """Return the tensors as lists, and whether the request has the row form."""
     body = json.dumps(document).encode()
     checked = json_request.check(json_body.load(body), None if large else body)
     json_request.check_signature(checked)
@@ -55,7 +56,7 @@ def read(signature: Signature, document: object, *, large: bool = False) -> tupl
         (OPTIONAL, {"instances": [1]}, [None, [1]], True),
     ],
 )
-def test_both_forms_are_read(
+def test_both_forms_are_parsed(
     signature: Signature, document: object, tensors: list[Any], *, rows: bool, large: bool
 ) -> None:
     assert read(signature, document, large=large) == (tensors, rows)
@@ -73,7 +74,7 @@ def test_both_forms_are_read(
         {"instances": [[1, 2, float("nan")]]},
     ],
 )
-def test_the_short_way_of_a_lone_row_leaves_all_else_to_the_long_one(document: object) -> None:
+def test_the_fast_path_of_a_single_row_declines_any_other_request(document: object) -> None:
     body = json.dumps(document).encode()
     assert json_request.one_row(json_request.check(json_body.load(body), body), ROWS) is None
 
@@ -129,21 +130,20 @@ def element(index: int, message: str, key: str = "") -> str:
             element(1, "Expecting tensor size: 2 but got: 1", "b"),
         ),
         (TWO, {"instances": [[1]]}, "instances is a plain list, but expecting list of objects as multiple"),
+        (TEXTS, {"instances": [{"b64": "YQ=="}]}, "instances is a plain list, but expecting list of objects as"),
         (TWO, {"inputs": [[1]]}, "inputs is a plain value/list, but expecting an object as multiple"),
         (TWO, {"inputs": {"a": [1]}}, "Missing named input: b in 'inputs' object."),
         (SEQUENCE, {"inputs": [[1]]}, "Failed to get input map for signature: DEFAULT"),
         (Signature((), (spec("y", ()),)), {"inputs": []}, "Failed to get input map for signature: DEFAULT"),
     ],
 )
-def test_what_is_wrong_is_refused_in_the_words_of_tensorflow_serving(
-    signature: Signature, document: object, message: str
-) -> None:
+def test_errors_have_tensorflow_servings_messages(signature: Signature, document: object, message: str) -> None:
     with pytest.raises(RefusedInput) as refused:
         read(signature, document)
     assert message in refused.value.message
 
 
-def test_the_value_that_does_not_fit_is_named_in_an_array_too() -> None:
+def test_the_error_names_the_value_of_an_array_that_does_not_fit() -> None:
     checked = json_request.Body({"instances": np.array([1.0, 2.5])}, special=False, raw=None)
     with pytest.raises(RefusedInput) as refused:
         json_request.tensors(checked, WHOLE)

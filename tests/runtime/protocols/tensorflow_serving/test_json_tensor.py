@@ -1,4 +1,4 @@
-"""JSON values to tensors by TensorFlow Serving's rules, on each way that a value may take."""
+"""JSON values to tensors by TensorFlow Serving's rules, on each code path."""
 
 import json
 from base64 import b64encode
@@ -28,51 +28,51 @@ def spec(dtype: npt.DTypeLike) -> TensorSpec:
     return TensorSpec("x", np.dtype(dtype), None)
 
 
-def read(text: str, dtype: npt.DTypeLike, way: str = "walk") -> np.ndarray:
-    """The tensor in a JSON text, read value by value, by NumPy at once, or from the arrays of the slices."""
+def read(text: str, dtype: npt.DTypeLike, path: str = "walk") -> np.ndarray:
+    """Return the tensor of a JSON text: value by value, by NumPy at once, or from the arrays of `slices`."""
     body = text.encode()
     parsed = json_body.load(body)
     value = parsed.value
-    if way == "slices":
+    if path == "slices":
         window = max(len(body) // 3, 8)
         value = drained(slices.parse(b" " * window + orjson.dumps(value), window=window))[0]
-    clean = way == "quick" and json_tensor.is_clean(body, keys=0)
+    clean = path == "quick" and json_tensor.is_clean(body, keys=0)
     return json_tensor.tensor(value, spec(dtype), clean=clean, special=parsed.special)
 
 
-def refusal(text: str, dtype: npt.DTypeLike, way: str = "walk") -> str:
+def refusal(text: str, dtype: npt.DTypeLike, path: str = "walk") -> str:
     with pytest.raises(RefusedInput) as refused:
-        read(text, dtype, way)
+        read(text, dtype, path)
     return refused.value.message
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("path", WAYS)
 @pytest.mark.parametrize("dtype", NUMBERS)
 @given(data=st.data())
-def test_a_tensor_of_numbers_reads_back_what_was_written(way: str, dtype: str, data: st.DataObject) -> None:
+def test_a_tensor_of_numbers_survives_a_round_trip(path: str, dtype: str, data: st.DataObject) -> None:
     elements = {"allow_nan": False, "allow_infinity": False} if dtype[0] == "f" else {}
     shapes = arrays.array_shapes(min_dims=1, max_dims=3, min_side=0)
     array = data.draw(arrays.arrays(dtype, shapes, elements=elements or None))
     if 0 in array.shape:
-        array = array.reshape(array.shape[: array.shape.index(0) + 1])  # JSON says nothing of the axes behind
-    found = read(json.dumps(array.tolist()), dtype, way)
+        array = array.reshape(array.shape[: array.shape.index(0) + 1])  # JSON does not have the axes after an empty one
+    found = read(json.dumps(array.tolist()), dtype, path)
     assert found.dtype == array.dtype
     np.testing.assert_array_equal(found, array)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_float_takes_any_number_and_what_is_beyond_its_range_is_infinity(way: str) -> None:
-    np.testing.assert_array_equal(read("[1, 2.5, 1e39, -1e39, 1e-60]", "f4", way), f32([1, 2.5, np.inf, -np.inf, 0]))
-    assert read("[1, 65536]", ml_dtypes.bfloat16, way).dtype == ml_dtypes.bfloat16
+@pytest.mark.parametrize("path", WAYS)
+def test_a_float_accepts_any_number_and_becomes_infinity_beyond_its_range(path: str) -> None:
+    np.testing.assert_array_equal(read("[1, 2.5, 1e39, -1e39, 1e-60]", "f4", path), f32([1, 2.5, np.inf, -np.inf, 0]))
+    assert read("[1, 65536]", ml_dtypes.bfloat16, path).dtype == ml_dtypes.bfloat16
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_tokens_are_nan_and_infinity(way: str) -> None:
-    found = read("[[NaN, 1.5], [Infinity, -Infinity], [3, 4]]", "f4", way)
+@pytest.mark.parametrize("path", WAYS)
+def test_tokens_are_nan_and_infinity(path: str) -> None:
+    found = read("[[NaN, 1.5], [Infinity, -Infinity], [3, 4]]", "f4", path)
     np.testing.assert_array_equal(found, f32([[np.nan, 1.5], [np.inf, -np.inf], [3, 4]]))
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("path", WAYS)
 @pytest.mark.parametrize(
     ("text", "dtype", "shown", "kind", "word"),
     [
@@ -88,11 +88,11 @@ def test_tokens_are_nan_and_infinity(way: str) -> None:
         ("[1.5, 2, 3]", STRING, "1.5", "Number", "string"),
     ],
 )
-def test_what_does_not_fit_is_named_with_its_value_and_its_type(
-    way: str, text: str, dtype: npt.DTypeLike, shown: str, kind: str, word: str
+def test_the_error_names_the_value_and_its_type(
+    path: str, text: str, dtype: npt.DTypeLike, shown: str, kind: str, word: str
 ) -> None:
     message = f"JSON Value: {shown} Type: {kind} is not of expected type: {word}"
-    assert refusal(text, dtype, way) == message
+    assert refusal(text, dtype, path) == message
 
 
 @pytest.mark.parametrize(
@@ -116,14 +116,14 @@ def test_errors_are_those_of_tensorflow_serving(text: str, dtype: npt.DTypeLike,
     assert refusal(text, dtype).endswith(message)
 
 
-def test_lists_that_numpy_cannot_read_at_once_are_refused_as_value_by_value() -> None:
+def test_lists_that_numpy_cannot_convert_get_the_error_of_the_walk() -> None:
     for text in ("[[1, 2], [3]]", "[1, {}]", "[1, 2.5]"):
         assert refusal(text, "i4", "quick") == refusal(text, "i4", "walk")
     assert refusal("[1, {}]", "f4", "quick") == refusal("[1, {}]", "f4", "walk")
 
 
 @given(texts=st.lists(st.text()), padded=st.booleans())
-def test_strings_come_as_text_or_in_base64(texts: list[str], *, padded: bool) -> None:
+def test_strings_are_text_or_base64(texts: list[str], *, padded: bool) -> None:
     encoded = [{"b64": b64encode(each.encode()).decode()} for each in texts]
     if not padded:
         encoded = [{"b64": each["b64"].rstrip("=")} for each in encoded]
@@ -131,7 +131,7 @@ def test_strings_come_as_text_or_in_base64(texts: list[str], *, padded: bool) ->
     assert read(json.dumps([[each] for each in encoded]), STRING).tolist() == [[each] for each in texts]
 
 
-def test_bytes_that_are_no_text_are_refused() -> None:
+def test_base64_that_is_not_utf_8_is_refused() -> None:
     with pytest.raises(InvalidInput, match="not UTF-8"):
         read('[{"b64": "/w=="}]', STRING)
 
@@ -142,19 +142,19 @@ def test_bool_and_a_scalar() -> None:
     assert read('{"b64": "YQ=="}', STRING)[()] == "a"
 
 
-def test_arrays_within_lists_are_read_like_lists() -> None:
+def test_arrays_within_lists_are_converted_like_lists() -> None:
     value: Any = [np.array([1, 2]), [3, 4]]
     assert json_tensor.tensor(value, spec("i4"), clean=False, special=False).tolist() == [[1, 2], [3, 4]]
     with pytest.raises(RefusedInput, match="unexpected size: 3"):
         json_tensor.tensor([[1, 2], np.array([1, 2, 3])], spec("i4"), clean=False, special=False)
 
 
-def test_lists_deeper_than_an_array_may_be_are_refused() -> None:
-    with pytest.raises(InvalidInput, match="more than 64 deep"):
+def test_more_than_64_levels_of_lists_are_refused() -> None:
+    with pytest.raises(InvalidInput, match="more than 64 levels of lists"):
         read("[" * 100 + "]" * 100, "f4")
 
 
-def test_an_error_shows_256_characters_of_a_value_and_does_not_look_at_more() -> None:
+def test_an_error_shows_256_characters_of_a_value_and_visits_no_more() -> None:
     message = refusal(json.dumps({"a": {"b": [], "c": [list(range(10_000))]}}), "f4")
     assert message.startswith(
         'JSON Value: {\n    "a": {\n        "b": [],\n        "c": [\n            [\n                0,'

@@ -1,4 +1,4 @@
-"""The translators of the REST API: what becomes of a request, and the answer to it."""
+"""The translators of the REST API: requests to queries, and predictions to answers."""
 
 import contextlib
 import json
@@ -21,7 +21,7 @@ from tests.runtime.protocols.tensorflow_serving.arrays import f32
 
 
 class Match:
-    """What the route table has found."""
+    """A match of the route table."""
 
     def __init__(self, **parameters: str) -> None:
         self.parameters = parameters
@@ -32,7 +32,7 @@ def spec(name: str, shape: Shape | None, dtype: npt.DTypeLike = "f4", containers
 
 
 def model(*outputs: TensorSpec) -> ReadyModel:
-    """A model of two numbers a row that cannot run: translators look at its signature alone."""
+    """Return a model of two numbers per row that cannot run: translators only use its signature."""
     signature = Signature((spec("x", ("n", 2)),), outputs)
     return ReadyModel("m", "1", None, signature, None)  # type: ignore[arg-type]
 
@@ -40,7 +40,7 @@ def model(*outputs: TensorSpec) -> ReadyModel:
 def request(document: object, **parameters: str) -> Request:
     found = Request("POST", "/path", b"/path", b"", [], "1.1", json.dumps(document).encode())
     found.match = Match(model="m", **parameters)
-    found.hold = lambda _: None
+    found.reserve = lambda _: None
     return found
 
 
@@ -48,12 +48,12 @@ def prediction(*outputs: np.ndarray) -> Prediction:
     return Prediction(outputs, model="m", version="1", arrived=0.0, queued=0.0, batched=0.0, ran=0.0)
 
 
-def answered(translator: Any, document: object, ready: ReadyModel, *outputs: np.ndarray) -> Any:  # noqa: ANN401 - JSON
-    """The document that answers the request, where the model gives those outputs."""
-    asked = request(document)
-    call = translator.decode(asked)
+def answer_to(translator: Any, document: object, ready: ReadyModel, *outputs: np.ndarray) -> Any:  # noqa: ANN401 - JSON
+    """Return the answer's document for a model that returns those outputs."""
+    sent = request(document)
+    call = translator.decode(sent)
     queries = translator.bind(call, ready)
-    sliced = translator.bind(drained(translator.decode_slices(asked))[0], ready)
+    sliced = translator.bind(drained(translator.decode_slices(sent))[0], ready)
     for one, other in zip(queries[0].tensors, sliced[0].tensors, strict=True):
         np.testing.assert_array_equal(one, other)
     answer = translator.encode(queries, [prediction(*outputs)], ready, latency=0.0)
@@ -73,35 +73,38 @@ SCORES = f32([[0.25, 0.75], [0.5, 0.5]])
 def test_the_answer_has_the_form_of_the_request(form: str) -> None:
     key = "predictions" if form == "instances" else "outputs"
     for rows in ([[1, 2]], [[1, 2], [3, 4]], [[1, 2]] * 20_000):
-        found = answered(rest.Predict(), {form: rows}, model(spec("y", ("n",))), f32([1] * len(rows)))
+        found = answer_to(rest.Predict(), {form: rows}, model(spec("y", ("n",))), f32([1] * len(rows)))
         assert found == {key: [1] * len(rows)}
 
 
 def test_a_model_with_scores_classifies() -> None:
     plain = model(spec("y", ("n", "classes")))
-    assert answered(rest.Classify(), {"examples": ROWS}, plain, SCORES) == {
+    assert answer_to(rest.Classify(), {"examples": ROWS}, plain, SCORES) == {
         "results": [[["0", 0.25], ["1", 0.75]], [["0", 0.5], ["1", 0.5]]]
     }
     maps = np.array([{"a": 0.5, "b": 0.25}, {"a": 1.0, "b": 0.0}], object)
     zipped = model(spec("label", ("n",), STRING), spec("p", None, "f4", ("sequence", "map of string")))
     label = np.array(["a", "a"], object)
-    assert answered(rest.Classify(), {"examples": ROWS}, zipped, label, maps)["results"][0] == [["a", 0.5], ["b", 0.25]]
+    assert answer_to(rest.Classify(), {"examples": ROWS}, zipped, label, maps)["results"][0] == [
+        ["a", 0.5],
+        ["b", 0.25],
+    ]
 
 
 @pytest.mark.parametrize("rows", [1, 3_000])
-def test_results_of_any_number_of_rows_are_the_same(rows: int) -> None:
+def test_results_do_not_depend_on_the_number_of_blocks(rows: int) -> None:
     scores = np.resize(f32([[0.25, 0.75]]), (rows, 2))
     scalar = spec("s", ())
-    found = answered(
+    found = answer_to(
         rest.Classify(), {"examples": ROWS[:1] * rows}, model(spec("y", ("n", 2)), scalar), scores, np.array(1.0)
     )
     assert found == {"results": [[["0", 0.25], ["1", 0.75]]] * rows}
-    found = answered(rest.Regress(), {"examples": ROWS[:1] * rows}, model(spec("y", ("n", 1))), scores[:, :1])
+    found = answer_to(rest.Regress(), {"examples": ROWS[:1] * rows}, model(spec("y", ("n", 1))), scores[:, :1])
     assert found == {"results": [0.25] * rows}
 
 
 def test_a_row_of_very_many_classes_is_one_block() -> None:
-    found = answered(
+    found = answer_to(
         rest.Classify(), {"examples": ROWS}, model(spec("y", ("n", "k"))), np.zeros((2, 5_000), np.float32)
     )
     assert [len(row) for row in found["results"]] == [5_000, 5_000]
@@ -110,21 +113,21 @@ def test_a_row_of_very_many_classes_is_one_block() -> None:
 def test_outputs_with_another_number_of_rows_are_refused() -> None:
     for scores in (np.zeros((3, 2), np.float32), f32(1)):
         with pytest.raises(InvalidInput, match="expected 2 rows"):
-            answered(rest.Classify(), {"examples": ROWS}, model(spec("y", ("n", 2))), scores)
+            answer_to(rest.Classify(), {"examples": ROWS}, model(spec("y", ("n", 2))), scores)
 
 
 @pytest.mark.parametrize(
-    ("translator", "words"),
+    ("translator", "message"),
     [
         (rest.Classify(), 'signature outputs to contain at least one of: "classes" or "scores".'),
         (rest.Regress(), "No regression outputs found in SignatureDef."),
     ],
 )
 def test_a_model_without_such_outputs_is_refused_before_it_runs(
-    translator: rest.Classify | rest.Regress, words: str
+    translator: rest.Classify | rest.Regress, message: str
 ) -> None:
     call = translator.decode(request({"examples": ROWS}))
-    with pytest.raises(RefusedInput, match=words) as refused:
+    with pytest.raises(RefusedInput, match=message) as refused:
         translator.bind(call, model(spec("y", ("n", 2, 2))))
     assert "y: float32[n, 2, 2]" in refused.value.message
     call = translator.decode(request({"examples": ROWS, "signature_name": "x"}))
@@ -147,7 +150,7 @@ def test_a_version_is_a_number(parameters: dict[str, str], found: int | None) ->
 
 
 @pytest.mark.parametrize("version", ["", "-1", "1.0", "x", "²", "٣"])
-def test_what_is_no_number_is_a_malformed_request(version: str) -> None:
+def test_an_invalid_number_is_a_malformed_request(version: str) -> None:
     with pytest.raises(RefusedInput, match="Malformed request: POST /path"):
         rest.target(request({}, version=version))
 
@@ -158,7 +161,7 @@ def test_a_version_beyond_int64_is_refused() -> None:
             rest.target(request({}, version=version))
 
 
-def test_a_label_is_unknown_whatever_it_is() -> None:
+def test_every_label_is_unknown() -> None:
     with pytest.raises(RefusedInput, match="Unrecognized servable version label: stable"):
         rest.Predict().decode(request({}, label="stable"))
 
@@ -178,28 +181,34 @@ BODIES = st.sampled_from(["instances", "inputs", "examples"]).flatmap(
 @example(body=b'{"instances": [{"b64": "' + b"A" * 100_000 + b'"}]}')
 @example(body=b'{"instances": [' + b"9" * 50_000 + b"]}")
 def test_any_body_is_answered_or_refused(translator: Any, body: bytes) -> None:  # noqa: ANN401 - one of three
-    asked = request({})
-    asked.body = body
-    for decode in (translator.decode, lambda asked: drained(translator.decode_slices(asked))[0]):
+    sent = request({})
+    sent.body = body
+    for decode in (translator.decode, lambda sent: drained(translator.decode_slices(sent))[0]):
         with contextlib.suppress(RefusedInput, InvalidInput):
-            (query,) = translator.bind(decode(asked), model(spec("y", ("n", 1))))
+            (query,) = translator.bind(decode(sent), model(spec("y", ("n", 1))))
             assert query.tensors[0].dtype == np.float32
 
 
 def test_errors_have_the_form_of_tensorflow_serving() -> None:
-    def told(answer: Answer) -> tuple[int, str]:
+    def status_and_text(answer: Answer) -> tuple[int, str]:
         return answer.status, json.loads(text(answer))["error"]
 
-    assert told(refusals.refuse(UnknownModel("m", ["z"]))) == (404, "Servable not found for request: Latest(m)")
-    assert told(refusals.refuse(UnknownModel("m", [], version="5"))) == (
+    assert status_and_text(refusals.refuse(UnknownModel("m", ["z"]))) == (
+        404,
+        "Servable not found for request: Latest(m)",
+    )
+    assert status_and_text(refusals.refuse(UnknownModel("m", [], version="5"))) == (
         404,
         "Servable not found for request: Specific(m, 5)",
     )
-    assert told(refusals.refuse(UnknownPath("/v1/models/", "PUT"))) == (400, "Malformed request: PUT /v1/models/")
+    assert status_and_text(refusals.refuse(UnknownPath("/v1/models/", "PUT"))) == (
+        400,
+        "Malformed request: PUT /v1/models/",
+    )
     fault = MethodNotAllowed("GET", "/v1/models/m:predict", ["POST"])
-    assert told(refusals.refuse(fault)) == (400, "Malformed request: GET /v1/models/m:predict")
-    assert told(refusals.no_status("m", None)) == (404, "Could not find any versions of model m")
-    assert told(refusals.no_status("m", 5)) == (404, "Could not find version 5 of model m")
+    assert status_and_text(refusals.refuse(fault)) == (400, "Malformed request: GET /v1/models/m:predict")
+    assert status_and_text(refusals.no_status("m", None)) == (404, "Could not find any versions of model m")
+    assert status_and_text(refusals.no_status("m", 5)) == (404, "Could not find version 5 of model m")
     full = refusals.refuse(QueueFull(limit=1, retry_after=2))
-    assert told(full)[0] == 429
+    assert status_and_text(full)[0] == 429
     assert (b"retry-after", b"2") in full.headers

@@ -1,4 +1,4 @@
-"""Results of Classify and Regress, as protobuf reads them."""
+"""Results of Classify and Regress, as protobuf parses them."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def read(content: bytes) -> list[list[tuple[str, float]]]:
 
 
 @given(hnp.arrays(np.float32, st.tuples(st.integers(1, 4), st.integers(0, 150)), elements=FLOATS))
-def test_scores_without_labels_are_the_classes_that_examples_names(scores: np.ndarray) -> None:
+def test_scores_without_labels_have_the_classes_of_examples(scores: np.ndarray) -> None:
     content = results.classification(SCORES, [scores], len(scores))
     assert read(content) == examples.classes(SCORES, [scores], len(scores))
 
@@ -36,7 +36,7 @@ def test_scores_without_labels_are_the_classes_that_examples_names(scores: np.nd
         (Classifier(0, None), [np.array([[0.1, 0.9]])]),
     ],
 )
-def test_classes_are_those_that_examples_names(plan: Classifier, outputs: list[np.ndarray]) -> None:
+def test_classes_are_those_of_examples(plan: Classifier, outputs: list[np.ndarray]) -> None:
     assert read(results.classification(plan, outputs, 1)) == examples.classes(plan, outputs, 1)
 
 

@@ -1,4 +1,4 @@
-"""A model's signature as TensorFlow describes it."""
+"""A model's signature in TensorFlow's terms."""
 
 import numpy as np
 
@@ -31,7 +31,7 @@ def test_a_dynamic_axis_is_minus_one_and_an_unknown_rank_is_none() -> None:
     assert signature.dimensions(ROWS._replace(shape=None)) is None
 
 
-def test_what_is_no_tensor_is_left_out() -> None:
+def test_other_values_than_tensors_are_omitted() -> None:
     assert signature.tensors([ROWS, MAPS]) == [ROWS]
 
 

@@ -1,4 +1,4 @@
-"""TensorProto: both forms of every type, TensorFlow's rule for short ones, and what is no tensor."""
+"""TensorProto: both forms of every type, TensorFlow's rule for missing elements, and invalid tensors."""
 
 from collections.abc import Sequence
 
@@ -49,7 +49,7 @@ def message(dtype: int, sizes: Sequence[int], **fields: object) -> tf.TensorProt
 
 
 def read(proto: object, dtype: object = FLOAT, *, limit: int = LIMIT) -> np.ndarray:
-    """Read it both ways, as a message and as a part of a large one."""
+    """Read it as a message, and as a part of a large one; check that both are equal."""
     assert isinstance(proto, tf.TensorProto)
     array = tensor_proto.read("x", proto, spec(dtype), limit=limit)
     large = tensor_proto.read("x", memoryview(proto.SerializeToString()), spec(dtype), limit=limit)
@@ -59,7 +59,7 @@ def read(proto: object, dtype: object = FLOAT, *, limit: int = LIMIT) -> np.ndar
 
 
 def arrays() -> st.SearchStrategy[np.ndarray]:
-    """Arrays of every type, with any bits."""
+    """Return a strategy for arrays of every type, with any bits."""
     plain = st.sampled_from(PLAIN).flatmap(lambda name: hnp.arrays(np.dtype(name), SHAPES))
     texts = hnp.arrays(
         object, SHAPES, elements=st.text(st.characters(exclude_categories=["Cs"]), max_size=5), fill=st.nothing()
@@ -78,14 +78,14 @@ def assert_same(one: np.ndarray, other: np.ndarray) -> None:
 
 
 @given(arrays())
-def test_what_is_written_is_read_bit_by_bit(array: np.ndarray) -> None:
+def test_arrays_survive_a_round_trip_bit_by_bit(array: np.ndarray) -> None:
     proto = tf.TensorProto.FromString(serialized(array))
-    assert not proto.tensor_content  # as TensorFlow Serving: clients look at the field of the type
+    assert not proto.tensor_content  # as in TensorFlow Serving: clients read the field of the type
     assert_same(read(proto, array.dtype), array)
 
 
 @given(arrays())
-def test_the_bytes_of_all_elements_are_read_too(array: np.ndarray) -> None:
+def test_tensor_content_is_parsed(array: np.ndarray) -> None:
     if array.dtype == STRING:
         encoded = [text.encode() for text in array.reshape(-1)]
         content = b"".join([bytes([len(each)]) for each in encoded] + encoded)
@@ -96,7 +96,7 @@ def test_the_bytes_of_all_elements_are_read_too(array: np.ndarray) -> None:
 
 
 @given(arrays())
-def test_the_elements_are_where_tensorflow_has_them(array: np.ndarray) -> None:
+def test_the_elements_are_in_tensorflows_fields(array: np.ndarray) -> None:
     proto = tf.TensorProto.FromString(serialized(array))
     name = array.dtype.name
     flat = array.reshape(-1)
@@ -115,25 +115,25 @@ def test_the_elements_are_where_tensorflow_has_them(array: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "right"),
+    ("given", "expected"),
     [([7.0], [[7, 7], [7, 7]]), ([1, 2], [[1, 2], [2, 2]]), ([1, 2, 3, 4], [[1, 2], [3, 4]]), ([], [[0, 0], [0, 0]])],
 )
-def test_the_last_element_fills_the_rest_and_none_at_all_are_zeros(given: list[float], right: object) -> None:
-    assert read(message(tf.DT_FLOAT, [2, 2], float_val=given)).tolist() == right
+def test_the_last_element_fills_the_rest_and_missing_elements_are_zeros(given: list[float], expected: object) -> None:
+    assert read(message(tf.DT_FLOAT, [2, 2], float_val=given)).tolist() == expected
 
 
-def test_no_strings_at_all_are_empty_ones() -> None:
+def test_missing_strings_are_empty() -> None:
     assert read(message(tf.DT_STRING, [2]), object).tolist() == ["", ""]
     assert read(message(tf.DT_STRING, [2], string_val=[b"a"]), object).tolist() == ["a", "a"]
 
 
-def test_no_booleans_and_halves_at_all_are_zeros() -> None:
+def test_missing_booleans_and_halves_are_zeros() -> None:
     assert read(message(tf.DT_BOOL, [2]), "?").tolist() == [False, False]
     assert read(message(tf.DT_HALF, [2]), "f2").tolist() == [0, 0]
     assert read(message(tf.DT_BFLOAT16, [1]), ml_dtypes.bfloat16).tolist() == [0]
 
 
-def test_content_goes_before_elements() -> None:
+def test_tensor_content_takes_precedence_over_elements() -> None:
     proto = message(tf.DT_FLOAT, [1], tensor_content=np.float32(5).tobytes(), float_val=[6])
     assert read(proto).tolist() == [5]
 
@@ -147,7 +147,7 @@ def test_a_boolean_is_any_byte_that_is_not_zero() -> None:
 
 
 @pytest.mark.parametrize(
-    ("proto", "dtype", "told"),
+    ("proto", "dtype", "expected_message"),
     [
         (
             message(tf.DT_DOUBLE, [1], double_val=[1]),
@@ -162,7 +162,7 @@ def test_a_boolean_is_any_byte_that_is_not_zero() -> None:
             "f4",
             "got unknown_rank; expected the sizes",
         ),
-        (message(tf.DT_FLOAT, [2**40]), "f4", "which takes 4398046511104 bytes; expected at most 1048576 bytes"),
+        (message(tf.DT_FLOAT, [2**40]), "f4", "which needs 4398046511104 bytes; expected at most 1048576 bytes"),
         (message(tf.DT_FLOAT, [2**62, 2**62], float_val=[1]), "f4", "expected at most 1048576 bytes"),
         (message(tf.DT_FLOAT, [0, 2**62]), "f4", "expected at most 1048576 bytes"),
         (message(tf.DT_STRING, [2**18]), object, "expected at most 1048576 bytes"),
@@ -192,18 +192,20 @@ def test_a_boolean_is_any_byte_that_is_not_zero() -> None:
             object,
             r"inputs.x.string_val\[1\]: got bytes that are not",
         ),
-        (message(tf.DT_STRING, [2], tensor_content=b"\1"), object, "tensor_content: got an unfinished number"),
+        (message(tf.DT_STRING, [2], tensor_content=b"\1"), object, "tensor_content: got an incomplete varint"),
         (message(tf.DT_STRING, [2], tensor_content=b"\1\1a"), object, "got 3 bytes; expected 4 for strings"),
     ],
 )
-def test_what_is_no_tensor_for_the_input_is_refused(proto: tf.TensorProto, dtype: object, told: str) -> None:
+def test_a_tensor_that_does_not_fit_the_input_is_refused(
+    proto: tf.TensorProto, dtype: object, expected_message: str
+) -> None:
     for tensor in (proto, memoryview(proto.SerializeToString())):
-        with pytest.raises(InvalidInput, match=told):
+        with pytest.raises(InvalidInput, match=expected_message):
             tensor_proto.read("x", tensor, spec(dtype), limit=LIMIT)
 
 
-def test_a_large_tensor_may_come_in_several_parts() -> None:
-    """Protobuf lets a packed field come in parts, and a message too."""
+def test_a_large_tensor_may_have_several_parts() -> None:
+    """Protobuf allows several parts of a packed field and of a message."""
     start = message(tf.DT_INT64, [5], int64_val=[1, -2]).SerializeToString()
     end = tf.TensorProto(int64_val=[300, 2**62, -(2**63)]).SerializeToString()
     array = tensor_proto.read("x", memoryview(start + end), spec("i8"), limit=LIMIT)
@@ -217,33 +219,33 @@ def test_large_tensors_of_whole_numbers_are_parsed_in_pieces() -> None:
     assert_same(tensor_proto.read("x", memoryview(content), spec("i8"), limit=LIMIT), numbers)
 
 
-def test_numbers_one_by_one_are_read_where_they_are_few() -> None:
+def test_a_few_unpacked_numbers_are_parsed() -> None:
     described = message(tf.DT_FLOAT, [2]).SerializeToString()
     single = b"\x2d" + np.float32(1).tobytes() + b"\x2d" + np.float32(2).tobytes()
     assert tensor_proto.read("x", memoryview(described + single), spec("f4"), limit=LIMIT).tolist() == [1, 2]
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "expected_message"),
     [
-        (b"\x2d" + np.float32(1).tobytes() + delimited(5, np.float32(1).tobytes()), "packed and one by one"),
-        (b"\x2d\0\0\0\0" * 20_000, "more than 65536 bytes beside its large"),
-        (delimited(5, b"123"), "bytes that are no whole numbers; expected packed float32"),
-        (b"\x2a\x7f", "no protobuf"),
-        (b"\xff" * 11, "no protobuf"),
-        (b"\x12\x02\x12\x7f", "no protobuf"),
+        (b"\x2d" + np.float32(1).tobytes() + delimited(5, np.float32(1).tobytes()), "both packed and unpacked numbers"),
+        (b"\x2d\0\0\0\0" * 20_000, "more than 65536 bytes besides its large"),
+        (delimited(5, b"123"), "an incomplete number; expected packed float32"),
+        (b"\x2a\x7f", "invalid protobuf"),
+        (b"\xff" * 11, "invalid protobuf"),
+        (b"\x12\x02\x12\x7f", "invalid protobuf"),
     ],
 )
-def test_a_part_of_a_large_message_that_is_malformed_is_refused(content: bytes, told: str) -> None:
+def test_a_part_of_a_large_message_that_is_malformed_is_refused(content: bytes, expected_message: str) -> None:
     described = message(tf.DT_FLOAT, [2]).SerializeToString()
-    with pytest.raises(InvalidInput, match=told):
+    with pytest.raises(InvalidInput, match=expected_message):
         tensor_proto.read("x", memoryview(described + content), spec("f4"), limit=LIMIT)
 
 
-def test_packed_numbers_that_never_end_are_refused() -> None:
+def test_packed_numbers_without_an_end_are_refused() -> None:
     described = message(tf.DT_INT64, [2]).SerializeToString()
     endless = delimited(10, b"\xff" * (3 * outline._PIECE))
-    with pytest.raises(InvalidInput, match="no protobuf"):
+    with pytest.raises(InvalidInput, match="invalid protobuf"):
         tensor_proto.read("x", memoryview(described + endless), spec("i8"), limit=LIMIT)
 
 

@@ -1,4 +1,4 @@
-"""Whole numbers, packed as protobuf packs them."""
+"""Whole numbers as packed varints."""
 
 import numpy as np
 import pytest
@@ -26,10 +26,10 @@ def test_protobuf_packs_the_same(pair: tuple[np.ndarray, str]) -> None:
 
 
 @pytest.mark.parametrize("largest", [1, 127, 128, 2**40])
-def test_many_numbers_are_packed_as_few_are(largest: int) -> None:
+def test_many_numbers_are_packed_like_a_few(largest: int) -> None:
     numbers = np.arange(200_000) % (largest + 1)
     assert packed(numbers) == b"".join(packed(part) for part in np.array_split(numbers, 7))
 
 
-def test_no_numbers_are_no_bytes() -> None:
+def test_an_empty_array_is_empty_bytes() -> None:
     assert packed(np.empty(0, np.int64)) == b""

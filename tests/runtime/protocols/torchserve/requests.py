@@ -1,4 +1,4 @@
-"""Requests and signatures that the tests of TorchServe's translators share."""
+"""Requests and signatures for the tests of TorchServe's translators."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -29,9 +29,9 @@ PEOPLE = signature(spec("age", "i8", ("n", 1)), spec("name", STRING, ("n", 1)))
 
 def request(body: bytes, kind: str = "", *, query: bytes = b"", **parameters: str) -> Request:
     headers = [(b"content-type", kind.encode())] if kind else []
-    made = Request("POST", "/", b"/", query, headers, "1.1", body)
-    made.match = SimpleNamespace(parameters={"model": "m", **parameters})
-    return made
+    sent = Request("POST", "/", b"/", query, headers, "1.1", body)
+    sent.match = SimpleNamespace(parameters={"model": "m", **parameters})
+    return sent
 
 
 def bound(signature: Signature, body: bytes, kind: str = "") -> Query:
@@ -50,7 +50,7 @@ def model(signature: Signature) -> Any:  # noqa: ANN401 - only its signature is 
 
 
 def multipart(*parts: tuple[str, bytes], kind: str = "", file: bool = True) -> tuple[bytes, str]:
-    """A form with these parts and its content type; `kind` is that of each part."""
+    """Return a form with these parts, and its content type; `kind` is the content type of each part."""
     body = b""
     for name, data in parts:
         head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"'
@@ -60,9 +60,9 @@ def multipart(*parts: tuple[str, bytes], kind: str = "", file: bool = True) -> t
     return body + f"--{BOUNDARY}--\r\n".encode(), f"multipart/form-data; boundary={BOUNDARY}"
 
 
-def answered(query: Query, signature: Signature, *outputs: np.ndarray) -> Answer:
-    made = Prediction(outputs, model="m", version="1", arrived=0.0, queued=0.0, batched=0.0, ran=0.0)
-    return Predictions().encode([query], [made], model(signature), latency=0.0)
+def answer_to(query: Query, signature: Signature, *outputs: np.ndarray) -> Answer:
+    prediction = Prediction(outputs, model="m", version="1", arrived=0.0, queued=0.0, batched=0.0, ran=0.0)
+    return Predictions().encode([query], [prediction], model(signature), latency=0.0)
 
 
 def content(answer: Answer) -> bytes:

@@ -1,4 +1,4 @@
-"""Answers: an entry for each row, whatever their number and size."""
+"""Answers: an entry for each row, for any number and size of rows."""
 
 import math
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from runtime.model.signature import Signature
 from runtime.protocols.input_forms import Form
 from runtime.tensors import STRING, Query, TensorSpec, as_array
-from tests.runtime.protocols.torchserve.requests import answered, content, signature, spec
+from tests.runtime.protocols.torchserve.requests import answer_to, content, signature, spec
 
 ROW, ROWS = Form(one_row=True, by_name=False), Form(one_row=False, by_name=False)
 OUTPUTS = Signature(
@@ -22,12 +22,12 @@ NAMES = np.array(["a", "b"], object)
 
 
 def answer(form: Form, model: Signature, *outputs: np.ndarray) -> object:
-    made = answered(Query((), form=form), model, *outputs)
-    assert made.status == 200
-    return orjson.loads(content(made))
+    reply = answer_to(Query((), form=form), model, *outputs)
+    assert reply.status == 200
+    return orjson.loads(content(reply))
 
 
-def test_one_output_is_a_list_of_rows_and_a_row_alone_its_list() -> None:
+def test_one_output_is_a_list_of_rows_and_one_row_is_its_list() -> None:
     assert answer(ROWS, signature(spec("y")), SCORES) == SCORES.tolist()
     assert answer(ROW, signature(spec("y")), SCORES[:1]) == [0.25, 0.75]
     assert answer(ROW, signature(spec("y", "i8", ("n",))), LABELS[:1]) == [1]
@@ -50,14 +50,14 @@ def test_maps_of_a_classifier_are_objects_in_the_entry_of_their_row() -> None:
 
 
 @pytest.mark.parametrize("total", [np.array(3.0), np.array([1.0, 2.0, 3.0])])
-def test_outputs_that_have_no_entry_for_each_row_are_answered_whole(total: np.ndarray) -> None:
+def test_outputs_without_an_entry_for_each_row_are_whole(total: np.ndarray) -> None:
     shape = () if not total.ndim else ("k",)
     model = Signature((spec("x"),), (spec("y"), spec("total", "f4", shape)))
     assert answer(ROWS, model, SCORES, total) == {"y": SCORES.tolist(), "total": total.tolist()}
 
 
 @given(st.integers(0, 40), st.sampled_from([1, 30, 1001, 70_000]))
-def test_a_large_answer_in_pieces_is_the_answer(rows: int, width: int) -> None:
+def test_the_pieces_of_a_large_answer_are_the_whole_answer(rows: int, width: int) -> None:
     rows = min(rows, 200_000 // width)
     numbers = np.arange(rows * width, dtype=np.int64).reshape(rows, width)
     labels = np.arange(rows)
@@ -70,10 +70,10 @@ def test_a_large_answer_in_pieces_is_the_answer(rows: int, width: int) -> None:
 def test_many_rows_are_written_in_pieces_of_bounded_size() -> None:
     labels = np.arange(50_000)
     model = Signature((spec("x"),), (spec("a", "i8", ("n",)), spec("b", "i8", ("n",))))
-    made = answered(Query((), form=ROWS), model, labels, labels)
-    assert not isinstance(made.body, bytes)
-    assert max(len(piece) for piece in made.body) < 65536  # type: ignore[union-attr]
+    reply = answer_to(Query((), form=ROWS), model, labels, labels)
+    assert not isinstance(reply.body, bytes)
+    assert max(len(piece) for piece in reply.body) < 65536  # type: ignore[union-attr]
 
 
-def test_what_is_not_finite_is_null() -> None:
+def test_nan_and_infinity_are_null() -> None:
     assert answer(ROWS, signature(spec("y")), np.array([[math.nan, math.inf]], np.float32)) == [[None, None]]

@@ -1,6 +1,7 @@
-"""Which values hold which inputs, and what is refused."""
+"""The values of a request to inputs, and invalid values."""
 
 import io
+from collections.abc import Callable
 
 import numpy as np
 import orjson
@@ -37,7 +38,7 @@ def npy(array: object) -> bytes:
 
 @pytest.mark.parametrize("kind", [JSON, "", "text/plain", "application/vnd.api+json; charset=utf-8"])
 @pytest.mark.parametrize("document", [ROWS, {"inputs": ROWS}, {"instances": ROWS}, {"data": ROWS}, {"x": ROWS}])
-def test_json_holds_rows_bare_or_under_one_of_the_usual_names(document: object, kind: str) -> None:
+def test_json_has_rows_bare_or_in_a_wrapper_or_by_name(document: object, kind: str) -> None:
     assert tensors(ONE, b" \n" + orjson.dumps(document) + b"\n", kind) == [ROWS]
 
 
@@ -51,16 +52,16 @@ def test_json_without_the_first_axis_is_one_row() -> None:
     "document",
     [{"a": ROWS, "b": [[1, 2], [3, 4]]}, {"inputs": {"a": ROWS, "b": [[1, 2], [3, 4]]}}],
 )
-def test_json_holds_several_inputs_by_name(document: object) -> None:
+def test_json_has_several_inputs_by_name(document: object) -> None:
     assert tensors(TWO, orjson.dumps(document), JSON) == [ROWS, [[1, 2], [3, 4]]]
 
 
-def test_json_holds_records() -> None:
+def test_json_has_records() -> None:
     records = [{"age": 3, "name": "Ann"}, {"age": 5, "name": "Bob"}]
     assert tensors(PEOPLE, orjson.dumps({"instances": records})) == [[[3], [5]], [["Ann"], ["Bob"]]]
 
 
-def test_a_wrapper_that_is_the_name_of_an_input_is_the_input() -> None:
+def test_a_wrapper_with_the_name_of_an_input_is_the_input() -> None:
     named = signature(spec("data"), spec("inputs"))
     assert tensors(named, orjson.dumps({"data": ROWS, "inputs": ROWS})) == [ROWS, ROWS]
     with pytest.raises(InvalidInput, match=r"inputs\.inputs: got nothing"):
@@ -68,8 +69,18 @@ def test_a_wrapper_that_is_the_name_of_an_input_is_the_input() -> None:
     assert tensors(signature(spec("data")), orjson.dumps({"data": ROWS})) == [ROWS]
 
 
+@pytest.mark.parametrize("name", ["body", "data"])
+@pytest.mark.parametrize("wrap", [lambda inputs: inputs, lambda inputs: {"inputs": inputs}])
+def test_json_may_name_an_input_called_body_or_data(name: str, wrap: Callable[[object], object]) -> None:
+    inputs = signature(spec(name))
+    for document in (ROWS, {name: ROWS}, [{name: row} for row in ROWS]):
+        content = orjson.dumps(wrap(document))
+        assert tensors(inputs, content, JSON) == [ROWS]
+        assert tensors(inputs, *multipart((name, content))) == [ROWS]
+
+
 @pytest.mark.parametrize("kind", ["", "application/x-npy", "application/octet-stream", "image/jpeg"])
-def test_an_npy_file_is_known_by_its_first_bytes(kind: str) -> None:
+def test_an_npy_file_is_recognized_by_its_first_bytes(kind: str) -> None:
     assert tensors(ONE, npy(FLOATS), kind) == [ROWS]
 
 
@@ -80,24 +91,24 @@ def test_an_npy_file_may_have_another_number_type_byte_order_and_layout(array: n
     assert tensor.tolist() == np.asarray(array).tolist()
 
 
-def test_an_npy_file_of_one_row_may_leave_out_the_first_axis() -> None:
+def test_an_npy_file_of_one_row_may_omit_the_first_axis() -> None:
     query = bound(ONE, npy(FLOATS[0]))
     assert query.form.one_row  # type: ignore[attr-defined]
     assert query.tensors[0].tolist() == [ROWS[0]]
 
 
 @pytest.mark.parametrize("array", [["a", "b"], np.array(["a", "b"], "S")])
-def test_an_npy_file_holds_strings(array: object) -> None:
+def test_an_npy_file_may_have_strings(array: object) -> None:
     assert tensors(signature(spec("x", STRING, ("n",))), npy(array)) == [["a", "b"]]
 
 
-def test_infinity_and_nan_in_an_npy_file_stay_what_they_are() -> None:
+def test_infinity_and_nan_in_an_npy_file_are_unchanged() -> None:
     [tensor] = bound(ONE, npy([[np.inf, np.nan]])).tensors
     assert np.array_equal(tensor, np.array([[np.inf, np.nan]], np.float32), equal_nan=True)
 
 
 @pytest.mark.parametrize(
-    ("array", "inputs", "words"),
+    ("array", "inputs", "message"),
     [
         ([[1e300, 0]], ONE, "too large"),
         ([["a", "b"]], ONE, "a NumPy array of <U1"),
@@ -110,48 +121,50 @@ def test_infinity_and_nan_in_an_npy_file_stay_what_they_are() -> None:
         (FLOATS, signature(spec("x", "f4", None, "sequence")), "as JSON"),
     ],
 )
-def test_an_npy_file_that_does_not_fit_is_refused(array: object, inputs: Signature, words: str) -> None:
-    with pytest.raises(InvalidInput, match=words):
+def test_an_npy_file_that_does_not_fit_is_refused(array: object, inputs: Signature, message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
         bound(inputs, npy(array))
 
 
-def test_a_boolean_npy_file_is_no_number() -> None:
+def test_a_boolean_npy_file_is_refused_for_numbers() -> None:
     with pytest.raises(InvalidInput, match="body"):
         bound(ONE, npy([[True, False]]))
 
 
 @pytest.mark.parametrize("kind", ["application/octet-stream", "", "image/png"])
-def test_bytes_are_rows_one_after_the_other(kind: str) -> None:
+def test_bytes_are_consecutive_rows(kind: str) -> None:
     assert tensors(ONE, FLOATS.tobytes(), kind) == [ROWS]
 
 
-def test_bytes_may_be_booleans_or_the_whole_of_a_tensor_without_rows() -> None:
+def test_bytes_may_be_booleans_or_a_tensor_without_rows() -> None:
     assert tensors(signature(spec("x", "?")), b"\0\1\2\0") == [[[False, True], [True, False]]]
     assert tensors(signature(spec("x", "u1", (2, 2))), b"abcd") == [[[97, 98], [99, 100]]]
 
 
-def test_bytes_that_happen_to_stand_in_brackets_are_bytes_where_they_are_no_json() -> None:
+def test_bytes_in_brackets_that_are_not_json_are_bytes() -> None:
     assert tensors(signature(spec("x", "u1", ("n", 4))), b"[\0\1]") == [[[91, 0, 1, 93]]]
     assert tensors(signature(spec("x", "u1", ("n", 4))), b"[12]", "application/octet-stream") == [[[91, 49, 50, 93]]]
 
 
 @pytest.mark.parametrize(
-    ("data", "inputs", "words"),
+    ("data", "inputs", "message"),
     [
         (b"", ONE, "got 0 bytes; expected JSON, a NumPy array .npy., or its bytes: a multiple of 8"),
         (b"1234567", ONE, "got 7 bytes"),
         (b"123", signature(spec("x", "u1", (2, 2))), "4 for uint8"),
-        (b"123", signature(spec("x", "f4", ("n", "m"))), "do not tell the shape"),
-        (b"123", signature(spec("x", "f4", None)), "do not tell the shape"),
-        (b"123", signature(spec("x", "f4", ("n", 0))), "do not tell the shape"),
-        (b"123", signature(spec("x", "c8")), "do not tell the shape"),
+        (b"12345678", signature(spec("x", "u1", (2, 2))), "got 8 bytes; expected .*: 4 for uint8"),
+        (b"12345678", signature(spec("x", "f4", ())), "got 8 bytes; expected .*: 4 for float32"),
+        (b"123", signature(spec("x", "f4", ("n", "m"))), "do not state the shape"),
+        (b"123", signature(spec("x", "f4", None)), "do not state the shape"),
+        (b"123", signature(spec("x", "f4", ("n", 0))), "do not state the shape"),
+        (b"123", signature(spec("x", "c8")), "do not state the shape"),
         (b"\xff", signature(spec("x", STRING, ("n",))), "text in UTF-8"),
         (b"[1, 2", ONE, "got 5 bytes"),
         (b"[1, 2,]", ONE, "trailing comma|unexpected"),
     ],
 )
-def test_bytes_that_do_not_fit_are_refused(data: bytes, inputs: Signature, words: str) -> None:
-    with pytest.raises(InvalidInput, match=words):
+def test_bytes_that_do_not_fit_are_refused(data: bytes, inputs: Signature, message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
         bound(inputs, data)
 
 
@@ -165,25 +178,25 @@ def test_text_is_one_row_of_a_model_of_strings(shape: tuple[str | int, ...]) -> 
 @pytest.mark.parametrize("name", ["data", "body", "x"])
 @pytest.mark.parametrize("kind", ["", "application/octet-stream"])
 @pytest.mark.parametrize("data", [orjson.dumps(ROWS), orjson.dumps({"inputs": ROWS}), npy(FLOATS), FLOATS.tobytes()])
-def test_a_part_of_a_form_holds_what_a_body_may_hold(name: str, kind: str, data: bytes) -> None:
+def test_a_part_of_a_form_may_have_the_forms_of_a_body(name: str, kind: str, data: bytes) -> None:
     assert tensors(ONE, *multipart((name, data), kind=kind)) == [ROWS]
 
 
-def test_parts_hold_the_inputs_each_in_its_form() -> None:
+def test_parts_may_have_different_forms() -> None:
     parts = multipart(("b", b"[[1, 2], [3, 4]]"), ("a", npy(FLOATS)))
     query = bound(TWO, *parts)
     assert [each.tolist() for each in query.tensors] == [ROWS, [[1, 2], [3, 4]]]
     assert query.form.by_name  # type: ignore[attr-defined]
 
 
-def test_fields_hold_numbers_and_text() -> None:
+def test_fields_may_have_numbers_and_text() -> None:
     assert tensors(PEOPLE, b"age=22&name=Ann+%C3%84", FORM) == [[[22]], [["Ann Ä"]]]
     assert tensors(PEOPLE, *multipart(("age", b"22"), ("name", b"7"), file=False)) == [[[22]], [["7"]]]
     assert tensors(ONE, b"data=%5B1%2C2%5D", FORM) == [[[1, 2]]]
     assert tensors(signature(spec("x", "?", ("n", 1))), b"x=true", FORM) == [[[True]]]
 
 
-def test_an_optional_input_may_be_left_out() -> None:
+def test_an_optional_input_may_be_omitted() -> None:
     inputs = signature(spec("a"), spec("b", "f4", None, "optional"))
     [first, second] = bound(inputs, *multipart(("a", npy(FLOATS)))).tensors
     assert first.tolist() == ROWS
@@ -191,15 +204,15 @@ def test_an_optional_input_may_be_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("parts", "words"),
+    ("parts", "message"),
     [
         ([("data", b"[]"), ("data", b"[]")], "data: got more than one value"),
         ([("y", b"[]")], "y: got a value of that name; expected data, body, or the name of the input: x"),
         ([("x", b"[[1, 2]]"), ("y", b"[]")], r"form\.y: got an unknown input"),
     ],
 )
-def test_a_form_whose_names_are_no_inputs_is_refused(parts: list[tuple[str, bytes]], words: str) -> None:
-    with pytest.raises(InvalidInput, match=words):
+def test_a_form_with_other_names_than_the_inputs_is_refused(parts: list[tuple[str, bytes]], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
         bound(ONE, *multipart(*parts))
 
 
@@ -208,7 +221,7 @@ def test_a_form_without_one_of_the_inputs_is_refused() -> None:
         bound(TWO, *multipart(("a", b"[[1, 2]]")))
 
 
-def test_a_field_that_is_no_json_is_refused_with_its_value() -> None:
+def test_a_field_with_invalid_json_is_refused_with_its_value() -> None:
     with pytest.raises(InvalidInput, match=r"age: got 'old'; expected int64\[n, 1\] as JSON"):
         bound(PEOPLE, b"age=old&name=Ann", FORM)
     with pytest.raises(InvalidInput, match=r"age: got '1{64}'"):
@@ -222,7 +235,7 @@ def test_a_field_that_is_no_json_is_refused_with_its_value() -> None:
     npst.array_shapes(min_dims=2, max_dims=4, max_side=4),
     st.data(),
 )
-def test_what_numpy_saves_is_what_is_bound(dtype: str, shape: tuple[int, ...], data: st.DataObject) -> None:
+def test_saved_arrays_and_bytes_are_bound_unchanged(dtype: str, shape: tuple[int, ...], data: st.DataObject) -> None:
     array = data.draw(npst.arrays(dtype, shape))
     inputs = signature(spec("x", dtype, ("n", *shape[1:])))
     for body in (npy(array), array.tobytes()):

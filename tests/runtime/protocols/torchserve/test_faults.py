@@ -1,4 +1,4 @@
-"""Errors: TorchServe's form, types and statuses, and the headers that each of its answers has."""
+"""Errors: TorchServe's form, types and statuses, and the headers of every answer."""
 
 import uuid
 
@@ -56,7 +56,7 @@ def test_an_error_has_torchserves_form(fault: errors.ScalezeroError, status: int
     assert document["message"].startswith(message)
 
 
-def test_every_answer_has_an_identifier_of_its_own_and_is_not_kept() -> None:
+def test_every_answer_has_a_unique_identifier_and_is_not_cached() -> None:
     first, second = (dict(refuse(errors.QueueFull(limit=1, retry_after=3)).headers) for _ in range(2))
     assert uuid.UUID(first.pop(b"x-request-id").decode()) != uuid.UUID(second.pop(b"x-request-id").decode())
     assert (

@@ -1,4 +1,4 @@
-"""Requests of the management API, and the documents that answer them."""
+"""Requests of the management API, and the documents of the answers."""
 
 from contextlib import suppress
 
@@ -31,7 +31,7 @@ def registered(query: bytes) -> Registration:
     return management.registration(management.query(query))
 
 
-def test_a_registration_is_read_from_the_query() -> None:
+def test_a_registration_is_parsed_from_the_query() -> None:
     query = (
         b"url=m%2Dv1.mar&model_name=m&batch_size=8&max_batch_delay=50&initial_workers=1&synchronous=false"
         b"&response_timeout=10&startup_timeout=20&runtime=PYTHON3&handler=image_classifier&s3_sse_kms=true"
@@ -39,26 +39,26 @@ def test_a_registration_is_read_from_the_query() -> None:
     assert registered(query) == Registration("m-v1.mar", "m", 8, 50, 1, 10, 20, synchronous=False)
 
 
-def test_what_is_not_said_is_the_default() -> None:
+def test_missing_parameters_have_defaults() -> None:
     assert registered(b"url=m.mar") == Registration("m.mar")
     assert registered(b"") == Registration("")
     assert registered(b"url=m.mar&model_name=&batch_size=&synchronous=yes") == Registration("m.mar", synchronous=False)
 
 
 @pytest.mark.parametrize("number", ["x", "1.5", "1e3", "", "99999999999", "3000000000", "-1", " 5", "1_0", "\u0663"])
-def test_a_number_of_the_query_that_cannot_be_one_is_not_given(number: str) -> None:
+def test_an_invalid_number_in_the_query_is_ignored(number: str) -> None:
     assert management.registration({"url": "m.mar", "batch_size": number}) == Registration("m.mar")
 
 
 @pytest.mark.parametrize(
     "field", ["batch_size=0", "batch_size=4097", "response_timeout=0", "startup_timeout=86401", "runtime=java"]
 )
-def test_a_value_that_no_model_could_have_is_refused(field: str) -> None:
+def test_a_value_out_of_range_is_refused(field: str) -> None:
     with pytest.raises(InvalidInput, match=f"^{field.partition('=')[0]}: got"):
         registered(b"url=m.mar&" + field.encode())
 
 
-def test_of_a_repeated_field_the_first_counts() -> None:
+def test_the_first_of_repeated_fields_is_used() -> None:
     assert management.query(b"url=a&url=b") == {"url": "a"}
 
 
@@ -67,7 +67,7 @@ def test_the_fields_of_a_query_are_bounded() -> None:
         management.query(b"&".join([b"a=1"] * 1001))
 
 
-def test_a_registration_is_read_from_a_json_body() -> None:
+def test_a_registration_is_parsed_from_a_json_body() -> None:
     body = {"url": "m.mar", "model_name": "m", "batch_size": 4, "initial_workers": 2, "synchronous": False, "other": []}
     read = management.registration_of_json(orjson.dumps(body))
     assert read == Registration("m.mar", "m", batch_size=4, initial_workers=2, synchronous=False)
@@ -87,7 +87,7 @@ def test_a_registration_is_read_from_a_json_body() -> None:
         (b'{"url": "m.mar", "batch_size": 0}', "batch_size"),
     ],
 )
-def test_a_body_that_is_none_is_refused(body: bytes, field: str) -> None:
+def test_an_invalid_body_is_refused(body: bytes, field: str) -> None:
     with pytest.raises(InvalidInput, match=f"^{field}: got"):
         management.registration_of_json(body)
 
@@ -106,13 +106,13 @@ DOCUMENTS = st.recursive(
 
 
 @given(st.binary(max_size=50) | DOCUMENTS.map(orjson.dumps))
-def test_any_body_is_read_or_refused(body: bytes) -> None:
+def test_any_body_is_parsed_or_refused(body: bytes) -> None:
     with suppress(InvalidInput):
         assert isinstance(management.registration_of_json(body), Registration)
 
 
 @given(st.binary(max_size=80))
-def test_any_query_is_read_or_refused(text: bytes) -> None:
+def test_any_query_is_parsed_or_refused(text: bytes) -> None:
     with suppress(InvalidInput):
         assert isinstance(registered(text), Registration)
     with suppress(InvalidInput):
@@ -126,7 +126,7 @@ def test_a_body_is_bounded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "asked"),
+    ("query", "expected"),
     [
         (b"", Scaling()),
         (b"min_worker=1&synchronous=true", Scaling(synchronous=True)),
@@ -136,12 +136,12 @@ def test_a_body_is_bounded() -> None:
         (b"min_worker=0&max_worker=0", Scaling(0, 0)),
     ],
 )
-def test_what_a_scaling_asks(query: bytes, asked: Scaling) -> None:
-    assert management.scaling(management.query(query)) == asked
+def test_a_scaling_is_parsed_from_the_query(query: bytes, expected: Scaling) -> None:
+    assert management.scaling(management.query(query)) == expected
 
 
-def test_a_scaling_to_less_than_the_least_is_refused() -> None:
-    with pytest.raises(InvalidInput, match=r"^max_worker: got 1; expected no less than min_worker, 2"):
+def test_a_max_worker_below_min_worker_is_refused() -> None:
+    with pytest.raises(InvalidInput, match=r"^max_worker: got 1; expected at least min_worker, 2"):
         management.scaling(management.query(b"min_worker=2&max_worker=1"))
 
 
@@ -161,7 +161,7 @@ MODELS = [(f"m{number}", f"m{number}.mar") for number in range(5)]
         (b"limit=x&next_page_token=y", ["m0", "m1", "m2", "m3", "m4"], None),
     ],
 )
-def test_a_list_comes_in_pages(query: bytes, names: list[str], token: str | None) -> None:
+def test_a_list_has_pages(query: bytes, names: list[str], token: str | None) -> None:
     limit, first = management.page(management.query(query))
     document = orjson.loads(management.listing(list(reversed(MODELS)), limit=limit, first=first))
     assert [each["modelName"] for each in document["models"]] == names
@@ -169,7 +169,7 @@ def test_a_list_comes_in_pages(query: bytes, names: list[str], token: str | None
 
 
 @given(st.integers(0, 12), st.integers(1, 5))
-def test_the_pages_together_are_the_list(count: int, limit: int) -> None:
+def test_the_pages_together_are_the_whole_list(count: int, limit: int) -> None:
     models = [(f"m{number:02}", "u") for number in range(count)]
     seen, first = [], 0
     while True:
@@ -207,7 +207,7 @@ def test_a_loaded_model_has_one_worker() -> None:
     assert (waiting["minWorkers"], waiting["workers"]) == (1, [])
 
 
-def test_the_texts_are_torchserves() -> None:
+def test_the_statuses_have_torchserves_texts() -> None:
     assert management.registered("m", "1.0", workers=1) == 'Model "m" Version: 1.0 registered with 1 initial workers'
     assert management.registered("m", "1.0", workers=0) == (
         'Model "m" Version: 1.0 registered with 0 initial workers. Use scale workers API to add workers for the model.'

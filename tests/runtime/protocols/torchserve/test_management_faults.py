@@ -1,4 +1,4 @@
-"""Every error in the words, the status and the exception that TorchServe's clients know."""
+"""Every error with TorchServe's text, status and exception."""
 
 import pytest
 
@@ -98,7 +98,9 @@ MISSING = ArtifactMissing("/store/m.mar", "there is no such file")
         (MISSING, 503, "ServiceUnavailableException", "m.mar: there is no such file"),
     ],
 )
-def test_an_error_is_told_as_torchserve_tells_it(error: ScalezeroError, status: int, kind: str, text: str) -> None:
+def test_an_error_has_torchserves_status_exception_and_text(
+    error: ScalezeroError, status: int, kind: str, text: str
+) -> None:
     found = error_fields(error)
     assert found[:2] == (status, kind)
     assert found[2].startswith(text)
@@ -113,7 +115,9 @@ def test_an_error_is_told_as_torchserve_tells_it(error: ScalezeroError, status: 
         (DiskFull("s3://b/m", "no room"), 503, Grpc.UNAVAILABLE, "InternalServerException"),
     ],
 )
-def test_what_keeps_a_model_from_being_registered(error: ModelUnavailable, status: int, grpc: Grpc, kind: str) -> None:
+def test_the_cause_of_a_failed_registration_decides_the_error(
+    error: ModelUnavailable, status: int, grpc: Grpc, kind: str
+) -> None:
     failed = RegistrationFailed("m.mar", error)
     assert error_fields(failed)[:2] == (status, kind)
     assert grpc_code(failed) is grpc

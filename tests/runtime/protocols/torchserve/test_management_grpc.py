@@ -1,4 +1,4 @@
-"""Messages of ManagementAPIsService, read as the REST requests are."""
+"""Messages of ManagementAPIsService, with the same meaning as the REST requests."""
 
 from contextlib import suppress
 
@@ -13,7 +13,7 @@ from runtime.protocols.torchserve.management import Registration, Scaling
 from runtime.protocols.torchserve.management_grpc import Version
 
 
-def test_a_registration_is_read() -> None:
+def test_a_registration_is_parsed() -> None:
     request = pb.RegisterModelRequest(
         url="m.mar", model_name="m", batch_size=4, max_batch_delay=50, initial_workers=1, response_timeout=7
     )
@@ -22,7 +22,7 @@ def test_a_registration_is_read() -> None:
     )
 
 
-def test_what_is_empty_or_not_positive_is_not_given() -> None:
+def test_empty_texts_and_numbers_that_are_not_positive_are_ignored() -> None:
     request = pb.RegisterModelRequest(url="m.mar", batch_size=-1, max_batch_delay=0, synchronous=True)
     assert messages.registration(request.SerializeToString()) == Registration("m.mar")
     assert messages.describe(pb.DescribeModelRequest(model_name="m").SerializeToString()) == Version("m", None)
@@ -30,7 +30,7 @@ def test_what_is_empty_or_not_positive_is_not_given() -> None:
     assert messages.page(pb.ListModelsRequest(limit=2, next_page_token=4).SerializeToString()) == (2, 4)
 
 
-def test_a_scaling_is_read() -> None:
+def test_a_scaling_is_parsed() -> None:
     request = pb.ScaleWorkerRequest(model_name="m", model_version="2.0", min_worker=2, max_worker=3, synchronous=True)
     assert messages.scaling(request.SerializeToString()) == (
         Version("m", "2.0"),
@@ -51,12 +51,12 @@ def test_a_default_and_a_removal_name_their_model() -> None:
         messages.unregister(b"")
 
 
-def test_the_response_holds_the_text() -> None:
+def test_the_response_has_the_text() -> None:
     assert pb.ManagementResponse.FromString(messages.response("done")).msg == "done"
 
 
 @given(st.binary(max_size=40))
-def test_any_bytes_are_read_or_refused(message: bytes) -> None:
+def test_any_bytes_are_parsed_or_refused(message: bytes) -> None:
     for read in (
         messages.describe,
         messages.page,
@@ -69,6 +69,6 @@ def test_any_bytes_are_read_or_refused(message: bytes) -> None:
             read(message)
 
 
-def test_a_message_that_is_none_is_refused() -> None:
-    with pytest.raises(InvalidInput, match=r"^message: got no protobuf"):
+def test_an_invalid_message_is_refused() -> None:
+    with pytest.raises(InvalidInput, match=r"^message: got invalid protobuf"):
         messages.describe(b"\xff")

@@ -1,4 +1,4 @@
-"""NumPy's file format: nothing is believed that the bytes do not bear out."""
+"""NumPy's file format: the header is checked against the bytes."""
 
 import contextlib
 import io
@@ -35,7 +35,7 @@ def test_the_array_is_a_view_of_the_bytes() -> None:
     assert not array.flags.writeable
 
 
-def test_both_versions_of_numbers_are_read() -> None:
+def test_both_versions_of_the_format_are_parsed() -> None:
     header = FOUR % "1,"
     for version in (b"\1\0", b"\2\0"):
         assert npy.read("x", memoryview(with_header(header, b"\0\0\x80?", version))).tolist() == [1]
@@ -65,13 +65,13 @@ def test_both_versions_of_numbers_are_read() -> None:
     ],
     ids=repr,
 )
-def test_what_is_no_array_of_numbers_or_strings_is_refused(data: bytes) -> None:
+def test_a_file_without_an_array_of_numbers_or_strings_is_refused(data: bytes) -> None:
     with pytest.raises(InvalidInput, match=r"^x: got "):
         npy.read("x", memoryview(data))
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+def test_any_bytes_are_parsed_or_refused(data: bytes) -> None:
     for each in (data, npy.MAGIC + b"\1\0" + data, with_header(FOUR % "1, ", data)):
         with contextlib.suppress(InvalidInput):
             assert npy.read("x", memoryview(each)).dtype.kind in "biufUS"

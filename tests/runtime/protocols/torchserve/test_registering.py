@@ -1,4 +1,4 @@
-"""No URL leads out of the model store and the allowed prefixes."""
+"""Only URLs in the model store and below the allowed prefixes are accepted."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.artifacts.uris import S3Place, parse_uri
+from runtime.artifacts.uris import S3Location, parse_uri
 from runtime.errors import BadSetting, UrlNotRegistrable
 from runtime.protocols.torchserve.registering import Allowed, Place, allowed, place
 
@@ -52,7 +52,7 @@ def test_a_store_may_be_a_prefix_of_a_bucket() -> None:
         "https://example.com/../m.mar",
     ],
 )
-def test_two_dots_are_refused_however_they_are_written(url: str) -> None:
+def test_two_dots_are_refused_in_any_encoding(url: str) -> None:
     with pytest.raises(UrlNotRegistrable) as raised:
         place(url, FOLDERS)
     assert raised.value.details["reason"] == "relative"
@@ -91,14 +91,14 @@ def test_two_dots_are_refused_however_they_are_written(url: str) -> None:
         "https:s3://models/team/m.mar",
     ],
 )
-def test_everything_else_is_refused(url: str) -> None:
+def test_any_other_url_is_refused(url: str) -> None:
     with pytest.raises(UrlNotRegistrable) as raised:
         place(url, FOLDERS)
     assert raised.value.details["reason"] == "not allowed"
 
 
 @pytest.mark.parametrize("url", ["/etc/passwd", "sub/m.mar", "./m.mar", ".hidden.mar", "/store/m.mar", "a//b"])
-def test_a_file_of_the_store_is_its_name_alone(url: str) -> None:
+def test_a_file_of_the_store_is_only_a_name(url: str) -> None:
     for where in (FOLDERS, S3_STORE):
         with pytest.raises(UrlNotRegistrable) as raised:
             place(url, where)
@@ -111,7 +111,7 @@ def test_without_a_store_a_name_is_refused() -> None:
     assert raised.value.details["reason"] == "no store"
 
 
-def test_a_url_has_to_be_given() -> None:
+def test_a_missing_url_is_refused() -> None:
     with pytest.raises(UrlNotRegistrable) as raised:
         place("", FOLDERS)
     assert raised.value.details["reason"] == "missing"
@@ -140,14 +140,14 @@ PIECES = st.sampled_from(
 
 
 @given(st.lists(PIECES, max_size=10).map("".join))
-def test_whatever_is_let_through_lies_below_what_is_allowed(url: str) -> None:
-    """As the artifacts' own parser reads it, which is what is opened in the end."""
+def test_every_accepted_url_is_below_an_allowed_place(url: str) -> None:
+    """According to the parser of the artifacts, which opens the URL later."""
     try:
         found = place(url, FOLDERS)
     except UrlNotRegistrable:
         return
     where = parse_uri(found.uri)
-    if isinstance(where, S3Place):
+    if isinstance(where, S3Location):
         assert found.root is None
         assert where.bucket == "open" or (where.bucket, where.key.split("/")[0]) == ("models", "team")
         assert not {"", ".", ".."} & set(where.key.split("/"))
@@ -174,7 +174,7 @@ def test_whatever_is_let_through_lies_below_what_is_allowed(url: str) -> None:
         "gs://models/",
     ],
 )
-def test_a_prefix_that_no_model_could_come_from_stops_the_start(prefix: str) -> None:
+def test_an_invalid_prefix_stops_the_start(prefix: str) -> None:
     with pytest.raises(BadSetting, match=r"^SCALEZERO_REGISTER_FROM="):
         allowed(None, [prefix])
 
@@ -185,6 +185,6 @@ def test_a_store_is_a_folder_a_file_uri_or_a_prefix_of_a_bucket(
     monkeypatch.chdir(tmp_path)
     assert allowed("store", []).store == tmp_path / "store"
     assert allowed("file:///store", []).store == Path("/store")
-    assert allowed("s3://store/a/", []).store == S3Place("store", "a")
+    assert allowed("s3://store/a/", []).store == S3Location("store", "a")
     with pytest.raises(BadSetting, match=r"^MODEL_STORE="):
         allowed("https://store/", [])
