@@ -1,29 +1,55 @@
-"""The one scope of this process' background tasks: what goes on without a request that waits for it."""
+"""The background tasks of this process: tasks that no request waits for, or that end even if no request waits."""
 
 import asyncio
 import logging
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, NamedTuple, TypeVar
+
+from runtime.errors import ScalezeroError, ShuttingDown
 
 T = TypeVar("T")
 _log = logging.getLogger("scalezero.background")
 
 
+class _Failure(NamedTuple):
+    """The error of a task as its result. A waiting caller raises it; without a caller, it is logged."""
+
+    error: Exception
+
+
 class Background:
-    """Tasks by name. Used on one event loop."""
+    """Named tasks. Used on one event loop."""
 
     def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[Any]] = set()  # the loop itself holds tasks weakly
+        self._tasks: set[asyncio.Task[Any]] = set()  # strong references, because the loop has only weak ones
 
     def start(self, name: str, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
-        """Do the work in a task. An exception that ends it is logged."""
+        """Run the coroutine as a task. An exception that ends it is logged."""
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
 
+    async def finish(self, name: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run the coroutine function as a task, and return its result or raise its exception.
+
+        If the caller is cancelled, the task continues, and an exception that ends it is logged. Raises `ShuttingDown`
+        if the task is cancelled.
+        """
+        task = self.start(name, _result(work))
+        try:
+            result = await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise ShuttingDown from None
+            task.add_done_callback(_log_failure)
+            raise
+        if isinstance(result, _Failure):
+            raise result.error
+        return result
+
     async def close(self, *, within: float) -> None:
-        """Cancel all tasks, and wait until they have ended, for so many seconds at most."""
+        """Cancel all tasks, and wait until they have ended, at most `within` seconds."""
         for task in self._tasks:
             task.cancel()
         if not self._tasks:
@@ -37,3 +63,20 @@ class Background:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("a background task failed", exc_info=error, extra={"task": task.get_name()})
+
+
+async def _result(work: Callable[[], Coroutine[Any, Any, T]]) -> T | _Failure:
+    try:
+        return await work()
+    except Exception as error:  # noqa: BLE001 - raised where the result is awaited
+        return _Failure(error)
+
+
+def _log_failure(task: "asyncio.Task[Any]") -> None:
+    """Log the failure of a task whose caller has left."""
+    if task.cancelled() or not isinstance(result := task.result(), _Failure):
+        return
+    if isinstance(result.error, ScalezeroError):
+        _log.warning("a background task failed", extra={"task": task.get_name(), "reason": result.error.message})
+    else:
+        _log.error("a background task failed", exc_info=result.error, extra={"task": task.get_name()})

@@ -1,7 +1,7 @@
 """Every error that scalezero reports to a caller, one class each.
 
-An error takes facts and builds its own message: the field, the value that came, and what is expected. Its `code` is the
-same for all protocols; `runtime.status` maps each code to the statuses.
+The constructor of an error takes facts and builds the message: the field, the value that was received, and what is
+expected. The `code` of an error is the same for all protocols; `runtime.status` maps each code to the statuses.
 
     ScalezeroError
      |-- RequestError                      the caller can fix it
@@ -21,6 +21,7 @@ same for all protocols; `runtime.status` maps each code to the statuses.
      |    |-- UnsupportedOperation         unsupported_operation  this server does not support a protocol's operation
      |    |-- UnsupportedEncoding          unsupported_encoding
      |    |-- UnsupportedContentType       unsupported_content_type
+     |    |-- BatchesDisabled              unsupported_content_type  several events in one request, which is not enabled
      |    |-- Http2Required                http2_required         a gRPC call over HTTP/1.1
      |    |-- InvalidKey                   invalid_key            no key, or one that does not allow the request
      |    |-- ModelApiDisabled             model_api_disabled     models cannot be registered or unregistered
@@ -28,21 +29,28 @@ same for all protocols; `runtime.status` maps each code to the statuses.
      |    |-- RegistrationFailed           registration_failed    the model to register cannot be loaded
      |    |-- DefaultVersion               default_version        the default version is removed last
      |    |-- BadRequest                   bad_request            the request is not valid HTTP
+     |    |-- BadEvent                     bad_event              the request carries no valid CloudEvent
+     |    |-- BucketNotAllowed             bucket_not_allowed     objects of this bucket may not be fetched for events
+     |    |-- ObjectMissing                object_missing         an event names an object that does not exist
+     |    |-- EventRefused                 event_refused          the function refused the event: no further delivery
      |    `-- RequestTimeout               request_timeout        the client sent the request too slowly
      |-- QueueFull                         queue_full             retry later
      |-- Overloaded                        overloaded             retry later
      |-- InternalError                     internal               a bug in scalezero
      |-- DeadlineExceeded                  deadline_exceeded
-     |    `-- CallTimedOut                 deadline_exceeded      a streaming call took longer than its grpc-timeout
+     |    |-- CallTimedOut                 deadline_exceeded      a streaming call took longer than its grpc-timeout
+     |    `-- ManagementTimedOut           deadline_exceeded      a management call took longer than its grpc-timeout
      |-- RunTimeout                        run_timeout
      |-- ShuttingDown                      shutting_down
      |-- FunctionFailed                    function_failed        the author's function cannot be loaded
      |-- FunctionCrashed                   function_crashed       the function raised an exception
+     |-- EventDeferred                     event_deferred         the function asked for another delivery of the event
      |-- InvalidAnswer                     function_answer_invalid  the function returned what HTTP cannot send
      |-- FunctionTimedOut                  function_timed_out     a call of the function took too long
      |-- FunctionStuck                     function_stuck         every thread of the function is stuck in a call
      |-- ModelFailed                       model_failed           the session fails for every input
-     |-- ModelUnavailable                  the model cannot be loaded now; its `code` says why
+     |-- ProviderUnavailable               provider_unavailable   an execution provider cannot be used on this machine
+     |-- ModelUnavailable                  the model cannot be loaded now; its `code` is the reason
      |    |-- ArtifactMissing              artifact_missing
      |    |-- ArtifactChanged              artifact_changed
      |    |-- DigestMismatch               digest_mismatch
@@ -67,7 +75,7 @@ class ScalezeroError(Exception):
     """An error with a message (`str(error)`), a stable `code` and machine-readable `details`."""
 
     code: ClassVar[str]
-    lasting: ClassVar[bool] = False  # of a load: whether a retry fails again until somebody fixes the cause
+    permanent: ClassVar[bool] = False  # whether each retry of the load fails until a person fixes the cause
 
     def __init__(self, message: str, **details: object) -> None:
         super().__init__(message)
@@ -89,7 +97,7 @@ class InvalidInput(RequestError):
 
 
 class RefusedInput(RequestError):
-    """The request breaks a rule of its protocol. The message is the original server's, as its clients compare it."""
+    """The request violates a rule of its protocol. The message is that of the original server: clients compare it."""
 
     code = "invalid_input"
 
@@ -149,8 +157,10 @@ class VersionConflict(RequestError):
     code = "version_conflict"
 
     def __init__(self, model: str, version: str | None, reason: str) -> None:
-        came = "no version" if version is None else f"version {version[:80]!r}"
-        super().__init__(f"{came} of model {model[:80]!r}: {reason}", model=model[:80], version=version, reason=reason)
+        subject = "no version" if version is None else f"version {version[:80]!r}"
+        super().__init__(
+            f"{subject} of model {model[:80]!r}: {reason}", model=model[:80], version=version, reason=reason
+        )
 
 
 class UnknownPath(RequestError):
@@ -159,7 +169,7 @@ class UnknownPath(RequestError):
     code = "path_not_found"
 
     def __init__(self, path: str, method: str = "GET", *, only: Sequence[str] = ()) -> None:
-        """`only`: the protocols of a port that serves nothing else."""
+        """Build the message; `only` are the protocols of a port that serves nothing else."""
         self.path, self.method = path, method
         what = f"this port serves only {', '.join(only)}" if only else "/openapi.json lists the routes"
         super().__init__(f"no route matches {path!r}; {what}", path=path)
@@ -221,8 +231,8 @@ class PayloadTooLarge(RequestError):
     code = "payload_too_large"
 
     def __init__(self, what: str, *, limit: int, unit: str, got: int | None = None) -> None:
-        came = f"{got} {unit}" if got is not None else f"more than {limit} {unit}"
-        super().__init__(f"{what}: got {came}; expected at most {limit} {unit}", limit=limit, unit=unit, got=got)
+        received = f"{got} {unit}" if got is not None else f"more than {limit} {unit}"
+        super().__init__(f"{what}: got {received}; expected at most {limit} {unit}", limit=limit, unit=unit, got=got)
 
 
 class HeadTooLarge(RequestError):
@@ -253,12 +263,25 @@ class UnsupportedContentType(RequestError):
 
     def __init__(self, content_type: bytes | None, supported: Sequence[bytes]) -> None:
         names = [each.decode("latin-1") for each in supported]
-        came = "none" if content_type is None else repr(content_type[:80].decode("latin-1"))
-        super().__init__(f"Content-Type: got {came}; expected one of {', '.join(names)}", supported=names)
+        received = "none" if content_type is None else repr(content_type[:80].decode("latin-1"))
+        super().__init__(f"Content-Type: got {received}; expected one of {', '.join(names)}", supported=names)
+
+
+class BatchesDisabled(RequestError):
+    """The request has several events (batched mode), which is not enabled."""
+
+    code = "unsupported_content_type"
+
+    def __init__(self, content_type: str) -> None:
+        super().__init__(
+            f"Content-Type: got {content_type[:80]!r}; expected one event, as batches are not enabled; send each "
+            "event in a request of its own, or set SCALEZERO_EVENT_BATCHES=true",
+            setting="SCALEZERO_EVENT_BATCHES",
+        )
 
 
 class Http2Required(RequestError):
-    """A gRPC call came over HTTP/1.1; gRPC needs HTTP/2."""
+    """A gRPC call was sent over HTTP/1.1; gRPC requires HTTP/2."""
 
     code = "http2_required"
 
@@ -327,6 +350,59 @@ class BadRequest(RequestError):
         super().__init__(f"request: got {got}; expected a request as RFC 9112 defines it", got=got)
 
 
+class BadEvent(RequestError):
+    """A request does not carry the CloudEvent that its headers announce, or the event's data cannot be used."""
+
+    code = "bad_event"
+
+    def __init__(self, field: str, *, got: str, expected: str, **details: object) -> None:
+        """Build the message; `field` is a header, such as `ce-id`, or a member of the JSON object."""
+        field = field[:120]  # a sender chooses the names of extensions
+        super().__init__(
+            f"event {field}: got {got}; expected {expected}", field=field, got=got, expected=expected, **details
+        )
+
+    def in_batch(self, invalid: Sequence[Mapping[str, object]], *, count: int) -> "BadEvent":
+        """Return this error with all invalid events of its batch, or the first of them; `count` is their number."""
+        details = {**self.details, "invalid": list(invalid), "invalid_count": count}
+        return BadEvent(**details)  # type: ignore[arg-type] # the details have the parameters' names
+
+
+class BucketNotAllowed(RequestError):
+    """An event names an object of a bucket that `SCALEZERO_EVENT_BUCKETS` does not allow."""
+
+    code = "bucket_not_allowed"
+
+    def __init__(self, bucket: str, allowed: Sequence[str]) -> None:
+        names = f"one of {', '.join(allowed)}" if allowed else "no bucket: none is allowed"
+        super().__init__(
+            f"bucket of the event's object: got {bucket[:80]!r}; expected {names}; "
+            "SCALEZERO_EVENT_BUCKETS lists the buckets whose objects may be fetched",
+            bucket=bucket[:80],
+            allowed=list(allowed),
+        )
+
+
+class ObjectMissing(RequestError):
+    """An event names an object that does not exist, for example because it was deleted after the event."""
+
+    code = "object_missing"
+
+    def __init__(self, uri: str, reason: str) -> None:
+        place = public_uri(uri)
+        super().__init__(f"object of the event: {place}: {reason}", uri=place, reason=reason)
+
+
+class EventRefused(RequestError):
+    """The author's function answered an event with a status that says that the same event fails again."""
+
+    code = "event_refused"
+
+    def __init__(self, status: int, reason: str | None = None) -> None:
+        said = f": {reason}" if reason else ""
+        super().__init__(f"the function refused the event with status {status}{said}", status=status, reason=reason)
+
+
 class RequestTimeout(RequestError):
     """The client took longer than `seconds` to send its request; `rate` bytes extend that time by a second."""
 
@@ -343,7 +419,7 @@ class RequestTimeout(RequestError):
 
 
 class Overloaded(ScalezeroError):
-    """The process has reached a limit on what it holds; `retry_after` is in seconds."""
+    """The process has reached a limit, such as that of its memory for requests; `retry_after` is in seconds."""
 
     code = "overloaded"
 
@@ -404,6 +480,18 @@ class CallTimedOut(DeadlineExceeded):
         )
 
 
+class ManagementTimedOut(DeadlineExceeded):
+    """A management call took longer than its timeout, in seconds. `begun`: its operation continues."""
+
+    def __init__(self, *, timeout: float, begun: bool) -> None:
+        outcome = "its operation continues" if begun else "its operation did not begin"
+        ScalezeroError.__init__(
+            self,
+            f"the call took longer than its grpc-timeout of {timeout:g} s; {outcome}",
+            timeout_seconds=round(timeout, 9),
+        )
+
+
 class RunTimeout(ScalezeroError):
     """A run of the model took longer than the limit, in seconds, and was stopped."""
 
@@ -431,7 +519,7 @@ class FunctionFailed(ScalezeroError):
     """The author's function cannot be loaded. `source` and `reason` contain no exception text and no folder."""
 
     code = "function_failed"
-    lasting = True
+    permanent = True
 
     def __init__(self, source: str, reason: str) -> None:
         super().__init__(
@@ -449,6 +537,25 @@ class FunctionCrashed(ScalezeroError):
     def __init__(self, error: BaseException) -> None:
         name = type(error).__name__
         super().__init__(f"the function raised {name}; the server's log has the traceback", exception=name)
+
+
+class EventDeferred(ScalezeroError):
+    """The author's function answered an event with a status that asks for another delivery.
+
+    `retry_after` is in seconds; None: the function did not say.
+    """
+
+    code = "event_deferred"
+
+    def __init__(self, status: int, reason: str | None = None, *, retry_after: int | None = None) -> None:
+        self.retry_after = retry_after
+        said = f": {reason}" if reason else ""
+        super().__init__(
+            f"the function answered the event with status {status}, which asks for another delivery{said}",
+            status=status,
+            reason=reason,
+            retry_after=retry_after,
+        )
 
 
 class InvalidAnswer(ScalezeroError):
@@ -503,6 +610,16 @@ class ModelFailed(ScalezeroError):
         super().__init__(f"model {model!r} failed: {reason}", model=model, reason=reason)
 
 
+class ProviderUnavailable(ScalezeroError):
+    """An execution provider of ONNX Runtime is not installed, cannot be loaded, or has no device on this machine."""
+
+    code = "provider_unavailable"
+    permanent = True
+
+    def __init__(self, provider: str, reason: str) -> None:
+        super().__init__(f"{provider} cannot be used: {reason}", provider=provider, reason=reason)
+
+
 class ModelUnavailable(ScalezeroError):
     """The model cannot be loaded now. The next request tries again."""
 
@@ -517,7 +634,7 @@ class ArtifactMissing(ModelUnavailable):
     """No object or file has this URI."""
 
     code = "artifact_missing"
-    lasting = True
+    permanent = True
 
 
 class ArtifactChanged(ModelUnavailable):
@@ -530,29 +647,29 @@ class DigestMismatch(ModelUnavailable):
     """The digest of the artifact differs from the published one."""
 
     code = "digest_mismatch"
-    lasting = True
+    permanent = True
 
     def __init__(self, uri: str, *, expected: str, got: str) -> None:
         super().__init__(
             uri,
-            f"its SHA-256 is {got}; expected {expected}: the object was replaced or damaged since",
+            f"its SHA-256 is {got}; expected {expected}: the object was replaced or damaged after it was published",
             expected=expected,
             got=got,
         )
 
 
 class AccessDenied(ModelUnavailable):
-    """The store knows the credentials and denies access."""
+    """The store accepts the credentials and denies access."""
 
     code = "access_denied"
-    lasting = True
+    permanent = True
 
 
 class CredentialsMissing(ModelUnavailable):
     """No credentials were found, or they have expired."""
 
     code = "credentials_missing"
-    lasting = True
+    permanent = True
 
 
 class StoreUnreachable(ModelUnavailable):
@@ -571,7 +688,7 @@ class ArtifactTooLarge(ModelUnavailable):
     """The artifact is larger than the limit; sizes are in bytes."""
 
     code = "artifact_too_large"
-    lasting = True
+    permanent = True
 
     def __init__(self, uri: str, *, size: int, limit: int) -> None:
         allowed = f"at most {limit}; raise SCALEZERO_MAX_ARTIFACT_BYTES to allow more"
@@ -579,7 +696,7 @@ class ArtifactTooLarge(ModelUnavailable):
 
 
 class DiskFull(ModelUnavailable):
-    """The cache has no room for the artifact."""
+    """The disk of the cache has too little free space for the artifact."""
 
     code = "disk_full"
 
@@ -588,15 +705,15 @@ class LoadFailed(ModelUnavailable):
     """A library raised an unexpected exception. Its text may contain secrets, so only the log has it."""
 
     code = "load_failed"
-    lasting = True
+    permanent = True
 
     def __init__(self, uri: str, error: BaseException) -> None:
         kind = type(error).__name__
-        super().__init__(uri, f"loading failed with {kind}; the log has the details", exception=kind)
+        super().__init__(uri, f"loading failed with {kind}; the server's log has the details", exception=kind)
 
 
 class RegistrationFailed(RequestError):
-    """A model that a request registers cannot be loaded; `cause` says why."""
+    """A model that a request registers cannot be loaded; `cause` is the error of the load."""
 
     code = "registration_failed"
 
@@ -609,7 +726,7 @@ class InvalidModel(ModelUnavailable):
     """ONNX Runtime cannot open the artifact as a model."""
 
     code = "invalid_model"
-    lasting = True
+    permanent = True
 
 
 class BadSetting(ScalezeroError):
@@ -619,15 +736,15 @@ class BadSetting(ScalezeroError):
     """
 
     code = "bad_setting"
-    lasting = True
+    permanent = True
 
     def __init__(self, name: str, *, value: object, allowed: str, hidden: bool = False) -> None:
-        came = f"{name}: not set; " if value is None else f"{name}: " if hidden else f"{name}={value!r}: "
-        super().__init__(f"{came}expected {allowed}", name=name, value=None if hidden else value, allowed=allowed)
+        setting = f"{name}: not set; " if value is None else f"{name}: " if hidden else f"{name}={value!r}: "
+        super().__init__(f"{setting}expected {allowed}", name=name, value=None if hidden else value, allowed=allowed)
 
 
 def public_uri(uri: str) -> str:
-    """The URI as callers may see it: of a file only its name, so that no local folder is shown."""
+    """Return the URI for callers: only the name of a local file, so that no local folder is shown."""
     if uri.startswith("/") or uri.lower().startswith("file:"):
         return uri.rpartition("/")[2] or uri
     return uri

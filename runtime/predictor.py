@@ -1,7 +1,7 @@
-"""The one use case: validate, batch, run. Knows no wire format and no transport.
+"""The use case of a prediction: validate, batch, run. Independent of wire formats and transports.
 
-submit    a callback gets the answer: no future, no task, no coroutine
-predict   the same, awaited
+submit    answers by a callback: no future, no task, no coroutine
+predict   does the same as a coroutine
 """
 
 import asyncio
@@ -16,32 +16,34 @@ from runtime.batching.run import Done, Ticket
 from runtime.errors import ModelFailed
 from runtime.model.signature import Signature
 from runtime.tensors import Prediction, Query
+from runtime.variants.choosing import Serving
 
-_LOOSE: Final = 1024  # arrays
+_MAX_PIECES: Final = 1024  # arrays until they are concatenated
 
 
 class ReadyModel(NamedTuple):
-    """A model that answers: its identity, what it takes, and the queue in front of it."""
+    """A loaded model: its identity, its signature, and its batcher."""
 
     name: str
     version: str
     artifact: Artifact
     signature: Signature
     batcher: Batcher
+    serving: Serving = Serving()  # which of its variants it is
 
 
 class Pending(Protocol):
-    """A request under way."""
+    """A submitted request."""
 
     def cancel(self) -> None:
-        """Give it up: it leaves the queue at once, and `done` is never called."""
+        """Cancel the request: remove it from the queue, and never call `done`."""
 
 
 def submit(model: ReadyModel, query: Query, done: Done) -> Pending:
-    """Submit one request; `done` gets its prediction or its error, once, later and on this thread.
+    """Submit one request; `done` is called once with the prediction or the error, later and on this thread.
 
-    That error is `DeadlineExceeded`, `RunTimeout` or what the model says of this input. Raises `InvalidInput`,
-    `QueueFull` or `ShuttingDown` at once.
+    The error is `DeadlineExceeded`, `RunTimeout` or the model's error for this input. Raises `InvalidInput`,
+    `QueueFull` or `ShuttingDown`; then `done` is not called.
     """
     rows = model.signature.validate(query.tensors)
     batcher = model.batcher
@@ -53,9 +55,9 @@ def submit(model: ReadyModel, query: Query, done: Done) -> Pending:
 
 
 async def predict(model: ReadyModel, query: Query) -> Prediction:
-    """Submit one request and wait for its prediction; raises what `submit` raises and what its `done` would get.
+    """Submit one request and wait for its prediction. Raises the errors of `submit` and those that `done` gets.
 
-    Who is cancelled meanwhile takes the request out of the queue.
+    If the caller is cancelled, the request is removed from the queue.
     """
     answer: asyncio.Future[Prediction] = asyncio.get_running_loop().create_future()
 
@@ -76,9 +78,9 @@ async def predict(model: ReadyModel, query: Query) -> Prediction:
 
 
 class _Parts:
-    """A request that is run in parts, one after the other: others get their turns in between.
+    """A request that runs in parts, one after the other, so that other requests can run in between.
 
-    The model's own timeout bounds each part's wait; the query's deadline bounds them all.
+    The model's timeout applies to the wait of each part, the query's deadline to the whole request.
     """
 
     def __init__(self, model: ReadyModel, query: Query, rows: int, size: int, done: Done) -> None:
@@ -87,38 +89,38 @@ class _Parts:
         self._rows = rows
         self._size = size
         self._done = done
-        self._taken = 0  # parts
-        self._total: Prediction | None = None  # the first answer, with the times of all
+        self._parts_done = 0
+        self._total: Prediction | None = None  # the first answer, with the times of all parts
         self._columns: list[_Column] = []
-        self._under_way: Ticket = self._submit(0)
+        self._current: Ticket = self._submit(0)
 
     def cancel(self) -> None:
-        """Give up the part under way and those to come."""
-        self._under_way.cancel()
+        """Cancel the current part and all later ones."""
+        self._current.cancel()
 
     def _submit(self, start: int) -> Ticket:
         part = [tensor[start : start + self._size] for tensor in self._query.tensors]
         query = Query(part, deadline=self._query.deadline)
         rows = min(self._size, self._rows - start)
-        return self._model.batcher.submit(query, rows, self._take, continued=start > 0)
+        return self._model.batcher.submit(query, rows, self._part_done, continued=start > 0)
 
-    def _take(self, answer: Prediction | BaseException) -> None:
+    def _part_done(self, answer: Prediction | BaseException) -> None:
         if isinstance(answer, BaseException):
             self._done(answer)
             return
-        if not (self._model.batcher.shares or self._model.signature.fixed_batch):  # as a run has shown meanwhile
-            self._under_way = self._model.batcher.submit(self._query, self._rows, self._done, continued=True)
+        if not (self._model.batcher.shares or self._model.signature.fixed_batch):  # a run has shown dependent rows
+            self._current = self._model.batcher.submit(self._query, self._rows, self._done, continued=True)
             return
         total = self._add(answer)
-        start = self._taken * self._size
+        start = self._parts_done * self._size
         if start < self._rows:
-            self._under_way = self._submit(start)
+            self._current = self._submit(start)
         else:
-            self._done(self._joined(total))
+            self._done(self._join(total))
 
     def _add(self, answer: Prediction) -> Prediction:
-        """Take the answer to the next part, and return the first one with the times of all."""
-        self._taken += 1
+        """Add the answer of the next part, and return the first answer with the times of all parts."""
+        self._parts_done += 1
         total = self._total
         if total is None:
             total = self._total = answer
@@ -131,38 +133,39 @@ class _Parts:
             column.add(output)
         return total
 
-    def _joined(self, total: Prediction) -> Prediction | ModelFailed:
-        """One answer from those of the parts: their outputs in order; `total` has their times added up."""
-        if any(column.rows != self._rows for column in self._columns):
-            return ModelFailed(self._model.name, f"{self._rows} rows of input gave another number of rows")
-        total.outputs = [column.joined() for column in self._columns]
+    def _join(self, total: Prediction) -> Prediction | ModelFailed:
+        """Return one answer with the outputs of all parts in order; `total` has the sums of their times."""
+        wrong = next((column.rows for column in self._columns if column.rows != self._rows), None)
+        if wrong is not None:
+            return ModelFailed(self._model.name, f"an output has {wrong} rows for {self._rows} rows of input")
+        total.outputs = [column.join() for column in self._columns]
         return total
 
 
 class _Column:
     """One output of the parts so far.
 
-    It is put together now and then: a hundred thousand small arrays take more memory than what they hold.
+    The arrays are concatenated from time to time, because 100,000 small arrays need more memory than their elements.
     """
 
-    __slots__ = ("_loose", "_whole", "rows")
+    __slots__ = ("_blocks", "_pieces", "rows")
 
     def __init__(self) -> None:
         self.rows = 0
-        self._whole: list[np.ndarray] = []
-        self._loose: list[np.ndarray] = []
+        self._blocks: list[np.ndarray] = []
+        self._pieces: list[np.ndarray] = []
 
     def add(self, output: np.ndarray) -> None:
-        """Take the output of the next part; one without rows is left out."""
+        """Add the output of the next part; an output without rows is ignored."""
         count = rows_in(output)
         if count is None:
             return
         self.rows += count
-        self._loose.append(output)
-        if len(self._loose) == _LOOSE:
-            self._whole.append(np.concatenate(self._loose))
-            self._loose = []
+        self._pieces.append(output)
+        if len(self._pieces) == _MAX_PIECES:
+            self._blocks.append(np.concatenate(self._pieces))
+            self._pieces = []
 
-    def joined(self) -> np.ndarray:
-        """All of it."""
-        return np.concatenate([*self._whole, *self._loose])
+    def join(self) -> np.ndarray:
+        """Return the whole output."""
+        return np.concatenate([*self._blocks, *self._pieces])

@@ -1,4 +1,4 @@
-"""`scalezero serve --reload`: serves in a child process, which restarts after each change of a watched file."""
+"""`scalezero serve --reload`: a child process that serves, and is restarted after each change of a watched file."""
 
 import shlex
 import sys

@@ -1,8 +1,8 @@
 """The composition root: settings -> pull -> session -> batcher -> predictor, opened once per process, after any fork.
 
-begin(settings)     on the main thread, first of all: the pull starts beside the imports
-Service.open()      on the event loop: the model is prefetched, or waits for its first request
-Service.close()     what is queued is finished
+begin(settings)     on the main thread, before anything else: starts the pull, which runs during the imports
+Service.open()      on the event loop: prefetches the models, or leaves each to its first request
+Service.close()     finishes the queued requests
 """
 
 import asyncio
@@ -11,96 +11,117 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runtime.artifacts.fetch import Artifact, check, fetch
-from runtime.artifacts.policy import PullPolicy
+from runtime.artifacts.fetch import check
 from runtime.artifacts.uris import is_archive, is_unpacked, model_name, parse_uri
 from runtime.background import Background
 from runtime.configuration.values import SEGMENT, is_segment
 from runtime.errors import BadSetting, ScalezeroError
+from runtime.loading import puller
 from runtime.models import Models
 from runtime.served_model import ProcessStart, Pull, ServedModel
 from runtime.settings import Settings
 from runtime.sinks import Sinks
 from runtime.stores import version_folders
 
+if TYPE_CHECKING:
+    from runtime.prediction_log.log import PredictionLog
+
 _log = logging.getLogger("scalezero.service")
-_LAST_MOMENT: Final = 0.1  # seconds in which cancelled tasks may end when the grace period is over
-
-
-def fetcher(uri: str, settings: Settings) -> Callable[[], Artifact]:
-    """What pulls the model at that URI, as the settings say."""
-    policy = PullPolicy(
-        stall_timeout=settings.stall_timeout,
-        deadline=settings.load_timeout,
-        max_bytes=settings.max_artifact_bytes,
-    )
-    return partial(fetch, uri, cache_dir=settings.cache_dir, sha256=settings.model_sha256, policy=policy)
+_CANCEL_TIMEOUT: Final = 0.1  # seconds for cancelled tasks to end after the grace period
 
 
 def begin(settings: Settings) -> "list[Start]":
-    """Decide what is served from the start, and begin the pulls that are not to wait for the first request.
+    """Return the model versions to serve from the start, and start the pulls of those with `load` `prefetch`.
 
-    Raises `BadSetting` where what is to be served cannot be there: a start that can never serve must not look like one.
+    Raises `BadSetting` if a model or function cannot exist, so that a process which can never serve does not start.
     """
-    wanted = _wanted(settings)
-    for each in wanted:
-        _check_places(each)
-    return [_started(each) for each in wanted if each.model_uri]
+    versions = _versions_to_serve(settings)
+    for each in versions:
+        _check_model(each, settings)
+    if settings.prediction_log:
+        from runtime.prediction_log.targets import check_target
+
+        check_target(settings)
+    return [_start_of(each) for each in versions if each.model_uri]
 
 
 def has_model(settings: Settings) -> bool:
-    """Whether the settings say of any model that it is to be served."""
+    """Return whether the settings name a model to serve."""
     named = settings.model_uri is not None or settings.model_store is not None
-    return named or version_folders.is_asked_for(settings)
+    return named or version_folders.is_configured(settings)
 
 
-def _wanted(settings: Settings) -> list[Settings]:
-    """The settings of each model version that is to be served; where there is none, those of the process."""
-    if settings.model_uri:
-        return [settings]
-    if version_folders.is_asked_for(settings):
+def _versions_to_serve(settings: Settings) -> list[Settings]:
+    """Return the settings of each model version to serve; if there is none, those of the process."""
+    if settings.model_uri or settings.companions:
+        return [settings, *_companions(settings)]
+    if version_folders.is_configured(settings):
         return version_folders.versions_of(settings)
     if settings.model_store:
         from runtime.stores import model_store
 
-        return model_store.starts(settings) or [settings]
+        return model_store.startup_settings(settings) or [settings]
     return [settings]
 
 
-def _started(settings: Settings) -> "Start":
+def _companions(settings: Settings) -> list[Settings]:
+    if not settings.companions:
+        return []
+    from runtime.stores.companions import settings_of_companions
+
+    uri = settings.model_uri
+    return list(settings_of_companions(settings, (settings.model_name or name_of(uri)) if uri else None))
+
+
+def _start_of(settings: Settings) -> "Start":
     prefetched = settings.model_uri and settings.load == "prefetch"
-    return Start(settings, Pull(fetcher(str(settings.model_uri), settings)) if prefetched else None)
+    return Start(settings, Pull(puller(str(settings.model_uri), settings)) if prefetched else None)
 
 
 def name_of(uri: str) -> str:
-    """The model's name in the URLs, where no setting gives one: what a local archive says, else the file's name.
+    """Return the model's name in the URLs if no setting has one: the name in a local archive, else the file's name.
 
-    The file's name counts without its suffix. What an archive in S3 says is not known before it is pulled.
+    The file's name is used without its suffix. The name in an archive in S3 is not known before the archive is pulled.
     """
     place = parse_uri(uri)
     if isinstance(place, Path) and (is_unpacked(place) or (is_archive(place.name) and place.is_file())):
-        from runtime.artifacts.archive import name_in
+        from runtime.artifacts.archive import archived_model_name
 
-        said = name_in(place)
-        if said is not None and is_segment(said):
-            return said
+        declared = archived_model_name(place)
+        if declared is not None and is_segment(declared):
+            return declared
     return model_name(place)
 
 
-def _check_places(settings: Settings) -> None:
+def _check_model(settings: Settings, process: Settings) -> None:
+    """Check what a model is served from. The error of a companion has its name and its setting."""
+    try:
+        _check_sources(settings)
+    except BadSetting as error:
+        if settings.model_name not in {each.name for each in process.companions}:
+            raise
+        allowed = f"{error.details['allowed']}, as the uri of {settings.model_name}"
+        raise BadSetting("SCALEZERO_COMPANIONS", value=settings.model_uri, allowed=allowed) from error
+
+
+def _check_sources(settings: Settings) -> None:
     source, uri = settings.function_source, settings.model_uri
     if source and not source.is_file():
-        raise BadSetting("FUNCTION_SOURCE", value=str(source), allowed="a Python file that is there")
+        raise BadSetting("FUNCTION_SOURCE", value=str(source), allowed="a Python file that exists")
+    if settings.event_target and not source:
+        allowed = f"a Python file with the function {settings.event_target!r}, which SCALEZERO_EVENT_TARGET names"
+        raise BadSetting("FUNCTION_SOURCE", value=None, allowed=allowed)
     if uri and not settings.model_name and not is_segment(name_of(uri)):
-        raise BadSetting(
-            "SCALEZERO_MODEL_NAME", value=None, allowed=f"{SEGMENT}; the file's name {name_of(uri)!r} is none"
-        )
+        allowed = f"{SEGMENT}; the file's name {name_of(uri)!r} cannot be used as the model's name"
+        raise BadSetting("SCALEZERO_MODEL_NAME", value=None, allowed=allowed)
     if uri:
         check(uri, cache_dir=settings.cache_dir, sha256=settings.model_sha256)
+    if settings.variants is not None:
+        _check_uri_of_variants(settings.variants.original.uri)
     if uri and isinstance(place := parse_uri(uri), Path) and not (place.is_file() or is_unpacked(place)):
-        allowed = "an ONNX file, a model archive or a function's folder that is there"
+        allowed = "an ONNX file, a model archive or a function's folder that exists"
         raise BadSetting("SCALEZERO_MODEL_URI", value=uri, allowed=allowed)
     if not uri and not source and not settings.model_store:
         raise BadSetting(
@@ -110,78 +131,110 @@ def _check_places(settings: Settings) -> None:
         )
 
 
+def _check_uri_of_variants(uri: str) -> None:
+    try:
+        parse_uri(uri)
+    except BadSetting as error:
+        allowed = f"{error.details['allowed']}, as the uri of the variant original"
+        raise BadSetting("SCALEZERO_VARIANTS", value=uri, allowed=allowed) from error
+
+
 class Start(NamedTuple):
-    """A model version to serve from the start: its settings, and the pull that has begun, if any."""
+    """A model version to serve from the start: its settings, and its pull if it has started."""
 
     settings: Settings
     pull: Pull | None = None
 
 
 class Service:
-    """The models of one process. Everything in it lives on one event loop."""
+    """The models of one process, used on one event loop."""
 
     def __init__(self, settings: Settings, *, process_started: float, starts: Sequence[Start] | None = None) -> None:
-        """`process_started` is on `perf_counter`'s clock; `starts` is what `begin` gave, None: the settings' model."""
+        """Create the service; `process_started` is on the clock of `perf_counter`.
+
+        `starts` is the result of `begin`; None: the main model of the settings and its companions.
+        """
         self.settings = settings
         self.models = Models()
         self.background = Background()
         self.sinks = Sinks(self.background)
-        self.on_change: list[Callable[[], None]] = []  # called when a model version comes or goes
-        self.hopeless: ScalezeroError | None = None  # why this process ends before it ever answered
-        self.end: Callable[[], None] | None = None  # ends the process in order; None: it is not ours to end
+        self.prediction_log: PredictionLog | None = None
+        self.on_change: list[Callable[[], None]] = []  # called when a model version is added or removed
+        self.fatal_error: ScalezeroError | None = None  # why this process ends before it was ready
+        self.fatal_reason = ""  # the same as text, with the model's name if there are several
+        self.end: Callable[[], None] | None = (
+            None  # shuts the process down; None: the process belongs to another server
+        )
         self._process_started = process_started
-        self._starts = [Start(settings)] if starts is None and settings.model_uri else starts or ()
+        if starts is None and settings.model_uri:
+            starts = [Start(each) for each in (settings, *_companions(settings))]
+        self._starts = starts or ()
+        self._main: str | None = None
         self._prefetched: set[ServedModel] = set()
 
     async def open(self) -> None:
-        """Take up the models, and begin to load what is to be loaded without being asked."""
+        """Add the models, and start to load those that do not wait for a request."""
         process = ProcessStart(self._process_started, imported=perf_counter())
-        if self.settings.model_uri and version_folders.is_asked_for(self.settings):
-            _log.warning("a model URI is set and served; MODEL_BASE_PATH and MODEL_NAME are ignored")
+        if self.settings.prediction_log:
+            self._open_log()
+        if self.settings.model_uri and version_folders.is_configured(self.settings):
+            _log.warning("SCALEZERO_MODEL_URI is set, so MODEL_BASE_PATH and MODEL_NAME are ignored")
         for start in self._starts:
-            served = self._take_up(start.settings, process)
+            served = self._add(start.settings, process)
+            if self.settings.companions and self._main is None:
+                self._main = served.name  # the main model is the first
             if start.pull:
                 self._prefetched.add(served)
-                served.prefetch(start.pull, self.gives_up)
+                served.prefetch(start.pull, partial(self.end_if_permanent, model=served.name))
 
-    def gives_up(self, error: ScalezeroError) -> bool:
-        """Whether this process ends because of what kept it from being ready, which then begins.
+    def _open_log(self) -> None:
+        from runtime.prediction_log.opening import open_log
 
-        A revision whose pods stay is "deploying" until its deadline; of one whose process ends, Knative tells why.
+        self.prediction_log = open_log(self.settings)
+        if self.prediction_log is not None:
+            self.sinks.add(self.prediction_log)
+
+    def end_if_permanent(self, error: ScalezeroError, *, model: str | None = None) -> bool:
+        """End the process if the error is permanent and `SCALEZERO_LOAD_FAILURE` is `exit`; return whether it ends.
+
+        `model` is the name of the model that cannot be loaded. While the pods of a revision run, Knative reports it as
+        "deploying" until its deadline. If a process ends, Knative reports the reason.
         """
-        if self.end is None or not error.lasting or self.settings.load_failure != "exit":
+        if self.end is None or not error.permanent or self.settings.load_failure != "exit":
             return False
-        self.hopeless = self.hopeless or error
+        if self.fatal_error is None:
+            self.fatal_error = error
+            self.fatal_reason = f"{model}: {error}" if model and len(self.models) > 1 else str(error)
         self.end()
         return True
 
     async def close(self, *, within: float | None = None) -> None:
-        """Finish what is queued and in flight, in so many seconds (None: the grace period); then end all tasks."""
+        """Finish all requests within this many seconds (None: the grace period), then cancel all background tasks."""
         until = perf_counter() + (self.settings.grace_period if within is None else within)
         await asyncio.gather(*(served.close(within=until - perf_counter()) for served in self.models.served()))
         await self.sinks.drain(within=max(0.0, until - perf_counter()))
-        await self.background.close(within=max(_LAST_MOMENT, until - perf_counter()))
+        await self.background.close(within=max(_CANCEL_TIMEOUT, until - perf_counter()))
 
     def add(self, settings: Settings) -> ServedModel:
-        """Take up one more version of a model, with settings of its own; `load` or `prefetch` of the result loads it.
+        """Add a version of a model, with its own settings; `load` or `prefetch` of the result loads it.
 
-        Raises `VersionConflict`, and `BadSetting` for a URI that cannot be one.
+        Raises `VersionConflict`, and `BadSetting` for an invalid URI.
         """
         now = perf_counter()
-        return self._take_up(settings, ProcessStart(now, imported=now))
+        return self._add(settings, ProcessStart(now, imported=now))
 
-    async def bring(self, settings: Settings) -> ServedModel:
-        """Load one more version of a model, and take it up once it answers. A default version stays the default.
+    async def load_and_add(self, settings: Settings) -> ServedModel:
+        """Load a version of a model, and add it when it is ready. The model's default version does not change.
 
-        Raises `VersionConflict`, the `ModelUnavailable` errors, and `BadSetting` for a URI that cannot be one.
+        Raises `VersionConflict`, the `ModelUnavailable` errors, and `BadSetting` for an invalid URI.
         """
         now = perf_counter()
-        served = self._made(settings, ProcessStart(now, imported=now))
+        served = self._new_model(settings, ProcessStart(now, imported=now))
         try:
             await served.load()
             default = self.models[served.name].default if served.name in self.models else served
             self.models.add(served)
-            self.models[served.name].keep(default)
+            self.models[served.name].pin_default(default)
         except BaseException:
             await served.close(within=0.0)
             raise
@@ -189,7 +242,7 @@ class Service:
         return served
 
     async def remove(self, name: str, version: str | None = None) -> ServedModel:
-        """Let a version go (None: the default). Later requests do not find it; those that it has are finished.
+        """Remove a version (None: the default). Later requests do not find it; its current requests are finished.
 
         Raises `UnknownModel` and `UnknownVersion`.
         """
@@ -200,63 +253,74 @@ class Service:
         return served
 
     def set_default(self, name: str, version: str) -> None:
-        """Make a version the one that requests without a version get. Raises `UnknownModel` and `UnknownVersion`."""
+        """Set the version for requests that name none. Raises `UnknownModel` and `UnknownVersion`."""
         self.models.find(name, version)
         self.models[name].set_default(version)
         self._changed()
 
     def model(self, name: str, version: str | int | None = None) -> ServedModel:
-        """The model of that name, in the version of that text or number if one is asked for, else in its default one.
+        """Return a model in a version (its text or its number; None: the default).
 
-        A model whose only version is not known before it is loaded is found under any: ask again once it is.
-        Raises `UnknownModel` and `UnknownVersion`, listing what is served.
+        If the model has one version that is not known before it is loaded, any version finds it: call this again after
+        loading. Raises `UnknownModel` and `UnknownVersion`, which list the served models or versions.
         """
         return self.models.find(name, version)
 
     def title(self, served: ServedModel) -> str:
-        """What to call a version among those that are served: the model's name, where it has no other version."""
+        """Return the display name of a version: the model's name, and the version if the model has several."""
         several = len(self.models.versions(served.name)) > 1
         return f"{served.name} {served.version}" if several else served.name
 
     def answered(self, protocol: str, code: str, seconds: float) -> None:
-        """Count an answer that belongs to no one model under the default version of each."""
-        for versions in self.models.values():
-            versions.default.measurements.answered(protocol, code, seconds)
+        """Count an answer that belongs to no single model: under the main model, else under each model."""
+        main = self.models.get(self._main) if self._main else None
+        for versions in self.models.values() if main is None else [main]:
+            versions.default.measurements.record_request(protocol, code, seconds)
 
     def stuck(self) -> str | None:
-        """Why this process will not recover by itself: a run does not end, whatever is done. None: all is well."""
+        """Return why this process must be restarted (a stopped run does not return); None: it is healthy."""
         ready = (served.ready for served in self.models.served())
         return next((model.batcher.stuck for model in ready if model and model.batcher.stuck), None)
 
     @property
+    def main(self) -> str | None:
+        """The name of the main model, for requests that name none: that of the function, or the only model.
+
+        None: there is no model, or there are several and none of them is the main model.
+        """
+        if self._main in self.models:
+            return self._main
+        return next(iter(self.models)) if len(self.models) == 1 else None
+
+    @property
     def version(self) -> str | None:
-        """The model version that this process serves, once it is known; None where it serves several."""
-        served = self.models.served()
-        return served[0].version if len(served) == 1 else None
+        """The version of the main model; None: it has several, it is not known yet, or there is no main model."""
+        main = self.models.get(self.main) if self.main else None
+        return main.default.version if main and len(main) == 1 else None
 
     @property
     def loaded(self) -> bool:
-        """Whether every model answers."""
+        """Whether every model is ready."""
         return all(served.ready for served in self.models.served())
 
     def unready(self) -> Sequence[ServedModel]:
-        """The models that keep this process from taking traffic: those prefetched that do not answer yet.
+        """Return the models that keep this process from being ready for traffic: the prefetched ones still loading.
 
-        A lazy one waits for its first request, which could never come if it kept the traffic away.
+        A lazy model does not count: it loads at its first request, so the process must receive traffic before.
         """
         return [served for served in self._prefetched if not served.ready]
 
-    def _made(self, settings: Settings, process: ProcessStart) -> ServedModel:
+    def _new_model(self, settings: Settings, process: ProcessStart) -> ServedModel:
         uri = settings.model_uri or ""
         name = settings.model_name or name_of(uri)
-        return ServedModel(name, settings, fetcher(uri, settings), process, self.background)
+        return ServedModel(name, settings, puller(uri, settings), process, self.background)
 
-    def _take_up(self, settings: Settings, process: ProcessStart) -> ServedModel:
-        served = self._made(settings, process)
+    def _add(self, settings: Settings, process: ProcessStart) -> ServedModel:
+        served = self._new_model(settings, process)
         self.models.add(served)
         self._changed()
         return served
 
     def _changed(self) -> None:
-        for tell in self.on_change:
-            tell()
+        for callback in self.on_change:
+            callback()

@@ -1,6 +1,6 @@
-"""`scalezero serve`: starts in the order that makes a cold start fast.
+"""`scalezero serve`: the start of the process, in an order that makes a cold start fast.
 
-ports bound -> pull begins -> heavy imports -> event loop -> session and function
+bind the ports -> start the pull -> heavy imports -> event loop -> session and function
 """
 
 import logging
@@ -16,18 +16,19 @@ if TYPE_CHECKING:
     from runtime.settings import Settings
 
 _log: Final = logging.getLogger("scalezero.serve")
-_ANY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - what a caller on this machine may use
+MANIFEST_SETTING: Final = "SCALEZERO_MANIFEST"
+_ANY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - the address for a caller on this machine
 
 
 class Configured(NamedTuple):
-    """The environment, with what the flags for the ports of other servers and TorchServe's configuration add."""
+    """The environment, completed by TorchServe's configuration and by the flags for the ports of other servers."""
 
     environ: dict[str, str]
     unused: tuple[str, ...]  # properties of TorchServe's configuration that have no effect
 
 
 def configured(environ: dict[str, str], *, tensorflow_serving: bool = False, torchserve: bool = False) -> Configured:
-    """Add TorchServe's own configuration, and the ports that the flags ask for. Raises `BadSetting`."""
+    """Add TorchServe's configuration, and the ports that the flags select. Raises `BadSetting`."""
     from runtime.configuration.listeners import TENSORFLOW_SERVING
 
     ports = [environ.get("SCALEZERO_LISTEN", "")]
@@ -35,19 +36,23 @@ def configured(environ: dict[str, str], *, tensorflow_serving: bool = False, tor
     if tensorflow_serving:
         ports.append(TENSORFLOW_SERVING)
     if torchserve or any(name.startswith("TS_") for name in environ):
-        from runtime.configuration import torchserve as theirs
+        from runtime.configuration import torchserve as torchserve_configuration
 
-        environ, listen, unused = theirs.configured(environ)
+        configuration = torchserve_configuration.read_configuration(environ)
+        environ, unused = configuration.environ, configuration.unused
         if torchserve:
-            ports.append(listen)
+            ports.append(configuration.listen())
     return Configured({**environ, "SCALEZERO_LISTEN": ",".join(filter(None, ports))}, unused)
 
 
 def settings_of(target: str | None, environ: dict[str, str]) -> "Settings":
-    """The settings of `serve TARGET`. Raises `BadSetting` and `BadManifest`."""
+    """Return the settings of `serve TARGET`. Raises `BadSetting` and `BadManifest`."""
     from runtime.artifacts.uris import is_unpacked
     from runtime.declared import settings_for
+    from runtime.settings import in_pod
 
+    if not in_pod(environ) and not environ.get(MANIFEST_SETTING):
+        environ = environ | {MANIFEST_SETTING: "read"}
     folder = Path(target) if target and Path(target).is_dir() and not is_unpacked(Path(target)) else None
     return settings_for(folder, environ=environ | ({"SCALEZERO_MODEL_URI": target} if target and not folder else {}))
 
@@ -55,29 +60,29 @@ def settings_of(target: str | None, environ: dict[str, str]) -> "Settings":
 def serve(target: str | None, configuration: Configured, *, main: bool) -> None:
     """Serve until the process ends; `main`: whether the main port is open. Raises `BadSetting` and `BadManifest`."""
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: os._exit(0))  # nothing to finish before the server handles them
+        signal.signal(number, lambda *_: os._exit(0))  # until the server handles signals, there is nothing to finish
     from runtime.http.listener import listen
     from runtime.service import Service, begin
     from runtime.settings import unknown_variables
+    from runtime.telemetry import logs
     from runtime.telemetry.process import process_started
 
     started = process_started()
     settings = settings_of(target, configuration.environ)
     first = [listen(settings.host, settings.port)] if main else []
-    further = [listen(each.host or settings.host, each.port, setting="SCALEZERO_LISTEN") for each in settings.listen]
+    others = [listen(each.host or settings.host, each.port, setting="SCALEZERO_LISTEN") for each in settings.listen]
+    held = logs.hold()
     starts = begin(settings)
-
-    from runtime.telemetry import logs
-
     logs.set_up(settings.log_level, service=settings.service, revision=settings.revision)
-    _announce(settings, first or further)
+    held.pass_on()
+    _announce(settings, first or others)
     if configuration.unused:
-        text = "properties of TorchServe's configuration without effect"
+        text = "properties of TorchServe's configuration have no effect"
         logging.getLogger("scalezero.torchserve").warning(text, extra={"properties": configuration.unused})
     for variable, allowed in unknown_variables(configuration.environ).items():
         _log.warning("unknown setting ignored", extra={"variable": variable, "expected": allowed})
     if starts:
-        import_module("runtime.model.session")  # the heaviest import, while the pull is under way
+        import_module("runtime.model.session")  # the slowest import, done during the pull
     from runtime.frontends.process import Process
     from runtime.http.limits import Limits
     from runtime.http.server import Port, run
@@ -86,20 +91,19 @@ def serve(target: str | None, configuration: Configured, *, main: bool) -> None:
     limits = Limits(body=settings.max_body_bytes, buffered=settings.max_buffered_bytes)
     process = Process(service)
     applications = [*([process.main] if main else []), *process.others]
-    ports = [Port(*each) for each in zip(applications, [*first, *further], strict=True)]
+    ports = [Port(*each) for each in zip(applications, [*first, *others], strict=True)]
     run(process, ports, limits=limits, grace=settings.grace_period)
-    if service.hopeless:
-        from runtime.telemetry.termination import leave
+    if service.fatal_error:
+        from runtime.telemetry.termination import write_termination_message
 
-        leave(str(service.hopeless))
-    # The grace period is over. A handler or a pull that still runs must not delay the exit, as the interpreter's own
-    # shutdown would.
+        write_termination_message(service.fatal_reason)
+    # The grace period is over. The interpreter's normal shutdown would wait for a handler or a pull that still runs.
     logging.shutdown()
-    os._exit(1 if service.hopeless else 0)
+    os._exit(1 if service.fatal_error else 0)
 
 
 def _announce(settings: "Settings", sockets: Sequence[socket.socket]) -> None:
-    """Log where this process listens, and what its first answer waits for."""
+    """Log the URL of this process, and whether the model is loaded now or at the first request."""
     from runtime.errors import public_uri
 
     host, port = sockets[0].getsockname()[:2]
@@ -109,5 +113,7 @@ def _announce(settings: "Settings", sockets: Sequence[socket.socket]) -> None:
         facts["function"] = str(settings.function_source)
     if settings.model_uri:
         facts["model"] = public_uri(settings.model_uri)
+    if settings.companions:
+        facts["companions"] = ", ".join(f"{each.name} {each.version}" for each in settings.companions)
     waiting = "the first request loads the model" if settings.load == "lazy" else "loading"
     _log.info("listening; %s", waiting, extra=facts)

@@ -1,7 +1,7 @@
-"""Every setting of the runtime: read once from the environment, frozen, checked before anything opens.
+"""All settings of the runtime: read once from the environment, frozen, and checked before the process opens anything.
 
-A pod gets these as environment variables. `scalezero serve FOLDER` derives them from the user's resources instead, and
-a variable that is set wins over a resource.
+In a pod, settings are environment variables. `scalezero serve FOLDER` also reads them from the user's resources; a
+variable overrides a resource.
 """
 
 import difflib
@@ -10,44 +10,79 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from runtime.configuration import listeners, values, version_policy
+from runtime.configuration import companions, listeners, values, version_policy
+from runtime.configuration.companions import Companions
 from runtime.configuration.listeners import Listener
 from runtime.configuration.values import Parser
 from runtime.configuration.version_policy import VersionPolicy
 from runtime.errors import BadSetting
 
+if TYPE_CHECKING:
+    from runtime.variants.pinned import PinnedModel
+
 PREFIX: Final = "SCALEZERO_"
-LIVE_PATH, READY_PATH = "/healthz/live", "/healthz/ready"  # what the kubelet and Knative probe
-# In a function's folder: its resources (other *.yaml too), its code, and the file of Knative's `func`.
+OPENVINO_LIBRARY: Final = (
+    f"{PREFIX}OPENVINO_LIBRARY"  # read where the library is loaded, also by commands without settings
+)
+LIVE_PATH, READY_PATH = "/healthz/live", "/healthz/ready"  # for the probes of the kubelet and of Knative
+# Files in a function's folder: its resources (further *.yaml too), its code, and the file of Knative's `func`.
 MANIFEST, SOURCE, FUNCTION = "model.yaml", "main.py", "func.yaml"
 _LISTENERS: Final = Parser(listeners.parse_listeners, listeners.ALLOWED)
 _POLICY: Final = Parser(version_policy.parse_policy, version_policy.ALLOWED)
+_SHOWN: Final = 80  # characters of a wrong value
+
+
+def _parse_companions(text: str) -> Companions:
+    try:
+        return companions.parse_companions(text)
+    except ValueError as error:
+        raise _bad_json("SCALEZERO_COMPANIONS", text, companions.ALLOWED, error) from error
+
+
+def _parse_variants(text: str) -> "PinnedModel":
+    from runtime.variants.pinned import parse
+
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise _bad_json("SCALEZERO_VARIANTS", text, _VARIANTS.allowed, error) from error
+
+
+def _bad_json(variable: str, text: str, allowed: str, error: ValueError) -> BadSetting:
+    """Return the error for a text that may have many KiB, of which only one field is wrong."""
+    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return BadSetting(variable, value=shown, allowed=f"{allowed} ({error})")
+
+
+_COMPANIONS: Final = Parser(_parse_companions, companions.ALLOWED)
+DEFAULT_BATCH_SIZE: Final = 32  # rows; variants are measured with as many
+_VARIANTS: Final = Parser(_parse_variants, "the JSON that `scalezero deploy` renders")
 
 
 def _default_cache() -> Path:
-    """The user's cache folder, or a temporary one where there is no home (a pod with a read-only root)."""
+    """Return the user's cache folder, or a temporary one without a writable home (a pod with a read-only root)."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")  # noqa: PTH111, PTH118 - pathlib raises without a home
     usable = os.access(base, os.W_OK) or (not os.path.exists(base) and os.access(os.path.dirname(base), os.W_OK))  # noqa: PTH110, PTH120 - as above
     return Path(base if usable else _temporary()) / "scalezero"
 
 
 def _temporary() -> str:
-    """The temporary folder, or its usual place where nothing may be written: only a pull needs it, and will say so."""
+    """Return the temporary folder, or /tmp if no folder is writable; only a pull needs it, and reports the error."""
     try:
         return tempfile.gettempdir()
     except FileNotFoundError:
-        return "/tmp"  # noqa: S108 - named in a refusal
+        return "/tmp"  # noqa: S108 - only for the error message
 
 
-def _setting(env: str, parser: Parser, doc: str, **default: Any) -> Any:  # noqa: ANN401 - stands where a default stands
+def _setting(env: str, parser: Parser, doc: str, **default: Any) -> Any:  # noqa: ANN401 - used in place of a default value
     return field(metadata={"env": env, "parser": parser, "doc": doc}, **default)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What one process serves, and how. Durations are in seconds; None means what the field's text says."""
+    """The settings of one process. Durations are in seconds; the text of a field states the meaning of None."""
 
     model_uri: str | None = _setting(
         "SCALEZERO_MODEL_URI",
@@ -58,25 +93,49 @@ class Settings:
     model_name: str | None = _setting(
         "SCALEZERO_MODEL_NAME",
         values.NAME,
-        "name in the URLs; none: what a local archive says, else the file's name without .onnx",
+        "name in the URLs; none: the name in a local archive, else the file's name without .onnx",
         default=None,
     )
     model_version: str | None = _setting(
         "SCALEZERO_MODEL_VERSION",
         values.VERSION,
-        "version named in answers; none: what the artifact says, else 1",
+        "version in answers; none: the version in the artifact, else 1",
         default=None,
     )
     model_sha256: str | None = _setting(
         "SCALEZERO_MODEL_SHA256",
         values.DIGEST,
-        "digest the artifact must have; none: what the publisher recorded",
+        "required digest of the artifact; none: the digest that the publisher recorded",
         default=None,
+    )
+    companions: Companions = _setting(
+        "SCALEZERO_COMPANIONS",
+        _COMPANIONS,
+        "other models of the function, as JSON, which a deploy sets; none: only the model of SCALEZERO_MODEL_URI",
+        default=Companions(),
+    )
+    variants: "PinnedModel | None" = _setting(
+        "SCALEZERO_VARIANTS",
+        _VARIANTS,
+        "variants of the model, as JSON, which a deploy sets; none: the artifact, and locally what its manifest has",
+        default=None,
+    )
+    variant: str = _setting(
+        "SCALEZERO_VARIANT",
+        values.TEXT,
+        "auto serves the best measured variant for this CPU, original the artifact itself; or the name of a variant",
+        default="auto",
+    )
+    manifest: str = _setting(
+        "SCALEZERO_MANIFEST",
+        values.choice("read", "ignore"),
+        "read uses the variants in the manifest beside the artifact; `scalezero serve` does so unless it is in a pod",
+        default="ignore",
     )
     base_path: str | None = _setting(
         "MODEL_BASE_PATH",
         values.TEXT,
-        "folder or s3:// place of MODEL_NAME/N/model.onnx, N a version, as in TensorFlow Serving's container",
+        "folder or s3:// prefix of MODEL_NAME/N/model.onnx, where N is a version, as in TensorFlow Serving's container",
         default=None,
     )
     base_name: str | None = _setting(
@@ -97,44 +156,52 @@ class Settings:
     load_failure: str = _setting(
         "SCALEZERO_LOAD_FAILURE",
         values.choice("stay", "exit"),
-        "stay reports the error and tries again; exit ends a process that no retry can make ready",
+        "stay reports the error and retries; exit ends the process if the error is permanent",
         default="stay",
     )
     load_timeout: float = _setting(
-        "SCALEZERO_LOAD_TIMEOUT", values.TIMEOUT, "bound on one attempt to pull the model and open it", default=300.0
+        "SCALEZERO_LOAD_TIMEOUT",
+        values.TIMEOUT,
+        "longest time of one attempt to pull and open the model",
+        default=300.0,
     )
     stall_timeout: float = _setting(
-        "SCALEZERO_STALL_TIMEOUT", values.TIMEOUT, "a pull that receives no byte for this long is aborted", default=10.0
+        "SCALEZERO_STALL_TIMEOUT",
+        values.TIMEOUT,
+        "a pull is aborted if it receives no byte for this long",
+        default=10.0,
     )
     cache_dir: Path = _setting(
         "SCALEZERO_CACHE_DIR",
         values.PATH,
-        "verified artifacts are kept here, the newest of each URI; no other user may own or write it",
+        "folder for verified artifacts, the newest of each URI; no other user may own it or write to it",
         default_factory=_default_cache,
     )
     max_artifact_bytes: int = _setting(
         "SCALEZERO_MAX_ARTIFACT_BYTES",
-        values.whole(1, 2**44),
-        "most bytes of a model from S3, its external data included",
+        values.integer(1, 2**44),
+        "largest model from S3 in bytes, including its external data",
         default=64 * 2**30,
     )
-    batch_size: int = _setting("SCALEZERO_BATCH_SIZE", values.whole(1, 4096), "most rows of one run", default=32)
+    batch_size: int = _setting(
+        "SCALEZERO_BATCH_SIZE", values.integer(1, 4096), "largest number of rows in one run", default=DEFAULT_BATCH_SIZE
+    )
     batching: str = _setting(
         "SCALEZERO_BATCHING",
         values.choice("auto", "always", "never"),
-        "auto shares runs among callers once their rows are proven independent; always and never override it",
+        "auto shares runs among callers after their rows are proven independent; always and never override it",
         default="auto",
     )
     max_wait: float = _setting(
         "SCALEZERO_MAX_WAIT_TIME",
         values.DURATION,
-        "longest time that a run waits for more requests; it waits only where that saves time",
+        "longest time that a run waits for more requests; it waits only if that saves time",
         default=0.1,
     )
     timeout: float = _setting(
         "SCALEZERO_TIMEOUT",
         values.TIMEOUT,
-        "longest wait of one request in the queue, once the model is loaded",
+        "longest wait of one request in the queue, after the model is loaded",
         default=30.0,
     )
     run_timeout: float = _setting(
@@ -145,67 +212,121 @@ class Settings:
     )
     queue_size: int = _setting(
         "SCALEZERO_QUEUE_SIZE",
-        values.whole(1, 1_000_000),
-        "requests that may wait; beyond it the answer is 429 at once",
+        values.integer(1, 1_000_000),
+        "largest number of waiting requests; further requests get 429",
         default=1024,
     )
     max_body_bytes: int = _setting(
-        "SCALEZERO_MAX_BODY_BYTES", values.whole(1, 2**31), "largest request body", default=32 * 2**20
+        "SCALEZERO_MAX_BODY_BYTES", values.integer(1, 2**31), "largest request body", default=32 * 2**20
     )
     max_buffered_bytes: int = _setting(
         "SCALEZERO_MAX_BUFFERED_BYTES",
-        values.whole(1, 2**40),
-        "bodies of unanswered requests that the process holds; beyond it the answer is 503 with Retry-After",
+        values.integer(1, 2**40),
+        "largest total size of the bodies of unanswered requests; further requests get 503 with Retry-After",
         default=256 * 2**20,
     )
     threads: int | None = _setting(
         "SCALEZERO_THREADS",
-        values.whole(1, 1024),
-        "ONNX Runtime's pool; none: the cgroup's CPU quota, rounded up",
+        values.integer(1, 1024),
+        "threads of ONNX Runtime's pool for each model; none: the cgroup's CPU quota, rounded up",
+        default=None,
+    )
+    openvino_library: Path | None = _setting(
+        OPENVINO_LIBRARY,
+        values.PATH,
+        "ONNX Runtime's plugin library of OpenVINO, such as your own build; none: that of scalezero[openvino]",
         default=None,
     )
     protocols: tuple[str, ...] | None = _setting(
         "SCALEZERO_PROTOCOLS",
         values.LIST,
-        "protocols beside the predict API, such as open_inference,ml.v1; none: all",
+        "protocols in addition to the predict API, such as open_inference,ml.v1; none: all",
         default=None,
     )
     cors_origins: tuple[str, ...] = _setting(
         "SCALEZERO_CORS_ORIGINS",
         values.ORIGINS,
-        "origins whose pages may call from a browser, such as https://app.example.com, or *; none: no origin",
+        "origins whose pages may call this server, such as https://app.example.com, or * for all; none: no origin",
         default=(),
     )
     function_source: Path | None = _setting(
         "FUNCTION_SOURCE", values.PATH, "the author's main.py; none: no function, only the protocols", default=None
     )
     function_target: str = _setting(
-        "FUNCTION_TARGET", values.TEXT, "name of the function in it (functions-framework's contract)", default="handle"
+        "FUNCTION_TARGET",
+        values.TEXT,
+        "name of the function in FUNCTION_SOURCE (functions-framework's contract)",
+        default="handle",
+    )
+    event_target: str | None = _setting(
+        "SCALEZERO_EVENT_TARGET",
+        values.TEXT,
+        "name of the function in FUNCTION_SOURCE that gets CloudEvents; none: FUNCTION_TARGET if it takes events",
+        default=None,
+    )
+    event_buckets: tuple[str, ...] = _setting(
+        "SCALEZERO_EVENT_BUCKETS",
+        values.BUCKETS,
+        "S3 buckets whose objects may be fetched if an event names them, such as uploads,images; none: no bucket",
+        default=(),
+    )
+    event_object_bytes: int = _setting(
+        "SCALEZERO_EVENT_OBJECT_BYTES",
+        values.integer(1, 2**31),
+        "largest object that is fetched for an event",
+        default=16 * 2**20,
     )
     function_threads: int = _setting(
-        "SCALEZERO_FUNCTION_THREADS", values.whole(1, 256), "calls of the author's function that run at once", default=8
+        "SCALEZERO_FUNCTION_THREADS",
+        values.integer(1, 256),
+        "largest number of concurrent calls of the author's function",
+        default=8,
     )
     # A call may wait for the model's first pull, so the limit is not below the longest pull.
     function_timeout: float = _setting(
         "SCALEZERO_FUNCTION_TIMEOUT",
         values.TIMEOUT,
-        "longest time in which a call of the function gives no part of its answer; then 504",
+        "longest time in which a function call sends no part of its response; then 504",
         default=300.0,
     )
-    host: str = _setting("SCALEZERO_HOST", values.TEXT, "address to listen on", default="0.0.0.0")  # noqa: S104 - a pod is reached from outside
+    event_reply_type: str | None = _setting(
+        "SCALEZERO_EVENT_REPLY_TYPE",
+        values.REPLY_TYPE,
+        "type of the event that answers an event; none: an empty answer (204)",
+        default="ml.prediction.v1",
+    )
+    event_batches: bool = _setting(
+        "SCALEZERO_EVENT_BATCHES",
+        values.SWITCH,
+        "true accepts several events in one request (batched mode); false refuses them (415)",
+        default=False,
+    )
+    event_window: float = _setting(
+        "SCALEZERO_EVENT_WINDOW",
+        values.DURATION,
+        "how long an event that is delivered again gets the same reply without another inference; 0s: it is not kept",
+        default=600.0,
+    )
+    event_window_size: int = _setting(
+        "SCALEZERO_EVENT_WINDOW_SIZE",
+        values.integer(1, 10_000_000),
+        "largest number of events whose replies are kept; the oldest is forgotten first",
+        default=10_000,
+    )
+    host: str = _setting("SCALEZERO_HOST", values.TEXT, "address to listen on", default="0.0.0.0")  # noqa: S104 - a pod must accept requests from outside
     port: int = _setting(
-        "PORT", values.whole(0, 65535), "the one port (Knative sets it); 0: any free one", default=8080
+        "PORT", values.integer(0, 65535), "the main port (Knative sets it); 0: any free port", default=8080
     )
     listen: tuple[Listener, ...] = _setting(
         "SCALEZERO_LISTEN",
         _LISTENERS,
-        "further ports, each for its protocols alone, such as tensorflow_serving@8500; HOST: may stand before the port",
+        "additional ports, each for its protocols only, such as tensorflow_serving@8500 or ml.v1@127.0.0.1:9000",
         default=(),
     )
     grace_period: float = _setting(
         "SCALEZERO_GRACE_PERIOD",
         values.DURATION,
-        "longest time to finish what is in flight after SIGTERM",
+        "longest time to finish requests after SIGTERM",
         default=30.0,
     )
     log_level: str = _setting(
@@ -224,6 +345,58 @@ class Settings:
     revision: str | None = _setting(
         "K_REVISION", values.VERSION, "the Knative revision (Knative sets it)", default=None
     )
+    prediction_log: str | None = _setting(
+        "SCALEZERO_PREDICTION_LOG",
+        values.LOG,
+        "sink posts each prediction as a CloudEvent to K_SINK; a path appends them to that file; none or off: no log",
+        default=None,
+    )
+    prediction_log_sample: float = _setting(
+        "SCALEZERO_PREDICTION_LOG_SAMPLE", values.FRACTION, "share of the requests that are logged", default=1.0
+    )
+    prediction_log_type: str = _setting(
+        "SCALEZERO_PREDICTION_LOG_TYPE",
+        values.TEXT,
+        "type of the logged events, for the filters of Triggers",
+        default="ml.prediction.logged.v1",
+    )
+    prediction_log_batch: int = _setting(
+        "SCALEZERO_PREDICTION_LOG_BATCH",
+        values.integer(1, 1000),
+        "events in one POST; more than 1 needs a sink that accepts batched events, which a Broker does not",
+        default=1,
+    )
+    prediction_log_queue: int = _setting(
+        "SCALEZERO_PREDICTION_LOG_QUEUE",
+        values.integer(1, 1_000_000),
+        "largest number of predictions that wait for the log; further ones are dropped and counted",
+        default=2048,
+    )
+    prediction_log_connections: int = _setting(
+        "SCALEZERO_PREDICTION_LOG_CONNECTIONS",
+        values.integer(1, 256),
+        "largest number of connections to K_SINK; each has one event in flight",
+        default=32,
+    )
+    prediction_log_event_bytes: int = _setting(
+        "SCALEZERO_PREDICTION_LOG_EVENT_BYTES",
+        values.integer(1024, 2**20),
+        "largest data of a logged event; tensors that do not fit are left out, the largest first",
+        default=60_000,  # with its attributes at most 64 KiB, which every intermediary must forward (CloudEvents)
+    )
+    sink: str | None = _setting("K_SINK", values.TEXT, "URL that gets the events (a SinkBinding sets it)", default=None)
+    sink_overrides: str | None = _setting(
+        "K_CE_OVERRIDES",
+        values.TEXT,
+        "JSON with `extensions` for the logged events (a SinkBinding sets it); none: no extensions",
+        default=None,
+    )
+    sink_certificates: str | None = _setting(
+        "K_CA_CERTS",
+        values.TEXT,
+        "PEM certificates of the authority of K_SINK (a SinkBinding sets it); none: those of the system",
+        default=None,
+    )
     model_store: str | None = _setting(
         "MODEL_STORE",
         values.TEXT,
@@ -233,7 +406,7 @@ class Settings:
     load_models: str = _setting(
         "LOAD_MODELS",
         values.TEXT,
-        "models of the store to serve from the start: all, none, or file.mar and name=file.mar, comma-separated",
+        "models of the store to load at the start: all, none, or a comma-separated list of file.mar and name=file.mar",
         default="all",
     )
     store_batching: str | None = _setting(
@@ -245,45 +418,45 @@ class Settings:
     model_api: bool = _setting(
         "SCALEZERO_MODEL_API",
         values.SWITCH,
-        "true lets TorchServe's management API register and unregister models, and puts it on the one port too",
+        "true lets TorchServe's management API register and unregister models, also on the main port",
         default=False,
     )
     register_from: tuple[str, ...] = _setting(
         "SCALEZERO_REGISTER_FROM",
         values.PREFIXES,
-        "where models may be registered from, such as s3://models/team/,file:///models/; none: the model store only",
+        "URL prefixes of models to register, such as s3://models/team/,file:///models/; none: only the model store",
         default=(),
     )
     key_file: Path | None = _setting(
         "SCALEZERO_KEY_FILE",
         values.PATH,
-        "file for TorchServe's keys, new at each start; none: key_file.json, or no file where your own key is enough",
+        "file for TorchServe's keys, new at each start; none: key_file.json, or no file if your own key is enough",
         default=None,
     )
     key_expiration: float = _setting(
-        "SCALEZERO_KEY_EXPIRATION", values.TIMEOUT, "how long a key of that file is good", default=3600.0
+        "SCALEZERO_KEY_EXPIRATION", values.TIMEOUT, "how long a key of SCALEZERO_KEY_FILE is valid", default=3600.0
     )
     management_key: str | None = _setting(
         "SCALEZERO_MANAGEMENT_KEY",
         values.TEXT,
-        "a management key of your own, from a Secret, 16 characters or more; none: only that of the key file",
+        "your own management key, from a Secret, 16 characters or more; none: only the key in SCALEZERO_KEY_FILE",
         default=None,
     )
     inference_keys: bool = _setting(
         "SCALEZERO_INFERENCE_KEYS",
         values.SWITCH,
-        "false lets TorchServe's ports predict without a key; the one port never asks for one to predict",
+        "false lets TorchServe's ports predict without a key; the main port never requires one",
         default=True,
     )
 
 
 def is_manifest(path: Path) -> bool:
-    """Whether a file of a function's folder contains resources."""
+    """Return whether a file of a function's folder contains resources."""
     return path.suffix in {".yaml", ".yml"} and path.name != FUNCTION
 
 
 def settings_from(environ: Mapping[str, str], **declared: object) -> Settings:
-    """Read the settings: a variable wins over what a resource declared, which wins over the default.
+    """Read the settings: a variable overrides a value from a resource (`declared`), which overrides the default.
 
     Raises `BadSetting` for a value that is not allowed, and for an unknown `SCALEZERO_` variable outside of a pod.
     """
@@ -299,23 +472,25 @@ def settings_from(environ: Mapping[str, str], **declared: object) -> Settings:
 
 
 def in_pod(environ: Mapping[str, str]) -> bool:
-    """Whether the process runs in a pod: Kubernetes sets the one variable in every container, Knative the other."""
+    """Return whether the process runs in a pod: Kubernetes sets one of these variables in a container, Knative one."""
     return bool(environ.get("KUBERNETES_SERVICE_HOST") or environ.get("K_REVISION"))
 
 
 def unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """List the `SCALEZERO_` variables that are no setting, each with what is allowed instead.
+    """Return the `SCALEZERO_` variables that are not settings, each with a text that states what is allowed.
 
-    On a command line they are refused, as a misspelled setting has no effect. A pod starts and logs a warning: its
+    On a command line they are errors, because a misspelled setting has no effect. A pod starts and logs a warning: its
     image may be older than the command line that rendered its variables.
     """
     known = [each.metadata["env"] for each in fields(Settings)]
-    return {each: _instead_of(each, known) for each in environ if each.startswith(PREFIX) and each not in known}
+    return {each: _suggestion(each, known) for each in environ if each.startswith(PREFIX) and each not in known}
 
 
-def _instead_of(variable: str, known: list[str]) -> str:
-    nearest = difflib.get_close_matches(variable, known, 1)
-    return f"one of the settings in docs/settings.md{f', perhaps {nearest[0]}' if nearest else ''}"
+def _suggestion(variable: str, known: list[str]) -> str:
+    # The common prefix would make all names similar.
+    names = {each.removeprefix(PREFIX): each for each in known}
+    nearest = difflib.get_close_matches(variable.removeprefix(PREFIX), names, 1)
+    return f"one of the settings in docs/settings.md{f', perhaps {names[nearest[0]]}' if nearest else ''}"
 
 
 def _read(variable: str, each: "Field[Any]", text: str) -> object:

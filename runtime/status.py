@@ -1,7 +1,7 @@
-"""The one table from an error's code to what each kind of caller gets. Pure.
+"""The table that maps an error's code to its HTTP status, gRPC status, event delivery and fault. Pure.
 
-HTTP takes the status, gRPC the code, an event's delivery the outcome; metrics count the code and whose fault it is.
-Sources: RFC 9110; gRPC, Status codes and their use; Knative Eventing, Broker specification, delivery retries.
+Metrics count the code and the fault. Sources: RFC 9110; gRPC, Status codes and their use; Knative Eventing, Broker
+specification, delivery retries.
 """
 
 from asyncio import CancelledError
@@ -13,7 +13,7 @@ from runtime.errors import MethodNotAllowed, ScalezeroError
 
 
 class Grpc(Enum):
-    """gRPC's status codes, as far as errors here have them."""
+    """The gRPC status codes that the errors use."""
 
     CANCELLED = 1
     UNKNOWN = 2
@@ -30,23 +30,23 @@ class Grpc(Enum):
 
 
 class Delivery(Enum):
-    """What becomes of an event whose inference failed."""
+    """Whether an event is delivered again after its inference failed."""
 
-    REJECT = "reject"  # never again: the same event fails again
+    REJECT = "reject"  # no: the same event fails again
     RETRY = "retry"
 
 
 class Fault(Enum):
-    """Whose fault an error is, as metrics and rollouts see it."""
+    """The side that caused an error, for metrics and rollouts."""
 
     NONE = "none"
     CLIENT = "client"
-    OVERLOAD = "overload"  # nobody's: there is more work than this process takes
+    OVERLOAD = "overload"  # neither side: there is more work than the process can do
     SERVER = "server"
 
 
 class Row(NamedTuple):
-    """What a code means to each kind of caller."""
+    """The statuses of one code."""
 
     http: int
     grpc: Grpc
@@ -66,16 +66,23 @@ def _server(http: HTTPStatus, grpc: Grpc = Grpc.UNAVAILABLE) -> Row:
     return Row(http.value, grpc, Delivery.RETRY, Fault.SERVER)
 
 
-OK: Final = "ok"  # what a request that succeeded is counted under
+OK: Final = "ok"  # the code that counts successful requests
 CLIENT_LEFT: Final = "client_left"
 INTERNAL: Final = "internal"
-_STATUS: Final = "http_"  # before the status of an author's own answer that is no success
+_STATUS: Final = "http_"  # the prefix of the code that counts a function's response with an error status
+_RETRIED: Final = frozenset({404, 408, 409, 429})  # the statuses below 500 after which an event is delivered again
 _UNAVAILABLE: Final = _server(HTTPStatus.SERVICE_UNAVAILABLE)
 TABLE: Final = {
     "invalid_input": _client(HTTPStatus.BAD_REQUEST),
     "rejected_by_model": _client(HTTPStatus.BAD_REQUEST),
     "signature_not_found": _client(HTTPStatus.BAD_REQUEST, Grpc.FAILED_PRECONDITION),
     "bad_request": _client(HTTPStatus.BAD_REQUEST),
+    "bad_event": _client(HTTPStatus.BAD_REQUEST),
+    # Of events. Knative delivers an event again after 404, so a missing object is 410.
+    "bucket_not_allowed": _client(HTTPStatus.FORBIDDEN, Grpc.PERMISSION_DENIED),
+    "object_missing": _client(HTTPStatus.GONE, Grpc.NOT_FOUND),
+    "event_refused": _client(HTTPStatus.BAD_REQUEST),
+    "event_deferred": _server(HTTPStatus.SERVICE_UNAVAILABLE),
     "model_not_found": _client(HTTPStatus.NOT_FOUND, Grpc.NOT_FOUND),
     "model_version_not_found": _client(HTTPStatus.NOT_FOUND, Grpc.NOT_FOUND),
     "version_conflict": _client(HTTPStatus.CONFLICT, Grpc.ALREADY_EXISTS),
@@ -84,13 +91,13 @@ TABLE: Final = {
     "service_not_found": _client(HTTPStatus.NOT_FOUND, Grpc.NOT_FOUND),
     "unsupported_operation": _client(HTTPStatus.NOT_FOUND, Grpc.UNIMPLEMENTED),
     "http2_required": _client(HTTPStatus.BAD_REQUEST),
-    "invalid_key": _client(HTTPStatus.BAD_REQUEST, Grpc.PERMISSION_DENIED),  # as TorchServe has it
+    "invalid_key": _client(HTTPStatus.BAD_REQUEST, Grpc.PERMISSION_DENIED),  # TorchServe's gRPC status
     "model_api_disabled": _client(HTTPStatus.METHOD_NOT_ALLOWED, Grpc.PERMISSION_DENIED),
     "url_not_registrable": _client(HTTPStatus.NOT_FOUND, Grpc.NOT_FOUND),
     "registration_failed": _client(HTTPStatus.BAD_REQUEST),
     "default_version": _client(HTTPStatus.FORBIDDEN, Grpc.UNKNOWN),
     "method_not_allowed": _client(HTTPStatus.METHOD_NOT_ALLOWED, Grpc.UNIMPLEMENTED),
-    "request_timeout": _client(HTTPStatus.REQUEST_TIMEOUT, Grpc.DEADLINE_EXCEEDED),
+    "request_timeout": Row(408, Grpc.DEADLINE_EXCEEDED, Delivery.RETRY, Fault.CLIENT),  # the network may be faster then
     "payload_too_large": _client(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, Grpc.RESOURCE_EXHAUSTED),
     "headers_too_large": _client(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, Grpc.RESOURCE_EXHAUSTED),
     "unsupported_encoding": _client(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, Grpc.UNIMPLEMENTED),
@@ -107,6 +114,7 @@ TABLE: Final = {
     "run_timeout": _server(HTTPStatus.GATEWAY_TIMEOUT, Grpc.DEADLINE_EXCEEDED),
     "model_failed": _server(HTTPStatus.INTERNAL_SERVER_ERROR, Grpc.INTERNAL),
     INTERNAL: _server(HTTPStatus.INTERNAL_SERVER_ERROR, Grpc.INTERNAL),
+    "provider_unavailable": _UNAVAILABLE,
     "function_failed": _UNAVAILABLE,
     "model_unavailable": _UNAVAILABLE,
     "artifact_missing": _UNAVAILABLE,
@@ -125,19 +133,19 @@ TABLE: Final = {
 
 
 def code_of(error: BaseException) -> str:
-    """The code that an exception is counted and answered under; what is not in the table is a fault of the server."""
+    """Return the code for the answer and the metrics; an exception outside of the table is a fault of the server."""
     if isinstance(error, ScalezeroError):
         return error.code if error.code in TABLE else INTERNAL
     return CLIENT_LEFT if isinstance(error, CancelledError) else INTERNAL
 
 
 def code_of_status(status: int) -> str:
-    """The code that an answer of the author's own is counted under."""
+    """Return the code that counts a response of the author's function with this HTTP status."""
     return OK if status < HTTPStatus.BAD_REQUEST else f"{_STATUS}{status}"
 
 
 def fault_of(code: str) -> Fault:
-    """Whose fault a counted code is; `OK` is nobody's."""
+    """Return the side that caused a counted code; `Fault.NONE` for `OK`."""
     if code == OK:
         return Fault.NONE
     if code in TABLE:
@@ -149,21 +157,36 @@ def fault_of(code: str) -> Fault:
 
 
 def http_of(code: str) -> int:
-    """The HTTP status of a counted code."""
+    """Return the HTTP status of a counted code."""
     if code == OK:
         return HTTPStatus.OK.value
     return TABLE[code].http if code in TABLE else int(code.removeprefix(_STATUS))
 
 
+def is_delivered_again(status: int) -> bool:
+    """Return whether the sender of an event delivers it again after this HTTP status.
+
+    Source: Knative Eventing, data plane specification, "Event Acknowledgement and Delivery Retry".
+    """
+    return status in _RETRIED or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def event_http_of(code: str) -> int:
+    """Return the HTTP status of an error for the sender of an event, which then acts as `delivery` states."""
+    row = TABLE[code]
+    is_wrong = row.delivery is Delivery.REJECT and is_delivered_again(row.http)
+    return HTTPStatus.BAD_REQUEST.value if is_wrong else row.http
+
+
 def error_document(code: str, message: str, details: object) -> dict[str, object]:
-    """The JSON form of the errors of the predict API, and of every path that no other protocol owns."""
+    """Return the error in the form of the predict API, which also applies to paths that no other protocol owns."""
     return {"error": {"code": code, "message": message, "details": details}}
 
 
 def error_body(error: ScalezeroError) -> bytes:
-    """The document as JSON; without `details` where an author's error has some that JSON does not hold.
+    """Return the document as JSON, without `details` if an author's error has details that JSON cannot represent.
 
-    An error without a row in the table says no more than that it is a fault of the server.
+    An error whose code is not in the table becomes an internal error without details.
     """
     import orjson
 
@@ -171,13 +194,13 @@ def error_body(error: ScalezeroError) -> bytes:
         return orjson.dumps(INTERNAL_DOCUMENT)
     try:
         return orjson.dumps(error_document(error.code, error.message, error.details), default=str)
-    except TypeError:  # half a surrogate pair, a list that holds itself
+    except TypeError:  # half a surrogate pair, or a list that contains itself
         sendable = error.message.encode(errors="backslashreplace").decode()
         return orjson.dumps(error_document(error.code, sendable, {}))
 
 
 def error_headers(error: ScalezeroError) -> dict[str, str]:
-    """The headers that the error's HTTP status asks for. Source: RFC 9110, sections 10.2.1 and 10.2.3."""
+    """Return the headers that the error's HTTP status requires. Source: RFC 9110, sections 10.2.1 and 10.2.3."""
     retry_after: int | None = getattr(error, "retry_after", None)
     if retry_after is not None:
         return {"retry-after": str(retry_after)}

@@ -1,14 +1,15 @@
-"""The vocabulary of an inference: what a model takes and gives, and what every protocol decodes into and encodes from.
+"""The types of an inference, which all protocols decode into and encode from.
 
     TensorSpec   one input or output of a model: its name, element type and shape
-    Call         which model a request asks, and what it asks, not yet held against the model's signature
-    Query        the tensors of one request, in the signature's order, and what its caller wants of the answer
-    Prediction   the outputs of one query, which model made them, and where the time went
+    Call         a decoded request: the model's name and the inputs, not yet checked against the model's signature
+    Query        the tensors of one request, in the signature's order, and the caller's options for the answer
+    Prediction   the outputs of one query, the model and version that computed them, and the times
 
-All but the first are made for every request: plain slots, as a frozen dataclass takes four times as long.
+All but the first are created for every request. They use plain slots, because creating a frozen dataclass takes four
+times as long.
 
 Every value is a NumPy array. A sequence is an array of objects with one item per element, so that a sequence with one
-item per row can be cut like a tensor; a map, and an optional value that is absent (None), is an array of objects
+item per row can be split like a tensor. A map, or an optional value that is absent (None), is an array of objects
 without axes.
 """
 
@@ -18,17 +19,17 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
-Dimension: TypeAlias = int | str | None  # a fixed size, a named dynamic axis, an unnamed one
+Dimension: TypeAlias = int | str | None  # a fixed size, a named dynamic axis, or an unnamed dynamic axis (None)
 Shape: TypeAlias = tuple[Dimension, ...]
-STRING: Final = np.dtype(object)  # ONNX Runtime takes and gives strings as arrays of objects
+STRING: Final = np.dtype(object)  # ONNX Runtime represents strings as arrays of objects
 
 
 class TensorSpec(NamedTuple):
     """One input or output.
 
-    `shape` is () for a scalar and None where the model does not state the rank. `containers` names what holds the
+    `shape` is () for a scalar, and None if the model does not state the rank. `containers` are the containers of the
     tensors, from the outside in: "optional", "sequence", "map of int64" or "map of string"; `dtype` is then the
-    innermost element type, and `shape` None. Source: ONNX IR, "Standard data types".
+    innermost element type, and `shape` is None. Source: ONNX IR, "Standard data types".
     """
 
     name: str
@@ -52,7 +53,7 @@ class TensorSpec(NamedTuple):
 
     @property
     def row_shape(self) -> tuple[int, ...] | None:
-        """The shape of one row behind the first axis, or None where an axis of it is dynamic."""
+        """The shape of one row, without the first axis; None: an axis of it is dynamic."""
         if not self.shape:
             return None
         row = self.shape[1:]
@@ -60,13 +61,13 @@ class TensorSpec(NamedTuple):
 
     @property
     def holds_rows(self) -> bool:
-        """Whether the first axis may hold any number of rows, or one: one row may then come without it."""
+        """Whether the first axis may have any number of rows, or has one: a single row may then omit this axis."""
         if not self.shape:
             return False
         return not isinstance(self.shape[0], int) or self.shape[0] == 1
 
     def describe(self) -> str:
-        """The type and shape in words, such as `float32[batch, 30]`; `float32[]` is a scalar."""
+        """Return the type and shape as a text, such as `float32[batch, 30]`; `float32[]` is a scalar."""
         if self.containers:
             return self.datatype
         axes = "?" if self.shape is None else ", ".join("dynamic" if size is None else str(size) for size in self.shape)
@@ -74,7 +75,7 @@ class TensorSpec(NamedTuple):
 
 
 def as_array(value: object) -> np.ndarray:
-    """A value that is no tensor as an array, in the form stated above; an array as it is."""
+    """Return a value that is no tensor as an array, in the form stated above; return an array unchanged."""
     if isinstance(value, np.ndarray):
         return value
     array: np.ndarray
@@ -83,7 +84,7 @@ def as_array(value: object) -> np.ndarray:
         array[()] = value
         return array
     array = np.empty(len(value), dtype=object)
-    for index, each in enumerate(value):  # assigned at once, arrays of one shape would be taken for further axes
+    for index, each in enumerate(value):  # one by one: NumPy would make further axes of arrays that have one shape
         array[index] = each
     return array
 
@@ -93,12 +94,12 @@ class Call:
 
     __slots__ = ("deadline", "model", "parts", "size", "version")
 
-    def __init__(self, model: str, version: str | int | None, parts: Any) -> None:  # noqa: ANN401 - the protocol's own
-        self.deadline = math.inf  # on `perf_counter`'s clock, where the protocol has one
+    def __init__(self, model: str, version: str | int | None, parts: Any) -> None:  # noqa: ANN401 - the type depends on the protocol
+        self.deadline = math.inf  # on the clock of `perf_counter`; inf: none
         self.model = model
-        self.version = version  # its text, or the number that stands for it; None: the one that is served
+        self.version = version  # its text or its number; None: the default version
         self.parts = parts
-        self.size = 0  # bytes that were read, where these are not the request's body: a message that was compressed
+        self.size = 0  # bytes after decompression, if a message was compressed; 0: the size of the request's body
 
 
 class Query:
@@ -112,20 +113,20 @@ class Query:
         *,
         form: object = None,
         outputs: Sequence[str] | None = None,
-        id: str = "",  # noqa: A002 - the field's name in every protocol that has it
+        id: str = "",  # noqa: A002 - the name of the field in the protocols
         deadline: float = math.inf,
         trace: str | None = None,
     ) -> None:
         self.tensors = tensors  # one array per input, in the signature's order, rows along the first axis
         self.form = form  # how to encode the answer; only the protocol that decoded the request reads it
-        self.outputs = outputs  # names of the outputs wanted; None: all
-        self.id = id  # the caller's own name for the request
-        self.deadline = deadline  # on `perf_counter`'s clock; inf: the model's own timeout
+        self.outputs = outputs  # names of the requested outputs; None: all
+        self.id = id  # the caller's identifier of the request
+        self.deadline = deadline  # on the clock of `perf_counter`; inf: the model's timeout applies
         self.trace = trace  # traceparent, W3C Trace Context
 
 
 class Prediction:
-    """The answer to one query. Durations in seconds."""
+    """The answer to one query. Durations are in seconds."""
 
     __slots__ = ("arrived", "batched", "model", "outputs", "queued", "ran", "version")
 
@@ -143,7 +144,7 @@ class Prediction:
         self.outputs = outputs  # one array per output, in the signature's order
         self.model = model
         self.version = version
-        self.arrived = arrived  # when the query was submitted, on `perf_counter`'s clock
-        self.queued = queued  # waiting for its run
-        self.batched = batched  # stacking and splitting
-        self.ran = ran  # in the session
+        self.arrived = arrived  # when the query was submitted, on the clock of `perf_counter`
+        self.queued = queued  # the wait for its run
+        self.batched = batched  # the time of stacking and splitting
+        self.ran = ran  # the time in the session

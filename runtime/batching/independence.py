@@ -1,26 +1,31 @@
-"""Whether callers may share a run: a state machine over evidence. Pure; the proof itself is in `proof.py`.
+"""The state of a model that decides whether callers may share a run. Pure; the proof itself is in `proof.py`.
 
-    unproven ──► proven        real rows gave the same alone and together
-       │    └──► refuted       they did not; or the graph, a name or a shape rules it out
+    unproven ──► proven        real rows had the same outputs alone and together
+       │    └──► refuted       their outputs differed; or the graph, a name or a shape rules out shared runs
        └───────► not provable  the proof could not run, several times
 
-    forced, off                what SCALEZERO_BATCHING or a batch size of 1 says instead
+    A proof of the publisher, with the same code and real data, replaces that of the pod.
 
-Only `proven` and `forced` share runs. A shared run that returns another number of rows refutes both permanently.
+    forced, off                set by SCALEZERO_BATCHING or by a batch size of 1
+
+Only `proven` and `forced` share runs. A shared run that returns a different number of rows refutes both permanently.
 """
 
 from enum import Enum
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from runtime.variants.pinned import PinnedRows
 
 AUTO, ALWAYS, NEVER = "auto", "always", "never"  # values of SCALEZERO_BATCHING
 
-_TRIES: Final = 4  # proofs that could not run, until the model counts as not provable
-_PAUSE: Final = 0.25  # seconds until the next try, doubled each time: other rows may do
-_PAUSE_ALIKE: Final = 1.0  # seconds until rows that did not differ are looked at again
+_MAX_ATTEMPTS: Final = 4  # proofs that could not run, until the model counts as not provable
+_PAUSE: Final = 0.25  # seconds until the next attempt, doubled each time: a proof with other rows may succeed
+_PAUSE_SIMILAR: Final = 1.0  # seconds until the next attempt after rows that did not differ
 
 
 class State(Enum):
-    """What is known of the rows' independence."""
+    """What is known about the independence of the rows."""
 
     UNPROVEN = "unproven"
     PROVEN = "proven"
@@ -30,91 +35,110 @@ class State(Enum):
     OFF = "off"
 
 
-class Standing(NamedTuple):
-    """A state and its reason, in words for an operator."""
+# What the publisher could not prove, the rows of callers may.
+_PUBLISHED: Final = {"proven": State.PROVEN, "refuted": State.REFUTED}
+
+
+class SharingStatus(NamedTuple):
+    """A state and its reason, as a text for operators."""
 
     state: State
     reason: str
 
 
 class Evidence(NamedTuple):
-    """What a model file says against shared runs. `rowless` cannot be overruled, `doubt` can; None: nothing."""
+    """The reasons against shared runs that a model file contains, each as a text; None: no such reason."""
 
-    rowless: str | None = None  # the inputs have no first axis of any size
-    doubt: str | None = None  # an output or an operator is evidence against it
+    no_batch_axis: str | None = None  # the inputs have no first axis of variable size; applies even with `always`
+    dependent_rows: str | None = None  # an output or an operator indicates dependent rows; `always` overrides it
 
 
 class Outcome(Enum):
-    """How a proof ended."""
+    """The outcome of a proof."""
 
     PASSED = "passed"
     FAILED = "failed"
     COULD_NOT_RUN = "could not run"
-    TOO_ALIKE = "too alike"  # the rows did not differ enough to show anything
+    TOO_SIMILAR = "too similar"  # the rows did not differ enough to prove anything
 
 
 class Verdict(NamedTuple):
-    """The end of one proof and the reason in words."""
+    """The outcome of one proof, and the reason as a text."""
 
     outcome: Outcome
     reason: str
 
 
-def first_standing(mode: str, evidence: Evidence, *, batch_size: int) -> Standing:
-    """What holds before the first request."""
+def initial_status(
+    mode: str, evidence: Evidence, published: "PinnedRows | None" = None, *, batch_size: int
+) -> SharingStatus:
+    """Return the status before the first request; `published` is what the publisher's proof showed.
+
+    It comes before the evidence of the file, because the operators of a compiled model cannot be read.
+    """
     if batch_size == 1:
-        return Standing(State.OFF, "the batch size is 1")
+        return SharingStatus(State.OFF, "the batch size is 1")
     if mode == NEVER:
-        return Standing(State.OFF, "SCALEZERO_BATCHING is never")
-    if evidence.rowless:
-        return Standing(State.REFUTED, evidence.rowless)
+        return SharingStatus(State.OFF, "SCALEZERO_BATCHING is never")
+    if evidence.no_batch_axis:
+        return SharingStatus(State.REFUTED, evidence.no_batch_axis)
     if mode == ALWAYS:
-        return Standing(State.FORCED, "SCALEZERO_BATCHING is always")
-    if evidence.doubt:
-        return Standing(State.REFUTED, evidence.doubt)
-    return Standing(State.UNPROVEN, "no two requests have waited at the same time yet")
+        return SharingStatus(State.FORCED, "SCALEZERO_BATCHING is always")
+    return _published_status(published) or _status_by_evidence(evidence)
+
+
+def _published_status(published: "PinnedRows | None") -> SharingStatus | None:
+    if published is None or published.state not in _PUBLISHED:
+        return None
+    return SharingStatus(_PUBLISHED[published.state], f"when it was published: {published.reason}")
+
+
+def _status_by_evidence(evidence: Evidence) -> SharingStatus:
+    if evidence.dependent_rows:
+        return SharingStatus(State.REFUTED, evidence.dependent_rows)
+    return SharingStatus(State.UNPROVEN, "no two requests have waited at the same time yet")
 
 
 class Independence:
-    """The standing of one model, moved by verdicts. `now` is a reading of any steady clock, in seconds."""
+    """The status of one model, which verdicts change. `now` is a reading of any monotonic clock, in seconds."""
 
-    __slots__ = ("_failures", "_next_try", "_proving", "shares", "standing")
+    __slots__ = ("_failures", "_next_attempt", "_proving", "shares", "status")
 
-    def __init__(self, standing: Standing) -> None:
+    def __init__(self, status: SharingStatus) -> None:
         self._failures = 0
-        self._next_try = 0.0
+        self._next_attempt = 0.0
         self._proving = False
-        self._move(standing)
+        self._set(status)
 
     def wants_rows(self, now: float) -> bool:
-        """Whether a proof should begin as soon as there are rows for it."""
-        return self.standing.state is State.UNPROVEN and not self._proving and now >= self._next_try
+        """Return whether a proof should start as soon as rows for it are available."""
+        return self.status.state is State.UNPROVEN and not self._proving and now >= self._next_attempt
 
     def begin(self) -> None:
-        """A proof begins."""
+        """Record that a proof starts."""
         self._proving = True
 
     def judge(self, verdict: Verdict, now: float) -> None:
-        """Take in how the proof ended."""
+        """Record the verdict of the proof."""
         self._proving = False
-        if self.standing.state is not State.UNPROVEN:
+        if self.status.state is not State.UNPROVEN:
             return
         if verdict.outcome is Outcome.PASSED:
-            self._move(Standing(State.PROVEN, verdict.reason))
+            self._set(SharingStatus(State.PROVEN, verdict.reason))
         elif verdict.outcome is Outcome.FAILED:
-            self._move(Standing(State.REFUTED, verdict.reason))
-        elif verdict.outcome is Outcome.TOO_ALIKE:
-            self._next_try = now + _PAUSE_ALIKE
+            self._set(SharingStatus(State.REFUTED, verdict.reason))
+        elif verdict.outcome is Outcome.TOO_SIMILAR:
+            self._next_attempt = now + _PAUSE_SIMILAR
         else:
-            self._next_try = now + _PAUSE * 2**self._failures
+            self._next_attempt = now + _PAUSE * 2**self._failures
             self._failures += 1
-            if self._failures >= _TRIES:
-                self._move(Standing(State.NOT_PROVABLE, f"{verdict.reason} ({_TRIES} attempts)"))
+            if self._failures >= _MAX_ATTEMPTS:
+                self._set(SharingStatus(State.NOT_PROVABLE, f"{verdict.reason} ({_MAX_ATTEMPTS} attempts)"))
 
     def refute(self, reason: str) -> None:
-        """A run has shown that the rows are not independent: share none from now on."""
-        self._move(Standing(State.REFUTED, reason))
+        """Record that a run showed dependent rows: no run is shared from now on."""
+        self._set(SharingStatus(State.REFUTED, reason))
 
-    def _move(self, standing: Standing) -> None:
-        self.standing = standing
-        self.shares = standing.state in {State.PROVEN, State.FORCED}  # read at every turn
+    def _set(self, status: SharingStatus) -> None:
+        self.status = status
+        self.shares = status.state in {State.PROVEN, State.FORCED}  # an attribute, because every turn reads it

@@ -1,6 +1,6 @@
-"""One bad row must not fail the other requests: a failed batch is halved until the row runs alone.
+"""Isolation of a request that fails a shared run: a failed batch is halved until that request runs alone.
 
-A single poisoned request among n costs at most 1 + 2*log2(n) runs: 11 among 32.
+So one bad request does not fail the others. One bad request among n costs at most 1 + 2*log2(n) runs: 11 among 32.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,13 +11,14 @@ import numpy as np
 from runtime.batching.stacking import Tensors, join, split
 from runtime.errors import RunTimeout, ScalezeroError, ShuttingDown
 
-Outcome: TypeAlias = Sequence[np.ndarray] | ScalezeroError  # one request's outputs, or why it has none
+Outcome: TypeAlias = Sequence[np.ndarray] | ScalezeroError  # the outputs of one request, or its error
 
 
 def run_isolating(run: Callable[[Tensors], Tensors], requests: Sequence[Tensors], rows: Sequence[int]) -> list[Outcome]:
-    """Run the requests together and give each its outputs; where the run fails, find out whose fault it is.
+    """Run the requests together and return the outcome of each; if the run fails, find the requests that fail.
 
-    Raises `NotABatchAxis`, and `RunTimeout` where more than one request was stopped: halving would take as long again.
+    Raises `NotABatchAxis`, and `RunTimeout` if a run of more than one request was stopped: each half could take as long
+    again.
     """
     try:
         outputs = run(join(requests))

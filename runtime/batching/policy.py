@@ -1,13 +1,14 @@
-"""When a batch starts: pure decisions over the queue's state, without a clock or a thread.
+"""The decision when a batch starts: pure functions of the queue's state, without a clock or a thread.
 
-Batch while busy: a run in progress lets the queue fill by itself, and the next run takes what is there. An idle session
-therefore runs at once, except where waiting for one more request makes the *sum* of all waits smaller:
+Batch while busy: the queue fills during a run, and the next run takes all requests that are waiting. An idle session
+runs at once, unless waiting for one more request makes the *sum* of all waits smaller:
 
-    run now      q waiting requests answer after T(q); the next one, a gap g later, waits T(q) - g and runs alone, T(1)
-    wait for it  all q + 1 answer after g + T(q + 1)
+    run now      the q waiting requests are answered after T(q); the next request arrives after a gap g, waits
+                 T(q) - g, and runs alone in T(1)
+    wait for it  all q + 1 requests are answered after g + T(q + 1)
 
-With T(n) = a*n + b, waiting is better while  g < (b - a*q) / (q + 1).  For a lone caller g is at least a round trip,
-its own run included, so it never waits.
+With T(n) = a*n + b, waiting is better while  g < (b - a*q) / (q + 1).  For a single caller, g is at least a round trip
+plus its own run, so it never waits.
 """
 
 import math
@@ -15,44 +16,46 @@ from typing import Final, NamedTuple
 
 from runtime.batching.cost import Line
 
-TIMER_RESOLUTION: Final = 0.001  # uvloop's timers count milliseconds: a shorter wait cannot be kept
+TIMER_RESOLUTION: Final = 0.001  # seconds; uvloop's timers have millisecond resolution, so shorter waits are inexact
 
-WORTH_A_THOUGHT: Final = 2 * TIMER_RESOLUTION  # of quicker runs not even half could be saved by a wait that can be kept
+MIN_RUN_TO_WAIT: Final = 2 * TIMER_RESOLUTION  # seconds; a wait of one timer tick saves less than half of a shorter run
 
 
 class Limits(NamedTuple):
-    """The bounds of one model's queue, as InferenceConfig sets them. Durations in seconds."""
+    """The limits of one model's queue, as InferenceConfig sets them. Durations are in seconds."""
 
-    batch_size: int  # most rows of one run
-    max_wait: float  # longest wait for more requests
-    timeout: float  # longest wait of a request in the queue
-    queue_size: int  # most requests that wait
-    run_timeout: float = math.inf  # longest run
+    batch_size: int  # maximum rows of one run
+    max_wait: float  # maximum wait for more requests
+    timeout: float  # maximum wait of a request in the queue
+    queue_size: int  # maximum number of waiting requests
+    run_timeout: float = math.inf  # maximum duration of a run
 
 
-def patience(*, waiting: int, gap: float, line: Line) -> float:
-    """Seconds worth waiting for one more request, 0 where running at once is better.
+def worthwhile_wait(*, waiting: int, gap: float, line: Line) -> float:
+    """Return how many seconds to wait at most for one more request; 0 if running at once is better.
 
-    `waiting` is the rows at hand, `gap` the expected seconds between arrivals.
+    `waiting` is the number of waiting rows, `gap` the expected seconds between arrivals.
     """
-    worthwhile = (line.fixed - line.per_row * waiting) / (waiting + 1)
-    return worthwhile if worthwhile >= TIMER_RESOLUTION and gap < worthwhile else 0.0
+    wait = (line.fixed - line.per_row * waiting) / (waiting + 1)
+    return wait if wait >= TIMER_RESOLUTION and gap < wait else 0.0
 
 
-def linger(limits: Limits, *, waiting: int, oldest: float, soonest: float, gap: float, line: Line, now: float) -> float:
-    """Seconds to leave an idle session waiting; 0 means run now.
+def linger(
+    limits: Limits, *, waiting: int, oldest_arrival: float, earliest_deadline: float, gap: float, line: Line, now: float
+) -> float:
+    """Return how many seconds an idle session waits for more requests; 0 means run now.
 
-    `oldest` (an arrival), `soonest` (the earliest deadline) and `now` are readings of one clock. The wait ends halfway
-    between the two, so that no request expires because it waited for others. Half of the remaining time would be wrong:
-    the function is called again after each wait, and the halves add up to the deadline.
+    `oldest_arrival`, `earliest_deadline` and `now` are readings of one clock. The wait ends at the latest halfway
+    between the arrival and the deadline, so that no request expires because it waited for others. Half of the remaining
+    time would be wrong: the function is called again after each wait, and the halves would add up to the deadline.
     """
-    worthwhile = patience(waiting=waiting, gap=gap, line=line)
-    if not worthwhile or waiting >= limits.batch_size:
+    wait = worthwhile_wait(waiting=waiting, gap=gap, line=line)
+    if not wait or waiting >= limits.batch_size:
         return 0.0
-    left = min(oldest + min(worthwhile, limits.max_wait), (oldest + soonest) / 2) - now
+    left = min(oldest_arrival + min(wait, limits.max_wait), (oldest_arrival + earliest_deadline) / 2) - now
     return left if left >= TIMER_RESOLUTION else 0.0
 
 
 def retry_after(*, waiting: int, batch_size: int, seconds_per_run: float) -> int:
-    """Whole seconds until a full queue has been worked off, at least 1."""
+    """Return the whole seconds until a full queue is processed, at least 1."""
     return max(1, round(seconds_per_run * waiting / batch_size))

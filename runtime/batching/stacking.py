@@ -1,4 +1,7 @@
-"""Join the rows of several requests to one array per input, and split the outputs by request: split(join(x)) == x."""
+"""Joining of the rows of several requests into one array per input, and splitting of the outputs by request.
+
+split(join(x)) == x
+"""
 
 from collections.abc import Sequence
 
@@ -17,10 +20,10 @@ class NotABatchAxis(ScalezeroError):
 
 
 def shapes_of(tensors: Tensors, rows: int) -> tuple[tuple[tuple[int, ...], ...], bool]:
-    """The shapes that two requests must have in common to share a run, and whether this request cannot share one.
+    """Return the shapes that two requests must have in common to share a run, and whether this request must run alone.
 
-    These are the shapes of a row, one for each input. A request with an input that does not have `rows` rows cannot
-    share a run; its shapes are the whole ones.
+    These are the shapes of one row, one for each input. A request with an input that does not have `rows` rows must run
+    alone; its shapes are those of the whole tensors.
     """
     if all(tensor.ndim and len(tensor) == rows for tensor in tensors):
         return tuple(tensor.shape[1:] for tensor in tensors), False
@@ -51,8 +54,8 @@ def split(outputs: Tensors, rows: Sequence[int]) -> list[list[np.ndarray]]:
 
 
 def check_rows(outputs: Tensors, rows: int) -> None:
-    """Raise `NotABatchAxis` where an output has not so many rows."""
+    """Raise `NotABatchAxis` if an output does not have `rows` rows."""
     for output in outputs:
         if (count := rows_in(output)) != rows:
-            came = "without rows" if count is None else f"of {count} rows"
-            raise NotABatchAxis(f"{rows} rows went in, an output {came} came back")
+            received = "has no rows" if count is None else f"has {count} rows"
+            raise NotABatchAxis(f"an output {received} for {rows} rows of input")

@@ -1,4 +1,4 @@
-"""The requests that wait for a run, in order, each no longer than until its deadline. Lives on one event loop."""
+"""The queue of requests that wait for a run, each until its deadline at most. Used on one event loop."""
 
 import asyncio
 from collections import deque
@@ -9,136 +9,140 @@ from typing import Final
 
 from runtime.batching.run import Ticket
 
-_LOOKED_AT: Final = 128  # tickets that one turn compares at most: shapes that never fit must not make it quadratic
+_MAX_SCANNED: Final = 128  # tickets that one turn compares; without it, shapes that never fit make turns quadratic
 
 
-class Waiting:
-    """A queue whose members may leave at any time. A ticket that left stays in it as a shell for a while, uncounted."""
+class RequestQueue:
+    """A queue of tickets that can be cancelled at any time. Cancelled tickets are removed later and not counted."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._tickets: deque[Ticket] = deque()
-        self._shells = 0
+        self._cancelled = 0
         self._expiry_due: asyncio.TimerHandle | None = None
-        self._expiry_at = 0.0  # on the loop's clock; uvloop's handle cannot tell where it is due at once
+        self._expiry_at = 0.0  # on the loop's clock; the handle of uvloop has no time if it is due at once
 
     def __len__(self) -> int:
-        return len(self._tickets) - self._shells
+        return len(self._tickets) - self._cancelled
 
     def append(self, ticket: Ticket) -> None:
-        """Queue a ticket."""
-        ticket.line = self
+        """Add a ticket at the end."""
+        ticket.queue = self
         self._tickets.append(ticket)
 
     def put_back(self, tickets: Iterable[Ticket]) -> None:
-        """Queue tickets before all others, each for a run of its own; they were taken in time, so none expires."""
+        """Add tickets at the front, each to run alone; they were taken before their deadline, so none expires."""
         for ticket in reversed([each for each in tickets if each.done is not None]):
             ticket.single = True
             ticket.deadline = float("inf")
-            ticket.line = self
+            ticket.queue = self
             self._tickets.appendleft(ticket)
 
     def withdraw(self, ticket: Ticket) -> None:
-        """Uncount a ticket whose caller gave up, and let go of what it holds."""
-        ticket.line = None
+        """Stop counting a cancelled ticket, and release its tensors."""
+        ticket.queue = None
         ticket.tensors = ()
-        self._shells += 1
-        if self._shells > len(self._tickets) // 2:
+        self._cancelled += 1
+        if self._cancelled > len(self._tickets) // 2:
             self._tickets = deque(each for each in self._tickets if each.done is not None)
-            self._shells = 0
+            self._cancelled = 0
 
-    def take(self, most: int, now: float) -> tuple[list[Ticket], int]:
-        """The first ticket in time and what fits beside it into `most` rows, in order, and their rows; 0: it alone."""
+    def take(self, max_rows: int, now: float) -> tuple[list[Ticket], int]:
+        """Remove and return the tickets of the next run, in order, and the number of their rows.
+
+        These are the first ticket whose deadline has not passed, and those that can share its run of at most `max_rows`
+        rows; `max_rows` 0: only the first one.
+        """
         queue = self._tickets
-        if len(queue) == 1 and queue[0].done is not None and queue[0].deadline > now:  # the common case, in short
+        if len(queue) == 1 and queue[0].done is not None and queue[0].deadline > now:  # a fast path for the common case
             ticket = queue.popleft()
-            ticket.line = None
+            ticket.queue = None
             return [ticket], ticket.rows
         tickets: list[Ticket] = []
-        passed: list[Ticket] = []
-        late: list[Ticket] = []
+        skipped: list[Ticket] = []
+        expired: list[Ticket] = []
         rows = 0
-        while queue and len(passed) < _LOOKED_AT:
+        while queue and len(skipped) < _MAX_SCANNED:
             ticket = queue.popleft()
             if ticket.done is None:
-                self._shells -= 1
+                self._cancelled -= 1
             elif ticket.deadline <= now:
-                ticket.line = None
-                late.append(ticket)
+                ticket.queue = None
+                expired.append(ticket)
             elif tickets and not (
-                ticket.shapes == tickets[0].shapes and not ticket.single and rows + ticket.rows <= most
+                ticket.shapes == tickets[0].shapes and not ticket.single and rows + ticket.rows <= max_rows
             ):
-                passed.append(ticket)
+                skipped.append(ticket)
             else:
-                ticket.line = None
+                ticket.queue = None
                 tickets.append(ticket)
                 rows += ticket.rows
-                if ticket.single or rows >= most:
+                if ticket.single or rows >= max_rows:
                     break
-        if passed:
-            queue.extendleft(reversed(passed))
-        for ticket in late:  # last of all, as a callback may submit
+        if skipped:
+            queue.extendleft(reversed(skipped))
+        for ticket in expired:  # at the end, because a callback may submit another request
             ticket.expire(now)
         return tickets, rows
 
-    def alike(self, shapes: object, most: int) -> list[Ticket]:
-        """Up to so many tickets near the head that could share a run with one of those shapes."""
-        head = islice(self._tickets, _LOOKED_AT)
-        return [each for each in head if each.done is not None and not each.single and each.shapes == shapes][:most]
+    def similar(self, shapes: object, limit: int) -> list[Ticket]:
+        """Return up to `limit` tickets near the head that can share a run with a ticket of these shapes."""
+        head = islice(self._tickets, _MAX_SCANNED)
+        return [each for each in head if each.done is not None and not each.single and each.shapes == shapes][:limit]
 
-    def rows(self, most: int) -> int:
-        """The rows that wait; counting ends at `most`."""
+    def rows(self, limit: int) -> int:
+        """Return the number of waiting rows, or `limit` if there are more."""
         total = 0
         for ticket in self._tickets:
             if ticket.done is not None:
                 total += ticket.rows
-                if total >= most:
-                    return most
+                if total >= limit:
+                    return limit
         return total
 
     @property
-    def oldest(self) -> float:
-        """When the first ticket arrived."""
+    def oldest_arrival(self) -> float:
+        """The arrival of the first ticket."""
         return next(ticket.arrived for ticket in self._tickets if ticket.done is not None)
 
     @property
-    def soonest(self) -> float:
+    def earliest_deadline(self) -> float:
         """The earliest deadline."""
         return min(ticket.deadline for ticket in self._tickets if ticket.done is not None)
 
-    def watch(self, deadline: float) -> None:
-        """While a run keeps the queue waiting, see to it that who has that deadline is answered then."""
+    def watch_deadline(self, deadline: float) -> None:
+        """Set a timer that answers the tickets of this deadline when it passes; needed while a run is in progress."""
         due = self._loop.time() + max(0.0, deadline - perf_counter())
         if self._expiry_due is None or due < self._expiry_at:
-            self.unwatch()
+            self.stop_watching()
             self._expiry_at = due
             self._expiry_due = self._loop.call_at(due, self._sweep)
 
-    def unwatch(self) -> None:
-        """Let turns find what has expired."""
+    def stop_watching(self) -> None:
+        """Cancel the timer: without a run in progress, turns find the expired tickets."""
         if self._expiry_due is not None:
             self._expiry_due.cancel()
             self._expiry_due = None
 
     def drain(self) -> list[Ticket]:
-        """Take all tickets out."""
+        """Remove and return all tickets."""
         tickets = [each for each in self._tickets if each.done is not None]
         for ticket in tickets:
-            ticket.line = None
+            ticket.queue = None
         self._tickets.clear()
-        self._shells = 0
+        self._cancelled = 0
         return tickets
 
     def _sweep(self) -> None:
-        """Answer everything whose deadline has passed, and look again at the next one."""
+        """Answer all tickets whose deadline has passed, and set the timer for the next deadline."""
         self._expiry_due = None
         now = perf_counter()
-        late = [each for each in self._tickets if each.done is not None and each.deadline <= now]
-        for ticket in late:
-            ticket.line = None
-        self._tickets = deque(each for each in self._tickets if each.line is not None)
-        self._shells = 0
-        if self._tickets and self.soonest != float("inf"):
-            self.watch(self.soonest)
-        for ticket in late:
+        expired = [each for each in self._tickets if each.done is not None and each.deadline <= now]
+        for ticket in expired:
+            ticket.queue = None
+        self._tickets = deque(each for each in self._tickets if each.queue is not None)
+        self._cancelled = 0
+        if self._tickets and self.earliest_deadline != float("inf"):
+            self.watch_deadline(self.earliest_deadline)
+        for ticket in expired:
             ticket.expire(now)

@@ -1,4 +1,4 @@
-"""The thread that long runs go to. It is a daemon: a run that never ends must not keep the process from ending."""
+"""The worker thread for long runs. It is a daemon thread, so a run that never ends does not block the process exit."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,7 +12,7 @@ Job: TypeAlias = Callable[[], None]
 
 
 class Worker:
-    """Does jobs in their order, on a thread that starts with the first one."""
+    """A thread that runs jobs in their order; the first job starts it."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, name: str) -> None:
         self._loop = loop
@@ -20,24 +20,24 @@ class Worker:
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._thread: Thread | None = None
 
-    def do(self, job: Callable[[], T], done: Callable[[T | BaseException], None]) -> None:
-        """Do the job, then call `done` on the loop's thread with what it returned or raised."""
+    def submit(self, job: Callable[[], T], done: Callable[[T | BaseException], None]) -> None:
+        """Run the job, then call `done` on the loop's thread with its result or exception."""
 
-        def whole() -> None:
+        def run_job() -> None:
             try:
                 outcome: T | BaseException = job()
-            except BaseException as error:  # noqa: BLE001 - it travels to whoever waits
+            except BaseException as error:  # noqa: BLE001 - passed to `done`
                 outcome = error
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            with suppress(RuntimeError):  # the loop is closed, so nothing waits for the outcome
                 self._loop.call_soon_threadsafe(done, outcome)
 
-        self._jobs.put(whole)
+        self._jobs.put(run_job)
         if self._thread is None:
             self._thread = Thread(target=self._work, name=self._name, daemon=True)
             self._thread.start()
 
-    def end(self) -> None:
-        """Do what was asked for so far, then end the thread."""
+    def stop(self) -> None:
+        """Finish the submitted jobs, then end the thread."""
         self._jobs.put(None)
 
     def _work(self) -> None:

@@ -1,22 +1,24 @@
-"""The transport: HTTP/1.1 and prior-knowledge HTTP/2 (h2c) on one port.
+"""The transport: HTTP/1.1 and prior-knowledge HTTP/2 (h2c) on one port. It is independent of models and protocols.
 
-It knows requests and answers, no model and no protocol.
+    socket -> VersionDetector -> Http11 | Http2 -> Exchange: one request with its complete body
+                                                       |
+                 application.begin(exchange)  <--------'
+                 exchange.respond(answer)       the direct path: now or in a callback, without a task
+                 exchange.run(coroutine)        a task, for longer work or several steps
+                 exchange.run_handler(handler)  a task that writes the response itself
+                 exchange.serve(application)    an ASGI application
 
-    socket -> Greeting (which HTTP?) -> Http11 | Http2 -> Exchange: one request whose body is whole
-                                                              |
-                        application.begin(exchange)  <--------'
-                        exchange.respond(answer)      the direct path: now or from a callback, without a task
-                        exchange.run(coroutine)       what takes longer, or several steps
-                        exchange.serve(application)   over ASGI, for an application that speaks it
-
-    messages     Request, Answer
-    limits       what a client may take: sizes, times, the budget of bodies in memory
-    connection   what both versions share: registration, deadlines, the pace of writing
-    exchange     one request and its answer
-    http11       HTTP/1.1 (httptools); http11_head and http11_exchange: a request's head, and its answer
-    http2        HTTP/2 (ngh2); http2_exchange: a request on one stream, and its answer; http2_pace: its sizes and times
+    messages     Request, Answer (a response)
+    limits       sizes, times, the memory budget of request bodies
+    connection   the common part of both versions: registration, deadlines, flow control of writes
+    exchange     one request and its response
+    http11       HTTP/1.1 (httptools); http11_head: a request's head; http11_exchange: its response
+    http2        HTTP/2 (ngh2); http2_head: a request's head; http2_exchange: its response; http2_pace: its limits;
+                 incoming: the body of a stream
+    body         collects a body that arrives in pieces
     asgi         an exchange as ASGI's scope, receive and send
-    server       accepting, the clock, signals, the orderly end
+    server       accepting, deadlines, signals, graceful shutdown
+    listener     binds a port
 
-The only importer of httptools and ngh2.
+Only this package imports httptools and ngh2.
 """

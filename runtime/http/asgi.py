@@ -18,53 +18,63 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 AsgiApplication: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_OF_CONNECTIONS: Final = frozenset(
+# Headers that the transport writes itself, or that an application may not set: RFC 9110, 7.6.1.
+_CONNECTION_HEADERS: Final = frozenset(
     {b"connection", b"content-length", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
-)  # headers that the transport writes itself, or that are none of the application's: RFC 9110, 7.6.1
-_ILLEGAL: Final = (b"\r", b"\n", b"\0")  # in a header: RFC 9110, 5.5
+)
+_FORBIDDEN: Final = (b"\r", b"\n", b"\0")  # in a header: RFC 9110, 5.5
 
 
 class Asgi:
-    """The application's side of one exchange. Raises `RuntimeError` to an application that breaks ASGI's order."""
+    """The ASGI side of one exchange. Raises `RuntimeError` in an application that violates the ASGI specification."""
 
-    __slots__ = ("_begun", "_exchange", "_length", "_news", "_start", "_taken", "_total", "_trailers")
+    __slots__ = (
+        "_body_delivered",
+        "_content_length",
+        "_exchange",
+        "_finished",
+        "_head_written",
+        "_start",
+        "_total",
+        "_trailers",
+    )
 
     def __init__(self, exchange: "Exchange") -> None:
         self._exchange = exchange
-        self._taken = False  # the application has the body
-        self._start: Message | None = None  # the head, until its first piece comes
-        self._begun = False  # the head is written
-        self._length: int | None = None  # what content-length says
+        self._body_delivered = False  # the application has received the body
+        self._start: Message | None = None  # http.response.start, kept until the first piece of the body
+        self._head_written = False
+        self._content_length: int | None = None
         self._total = 0  # bytes of the body so far
-        self._trailers: Headers | None = None  # None: the answer has none
-        self._news: asyncio.Event | None = None  # made by who waits
+        self._trailers: Headers | None = None  # None: the response has no trailers
+        self._finished: asyncio.Event | None = None  # set at the end of the exchange; None: no task waits
 
     async def run(self, application: AsgiApplication) -> None:
-        """Let the application answer; whatever it does instead is answered or broken off here."""
+        """Run the application. Answer 500, or reset, if it does not send a complete response."""
         exchange = self._exchange
         try:
             await application(self._scope(), self.receive, self.send)
         except Exception:  # noqa: BLE001 - `fail` logs it
             exchange.fail()
-        finally:  # it returned without an answer, or its task was cancelled
-            exchange.end_badly()
+        finally:  # it returned without a response, or its task was cancelled
+            exchange.abort()
 
     async def receive(self) -> Message:
-        """The whole body at first; after that, wait until the client has left or is answered."""
+        """Return the complete body; after that, wait for a disconnect or the end of the response."""
         exchange = self._exchange
-        if not (self._taken or exchange.gone or exchange.answered):
-            self._taken = True
+        if not (self._body_delivered or exchange.cancelled or exchange.answered):
+            self._body_delivered = True
             return {"type": "http.request", "body": exchange.request.body, "more_body": False}
-        while not (exchange.gone or exchange.answered):
-            if self._news is None:
-                self._news = asyncio.Event()
-            await self._news.wait()
+        while not (exchange.cancelled or exchange.answered):
+            if self._finished is None:
+                self._finished = asyncio.Event()
+            await self._finished.wait()
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
-        """Write a part of the answer; a head waits for the first piece of its body."""
+        """Write a part of the response. The head is written with the first piece of the body."""
         exchange, kind = self._exchange, message["type"]
-        if exchange.gone:
+        if exchange.cancelled:
             return
         if kind == "http.response.start" and self._start is None:
             self._begin(message)
@@ -77,56 +87,55 @@ class Asgi:
             if not message.get("more_trailers"):
                 exchange.write_end(self._trailers)
         else:
-            text = f"unexpected ASGI message {kind!r}"
+            text = f"got the ASGI message {kind!r}; expected http.response.start, then http.response.body until it ends"
             raise RuntimeError(text)
 
     def wake(self) -> None:
-        """Wake the tasks that wait for the end."""
-        if self._news is not None:
-            self._news.set()
-            self._news = None
+        """Wake the tasks that wait for the end of the exchange."""
+        if self._finished is not None:
+            self._finished.set()
+            self._finished = None
 
     def _begin(self, message: Message) -> None:
         for name, value in message.get("headers", ()):
-            if any(each in value or each in name for each in _ILLEGAL):
-                text = f"header {name!r} has a line break or a zero byte"
+            if any(each in value or each in name for each in _FORBIDDEN):
+                text = f"header {name!r}: got a line break or a zero byte in its name or value; expected neither"
                 raise RuntimeError(text)
             if name.lower() == b"content-length":
-                self._length = int(value)
+                self._content_length = int(value)
         self._start = message
         self._trailers = [] if message.get("trailers") else None
 
     def _body(self, body: bytes, *, more: bool) -> None:
         exchange, start = self._exchange, self._start
-        assert start is not None  # noqa: S101 - `send` has seen it
+        assert start is not None  # noqa: S101 - checked by `send`
         headers = [(name.lower(), value) for name, value in start.get("headers", ())]
-        headers = [each for each in headers if each[0] not in _OF_CONNECTIONS]
+        headers = [each for each in headers if each[0] not in _CONNECTION_HEADERS]
         status: int = start["status"]
         if bodiless(exchange.request.method, status):
             body = b""
         else:
             self._count(len(body), more=more)
         ends = not more and self._trailers is None
-        if ends and not self._begun and self._length in {None, len(body)}:
+        if ends and not self._head_written and self._content_length in {None, len(body)}:
             exchange.write_whole(status, headers, bytes(body))
             return
-        if not self._begun:
-            self._begun = True
-            exchange.write_head(status, headers, length=self._length)
+        if not self._head_written:
+            self._head_written = True
+            exchange.write_head(status, headers, length=self._content_length)
         if body:
             exchange.write_piece(bytes(body))
         if ends:
             exchange.write_end([])
 
     def _count(self, size: int, *, more: bool) -> None:
-        """Hold the body to the length that its head announces."""
+        """Check the size of the body against its content-length."""
         self._total += size
-        if self._length is None:
+        if self._content_length is None:
             return
-        if self._total > self._length:
-            raise RuntimeError("the response is longer than its content-length")
-        if self._total < self._length and not more:
-            raise RuntimeError("the response is shorter than its content-length")
+        if self._total > self._content_length or (self._total < self._content_length and not more):
+            text = f"response body: got {self._total} bytes; expected its content-length of {self._content_length}"
+            raise RuntimeError(text)
 
     def _scope(self) -> Scope:
         exchange, request = self._exchange, self._exchange.request

@@ -1,37 +1,54 @@
-"""The head of an HTTP/1.1 request: while it comes in, what its target means, and what is remembered of it."""
+"""The head of an HTTP/1.1 request: while it is received, in the cache, and its target."""
 
-from typing import NamedTuple
+import re
+from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from runtime.http.messages import Headers, Request
 
+# The attributes of events (CloudEvents in binary mode) that differ from event to event.
+_NAMES: Final = ("id", "time", "subject", "traceparent", "knativearrivaltime", "causationid", "sequence")
+VARYING: Final = frozenset(f"ce-{name}".encode() for name in _NAMES)
+_VARYING: Final = re.compile(rf"\r\n((?i:ce-(?:{'|'.join(_NAMES)}))): ([!-~]+)(?=\r\n)".encode())
 
-class KnownHead(NamedTuple):
-    """What the parser made of a head: the request but for its body, of which `length` bytes follow."""
+
+class CachedHead(NamedTuple):
+    """A parsed head: the request without its body, and the length of the body in bytes."""
 
     request: Request
     length: int
 
 
+def without_varying(head: bytes) -> tuple[bytes, Headers]:
+    """Return a head without the headers that differ in each event, and these, with names in lower case.
+
+    They do not concern the transport. One in another form than the usual one stays, such as with a space in its value.
+    """
+    parts = _VARYING.split(head)
+    if len(parts) == 1:
+        return head, []
+    return b"".join(parts[::3]), list(zip(map(bytes.lower, parts[1::3]), parts[2::3], strict=True))
+
+
 class Head:
-    """A head that is coming in."""
+    """A head that is being received."""
 
     __slots__ = ("headers", "size", "url")
 
     def __init__(self) -> None:
         self.url = b""
         self.headers: Headers = []
-        self.size = 0  # bytes of what is complete of it, as `header_size` counts them
+        self.size = 0  # bytes of its complete parts, as `header_size` counts them
 
 
 def target(url: bytes) -> tuple[bytes, str, bytes]:
-    """The raw path, the decoded path and the query of a request's target. Source: RFC 9112, 3.2.
+    """Split a request's target into raw path, decoded path and query. Source: RFC 9112, 3.2.
 
-    Raises `UnicodeDecodeError` for bytes that no URI has.
+    Raises `UnicodeDecodeError` for bytes that are not ASCII, which are not valid in a URI.
     """
     raw_path, _, query = url.partition(b"?")
     path = raw_path.decode("ascii")
-    if not path.startswith("/") and "://" in path:  # as a proxy is asked
+    if not path.startswith("/") and "://" in path:  # absolute form, as a proxy gets it
         path = urlsplit(path).path or "/"
         raw_path = path.encode("ascii")
     return raw_path, unquote(path) if "%" in path else path, query

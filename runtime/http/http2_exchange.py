@@ -1,4 +1,4 @@
-"""A request on one stream of HTTP/2 and its answer. Source: RFC 9113."""
+"""A request on one HTTP/2 stream and its response. Source: RFC 9113."""
 
 import asyncio
 from typing import TYPE_CHECKING, Final
@@ -13,32 +13,32 @@ from runtime.http.messages import Headers, Request, bodiless
 if TYPE_CHECKING:
     from runtime.http.http2 import Http2
 
-HIGH_WATER: Final = 64 * 1024  # bytes of an answer that wait for its reader before the application does
-# Seconds in which a client that still sends may read its answer: curl 7.88 reports a reset behind it as an error.
+HIGH_WATER: Final = 64 * 1024  # queued bytes of a response above which the application must wait
+# Seconds from an early response to the reset of its stream: curl 7.88 reports an error if both arrive together.
 _LINGER: Final = 0.2
 
 
 class Http2Exchange(Exchange):
-    """A request on one stream and its answer."""
+    """A request on one stream and its response."""
 
-    __slots__ = ("_news", "body", "complete", "since", "stream", "unfinished", "unread")
+    __slots__ = ("_resumed", "body", "complete", "progress_at", "receiving", "stream", "unread")
 
     connection: "Http2"
 
     def __init__(self, connection: "Http2", request: Request, stream: int) -> None:
         super().__init__(connection, request)
         self.stream = stream
-        self.complete = False  # all of the body came
-        self.unfinished = False  # the body is coming in
-        self.body: Partial = b""  # what has arrived of it
-        self.since = 0.0  # when the body began, or the client last read of the answer, on the server's clock
-        self.unread = 0  # bytes of the answer that the client had not read then
-        self._news: asyncio.Event | None = None  # made while the application waits for the client
+        self.complete = False  # the whole body has arrived
+        self.receiving = False  # the body is being received
+        self.body: Partial = b""  # the bytes received so far
+        self.progress_at = 0.0  # when the body began, or the client last read some response, on the server's clock
+        self.unread = 0  # queued bytes of the response at that time
+        self._resumed: asyncio.Event | None = None  # set when the client can receive more; None: no task waits
 
     def refuse(self, fault: ScalezeroError) -> None:
-        """Refuse the request before its body is whole."""
+        """Refuse the request before its body is complete."""
         self.body = b""
-        self.connection.body_over(self)
+        self.connection.body_ended(self)
         self.respond(self.server.application.refuse(fault, self.request))
 
     def write_whole(self, status: int, headers: Headers, body: bytes, trailers: Headers | None = None) -> None:
@@ -51,31 +51,31 @@ class Http2Exchange(Exchange):
                 conn.send_data(self.stream, body, end_stream=not trailers)
             if trailers:
                 conn.send_trailers(self.stream, trailers)
-        except ngh2.NGH2Error:  # the client has left in the same read
-            self.leave()
+        except ngh2.NGH2Error:  # the client has reset the stream in the same read
+            self.cancel()
         else:
-            self._ended()
+            self._answer_queued()
 
     def write_head(self, status: int, headers: Headers, *, length: int | None) -> None:
-        """Queue the head of an answer that comes in pieces."""
+        """Queue the head of a response whose body follows in pieces."""
         try:
             self._write_head(status, headers, length, ends=False)
         except ngh2.NGH2Error:  # as above
-            self.leave()
+            self.cancel()
         self.connection.flush_soon()
 
     def write_piece(self, piece: bytes) -> None:
         """Queue a piece."""
-        if piece and not self.gone and self.request.method != "HEAD":
+        if piece and not self.cancelled and self.request.method != "HEAD":
             try:
                 self.connection.conn.send_data(self.stream, piece)
             except ngh2.NGH2Error:  # as above
-                self.leave()
+                self.cancel()
             self.connection.flush_soon()
 
     def write_end(self, trailers: Headers) -> None:
-        """Queue the trailers, or the end."""
-        if self.gone:
+        """Queue the trailers, or the end of the stream."""
+        if self.cancelled:
             return
         try:
             if trailers:
@@ -83,43 +83,43 @@ class Http2Exchange(Exchange):
             else:
                 self.connection.conn.end_stream(self.stream)
         except ngh2.NGH2Error:  # as above
-            self.leave()
+            self.cancel()
         else:
-            self._ended()
+            self._answer_queued()
 
-    def break_off(self) -> None:
+    def reset(self) -> None:
         """Reset the stream."""
         if self.stream in self.connection.streams:
             self.connection.conn.reset_stream(self.stream, ngh2.ErrorCode.INTERNAL_ERROR)
             self.connection.flush_soon()
-            self.leave()
+            self.cancel()
 
     async def drain(self) -> None:
-        """Wait for the socket, and for the reader of this answer."""
+        """Wait until the socket is writable and the client has read enough of this response."""
         connection = self.connection
-        while not self.gone and connection.writable is not None:
+        while not self.cancelled and connection.writable is not None:
             await connection.writable.wait()
-        while not self.gone and connection.conn.queued_body_size(self.stream) > HIGH_WATER:
-            connection.wait_for_reader(self)
-            self._news = asyncio.Event()
-            await self._news.wait()
+        while not self.cancelled and connection.conn.queued_body_size(self.stream) > HIGH_WATER:
+            connection.watch_sending(self)
+            self._resumed = asyncio.Event()
+            await self._resumed.wait()
 
-    def wake(self) -> None:
-        """Let the application go on: its reader has read, or left."""
-        if self._news is not None:
-            self._news.set()
-            self._news = None
+    def resume(self) -> None:
+        """Wake the task that waits in `drain`: the client has read some bytes, or the exchange is cancelled."""
+        if self._resumed is not None:
+            self._resumed.set()
+            self._resumed = None
 
-    def _let_go(self) -> None:
-        super()._let_go()
-        self.wake()
+    def _set_cancelled(self) -> None:
+        super()._set_cancelled()
+        self.resume()
 
-    def _over(self) -> None:
-        super()._over()
+    def _clean_up(self) -> None:
+        super()._clean_up()
         incoming = self.incoming
         if incoming is not None:
-            self.incoming = self.on_fault = None  # both refer back, as `finished` has it for `on_gone`
-            self.connection.stream_over(self, incoming)
+            self.incoming = self.on_error = None  # both refer to the exchange; see `finished` for reference cycles
+            self.connection.close_incoming(self, incoming)
 
     def _write_head(self, status: int, headers: Headers, length: int | None, *, ends: bool) -> None:
         self.begun = True
@@ -129,20 +129,20 @@ class Http2Exchange(Exchange):
             fields.append((b"content-length", b"%d" % length))
         self.connection.conn.send_response(self.stream, fields, end_stream=ends)
 
-    def _ended(self) -> None:
-        """Let go of a request that was not read to its end."""
+    def _answer_queued(self) -> None:
+        """Finish the exchange. Schedule a reset if the client is still sending the body."""
         self.finished()
-        self.connection.answer_queued(self)
+        self.connection.response_queued(self)
         if not self.complete:
-            self.server.loop.call_later(_LINGER, self._stop_sending)
+            self.server.loop.call_later(_LINGER, self._stop_client)
 
-    def _stop_sending(self) -> None:
-        """Tell the client to stop sending what nobody reads, once it has the answer. Source: RFC 9113, 8.1."""
+    def _stop_client(self) -> None:
+        """Reset the stream once the client has the response, so that it stops sending. Source: RFC 9113, 8.1."""
         connection = self.connection
         if self.stream not in connection.streams:
             return
         if connection.conn.queued_body_size(self.stream):
-            self.server.loop.call_later(_LINGER, self._stop_sending)
+            self.server.loop.call_later(_LINGER, self._stop_client)
         else:
             connection.conn.reset_stream(self.stream, ngh2.ErrorCode.NO_ERROR)
             connection.flush()

@@ -1,4 +1,4 @@
-"""The head of an HTTP/2 request: what its field block means, and what is remembered of it. Source: RFC 9113, 8.3."""
+"""The head of an HTTP/2 request: decodes field blocks, and caches them. Source: RFC 9113, 8.3."""
 
 from typing import Final, NamedTuple, TypeAlias
 from urllib.parse import unquote
@@ -6,39 +6,39 @@ from urllib.parse import unquote
 from runtime.http.messages import Headers, Request, header_size
 
 Fields: TypeAlias = tuple[tuple[bytes, bytes], ...]
-_MOST_KNOWN: Final = 256  # blocks; they come from clients, so their number and length must be bounded
-_LONGEST_KNOWN: Final = 4096  # bytes
-_PER_FIELD: Final = header_size(b"", b"")  # what counts of a field beside its text
+_MAX_CACHED: Final = 256  # blocks; clients choose them, so their number and size are limited
+_MAX_CACHED_SIZE: Final = 4096  # bytes
+_FIELD_OVERHEAD: Final = header_size(b"", b"")  # bytes that a field counts beside its name and value
 
 
 class Decoded(NamedTuple):
-    """What a field block means."""
+    """A decoded field block."""
 
     request: Request
-    announced: int  # bytes of the body, as `content-length` says; 0: it does not say
+    content_length: int  # bytes of the body; 0: no content-length
     size: int  # bytes of the block, as `header_size` counts them
 
 
-class FieldBlocks:
-    """Decodes field blocks. A client sends the same block again and again, so the last ones are remembered."""
+class FieldBlockCache:
+    """Decodes field blocks. A client sends the same block again and again, so recent ones are cached."""
 
     def __init__(self) -> None:
-        self._known: dict[Fields, Decoded] = {}
+        self._cache: dict[Fields, Decoded] = {}
 
     def decode(self, fields: Fields) -> Decoded:
-        """The request of a field block.
+        """Return the request of a field block.
 
-        Raises `UnicodeDecodeError` for a path that is not ASCII, and `ValueError` for a length that is no number.
+        Raises `UnicodeDecodeError` for a path that is not ASCII, and `ValueError` for an invalid content-length.
         """
-        known = self._known.get(fields)
-        if known is not None:
-            return Decoded(known.request.again(b""), known.announced, known.size)
+        cached = self._cache.get(fields)
+        if cached is not None:
+            return Decoded(cached.request.with_body(b""), cached.content_length, cached.size)
         decoded = _decode(fields)
-        if decoded.size <= _LONGEST_KNOWN:
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()  # so that no block keeps its place for good
-            decoded.request.header(b"host")  # from here on each request with this block knows its headers by name
-            self._known[fields] = Decoded(decoded.request.again(b""), decoded.announced, decoded.size)
+        if decoded.size <= _MAX_CACHED_SIZE:
+            if len(self._cache) >= _MAX_CACHED:
+                self._cache.clear()  # so that unused blocks do not stay forever
+            decoded.request.header(b"host")  # builds the index of headers, which all requests with this block share
+            self._cache[fields] = Decoded(decoded.request.with_body(b""), decoded.content_length, decoded.size)
         return decoded
 
 
@@ -46,25 +46,25 @@ def _decode(fields: Fields) -> Decoded:
     pseudo: dict[bytes, bytes] = {}
     headers: Headers = []
     cookies: list[bytes] = []
-    announced = size = 0
+    content_length = size = 0
     for name, value in fields:
-        size += len(name) + len(value) + _PER_FIELD
+        size += len(name) + len(value) + _FIELD_OVERHEAD
         if name[:1] == b":":
             pseudo[name] = value
             continue
         if name == b"content-length":
-            announced = int(value)
+            content_length = int(value)
         elif name == b"cookie":
             cookies.append(value)
             continue
         headers.append((name, value))
-    if cookies:  # which may come apart: RFC 9113, 8.2.3
+    if cookies:  # a client may split them: RFC 9113, 8.2.3
         headers.append((b"cookie", b"; ".join(cookies)))
     if b":authority" in pseudo:
-        headers = [each for each in headers if each[0] != b"host"]  # RFC 9113, 8.3.1: the two must not differ
+        headers = [each for each in headers if each[0] != b"host"]  # RFC 9113, 8.3.1: the two must be equal
         headers.append((b"host", pseudo[b":authority"]))
     raw_path, _, query = pseudo.get(b":path", b"").partition(b"?")
     path = raw_path.decode("ascii")
     method = pseudo[b":method"].decode("ascii")
     request = Request(method, unquote(path) if "%" in path else path, raw_path, query, headers, "2")
-    return Decoded(request, announced, size)
+    return Decoded(request, content_length, size)

@@ -1,10 +1,10 @@
-"""What an HTTP/2 connection holds for its client, and for how long: bodies on their way in, answers on their way out.
+"""Limits of an HTTP/2 connection: sizes and timeouts of request bodies and responses.
 
-    a head that is not whole         Limits.head_time
-    a body                           Limits.body_deadline; of a stream, see `incoming.py`
-    an answer that nobody reads      Limits.write_time
+    an incomplete head                       Limits.head_time
+    a body                                   Limits.body_deadline; for a stream, see `incoming.py`
+    a response that the client does not read Limits.write_time
 
-A connection that is idle between whole frames may stay. Source: RFC 9113.
+A connection may be idle for any time between complete frames. Source: RFC 9113.
 """
 
 import math
@@ -16,198 +16,198 @@ import ngh2
 from runtime.errors import Overloaded, PayloadTooLarge, RequestTimeout
 from runtime.http.connection import Connection
 from runtime.http.http2_exchange import HIGH_WATER, Http2Exchange
-from runtime.http.incoming import Incoming
+from runtime.http.incoming import IncomingBody
 
 if TYPE_CHECKING:
     from runtime.http.server import Server
 
-_BODIES: Final = 2  # times the largest body: what one connection may hold of unfinished bodies
+_MAX_INCOMPLETE: Final = 2  # limit of the incomplete bodies of a connection, as a multiple of the largest body
 _RETRY_AFTER: Final = 1  # seconds
-_PROBE: Final = b"scalzero"  # the 8 bytes that a PING carries: RFC 9113, 6.7
-_PROBE_FRAME: Final = b"\0\0\x08\x06\x01\0\0\0\0" + _PROBE  # PING with ACK, which is never answered
+_PROBE: Final = b"scalzero"  # the 8 bytes of a PING: RFC 9113, 6.7
+_PROBE_FRAME: Final = b"\0\0\x08\x06\x01\0\0\0\0" + _PROBE  # a PING with ACK, which needs no response
 
 
-class Paced(Connection):
-    """The part of an HTTP/2 connection that holds its client to sizes and times."""
+class LimitedConnection(Connection):
+    """The part of an HTTP/2 connection that enforces sizes and timeouts."""
 
     def __init__(self, server: "Server", conn: ngh2.Connection) -> None:
         super().__init__(server)
         self.conn = conn
         self.streams: dict[int, Http2Exchange] = {}
-        self.unfinished = 0  # bytes of bodies that are coming in
-        self._asked = False  # a request came
-        self._heard = False  # whole frames came since the last read began
-        self._began = server.now  # when the peer may have begun the head or the frame that is not whole yet
-        self._readers: set[Http2Exchange] = set()  # whose bodies are coming in
-        self._writers: set[Http2Exchange] = set()  # whose answers wait for their reader
-        self._opened: list[Http2Exchange] = []  # whose heads came since the last flush
-        self._ended: list[Http2Exchange] = []  # whose answers were queued to their ends since the last flush
-        self._written = 0  # bytes since the last look at the writers
+        self.incomplete_bytes = 0  # bytes of bodies that are being received
+        self._had_request = False  # a request has arrived
+        self._frames_completed = False  # complete frames have arrived since the last read began
+        self._incomplete_since = server.now  # earliest start of the current frame or head
+        self._receiving: set[Http2Exchange] = set()  # the application or the connection waits for their bodies
+        self._sending: set[Http2Exchange] = set()  # the client must read their responses
+        self._new: list[Http2Exchange] = []  # their heads have arrived since the last flush
+        self._queued: list[Http2Exchange] = []  # their responses were completely queued since the last flush
+        self._written_since_check = 0  # bytes written since the last `_wake_senders`
 
     def flush(self) -> None:
-        """Take what happened, and write what is queued."""
+        """Handle events, and write what is queued."""
         raise NotImplementedError
 
     def flush_soon(self) -> None:
-        """Do that at the end of this turn of the loop."""
+        """Schedule `flush` for the end of this turn of the loop."""
         raise NotImplementedError
 
-    def _watch_opened(self) -> None:
-        """Watch the bodies that did not come whole with their heads; most do."""
-        opened, self._opened = self._opened, []
+    def _watch_new(self) -> None:
+        """Watch the bodies that did not arrive together with their heads; most do."""
+        opened, self._new = self._new, []
         for exchange in opened:
-            if exchange.unfinished:
-                exchange.since = self.server.now
-                self._readers.add(exchange)
-        self._settle()
+            if exchange.receiving:
+                exchange.progress_at = self.server.now
+                self._receiving.add(exchange)
+        self._update_deadline()
 
-    def _count(self, exchange: "Http2Exchange", size: int) -> None:
-        """Count a piece of a body against its limit and the budgets. Raises `PayloadTooLarge` and `Overloaded`."""
+    def _count_body(self, exchange: "Http2Exchange", size: int) -> None:
+        """Count a piece of a body in its limit and the budgets. Raises `PayloadTooLarge` and `Overloaded`."""
         limit = self.server.limits.body
         if exchange.size + size > limit:
             raise PayloadTooLarge("body", limit=limit, unit="bytes")
-        if self.unfinished + size > limit:  # most are far from it
-            self._check_unfinished(size)
-        self.server.budget.take(size)
+        if self.incomplete_bytes + size > limit:  # rarely true
+            self._check_incomplete(size)
+        self.server.budget.reserve(size)
         exchange.size += size
-        self.unfinished += size
+        self.incomplete_bytes += size
 
-    def _check_unfinished(self, size: int) -> None:
-        """Raise `Overloaded` where so many bytes more are beyond what a connection may hold of unfinished bodies."""
-        limit = _BODIES * self.server.limits.body
-        if self.unfinished + size > limit:
+    def _check_incomplete(self, size: int) -> None:
+        """Raise `Overloaded` if `size` more bytes exceed the connection's limit of incomplete bodies."""
+        limit = _MAX_INCOMPLETE * self.server.limits.body
+        if self.incomplete_bytes + size > limit:
             raise Overloaded(
-                "unfinished bodies of this connection", limit=limit, unit="bytes", retry_after=_RETRY_AFTER
+                "incomplete bodies of this connection", limit=limit, unit="bytes", retry_after=_RETRY_AFTER
             )
 
-    def body_over(self, exchange: "Http2Exchange") -> None:
-        """Stop counting a body as unfinished."""
-        if not exchange.unfinished:
+    def body_ended(self, exchange: "Http2Exchange") -> None:
+        """Stop counting a body as incomplete."""
+        if not exchange.receiving:
             return
-        exchange.unfinished = False
-        self.unfinished -= exchange.size
-        if exchange in self._readers:
-            self._readers.discard(exchange)
-            self._settle()
+        exchange.receiving = False
+        self.incomplete_bytes -= exchange.size
+        if exchange in self._receiving:
+            self._receiving.discard(exchange)
+            self._update_deadline()
 
-    def wait_for_client(self, exchange: "Http2Exchange") -> None:
-        """Have the clock look at a stream whose application waits for its client."""
-        self._readers.add(exchange)
-        self._settle()
+    def watch_receiving(self, exchange: "Http2Exchange") -> None:
+        """Check the deadline of a stream at every tick while its application waits for the client."""
+        self._receiving.add(exchange)
+        self._update_deadline()
 
-    def waits_no_more(self, exchange: "Http2Exchange") -> None:
-        """Stop that."""
-        self._readers.discard(exchange)
-        self._settle()
+    def unwatch_receiving(self, exchange: "Http2Exchange") -> None:
+        """Stop the checks of `watch_receiving`."""
+        self._receiving.discard(exchange)
+        self._update_deadline()
 
-    def took(self, exchange: "Http2Exchange", size: int) -> None:
-        """Open the window by what the application has taken. Raises `Overloaded` where that is too much unfinished."""
+    def consumed(self, exchange: "Http2Exchange", size: int) -> None:
+        """Open the window by `size` received bytes. Raises `Overloaded` if too many belong to incomplete messages."""
         self.conn.acknowledge_received_data(size, exchange.stream)
         self.flush_soon()
-        self.since = self.server.now
-        self.unfinished += size
-        self._check_unfinished(0)
+        self.last_used = self.server.now
+        self.incomplete_bytes += size
+        self._check_incomplete(0)
 
-    def stream_over(self, exchange: "Http2Exchange", incoming: Incoming) -> None:
-        """Open the window by what nobody will take of a stream that is answered, or whose client has left."""
-        self._readers.discard(exchange)
+    def close_incoming(self, exchange: "Http2Exchange", incoming: IncomingBody) -> None:
+        """Open the window by the bytes of a finished or cancelled stream that the application has not received."""
+        self._receiving.discard(exchange)
         if left := incoming.close():
-            with suppress(ngh2.NGH2Error):  # the connection may be over for ngh2
+            with suppress(ngh2.NGH2Error):  # ngh2 may have closed the connection
                 self.conn.acknowledge_received_data(left, exchange.stream)
 
-    def _watch_ended(self) -> None:
-        """Watch the readers of answers that could not leave whole."""
-        ended, self._ended = self._ended, []
+    def _watch_queued(self) -> None:
+        """Watch the responses that could not be written completely."""
+        ended, self._queued = self._queued, []
         for exchange in ended:
             if exchange.stream in self.streams:
-                self.wait_for_reader(exchange)
+                self.watch_sending(exchange)
 
-    def wait_for_reader(self, exchange: "Http2Exchange") -> None:
-        """Look at this answer from time to time until its reader has taken it."""
-        exchange.since, exchange.unread = self.server.now, self.conn.queued_body_size(exchange.stream)
-        self._writers.add(exchange)
-        self._settle()
+    def watch_sending(self, exchange: "Http2Exchange") -> None:
+        """Check at every tick whether the client still reads this response."""
+        exchange.progress_at, exchange.unread = self.server.now, self.conn.queued_body_size(exchange.stream)
+        self._sending.add(exchange)
+        self._update_deadline()
 
-    def _look_at_writers(self) -> None:
-        self._written = 0
-        for exchange in list(self._writers):
+    def _wake_senders(self) -> None:
+        self._written_since_check = 0
+        for exchange in list(self._sending):
             if exchange.answered:
-                continue  # only its time is watched
+                continue  # no task waits, only the write timeout runs
             if self.conn.queued_body_size(exchange.stream) <= HIGH_WATER:
-                self._writers.discard(exchange)
-                exchange.wake()
+                self._sending.discard(exchange)
+                exchange.resume()
 
     def pause_writing(self) -> None:
-        """Hold pieces back, and read nothing: each frame might have to be answered by another one."""
+        """Stop writing, and also reading, because a received frame can require a response frame."""
         super().pause_writing()
         if not self.transport.is_closing():
             self.transport.pause_reading()
 
     def resume_writing(self) -> None:
-        """Let the answers, and the reading, go on."""
+        """Continue to write and to read."""
         super().resume_writing()
         if not self.transport.is_closing():
             self.transport.resume_reading()
-            self._settle()
+            self._update_deadline()
 
-    def _read_on(self) -> None:
-        if self.writable is None:  # else `resume_writing` reads on
-            super()._read_on()
+    def _resume_reading(self) -> None:
+        if self.writable is None:  # otherwise `resume_writing` resumes it
+            super()._resume_reading()
 
-    def _settle(self) -> None:
-        """While bodies or answers depend on the client, look at them at every tick; else after the time of a head."""
+    def _update_deadline(self) -> None:
+        """Set the deadline: the next tick if a body or a response waits for the client, otherwise that of a head."""
         if self.writable is not None:
-            return  # `pause_writing` has set it
-        if self._readers or self._writers:
+            return  # `pause_writing` has set the deadline
+        if self._receiving or self._sending:
             self.deadline = self.server.now
         else:
-            self.deadline = self._began + self.server.limits.head_time
+            self.deadline = self._incomplete_since + self.server.limits.head_time
 
     def expire(self) -> None:
-        """Give up what the client is late with."""
+        """Refuse or reset what the client is too late with."""
         if self.writable is not None or self.transport.is_closing():
-            self._abort_unread()
+            self._abort_if_stalled()
             return
-        if not (self._readers or self._writers):
+        if not (self._receiving or self._sending):
             self._expire_head()
             return
         now, limits = self.server.now, self.server.limits
-        for exchange in list(self._readers):
+        for exchange in list(self._receiving):
             if exchange.incoming is not None:
-                exchange.incoming.look()
-            elif limits.body_deadline(exchange.since, exchange.size) <= now:
+                exchange.incoming.check_deadline()
+            elif limits.body_deadline(exchange.progress_at, exchange.size) <= now:
                 exchange.refuse(RequestTimeout("body", seconds=limits.body_time, rate=limits.body_rate))
-        for exchange in list(self._writers):
-            self._give_up_unread(exchange)
+        for exchange in list(self._sending):
+            self._reset_if_stalled(exchange)
         self.flush()
 
     def _expire_head(self) -> None:
-        """Close a connection that never asked, or whose peer left a head unfinished; one that is idle may stay."""
+        """Close a connection without a request, or with an incomplete head. Any other connection may be idle."""
         if self.streams:
-            self.deadline = self.server.now + self.server.limits.head_time  # a head is due once all are answered
-        elif self._asked and self._between_frames():
+            self.deadline = self.server.now + self.server.limits.head_time  # restarted until all are answered
+        elif self._had_request and self._between_frames():
             self.deadline = math.inf
         else:
             self.transport.abort()
 
     def _between_frames(self) -> bool:
-        """Whether the peer has sent whole frames and heads only.
+        """Return whether the peer has sent only complete frames and heads.
 
-        ngh2 does not tell, so it is fed a frame. Inside another frame, or in a head that waits for CONTINUATION
-        (RFC 9113, 6.10), it does not take that for a PING, and the connection is of no more use.
+        ngh2 does not report this, so it gets an extra PING ACK frame. It does not accept this frame inside another
+        frame, or in a head that needs CONTINUATION (RFC 9113, 6.10). The connection cannot be used after that.
         """
         try:
             self.conn.receive_data(_PROBE_FRAME)
             events = self.conn.events()
         except ngh2.NGH2Error:
             return False
-        self._heard = True
+        self._frames_completed = True
         return any(isinstance(each, ngh2.PingAcknowledged) and each.opaque_data == _PROBE for each in events)
 
-    def _give_up_unread(self, exchange: "Http2Exchange") -> None:
+    def _reset_if_stalled(self, exchange: "Http2Exchange") -> None:
         unread = self.conn.queued_body_size(exchange.stream)
         if unread < exchange.unread:
-            exchange.unread, exchange.since = unread, self.server.now
-        elif exchange.since + self.server.limits.write_time <= self.server.now:
-            self._writers.discard(exchange)
-            exchange.break_off()
+            exchange.unread, exchange.progress_at = unread, self.server.now
+        elif exchange.progress_at + self.server.limits.write_time <= self.server.now:
+            self._sending.discard(exchange)
+            exchange.reset()

@@ -1,12 +1,12 @@
-"""The body of a stream: a request that is answered while its body comes in. HTTP/2 only.
+"""The body of a stream: a request that is answered while its body is being received. HTTP/2 only.
 
-    Http2 -> arrived(data) -> bytes that wait -> receive() -> the application -> release(size) -> the budget
+    Http2 -> feed_data(data) -> buffer -> receive() -> application -> release(size) -> budget
 
-A client may be one window ahead of the application: the window opens as the application takes bytes (RFC 9113, 6.9).
-Each byte counts against the process' budget from its arrival until the application releases it.
+A client can send at most one window more than the application has received: receiving opens the window (RFC 9113, 6.9).
+Each byte counts in the process' budget from its arrival until the application releases it.
 
-The clock runs only while the application waits for the client. A part that has begun (the application says so) has to
-keep the pace of any other body. Between parts a client may be silent for `Limits.stream_idle`.
+Timeouts run only while the application waits for the client. Within a message (the application passes its start) the
+client must keep the rate of any other body. Between messages it may be silent for `Limits.stream_idle`.
 """
 
 import asyncio
@@ -18,107 +18,118 @@ if TYPE_CHECKING:
     from runtime.http.http2_exchange import Http2Exchange
 
 
-class Incoming:
-    """The body of one stream. One task at a time may receive."""
+class IncomingBody:
+    """The body of one stream. Only one task at a time may receive."""
 
-    __slots__ = ("_begun", "_data", "_ended", "_exchange", "_news", "_part", "_size", "_unfinished", "_waits_since")
+    __slots__ = (
+        "_data",
+        "_eof",
+        "_exchange",
+        "_incomplete",
+        "_message_size",
+        "_message_started",
+        "_mid_message",
+        "_waiter",
+        "_waiting_since",
+    )
 
     def __init__(self, exchange: "Http2Exchange") -> None:
         self._exchange = exchange
-        self._data = bytearray()  # what waits for the application; one object, as a client may send a byte per frame
-        self._ended = False  # the client has sent all
-        self._news: asyncio.Future[None] | None = None  # of the task that waits
-        self._part = False  # that task waits for the rest of a part
-        self._begun = 0.0  # when the part began, on the server's clock
-        self._size = 0  # bytes of it so far
-        self._waits_since = 0.0
-        self._unfinished = 0  # bytes that the connection counts as unfinished
+        self._data = bytearray()  # not yet received by the application; one buffer, as frames can have a single byte
+        self._eof = False  # the client has sent the whole body
+        self._waiter: asyncio.Future[None] | None = None  # resolved when data arrives; None: no task waits
+        self._mid_message = False  # the waiting task has received a part of a message
+        self._message_started = 0.0  # when that message began, on the server's clock
+        self._message_size = 0  # bytes of it so far
+        self._waiting_since = 0.0
+        self._incomplete = 0  # bytes in the connection's `incomplete_bytes`
 
     @property
     def now(self) -> float:
-        """The server's clock."""
+        """The time of the server's last tick, in seconds."""
         return self._exchange.server.now
 
     @property
     def closing(self) -> bool:
-        """Whether the server ends, so that an endless answer has to."""
+        """Whether the server is shutting down, so that an endless response must end."""
         return self._exchange.server.closing
 
-    async def receive(self, *, begun: float | None = None, size: int = 0) -> bytes:
-        """What came since the last call, or b"" at the end of the body. The caller has to release it.
+    async def receive(self, *, started: float | None = None, size: int = 0) -> bytes:
+        """Return the bytes that arrived since the last call, or b"" at the end of the body. The caller releases them.
 
-        `begun`: when the part began of which `size` bytes came and the rest is awaited. None: the client need not send
-        now. Raises `Overloaded`, `RequestTimeout`, and `ShuttingDown` where the server ends and the client is silent.
+        `started`: when the current message began, of which `size` bytes have arrived. None: between messages, so the
+        client need not send now. Raises `Overloaded`, `RequestTimeout`, and `ShuttingDown` if the client is silent in
+        shutdown.
         """
-        while not (self._data or self._ended):
-            self._part, self._begun, self._size = begun is not None, begun or 0.0, size
+        while not (self._data or self._eof):
+            self._mid_message, self._message_started, self._message_size = started is not None, started or 0.0, size
             await self._wait()
         data, self._data = bytes(self._data), bytearray()
         if data:
-            self._unfinished += len(data)
-            self._exchange.connection.took(self._exchange, len(data))
+            self._incomplete += len(data)
+            self._exchange.connection.consumed(self._exchange, len(data))
         return data
 
-    def whole(self, size: int) -> None:
-        """Note that so many bytes make a whole part: they no longer count as unfinished."""
-        size = min(size, self._unfinished)
-        self._unfinished -= size
-        self._exchange.connection.unfinished -= size
+    def mark_complete(self, size: int) -> None:
+        """Mark `size` bytes as a complete message: they leave the connection's limit of incomplete bodies."""
+        size = min(size, self._incomplete)
+        self._incomplete -= size
+        self._exchange.connection.incomplete_bytes -= size
 
     def release(self, size: int) -> None:
-        """Count bytes out of the budget: the application has no more use for them."""
+        """Release bytes from the budget that the application no longer needs."""
         self._exchange.release(size)
 
-    # The connection's side.
+    # For the connection.
 
-    def arrived(self, data: bytes) -> None:
-        """Take a piece."""
+    def feed_data(self, data: bytes) -> None:
+        """Add received bytes."""
         self._data += data
         self._wake()
 
-    def end(self) -> None:
-        """Note that the client has sent all."""
-        self._ended = True
+    def feed_eof(self) -> None:
+        """Mark the end of the body."""
+        self._eof = True
         self._wake()
 
     def shut_down(self) -> None:
-        """Give the client, from now on, the time that a quiet connection has."""
-        self._waits_since = self.now
+        """Restart the idle time of the client, which is `Limits.shutdown_idle` in shutdown."""
+        self._waiting_since = self.now
 
-    def look(self) -> None:
-        """End the wait for the client where that is over: the application gets the reason, and ends the stream."""
-        fault = self._overdue()
-        if fault is not None and self._news is not None and not self._news.done():
-            self._news.set_exception(fault)
+    def check_deadline(self) -> None:
+        """Raise the timeout error in the waiting task if the client is too late. The application ends the stream."""
+        fault = self._timeout_error()
+        if fault is not None and self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(fault)
 
     def close(self) -> int:
-        """Drop what nobody will take; return its size, for the connection's window."""
+        """Drop the bytes that the application has not received. Return their number, for the connection's window."""
         left, self._data = len(self._data), bytearray()
-        self.whole(self._unfinished)
+        self.mark_complete(self._incomplete)
         return left
 
-    def _overdue(self) -> ScalezeroError | None:
-        """Why the wait for the client is over; None: it is not."""
+    def _timeout_error(self) -> ScalezeroError | None:
+        """Return the error if the client is too late; None: it has time left."""
         limits, now = self._exchange.server.limits, self.now
-        if self._part:
-            if limits.body_deadline(self._begun, self._size + len(self._data)) <= now:
+        if self._mid_message:
+            if limits.body_deadline(self._message_started, self._message_size + len(self._data)) <= now:
                 return RequestTimeout("message", seconds=limits.body_time, rate=limits.body_rate)
-        elif self.closing and self._waits_since + limits.quiet <= now:
+        elif self.closing and self._waiting_since + limits.shutdown_idle <= now:
             return ShuttingDown()
-        elif self._waits_since + limits.stream_idle <= now:
+        elif self._waiting_since + limits.stream_idle <= now:
             return RequestTimeout("message", seconds=limits.stream_idle)
         return None
 
     async def _wait(self) -> None:
-        connection, self._waits_since = self._exchange.connection, self.now
-        self._news = self._exchange.server.loop.create_future()
-        connection.wait_for_client(self._exchange)
+        connection, self._waiting_since = self._exchange.connection, self.now
+        self._waiter = self._exchange.server.loop.create_future()
+        connection.watch_receiving(self._exchange)
         try:
-            await self._news
+            await self._waiter
         finally:
-            self._news = None
-            connection.waits_no_more(self._exchange)
+            self._waiter = None
+            connection.unwatch_receiving(self._exchange)
 
     def _wake(self) -> None:
-        if self._news is not None and not self._news.done():
-            self._news.set_result(None)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

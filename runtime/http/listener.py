@@ -1,4 +1,4 @@
-"""The ports, bound before anything heavy is imported."""
+"""Binds the ports, before the slow imports."""
 
 import os
 import socket
@@ -6,13 +6,13 @@ from typing import Final
 
 from runtime.errors import BadSetting
 
-_BACKLOG: Final = 2048  # connections that wait to be accepted; the kernel's own ceiling may be lower
+_BACKLOG: Final = 2048  # connections that wait to be accepted; the kernel's limit may be lower
 
 
 def listen(host: str, port: int, *, setting: str = "SCALEZERO_HOST:PORT") -> socket.socket:
-    """Bind at once: callers that come while the process still imports wait instead of being refused.
+    """Bind a port. Connections that arrive during the imports wait, and are not refused.
 
-    Raises `BadSetting` where the address cannot be had; `setting` is the one that asks for it.
+    Raises `BadSetting` if the address cannot be bound; `setting` is the name of the setting for the address.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:

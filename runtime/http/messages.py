@@ -1,4 +1,4 @@
-"""A request and an answer: bytes and headers."""
+"""HTTP requests and responses, as bytes and headers."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from time import perf_counter
@@ -7,31 +7,34 @@ from typing import Any, Final, TypeAlias
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 Pieces: TypeAlias = Iterator[bytes] | AsyncIterator[bytes]
 JSON: Final = (b"content-type", b"application/json")
-NOTHING: Final[Mapping[str, str]] = {}
+_NO_PARAMETERS: Final[Mapping[str, str]] = {}
 Buffer: TypeAlias = bytes | memoryview
-_AT_ONCE: Final = 1024 * 1024  # bytes that are copied at once: a tenth of a millisecond
-_PIECE: Final = 256 * 1024  # bytes
+_MAX_COPY: Final = 1024 * 1024  # bytes to copy at once, which takes 0.1 ms
+_PIECE_SIZE: Final = 256 * 1024  # bytes
 _BODILESS: Final = frozenset({204, 304})  # RFC 9110, 15.3.5 and 15.4.5
 
 
 class Request:
-    """One HTTP request. `started` is when its head was complete, on `perf_counter`'s clock."""
+    """One HTTP request. `started` is when its head was complete, on the clock of `perf_counter`."""
 
     __slots__ = (
-        "_first",
+        "_by_name",
         "body",
+        "context",
         "headers",
-        "hold",
         "match",
+        "memo",
         "method",
         "path",
         "query",
         "raw_path",
+        "reserve",
         "started",
+        "varying",
         "version",
     )
 
-    hold: Callable[[int], None]  # counts more bytes against the process' budget; there once a task answers the request
+    reserve: Callable[[int], None]  # counts more bytes in the process' budget; set when a task answers the request
 
     def __init__(
         self, method: str, path: str, raw_path: bytes, query: bytes, headers: Headers, version: str, body: bytes = b""
@@ -39,37 +42,54 @@ class Request:
         self.started = perf_counter()
         self.method = method
         self.path = path  # percent-decoded
-        self.raw_path = raw_path  # as it came, without the query
+        self.raw_path = raw_path  # as received, without the query
         self.query = query
         self.headers = headers  # names in lower case
         self.version = version  # "1.0", "1.1" or "2"
-        self.body = body  # whole, before anybody sees the request
-        self.match: Any = None  # what the route table found, kept for the second look
-        self._first: dict[bytes, bytes] | None = None  # the first header of each name
+        self.body = body  # complete before a handler gets the request
+        self.match: Any = None  # the matched route, kept so that it is looked up once
+        self.context: Any = None  # what the handler of the request keeps with it
+        # The headers that are not the same in all requests with the same `memo`. The others are indexed once for all.
+        self.varying: Sequence[tuple[bytes, bytes]] = ()
+        self.memo: dict[str, Any] | None = None  # what handlers keep with the headers that are the same
+        self._by_name: dict[bytes, bytes] | None = None  # the first header of each name
 
-    def again(self, body: bytes) -> "Request":
-        """The same request with another body, as of now."""
-        other = Request(self.method, self.path, self.raw_path, self.query, self.headers, self.version, body)
-        other._first = self._first
+    def with_body(self, body: bytes, varying: Headers | None = None) -> "Request":
+        """Return the same request with another body, and these headers added. `started` is the current time."""
+        headers = [*self.headers, *varying] if varying else self.headers
+        other = Request(self.method, self.path, self.raw_path, self.query, headers, self.version, body)
+        other._by_name = self._by_name
+        other.memo = self.memo
+        if varying:
+            other.varying = varying
         return other
 
+    def with_headers(self, headers: Headers) -> "Request":
+        """Return the same request with other headers."""
+        return Request(self.method, self.path, self.raw_path, self.query, headers, self.version, self.body)
+
     def header(self, name: bytes) -> bytes | None:
-        """The first header of that (lower-case) name."""
-        first = self._first
+        """Return the first header with this name (in lower case)."""
+        first = self._by_name
         if first is None:
-            first = self._first = dict(reversed(self.headers))
-        return first.get(name)
+            first = self._by_name = dict(reversed(self.headers))
+        value = first.get(name)
+        if value is None and self.varying:
+            for each, found in self.varying:
+                if each == name:
+                    return found
+        return value
 
     @property
     def parameters(self) -> Mapping[str, str]:
-        """The parameters of the path, as the route's pattern names them."""
-        return self.match.parameters if self.match else NOTHING
+        """The parameters of the path, by the names in the route's pattern."""
+        return self.match.parameters if self.match else _NO_PARAMETERS
 
 
 class Answer:
-    """A response. The transport counts its length and frames it.
+    """An HTTP response. The transport adds its length and framing.
 
-    `body` is bytes, or pieces for a body that is made while it is sent. `trailers` follow it over HTTP/2.
+    `body` is bytes, or an iterator of pieces for a body that is produced while it is sent. HTTP/2 sends the `trailers`.
     """
 
     __slots__ = ("body", "headers", "status", "trailers")
@@ -84,23 +104,23 @@ class Answer:
 
 
 def body_of(parts: Sequence[Buffer]) -> bytes | Pieces:
-    """An answer's body from its parts: whole, or in pieces where copying it at once would hold the event loop."""
-    if sum(map(len, parts)) <= _AT_ONCE:
+    """Join the parts to a body. A large one is returned in pieces, because copying it would block the event loop."""
+    if sum(map(len, parts)) <= _MAX_COPY:
         return b"".join(parts)
-    return (bytes(part[at : at + _PIECE]) for part in parts for at in range(0, len(part), _PIECE))
+    return (bytes(part[at : at + _PIECE_SIZE]) for part in parts for at in range(0, len(part), _PIECE_SIZE))
 
 
 def with_headers(headers: Headers, added: Headers) -> Headers:
-    """The headers, and those added in place of others of the same name; Vary is a list, so both stay."""
+    """Return the headers with those added. They replace headers of the same name, except Vary, which is a list."""
     names = {name for name, _ in added if name != b"vary"}
     return [*(each for each in headers if each[0] not in names), *added]
 
 
 def header_size(name: bytes, value: bytes) -> int:
-    """Bytes of a header as limits count them, the same for both versions. Source: RFC 9113, 6.5.2."""
+    """Return the size in bytes of a header as the limits count it, for both versions. Source: RFC 9113, 6.5.2."""
     return len(name) + len(value) + 32
 
 
 def bodiless(method: str, status: int) -> bool:
-    """Whether an answer has no body by its kind. Source: RFC 9110, 6.4.1."""
+    """Return whether a response cannot have a body. Source: RFC 9110, 6.4.1."""
     return method == "HEAD" or status in _BODILESS

@@ -1,7 +1,7 @@
-"""Accepting connections, the clock that their deadlines are read on, signals, and the orderly end.
+"""The server of one port: accepts connections, checks deadlines, handles signals, shuts down gracefully.
 
-One timer serves all connections: every tick the server calls `expire` on those whose deadline has passed. A request
-costs no timer, and a deadline is late by a tick at most.
+One timer serves all connections: at every tick the server calls `expire` on each connection whose deadline has passed.
+So a request needs no timer of its own, and a deadline is at most one tick late.
 """
 
 import asyncio
@@ -16,193 +16,193 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from runtime.errors import PayloadTooLarge
 from runtime.http import (
     exchange,
-    http11,  # noqa: F401 - so that the first client does not wait for its import
+    http11,  # noqa: F401 - imported now, so that the first request does not wait for it
 )
-from runtime.http.connection import Connection, Greeting
-from runtime.http.http2_head import FieldBlocks
-from runtime.http.limits import Budget, Limits, most_connections
+from runtime.http.connection import Connection, VersionDetector
+from runtime.http.http2_head import FieldBlockCache
+from runtime.http.limits import Budget, Limits, max_connections
 
 if TYPE_CHECKING:
-    from runtime.http.http11_head import KnownHead
+    from runtime.http.http11_head import CachedHead
 
 _log = logging.getLogger("scalezero.http")
-_BACKLOG: Final = 2048  # connections that wait to be accepted; the kernel's own ceiling may be lower
-_TICK: Final = 0.5  # seconds between two looks at the clock
-_LAST_LOOK: Final = 0.05  # seconds between two looks at what is still to be answered, in shutdown
-_HURRY: Final = 2.0  # seconds for the end of a process that gives up
-_EVICTED: Final = 32  # connections closed at once, so that a flood of new ones does not search for each of them
-_LAST_WORDS: Final = 1.0  # seconds at most, of the grace, for refusals to reach their clients
-_LAST_SHARE: Final = 0.2  # of the grace at most, so that a short one is still for answers
+_BACKLOG: Final = 2048  # connections that wait to be accepted; the kernel's limit may be lower
+_TICK_INTERVAL: Final = 0.5  # seconds between two checks of the deadlines
+_POLL_INTERVAL: Final = 0.05  # seconds between two checks of the open connections, in shutdown
+_FAST_GRACE: Final = 2.0  # seconds of grace for a process that ends because of an error
+_EVICTION_BATCH: Final = 32  # connections to close at a time, so that a flood does not start a search for each of them
+_REFUSAL_TIME: Final = 1.0  # seconds of the grace period that are reserved for sending refusals, at most
+_REFUSAL_SHARE: Final = 0.2  # the largest share of the grace period for that, so that a short one is used for requests
 
 
-class Life(Protocol):
-    """What all ports share, from the start to the end."""
+class Lifespan(Protocol):
+    """The state that all ports share, opened at the start and closed at the end."""
 
     async def open(self, end: Callable[[], None]) -> None:
-        """Begin, on the event loop, before the first request. `end` ends the server, as a signal does, in a hurry."""
+        """Start, on the event loop, before the first request. `end` starts a shutdown with a short grace period."""
 
     async def close(self) -> None:
-        """End, when everything is answered."""
+        """Release everything, after the last request is answered."""
 
 
 class Port(NamedTuple):
-    """A socket that is bound, and what answers there."""
+    """A bound socket and its application."""
 
     application: exchange.Application
     listening: socket.socket
 
 
-class Room(NamedTuple):
-    """What all ports together may take."""
+class SharedLimits(NamedTuple):
+    """The limits that all ports share."""
 
     budget: Budget
-    connections: int  # of each port
+    connections: int  # for each port
 
     @classmethod
-    def among(cls, ports: int, limits: Limits) -> "Room":
-        """Share the limits of the process among so many ports."""
-        return cls(Budget(limits.buffered), most_connections(limits.connections) // ports)
+    def split(cls, ports: int, limits: Limits) -> "SharedLimits":
+        """Divide the limits of the process among `ports` ports."""
+        return cls(Budget(limits.buffered), max_connections(limits.connections) // ports)
 
 
 class Server:
-    """One port and its connections. Made and used on one event loop."""
+    """One port and its connections. Create and use it on one event loop."""
 
-    def __init__(self, application: exchange.Application, limits: Limits, room: Room | None = None) -> None:
-        """`room` is what this port shares with others; None: it is the only one."""
-        room = room or Room.among(1, limits)
+    def __init__(self, application: exchange.Application, limits: Limits, shared: SharedLimits | None = None) -> None:
+        """`shared` are the limits that this port shares with other ports; None: it is the only port."""
+        shared = shared or SharedLimits.split(1, limits)
         self.application = application
         self.limits = limits
         self.loop = asyncio.get_running_loop()
-        self.budget = room.budget
+        self.budget = shared.budget
         self.connections: set[Connection] = set()
-        self.heads: dict[bytes, KnownHead] = {}  # of HTTP/1.1, by their bytes
-        self.field_blocks = FieldBlocks()  # of HTTP/2
-        self.closing = False  # nothing new is accepted, what is there is finished
+        self.head_cache: dict[bytes, CachedHead] = {}  # HTTP/1.1 heads, by their bytes
+        self.field_blocks = FieldBlockCache()  # HTTP/2
+        self.closing = False  # in shutdown: accept no connections, and finish the open requests
         self.now = monotonic()  # as of the last tick
-        self.date_line = b""  # the Date header as HTTP/1.1 writes it: RFC 9110, 6.6.1
+        self.date_line = b""  # the Date header in HTTP/1.1 format: RFC 9110, 6.6.1
         self.date = (b"date", b"")
-        self._most = room.connections
-        self._ticking: asyncio.TimerHandle | None = None
+        self._max_connections = shared.connections
+        self._timer: asyncio.TimerHandle | None = None
         self._tick()
 
     async def accept(self, listening: socket.socket) -> asyncio.Server:
-        """Accept connections from now on."""
-        return await self.loop.create_server(lambda: Greeting(self), sock=listening, backlog=_BACKLOG)
+        """Start to accept connections."""
+        return await self.loop.create_server(lambda: VersionDetector(self), sock=listening, backlog=_BACKLOG)
 
     def register(self, connection: Connection) -> None:
-        """Count a connection in. Where there are too many, those that were idle for longest are closed.
+        """Add a connection. Above the limit, close the connections that have been idle for the longest time.
 
-        A client that sends a head or a body counts as idle: half requests must not lock out whole ones. Where all are
-        answering, the new connection is closed.
+        A client that is sending a head or a body counts as idle, so incomplete requests cannot block new connections.
+        If all other connections are busy, close the new one.
         """
         self.connections.add(connection)
-        if len(self.connections) <= self._most:
+        if len(self.connections) <= self._max_connections:
             return
         idle = (each for each in self.connections if not each.busy and each is not connection)
-        for each in nsmallest(_EVICTED, idle, key=lambda each: each.since) or [connection]:
-            self.connections.discard(each)  # its end is only noticed in the loop's next turn
+        for each in nsmallest(_EVICTION_BATCH, idle, key=lambda each: each.last_used) or [connection]:
+            self.connections.discard(each)  # `connection_lost` runs only in the next turn of the loop
             each.transport.abort()
 
-    def expect(self, announced: int) -> None:
-        """Check the length that a head announces. Raises `PayloadTooLarge`, or `Overloaded` where there is no room."""
+    def check_length(self, content_length: int) -> None:
+        """Check the length that a head declares. Raises `PayloadTooLarge`, or `Overloaded` if the budget is used up."""
         limit = self.limits.body
-        if announced > limit:
-            raise PayloadTooLarge("body", limit=limit, unit="bytes", got=announced)
-        self.budget.check(announced)
+        if content_length > limit:
+            raise PayloadTooLarge("body", limit=limit, unit="bytes", got=content_length)
+        self.budget.check(content_length)
 
     async def finish(self, grace: float) -> None:
-        """Finish what is under way; what is not answered within `grace` seconds is answered with 503."""
+        """Finish the open requests. Answer 503 to requests that are not answered within `grace` seconds."""
         self.closing = True
-        last_words = min(_LAST_WORDS, grace * _LAST_SHARE)
-        until = self.loop.time() + grace - last_words
+        refusal_time = min(_REFUSAL_TIME, grace * _REFUSAL_SHARE)
+        until = self.loop.time() + grace - refusal_time
         for connection in list(self.connections):
             connection.shut_down()
         while self.connections and self.loop.time() < until:
-            await asyncio.sleep(_LAST_LOOK)
-            self._look()
+            await asyncio.sleep(_POLL_INTERVAL)
+            self._check_deadlines()
         for connection in list(self.connections):
             connection.refuse_all()
-        until = self.loop.time() + last_words
-        while any(each.transport.get_write_buffer_size() for each in self.connections) and self.loop.time() < until:  # noqa: ASYNC110 - sockets tell no event
-            await asyncio.sleep(_LAST_LOOK)
+        until = self.loop.time() + refusal_time
+        while any(each.transport.get_write_buffer_size() for each in self.connections) and self.loop.time() < until:  # noqa: ASYNC110 - asyncio has no event for it
+            await asyncio.sleep(_POLL_INTERVAL)
         for connection in list(self.connections):
             connection.transport.close()
-        if self._ticking:
-            self._ticking.cancel()
+        if self._timer:
+            self._timer.cancel()
 
     def _tick(self) -> None:
-        self._ticking = self.loop.call_later(_TICK, self._tick)
-        # In English unless the author's function sets another locale; email.utils would cost a start 10 ms.
+        self._timer = self.loop.call_later(_TICK_INTERVAL, self._tick)
+        # English, unless the author's function sets another locale. email.utils would add 10 ms to a start.
         date = strftime("%a, %d %b %Y %H:%M:%S GMT", gmtime()).encode()
         self.date = (b"date", date)
         self.date_line = b"date: %b\r\n" % date
-        self._look()
+        self._check_deadlines()
 
-    def _look(self) -> None:
-        """Read the clock, and act on the deadlines that have passed."""
+    def _check_deadlines(self) -> None:
+        """Update the clock, and call `expire` on the connections whose deadline has passed."""
         now = self.now = monotonic()
         for connection in [each for each in self.connections if each.deadline <= now]:
             try:
                 connection.expire()
-            except Exception:  # noqa: BLE001 - one connection must not stop the clock
-                _log.exception("closing a connection failed")
+            except Exception:  # noqa: BLE001 - an error of one connection must not stop the timer
+                _log.exception("cannot close a connection")
                 connection.transport.abort()
 
 
-class _Ending:
-    """Whether the server is to end, and how long that may take."""
+class _Shutdown:
+    """The request to shut down, and its grace period."""
 
     def __init__(self, grace: float) -> None:
-        self.asked = asyncio.Event()
+        self.requested = asyncio.Event()
         self.grace = grace  # seconds
 
-    def in_a_hurry(self) -> None:
-        """End: there is nothing to finish that anybody could answer well."""
-        self.grace = min(self.grace, _HURRY)
-        self.asked.set()
+    def request_fast(self) -> None:
+        """Request a shutdown with a short grace period: the process cannot answer requests usefully."""
+        self.grace = min(self.grace, _FAST_GRACE)
+        self.requested.set()
 
     def on_signal(self, number: signal.Signals) -> None:
-        """End in order; the second signal ends the process at once."""
-        if self.asked.is_set():
+        """Request a graceful shutdown; at the second signal, end the process at once."""
+        if self.requested.is_set():
             asyncio.get_running_loop().remove_signal_handler(number)
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
-        self.asked.set()
+        self.requested.set()
 
 
-def run(life: Life, ports: Sequence[Port], *, limits: Limits, grace: float) -> None:
-    """Serve until SIGTERM or SIGINT, or until `life` asks for the end. `grace` (seconds) bounds the end.
+def run(lifespan: Lifespan, ports: Sequence[Port], *, limits: Limits, grace: float) -> None:
+    """Serve until SIGTERM, SIGINT, or a call of `end` (see `Lifespan.open`). Shutdown takes at most `grace` seconds.
 
-    The event loop is left as it is, since joining its threads could take for ever: the process has to end after this.
+    The event loop is not closed, because joining its threads could block forever. So the process must exit afterwards.
     """
     import uvloop
 
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
-    loop.run_until_complete(serve(life, ports, limits=limits, grace=grace))
+    loop.run_until_complete(serve(lifespan, ports, limits=limits, grace=grace))
 
 
-async def serve(life: Life, ports: Sequence[Port], *, limits: Limits, grace: float) -> None:
+async def serve(lifespan: Lifespan, ports: Sequence[Port], *, limits: Limits, grace: float) -> None:
     """Serve on the running event loop; see `run`."""
-    ending = _Ending(grace)
+    shutdown = _Shutdown(grace)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ending.on_signal, number)
-    await life.open(ending.in_a_hurry)
-    room = Room.among(len(ports), limits)
-    servers = [Server(port.application, limits, room) for port in ports]
+        loop.add_signal_handler(number, shutdown.on_signal, number)
+    await lifespan.open(shutdown.request_fast)
+    shared = SharedLimits.split(len(ports), limits)
+    servers = [Server(port.application, limits, shared) for port in ports]
     accepting = [await server.accept(port.listening) for server, port in zip(servers, ports, strict=True)]
-    await ending.asked.wait()
+    await shutdown.requested.wait()
     for each in accepting:
         each.close()
-    until = loop.time() + ending.grace
-    await asyncio.gather(*(server.finish(ending.grace) for server in servers))
-    await _within(until - loop.time(), life.close())
+    until = loop.time() + shutdown.grace
+    await asyncio.gather(*(server.finish(shutdown.grace) for server in servers))
+    await _close_within(until - loop.time(), lifespan.close())
 
 
-async def _within(seconds: float, closing: Awaitable[None]) -> None:
-    """Give the application what is left of the grace, and a moment at least."""
+async def _close_within(seconds: float, closing: Awaitable[None]) -> None:
+    """Close the application within the rest of the grace period, or within one poll interval if none is left."""
     try:
-        await asyncio.wait_for(closing, max(seconds, _LAST_LOOK))
+        await asyncio.wait_for(closing, max(seconds, _POLL_INTERVAL))
     except TimeoutError:
         _log.warning("some requests did not finish within the grace period")

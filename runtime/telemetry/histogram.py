@@ -1,18 +1,18 @@
-"""A histogram that is fed in bulk: what happens to every request is appended to a list, and counted later."""
+"""A histogram that is updated in bulk: values are appended to a list for each request, and counted later."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 
 
 class Histogram:
-    """Counts of observations per bucket. `bounds` are the buckets' inclusive upper ends, in rising order."""
+    """Cumulative counts per bucket. `bounds` are the buckets' inclusive upper bounds, in rising order."""
 
     __slots__ = ("_counts", "bounds", "total")
 
     def __init__(self, bounds: Sequence[float]) -> None:
         self.bounds = tuple(bounds)
         self.total = 0.0  # the sum of all values
-        self._counts = [0] * (len(self.bounds) + 1)  # up to each bound, the last one is all
+        self._counts = [0] * (len(self.bounds) + 1)  # observations up to each bound; the last one is all
 
     def add(self, values: Iterable[float]) -> None:
         """Count the values."""
@@ -23,5 +23,5 @@ class Histogram:
         self._counts[-1] += len(ordered)
 
     def cumulative(self) -> list[tuple[str, int]]:
-        """(upper end as text, observations up to it), the last one `+Inf`: the form that Prometheus takes."""
+        """Return (upper bound as text, observations up to it) for each bucket. The last one is `+Inf`."""
         return list(zip([*map(str, self.bounds), "+Inf"], self._counts, strict=True))

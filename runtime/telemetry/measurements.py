@@ -1,6 +1,6 @@
-"""What is measured, in plain numbers that cost next to nothing to add to. The sinks beside this file read them.
+"""Measurements of this process, as plain numbers that are cheap to update. The exporters in this package read them.
 
-Everything is written from the event loop's thread.
+Update them only from the event loop's thread.
 """
 
 from collections import Counter
@@ -9,30 +9,32 @@ from time import time
 from typing import Final, NamedTuple
 
 from runtime.telemetry.histogram import Histogram
+from runtime.variants.choosing import Serving
 
 SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-_HELD_BACK: Final = 0.1  # seconds
-_BULK: Final = 512  # facts that may wait to be counted
+_QUEUED_WINDOW: Final = 0.1  # seconds; see `ColdStart.request_phases`
+_BATCH_SIZE: Final = 512  # requests or runs that are appended before the histograms are updated
+MANAGEMENT: Final = "torchserve_management"  # the protocol whose requests are not inferences
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
 class ColdStart(NamedTuple):
-    """The way from nothing to a model that answers: the ends of its phases, on `perf_counter`'s clock.
+    """One cold start, from the start of the process to a ready model: the end of each phase, on `perf_counter`'s clock.
 
-    The pull runs beside the imports; the phase `pull` is what was left of it after them.
+    The pull runs during the imports. The phase `pull` is the part of it after the imports.
     """
 
     process_started: float
-    imported: float  # the process was able to load a model
-    begun: float  # the load was asked for; before `imported` where the pull began with the process
+    imported: float  # the imports are done, so the process can load a model
+    begun: float  # the load was requested; before `imported` if the pull started with the process
     pulled: float
     verified: float
     opened: float
-    ready: float  # warm
-    pull_seconds: float  # all of the pull, what ran beside the imports included
+    ready: float  # after the warm-up
+    pull_seconds: float  # the whole pull, including its time during the imports
 
     def phases(self, since: float) -> dict[str, float]:
-        """Seconds of each phase after `since`, in order; together with `idle` they fill the time until `ready`."""
+        """Return the seconds of each phase after `since`, in order. With `idle` they add up to the time to `ready`."""
         ends = {
             "import": self.imported,
             "idle": max(self.imported, self.begun),
@@ -48,21 +50,21 @@ class ColdStart(NamedTuple):
             start = max(start, end)
         return phases
 
-    def seen(self, arrived: float) -> dict[str, float]:
-        """The phases that a caller waited through whose request arrived then, while nothing had been answered yet.
+    def request_phases(self, arrived: float) -> dict[str, float]:
+        """Return the seconds of each phase that a request waited for, if it arrived before the first response.
 
-        A request that comes within a tenth of a second of the process being able to take it was held back until then,
-        by a gateway or by retries of its own: its caller has waited since the process began.
+        A request that arrives within 0.1 s after the process can accept it was queued before, by a gateway or by the
+        retries of its client. So its client has waited since the process started.
         """
-        held_back = arrived - max(self.imported, self.ready if self.begun < self.imported else 0.0) < _HELD_BACK
-        phases = self.phases(self.process_started if held_back else arrived)
-        if held_back:
+        queued = arrived - max(self.imported, self.ready if self.begun < self.imported else 0.0) < _QUEUED_WINDOW
+        phases = self.phases(self.process_started if queued else arrived)
+        if queued:
             phases["idle"] += max(0.0, arrived - self.ready)
         return phases
 
 
-class RunFacts(NamedTuple):
-    """One finished run of a session; durations in seconds."""
+class RunStats(NamedTuple):
+    """One finished run of a session. Durations are in seconds."""
 
     rows: int
     queued: Sequence[float]  # per request
@@ -70,10 +72,26 @@ class RunFacts(NamedTuple):
     ran: float  # in the session
 
 
-class ModelMeasurements:
-    """Everything counted for one model version in this process.
+class LogCounts:
+    """The numbers of predictions of the prediction log since the start of the process."""
 
-    What happens to every request is only appended; `count` works it off, in bulk and before anyone looks.
+    __slots__ = ("dropped", "emitted", "failed")
+
+    def __init__(self) -> None:
+        self.emitted = 0  # accepted by the sink, or written to the file
+        self.dropped = 0  # the queue was full, or the process ended first
+        self.failed = 0  # refused by the sink, or not written
+
+    @property
+    def facts(self) -> dict[str, int]:
+        """The numbers, for a log line."""
+        return {"emitted": self.emitted, "dropped": self.dropped, "failed": self.failed}
+
+
+class ModelMeasurements:
+    """All measurements of one model version in this process.
+
+    Requests and runs are only appended. `count` adds them to the histograms, in bulk, and before they are read.
     """
 
     def __init__(self, model: str, version: str) -> None:
@@ -86,26 +104,32 @@ class ModelMeasurements:
         self.batch_rows = Histogram(ROWS)
         self.load_failures: Counter[str] = Counter()  # error code -> attempts
         self.cold_start: ColdStart | None = None
-        self.last_run = 0.0  # when the last run ended, in seconds since the epoch; 0: there was none
-        self.batching: str | None = None  # whether runs are shared; None before the model is loaded
+        self.last_run = 0.0  # when the last run ended, in seconds since the epoch; 0: no run yet
+        self.batching: str | None = None  # whether requests share runs; None before the model is loaded
+        self.serving: Serving | None = None  # the variant that is served; None before the model is loaded
         self._answers: list[tuple[str, str, float]] = []
-        self._runs: list[RunFacts] = []
+        self._runs: list[RunStats] = []
 
-    def answered(self, protocol: str, code: str, seconds: float) -> None:
-        """Take in one answered request."""
+    @property
+    def inferences(self) -> dict[tuple[str, str], Histogram]:
+        """The requests of all protocols except those that manage models."""
+        return {kind: each for kind, each in self.requests.items() if kind[0] != MANAGEMENT}
+
+    def record_request(self, protocol: str, code: str, seconds: float) -> None:
+        """Record one answered request: its protocol, "ok" or an error code, and its duration."""
         self._answers.append((protocol, code, seconds))
-        if len(self._answers) >= _BULK:
+        if len(self._answers) >= _BATCH_SIZE:
             self.count()
 
-    def ran(self, facts: RunFacts) -> None:
-        """Take in one finished run."""
+    def record_run(self, facts: RunStats) -> None:
+        """Record one finished run."""
         self.last_run = time()
         self._runs.append(facts)
-        if len(self._runs) >= _BULK:
+        if len(self._runs) >= _BATCH_SIZE:
             self.count()
 
     def count(self) -> None:
-        """Bring the histograms up to date."""
+        """Add the appended requests and runs to the histograms."""
         answers, self._answers = self._answers, []
         runs, self._runs = self._runs, []
         by_kind: dict[tuple[str, str], list[float]] = {}

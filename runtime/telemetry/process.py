@@ -1,4 +1,4 @@
-"""When this process began, on `perf_counter`'s clock: the beginning of a cold start.
+"""When this process started, on `perf_counter`'s clock: the beginning of a cold start.
 
 Source: proc(5), field 22 of /proc/self/stat (start time in clock ticks after boot).
 """
@@ -9,9 +9,9 @@ from pathlib import Path
 
 
 def process_started() -> float:
-    """The start of this process, closer than the kernel's clock tick (10 ms) where the machine is not busy.
+    """Return the start time of this process, in seconds. It is more exact than the 10 ms tick if the CPU is idle.
 
-    The tick bounds it from both sides; within these, the CPU time used so far says how long ago it must at least be.
+    The tick gives the lower and the upper bound. The CPU time used so far gives the latest possible start between them.
     """
     ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
     tick = 1 / os.sysconf("SC_CLK_TCK")

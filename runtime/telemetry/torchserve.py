@@ -1,4 +1,4 @@
-"""The measurements under the names that TorchServe's metrics API has in its Prometheus mode. Pure.
+"""The measurements under the names of TorchServe's metrics API in its Prometheus mode. Pure.
 
 TorchServe exposes its counters without the suffix `_total` that prometheus_client adds, so the text is written here.
 Sources: pytorch/serve, docs/metrics.md and ts/configs/metrics.yaml; Prometheus exposition formats, text format 0.0.4.
@@ -13,12 +13,12 @@ from runtime.telemetry.measurements import ModelMeasurements
 
 Labels: TypeAlias = tuple[tuple[str, str], ...]
 _MICRO: Final = 1e6
-_CLASSES: Final = (2, 4, 5)  # of HTTP statuses
+_CLASSES: Final = (2, 4, 5)  # the classes of HTTP statuses: 2xx, 4xx, 5xx
 _ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 
 class _Family(NamedTuple):
-    """One counter: its name, its help text, its values by labels."""
+    """One counter: its name, its help text, and its values by labels."""
 
     name: str
     text: str
@@ -26,7 +26,7 @@ class _Family(NamedTuple):
 
 
 def exposition(models: Sequence[ModelMeasurements], *, hostname: str, names: Collection[str] = ()) -> bytes:
-    """The counters of these models, of those names alone where some are given."""
+    """Return the counters of these models; `names`: only these counters, if any are given."""
     for model in models:
         model.count()
     families = (each for each in _families(models, hostname) if not names or each.name in names)
@@ -41,8 +41,9 @@ def _families(models: Sequence[ModelMeasurements], hostname: str) -> Iterator[_F
     for model in models:
         labels = (("model_name", model.model), ("model_version", model.version), ("hostname", hostname))
         counts = {kind: histogram.cumulative()[-1][1] for kind, histogram in model.requests.items()}
-        requests[labels] = sum(counts.values())
-        latency[labels] = _MICRO * sum(each.total for (_, code), each in model.requests.items() if code == OK)
+        inferences = model.inferences
+        requests[labels] = sum(counts[kind] for kind in inferences)
+        latency[labels] = _MICRO * sum(each.total for (_, code), each in inferences.items() if code == OK)
         queued[labels] = _MICRO * model.queue.total
         for (_, code), count in counts.items():
             answers[http_of(code) // 100] += count

@@ -1,7 +1,7 @@
-"""A real HTTP server in front of a real S3, which breaks the answers that a test tells it to break.
+"""An HTTP proxy in front of a real S3, which injects the faults of a test into the responses.
 
-It forwards each request byte for byte (the Host header too, as SigV4 signs it), keeps a record of what passed, and
-applies the first fault that matches. A fault with `times` is used up; one without lasts until `heal()`.
+It forwards each request unchanged, including the Host header because SigV4 signs it, records the requests, and applies
+the first fault that matches. A fault with `times` applies to that many requests, a fault without it until `heal()`.
 
     with FaultyS3(s3.endpoint_url) as faulty:
         faulty.add(Fault(reset_after=1000, times=2))
@@ -23,41 +23,43 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-PIECE = 16 * 1024  # bytes copied at once: small, so that a fault cuts where it was asked to
-SETTLING = 5.0  # seconds at most until requests under way are answered
-ERROR = "<Error><Code>{}</Code><Message>as the test asked</Message></Error>"
+PIECE = 16 * 1024  # bytes copied at once: small, so that a fault is applied at the requested byte
+SETTLING = 5.0  # maximum seconds to wait until requests in progress are answered
+ERROR = "<Error><Code>{}</Code><Message>injected by the test</Message></Error>"
 HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """What goes wrong with a request whose path ends in `path`. The first set field of the lower group decides."""
+    """A fault of a request whose path ends with `path`. The first field of the second group that is set applies."""
 
     path: str = ""  # the end of the path; "" matches every request
     times: int | None = None  # None: until heal()
-    skip: int = 0  # requests of that path let through first
-    etag: str | None = None  # answer with this ETag instead of the real one
-    before: Callable[[], None] | None = None  # done before the request is forwarded, such as replacing the object
+    skip: int = 0  # number of matching requests without the fault, before the first with it
+    etag: str | None = None  # replaces the ETag of the response
+    before: Callable[[], None] | None = (
+        None  # called before the request is forwarded, for example to replace the object
+    )
 
-    status: int | None = None  # answer this instead of forwarding
-    code: str = "InternalError"  # the S3 error code in the body of that answer
-    body: str | None = None  # the whole body of that answer
-    headers: Mapping[str, str] = field(default_factory=dict)  # of that answer, besides its type and length
-    reset_after: int | None = None  # bytes of the body, then a TCP reset
-    close_after: int | None = None  # bytes of the body, then an orderly close
-    stall_after: int | None = None  # bytes of the body, then silence for as long as the server lives; -1: no headers
+    status: int | None = None  # respond with this status and do not forward the request
+    code: str = "InternalError"  # the S3 error code in the body of this response
+    body: str | None = None  # the complete body of this response
+    headers: Mapping[str, str] = field(default_factory=dict)  # of this response, in addition to its type and length
+    reset_after: int | None = None  # send this many bytes of the body, then a TCP reset
+    close_after: int | None = None  # send this many bytes of the body, then close the connection orderly
+    stall_after: int | None = None  # send this many bytes of the body, then nothing until the server stops; -1: no head
     bytes_per_second: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """One request that came, and what it was answered."""
+    """A request and its response."""
 
     method: str
     path: str
     headers: Mapping[str, str]  # lower-case names
-    status: int  # 0 where no answer began
-    sent: int  # bytes of the body
+    status: int  # of the response; 0: no response was sent
+    sent: int  # bytes of the response body
 
 
 @dataclass(slots=True)
@@ -71,12 +73,12 @@ class _State:
     upstream: str
     armed: list[_Armed] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
-    active: int = 0  # requests that are being answered; one that is stalled on purpose is not
+    active: int = 0  # requests in progress, without those that a fault stalls
     lock: threading.Condition = field(default_factory=threading.Condition)
     closing: threading.Event = field(default_factory=threading.Event)
 
     def fault_for(self, path: str) -> Fault | None:
-        """Return the fault that strikes this request, and use it up."""
+        """Return the fault for this request, and count the request."""
         with self.lock:
             for armed in self.armed:
                 if not path.endswith(armed.fault.path):
@@ -89,7 +91,7 @@ class _State:
 
 
 class FaultyS3:
-    """The server, on a port of its own (0: a free one) of the loopback interface, or of another address."""
+    """The server, on a port (0: a free one) of the loopback interface or of another address."""
 
     def __init__(
         self, upstream: str, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", port: int = 0
@@ -105,31 +107,37 @@ class FaultyS3:
 
     @property
     def endpoint_url(self) -> str:
-        """Where clients reach it."""
+        """The URL of the server."""
         return "{}://{}:{}".format(self._scheme, *self._server.server_address[:2])
 
     def add(self, fault: Fault) -> None:
-        """Arm a fault, behind those that are armed already."""
+        """Add a fault after the existing ones."""
         with self._state.lock:
             self._state.armed.append(_Armed(fault))
 
     def heal(self) -> None:
-        """Forget every fault."""
+        """Remove all faults."""
         with self._state.lock:
             self._state.armed.clear()
 
     @property
-    def seen(self) -> list[Seen]:
-        """Every request so far, in the order in which they ended.
+    def has_faults(self) -> bool:
+        """Whether a fault was added and not removed."""
+        with self._state.lock:
+            return bool(self._state.armed)
 
-        A client may hold the last byte before we have noted that we sent it, so this waits for what is being answered.
+    @property
+    def seen(self) -> list[Seen]:
+        """All requests, in the order in which they ended.
+
+        A client may receive the last byte before the request is recorded, so this waits for the requests in progress.
         """
         with self._state.lock:
             self._state.lock.wait_for(lambda: self._state.active == 0, timeout=SETTLING)
             return list(self._state.seen)
 
     def downloads(self, path: str) -> list[Seen]:
-        """Return the requests whose answer carried bytes of the object at this path."""
+        """Return the requests whose response contained bytes of the object at this path."""
         return [seen for seen in self.seen if seen.path.endswith(path) and seen.status in {200, 206} and seen.sent]
 
     def __enter__(self) -> Self:
@@ -147,7 +155,7 @@ class FaultyS3:
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, *_: object) -> None:
-        """Keep the test's output clean: a client that hangs up is what many of the tests are about."""
+        """Print nothing, because clients disconnect on purpose in many tests."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -155,7 +163,7 @@ class _Handler(BaseHTTPRequestHandler):
     state: _State
 
     def log_message(self, *_: object) -> None:
-        """Keep the test's output clean."""
+        """Print nothing."""
 
     def do_GET(self) -> None:
         with self.state.lock:
@@ -163,7 +171,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._recorded = False
         fault = self.state.fault_for(self.path.partition("?")[0])
         status, sent = 0, [0]
-        # Faults end in broken pipes on our side too; what passed until then is what counts.
+        # A fault may break the connection here too. The bytes sent before it are recorded.
         with contextlib.suppress(OSError, http.client.HTTPException):
             if fault is not None and fault.before is not None:
                 fault.before()
@@ -202,7 +210,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"" if self.command == "HEAD" else body)
 
     def _body(self) -> bytes:
-        """Read what the client sends: boto3 uploads over TLS in HTTP chunks."""
+        """Read the body of the request. boto3 sends chunked bodies over TLS."""
         if self.headers.get("transfer-encoding") != "chunked":
             return self.rfile.read(int(self.headers.get("content-length", 0)))
         chunks = []
@@ -249,7 +257,7 @@ class _Handler(BaseHTTPRequestHandler):
             if fault.bytes_per_second:
                 time.sleep(len(piece) / fault.bytes_per_second)
         if fault.reset_after is not None:
-            # Linger of zero seconds turns the close into a reset, as a dying node or load balancer sends it.
+            # With a linger time of 0 s, the close sends a reset, as a failing node or load balancer does.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close_connection = True
 

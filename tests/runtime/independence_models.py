@@ -1,4 +1,4 @@
-"""Models whose rows seem independent and are not, and some whose rows are: each made for one way to go wrong."""
+"""Models whose rows seem independent but are not, and models with independent rows; each tests one possible mistake."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,13 +13,13 @@ F32 = np.float32
 BOOL = TensorProto.BOOL
 
 
-def node(kind: str, inputs: list[str], outputs: list[str], **attributes: Any) -> NodeProto:  # noqa: ANN401 - ONNX's own
-    """One operator."""
+def node(kind: str, inputs: list[str], outputs: list[str], **attributes: Any) -> NodeProto:  # noqa: ANN401 - ONNX's attributes
+    """Return one operator."""
     return helper.make_node(kind, inputs, outputs, **attributes)
 
 
 def counts(path: Path) -> Path:
-    """As many rows out as the input's rows say in sum, as a detector's NonMaxSuppression does. [batch, 1]."""
+    """Write a model with as many output rows as the sum of its inputs, like NonMaxSuppression. [batch, 1]."""
     nodes = [
         node("Less", ["k", "x"], ["m"]),
         node("NonZero", ["m"], ["nz"]),
@@ -31,7 +31,7 @@ def counts(path: Path) -> Path:
 
 
 def boxes(path: Path) -> Path:
-    """A detector with two outputs: each pixel above 0.5 is a detection. [batch, 1, 4, 4]."""
+    """Write a detector with two outputs: each pixel above 0.5 is a detection. [batch, 1, 4, 4]."""
     nodes = [
         node("Greater", ["x", "t"], ["m"]),
         node("NonZero", ["m"], ["nz"]),
@@ -51,7 +51,7 @@ def _filter(path: Path, nodes: list[NodeProto], **constants: np.ndarray) -> Path
 
 
 def smooth(path: Path) -> Path:
-    """A filter over time, whose neighbours weigh little: a loose comparison does not see it. [samples]."""
+    """Write a filter over time with small weights of the neighbours, which needs an exact comparison. [samples]."""
     nodes = [
         node("Unsqueeze", ["audio", "ax"], ["a"]),
         node("Conv", ["a", "w"], ["c"], pads=[1, 1]),
@@ -61,7 +61,7 @@ def smooth(path: Path) -> Path:
 
 
 def denoise(path: Path) -> Path:
-    """The same with reflected ends, which refuse a single sample: the proof cannot run. [samples]."""
+    """Write such a filter with reflected ends: it rejects a single sample, so the proof cannot run. [samples]."""
     kernel = np.hanning(33).astype(F32)
     nodes = [
         node("Unsqueeze", ["audio", "ax"], ["a"]),
@@ -74,14 +74,14 @@ def denoise(path: Path) -> Path:
 
 
 def best(path: Path) -> Path:
-    """Whether a candidate is the best of all: a bool that depends on all rows. [candidates, 1]."""
+    """Write a model that marks the best candidate: a bool that depends on all rows. [candidates, 1]."""
     nodes = [node("ReduceMax", ["score"], ["m"], axes=[0], keepdims=1), node("Equal", ["score", "m"], ["best"])]
     axes: Axes = ["candidates", 1]
     return save(path, nodes, [value("score", FLOAT, axes)], [value("best", BOOL, axes)])
 
 
 def verdict(path: Path) -> Path:
-    """The same in words."""
+    """Write the same model with text outputs."""
     nodes = [
         node("ReduceMax", ["score"], ["m"], axes=[0], keepdims=1),
         node("Equal", ["score", "m"], ["best"]),
@@ -93,7 +93,7 @@ def verdict(path: Path) -> Path:
 
 
 def mean(path: Path) -> Path:
-    """A twentieth of the mean over all rows is added to each. [batch, 3]."""
+    """Write a model that adds 1/20 of the mean over all rows to each row. [batch, 3]."""
     nodes = [
         node("ReduceMean", ["x"], ["m"], axes=[0], keepdims=1),
         node("Mul", ["m", "w"], ["s"]),
@@ -104,7 +104,7 @@ def mean(path: Path) -> Path:
 
 
 def dynamic_quantized(path: Path) -> Path:
-    """Quantized by the range of all rows. [batch, 3]."""
+    """Write a model that is quantized by the range of all rows. [batch, 3]."""
     nodes = [
         node("DynamicQuantizeLinear", ["x"], ["q", "s", "z"]),
         node("DequantizeLinear", ["q", "s", "z"], ["y"]),
@@ -114,7 +114,7 @@ def dynamic_quantized(path: Path) -> Path:
 
 
 def static_quantized(path: Path) -> Path:
-    """A layer in int8 between fixed scales, QDQ; the output's step is 0.125. [batch, 8] -> [batch, 4]."""
+    """Write an int8 layer with fixed scales (QDQ); the step of the output is 0.125. [batch, 8] -> [batch, 4]."""
     random = np.random.default_rng(3)
     nodes = [
         node("QuantizeLinear", ["x", "xs", "z"], ["xq"]),
@@ -137,7 +137,7 @@ def static_quantized(path: Path) -> Path:
 
 
 def cnn(path: Path) -> Path:
-    """Two convolutions, a pooling and a layer. [N, 3, 8, 8] -> [N, 5]."""
+    """Write a model with two convolutions, a pooling and a layer. [N, 3, 8, 8] -> [N, 5]."""
     random = np.random.default_rng(4)
     nodes = [
         node("Conv", ["image", "w1"], ["a"], pads=[1, 1, 1, 1]),
@@ -157,7 +157,7 @@ def cnn(path: Path) -> Path:
 
 
 def attention(path: Path) -> Path:
-    """Token ids with a mask through one layer of attention. [batch, length] int64 -> [batch, length, 8]."""
+    """Write one attention layer for token ids with a mask. [batch, length] int64 -> [batch, length, 8]."""
     random = np.random.default_rng(5)
     nodes = [
         node("Gather", ["table", "ids"], ["e"]),
@@ -182,18 +182,18 @@ def attention(path: Path) -> Path:
 
 
 def generated_names(path: Path) -> Path:
-    """`y` = `a` + `b`, whose first axes tf2onnx has named each by itself. [unk__1, 2] and [unk__2, 2]."""
+    """Write `y` = `a` + `b` with the first axes named as by tf2onnx. [unk__1, 2] and [unk__2, 2]."""
     inputs = [value("a", FLOAT, ["unk__1", 2]), value("b", FLOAT, ["unk__2", 2])]
     return save(path, [node("Add", ["a", "b"], ["y"])], inputs, [value("y", FLOAT, ["unk__3", 2])])
 
 
 def one_row(path: Path) -> Path:
-    """`y` = 2 `x` for one row at a time. [1, 3]."""
+    """Write `y` = 2 `x` for one row at a time. [1, 3]."""
     return save(path, [node("Add", ["x", "x"], ["y"])], [value("x", FLOAT, [1, 3])], [value("y", FLOAT, [1, 3])])
 
 
 def countdown(path: Path, *, axes: list[str | int] | None = None) -> Path:
-    """As many steps as the number given; `y` = the steps. int64 [1]: a client decides how long it takes."""
+    """Write a loop with as many steps as the input, which decides its duration; `y` = the steps. int64 [1]."""
     body = helper.make_graph(
         [node("Add", ["v_in", "one"], ["v_out"]), node("Identity", ["c_in"], ["c_out"])],
         "body",
@@ -206,7 +206,7 @@ def countdown(path: Path, *, axes: list[str | int] | None = None) -> Path:
 
 
 def endless_on_zeros(path: Path) -> Path:
-    """A loop that goes on while the number given is 0, as it is in a warm-up; `y` = 0 for any other. int64 [1]."""
+    """Write a loop that is endless for 0, the input of the warm-up; `y` = 0 for all other inputs. int64 [1]."""
     body = helper.make_graph(
         [node("Identity", ["zero_given"], ["c_out"]), node("Identity", ["v_in"], ["v_out"])],
         "body",

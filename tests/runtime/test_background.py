@@ -1,11 +1,13 @@
-"""Background tasks: a failure is logged, and none outlives the process' end."""
+"""Background tasks: a failure is logged, and all tasks end with the process."""
 
 import asyncio
 import logging
+from functools import partial
 
 import pytest
 
 from runtime.background import Background
+from runtime.errors import ShuttingDown
 
 
 def test_a_failure_is_logged_with_the_name_of_its_task(caplog: pytest.LogCaptureFixture) -> None:
@@ -24,7 +26,7 @@ def test_a_failure_is_logged_with_the_name_of_its_task(caplog: pytest.LogCapture
     assert "the reason" in caplog.text
 
 
-def test_the_end_cancels_what_is_under_way_and_waits_for_it(caplog: pytest.LogCaptureFixture) -> None:
+def test_close_cancels_running_tasks_and_waits_for_them(caplog: pytest.LogCaptureFixture) -> None:
     ended = []
 
     async def work() -> None:
@@ -46,7 +48,7 @@ def test_the_end_cancels_what_is_under_way_and_waits_for_it(caplog: pytest.LogCa
     assert caplog.records == []
 
 
-def test_a_task_that_does_not_end_is_named_and_not_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_task_that_does_not_end_is_logged_and_not_waited_for(caplog: pytest.LogCaptureFixture) -> None:
     async def stubborn(until: asyncio.Event) -> None:
         while not until.is_set():
             try:
@@ -68,7 +70,7 @@ def test_a_task_that_does_not_end_is_named_and_not_waited_for(caplog: pytest.Log
     assert vars(record)["tasks"] == ["stubborn"]
 
 
-def test_the_result_is_there_for_who_waits() -> None:
+def test_the_result_of_a_task_can_be_awaited() -> None:
     async def seven() -> int:
         return 7
 
@@ -76,3 +78,63 @@ def test_the_result_is_there_for_who_waits() -> None:
         return await Background().start("seven", seven())
 
     assert asyncio.run(scenario()) == 7
+
+
+def test_work_continues_if_its_caller_leaves(caplog: pytest.LogCaptureFixture) -> None:
+    ended = []
+
+    async def work() -> str:
+        await asyncio.sleep(0.01)
+        ended.append("work")
+        return "result"
+
+    async def scenario() -> None:
+        background = Background()
+        assert await background.finish("heard", work) == "result"
+        caller = asyncio.create_task(background.finish("left", work))
+        await asyncio.sleep(0)
+        caller.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+        assert ended == ["work"]
+        await asyncio.sleep(0.05)
+        assert ended == ["work", "work"]
+
+    asyncio.run(scenario())
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("error", [ShuttingDown(), ValueError("the reason")])
+def test_a_failure_of_work_is_raised_and_is_logged_only_if_the_caller_has_left(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail() -> None:
+        await asyncio.sleep(0.01)
+        raise error
+
+    async def scenario() -> None:
+        background = Background()
+        with pytest.raises(type(error)):
+            await background.finish("heard", fail)
+        assert caplog.records == []
+        caller = asyncio.create_task(background.finish("left", fail))
+        await asyncio.sleep(0)
+        caller.cancel()
+        await asyncio.sleep(0.05)
+
+    asyncio.run(scenario())
+    (record,) = caplog.records
+    assert vars(record)["task"] == "left"
+    assert record.levelno == (logging.WARNING if isinstance(error, ShuttingDown) else logging.ERROR)
+
+
+def test_a_caller_learns_that_its_work_was_cancelled() -> None:
+    async def scenario() -> None:
+        background = Background()
+        caller = asyncio.create_task(background.finish("working", partial(asyncio.sleep, 60)))
+        await asyncio.sleep(0)
+        await background.close(within=10)
+        with pytest.raises(ShuttingDown):
+            await caller
+
+    asyncio.run(scenario())

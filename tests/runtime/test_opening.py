@@ -1,4 +1,4 @@
-"""A model is opened in time or not at all, by one thread, which keeps no process from ending."""
+"""A model is opened within the time limit, by one thread, which does not block the exit of the process."""
 
 import asyncio
 import subprocess
@@ -33,28 +33,26 @@ def opening_threads() -> int:
 
 @pytest.fixture
 def held(monkeypatch: pytest.MonkeyPatch) -> Event:
-    """Sessions open only once this event is set."""
+    """Block the opening of sessions until this event is set."""
     released, real = Event(), session.Session
 
-    class Held(real):  # type: ignore[misc, valid-type] # a class that is looked up
+    class Held(real):  # type: ignore[misc, valid-type] # the base class is a value
         def __init__(self, *args: object, **options: object) -> None:
-            released.wait(20)
+            released.wait(90)
             super().__init__(*args, **options)
 
     monkeypatch.setattr(session, "Session", Held)
     return released
 
 
-def test_an_open_that_does_not_return_is_given_up_and_joined_by_the_next_attempt(tmp_path: Path, held: Event) -> None:
+def test_an_open_that_exceeds_the_limit_fails_and_the_next_attempt_waits_for_it(tmp_path: Path, held: Event) -> None:
     made = artifact(models.doubling(tmp_path / "m.onnx"))
 
     async def scenario() -> None:
         tried = opener()
         for _ in range(3):
-            began = time.perf_counter()
-            with pytest.raises(ModelUnavailable, match="its opening did not end within SCALEZERO_LOAD_TIMEOUT"):
+            with pytest.raises(ModelUnavailable, match="opening exceeded SCALEZERO_LOAD_TIMEOUT"):
                 await tried.open(made, within=0.05)
-            assert time.perf_counter() - began < 10
             assert opening_threads() == 1
         held.set()
         assert (await tried.open(made, within=20.0)).version == "1"
@@ -62,7 +60,26 @@ def test_an_open_that_does_not_return_is_given_up_and_joined_by_the_next_attempt
     asyncio.run(scenario())
 
 
-def test_another_artifact_waits_for_the_thread_and_is_then_opened_itself(tmp_path: Path, held: Event) -> None:
+def test_the_same_file_from_the_cache_is_not_opened_again(tmp_path: Path, held: Event) -> None:
+    made = artifact(models.doubling(tmp_path / "m.onnx"))
+    pulled = made._replace(pull_seconds=2.0, verify_seconds=0.5)
+
+    async def scenario() -> None:
+        tried = opener()
+        with pytest.raises(ModelUnavailable):
+            await tried.open(pulled, within=0.05)
+        held.set()
+        async with asyncio.timeout(30):
+            while opening_threads():  # noqa: ASYNC110 - nothing announces it
+                await asyncio.sleep(0.01)
+        began = time.perf_counter()
+        opened = await tried.open(made._replace(from_cache=True, pull_seconds=0.01), within=20.0)
+        assert opened.warm < began
+
+    asyncio.run(scenario())
+
+
+def test_another_artifact_waits_for_the_thread_and_is_then_opened(tmp_path: Path, held: Event) -> None:
     first, second = artifact(models.doubling(tmp_path / "a.onnx")), artifact(models.pairs(tmp_path / "b.onnx"))
 
     async def scenario() -> None:
@@ -76,7 +93,7 @@ def test_another_artifact_waits_for_the_thread_and_is_then_opened_itself(tmp_pat
     asyncio.run(scenario())
 
 
-def test_a_warm_up_without_end_is_stopped_by_the_limit_of_a_run(tmp_path: Path) -> None:
+def test_an_endless_warm_up_is_stopped_by_the_run_timeout(tmp_path: Path) -> None:
     async def scenario() -> None:
         opened = await Opener("m", threads=1, run_timeout=0.2).open(
             artifact(zoo.endless_on_zeros(tmp_path / "m.onnx")), within=30.0
@@ -86,7 +103,7 @@ def test_a_warm_up_without_end_is_stopped_by_the_limit_of_a_run(tmp_path: Path) 
     asyncio.run(scenario())
 
 
-def test_a_file_that_is_no_model_fails_each_time_with_its_reason(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_model_fails_each_time_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(b"no model")
 
     async def scenario() -> None:
@@ -99,7 +116,7 @@ def test_a_file_that_is_no_model_fails_each_time_with_its_reason(tmp_path: Path)
 
 
 def test_a_process_ends_while_a_model_opens_and_another_runs(tmp_path: Path) -> None:
-    """The default executor of asyncio is joined at the end; these threads are not."""
+    """At the end, asyncio joins the threads of its default executor, but not these."""
     path = zoo.countdown(tmp_path / "m.onnx")
     program = f"""
         import asyncio, numpy as np
@@ -119,7 +136,7 @@ def test_a_process_ends_while_a_model_opens_and_another_runs(tmp_path: Path) -> 
                 try:
                     await running
                 except ShuttingDown:
-                    print("told")
+                    print("answered")
 
         asyncio.run(main())
         print("ended")
@@ -127,4 +144,4 @@ def test_a_process_ends_while_a_model_opens_and_another_runs(tmp_path: Path) -> 
     ran = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=60, check=False
     )
-    assert ran.stdout.split() == ["told", "ended"], ran.stderr
+    assert ran.stdout.split() == ["answered", "ended"], ran.stderr

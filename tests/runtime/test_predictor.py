@@ -1,4 +1,4 @@
-"""The one use case: what fits is answered in order, what does not is refused before it can reach a batch."""
+"""A prediction: valid requests are answered in order, invalid ones are rejected before they are queued."""
 
 import asyncio
 import math
@@ -20,7 +20,7 @@ Scenario = Callable[[ReadyModel], Coroutine[Any, Any, None]]
 
 
 def predicting(path: Path, scenario: Scenario, **limits: Any) -> None:  # noqa: ANN401 - any limit's value
-    """Run the scenario on a model whose rows are taken for independent."""
+    """Run the scenario on a model whose rows count as independent."""
     serving(path, scenario, mode="always", **{"batch_size": 4, "queue_size": 16, "timeout": 5.0, **limits})
 
 
@@ -48,7 +48,7 @@ def test_a_request_of_any_length_is_answered_in_order(tmp_path: Path, rows: int)
     predicting(models.doubling(tmp_path / "m.onnx"), scenario)
 
 
-def test_long_and_short_requests_do_not_mix(tmp_path: Path) -> None:
+def test_long_and_short_requests_get_their_own_rows(tmp_path: Path) -> None:
     async def scenario(model: ReadyModel) -> None:
         sent = [np.full((1 + number * 3 % 11, 2), number, np.float32) for number in range(20)]
         tickets = await asyncio.gather(*(ask(model, [each]) for each in sent))
@@ -58,8 +58,8 @@ def test_long_and_short_requests_do_not_mix(tmp_path: Path) -> None:
     predicting(models.doubling(tmp_path / "m.onnx"), scenario, queue_size=200)
 
 
-def test_a_long_request_lets_others_have_their_turns(tmp_path: Path) -> None:
-    """Its parts go one after the other: who comes later waits for one of them, not for all."""
+def test_other_requests_run_between_the_parts_of_a_long_request(tmp_path: Path) -> None:
+    """The parts run one after the other: a later request waits for one part, not for all."""
     runs: list[int] = []
 
     async def scenario(model: ReadyModel) -> None:
@@ -73,7 +73,7 @@ def test_a_long_request_lets_others_have_their_turns(tmp_path: Path) -> None:
     predicting(models.doubling(tmp_path / "m.onnx"), scenario, report=lambda run: runs.append(run.rows))
 
 
-def test_the_callers_deadline_bounds_all_parts(tmp_path: Path) -> None:
+def test_the_deadline_of_the_caller_applies_to_all_parts(tmp_path: Path) -> None:
     async def scenario(model: ReadyModel) -> None:
         with pytest.raises(DeadlineExceeded):
             await ask(model, counting(400_000), timeout=0.05)
@@ -82,7 +82,7 @@ def test_the_callers_deadline_bounds_all_parts(tmp_path: Path) -> None:
     predicting(models.doubling(tmp_path / "m.onnx"), scenario)
 
 
-def test_a_long_request_that_finds_no_room_leaves_nothing_in_the_queue(tmp_path: Path) -> None:
+def test_a_long_request_that_is_rejected_leaves_nothing_in_the_queue(tmp_path: Path) -> None:
     async def scenario(model: ReadyModel) -> None:
         model.batcher._inlining.learn(1, None, 1.0)  # runs go to the worker
         before = [ask(model, counting(4)) for _ in range(16)]
@@ -94,7 +94,7 @@ def test_a_long_request_that_finds_no_room_leaves_nothing_in_the_queue(tmp_path:
     predicting(models.doubling(tmp_path / "m.onnx"), scenario)
 
 
-def test_a_bad_row_in_a_long_request_fails_all_of_it(tmp_path: Path) -> None:
+def test_a_bad_row_in_a_long_request_fails_the_whole_request(tmp_path: Path) -> None:
     async def scenario(model: ReadyModel) -> None:
         index = np.zeros(9, np.int64)
         index[[2, 8]] = 99
@@ -106,7 +106,7 @@ def test_a_bad_row_in_a_long_request_fails_all_of_it(tmp_path: Path) -> None:
     predicting(models.lookup(tmp_path / "m.onnx"), scenario)
 
 
-def test_a_long_request_along_a_false_batch_axis_is_answered_as_a_whole(tmp_path: Path) -> None:
+def test_a_long_request_with_a_false_batch_axis_runs_in_one_piece(tmp_path: Path) -> None:
     async def scenario(model: ReadyModel) -> None:
         for rows in (9, 3, 10):
             ticket = await ask(model, counting(rows))
@@ -119,7 +119,7 @@ def test_a_long_request_along_a_false_batch_axis_is_answered_as_a_whole(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("tensor", "told"),
+    ("tensor", "reason"),
     [
         (np.zeros((1, 3), np.float32), "shape"),
         (np.zeros((1, 2), np.float64), "element type float64"),
@@ -127,9 +127,9 @@ def test_a_long_request_along_a_false_batch_axis_is_answered_as_a_whole(tmp_path
         (np.float32(1.0), "shape"),
     ],
 )
-def test_what_the_model_does_not_take_never_reaches_the_queue(tmp_path: Path, tensor: np.ndarray, told: str) -> None:
+def test_an_invalid_input_is_never_queued(tmp_path: Path, tensor: np.ndarray, reason: str) -> None:
     async def scenario(model: ReadyModel) -> None:
-        with pytest.raises(InvalidInput, match=told):
+        with pytest.raises(InvalidInput, match=reason):
             submit(model, Query([tensor]), lambda _: pytest.fail("it was answered"))
         assert model.batcher.waiting == 0
 
@@ -137,7 +137,7 @@ def test_what_the_model_does_not_take_never_reaches_the_queue(tmp_path: Path, te
 
 
 @pytest.mark.parametrize("rows", [1, 9])
-def test_a_caller_that_leaves_takes_its_request_along(tmp_path: Path, rows: int) -> None:
+def test_a_cancelled_caller_removes_its_request_from_the_queue(tmp_path: Path, rows: int) -> None:
     seen: list[int] = []
 
     async def scenario(model: ReadyModel) -> None:
@@ -155,11 +155,11 @@ def test_a_caller_that_leaves_takes_its_request_along(tmp_path: Path, rows: int)
         assert model.batcher.waiting == 0
         await first
 
-    predicting(models.heavy(tmp_path / "m.onnx", size=600), scenario, report=lambda run: seen.append(run.rows))
+    predicting(models.heavy(tmp_path / "m.onnx", size=2000), scenario, report=lambda run: seen.append(run.rows))
     assert seen == [2]
 
 
-def test_who_gives_up_between_parts_is_not_answered(tmp_path: Path) -> None:
+def test_a_request_cancelled_between_parts_is_not_answered(tmp_path: Path) -> None:
     async def scenario(model: ReadyModel) -> None:
         pending = submit(model, Query(counting(400)), lambda _: pytest.fail("it was answered"))
         for _ in range(20):
@@ -171,7 +171,7 @@ def test_who_gives_up_between_parts_is_not_answered(tmp_path: Path) -> None:
     predicting(models.doubling(tmp_path / "m.onnx"), scenario)
 
 
-def test_a_timeout_of_the_caller_is_kept(tmp_path: Path) -> None:
+def test_the_timeout_of_the_caller_applies(tmp_path: Path) -> None:
     async def scenario(model: ReadyModel) -> None:
         with pytest.raises(DeadlineExceeded):
             await ask(model, counting(1), timeout=0.0)

@@ -1,35 +1,52 @@
-"""`scalezero serve` as a process: what it logs at the start, and `--reload`."""
+"""`scalezero serve` as a process: its first log lines, and `--reload`."""
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from runtime.artifacts.cache import hash_file
+from runtime.published.manifest_json import render
+from runtime.registry import Publication, manifest_uri, publish_model, read_manifest
+from runtime.variants.cpu_class import cpu_class
+from runtime.variants.names import CPU_PROVIDER, ORIGINAL
+from runtime.variants.values import Variant
 from tests import models
-from tests.runtime.frontends.conftest import environment
+from tests.runtime.frontends.conftest import environment, free_port
+from tests.runtime.published_model import measured, times
 
 SCALEZERO = Path(sys.executable).with_name("scalezero")
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+def publish_variant(path: Path, variant: Path) -> None:
+    """Publish a local model in place, and add a variant to its manifest that is the fastest on this machine."""
+    publish_model(path, str(path), Publication("m", "1"))
+    manifest = read_manifest(str(path))
+    assert manifest is not None
+    fast = Variant(
+        name="fast",
+        provider=CPU_PROVIDER,
+        precision="int8",
+        uri=variant.as_uri(),
+        sha256=hash_file(variant),
+        size=variant.stat().st_size,
+    )
+    changed = replace(manifest, variants=(*manifest.variants, fast), assessment=measured("fast"))
+    path.with_name(manifest_uri(path.name)).write_bytes(render(changed))
 
 
 @contextmanager
 def serve(folder: Path, *arguments: str, **env: str) -> Iterator[tuple[int, Path]]:
-    """The command, until the block ends; its port and its log."""
+    """Run the command until the block ends; yield its port and its log."""
     port, log = free_port(), folder / "serve.log"
     with log.open("wb") as sink:
         process = subprocess.Popen(
@@ -43,12 +60,12 @@ def serve(folder: Path, *arguments: str, **env: str) -> Iterator[tuple[int, Path
         yield port, log
     finally:
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0, log.read_text()
+        assert process.wait(40) == 0, log.read_text()
 
 
 def line(log: Path, beginning: str) -> dict[str, Any]:
-    """The first line of the log whose message begins so."""
-    for _ in range(200):
+    """Return the first line of the log whose message starts with `beginning`."""
+    for _ in range(800):
         for text in log.read_text().splitlines():
             found: dict[str, Any] = json.loads(text) if text.startswith("{") else {}
             if found.get("message", "").startswith(beginning):
@@ -58,7 +75,7 @@ def line(log: Path, beginning: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("flags", "waiting"), [([], "loading"), (["--lazy"], "the first request loads the model")])
-def test_the_first_line_says_where_it_listens_and_what_it_waits_for(
+def test_the_first_line_has_the_url_and_when_the_model_is_loaded(
     tmp_path: Path, flags: list[str], waiting: str
 ) -> None:
     path = models.doubling(tmp_path / "m.onnx")
@@ -75,7 +92,7 @@ def answer(port: int) -> str | None:
     try:
         return httpx.post(f"http://127.0.0.1:{port}/").text
     except httpx.TransportError:
-        return None  # it starts again
+        return None  # the process restarts
 
 
 def await_answer(port: int, expected: str, log: Path) -> None:
@@ -86,11 +103,11 @@ def await_answer(port: int, expected: str, log: Path) -> None:
     raise AssertionError(log.read_text())
 
 
-def test_reload_serves_what_a_file_of_the_folder_says_now(tmp_path: Path) -> None:
+def test_reload_serves_the_changed_files_of_the_folder(tmp_path: Path) -> None:
     source = tmp_path / "main.py"
     source.write_text("def handle(request):\n    return 'before'\n")
     models.doubling(tmp_path / "m.onnx")
-    logs = tmp_path.parent / f"{tmp_path.name}-logs"  # the folder that is watched must not hold the log
+    logs = tmp_path.parent / f"{tmp_path.name}-logs"  # the log must not be in the watched folder
     logs.mkdir()
     path = str(tmp_path / "m.onnx")
     with serve(logs, path, "--reload", FUNCTION_SOURCE=str(source)) as (port, log):
@@ -100,7 +117,7 @@ def test_reload_serves_what_a_file_of_the_folder_says_now(tmp_path: Path) -> Non
         assert "main.py changed" in log.read_text()
 
 
-def test_reload_needs_something_to_watch(tmp_path: Path) -> None:
+def test_reload_needs_a_local_target(tmp_path: Path) -> None:
     done = subprocess.run(
         [SCALEZERO, "serve", "s3://models/m.onnx", "--reload"],
         env=environment(tmp_path),
@@ -114,7 +131,7 @@ def test_reload_needs_something_to_watch(tmp_path: Path) -> None:
     assert "on this machine" in done.stderr
 
 
-def test_in_a_pod_it_starts_with_a_variable_of_a_later_version_and_warns(tmp_path: Path) -> None:
+def test_in_a_pod_an_unknown_variable_is_a_warning(tmp_path: Path) -> None:
     path = models.doubling(tmp_path / "m.onnx")
     with serve(tmp_path, str(path), K_REVISION="m-v1", SCALEZERO_BATCHSIZE="8") as (port, log):
         warning = line(log, "unknown setting")
@@ -122,3 +139,25 @@ def test_in_a_pod_it_starts_with_a_variable_of_a_later_version_and_warns(tmp_pat
     assert warning["level"] == "WARNING"
     assert warning["variable"] == "SCALEZERO_BATCHSIZE"
     assert "SCALEZERO_BATCH_SIZE" in warning["expected"]
+
+
+@pytest.mark.parametrize("pod", [{}, {"K_REVISION": "m-00001"}])
+def test_outside_of_a_pod_serve_reads_the_variants_of_the_manifest(tmp_path: Path, pod: dict[str, str]) -> None:
+    """A pod has its variants in SCALEZERO_VARIANTS, or none."""
+    path = times(tmp_path / "m.onnx", 2)
+    fast = times(tmp_path / "m.onnx.variants" / "fast" / "model.onnx", 3)
+    publish_variant(path, fast)
+    with serve(tmp_path, str(path), **pod) as (port, log):
+        ready = line(log, "model ready")
+        client = httpx.Client(base_url=f"http://127.0.0.1:{port}")
+        answer = client.post("/api/v1/models/m/predict", json={"inputs": [[1.0] * 4]}).json()
+        described = client.get("/api/v1/models/m").json()["serving"]
+        metadata = client.get("/v2/models/m").json()["parameters"]
+        metrics = client.get("/metrics").text
+        client.close()
+    expected = ORIGINAL if pod else "fast"
+    assert answer["outputs"] == [[2.0 if pod else 3.0] * 4]
+    assert ready["variant"] == described["variant"] == metadata["variant"] == expected
+    assert described["cpu_class"] == cpu_class()
+    assert ("choice" in described) is not bool(pod)
+    assert f'variant="{expected}"' in metrics

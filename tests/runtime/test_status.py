@@ -1,4 +1,4 @@
-"""Every error that a client can get has its row in the one table, and one JSON form."""
+"""Every error that a client can get has a row in the table, and one JSON form."""
 
 from asyncio import CancelledError
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from runtime.protocols import refusals
 
 
 def every(kind: type[ScalezeroError]) -> Iterator[type[ScalezeroError]]:
-    """The class and all below it that `runtime.errors` itself declares."""
+    """Yield the class and its subclasses that `runtime.errors` defines."""
     for each in kind.__subclasses__():
         if each.__module__ == errors.__name__:
             yield each
@@ -27,24 +27,24 @@ FAULTS = st.sampled_from([code for code in status.TABLE if code != status.CLIENT
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda each: each.code)
-def test_every_error_has_a_row_of_its_side(kind: type[ScalezeroError]) -> None:
+def test_every_error_has_a_row_with_its_fault(kind: type[ScalezeroError]) -> None:
     row = status.TABLE[kind.code]
     assert (row.fault is status.Fault.CLIENT) is issubclass(kind, RequestError)
     assert (400 <= row.http < 500) is (issubclass(kind, RequestError | QueueFull))
 
 
-def test_the_table_has_no_code_that_nothing_raises() -> None:
+def test_the_table_has_no_unused_code() -> None:
     assert set(status.TABLE) - {kind.code for kind in KINDS} == {status.CLIENT_LEFT}
 
 
 @pytest.mark.parametrize("row", status.TABLE.values(), ids=list(status.TABLE))
-def test_only_what_the_client_has_to_mend_is_not_delivered_again(row: status.Row) -> None:
-    gave_up = row.http == 499
+def test_only_client_errors_are_not_delivered_again(row: status.Row) -> None:
+    gave_up = row.http in {499, 408}  # the same request can succeed when it is sent again
     assert (row.delivery is status.Delivery.REJECT) is (row.fault is status.Fault.CLIENT and not gave_up)
 
 
 class Strange(ScalezeroError):
-    """An error that nobody has given a row."""
+    """An error whose code is not in the table."""
 
     code = "strange"
 
@@ -59,7 +59,7 @@ class Strange(ScalezeroError):
     ],
     ids=repr,
 )
-def test_whatever_ends_a_request_is_counted_under_a_code_of_the_table(error: BaseException, counted: str) -> None:
+def test_any_exception_is_counted_under_a_code_of_the_table(error: BaseException, counted: str) -> None:
     assert status.code_of(error) == counted
 
 
@@ -67,7 +67,7 @@ def test_whatever_ends_a_request_is_counted_under_a_code_of_the_table(error: Bas
     ("code", "fault"),
     [(200, "none"), (302, "none"), (404, "client"), (429, "overload"), (500, "server"), (599, "server")],
 )
-def test_an_authors_own_status_is_counted_with_its_fault(code: int, fault: str) -> None:
+def test_a_status_of_the_function_is_counted_with_its_fault(code: int, fault: str) -> None:
     assert status.fault_of(status.code_of_status(code)).value == fault
 
 
@@ -76,13 +76,13 @@ def test_a_code_of_the_table_keeps_its_fault(code: str) -> None:
     assert status.fault_of(code) is status.TABLE[code].fault
 
 
-def test_an_error_without_a_row_says_no_more_than_that_it_is_the_servers() -> None:
+def test_an_error_without_a_row_is_an_internal_error_without_details() -> None:
     answer = refusals.error_answer(Strange("the secret"))
     assert answer.status == 500
     assert b"the secret" not in cast("bytes", answer.body)
 
 
-def test_an_error_is_told_with_code_message_and_details() -> None:
+def test_the_error_document_has_the_code_the_message_and_the_details() -> None:
     response = refusals.error_answer(InvalidInput("inputs[1]", got="true", expected="a number"))
     assert response.status == 400
     assert (b"content-type", b"application/json") in response.headers
@@ -138,33 +138,33 @@ def test_an_error_is_told_with_code_message_and_details() -> None:
         (errors.ShuttingDown(), "this process is shutting down; send the request again"),
         (
             errors.DigestMismatch("s3://b/m", expected="aa", got="bb"),
-            "s3://b/m: its SHA-256 is bb; expected aa: the object was replaced or damaged since",
+            "s3://b/m: its SHA-256 is bb; expected aa: the object was replaced or damaged after it was published",
         ),
     ],
     ids=lambda each: getattr(each, "code", ""),
 )
-def test_an_error_is_a_sentence_with_what_came_and_what_would_be_right(error: ScalezeroError, sentence: str) -> None:
+def test_the_message_of_an_error_has_the_received_and_the_expected_value(error: ScalezeroError, sentence: str) -> None:
     assert orjson.loads(cast("bytes", refusals.error_answer(error).body))["error"]["message"] == sentence
 
 
-def test_an_error_with_details_that_json_does_not_hold_is_told_without_them() -> None:
+def test_details_that_json_cannot_represent_are_omitted() -> None:
     circle: list[object] = []
     circle.append(circle)
     for error in (ScalezeroError("\ud800", value=1), ScalezeroError("circle", value=circle)):
-        error.code = "invalid_input"  # type: ignore[misc] # as a subclass of an author's has one
-        told = orjson.loads(cast("bytes", refusals.error_answer(error).body))["error"]
-        assert told["details"] == {}
-        assert told["message"] in {"\\ud800", "circle"}
+        error.code = "invalid_input"  # type: ignore[misc] # as in a subclass of an author
+        document = orjson.loads(cast("bytes", refusals.error_answer(error).body))["error"]
+        assert document["details"] == {}
+        assert document["message"] in {"\\ud800", "circle"}
 
 
-def test_some_statuses_ask_for_a_header() -> None:
+def test_some_statuses_require_a_header() -> None:
     full = refusals.error_answer(QueueFull(limit=4, retry_after=7))
     assert (full.status, full.headers[-1]) == (429, (b"retry-after", b"7"))
     wrong = refusals.error_answer(MethodNotAllowed("PUT", "/x", ["GET", "HEAD"]))
     assert (wrong.status, wrong.headers[-1]) == (405, (b"allow", b"GET, HEAD"))
 
 
-def test_a_bug_of_ours_says_no_more_than_that() -> None:
+def test_an_internal_error_has_no_details() -> None:
     response = refusals.error_answer(InternalError())
     assert response.status == 500
     assert orjson.loads(cast("bytes", response.body))["error"]["code"] == "internal"

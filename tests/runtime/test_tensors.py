@@ -1,4 +1,4 @@
-"""The vocabulary: every type that a model may have is described as what it is."""
+"""The types of an inference: each type of a model has a description."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def spec(*shape: int | str | None, dtype: np.dtype[np.generic] = F32) -> TensorS
         (TensorSpec("x", F32, None, ("optional", "sequence")), "optional", "optional(sequence(float32))"),
     ],
 )
-def test_a_value_in_words(tensor: TensorSpec, kind: str, words: str) -> None:
+def test_the_description_of_a_type(tensor: TensorSpec, kind: str, words: str) -> None:
     assert (tensor.kind, tensor.describe()) == (kind, words)
     assert words.startswith(tensor.datatype)
 
@@ -41,11 +41,11 @@ def test_the_shape_of_a_row(shape: Shape | None, row: tuple[int, ...] | None) ->
 @pytest.mark.parametrize(
     ("shape", "holds"), [(("N", 3), True), ((None,), True), ((1, 3), True), ((2, 3), False), ((), False), (None, False)]
 )
-def test_rows_lie_along_a_first_axis_that_is_dynamic_or_one(shape: Shape | None, holds: bool) -> None:  # noqa: FBT001 - a parameter of the table
+def test_a_first_axis_that_is_dynamic_or_one_holds_rows(shape: Shape | None, holds: bool) -> None:  # noqa: FBT001 - a parameter of the table
     assert TensorSpec("x", F32, shape).holds_rows is holds
 
 
-def test_a_value_that_is_no_tensor_is_an_array_of_objects() -> None:
+def test_a_value_that_is_not_a_tensor_is_an_array_of_objects() -> None:
     items = as_array([np.zeros(2), np.ones(2)])
     assert (items.shape, items.dtype) == ((2,), STRING)
     np.testing.assert_array_equal(items[1], [1, 1])

@@ -1,4 +1,4 @@
-"""Which version is higher, and the number of each."""
+"""The order of versions, and the number of each."""
 
 from itertools import pairwise
 
@@ -6,10 +6,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from runtime.configuration.values import is_word
-from runtime.versions import number, numbered, order
+from runtime.configuration.values import is_version_label
+from runtime.versions import number, order, with_number
 
-WORDS = st.from_regex(r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,20}", fullmatch=True).filter(is_word)
+WORDS = st.from_regex(r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,20}", fullmatch=True).filter(is_version_label)
 PARTS = st.integers(0, 999)
 DOTTED = st.tuples(PARTS, PARTS, PARTS).map(lambda parts: ".".join(map(str, parts)))
 WHOLE = st.integers(0, 2**62 - 1).map(str)
@@ -28,36 +28,36 @@ WHOLE = st.integers(0, 2**62 - 1).map(str)
         (str(2**62 - 1), 2**62 - 1),
     ],
 )
-def test_digits_give_numbers_that_a_person_reads(version: str, expected: int) -> None:
+def test_the_number_of_a_version_of_digits(version: str, expected: int) -> None:
     assert number(version) == expected
 
 
 @pytest.mark.parametrize("version", ["1.0.0-rc1", "v3", "latest", "1.2.3.4", "1.1000.0", str(2**62), "9" * 63, "1."])
-def test_other_text_has_a_number_of_its_own_above_all_that_are_read(version: str) -> None:
+def test_the_number_of_any_other_text_is_above_those_from_digits(version: str) -> None:
     assert 2**62 <= number(version) < 2**63
     assert number(version) == number(version)
     assert number(version) != number(version + "0")
 
 
 @given(WORDS)
-def test_every_version_has_a_number_that_tensorflow_serving_can_hold(version: str) -> None:
+def test_every_version_has_an_int64_number(version: str) -> None:
     assert 0 <= number(version) < 2**63
-    assert numbered([version], number(version)) == version
+    assert with_number([version], number(version)) == version
 
 
 @given(st.one_of(st.tuples(DOTTED, DOTTED), st.tuples(WHOLE, WHOLE)))
-def test_numbers_rise_with_their_versions(pair: tuple[str, str]) -> None:
+def test_numbers_have_the_order_of_their_versions(pair: tuple[str, str]) -> None:
     one, other = pair
     assume(one != other)
     assert (number(one) < number(other)) is (order(one) < order(other))
 
 
-def test_a_number_that_no_version_has_finds_none() -> None:
-    assert numbered(["1", "2"], 3) is None
-    assert numbered(["1.0.0", "2.0.0"], 2_000_000) == "2.0.0"
+def test_an_unknown_number_finds_no_version() -> None:
+    assert with_number(["1", "2"], 3) is None
+    assert with_number(["1.0.0", "2.0.0"], 2_000_000) == "2.0.0"
 
 
-def test_versions_are_ordered_as_semantic_versioning_has_them() -> None:
+def test_versions_have_the_order_of_semantic_versioning() -> None:
     rising = [
         "alpha",
         "latest",
@@ -78,6 +78,6 @@ def test_versions_are_ordered_as_semantic_versioning_has_them() -> None:
     assert all(order(one) < order(other) for one, other in pairwise(rising))
 
 
-def test_trailing_zeros_and_build_metadata_make_no_version_higher() -> None:
+def test_trailing_zeros_and_build_metadata_do_not_change_the_order() -> None:
     assert order("1")[:3] == order("1.0.0")[:3]
     assert order("1.0.0+5") > order("1.0.0-rc1")

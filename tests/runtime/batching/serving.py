@@ -1,4 +1,4 @@
-"""Real models behind a real batcher, and what ONNX Runtime answers to the same inputs without one."""
+"""Real models with a real batcher, and the outputs of ONNX Runtime for the same inputs without a batcher."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -12,7 +12,7 @@ import pytest
 
 from runtime.artifacts.fetch import Artifact
 from runtime.batching.batcher import Batcher
-from runtime.batching.independence import AUTO, State, first_standing
+from runtime.batching.independence import AUTO, State, initial_status
 from runtime.batching.policy import Limits
 from runtime.batching.run import Run
 from runtime.opening import Opener
@@ -28,16 +28,16 @@ async def served(
     report: Callable[[Run], None] = lambda _: None,
     **changed: Any,  # noqa: ANN401 - any limit's value
 ) -> AsyncIterator[ReadyModel]:
-    """The model as the runtime opens it."""
+    """Open the model in the same way as the runtime."""
     artifact = Artifact(uri=str(path), path=path, sha256=None, size=0)
     opened = await Opener("m", threads=1, run_timeout=30.0).open(artifact, within=60.0)
     limits = Limits(
         **{"batch_size": 32, "max_wait": 0.0, "timeout": 30.0, "queue_size": 1000, "run_timeout": 30.0, **changed}
     )
-    standing = first_standing(mode, opened.evidence, batch_size=limits.batch_size)
-    batcher = Batcher(opened.computation, limits, standing, model="m", version="1", report=report)
+    status = initial_status(mode, opened.evidence, batch_size=limits.batch_size)
+    batcher = Batcher(opened.computation, limits, status, model="m", version="1", on_run=report)
     for seconds in opened.warm_ups:
-        batcher.warmed_up(seconds)
+        batcher.record_warm_up(seconds)
     yield ReadyModel("m", "1", artifact, opened.signature, batcher)
     await batcher.close()
 
@@ -45,36 +45,36 @@ async def served(
 def serving(path: Path, scenario: Callable[[ReadyModel], Coroutine[Any, Any, None]], **changed: Any) -> None:  # noqa: ANN401 - as above
     """Run the scenario on the served model."""
 
-    async def whole() -> None:
+    async def run_scenario() -> None:
         async with served(path, **changed) as model:
             await scenario(model)
 
-    asyncio.run(whole())
+    asyncio.run(run_scenario())
 
 
 def reference(path: Path) -> Callable[[Sequence[np.ndarray]], list[Any] | None]:
-    """The answers of ONNX Runtime in this process, for one input at a time; None where it refuses the input."""
+    """Return a function that runs ONNX Runtime on one input at a time; it returns None if the input is rejected."""
     session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
     names = [each.name for each in session.get_inputs()]
 
     def run(tensors: Sequence[np.ndarray]) -> list[Any] | None:
         try:
             return list(session.run(None, dict(zip(names, tensors, strict=True))))
-        except Exception:  # noqa: BLE001 - onnxruntime's exceptions share no other base
+        except Exception:  # noqa: BLE001 - onnxruntime's exceptions have no other common base class
             return None
 
     return run
 
 
 async def concurrent(model: ReadyModel, requests: Sequence[Sequence[np.ndarray]]) -> list[Any]:
-    """The answers to requests that arrive at once: outputs, or the exception."""
+    """Send requests at the same time, and return the outputs or the exception of each."""
     answers = await asyncio.gather(*(predict(model, Query(each)) for each in requests), return_exceptions=True)
     return [each if isinstance(each, BaseException) else each.outputs for each in answers]
 
 
 async def settled(model: ReadyModel) -> State:
-    """The state once no proof is under way."""
-    for _ in range(500):
+    """Wait until no proof runs, and return the state."""
+    for _ in range(3000):
         state = model.batcher.batching.state
         if state is not State.UNPROVEN:
             return state
@@ -83,7 +83,7 @@ async def settled(model: ReadyModel) -> State:
 
 
 def assert_same(got: Sequence[Any], right: Sequence[Any], *, tolerance: float = 1e-4, step: float = 0.0) -> None:
-    """Each output as in process: exact for what is no float, else relative to its own largest value or by one step."""
+    """Compare each output: floats relative to the largest value or within one step, all other types exactly."""
     assert len(got) == len(right)
     for one, other in zip(got, right, strict=True):
         if not isinstance(other, np.ndarray) or other.dtype.kind != "f":
@@ -99,7 +99,7 @@ async def compare(
     waves: Sequence[Sequence[Sequence[np.ndarray]]],
     **tolerances: float,
 ) -> None:
-    """Send each wave at once and hold every answer against that in process; a proof has time to end between waves."""
+    """Send each wave at the same time, and compare every answer with ONNX Runtime; a proof can end between waves."""
     right = reference(model.artifact.path)
     for wave in waves:
         for sent, got in zip(wave, await concurrent(model, wave), strict=True):

@@ -1,4 +1,4 @@
-"""What counts as the same answer: exact where arithmetic is, relative to the row's own scale where it rounds."""
+"""The comparison of answers: exact for exact types, relative to the row's largest value for floats."""
 
 import ml_dtypes
 import numpy as np
@@ -43,11 +43,11 @@ F16, F32, F64 = np.float16, np.float32, np.float64
         ([1], [1.0], False),
     ],
 )
-def test_whether_a_rows_answer_is_the_same(alone: object, together: object, same: bool) -> None:  # noqa: FBT001 - a parameter of the table
+def test_whether_the_answer_of_a_row_is_the_same(alone: object, together: object, same: bool) -> None:  # noqa: FBT001 - a parameter of the table
     assert (difference(alone, together, step=None) is None) is same
 
 
-def test_one_step_of_a_quantized_output_is_the_same_and_two_are_not() -> None:
+def test_a_difference_of_one_quantization_step_is_allowed_and_of_two_is_not() -> None:
     one, other, far = (np.array([[each]], F32) for each in (0.0, 0.125, 0.25))
     assert difference(one, other, step=0.125) is None
     assert difference(one, far, step=0.125) is not None
@@ -55,13 +55,13 @@ def test_one_step_of_a_quantized_output_is_the_same_and_two_are_not() -> None:
 
 
 @pytest.mark.parametrize(("other", "rounding"), [(1e-3 + 6e-7, True), (1e-3 + 2e-6, False)])
-def test_what_rounding_can_make_is_told_apart(other: float, rounding: bool) -> None:  # noqa: FBT001 - a parameter of the table
+def test_differences_that_rounding_can_cause_are_marked(other: float, rounding: bool) -> None:  # noqa: FBT001 - a parameter of the table
     found = difference(np.array([[1e-3]], F32), np.array([[other]], F32), step=None)
     assert found is not None
     assert found.rounding is rounding
 
 
-def test_a_difference_names_what_came() -> None:
+def test_a_difference_contains_the_received_type_and_shape() -> None:
     found = difference(np.zeros((1, 2), F32), np.zeros((1, 3), F64), step=None)
     assert found is not None
     assert found.text == "float64[1, 3] instead of float32[1, 2]"
@@ -71,5 +71,5 @@ def test_a_difference_names_what_came() -> None:
     ("output", "rows"),
     [(np.zeros((3, 2)), 3), (np.array(1.0), None), ([{}, {}], 2), ([], 0), (None, None), ("ab", None)],
 )
-def test_how_many_rows_an_output_holds(output: object, rows: int | None) -> None:
+def test_the_number_of_rows_of_an_output(output: object, rows: int | None) -> None:
     assert rows_in(output) == rows

@@ -1,4 +1,4 @@
-"""A batch grows only where that makes a row cheaper."""
+"""The choice of the batch size with the lowest cost per row."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,42 +14,42 @@ def learned(cost_of_a_row: dict[int, float], *, runs: int = 10) -> Economy:
     return economy
 
 
-def test_everything_that_waits_is_tried_before_anything_is_known() -> None:
-    assert Economy().most(32) == 32
+def test_without_measurements_all_waiting_rows_are_used() -> None:
+    assert Economy().max_rows(32) == 32
 
 
-def test_a_batch_that_makes_rows_dearer_is_not_repeated() -> None:
-    """A big network on a CPU: eight rows take longer than eight runs."""
-    assert learned({1: 0.070, 2: 0.075, 4: 0.080, 8: 0.085}).most(8) == 1
+def test_a_size_with_a_higher_cost_per_row_is_not_used_again() -> None:
+    """A large network on a CPU: one run of 8 rows takes longer than 8 runs."""
+    assert learned({1: 0.070, 2: 0.075, 4: 0.080, 8: 0.085}).max_rows(8) == 1
 
 
-def test_a_batch_that_makes_rows_cheaper_is_filled() -> None:
-    assert learned({1: 0.010, 2: 0.006, 4: 0.004, 8: 0.003}).most(8) == 8
+def test_a_size_with_a_lower_cost_per_row_is_used() -> None:
+    assert learned({1: 0.010, 2: 0.006, 4: 0.004, 8: 0.003}).max_rows(8) == 8
 
 
-def test_the_size_stops_where_rows_are_cheapest() -> None:
-    assert learned({1: 0.010, 2: 0.006, 4: 0.006, 8: 0.009}).most(8) == 2
+def test_the_size_with_the_lowest_cost_per_row_is_used() -> None:
+    assert learned({1: 0.010, 2: 0.006, 4: 0.006, 8: 0.009}).max_rows(8) == 2
 
 
-def test_at_equal_cost_the_smaller_batch_answers_its_callers_sooner() -> None:
-    assert learned({1: 0.010, 8: 0.010}).most(8) <= 4
+def test_at_equal_cost_the_smaller_size_is_used() -> None:
+    assert learned({1: 0.010, 8: 0.010}).max_rows(8) <= 4
 
 
 def test_the_first_run_of_a_size_does_not_count() -> None:
-    """ONNX Runtime allocates for a new shape: that is no sign of what the shape costs."""
+    """ONNX Runtime allocates memory for a new shape, so the first run is slower than later ones."""
     economy = learned({1: 0.010})
     economy.learn(8, 5.0)
     for _ in range(5):
         economy.learn(8, 8 * 0.004)
-    assert economy.most(8) == 8
+    assert economy.max_rows(8) == 8
 
 
-def test_a_refused_size_is_tried_again_after_long() -> None:
-    """What made it dear may have been a neighbour on the machine."""
+def test_a_rejected_size_is_tried_again_later() -> None:
+    """Another process on the machine may have made it slow."""
     economy = learned({1: 0.010, 2: 0.020})
-    assert 2 in {economy.most(2) for _ in range(1000)}
+    assert 2 in {economy.max_rows(2) for _ in range(1000)}
 
 
 @given(st.integers(1, 4096), st.dictionaries(st.integers(1, 64), st.floats(1e-6, 10.0), max_size=6))
-def test_a_run_takes_at_least_one_row_and_never_more_than_wait(rows: int, costs: dict[int, float]) -> None:
-    assert 1 <= learned(costs, runs=4).most(rows) <= rows
+def test_the_size_is_between_one_and_the_number_of_waiting_rows(rows: int, costs: dict[int, float]) -> None:
+    assert 1 <= learned(costs, runs=4).max_rows(rows) <= rows

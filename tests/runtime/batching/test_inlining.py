@@ -1,4 +1,4 @@
-"""A run stays on the loop where no axis is longer than in a run that was quick."""
+"""A run happens on the loop if no axis is longer than in a short run."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,16 +18,16 @@ def learned(*runs: tuple[int, Shapes, float]) -> Inlining:
     return inlining
 
 
-def test_nothing_stays_before_it_was_seen() -> None:
+def test_an_unknown_shape_does_not_run_on_the_loop() -> None:
     assert not learned().fits(1, None)
 
 
-def test_fewer_rows_stay_and_more_do_not() -> None:
+def test_fewer_rows_run_on_the_loop_and_more_do_not() -> None:
     quick = learned((8, None, QUICK))
     assert [quick.fits(count, None) for count in (1, 8, 9)] == [True, True, False]
 
 
-def test_a_longer_axis_does_not_stay_however_few_the_rows() -> None:
+def test_a_longer_axis_does_not_run_on_the_loop_even_with_few_rows() -> None:
     quick = learned((100, ONE, QUICK))
     assert quick.fits(1, ((4, 7),))
     assert not quick.fits(1, ((4, 9),))
@@ -35,7 +35,7 @@ def test_a_longer_axis_does_not_stay_however_few_the_rows() -> None:
     assert not quick.fits(1, ((4, 8), (1,)))
 
 
-def test_a_slow_run_sends_its_shape_and_all_larger_ones_away() -> None:
+def test_after_a_slow_run_its_shape_and_all_larger_ones_run_on_the_worker() -> None:
     inlining = learned((8, ONE, QUICK), (8, ((2, 2),), QUICK), (4, ((3, 8),), SLOW))
     assert not inlining.fits(4, ((3, 8),))
     assert not inlining.fits(4, ONE)
@@ -43,20 +43,20 @@ def test_a_slow_run_sends_its_shape_and_all_larger_ones_away() -> None:
     assert inlining.fits(8, ((2, 2),))
 
 
-def test_a_model_whose_cost_is_in_its_values_never_stays() -> None:
+def test_a_model_whose_cost_depends_on_values_never_runs_on_the_loop() -> None:
     inlining = Inlining(allowed=False)
     inlining.learn(1, None, QUICK)
     assert not inlining.fits(1, None)
 
 
-def test_only_so_many_shapes_are_remembered() -> None:
+def test_the_number_of_remembered_shapes_is_limited() -> None:
     inlining = learned(*((1, ((size, 1000 - size),), QUICK) for size in range(1000)))
     assert len(inlining._quick) <= 64
     assert inlining.fits(1, ((999, 1),))
 
 
 @given(runs=st.lists(st.tuples(rows, shapes, st.sampled_from([QUICK, SLOW])), max_size=20), count=rows, shape=shapes)
-def test_what_stays_is_within_a_quick_run_in_every_axis(
+def test_a_shape_on_the_loop_is_within_a_short_run_in_every_axis(
     runs: list[tuple[int, Shapes, float]], count: int, shape: Shapes
 ) -> None:
     if learned(*runs).fits(count, shape):

@@ -1,4 +1,4 @@
-"""The proof looks at real rows, alone and together, and what it could not run proves nothing."""
+"""The proof compares real rows alone and together; a run that fails proves nothing."""
 
 from collections.abc import Callable, Sequence
 
@@ -44,7 +44,7 @@ def refusing(condition: Callable[[np.ndarray], bool], run: Runs = doubled) -> Ru
 @pytest.mark.parametrize(
     "rows", [floats(1), floats(1, 1, 1), floats(1, 2, 3, 4, 5), floats(0), ids(3), ids(0), ids(1, 2, 3)]
 )
-def test_rows_that_leave_each_other_alone_pass(rows: list[Tensors], batch_size: int) -> None:
+def test_independent_rows_pass(rows: list[Tensors], batch_size: int) -> None:
     assert outcome(doubled, rows, batch_size=batch_size) is Outcome.PASSED
 
 
@@ -64,12 +64,12 @@ def test_rows_that_leave_each_other_alone_pass(rows: list[Tensors], batch_size: 
         lambda x: [np.where(np.arange(len(x[0]))[:, None] == 0, x[0] + 1, x[0])],
     ],
 )
-def test_rows_that_change_each_other_fail(run: Runs, rows: list[Tensors], batch_size: int) -> None:
+def test_dependent_rows_fail(run: Runs, rows: list[Tensors], batch_size: int) -> None:
     assert outcome(run, rows, batch_size=batch_size) is Outcome.FAILED
 
 
 @pytest.mark.parametrize("modulus", [2, 3])
-def test_numbers_of_rows_that_share_a_divisor_do_not_hide_it(modulus: int) -> None:
+def test_a_dependence_on_the_number_of_rows_modulo_a_number_is_found(modulus: int) -> None:
     def run(x: Tensors) -> list[np.ndarray]:
         return [x[0] * (1 if len(x[0]) % modulus == 1 else 2)]
 
@@ -77,20 +77,20 @@ def test_numbers_of_rows_that_share_a_divisor_do_not_hide_it(modulus: int) -> No
 
 
 @pytest.mark.parametrize(
-    ("run", "told"),
+    ("run", "reason"),
     [
         (lambda x: [x[0], np.array(1.0)], "output 2 has no rows for one row of input"),
         (lambda x: [np.repeat(x[0], 2, axis=0)], "output 1 has 2 rows for one row of input"),
         (lambda x: [x[0][:1]], "output 1 has 1 rows for 12 rows of input"),
     ],
 )
-def test_each_output_has_a_row_for_each(run: Runs, told: str) -> None:
+def test_an_output_without_one_row_per_input_row_fails(run: Runs, reason: str) -> None:
     verdict = prove(run, floats(1, 2, 3, 4), batch_size=32)
-    assert (verdict.outcome, verdict.reason) == (Outcome.FAILED, told)
+    assert (verdict.outcome, verdict.reason) == (Outcome.FAILED, reason)
 
 
-def test_rounding_near_one_is_no_neighbour() -> None:
-    """Another kernel for several rows: the same for whatever neighbours."""
+def test_rounding_near_one_is_not_a_dependence() -> None:
+    """A different kernel for several rows: the result does not depend on the neighbours."""
 
     def run(x: Tensors) -> list[np.ndarray]:
         return [np.full((len(x[0]), 1), 7.3e-5 + (6e-8 if len(x[0]) > 1 else 0.0), F32)]
@@ -98,7 +98,7 @@ def test_rounding_near_one_is_no_neighbour() -> None:
     assert outcome(run, floats(1, 2, 3)) is Outcome.PASSED
 
 
-def test_neighbours_that_change_as_little_as_rounding_are_found() -> None:
+def test_a_dependence_as_small_as_rounding_is_found() -> None:
     def run(x: Tensors) -> list[np.ndarray]:
         near = np.tanh(np.abs(x[0]).sum()) * 6e-8 if len(x[0]) > 1 else 0.0
         return [np.full((len(x[0]), 1), 7.3e-5 + near * np.tanh(np.abs(x[0][0, 0])), F32) + F32(0)]
@@ -106,34 +106,34 @@ def test_neighbours_that_change_as_little_as_rounding_are_found() -> None:
     assert outcome(run, floats(0.001, 2, 3)) is Outcome.FAILED
 
 
-def test_a_real_row_that_the_model_refuses_is_left_out() -> None:
+def test_a_real_row_that_the_model_rejects_is_left_out() -> None:
     assert outcome(refusing(lambda x: bool((x == 2).any())), floats(2, 5, 7)) is Outcome.PASSED
 
 
-def test_without_a_row_that_runs_nothing_is_proven() -> None:
+def test_if_no_row_runs_nothing_is_proven() -> None:
     verdict = prove(refusing(lambda _: True), floats(1, 2), batch_size=32)
     assert verdict.outcome is Outcome.COULD_NOT_RUN
     assert "no single row could be run" in verdict.reason
 
 
-def test_rows_that_run_only_alone_prove_nothing() -> None:
+def test_if_rows_run_only_alone_nothing_is_proven() -> None:
     verdict = prove(refusing(lambda x: len(x) > 1), floats(1, 2), batch_size=32)
     assert verdict.outcome is Outcome.COULD_NOT_RUN
     assert "could not be run together" in verdict.reason
 
 
-def test_neighbours_that_the_model_refuses_alone_are_left_out() -> None:
+def test_neighbours_that_the_model_rejects_alone_are_left_out() -> None:
     assert outcome(refusing(lambda x: bool((x > 50).any())), floats(1, 2, 3)) is Outcome.PASSED
     assert (
         outcome(refusing(lambda x: bool((x > 50).any()), lambda x: [x[0] - x[0].max()]), floats(1, 2)) is Outcome.FAILED
     )
 
 
-def test_rows_without_any_difference_left_show_nothing() -> None:
-    assert outcome(refusing(lambda x: bool((x != 3).any())), ids(3, 3)) is Outcome.TOO_ALIKE
+def test_rows_that_do_not_differ_prove_nothing() -> None:
+    assert outcome(refusing(lambda x: bool((x != 3).any())), ids(3, 3)) is Outcome.TOO_SIMILAR
 
 
-def test_a_fault_of_the_proof_proves_nothing() -> None:
+def test_an_error_in_the_proof_proves_nothing() -> None:
     def breaks(_: Tensors) -> Sequence[object]:
         raise ZeroDivisionError("ours")
 
@@ -142,7 +142,7 @@ def test_a_fault_of_the_proof_proves_nothing() -> None:
     assert "ZeroDivisionError: ours" in verdict.reason
 
 
-def test_one_step_of_a_quantized_output_is_let_through() -> None:
+def test_a_difference_of_one_quantization_step_passes() -> None:
     def run(x: Tensors) -> list[np.ndarray]:
         return [np.full((len(x[0]), 1), 0.125 * (len(x[0]) > 1), F32)]
 
@@ -152,17 +152,17 @@ def test_one_step_of_a_quantized_output_is_let_through() -> None:
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.int64, np.uint64, bool, np.float16, np.complex64])
 @pytest.mark.parametrize("extreme", ["least", "most", "zero"])
-def test_neighbours_are_made_for_every_type_without_overflow(dtype: type, extreme: str) -> None:
+def test_neighbours_of_every_type_do_not_overflow(dtype: type, extreme: str) -> None:
     limits: tuple[float, float] = (0, 1)
     if np.dtype(dtype).kind in "iu":
         limits = np.iinfo(dtype).min, np.iinfo(dtype).max
     elif dtype is np.float16:
         limits = -65504.0, 65504.0
     value = {"least": limits[0], "most": limits[1], "zero": 0}[extreme]
-    assert outcome(lambda x: [x[0]], [[np.array([[value]], dtype)]]) in {Outcome.PASSED, Outcome.TOO_ALIKE}
+    assert outcome(lambda x: [x[0]], [[np.array([[value]], dtype)]]) in {Outcome.PASSED, Outcome.TOO_SIMILAR}
 
 
-def test_text_is_changed_for_neighbours_too() -> None:
+def test_neighbours_of_text_have_different_text() -> None:
     def first(x: Tensors) -> list[np.ndarray]:
         return [np.full(x[0].shape, x[0].flat[0], object)]
 
@@ -172,7 +172,7 @@ def test_text_is_changed_for_neighbours_too() -> None:
         assert outcome(first, rows) is Outcome.FAILED
 
 
-def test_no_run_is_larger_than_a_batch() -> None:
+def test_no_run_is_larger_than_the_batch_size() -> None:
     sizes: list[int] = []
 
     def run(x: Tensors) -> list[np.ndarray]:
@@ -186,7 +186,7 @@ def test_no_run_is_larger_than_a_batch() -> None:
         assert max(sizes) > 1
 
 
-def test_only_a_few_of_many_rows_are_run_alone() -> None:
+def test_only_a_few_rows_run_alone() -> None:
     alone: list[float] = []
 
     def run(x: Tensors) -> list[np.ndarray]:
@@ -198,7 +198,7 @@ def test_only_a_few_of_many_rows_are_run_alone() -> None:
     assert alone == [0, 1, 2, 3]
 
 
-def test_of_a_model_that_takes_long_two_rows_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proof, "_LONG", -1.0)
+def test_two_rows_are_enough_for_a_slow_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proof, "_LONG_SECONDS", -1.0)
     verdict = prove(doubled, floats(1, 2, 3, 4), batch_size=32)
-    assert verdict.reason == "2 rows of callers gave the same alone and together"
+    assert verdict.reason == "2 rows of callers had the same outputs alone and together"

@@ -1,4 +1,4 @@
-"""A caller gets the answer of its own rows: real models, concurrent callers, each compared with ONNX Runtime alone."""
+"""Each caller gets the answer for its own rows: real models, concurrent callers, compared with ONNX Runtime."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,13 +19,13 @@ Request = Sequence[np.ndarray]
 
 
 def loud(*shape: int, seed: int) -> np.ndarray:
-    """Random floats of a scale that the seed chooses: callers differ by six orders of magnitude."""
+    """Return random floats whose scale depends on the seed: callers differ by six orders of magnitude."""
     random = np.random.default_rng(seed)
     return (random.standard_normal(shape) * 10.0 ** (seed % 7 - 3)).astype(F32)
 
 
 def request(name: str, seed: int) -> Request:
-    """What one caller of that model sends."""
+    """Return the request of one caller of this model."""
     random = np.random.default_rng(seed)
     rows = 1 + seed * 7 % 50
     if name == "counts":
@@ -40,19 +40,19 @@ def request(name: str, seed: int) -> Request:
 
 
 def tokens(seed: int) -> Request:
-    """Ids of one length, all of them to be looked at: the mask is the same in every request."""
+    """Return token ids of one length; the mask has only ones in every request."""
     random = np.random.default_rng(seed)
     return [random.integers(0, 20, (1, 6)), np.ones((1, 6), np.int64)]
 
 
 def waves(make: Callable[[int], Request], count: int = 5) -> list[list[Request]]:
-    """Requests of concurrent callers, wave by wave; the first is a lone caller's."""
+    """Return waves of requests from concurrent callers; the first wave is one request."""
     return [[make(0)], *([make(100 * wave + caller) for caller in range(CALLERS)] for wave in range(count))]
 
 
 @pytest.mark.parametrize("batch_size", [32, 1])
 @pytest.mark.parametrize("name", list(zoo.DEPENDENT))
-def test_callers_of_a_model_whose_rows_depend_get_what_they_would_get_alone(
+def test_with_dependent_rows_each_caller_gets_the_answer_of_a_separate_run(
     tmp_path: Path, name: str, batch_size: int
 ) -> None:
     path = zoo.DEPENDENT[name](tmp_path / "m.onnx")
@@ -67,7 +67,7 @@ def test_callers_of_a_model_whose_rows_depend_get_what_they_would_get_alone(
 
 @pytest.mark.parametrize("name", ["smooth", "denoise", "best", "mean"])
 @pytest.mark.parametrize("rows", [33, 64, 200])
-def test_a_lone_callers_long_first_axis_is_never_cut_unproven(tmp_path: Path, name: str, rows: int) -> None:
+def test_a_long_first_axis_is_not_split_without_a_proof(tmp_path: Path, name: str, rows: int) -> None:
     path = zoo.DEPENDENT[name](tmp_path / "m.onnx")
     shape = {"smooth": (rows,), "denoise": (rows,), "best": (rows, 1), "mean": (rows, 3)}[name]
 
@@ -81,17 +81,17 @@ def test_a_lone_callers_long_first_axis_is_never_cut_unproven(tmp_path: Path, na
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, TrainedModel]:
-    """Both versions of payment-model."""
+    """Train both versions of payment-model."""
     out = tmp_path_factory.mktemp("models")
     return {version: train(version, out, payments=2_000) for version in ("1.0.0", "2.0.0")}
 
 
 async def proven(model: ReadyModel, make: Callable[[int], Request], **tolerances: float) -> None:
-    """The rows are proven by callers; afterwards runs are shared, and everyone still gets its own rows."""
+    """Prove the rows with callers; then check that runs are shared and each caller gets its own rows."""
     await compare(model, waves(make, 2), **tolerances)
     assert await settled(model) is State.PROVEN, model.batcher.batching
     sizes: list[int] = []
-    model.batcher._report = lambda run: sizes.append(len(run.tickets))
+    model.batcher._on_run = lambda run: sizes.append(len(run.tickets))
     await compare(model, waves(make, 3), **tolerances)
     assert max(sizes) > 1
 
@@ -101,16 +101,16 @@ def test_payment_model_shares_runs(trained: Mapping[str, TrainedModel], version:
     features = sample(400, seed=5).features
 
     async def scenario(model: ReadyModel) -> None:
-        # A score is 1 - p in version 1: the smallest have only the digits that rounding near 1 leaves them.
+        # A score is 1 - p in version 1: the smallest scores have few exact digits because of rounding near 1.
         await proven(model, lambda seed: [features[seed % 390 : seed % 390 + 1 + seed % 3]], step=1e-6)
 
     serving(trained[version].path, scenario)
 
 
 @pytest.mark.parametrize("version", ["1.0.0", "2.0.0"])
-def test_usual_requests_of_payment_model_stay_on_the_loop(trained: Mapping[str, TrainedModel], version: str) -> None:
+def test_usual_requests_of_payment_model_run_on_the_loop(trained: Mapping[str, TrainedModel], version: str) -> None:
     async def scenario(model: ReadyModel) -> None:
-        model.batcher.warmed_up(0.0001)  # however busy this machine is
+        model.batcher.record_warm_up(0.0001)  # independent of the load of this machine
         for _ in range(5):
             await concurrent(model, [[np.ones((1, 30), F32)]])
         assert model.batcher._worker._thread is None
@@ -139,14 +139,14 @@ def test_models_whose_rows_are_independent_share_runs(
     serving(make(tmp_path / "m.onnx"), scenario)
 
 
-def test_equal_requests_prove_a_model_of_floats_and_one_of_whole_numbers(tmp_path: Path) -> None:
+def test_equal_requests_prove_models_of_floats_and_of_integers(tmp_path: Path) -> None:
     async def scenario(model: ReadyModel) -> None:
         await proven(model, lambda _: [np.ones((1, 6), np.int64), np.ones((1, 6), np.int64)])
 
     serving(zoo.attention(tmp_path / "m.onnx"), scenario)
 
 
-def test_equal_requests_prove_nothing_that_is_false(tmp_path: Path) -> None:
+def test_equal_requests_do_not_prove_dependent_rows(tmp_path: Path) -> None:
     async def scenario(model: ReadyModel) -> None:
         await compare(model, waves(lambda _: [np.array([[3.0]], F32)], 3))
         assert not model.batcher.shares
@@ -154,7 +154,7 @@ def test_equal_requests_prove_nothing_that_is_false(tmp_path: Path) -> None:
     serving(zoo.best(tmp_path / "m.onnx"), scenario)
 
 
-def test_a_lone_caller_triggers_no_proof(tmp_path: Path) -> None:
+def test_a_single_caller_starts_no_proof(tmp_path: Path) -> None:
     async def scenario(model: ReadyModel) -> None:
         for seed in range(20):
             await concurrent(model, [[loud(1, 2, seed=seed)]])
@@ -164,7 +164,7 @@ def test_a_lone_caller_triggers_no_proof(tmp_path: Path) -> None:
     serving(models.doubling(tmp_path / "m.onnx"), scenario)
 
 
-def test_a_long_request_proves_its_rows_and_the_next_is_run_in_parts(tmp_path: Path) -> None:
+def test_a_long_request_proves_its_rows_and_the_next_runs_in_parts(tmp_path: Path) -> None:
     sizes: list[int] = []
 
     async def scenario(model: ReadyModel) -> None:
@@ -180,7 +180,7 @@ def test_a_long_request_proves_its_rows_and_the_next_is_run_in_parts(tmp_path: P
 @pytest.mark.parametrize(
     ("make", "independent"), [(models.doubling, True), (models.running_sum, False), (models.share, False)]
 )
-def test_small_batches_prove_as_well(
+def test_a_proof_works_with_small_batches(
     tmp_path: Path,
     make: Callable[[Path], Path],
     batch_size: int,
@@ -193,7 +193,7 @@ def test_small_batches_prove_as_well(
     serving(make(tmp_path / "m.onnx"), scenario, batch_size=batch_size)
 
 
-def test_a_user_who_knows_better_forces_either_way(tmp_path: Path) -> None:
+def test_the_setting_overrides_the_proof_both_ways(tmp_path: Path) -> None:
     async def always(model: ReadyModel) -> None:
         assert model.batcher.batching.state is State.FORCED
         await compare(model, waves(lambda seed: [loud(1, 2, seed=seed)], 2))
@@ -208,7 +208,7 @@ def test_a_user_who_knows_better_forces_either_way(tmp_path: Path) -> None:
     serving(path, never, mode="never")
 
 
-def test_a_forced_run_with_another_number_of_rows_is_answered_from_runs_of_their_own(tmp_path: Path) -> None:
+def test_after_a_forced_run_with_a_different_number_of_rows_each_request_runs_alone(tmp_path: Path) -> None:
     async def scenario(model: ReadyModel) -> None:
         await compare(model, waves(lambda seed: request("counts", seed + 1), 3))
         assert model.batcher.batching.state is State.REFUTED
@@ -216,8 +216,8 @@ def test_a_forced_run_with_another_number_of_rows_is_answered_from_runs_of_their
     serving(zoo.counts(tmp_path / "m.onnx"), scenario, mode="always")
 
 
-def test_requests_whose_inputs_differ_in_length_are_wholes(tmp_path: Path) -> None:
-    """Two sentences, each with an axis of its own that an exporter named."""
+def test_requests_whose_inputs_differ_in_length_are_not_split(tmp_path: Path) -> None:
+    """Two inputs, each with its own axis name from the exporter."""
 
     async def scenario(model: ReadyModel) -> None:
         def pair(seed: int) -> Request:
@@ -229,7 +229,7 @@ def test_requests_whose_inputs_differ_in_length_are_wholes(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5])
-def test_several_rows_of_a_model_that_takes_one_are_run_one_by_one(tmp_path: Path, rows: int) -> None:
+def test_several_rows_for_a_model_with_a_fixed_batch_of_one_run_one_by_one(tmp_path: Path, rows: int) -> None:
     async def scenario(model: ReadyModel) -> None:
         (answer,) = await concurrent(model, [[loud(rows, 3, seed=3)]])
         np.testing.assert_array_equal(answer[0], loud(rows, 3, seed=3) * 2)

@@ -1,4 +1,4 @@
-"""Any behaviour along the first axis: models made of operators drawn at random answer as in process, shared or not."""
+"""Models of random operators: the answers equal those of ONNX Runtime, whether runs are shared or not."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,7 +28,7 @@ CONSTANTS = {
     "one_row": np.array([0]),
 }
 
-# name -> the operators from {x} to {y} with names of their own by {n}; the first group keeps rows apart
+# name -> the operators from {x} to {y}; {n} makes their names unique; the rows of the first group are independent
 Steps = dict[str, list[tuple[str, str, str, dict[str, Any]]]]
 APART: Steps = {
     "tanh": [("Tanh", "x", "y", {})],
@@ -82,7 +82,7 @@ FLOATS = {"w": np.array(0.01, np.float32), "zero": np.array(0, np.float32), "uni
 
 
 def chain(steps: list[str]) -> list[NodeProto]:
-    """The operators one after the other, from `v0` to `v<n>`."""
+    """Return the operators in sequence, from `v0` to `v<n>`."""
     nodes = []
     for place, name in enumerate(steps):
         if name == "sorted":
@@ -99,7 +99,7 @@ def chain(steps: list[str]) -> list[NodeProto]:
 
 
 def model_of(path: Path, steps: list[str], *, whole_numbers: bool) -> Path:
-    """A model that takes float32 or int64 [batch, 3]; its output's axes have generated names."""
+    """Write a model with the input float32 or int64 [batch, 3]; the axes of its output have generated names."""
     nodes = chain(steps)
     if whole_numbers:
         nodes = [node("Cast", ["ids"], ["v0"], to=TensorProto.FLOAT), *nodes]
@@ -127,9 +127,9 @@ def ask(seed: int, *, whole_numbers: bool, rows: int) -> list[np.ndarray]:
 @example(steps=["the best"], whole_numbers=True, batch_size=32, rows=[1] * 8)
 @example(steps=["a little of the mean"], whole_numbers=False, batch_size=32, rows=[1] * 8)
 @example(steps=["turned around", "turned around"], whole_numbers=False, batch_size=32, rows=[1, 2] * 4)
-def test_answers_are_those_of_a_run_of_ones_own(
+def test_answers_equal_those_of_a_separate_run(
     steps: list[str],
-    whole_numbers: bool,  # noqa: FBT001 - drawn
+    whole_numbers: bool,  # noqa: FBT001 - drawn by hypothesis
     batch_size: int,
     rows: list[int],
 ) -> None:
@@ -144,7 +144,7 @@ def test_answers_are_those_of_a_run_of_ones_own(
         serving(model_of(Path(folder) / "m.onnx", steps, whole_numbers=whole_numbers), scenario, batch_size=batch_size)
 
 
-def test_models_whose_rows_stay_apart_do_share_runs(tmp_path: Path) -> None:
+def test_models_with_independent_rows_share_runs(tmp_path: Path) -> None:
     async def scenario(model: ReadyModel) -> None:
         waves = [[ask(10 * wave + place, whole_numbers=False, rows=1) for place in range(8)] for wave in range(3)]
         await compare(model, waves, step=1e-6)

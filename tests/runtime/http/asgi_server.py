@@ -1,4 +1,4 @@
-"""What the tests of the transport serve and ask: an ASGI application for every kind of end, a server, requests."""
+"""Helpers of the transport tests: an ASGI application for each way to end a request, a server, requests."""
 
 import asyncio
 import contextvars
@@ -28,12 +28,13 @@ seen_before = contextvars.ContextVar("seen_before", default=False)
 
 
 class Application:
-    """A small ASGI application that answers, or fails to, in every way; the path names the way."""
+    """An ASGI application that answers or fails in many ways. The path names the method to call."""
 
     def __init__(self) -> None:
         self.calls = 0
         self.pieces = 0
-        self.told_of_leaving = threading.Event()
+        self.disconnected = threading.Event()
+        self.release = threading.Event()  # ends the requests for /held
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> object:
         self.calls += 1
@@ -43,7 +44,7 @@ class Application:
         return await way(scope, receive, send)
 
     async def echo(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Everything that the application can see of a request."""
+        """Answer with everything that the application receives of a request."""
         body = b""
         message: dict[str, Any] = {"more_body": True}
         while message.get("more_body"):
@@ -53,7 +54,7 @@ class Application:
         await answer(send, json.dumps([repr(sorted(seen.items())), body.decode("latin-1")]).encode())
 
     async def unread(self, _: Scope, __: Receive, send: Send) -> None:
-        await answer(send, b"did not look")
+        await answer(send, b"body ignored")
 
     async def big(self, _: Scope, __: Receive, send: Send) -> None:
         await answer(send, PIECE * 4)
@@ -61,6 +62,11 @@ class Application:
     async def slow(self, _: Scope, __: Receive, send: Send) -> None:
         await asyncio.sleep(0.6)
         await answer(send, b"slow")
+
+    async def held(self, _: Scope, __: Receive, send: Send) -> None:
+        while not self.release.is_set():  # noqa: ASYNC110 - another thread sets it
+            await asyncio.sleep(0.01)
+        await answer(send, b"held")
 
     async def slow_stream(self, _: Scope, __: Receive, send: Send) -> None:
         await send(head(("content-length", "4")))
@@ -70,7 +76,7 @@ class Application:
         await send({"type": "http.response.body", "body": b"ow"})
 
     async def stream(self, _: Scope, receive: Receive, send: Send) -> None:
-        """The body is read only after the answer has begun."""
+        """Read the body only after the response has begun."""
         await send(head())
         await send({"type": "http.response.body", "body": b"one ", "more_body": True})
         got = await receive()
@@ -149,7 +155,7 @@ class Application:
         await answer(send, b"done")
         raise ValueError
 
-    async def breaks_off(self, _: Scope, __: Receive, send: Send) -> None:
+    async def fails_after_piece(self, _: Scope, __: Receive, send: Send) -> None:
         await send(head())
         await send({"type": "http.response.body", "body": b"one", "more_body": True})
         await asyncio.sleep(0.1)
@@ -160,8 +166,8 @@ class Application:
         await send({"type": "http.response.body", "body": b"one"})
         await send({"type": "http.response.trailers", "headers": [(b"Grpc-Status", b"0")]})
 
-    async def never_ends_until_left(self, _: Scope, receive: Receive, send: Send) -> None:
-        """Streams until its caller leaves; `pieces` counts what it was let to send."""
+    async def endless(self, _: Scope, receive: Receive, send: Send) -> None:
+        """Stream until the client disconnects. `pieces` counts the pieces that were sent."""
         await receive()
         leaving = asyncio.ensure_future(receive())
         await send(head())
@@ -169,7 +175,7 @@ class Application:
             await send({"type": "http.response.body", "body": PIECE, "more_body": True})
             self.pieces += 1
             await asyncio.sleep(0)
-        self.told_of_leaving.set()
+        self.disconnected.set()
 
     async def silent(self, _: Scope, __: Receive, ___: Send) -> None:
         pass
@@ -182,7 +188,7 @@ class Application:
         return "not None"
 
     async def late_receive(self, _: Scope, receive: Receive, send: Send) -> None:
-        """Once answered, the request is over for the application as well."""
+        """Receive after the response: the application gets a disconnect."""
         await receive()
         waiting = asyncio.ensure_future(receive())
         await asyncio.sleep(0)
@@ -192,31 +198,31 @@ class Application:
     async def context(self, _: Scope, __: Receive, send: Send) -> None:
         before = seen_before.get()
         seen_before.set(True)
-        async with asyncio.timeout(1):  # which only a real task may use
+        async with asyncio.timeout(1):  # works only in a task
             await answer(send, str(before).encode())
 
-    async def until_left(self, _: Scope, receive: Receive, __: Send) -> None:
+    async def until_disconnect(self, _: Scope, receive: Receive, __: Send) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
-        self.told_of_leaving.set()
+        self.disconnected.set()
 
-    async def fails_when_left(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.until_left(scope, receive, send)
+    async def fails_on_disconnect(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.until_disconnect(scope, receive, send)
         raise ValueError
 
-    async def answers_when_left(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.until_left(scope, receive, send)
-        await answer(send, b"nobody hears")
+    async def answers_on_disconnect(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.until_disconnect(scope, receive, send)
+        await answer(send, b"after the disconnect")
 
-    async def streams_until_left(self, _: Scope, receive: Receive, send: Send) -> None:
-        """Waits for its caller to leave from before the answer begins."""
+    async def streams_until_disconnect(self, _: Scope, receive: Receive, send: Send) -> None:
+        """Wait for the disconnect from before the response begins."""
         await receive()
         leaving = asyncio.ensure_future(receive())
         await asyncio.sleep(0)
         await send(head())
         await send({"type": "http.response.body", "body": b"one", "more_body": True})
         if (await leaving)["type"] == "http.disconnect":
-            self.told_of_leaving.set()
+            self.disconnected.set()
 
 
 def head(*headers: tuple[str, str], status: int = 200) -> dict[str, Any]:
@@ -230,29 +236,29 @@ async def answer(send: Send, body: bytes, *, counted: bool = True) -> None:
 
 
 class Client:
-    """Asks a port of this machine."""
+    """A client of a port of this machine."""
 
     def __init__(self, port: int) -> None:
         self.port = port
 
     def connect(self) -> socket.socket:
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=30)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 
-    def say(self, raw: bytes) -> bytes:
-        """Everything that comes until the server closes."""
+    def send_raw(self, raw: bytes) -> bytes:
+        """Send bytes. Return everything that is received until the server closes the connection."""
         with closing(self.connect()) as connection, connection.makefile("rb") as answers:
             with suppress(ConnectionError):
                 connection.sendall(raw)
             return answers.read()
 
     def alive(self) -> bool:
-        return self.say(request("/direct", extra="connection: close\r\n")).endswith(b"direct")
+        return self.send_raw(request("/direct", extra="connection: close\r\n")).endswith(b"direct")
 
 
 class Running(Client):
-    """A server on a loop in a thread of its own, over the application above."""
+    """A server with the application above, on an event loop in its own thread."""
 
     def __init__(self, limits: Limits) -> None:
         self.application = Application()
@@ -263,11 +269,11 @@ class Running(Client):
         super().__init__(self.listening.getsockname()[1])
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: uvloop.run(self._run()))
-        self.faults: list[str] = []  # codes of what the transport refused
+        self.faults: list[str] = []  # error codes of the requests that the transport refused
 
     def start(self) -> None:
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(30)
 
     async def _run(self) -> None:
         self.server = Server(self, self.limits)
@@ -279,10 +285,10 @@ class Running(Client):
         accepting.close()
         await self.server.finish(self._grace)
 
-    # The application's side of the transport.
+    # The methods of an application.
 
     def admit(self, request: Request) -> bool:
-        """Take every request, but one."""
+        """Admit every request except those for /unwelcome."""
         if request.path == "/unwelcome":
             raise UnknownPath(request.path)
         return request.path.startswith("/streams/")
@@ -297,14 +303,14 @@ class Running(Client):
         else:
             exchange.serve(cast("Any", self.application))
 
-    def refuse(self, fault: ScalezeroError, request: Request | None) -> Answer:  # noqa: ARG002 - the seam's form
+    def refuse(self, fault: ScalezeroError, request: Request | None) -> Answer:  # noqa: ARG002 - the signature of an application
         self.faults.append(fault.code)
         return error_answer(fault)
 
-    # The test's side.
+    # For the tests.
 
     def shut_down(self, grace: float = 10) -> None:
-        """Begin the end, in `grace` seconds."""
+        """Start the shutdown, with `grace` seconds."""
         self._grace = grace
         self.server.loop.call_soon_threadsafe(self._end.set)
 
@@ -330,7 +336,7 @@ def running(limits: Limits = LIMITS) -> Iterator[Running]:
         server.stop()
 
 
-def eventually(true: Callable[[], bool], within: float = 10) -> None:
+def eventually(true: Callable[[], bool], within: float = 30) -> None:
     ends = time.monotonic() + within
     while not true():
         assert time.monotonic() < ends

@@ -1,4 +1,4 @@
-"""HTTP/2 frames as bytes, for what no HTTP/2 library sends. Source: RFC 9113, 4.1 and 6."""
+"""HTTP/2 frames as bytes, because HTTP/2 libraries do not send invalid ones. Source: RFC 9113, 4.1 and 6."""
 
 from typing import Final
 
@@ -18,12 +18,12 @@ END_HEADERS: Final = 4
 
 
 def frame(kind: int, payload: bytes = b"", *, flags: int = 0, stream: int = 0) -> bytes:
-    """One frame."""
+    """Return one frame."""
     return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
 
 
 def ask(path: str, *, stream: int, flags: int = END_HEADERS | END_STREAM) -> bytes:
-    """A POST in one HEADERS frame, which needs no state of HPACK: RFC 7541, 6.2.2 and appendix A."""
+    """Return a POST in one HEADERS frame that does not use HPACK's dynamic table: RFC 7541, 6.2.2 and appendix A."""
     block = b"\x83\x86" + b"\x04" + bytes([len(path)]) + path.encode() + b"\x01\x01x"
     return frame(HEADERS, block, flags=flags, stream=stream)
 

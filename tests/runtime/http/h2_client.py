@@ -1,4 +1,4 @@
-"""A caller that speaks HTTP/2 by hyper-h2 and heeds GOAWAY as RFC 9113 has it: what was sent is waited for."""
+"""A client for HTTP/2, on hyper-h2. After GOAWAY it waits for the requests that it has sent, as RFC 9113 requires."""
 
 import socket
 import time
@@ -12,12 +12,12 @@ import h2.events
 import h2.settings
 from h2.connection import ConnectionState
 
-DEADLINE = 15.0  # seconds
+DEADLINE = 40.0  # seconds
 
 
 @dataclass(slots=True)
 class Answer:
-    """What came of one request so far."""
+    """The response to one request, as far as it has arrived."""
 
     status: int | None = None
     body: bytes = b""
@@ -28,10 +28,10 @@ class Answer:
 
 
 class Caller:
-    """One connection. `credit`: whether what is read is given back to the sender, as windows ask."""
+    """One connection. `credit`: whether to send WINDOW_UPDATE for the data that is read."""
 
     def __init__(self, port: int, *, window: int | None = None, credit: bool = True) -> None:
-        """`window`: the bytes that a stream may send before credit, instead of 65535."""
+        """`window`: bytes that the server may send on a stream before WINDOW_UPDATE, instead of 65535."""
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding=None))
@@ -42,10 +42,10 @@ class Caller:
         self.h2.initiate_connection()
         self.answers: dict[int, Answer] = {}
         self.credit = credit
-        self.goaway: list[int] = []  # the last stream that each GOAWAY names
-        self.fault: int | None = None  # the first error code of a GOAWAY that is one
+        self.goaway: list[int] = []  # the last stream of each GOAWAY
+        self.fault: int | None = None  # the first error code of a GOAWAY
         self.closed = False
-        self.pending = b""  # the beginning of a frame
+        self.pending = b""  # an incomplete frame
         self.flush()
 
     def ask(
@@ -59,7 +59,7 @@ class Caller:
         cookies: Sequence[str] = (),
         fields: Sequence[tuple[str, str]] = (),
     ) -> int:
-        """Send a request, and give its stream; without `end` there is more of its body to come."""
+        """Send a request. Return its stream. Without `end`, more of its body follows."""
         stream = self.h2.get_next_available_stream_id()
         head = [(":method", method), (":path", path), (":scheme", "http"), (":authority", "x")]
         head += [*fields, *(("cookie", each) for each in cookies)]
@@ -73,7 +73,7 @@ class Caller:
         return stream
 
     def send(self, stream: int, body: bytes, *, end: bool = True) -> None:
-        """Send a body as the server's windows allow it."""
+        """Send a body, as the server's windows allow."""
         while len(body) > (room := self.h2.local_flow_control_window(stream)):
             room = min(room, self.h2.max_outbound_frame_size)
             if room:
@@ -88,18 +88,18 @@ class Caller:
         self.flush()
 
     def reset(self, stream: int) -> None:
-        """Give the request up."""
+        """Cancel the request."""
         self.h2.reset_stream(stream, 8)
         self.answers[stream].ended = True
         self.flush()
 
     def answer(self, stream: int) -> Answer:
-        """Wait for the whole answer."""
+        """Wait for the complete response, and return it."""
         self.until(lambda: self.answers[stream].ended)
         return self.answers[stream]
 
     def until(self, true: Callable[[], bool]) -> None:
-        """Read until that is so."""
+        """Read until the condition is true."""
         ends = time.monotonic() + DEADLINE
         while not true():
             assert time.monotonic() < ends, self.answers
@@ -107,13 +107,13 @@ class Caller:
             self.read()
 
     def flush(self) -> None:
-        """Send what is to be sent."""
+        """Send what is queued."""
         data = self.h2.data_to_send()
         if data:
             self.socket.sendall(data)
 
     def read(self) -> None:
-        """Read once, and take what came."""
+        """Read once, and handle the events."""
         try:
             data = self.socket.recv(65536)
         except ConnectionResetError:
@@ -131,7 +131,7 @@ class Caller:
             case h2.events.ConnectionTerminated():
                 self.goaway.append(event.last_stream_id or 0)
                 self.fault = self.fault or event.error_code or None
-                # hyper-h2 takes it for the end of everything.
+                # hyper-h2 would refuse everything after it.
                 self.h2.state_machine.state = ConnectionState.CLIENT_OPEN
             case h2.events.ResponseReceived():
                 self.answers[event.stream_id].headers = list(event.headers)
@@ -150,7 +150,7 @@ class Caller:
 
 
 def _frames(caller: Caller, data: bytes) -> Iterator[bytes]:
-    """Cut into frames (RFC 9113, 4.1), so that each is taken in the state that the one before has left."""
+    """Split the data into frames (RFC 9113, 4.1), so that each is handled in the state after the one before."""
     data = caller.pending + data
     while len(data) >= 9 and len(data) >= (whole := 9 + int.from_bytes(data[:3], "big")):
         yield data[:whole]
@@ -160,7 +160,7 @@ def _frames(caller: Caller, data: bytes) -> Iterator[bytes]:
 
 @contextmanager
 def calling(port: int, *, window: int | None = None, credit: bool = True) -> Iterator[Caller]:
-    """A caller until the block ends."""
+    """Open a connection for the block."""
     caller = Caller(port, window=window, credit=credit)
     try:
         yield caller

@@ -1,4 +1,4 @@
-"""A server in a process of its own, for what only a whole process shows: its exit code, its memory, its open files."""
+"""A server in its own process, to test its exit code, its memory and its open files."""
 
 import json
 import os
@@ -17,21 +17,26 @@ from tests.runtime.http.asgi_server import LIMITS, Client, Running
 
 
 class Process(Client):
-    """The process as a test sees it."""
+    """The server's process."""
 
     def __init__(self, process: "subprocess.Popen[str]", port: int) -> None:
         super().__init__(port)
         self.process = process
 
+    def cpu(self) -> float:
+        """Return the seconds of the CPU that it has used."""
+        times = psutil.Process(self.process.pid).cpu_times()
+        return float(times.user + times.system)
+
     def memory(self) -> int:
-        """Bytes that are resident."""
+        """Return the resident memory in bytes."""
         size: int = psutil.Process(self.process.pid).memory_info().rss
         return size
 
 
 @contextmanager
 def serving_process(*, files: int | None = None, grace: float = 10, **limits: float) -> Iterator[Process]:
-    """A server with these limits, and with so many open files at most, until the block ends."""
+    """Run a server with these limits, and with at most `files` open files, for the block."""
     settings = json.dumps({"files": files, "grace": grace, "limits": limits})
     command = [sys.executable, "-m", "tests.runtime.http.process", settings]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
@@ -43,7 +48,7 @@ def serving_process(*, files: int | None = None, grace: float = 10, **limits: fl
 
 
 class _Serving(Running):
-    """As `server.run` asks of what all ports share."""
+    """Also the lifespan for `server.run`."""
 
     async def open(self, end: Callable[[], None]) -> None:
         pass

@@ -1,4 +1,4 @@
-"""A transport that keeps what is written, for what a socket does not show: how many writes there were, and when."""
+"""A transport that records writes, because a socket does not show their number and times."""
 
 import asyncio
 import socket
@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 
 class Recorder(asyncio.Transport):
-    """Takes everything at once."""
+    """Accepts every write at once."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Bodies that arrive in pieces."""
+"""Request bodies that arrive in pieces."""
 
 import tracemalloc
 

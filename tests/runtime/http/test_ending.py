@@ -1,4 +1,4 @@
-"""SIGTERM at any moment: requests are finished or answered with 503, and the process ends in time with code 0."""
+"""SIGTERM at any time: requests are finished or answered with 503, and the process exits in time with code 0."""
 
 import json
 import signal
@@ -19,13 +19,13 @@ from tests.runtime.frontends.conftest import Served, serving, until
 from tests.runtime.http.h2_client import calling
 
 PATH = "/api/v1/models/m/predict"
-SLACK = 2.5  # seconds beyond the grace that a busy machine may need; each wait below would be some 30 s
+SLACK = 15.0  # seconds after the grace period for a busy machine; without the shutdown each wait below takes 60 s
 FUNCTION = """
 import pathlib, time
 here = pathlib.Path(__file__).parent
 if (here / "slow_import").exists():
     (here / "importing").touch()
-    time.sleep(30)
+    time.sleep(60)
 def handle(request):
     (here / "called").touch()
     time.sleep(float(request.args["seconds"]))
@@ -36,7 +36,7 @@ BOTH = pytest.mark.parametrize("http2", [False, True], ids=["HTTP/1.1", "HTTP/2"
 
 
 def slow_to_open(path: Path) -> Path:
-    """A model that ONNX Runtime takes seconds to optimize: constants are folded while a session opens."""
+    """Save a model that ONNX Runtime optimizes for seconds: it folds constants when a session opens."""
     size = 3000
     nodes = [helper.make_node("MatMul", ["a" if not each else f"p{each}", "a"], [f"p{each + 1}"]) for each in range(30)]
     nodes.append(helper.make_node("ReduceMax", ["p30"], ["peak"], keepdims=0))
@@ -48,7 +48,7 @@ def slow_to_open(path: Path) -> Path:
 
 @contextmanager
 def asked_for(served: Served, *, http2: bool = False, body: object = (1, 2), path: str = PATH) -> Iterator[Asked]:
-    """A request under way on a connection of its own; the outcome is its status and body, once it is answered."""
+    """Send a request on its own connection. Calling the yielded function waits for its status and body."""
     content = json.dumps({"inputs": body}).encode()
     if http2:
         with calling(served.port) as caller:
@@ -72,7 +72,7 @@ def assert_shutting_down(asked: Asked) -> None:
 
 
 def wait_for(path: Path) -> None:
-    """Until the file is there."""
+    """Wait until the file exists."""
     for _ in range(2000):
         if path.exists():
             return
@@ -81,10 +81,10 @@ def wait_for(path: Path) -> None:
 
 
 def ended(served: Served, *, grace: float) -> int:
-    """Send SIGTERM; return the exit code of a process that ended in time."""
+    """Send SIGTERM, check that the process ends in time, and return its exit code."""
     began = time.monotonic()
     served.process.send_signal(signal.SIGTERM)
-    code = served.process.wait(20)
+    code = served.process.wait(40)
     assert time.monotonic() - began < grace + SLACK, served.log.read_text()
     return code
 
@@ -95,7 +95,7 @@ def function(folder: Path) -> dict[str, str]:
 
 
 @BOTH
-def test_while_a_session_opens(tmp_path: Path, http2: bool) -> None:  # noqa: FBT001 - a parameter of the table
+def test_shutdown_while_a_session_opens(tmp_path: Path, http2: bool) -> None:  # noqa: FBT001 - a parameter of the table
     path = slow_to_open(tmp_path / "m.onnx")
     with (
         serving(tmp_path, path, ready=False, SCALEZERO_GRACE_PERIOD="1s") as served,
@@ -107,7 +107,7 @@ def test_while_a_session_opens(tmp_path: Path, http2: bool) -> None:  # noqa: FB
         assert_shutting_down(asked)
 
 
-def test_while_a_function_is_imported(tmp_path: Path) -> None:
+def test_shutdown_while_a_function_is_imported(tmp_path: Path) -> None:
     (tmp_path / "slow_import").touch()
     model, settings = models.doubling(tmp_path / "m.onnx"), function(tmp_path)
     with (
@@ -121,7 +121,7 @@ def test_while_a_function_is_imported(tmp_path: Path) -> None:
 
 
 @BOTH
-def test_while_a_run_is_under_way_that_does_not_end(tmp_path: Path, http2: bool) -> None:  # noqa: FBT001 - as above
+def test_shutdown_during_an_endless_run(tmp_path: Path, http2: bool) -> None:  # noqa: FBT001 - as above
     path = independence_models.countdown(tmp_path / "m.onnx")
     with (
         serving(tmp_path, path, SCALEZERO_GRACE_PERIOD="1s") as served,
@@ -134,8 +134,8 @@ def test_while_a_run_is_under_way_that_does_not_end(tmp_path: Path, http2: bool)
 
 
 @BOTH
-@pytest.mark.parametrize(("seconds", "grace"), [(0.5, 5), (30, 1)])
-def test_while_a_call_of_the_function_is_under_way(tmp_path: Path, seconds: float, grace: int, http2: bool) -> None:  # noqa: FBT001 - as above
+@pytest.mark.parametrize(("seconds", "grace"), [(0.5, 5), (60, 1)])
+def test_shutdown_during_a_call_of_the_function(tmp_path: Path, seconds: float, grace: int, http2: bool) -> None:  # noqa: FBT001 - as above
     model, settings = models.doubling(tmp_path / "m.onnx"), function(tmp_path)
     with (
         serving(tmp_path, model, env=settings, SCALEZERO_GRACE_PERIOD=f"{grace}s") as served,
@@ -149,20 +149,20 @@ def test_while_a_call_of_the_function_is_under_way(tmp_path: Path, seconds: floa
             assert_shutting_down(asked)
 
 
-def test_a_call_that_a_short_grace_covers_is_answered(tmp_path: Path) -> None:
+def test_a_call_that_ends_within_a_short_grace_period_is_answered(tmp_path: Path) -> None:
     model, settings = models.doubling(tmp_path / "m.onnx"), function(tmp_path)
     with (
-        serving(tmp_path, model, env=settings, SCALEZERO_GRACE_PERIOD="1s") as served,
+        serving(tmp_path, model, env=settings, SCALEZERO_GRACE_PERIOD="2s") as served,
         asked_for(served, path="/?seconds=0.3") as asked,
     ):
         wait_for(tmp_path / "called")
-        assert ended(served, grace=1) == 0
+        assert ended(served, grace=2) == 0
         assert asked() == (200, b"done")
 
 
 def test_a_second_signal_ends_the_process_at_once(tmp_path: Path) -> None:
     model, settings = models.doubling(tmp_path / "m.onnx"), function(tmp_path)
-    with serving(tmp_path, model, env=settings) as served, asked_for(served, path="/?seconds=30") as asked:
+    with serving(tmp_path, model, env=settings) as served, asked_for(served, path="/?seconds=60") as asked:
         wait_for(tmp_path / "called")
         served.process.send_signal(signal.SIGTERM)
         time.sleep(0.3)
@@ -174,7 +174,7 @@ def test_a_second_signal_ends_the_process_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("lazy", [False, True])
-def test_before_anything_was_asked(tmp_path: Path, lazy: bool) -> None:  # noqa: FBT001 - as above
+def test_shutdown_before_the_first_request(tmp_path: Path, lazy: bool) -> None:  # noqa: FBT001 - as above
     options = ["--lazy"] if lazy else []
     with serving(tmp_path, models.doubling(tmp_path / "m.onnx"), *options) as served:
         until(served, "/healthz/live")

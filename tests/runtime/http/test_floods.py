@@ -1,7 +1,6 @@
-"""A client that floods a connection stops nobody else and holds little memory, whatever it floods with."""
+"""A client that floods a connection does not delay other clients, and uses little memory."""
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 
@@ -26,15 +25,18 @@ from tests.runtime.http.frames import (
 )
 from tests.runtime.http.process import Process, serving_process
 
-HELD = 900  # streams that a flood keeps open; a connection may have 1000
-MEMORY = 96 * 2**20  # bytes that an attacker may cost; a lack of bounds costs as much as is sent, times some factor
-TIME = 15  # seconds for 40 answers; they take below 2, and took 26 to 50 where a turn of the loop had no bound
+HELD = 900  # open streams of a flood; a connection may have 1000
+MEMORY = 96 * 2**20  # bytes that an attack may use; without limits it uses a multiple of what is sent
+RESPONSES = 20
+# Seconds of the server's CPU for a response: less than 0.05, and 0.65 to 1.25 without a limit for a turn of the loop.
+# A client may wait for a CPU, and the server handles the flood in the meantime; so a quarter must be fast.
+TIME = 0.35
 CANCEL = (8).to_bytes(4, "big")
 ONE_BYTE = (1).to_bytes(4, "big")
 FIELD = b"\x00\x01x\x40" + b"y" * 64  # a header without an entry in HPACK's table
-OPENED = b"".join(ask("/until_left", stream=2 * number + 1) for number in range(HELD))
+OPENED = b"".join(ask("/until_disconnect", stream=2 * number + 1) for number in range(HELD))
 
-# What opens a connection, and what is then sent again and again.
+# The bytes that open a connection, and the bytes that are then sent repeatedly.
 FLOODS = {
     "CONTINUATION": (PREFACE + frame(HEADERS, b"\x83\x86", stream=1), frame(CONTINUATION, FIELD * 100, stream=1)),
     "empty CONTINUATION": (PREFACE + frame(HEADERS, b"\x83\x86", stream=1), frame(CONTINUATION, stream=1) * 500),
@@ -49,7 +51,7 @@ FLOODS = {
         b"".join(frame(WINDOW_UPDATE, ONE_BYTE, stream=2 * number + 1) for number in range(HELD)),
     ),
     "PRIORITY": (PREFACE + OPENED, frame(PRIORITY, b"\0\0\0\1\x10", stream=2 * HELD - 1) * 500),
-    "PRIORITY of streams to come": (
+    "PRIORITY of streams that are not open": (
         PREFACE + OPENED,
         b"".join(frame(PRIORITY, bytes(4) + b"\x10", stream=2 * number + 1) for number in range(HELD, 2 * HELD)),
     ),
@@ -59,14 +61,14 @@ FLOODS = {
             frame(PRIORITY_UPDATE, (2 * number + 1).to_bytes(4, "big") + b"u=1") for number in range(HELD, 2 * HELD)
         ),
     ),
-    "frames of no kind": (PREFACE + OPENED, frame(200, bytes(64)) * 200),
+    "frames of an unknown type": (PREFACE + OPENED, frame(200, bytes(64)) * 200),
     "empty DATA": (PREFACE + ask("/echo", stream=1, flags=END_HEADERS), frame(DATA, stream=1) * 500),
     "DATA beyond the window": (
         PREFACE + ask("/echo", stream=1, flags=END_HEADERS),
         frame(DATA, bytes(16_384), stream=1) * 20,
     ),
-    "DATA of no stream": (PREFACE, frame(DATA, bytes(1000), stream=2 * HELD + 1) * 20),
-    "heads of one stream": (PREFACE, ask("/direct", stream=1) * 100),
+    "DATA of an unknown stream": (PREFACE, frame(DATA, bytes(1000), stream=2 * HELD + 1) * 20),
+    "several heads of one stream": (PREFACE, ask("/direct", stream=1) * 100),
     "chunks of one byte": (
         b"POST /direct HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n",
         b"1\r\nx\r\n" * 20_000,
@@ -85,7 +87,7 @@ def server() -> Iterator[Process]:
 
 @contextmanager
 def flooding(server: Process, opening: bytes, again: bytes) -> Iterator[list[int]]:
-    """Send that, and do so anew where the server closes, until the block ends. The list counts the bytes sent."""
+    """Send the flood until the block ends, on a new connection each time the server closes. Yield the sizes sent."""
     enough = threading.Event()
     sent: list[int] = []
     flood = threading.Thread(target=lambda: _flood(server, opening, again, enough, sent))
@@ -100,7 +102,7 @@ def flooding(server: Process, opening: bytes, again: bytes) -> Iterator[list[int
 def _flood(server: Process, opening: bytes, again: bytes, enough: threading.Event, sent: list[int]) -> None:
     while not enough.is_set():
         with closing(server.connect()) as connection, suppress(OSError):
-            connection.settimeout(0.5)  # the server may stop reading, as the flood does not read either
+            connection.settimeout(0.5)  # the server may stop reading, because the flood does not read
             connection.sendall(opening)
             while not enough.is_set():
                 connection.sendall(again)
@@ -108,28 +110,30 @@ def _flood(server: Process, opening: bytes, again: bytes, enough: threading.Even
 
 
 @pytest.mark.parametrize("name", FLOODS)
-def test_a_flood_stops_nobody_else_and_holds_little_memory(server: Process, name: str) -> None:
+def test_a_flood_does_not_delay_others_and_uses_little_memory(server: Process, name: str) -> None:
     opening, again = FLOODS[name]
     before, most = server.memory(), 0
     with flooding(server, opening, again) as sent:
         eventually(lambda: len(sent) > 0)
-        began = time.monotonic()
-        for _ in range(40):
+        seconds = []
+        for _ in range(RESPONSES):
+            began = server.cpu()
             assert server.alive()
+            seconds.append(server.cpu() - began)
             most = max(most, server.memory())
-        assert time.monotonic() - began < TIME
+    assert sorted(seconds)[RESPONSES // 4] < TIME
     assert most - before < MEMORY
     assert server.alive()
 
 
-def test_resets_without_end_end_their_connection_and_no_other(server: Process) -> None:
-    """A proxy's clients may give up by the thousand, but not faster than the rate for which there is room."""
+def test_a_flood_of_resets_closes_only_its_own_connection(server: Process) -> None:
+    """Thousands of clients of a proxy may cancel requests, but only at a limited rate."""
     with closing(server.connect()) as connection, suppress(ConnectionError):
         connection.sendall(PREFACE)
         for start in range(0, 60_000, 100):
             connection.sendall(
                 b"".join(
-                    ask("/until_left", stream=2 * number + 1) + frame(RST_STREAM, CANCEL, stream=2 * number + 1)
+                    ask("/until_disconnect", stream=2 * number + 1) + frame(RST_STREAM, CANCEL, stream=2 * number + 1)
                     for number in range(start, start + 100)
                 )
             )
@@ -141,8 +145,8 @@ def test_resets_without_end_end_their_connection_and_no_other(server: Process) -
     assert server.memory() < 2**29
 
 
-def test_many_half_requests_within_1024_files_do_not_lock_out_a_whole_one() -> None:
-    halves = [
+def test_1100_incomplete_requests_do_not_block_a_new_connection_with_1024_open_files() -> None:
+    incomplete = [
         b"",
         b"GET /direct HT",
         b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nx",
@@ -151,20 +155,20 @@ def test_many_half_requests_within_1024_files_do_not_lock_out_a_whole_one() -> N
         PREFACE + ask("/echo", stream=1, flags=END_HEADERS),
         PREFACE + frame(HEADERS, b"\x83", stream=1),
     ]
-    with serving_process(files=1024) as server, held(server, 1100, halves):
+    with serving_process(files=1024) as server, open_connections(server, 1100, incomplete):
         for _ in range(5):
             assert server.alive()
 
 
 @contextmanager
-def held(server: Process, number: int, halves: list[bytes]) -> Iterator[None]:
-    """So many connections, each with one of the halves sent."""
+def open_connections(server: Process, number: int, incomplete: list[bytes]) -> Iterator[None]:
+    """Open `number` connections. Each sends one of the incomplete requests."""
     connections = []
     try:
         for each in range(number):
             connections.append(server.connect())
-            with suppress(ConnectionError):  # it had to make room already
-                connections[-1].sendall(halves[each % len(halves)])
+            with suppress(ConnectionError):  # it was evicted already
+                connections[-1].sendall(incomplete[each % len(incomplete)])
         yield
     finally:
         for connection in connections:

@@ -1,4 +1,4 @@
-"""An answered request leaves nothing that only the garbage collector could find: its passes hold up answers."""
+"""An answered request leaves no reference cycles, because the passes of the garbage collector delay responses."""
 
 import asyncio
 import gc
@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from runtime.errors import ScalezeroError
-from runtime.http.connection import Greeting
+from runtime.http.connection import VersionDetector
 from runtime.http.exchange import Exchange
 from runtime.http.limits import Limits
 from runtime.http.messages import Answer, Request
@@ -20,14 +20,14 @@ from tests.runtime.http.recorder import Recorder
 
 
 class Watching:
-    """Answers in a later turn of the loop, and wants to know when its client leaves."""
+    """Answers in a later turn of the loop, and sets `on_cancel`."""
 
-    def admit(self, request: Request) -> bool:  # noqa: ARG002 - the seam's form
-        """Take every request, none as a stream."""
+    def admit(self, request: Request) -> bool:  # noqa: ARG002 - the signature of an application
+        """Admit every request, none as a stream."""
         return False
 
     def begin(self, exchange: Exchange) -> None:
-        exchange.on_gone = lambda: exchange
+        exchange.on_cancel = lambda: exchange
         asyncio.get_running_loop().call_soon(exchange.respond, Answer(200, exchange.request.body, []))
 
     def refuse(self, fault: ScalezeroError, _: Request | None) -> Answer:
@@ -45,7 +45,7 @@ def http2() -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("version", [http11, http2], ids=["HTTP/1.1", "HTTP/2"])
-def test_an_answered_request_is_no_garbage(version: Callable[[], Iterator[bytes]]) -> None:
+def test_an_answered_request_leaves_no_reference_cycle(version: Callable[[], Iterator[bytes]]) -> None:
     connection: Any = None
 
     async def serve(requests: Iterator[bytes], number: int) -> None:
@@ -58,13 +58,13 @@ def test_an_answered_request_is_no_garbage(version: Callable[[], Iterator[bytes]
     async def garbage() -> int:
         nonlocal connection
         server = Server(cast("Any", Watching()), Limits(body=1000, buffered=1000))
-        greeting = Greeting(server)
+        detector = VersionDetector(server)
         transport = Recorder()
-        greeting.connection_made(transport)
+        detector.connection_made(transport)
         requests = version()
-        greeting.data_received(next(requests))
+        detector.data_received(next(requests))
         connection = transport.get_protocol()
-        await serve(requests, 10)  # so that what is made once is made
+        await serve(requests, 10)  # creates what is created only once
         gc.collect()
         gc.disable()
         try:

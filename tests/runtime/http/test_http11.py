@@ -1,4 +1,4 @@
-"""HTTP/1.1 over real sockets: order, framing, limits and times."""
+"""HTTP/1.1 over real sockets: order, framing, limits and timeouts."""
 
 import json
 import random
@@ -19,14 +19,14 @@ from tests.runtime.http.process import serving_process
 
 
 @pytest.fixture(scope="module")
-def ours() -> Iterator[Running]:
+def shared_server() -> Iterator[Running]:
     with running() as server:
         yield server
 
 
-def test_the_body_may_be_cut_anywhere(ours: Running) -> None:
+def test_a_request_can_arrive_in_two_reads_split_anywhere(shared_server: Running) -> None:
     whole = request(body=b"0123456789", extra="content-type: text/plain\r\n")
-    with closing(ours.connect()) as connection, connection.makefile("rb") as answers:
+    with closing(shared_server.connect()) as connection, connection.makefile("rb") as answers:
         for cut in range(1, len(whole)):
             connection.sendall(whole[:cut])
             time.sleep(0.001)
@@ -35,7 +35,7 @@ def test_the_body_may_be_cut_anywhere(ours: Running) -> None:
 
 
 def length_from(answers: BinaryIO) -> int:
-    """Read the head of an answer; return the length of the body that follows."""
+    """Read the head of a response. Return the length of its body."""
     length = None
     while (line := answers.readline()) != b"\r\n":
         assert line, "the server closed the connection"
@@ -46,32 +46,32 @@ def length_from(answers: BinaryIO) -> int:
 
 
 def body_of(answers: BinaryIO) -> bytes:
-    """Read one answer that has a content-length."""
+    """Read one response with a content-length. Return its body."""
     return answers.read(length_from(answers))
 
 
-def test_pipelined_requests_are_answered_in_their_order(ours: Running) -> None:
-    with closing(ours.connect()) as connection, connection.makefile("rb") as answers:
+def test_pipelined_requests_are_answered_in_order(shared_server: Running) -> None:
+    with closing(shared_server.connect()) as connection, connection.makefile("rb") as answers:
         connection.sendall(request("/slow", b"x") + b"".join(request(body=b"%d" % number) for number in range(100)))
         assert body_of(answers) == b"slow"
         assert [json.loads(body_of(answers))[1] for _ in range(100)] == [str(number) for number in range(100)]
 
 
-def test_what_one_request_sets_in_its_context_the_next_does_not_see(ours: Running) -> None:
-    with closing(ours.connect()) as connection, connection.makefile("rb") as answers:
+def test_each_request_has_its_own_context(shared_server: Running) -> None:
+    with closing(shared_server.connect()) as connection, connection.makefile("rb") as answers:
         for _ in range(2):
             connection.sendall(request("/context"))
             assert body_of(answers) == b"False"
 
 
-def test_a_client_that_does_not_read_holds_up_its_own_requests_only() -> None:
+def test_a_client_that_does_not_read_blocks_only_its_own_requests() -> None:
     with running() as server, closing(server.connect()) as connection, connection.makefile("rb") as answers:
         connection.sendall(request("/big") * 200)
         calls = -1
         while calls != server.application.calls:
             calls = server.application.calls
             time.sleep(0.3)
-        assert calls < 150  # 37 MiB; the kernel's buffers for the two ends take a few
+        assert calls < 150  # 37 MiB; the socket buffers of both ends can hold a few MiB
         with closing(server.connect()) as other, other.makefile("rb") as answer_to_other:
             other.sendall(request("/empty"))
             assert body_of(answer_to_other) == b""
@@ -82,27 +82,29 @@ def test_a_client_that_does_not_read_holds_up_its_own_requests_only() -> None:
 @pytest.mark.parametrize(
     "pieces",
     [
-        [request("/until_left", b"one")],
-        [request("/until_left", b"one")[:-1], b"e"],
-        [request("/streams_until_left", b"one")],
+        [request("/until_disconnect", b"one")],
+        [request("/until_disconnect", b"one")[:-1], b"e"],
+        [request("/streams_until_disconnect", b"one")],
     ],
-    ids=["whole", "in pieces", "while it streams"],
+    ids=["complete", "in pieces", "during the response"],
 )
-def test_the_application_hears_that_its_caller_has_left(pieces: list[bytes]) -> None:
+def test_the_application_is_notified_of_a_disconnect(pieces: list[bytes]) -> None:
     with running() as server:
         connection = server.connect()
         for piece in pieces:
             connection.sendall(piece)
             time.sleep(0.05)
         eventually(lambda: server.application.calls == 1)
-        assert not server.application.told_of_leaving.is_set()
+        assert not server.application.disconnected.is_set()
         connection.close()
-        assert server.application.told_of_leaving.wait(10)
+        assert server.application.disconnected.wait(30)
         eventually(lambda: not server.server.connections)
 
 
-def test_prior_knowledge_http_2_is_answered_on_the_same_port(ours: Running) -> None:
-    with httpx.Client(http1=False, http2=True, base_url=f"http://127.0.0.1:{ours.port}", trust_env=False) as client:
+def test_http_2_with_prior_knowledge_is_answered_on_the_same_port(shared_server: Running) -> None:
+    with httpx.Client(
+        http1=False, http2=True, base_url=f"http://127.0.0.1:{shared_server.port}", trust_env=False
+    ) as client:
         for number in range(3):
             response = client.post("/echo", content=str(number))
             assert (response.http_version, response.json()[1]) == ("HTTP/2", str(number))
@@ -113,19 +115,19 @@ def test_prior_knowledge_http_2_is_answered_on_the_same_port(ours: Running) -> N
     [("/slow", b""), ("/slow_stream", b""), ("/slow_stream", b"sl")],
     ids=["whole", "stream", "begun"],
 )
-def test_a_request_in_flight_at_sigterm_is_answered_and_the_process_exits_with_0(path: str, begun: bytes) -> None:
+def test_an_open_request_at_sigterm_is_answered_and_the_process_exits_with_0(path: str, begun: bytes) -> None:
     with serving_process() as server:
         with closing(server.connect()) as connection:
             connection.sendall(request("/empty") + request(path))
             with connection.makefile("rb") as answers:
-                assert body_of(answers) == b""  # it serves, and the slow one has begun
+                assert body_of(answers) == b""  # the server runs, and the slow request has begun
                 if begun:
                     length = length_from(answers)
                     assert answers.read(len(begun)) == begun
                 server.process.send_signal(signal.SIGTERM)
                 assert (answers.read(length - len(begun)) if begun else body_of(answers)) == b"slow"[len(begun) :]
                 assert answers.read() == b""
-        assert server.process.wait(10) == 0
+        assert server.process.wait(30) == 0
 
 
 def without_dates(raw: bytes) -> bytes:
@@ -150,14 +152,14 @@ MANY = b"".join(
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_wherever_what_is_sent_is_cut_every_byte_of_the_answers_is_the_same(ours: Running, seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311 - a reproducible sequence
-    cuts = sorted(chance.sample(range(1, len(MANY)), chance.randrange(1, 40)))
-    with closing(ours.connect()) as connection, connection.makefile("rb") as answers:
+def test_responses_do_not_depend_on_how_the_requests_are_split(shared_server: Running, seed: int) -> None:
+    rng = random.Random(seed)  # noqa: S311 - a reproducible sequence
+    cuts = sorted(rng.sample(range(1, len(MANY)), rng.randrange(1, 40)))
+    with closing(shared_server.connect()) as connection, connection.makefile("rb") as answers:
         for start, end in pairwise([0, *cuts, len(MANY)]):
             connection.sendall(MANY[start:end])
             time.sleep(0.001)
-        assert without_dates(answers.read()) == without_dates(ours.say(MANY))
+        assert without_dates(answers.read()) == without_dates(shared_server.send_raw(MANY))
 
 
 @pytest.mark.parametrize(
@@ -168,35 +170,35 @@ def test_wherever_what_is_sent_is_cut_every_byte_of_the_answers_is_the_same(ours
     ],
     ids=["without a body", "with a body"],
 )
-def test_an_offer_of_h2c_is_answered_in_http_1_and_the_connection_closed(
-    ours: Running, raw: bytes, status: int
+def test_an_upgrade_to_h2c_is_ignored_and_the_connection_closes(
+    shared_server: Running, raw: bytes, status: int
 ) -> None:
-    """RFC 9110, 7.8: a server may ignore it. What follows could be HTTP/2 by then, so that nothing more is read."""
+    """RFC 9110, 7.8: a server may ignore it. The client may continue in HTTP/2, so nothing more is read."""
     offer = b"connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n\r\n"
-    answer = ours.say(raw + offer + (b"ok" if b"length" in raw else b""))
+    answer = shared_server.send_raw(raw + offer + (b"ok" if b"length" in raw else b""))
     assert answer.startswith(b"HTTP/1.1 %d " % status)
     assert b"connection: close\r\n" in answer
 
 
-def test_connect_makes_no_tunnel(ours: Running) -> None:
-    """RFC 9110, 9.3.6: the application answers, and nothing is read behind the head."""
-    before = ours.application.calls
-    answer = ours.say(b"CONNECT x:443 HTTP/1.1\r\nhost: x:443\r\n\r\n" + request())
+def test_connect_opens_no_tunnel(shared_server: Running) -> None:
+    """RFC 9110, 9.3.6: the application answers, and nothing is read after the head."""
+    before = shared_server.application.calls
+    answer = shared_server.send_raw(b"CONNECT x:443 HTTP/1.1\r\nhost: x:443\r\n\r\n" + request())
     assert answer.count(b"HTTP/1.1") == 1
     assert b"connection: close\r\n" in answer
-    assert ours.application.calls == before + 1
+    assert shared_server.application.calls == before + 1
 
 
-def test_options_may_ask_of_the_server_as_a_whole(ours: Running) -> None:
+def test_options_can_request_the_whole_server(shared_server: Running) -> None:
     """RFC 9110, 9.3.7."""
-    answer = ours.say(b"OPTIONS * HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+    answer = shared_server.send_raw(b"OPTIONS * HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert b"('path', '*')" in answer
 
 
-def test_a_connection_without_requests_is_closed_after_its_time_and_not_before() -> None:
+def test_an_idle_connection_is_closed_after_keep_alive() -> None:
     with (
-        running(LIMITS._replace(keep_alive=1.0)) as server,
+        running(LIMITS._replace(keep_alive=2.0)) as server,
         closing(server.connect()) as connection,
         connection.makefile("rb") as answers,
     ):
@@ -206,13 +208,13 @@ def test_a_connection_without_requests_is_closed_after_its_time_and_not_before()
             assert body_of(answers) == b""
         answered = time.monotonic()
         assert answers.read() == b""
-        assert time.monotonic() - answered > 0.4  # the clock of the server ticks each half second
+        assert time.monotonic() - answered > 1.4  # the server checks deadlines every 0.5 s
 
 
-def test_sixteen_clients_that_keep_their_connections_lose_no_request_in_shutdown() -> None:
-    """Each asks until it is told to close, and every request that it sent is answered."""
+def test_16_clients_with_kept_connections_lose_no_request_in_shutdown() -> None:
+    """Each client sends requests until a response has connection: close. Every request is answered."""
 
-    def ask_until_told(_: int) -> int:
+    def ask_until_close(_: int) -> int:
         with closing(server.connect()) as connection, connection.makefile("rb") as answers:
             for number in count(1):
                 connection.sendall(request("/direct"))
@@ -227,7 +229,7 @@ def test_sixteen_clients_that_keep_their_connections_lose_no_request_in_shutdown
         raise AssertionError
 
     with running() as server, ThreadPoolExecutor(16) as callers:
-        asked = callers.map(ask_until_told, range(16))
+        asked = callers.map(ask_until_close, range(16))
         eventually(lambda: len(server.server.connections) == 16)
         time.sleep(0.2)
         server.shut_down()
@@ -235,16 +237,16 @@ def test_sixteen_clients_that_keep_their_connections_lose_no_request_in_shutdown
         eventually(server.ended)
 
 
-def test_the_second_signal_ends_the_process_at_once_by_that_signal() -> None:
+def test_the_second_signal_kills_the_process_at_once() -> None:
     with serving_process(grace=60) as server, closing(server.connect()) as connection:
-        connection.sendall(request("/empty") + request("/until_left"))
+        connection.sendall(request("/empty") + request("/until_disconnect"))
         with connection.makefile("rb") as answers:
             assert body_of(answers) == b""
             server.process.send_signal(signal.SIGTERM)
             eventually(lambda: not accepts(server))
             assert server.process.poll() is None, "the first signal waits for the answer"
             server.process.send_signal(signal.SIGTERM)
-            assert server.process.wait(10) == -signal.SIGTERM
+            assert server.process.wait(30) == -signal.SIGTERM
 
 
 def accepts(server: Client) -> bool:

@@ -1,6 +1,7 @@
-"""A head that is known is answered exactly as one that the parser reads."""
+"""A request with a cached head is answered exactly as one that the parser reads."""
 
 import asyncio
+from operator import itemgetter
 from typing import Any, cast
 
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from runtime.errors import ScalezeroError
 from runtime.http.exchange import Exchange
 from runtime.http.http11 import Http11
-from runtime.http.http11_head import KnownHead
+from runtime.http.http11_head import CachedHead
 from runtime.http.limits import Limits
 from runtime.http.messages import Answer, Request
 from runtime.http.server import Server
@@ -25,6 +26,12 @@ SHAPES = [
     request(extra="connection: close\r\n"),
     request(extra="content-length: 3\r\n") + b"ab",
     request(body=b"0123456789"),
+    request(extra="ce-id: 1\r\nx-other: 1\r\nce-type: t\r\n"),
+    request(extra="Ce-Id: 2\r\nx-other: 1\r\nce-type: t\r\nCE-TIME: 2026-04-05T17:31:00Z\r\n"),
+    request(extra="ce-id: 3\r\nce-id: 4\r\nx-other: 1\r\nce-type: t\r\n"),
+    request(extra="ce-id: a value with spaces \r\nce-type: t\r\n"),
+    request(extra="ce-id:5\r\nce-type: t\r\n"),
+    request(extra="ce-id: 6\r\n folded\r\nce-type: t\r\n"),
     b"GET / HTTP/1.1\r\n\r\n",
     b"\r\n" + ONE,
     b"nonsense\r\n\r\n",
@@ -32,32 +39,34 @@ SHAPES = [
 
 
 class Echo:
-    """Keeps what it sees, and answers with it."""
+    """Records each request, and answers with its body."""
 
     def __init__(self) -> None:
         self.seen: list[object] = []
 
-    def admit(self, request: Request) -> bool:  # noqa: ARG002 - the seam's form
-        """Take every request, none as a stream."""
+    def admit(self, request: Request) -> bool:  # noqa: ARG002 - the signature of an application
+        """Admit every request, none as a stream."""
         return False
 
     def begin(self, exchange: Exchange) -> None:
         asked = exchange.request
-        self.seen.append((asked.method, asked.path, asked.query, asked.headers, asked.version, asked.body))
+        headers = sorted(asked.headers, key=itemgetter(0))  # the order of different headers has no meaning
+        first = [asked.header(name) for name, _ in headers]
+        self.seen.append((asked.method, asked.path, asked.query, headers, first, asked.version, asked.body))
         exchange.respond(Answer(200, asked.body, []))
 
     def refuse(self, fault: ScalezeroError, _: Request | None) -> Answer:
         return Answer(400, fault.message.encode(), [])
 
 
-def outcome(pieces: list[bytes], *, known: dict[bytes, KnownHead] | None) -> tuple[list[object], bytes, int]:
-    """What the application sees and the client reads; `known` None: no head is ever known."""
+def outcome(pieces: list[bytes], *, cache: dict[bytes, CachedHead] | None) -> tuple[list[object], bytes, int]:
+    """Return the requests, the bytes of the responses, and the used budget. `cache` None: heads are never cached."""
 
     async def serve() -> tuple[list[object], bytes, int]:
         application, transport = Echo(), Recorder()
         server = Server(cast("Any", application), Limits(body=1000, buffered=1000))
         server.date_line = b""
-        server.heads = Forgetful() if known is None else known
+        server.head_cache = DisabledCache() if cache is None else cache
         connection = Http11(server)
         connection.connection_made(transport)
         for piece in pieces:
@@ -69,27 +78,27 @@ def outcome(pieces: list[bytes], *, known: dict[bytes, KnownHead] | None) -> tup
     return asyncio.run(serve())
 
 
-class Forgetful(dict[bytes, KnownHead]):
-    """Remembers nothing."""
+class DisabledCache(dict[bytes, CachedHead]):
+    """A cache that stores nothing."""
 
-    def __setitem__(self, key: bytes, value: KnownHead) -> None:
+    def __setitem__(self, key: bytes, value: CachedHead) -> None:
         pass
 
 
-WARM: dict[bytes, KnownHead] = {}
+WARM: dict[bytes, CachedHead] = {}
 for shape in SHAPES:
-    outcome([shape], known=WARM)
+    outcome([shape], cache=WARM)
 
 
-def test_heads_are_known_after_their_first_request() -> None:
+def test_heads_are_cached_after_their_first_request() -> None:
     assert len(WARM) >= 3
 
 
 @given(st.lists(st.sampled_from(SHAPES), min_size=1, max_size=5), st.booleans(), st.data())
-def test_a_known_head_changes_nothing(shapes: list[bytes], whole: bool, data: st.DataObject) -> None:  # noqa: FBT001
+def test_a_cached_head_changes_nothing(shapes: list[bytes], whole: bool, data: st.DataObject) -> None:  # noqa: FBT001
     raw = b"".join(shapes)
     cuts = sorted(data.draw(st.sets(st.integers(1, len(raw) - 1), max_size=6)))
     pieces = shapes if whole else [raw[a:b] for a, b in zip([0, *cuts], [*cuts, len(raw)], strict=True)]
-    plain = outcome(pieces, known=None)
-    assert outcome(pieces, known=dict(WARM)) == plain
+    plain = outcome(pieces, cache=None)
+    assert outcome(pieces, cache=dict(WARM)) == plain
     assert plain[2] == 0

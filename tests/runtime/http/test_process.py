@@ -1,4 +1,4 @@
-"""The process: one port for HTTP/1.1 and HTTP/2, a start that says what is wrong, an end that leaves nobody without."""
+"""The process: one port for HTTP/1.1 and HTTP/2, errors at the start, graceful shutdown."""
 
 import json
 import signal
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Event
 
 import httpx
 import pytest
@@ -17,10 +17,21 @@ import pytest
 from tests import models
 from tests.runtime.faulty_s3 import Fault, FaultyS3
 from tests.runtime.frontends.conftest import COMMAND, Served, environment, error_of, serving, until
+from tests.runtime.http.asgi_server import eventually
 from tests.runtime.http.h2_client import calling
 from tests.s3_server import S3Server
 
 PATH = "/api/v1/models/m/predict"
+GRACE = "60s"  # longer than the tests wait for an end that must not wait for it
+HELD = """
+import pathlib, time
+here = pathlib.Path(__file__).parent
+def handle(request):
+    (here / "called").touch()
+    while not (here / "go").exists():
+        time.sleep(0.01)
+    return "done"
+"""
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +54,12 @@ def test_both_versions_of_http_are_answered_on_one_port(served: Served, http2: b
 
 
 def test_a_request_without_a_body_reaches_the_function_over_http_2(tmp_path: Path) -> None:
-    """On Knative every request comes this way, as the port is named h2c."""
+    """On Knative every request arrives over HTTP/2, because the port is named h2c."""
     (tmp_path / "main.py").write_text("def handle(request):\n    return request.method\n")
     model, source = models.doubling(tmp_path / "m.onnx"), str(tmp_path / "main.py")
     with (
         serving(tmp_path, model, FUNCTION_SOURCE=source) as served,
-        httpx.Client(base_url=served.url, http1=False, http2=True, timeout=10) as client,
+        httpx.Client(base_url=served.url, http1=False, http2=True, timeout=30) as client,
     ):
         assert client.get("/").text == "GET"
         assert client.post(PATH).status_code == 400
@@ -56,31 +67,33 @@ def test_a_request_without_a_body_reaches_the_function_over_http_2(tmp_path: Pat
 
 
 @pytest.mark.parametrize("target", ["http://x/healthz/live", "http://x:80/healthz/live?a=b"])
-def test_a_target_in_absolute_form_is_understood(served: Served, target: str) -> None:
-    """RFC 9112, 3.2.2: a server must take what is meant for a proxy."""
+def test_a_target_in_absolute_form_is_accepted(served: Served, target: str) -> None:
+    """RFC 9112, 3.2.2: a server must accept the absolute form."""
     with socket.create_connection(("127.0.0.1", served.port)) as connection:
         connection.sendall(f"GET {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode())
         assert connection.recv(65536).startswith(b"HTTP/1.1 200")
 
 
-def test_a_signal_ends_a_pull_that_is_under_way(tmp_path: Path, s3: S3Server) -> None:
+def test_a_signal_ends_a_running_pull(tmp_path: Path, s3: S3Server) -> None:
     s3.make_bucket("slow")
     s3.put("s3://slow/m.onnx", bytes(40 * 2**20))
-    with FaultyS3(s3.endpoint_url) as crawling:
-        crawling.add(Fault(path="m.onnx", bytes_per_second=100_000))
+    begun = Event()
+    with FaultyS3(s3.endpoint_url) as slow:
+        slow.add(Fault(path="m.onnx", before=begun.set, bytes_per_second=100_000))
         process = subprocess.Popen(
             [COMMAND, "serve", "s3://slow/m.onnx", "--port", "0"],
-            env={**environment(tmp_path), **s3.environment(), "AWS_ENDPOINT_URL": crawling.endpoint_url},
+            env={**environment(tmp_path), **s3.environment(), "AWS_ENDPOINT_URL": slow.endpoint_url},
             stderr=subprocess.DEVNULL,
         )
-        time.sleep(2)
+        assert begun.wait(30)
+        time.sleep(0.3)
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0
 
 
-def test_a_connection_is_kept_for_the_next_request(served: Served) -> None:
+def test_a_connection_is_kept_after_a_response(served: Served) -> None:
     request = b"GET /healthz/live HTTP/1.1\r\nhost: x\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", served.port), 5) as raw:
+    with socket.create_connection(("127.0.0.1", served.port), 30) as raw:
         for _ in range(3):
             raw.sendall(request)
             answer = b""
@@ -89,23 +102,23 @@ def test_a_connection_is_kept_for_the_next_request(served: Served) -> None:
             assert answer.startswith(b"HTTP/1.1 200")
 
 
-def test_a_large_body_refused_early_leaves_the_server_well(served: Served) -> None:
+def test_an_early_refusal_of_a_large_body_does_not_affect_the_server(served: Served) -> None:
     with served.client() as client:
         for _ in range(2):
-            with suppress(httpx.TransportError):  # the connection may be closed while the body is on its way
+            with suppress(httpx.TransportError):  # the connection can close while the body is being sent
                 assert client.post(PATH, content=b" " * (33 * 2**20)).status_code == 413
     assert served.predict([1, 2]).status_code == 200
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_what_is_in_flight_is_answered_before_the_end(tmp_path: Path, number: signal.Signals) -> None:
+def test_open_requests_are_answered_before_the_process_ends(tmp_path: Path, number: signal.Signals) -> None:
     heavy = models.heavy(tmp_path / "m.onnx", size=1600)
     with serving(tmp_path, heavy, SCALEZERO_BATCH_SIZE="1") as served, ThreadPoolExecutor(8) as callers:
         ready = Barrier(9)
 
         def ask(index: int) -> httpx.Response:
             with served.client() as client:
-                assert client.get("/healthz/live").status_code == 200  # the connection is made
+                assert client.get("/healthz/live").status_code == 200  # open the connection
                 ready.wait(20)
                 return client.post(PATH, json={"inputs": [index, 0]})
 
@@ -123,100 +136,94 @@ def test_what_is_in_flight_is_answered_before_the_end(tmp_path: Path, number: si
             served.get("/healthz/live")
 
 
-def test_a_call_of_the_function_is_answered_before_the_end(tmp_path: Path) -> None:
-    (tmp_path / "main.py").write_text("import time\ndef handle(request):\n    time.sleep(0.6)\n    return 'done'\n")
+def test_an_open_call_is_answered_before_the_process_ends(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(HELD)
     models.doubling(tmp_path / "m.onnx")
     with (
         serving(tmp_path, tmp_path / "m.onnx", FUNCTION_SOURCE=str(tmp_path / "main.py")) as served,
         ThreadPoolExecutor(1) as callers,
     ):
-        assert served.get("/").text == "done"
         asked = callers.submit(served.get, "/")
-        time.sleep(0.2)
+        eventually((tmp_path / "called").exists)
         served.process.terminate()
+        time.sleep(0.2)
+        (tmp_path / "go").touch()
         assert asked.result().text == "done"
         assert served.process.wait(20) == 0
 
 
-def test_a_call_that_outlasts_the_grace_period_does_not_hold_up_the_end(tmp_path: Path) -> None:
-    (tmp_path / "main.py").write_text("import time\ndef handle(request):\n    time.sleep(30)\n")
+def test_a_call_longer_than_the_grace_period_does_not_delay_the_end(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(HELD)
     model, source = models.doubling(tmp_path / "m.onnx"), str(tmp_path / "main.py")
     with (
         serving(tmp_path, model, FUNCTION_SOURCE=source, SCALEZERO_GRACE_PERIOD="1s") as served,
         ThreadPoolExecutor(1) as callers,
     ):
         asked = callers.submit(served.get, "/")
-        time.sleep(1)
-        began = time.perf_counter()
+        eventually((tmp_path / "called").exists)
         served.process.terminate()
         assert served.process.wait(20) == 0
-        assert time.perf_counter() - began < 5
         assert asked.exception() or asked.result().status_code >= 500
 
 
 @pytest.mark.parametrize("after", [0.0, 0.03, 0.1, 0.2, 0.3])
-def test_a_signal_is_heard_at_any_moment_of_the_start(tmp_path: Path, after: float) -> None:
+def test_a_signal_ends_the_process_at_any_time_of_the_start(tmp_path: Path, after: float) -> None:
     model = models.doubling(tmp_path / "m.onnx")
     process = subprocess.Popen(
         [COMMAND, "serve", str(model), "--port", "0"], env=environment(tmp_path), stderr=subprocess.PIPE
     )
     time.sleep(0.05 + after)
     process.terminate()
-    _, log = process.communicate(timeout=10)
-    assert process.returncode in (0, -signal.SIGTERM), log.decode()  # the latter only before our first line runs
+    _, log = process.communicate(timeout=30)
+    assert process.returncode in (0, -signal.SIGTERM), log.decode()  # SIGTERM: before our first line runs
 
 
 def test_an_idle_process_ends_at_once(tmp_path: Path) -> None:
-    with serving(tmp_path, models.doubling(tmp_path / "m.onnx")) as served:
-        began = time.perf_counter()
+    with serving(tmp_path, models.doubling(tmp_path / "m.onnx"), SCALEZERO_GRACE_PERIOD=GRACE) as served:
         served.process.terminate()
         assert served.process.wait(20) == 0
-        assert time.perf_counter() - began < 2
 
 
-def test_a_kept_connection_does_not_hold_up_the_end(tmp_path: Path) -> None:
-    with serving(tmp_path, models.doubling(tmp_path / "m.onnx")) as served, served.client() as client:
+def test_a_kept_connection_does_not_delay_the_end(tmp_path: Path) -> None:
+    model = models.doubling(tmp_path / "m.onnx")
+    with serving(tmp_path, model, SCALEZERO_GRACE_PERIOD=GRACE) as served, served.client() as client:
         assert client.get("/healthz/live").status_code == 200
-        began = time.perf_counter()
         served.process.terminate()
         assert served.process.wait(20) == 0
-        assert time.perf_counter() - began < 2
 
 
-def test_a_flag_wins_over_the_environment(tmp_path: Path) -> None:
+def test_a_flag_has_priority_over_the_environment(tmp_path: Path) -> None:
     with serving(
         tmp_path, models.doubling(tmp_path / "m.onnx"), "--lazy", PORT="1", SCALEZERO_LOAD="prefetch"
     ) as served:
         assert served.get("/api/v1/models").json()["models"][0]["state"] == "not_loaded"
 
 
-def ended(tmp_path: Path, *arguments: str | Path, **settings: str) -> tuple[int, float]:
-    """The exit code of a start that is to end by itself, and after how many seconds."""
-    began = time.perf_counter()
+def ended(tmp_path: Path, *arguments: str | Path, **settings: str) -> int:
+    """Run a start that must fail. Return its exit code."""
     done = subprocess.run(
         [COMMAND, "serve", *arguments, "--host", "127.0.0.1", "--port", "0"],
         env=environment(tmp_path, SCALEZERO_LOAD_FAILURE="exit", **settings),
         stderr=subprocess.DEVNULL,
-        timeout=20,
+        timeout=30,
         check=False,
     )
-    return done.returncode, time.perf_counter() - began
+    return done.returncode
 
 
-def test_a_model_that_no_retry_mends_ends_a_process_that_shall_say_so(tmp_path: Path) -> None:
+def test_a_permanent_load_failure_ends_the_process_with_load_failure_exit(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(b"no model")
-    code, seconds = ended(tmp_path, tmp_path / "m.onnx")
-    assert (code, seconds < 5) == (1, True)
+    assert ended(tmp_path, tmp_path / "m.onnx") == 1
 
 
-def test_a_function_that_cannot_be_imported_ends_a_process_that_shall_say_so(tmp_path: Path) -> None:
+def test_a_failed_import_of_the_function_ends_the_process_with_load_failure_exit(tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text("import nowhere\n")
     model, source = models.doubling(tmp_path / "m.onnx"), str(tmp_path / "main.py")
-    assert ended(tmp_path, model, FUNCTION_SOURCE=source)[0] == 1
+    assert ended(tmp_path, model, FUNCTION_SOURCE=source) == 1
 
 
 @pytest.mark.parametrize("failure", ["stay", "exit"])
-def test_a_store_that_may_come_back_is_waited_for(tmp_path: Path, failure: str) -> None:
+def test_the_process_retries_while_the_store_is_unreachable(tmp_path: Path, failure: str) -> None:
     away = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}
     settings = {"SCALEZERO_LOAD_FAILURE": failure, "SCALEZERO_LOAD_TIMEOUT": "200ms"}
     with serving(tmp_path, "s3://away/m.onnx", ready=False, env=away, **settings) as served:
@@ -225,24 +232,23 @@ def test_a_store_that_may_come_back_is_waited_for(tmp_path: Path, failure: str) 
         assert error_of(served.predict([1, 2]), 503)["code"] in {"store_unreachable", "store_stalled"}
 
 
-def test_a_process_that_may_stay_tells_why_its_model_does_not_answer(tmp_path: Path) -> None:
+def test_with_load_failure_stay_the_process_reports_the_error_of_its_model(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(b"no model")
     with serving(tmp_path, tmp_path / "m.onnx", ready=False) as served:
-        time.sleep(1)
-        assert served.get("/healthz/ready").json()["models"]["m"]["code"] == "invalid_model"
+        eventually(lambda: served.get("/healthz/ready").json()["models"]["m"]["code"] == "invalid_model")
         assert error_of(served.predict([1, 2]), 503)["code"] == "invalid_model"
 
 
-def test_callers_that_wait_for_a_model_that_never_comes_are_answered_before_the_end(
+def test_requests_waiting_for_a_permanently_failed_model_are_answered_before_the_process_ends(
     tmp_path: Path, s3: S3Server
 ) -> None:
-    s3.make_bucket("hopeless")
-    s3.put("s3://hopeless/m.onnx", bytes(300_000))
+    s3.make_bucket("invalid")
+    s3.put("s3://invalid/m.onnx", bytes(300_000))
     with FaultyS3(s3.endpoint_url) as slow:
         slow.add(Fault(path="m.onnx", bytes_per_second=200_000))
         env = {**s3.environment(), "AWS_ENDPOINT_URL": slow.endpoint_url}
         with (
-            serving(tmp_path, "s3://hopeless/m.onnx", ready=False, env=env, SCALEZERO_LOAD_FAILURE="exit") as served,
+            serving(tmp_path, "s3://invalid/m.onnx", ready=False, env=env, SCALEZERO_LOAD_FAILURE="exit") as served,
             calling(served.port) as caller,
             ThreadPoolExecutor(4) as callers,
         ):
@@ -251,17 +257,17 @@ def test_callers_that_wait_for_a_model_that_never_comes_are_answered_before_the_
             assert [error_of(each.result(), 503)["code"] for each in asked] == ["invalid_model"] * 4
             answers = [caller.answer(stream) for stream in streams]
             assert [json.loads(each.body)["error"]["code"] for each in answers] == ["invalid_model"] * 4
-            assert served.process.wait(5) == 1
+            assert served.process.wait(30) == 1
 
 
 def refused(tmp_path: Path, *arguments: str, **settings: str) -> str:
-    """The one line with which a start ends that cannot be."""
+    """Run a start with an invalid configuration. Return its error, which is one line."""
     done = subprocess.run(
         [COMMAND, "serve", *arguments],
         env={**environment(tmp_path, **settings)},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 2, done.stderr
@@ -271,14 +277,14 @@ def refused(tmp_path: Path, *arguments: str, **settings: str) -> str:
     return line
 
 
-def test_a_taken_port_is_one_line(tmp_path: Path, served: Served) -> None:
+def test_a_port_in_use_is_a_one_line_error(tmp_path: Path, served: Served) -> None:
     line = refused(tmp_path, "m.onnx", "--host", "127.0.0.1", "--port", str(served.port))
     assert f"PORT='127.0.0.1:{served.port}'" in line
     assert "Address already in use" in line
 
 
 @pytest.mark.parametrize(
-    ("arguments", "settings", "told"),
+    ("arguments", "settings", "message"),
     [
         (["m.onnx"], {"SCALEZERO_BATCH_SIZE": "0"}, "SCALEZERO_BATCH_SIZE='0': expected a whole number from 1 to 4096"),
         (["m.onnx"], {"SCALEZERO_TIMEOUT": "1 h"}, "SCALEZERO_TIMEOUT='1 h': expected a duration"),
@@ -290,16 +296,18 @@ def test_a_taken_port_is_one_line(tmp_path: Path, served: Served) -> None:
         (["--port", "0"], {}, "SCALEZERO_MODEL_URI: not set; expected a model to serve"),
     ],
 )
-def test_a_bad_setting_is_one_line(tmp_path: Path, arguments: list[str], settings: dict[str, str], told: str) -> None:
-    assert told in refused(tmp_path, *arguments, **settings)
+def test_an_invalid_setting_is_a_one_line_error(
+    tmp_path: Path, arguments: list[str], settings: dict[str, str], message: str
+) -> None:
+    assert message in refused(tmp_path, *arguments, **settings)
 
 
-def test_a_bad_manifest_is_one_line(tmp_path: Path) -> None:
+def test_an_invalid_manifest_is_a_one_line_error(tmp_path: Path) -> None:
     (tmp_path / "model.yaml").write_text("kind: ModelVersion\napiVersion: ml.example.com/v1\nspec: {formt: onnx}\n")
     assert "model.yaml" in refused(tmp_path, str(tmp_path))
 
 
-def test_a_version_that_the_folder_lacks_is_one_line(tmp_path: Path) -> None:
+def test_a_missing_version_is_a_one_line_error(tmp_path: Path) -> None:
     (tmp_path / "model.yaml").write_text(
         "apiVersion: ml.example.com/v1\nkind: ModelVersion\nmetadata:\n  name: m-v1\nspec:\n  modelName: m\n"
         '  version: "1.0"\n  format: onnx\n  storage:\n    type: file\n    path: m.onnx\n'

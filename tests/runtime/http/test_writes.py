@@ -1,4 +1,4 @@
-"""How an answer is written: whole answers at once, and nothing to a client that has left."""
+"""Writes of responses: complete ones in one write, and none after a disconnect."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from runtime.errors import ScalezeroError
-from runtime.http.connection import Greeting
+from runtime.http.connection import VersionDetector
 from runtime.http.exchange import Exchange
 from runtime.http.limits import Limits
 from runtime.http.messages import Answer, Request
@@ -21,13 +21,13 @@ OVER_1, OVER_2 = request("/"), ask("/", stream=1)
 
 
 class Held:
-    """Keeps the exchanges, so that the test answers them when it wants to."""
+    """Keeps the exchanges, so that the test decides when to answer."""
 
     def __init__(self) -> None:
         self.exchanges: list[Exchange] = []
 
     def admit(self, _: Request) -> bool:
-        """Take every head, none as a stream's."""
+        """Admit every request, none as a stream."""
         return False
 
     def begin(self, exchange: Exchange) -> None:
@@ -41,20 +41,20 @@ Connected = Callable[[Held, "Bare", Recorder], Awaitable[None]]
 
 
 class Bare:
-    """A connection without a socket. It greets a client of HTTP/2 before anything is recorded."""
+    """A connection without a socket. Writes are recorded after the server's HTTP/2 settings."""
 
     def __init__(self, application: Held, recorder: Recorder, *, http2: bool) -> None:
         server = Server(cast("Any", application), Limits(body=1000, buffered=1000))
         self._recorder = recorder
-        greeting = Greeting(server)
-        greeting.connection_made(recorder)
-        greeting.data_received(PREFACE if http2 else b"\r\n")
+        detector = VersionDetector(server)
+        detector.connection_made(recorder)
+        detector.data_received(PREFACE if http2 else b"\r\n")
         recorder.writes.clear()
 
     def receive(self, data: bytes) -> None:
         cast("asyncio.Protocol", self._recorder.get_protocol()).data_received(data)
 
-    def leave(self) -> None:
+    def disconnect(self) -> None:
         self._recorder.get_protocol().connection_lost(None)
 
 
@@ -66,13 +66,13 @@ def served(test: Connected, *, http2: bool) -> None:
     asyncio.run(serve())
 
 
-both = pytest.mark.parametrize(("http2", "asked"), [(False, OVER_1), (True, OVER_2)], ids=["HTTP/1.1", "HTTP/2"])
+both = pytest.mark.parametrize(("http2", "raw"), [(False, OVER_1), (True, OVER_2)], ids=["HTTP/1.1", "HTTP/2"])
 
 
 @both
-def test_a_whole_answer_is_one_write(http2: bool, asked: bytes) -> None:  # noqa: FBT001 - as above
+def test_a_complete_response_is_one_write(http2: bool, raw: bytes) -> None:  # noqa: FBT001 - as above
     async def test(application: Held, connection: Bare, recorder: Recorder) -> None:
-        connection.receive(asked)
+        connection.receive(raw)
         application.exchanges[0].respond(WHOLE)
         await asyncio.sleep(0)
         assert len(recorder.writes) == 1
@@ -82,8 +82,8 @@ def test_a_whole_answer_is_one_write(http2: bool, asked: bytes) -> None:  # noqa
 
 
 @pytest.mark.parametrize(("answers", "writes"), [(3, 1), (8, 2), (32, 4), (100, 6)])
-def test_answers_of_one_turn_of_the_loop_share_writes_over_http_2(answers: int, writes: int) -> None:
-    """Half of those under way leave at a time, and four at least: the client reads them while the rest are made."""
+def test_responses_of_one_turn_of_the_loop_share_writes_over_http_2(answers: int, writes: int) -> None:
+    """A write has half of the open responses, and at least four. The client reads them while others are made."""
 
     async def test(application: Held, connection: Bare, recorder: Recorder) -> None:
         connection.receive(b"".join(ask("/", stream=2 * number + 1) for number in range(answers)))
@@ -98,28 +98,28 @@ def test_answers_of_one_turn_of_the_loop_share_writes_over_http_2(answers: int, 
 
 @both
 @pytest.mark.parametrize("begun", [False, True])
-def test_nothing_is_written_after_the_client_has_left(http2: bool, asked: bytes, begun: bool) -> None:  # noqa: FBT001 - as above
+def test_nothing_is_written_after_a_disconnect(http2: bool, raw: bytes, begun: bool) -> None:  # noqa: FBT001 - as above
     async def test(application: Held, connection: Bare, recorder: Recorder) -> None:
-        connection.receive(asked)
+        connection.receive(raw)
         (exchange,) = application.exchanges
         if begun:
             exchange.write_head(200, [], length=None)
             await asyncio.sleep(0)
-        told: list[bool] = []
-        exchange.on_gone = lambda: told.append(True)
-        connection.leave()
+        cancelled: list[bool] = []
+        exchange.on_cancel = lambda: cancelled.append(True)
+        connection.disconnect()
         recorder.writes.clear()
         exchange.respond(WHOLE)
         exchange.write_piece(b"piece")
-        exchange.end_badly()
+        exchange.abort()
         await asyncio.sleep(0.01)
         assert recorder.writes == []
-        assert told == [True]
+        assert cancelled == [True]
 
     served(test, http2=http2)
 
 
-def test_a_stream_that_is_reset_gets_nothing_more_and_its_neighbour_all() -> None:
+def test_a_reset_stream_gets_no_response_and_another_stream_does() -> None:
     async def test(application: Held, connection: Bare, recorder: Recorder) -> None:
         connection.receive(OVER_2 + ask("/", stream=3) + frame(3, (8).to_bytes(4, "big"), stream=1))
         for exchange in application.exchanges:
@@ -130,7 +130,7 @@ def test_a_stream_that_is_reset_gets_nothing_more_and_its_neighbour_all() -> Non
     served(test, http2=True)
 
 
-def test_pieces_end_where_the_client_leaves_between_them() -> None:
+def test_no_pieces_are_made_after_a_disconnect() -> None:
     made: list[int] = []
 
     def pieces() -> Iterator[bytes]:
@@ -142,9 +142,9 @@ def test_pieces_end_where_the_client_leaves_between_them() -> None:
         connection.receive(OVER_1)
         application.exchanges[0].respond(Answer(200, pieces(), []))
         async with asyncio.timeout(10):
-            while len(made) < 3:  # noqa: ASYNC110 - the pieces tell no event
+            while len(made) < 3:  # noqa: ASYNC110 - the pieces have no event
                 await asyncio.sleep(0)
-        connection.leave()
+        connection.disconnect()
         before = len(recorder.writes)
         await asyncio.sleep(0.01)
         assert len(recorder.writes) == before
@@ -153,10 +153,10 @@ def test_pieces_end_where_the_client_leaves_between_them() -> None:
     served(test, http2=False)
 
 
-def test_a_body_that_is_not_whole_is_not_answered_when_the_client_leaves() -> None:
+def test_an_incomplete_request_is_not_answered_after_a_disconnect() -> None:
     async def test(application: Held, connection: Bare, recorder: Recorder) -> None:
         connection.receive(ask("/", stream=1, flags=END_HEADERS))
-        connection.leave()
+        connection.disconnect()
         await asyncio.sleep(0)
         assert application.exchanges == []
         assert recorder.writes == []
@@ -165,7 +165,7 @@ def test_a_body_that_is_not_whole_is_not_answered_when_the_client_leaves() -> No
 
 
 def frames(raw: bytes) -> Iterator[tuple[int, int]]:
-    """Kind and stream of each frame."""
+    """Return the type and the stream of each frame."""
     while raw:
         yield raw[3], int.from_bytes(raw[5:9], "big")
         raw = raw[9 + int.from_bytes(raw[:3], "big") :]

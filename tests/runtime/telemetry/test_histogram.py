@@ -1,4 +1,4 @@
-"""A histogram fed in bulk counts what a naive one counts."""
+"""A histogram that is updated in bulk has the same counts as a simple one."""
 
 import pytest
 from hypothesis import given
@@ -10,12 +10,12 @@ values = st.floats(-10, 10)
 
 
 @given(bounds=st.lists(values, min_size=1, max_size=8, unique=True).map(sorted), parts=st.lists(st.lists(values)))
-def test_counts_are_those_of_a_naive_histogram(bounds: list[float], parts: list[list[float]]) -> None:
+def test_counts_are_those_of_a_simple_histogram(bounds: list[float], parts: list[list[float]]) -> None:
     histogram = Histogram(bounds)
     for part in parts:
         histogram.add(part)
-    seen = [value for part in parts for value in part]
-    naive = [*(sum(value <= bound for value in seen) for bound in bounds), len(seen)]
-    assert [count for _, count in histogram.cumulative()] == naive
+    values_added = [value for part in parts for value in part]
+    expected = [*(sum(value <= bound for value in values_added) for bound in bounds), len(values_added)]
+    assert [count for _, count in histogram.cumulative()] == expected
     assert [text for text, _ in histogram.cumulative()] == [*map(str, bounds), "+Inf"]
-    assert histogram.total == pytest.approx(sum(seen), abs=1e-9)
+    assert histogram.total == pytest.approx(sum(values_added), abs=1e-9)

@@ -1,30 +1,30 @@
-"""A container's last words are one short line in a file that somebody else made."""
+"""The termination message is one short line in a file that the kubelet created."""
 
 from pathlib import Path
 
-from runtime.telemetry.termination import leave
+from runtime.telemetry.termination import write_termination_message
 
 
-def left(place: Path, sentence: str) -> str:
-    place.touch()
-    leave(sentence, place)
-    return place.read_text("utf-8")
+def written(path: Path, message: str) -> str:
+    path.touch()
+    write_termination_message(message, path)
+    return path.read_text("utf-8")
 
 
-def test_the_reason_is_one_line_instead_of_whatever_was_there(tmp_path: Path) -> None:
-    (tmp_path / "log").write_text("older and longer than what comes now")
-    assert left(tmp_path / "log", "s3://b/m: it is\n  not a model") == "s3://b/m: it is not a model"
+def test_the_message_is_one_line_and_replaces_the_content(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("an older message that is longer than the new one")
+    assert written(tmp_path / "log", "s3://b/m: it is\n  not a model") == "s3://b/m: it is not a model"
 
 
-def test_no_more_is_left_than_the_kubelet_reads(tmp_path: Path) -> None:
-    """Of more it would keep the end, and the reason stands at the beginning."""
-    assert left(tmp_path / "log", "why " + "x" * 9000) == "why " + "x" * 4092
+def test_a_long_message_is_cut_to_what_the_kubelet_reads(tmp_path: Path) -> None:
+    """The kubelet would keep the end, but the reason is at the beginning."""
+    assert written(tmp_path / "log", "why " + "x" * 9000) == "why " + "x" * 4092
 
 
-def test_outside_of_a_pod_nothing_is_made(tmp_path: Path) -> None:
-    leave("why", tmp_path / "log")
+def test_outside_a_pod_no_file_is_created(tmp_path: Path) -> None:
+    write_termination_message("why", tmp_path / "log")
     assert not (tmp_path / "log").exists()
 
 
-def test_a_place_that_takes_nothing_does_not_hide_the_reason(tmp_path: Path) -> None:
-    leave("why", tmp_path)
+def test_a_path_that_cannot_be_written_raises_no_error(tmp_path: Path) -> None:
+    write_termination_message("why", tmp_path)
