@@ -1,1 +1,1 @@
-"""The way to a cluster: its API server, asked for the objects of one namespace. No other room knows `kubernetes`."""
+"""The client of the Kubernetes API, for the objects of one namespace. No other package imports `kubernetes`."""

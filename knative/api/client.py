@@ -1,4 +1,4 @@
-"""One namespace of one cluster: objects in, objects out. Its refusals leave here as classes of `knative.api.errors`."""
+"""The client for one namespace of one cluster. Errors of the API are raised as classes of `knative.api.errors`."""
 
 import copy
 import json
@@ -13,23 +13,23 @@ from urllib.parse import quote
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from knative.api.connection import ANSWER, Connection
-from knative.api.errors import ClusterUnreachable, Forbidden, NoAnswerInTime, ObjectMissing
+from knative.api.connection import ANSWER_TIMEOUT, Connection
+from knative.api.errors import ClusterUnreachable, Forbidden, NoAnswerInTime, NotInCluster
 from knative.api.refusals import refusal, status_of
 from knative.manifests import names
 from knative.objects import APIS, Manifest, Ref, ref_of
 
-Manifests = list[Manifest]  # a name of its own, as the class has a method `list`
+Manifests = list[Manifest]  # an alias, because the method `list` hides the built-in inside the class
 
-_WATCH_MARGIN: Final = 10.0  # s that a watch's end may be late
-_QUIET: Final = 3600.0  # s that a container which is followed may log nothing
-_PAUSE: Final = 0.5  # s between two attempts to follow
-# The Service of a revision leads there too, but an API server proxies to no pod of another namespace.
+_WATCH_MARGIN: Final = 10.0  # s that the server may take to end a watch after its timeout
+_LOG_IDLE_TIMEOUT: Final = 3600.0  # s without a log line after which following ends
+_RETRY_PAUSE: Final = 0.5  # s between two attempts to follow
+# The Service of a revision routes to the activator too, but an API server does not proxy to a pod of another namespace.
 _ACTIVATOR: Final = f"/api/v1/namespaces/{names.SYSTEM_NAMESPACE}/services/{names.ACTIVATOR}"
 
 
 class Answer(NamedTuple):
-    """What a pod or a revision answered over HTTP."""
+    """The HTTP response of a pod or a revision."""
 
     status: int
     body: bytes
@@ -41,49 +41,51 @@ class Cluster:
     def __init__(
         self, *, context: str | None = None, namespace: str | None = None, environ: Mapping[str, str] = os.environ
     ) -> None:
-        """Find the cluster, without asking it anything yet. Raises `NoCluster`, `WrongContext`, `BadKubeconfig`."""
+        """Select the cluster, but send no request yet. Raises `NoCluster`, `WrongContext`, `BadKubeconfig`."""
         self._connection = Connection(context, environ)
         self.context = self._connection.context
         self.address = self._connection.address
         self.namespace = namespace or self._connection.namespace
 
-    def within(self, namespace: str) -> "Cluster":
-        """Look at another namespace of the same cluster."""
+    def in_namespace(self, namespace: str) -> "Cluster":
+        """Return a client for another namespace of the same cluster."""
         other = copy.copy(self)
         other.namespace = namespace
         return other
 
-    def see_namespace(self) -> None:
-        """Raise `ObjectMissing` where there is no such namespace: objects in it are only not there, as in an empty one.
+    def require_namespace(self) -> None:
+        """Raise `NotInCluster` if the namespace does not exist.
 
-        Who may not look at namespaces has been given rights in one that is there.
+        The check is necessary because lists of a missing namespace are empty, as in an empty namespace. It passes if
+        the user has no permission to read namespaces: such a user has a Role in a namespace that exists.
         """
         with suppress(Forbidden):
             self._json("GET", f"/api/v1/namespaces/{quote(self.namespace)}", what=f"namespace/{self.namespace}")
 
     def close(self) -> None:
-        """Let go of the connections that are kept for the next request."""
+        """Close the pooled connections."""
         self._connection.close()
 
     def get(self, ref: Ref) -> Manifest | None:
-        """Read an object; None where there is none. Raises `KnativeMissing` where nobody knows its kind."""
+        """Return an object, or None if it does not exist. Raises `KnativeMissing` if no API serves its kind."""
         try:
             found: Manifest = self._json("GET", self._path(ref.kind, ref.name), what=str(ref))
-        except ObjectMissing:
+        except NotInCluster:
             return None
         return found
 
     def list(self, kind: str, *, labels: Mapping[str, str] = {}) -> Manifests:
-        """Read all objects of a kind that have the labels, in the order of their names."""
-        return self._listed(kind, {"labelSelector": _selector(labels)})[0]
+        """Return all objects of a kind that have the labels, sorted by name."""
+        return self._list_with_version(kind, {"labelSelector": _selector(labels)})[0]
 
     def apply(
         self, manifest: Manifest, *, manager: str = "scalezero", force: bool = False, dry_run: bool = False
     ) -> Manifest:
-        """Apply on the server's side (SSA) and return the object. Raises `Conflict` for fields that others hold.
+        """Apply a manifest with server-side apply (SSA) and return the object.
 
-        With a `metadata.resourceVersion` it raises `Outrun` where the object has changed since. `dry_run` has it
-        admitted, defaulted and thrown away.
+        Raises `Conflict` for fields that other managers own. If the manifest has a `metadata.resourceVersion`, raises
+        `Outrun` if the object has changed since that version. With `dry_run` the server admits the object and sets its
+        defaults, but does not store it.
         """
         ref = ref_of(manifest)
         query = {"fieldManager": manager, "force": str(force).lower(), "dryRun": "All" if dry_run else ""}
@@ -93,73 +95,78 @@ class Cluster:
         )
         return applied
 
-    def delete(self, ref: Ref) -> bool:
-        """Delete an object and, in the background, what it owns; False where there was none."""
+    def delete(self, ref: Ref, *, seen: Manifest | None = None) -> bool:
+        """Delete an object and, in the background, its dependents. Return False if the object does not exist.
+
+        With `seen`, only that state of the object is deleted: raises `Outrun` if it has changed.
+        """
+        request = {} if seen is None else {"body": {"preconditions": _state(seen)}}
         try:
-            self._json("DELETE", self._path(ref.kind, ref.name), what=str(ref))
-        except ObjectMissing:
+            self._json("DELETE", self._path(ref.kind, ref.name), what=str(ref), **request)
+        except NotInCluster:
             return False
         return True
 
     def follow(self, kind: str, *, name: str, seconds: float, every: float = 30.0) -> Iterator[Manifest]:
-        """Yield an object as it is and as it becomes, for `seconds`; again after `every` seconds at most.
+        """Yield an object now and after each change, for `seconds`, and at least once in `every` seconds.
 
-        An interruption is gone over as long as there is time; what was deleted comes no more. Raises
-        `ClusterUnreachable` where the first look fails, or the last.
+        Interruptions are retried until the time is over. A deleted object is not yielded. Raises `ClusterUnreachable`
+        if the first or the last request fails.
         """
         ends = time.monotonic() + seconds
         selectors = {"fieldSelector": f"metadata.name={name}"}
         reached = False
         while (left := ends - time.monotonic()) > 0:
             try:
-                found, version = self._listed(kind, selectors)
+                found, version = self._list_with_version(kind, selectors)
                 reached = True
                 yield from found
-                yield from self._watched(kind, {**selectors, "resourceVersion": version}, min(left, every))
+                yield from self._watch(kind, {**selectors, "resourceVersion": version}, min(left, every))
             except ClusterUnreachable:
-                if not reached or time.monotonic() + _PAUSE >= ends:
+                if not reached or time.monotonic() + _RETRY_PAUSE >= ends:
                     raise
-                time.sleep(_PAUSE)
+                time.sleep(_RETRY_PAUSE)
 
     def logs(self, pod: str, *, container: str, lines: int, previous: bool = False) -> str:
-        """Read a container's last log lines, of the run before where `previous`. Empty where there are none."""
+        """Return the last log lines of a container, or of its previous run if `previous`. Empty if there is no log."""
         query = {"container": container, "tailLines": str(lines), "previous": str(previous).lower()}
         answer = self._connection.send("GET", f"{self._path('Pod', pod)}/log", query=query)
-        if answer.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND}:  # it has not run, or is gone
+        if answer.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND}:  # not started yet, or deleted
             return ""
-        self._refuse(answer, what=f"the log of pod/{pod}", path="")
+        self._raise_for_status(answer, what=f"the log of pod/{pod}", path="")
         return answer.data.decode("utf-8", "replace")
 
     def follow_logs(self, pod: str, *, container: str, lines: int) -> Iterator[str]:
-        """Yield a container's last log lines, and new ones until it ends."""
+        """Yield the last log lines of a container, then new lines until the container ends."""
         query = {"container": container, "tailLines": str(lines), "follow": "true"}
         path = f"{self._path('Pod', pod)}/log"
-        answer = self._connection.send("GET", path, query=query, seconds=_QUIET, stream=True)
+        answer = self._connection.send("GET", path, query=query, seconds=_LOG_IDLE_TIMEOUT, stream=True)
         try:
-            self._refuse(answer, what=f"the log of pod/{pod}", path="")
+            self._raise_for_status(answer, what=f"the log of pod/{pod}", path="")
             for line in answer:
                 yield line.decode("utf-8", "replace").rstrip("\n")
-        except (HTTPError, OSError):  # cut off: the caller may follow again
+        except (HTTPError, OSError):  # the connection broke: the caller may follow again
             return
         finally:
             answer.close()
 
     def pod_get(self, pod: str, path: str, *, port: int = 8080, timeout: float) -> Answer:
-        """Ask a pod, through the API server: no name and no ingress is needed.
+        """Send a GET to a pod through the API server's proxy, which needs no DNS name and no ingress.
 
-        404 where it is gone, 503 or 504 where it is deaf. `timeout` is in seconds. Raises `Forbidden` without the right
-        to get pods/proxy.
+        Returns status 404 if the pod does not exist, 503 or 504 if it does not answer. `timeout` is in seconds. Raises
+        `Forbidden` without permission to get pods/proxy.
         """
-        return self._proxied(f"{self._path('Pod', f'{pod}:{port}')}/proxy/{path.lstrip('/')}", timeout=timeout)
+        return self._proxy_get(f"{self._path('Pod', f'{pod}:{port}')}/proxy/{path.lstrip('/')}", timeout=timeout)
 
     def revision_get(self, revision: str, path: str, *, timeout: float) -> Answer:
-        """Ask a revision, which wakes it from zero: the API server asks Knative's activator, which makes it a pod.
+        """Send a GET to a revision, which starts a pod if it is scaled to zero.
 
-        Headers name the revision, as no host name does here. `timeout` is in seconds, the cold start included. 404
-        where there is no such revision. Raises `Forbidden` without the right to get services/proxy of the activator.
+        The API server proxies the request to Knative's activator. Headers name the revision, because the request has no
+        host name of it. `timeout` is in seconds and includes the cold start. Returns status 404 if the revision does
+        not exist. Raises `Forbidden` without permission to get services/proxy of the activator.
         """
         headers = {"Knative-Serving-Namespace": self.namespace, "Knative-Serving-Revision": revision}
-        return self._proxied(f"{_ACTIVATOR}/proxy/{path.lstrip('/')}", timeout=timeout, headers=headers)
+        return self._proxy_get(f"{_ACTIVATOR}/proxy/{path.lstrip('/')}", timeout=timeout, headers=headers)
 
     def _path(self, kind: str, name: str | None = None) -> str:
         api = APIS[kind]
@@ -167,52 +174,58 @@ class Cluster:
         path = f"/{root}/{api.version}/namespaces/{quote(self.namespace)}/{api.plural}"
         return path if name is None else f"{path}/{quote(name, safe=':')}"
 
-    def _listed(self, kind: str, query: Mapping[str, str]) -> tuple[Manifests, str]:
-        """Read the objects, and the version of the collection that a watch goes on from."""
+    def _list_with_version(self, kind: str, query: Mapping[str, str]) -> tuple[Manifests, str]:
+        """Return the objects, and the resource version of the collection, from which a watch continues."""
         read = self._json("GET", self._path(kind), query=query, what=APIS[kind].plural)
         items = [{"apiVersion": APIS[kind].version, "kind": kind, **each} for each in read["items"]]
         return items, read["metadata"]["resourceVersion"]
 
-    def _watched(self, kind: str, query: Mapping[str, str], seconds: float) -> Iterator[Manifest]:
-        """Yield what changes until the time is over, or the server ends it."""
-        whole = max(1, round(seconds))
-        query = {**query, "watch": "true", "timeoutSeconds": str(whole)}
+    def _watch(self, kind: str, query: Mapping[str, str], seconds: float) -> Iterator[Manifest]:
+        """Yield each changed object until the time is over or the server ends the watch."""
+        timeout = max(1, round(seconds))
+        query = {**query, "watch": "true", "timeoutSeconds": str(timeout)}
         path = self._path(kind)
-        answer = self._connection.send("GET", path, query=query, seconds=whole + _WATCH_MARGIN, stream=True)
+        answer = self._connection.send("GET", path, query=query, seconds=timeout + _WATCH_MARGIN, stream=True)
         try:
-            self._refuse(answer, what=APIS[kind].plural, path=path)
+            self._raise_for_status(answer, what=APIS[kind].plural, path=path)
             for line in answer:
                 event = json.loads(line)
-                if event["type"] == "ERROR":  # the version is too old: the next list begins anew
+                if event["type"] == "ERROR":  # the version is too old: the caller lists the objects again
                     return
                 if event["type"] in {"ADDED", "MODIFIED"}:
                     yield event["object"]
-        except (HTTPError, ValueError):  # cut off, perhaps within an event
-            return  # the next list tells whether the cluster is still there
+        except (HTTPError, ValueError):  # the connection broke, perhaps within an event
+            return  # the next list shows whether the cluster still answers
         finally:
             answer.close()
 
-    def _proxied(self, path: str, *, timeout: float, headers: Mapping[str, str] = {}) -> Answer:
+    def _proxy_get(self, path: str, *, timeout: float, headers: Mapping[str, str] = {}) -> Answer:
         try:
             answer = self._connection.send("GET", path, headers=headers, seconds=timeout)
         except NoAnswerInTime as error:
             return Answer(HTTPStatus.GATEWAY_TIMEOUT, error.message.encode())
         if answer.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN} and status_of(answer.data):
-            self._refuse(answer, what=path, path=path)
+            self._raise_for_status(answer, what=path, path=path)
         return Answer(answer.status, answer.data)
 
     def _json(self, method: str, path: str, *, what: str, **request: Any) -> Any:  # noqa: ANN401 - JSON
-        answer = self._connection.send(method, path, seconds=ANSWER, **request)
-        self._refuse(answer, what=what, path=path)
+        answer = self._connection.send(method, path, seconds=ANSWER_TIMEOUT, **request)
+        self._raise_for_status(answer, what=what, path=path)
         try:
             return json.loads(answer.data)
         except ValueError as error:
-            raise ClusterUnreachable(self.address, "what answers there is no API server") from error
+            reason = "the response is not JSON, so this address is not an API server"
+            raise ClusterUnreachable(self.address, reason) from error
 
-    def _refuse(self, answer: urllib3.BaseHTTPResponse, *, what: str, path: str) -> None:
-        """Raise what an answer says that is no success."""
+    def _raise_for_status(self, answer: urllib3.BaseHTTPResponse, *, what: str, path: str) -> None:
+        """Raise the error of an answer that is not a success."""
         if answer.status >= HTTPStatus.BAD_REQUEST:
             raise refusal(answer.status, answer.data, what=what, path=path, address=self.address, context=self.context)
+
+
+def _state(manifest: Manifest) -> dict[str, str]:
+    """Return what identifies an object and its state."""
+    return {name: manifest["metadata"][name] for name in ("uid", "resourceVersion")}
 
 
 def _selector(labels: Mapping[str, str]) -> str:

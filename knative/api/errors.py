@@ -10,7 +10,8 @@ ScalezeroError
       |-- NotLoggedIn                 not_logged_in          401
       |-- Forbidden                   forbidden              403
       |-- KnativeMissing              knative_missing
-      |-- ObjectMissing               object_missing         404
+      |-- EventingMissing             eventing_missing
+      |-- NotInCluster                not_in_cluster         404
       |-- Conflict                    conflict               409: another field manager owns a field
       |-- Outrun                      outrun                 409: the object changed between read and write
       `-- RefusedByCluster            refused_by_cluster     400, 422, and every other refusal
@@ -54,11 +55,11 @@ class WrongContext(ClusterError):
     code = "wrong_context"
 
     def __init__(self, context: str, *, known: Sequence[str], file: str) -> None:
-        there = ", ".join(known) or "none"
-        came = (
+        available = ", ".join(known) or "none"
+        problem = (
             f"no context {context!r} in {file}" if context else f"{file} has no current context; select one: --context"
         )
-        super().__init__(f"{came}; available: {there}", context=context, known=list(known), file=file)
+        super().__init__(f"{problem}; available: {available}", context=context, known=list(known), file=file)
 
 
 class ClusterUnreachable(ClusterError):
@@ -119,14 +120,28 @@ class KnativeMissing(ClusterError):
         )
 
 
-class ObjectMissing(ClusterError):
+class EventingMissing(ClusterError):
+    """The cluster has no Knative Eventing, or lacks one of its APIs; `api` is the group and version."""
+
+    code = "eventing_missing"
+
+    def __init__(self, address: str, api: str) -> None:
+        super().__init__(
+            f"the cluster at {address} has no Knative Eventing: the API {api} is missing; install Eventing, "
+            "or remove `events` from model.yaml and `subscriptions` from func.yaml",
+            address=address,
+            api=api,
+        )
+
+
+class NotInCluster(ClusterError):
     """An object that the request needs does not exist, such as its namespace."""
 
-    code = "object_missing"
+    code = "not_in_cluster"
 
     def __init__(self, kind: str, name: str) -> None:
-        made = f"; create it: kubectl create namespace {name}" if kind == "namespaces" else ""
-        super().__init__(f"the cluster has no {kind.removesuffix('s')} {name!r}{made}", kind=kind, name=name)
+        next_step = f"; create it: kubectl create namespace {name}" if kind == "namespaces" else ""
+        super().__init__(f"the cluster has no {kind.removesuffix('s')} {name!r}{next_step}", kind=kind, name=name)
 
 
 class Holder(NamedTuple):
@@ -143,9 +158,9 @@ class Conflict(ClusterError):
 
     def __init__(self, what: str, holders: Sequence[Holder]) -> None:
         self.holders = tuple(holders)
-        held = ", ".join(f"{each.field} (owned by {each.manager})" for each in holders)
+        fields = ", ".join(f"{each.field} (owned by {each.manager})" for each in holders)
         super().__init__(
-            f"{what}: another manager wrote {held}; --force-conflicts overwrites it",
+            f"{what}: another manager wrote {fields}; --force-conflicts overwrites it",
             what=what,
             holders=[each._asdict() for each in holders],
         )

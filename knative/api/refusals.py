@@ -1,7 +1,7 @@
-"""What an API server's refusal means: pure, from the answer to the error that says it.
+"""The conversion of an API server's error response to a class of `knative.api.errors`. Pure.
 
-A refusal is a `Status` object, described in the Kubernetes API reference under meta/v1: `reason` is a word for
-programs, `message` a sentence, `details.causes` the fields. Admission webhooks put their own sentence into `message`.
+The body is a `Status` object (Kubernetes API reference, meta/v1): `reason` is machine-readable, `message` is a
+sentence, `details.causes` lists the fields. Admission webhooks put their own sentence into `message`.
 """
 
 import json
@@ -13,14 +13,16 @@ from knative.api.errors import (
     ClusterError,
     ClusterUnreachable,
     Conflict,
+    EventingMissing,
     Forbidden,
     Holder,
     KnativeMissing,
+    NotInCluster,
     NotLoggedIn,
-    ObjectMissing,
     Outrun,
     RefusedByCluster,
 )
+from knative.objects import EVENTING_APIS, SERVING_PREFIX
 
 _FORBIDDEN: Final = re.compile(
     r'User "(?P<user>[^"]*)" cannot (?P<verb>\S+) resource "(?P<resource>[^"]*)" in API group "(?P<group>[^"]*)"'
@@ -28,12 +30,11 @@ _FORBIDDEN: Final = re.compile(
 )
 _WEBHOOK: Final = re.compile(r'^admission webhook "(?P<webhook>[^"]*)" denied the request: ', re.DOTALL)
 _MANAGER: Final = re.compile(r'^conflict with "(?P<manager>[^"]*)"')
-_AWAY: Final = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
-_KNATIVE: Final = "serving.knative.dev/"
+_UNAVAILABLE: Final = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
 
 
 def status_of(body: bytes) -> dict[str, Any] | None:
-    """Read the `Status` that an API server sends where it refuses; None where the body is something else."""
+    """Return the `Status` that an API server sends with an error, or None if the body is something else."""
     try:
         read = json.loads(body)
     except ValueError:
@@ -42,7 +43,7 @@ def status_of(body: bytes) -> dict[str, Any] | None:
 
 
 def refusal(code: int, body: bytes, *, what: str, path: str, address: str, context: str) -> ClusterError:
-    """Build the error for an answer that is not a success. `what` is the object, as a person calls it."""
+    """Build the error for an answer that is not a success. `what` names the object in the message."""
     status = status_of(body)
     if status is None:
         return _without_status(code, body, what=what, path=path, address=address)
@@ -60,7 +61,7 @@ def refusal(code: int, body: bytes, *, what: str, path: str, address: str, conte
                 namespace=found["namespace"],
             )
         case "NotFound":
-            return ObjectMissing(str(details.get("kind", "object")), str(details.get("name", what)))
+            return NotInCluster(str(details.get("kind", "object")), str(details.get("name", what)))
         case "Conflict" | "AlreadyExists":
             holders = [_holder(cause) for cause in details.get("causes") or ()]
             return Conflict(what, holders) if holders else Outrun(what)
@@ -69,22 +70,24 @@ def refusal(code: int, body: bytes, *, what: str, path: str, address: str, conte
 
 
 def _without_status(code: int, body: bytes, *, what: str, path: str, address: str) -> ClusterError:
-    """Tell an answer that no part of the API wrote: a group that nobody serves, or a proxy in between.
+    """Build the error for an answer without a `Status`: of an API group that is not served, or of a proxy in between.
 
-    A proxy that has no API server to ask says nothing about the request, which may be sent again.
+    502, 503 and 504 of a proxy mean that it cannot reach the API server, so the request may be sent again.
     """
-    if code == HTTPStatus.NOT_FOUND and _KNATIVE in path:
+    if code == HTTPStatus.NOT_FOUND and SERVING_PREFIX in path:
         return KnativeMissing(address)
-    said = f"{code} {' '.join(body.decode('utf-8', 'replace').split())[:200]}".strip()
-    return ClusterUnreachable(address, said) if code in _AWAY else RefusedByCluster(what, said, status=code)
+    if code == HTTPStatus.NOT_FOUND and (api := next((each for each in EVENTING_APIS if f"/{each}/" in path), None)):
+        return EventingMissing(address, api)
+    reason = f"{code} {' '.join(body.decode('utf-8', 'replace').split())[:200]}".strip()
+    return ClusterUnreachable(address, reason) if code in _UNAVAILABLE else RefusedByCluster(what, reason, status=code)
 
 
 def _holder(cause: dict[str, Any]) -> Holder:
     found = _MANAGER.search(str(cause.get("message", "")))
     field = str(cause.get("field", "")).removeprefix(".")
-    return Holder(field or "a field", found["manager"] if found else str(cause.get("message", "somebody")))
+    return Holder(field or "a field", found["manager"] if found else str(cause.get("message", "an unknown manager")))
 
 
 def _sentence(message: str) -> str:
-    """Leave out which webhook speaks: its sentence says what is wrong."""
+    """Return the message on one line, without the name of the webhook that wrote it."""
     return "; ".join(_WEBHOOK.sub("", message).strip().splitlines())

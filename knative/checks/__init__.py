@@ -1,12 +1,13 @@
-"""The cross-resource linter: rules over what is to be deployed, and how.
+"""The linter behind `scalezero check`: rules over the resources and options of a deployment.
 
-    run.examine(paths) -> Report(findings, notes)
+    run.examine(project) -> Report(findings, notes)
 
-A rule is pure: it looks at a `Subject` and yields findings, each under a stable code. One file holds one family of
-rules; rules.py gathers them. Reading the files and asking the registry and the cluster are run.py's and facts.py's.
+A rule is a pure function over a `Subject` that yields findings, each with a stable code. Each file contains one family
+of rules, and rules.py lists all families. facts.py queries the registry and the cluster, and run.py combines the parts.
 """
 
+from knative.checks.facts import ReadOnce
 from knative.checks.finding import Finding, Severity
 from knative.checks.run import Report, Sources, examine
 
-__all__ = ["Finding", "Report", "Severity", "Sources", "examine"]
+__all__ = ["Finding", "ReadOnce", "Report", "Severity", "Sources", "examine"]

@@ -1,4 +1,4 @@
-"""A rule and what it finds."""
+"""Rules and their findings."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,54 +7,54 @@ from runtime.errors import ScalezeroError
 
 
 class Severity(StrEnum):
-    """How much it matters."""
+    """The severity of a finding."""
 
-    ERROR = "error"  # it will not work
-    WARNING = "warning"  # it works, and most likely not as meant
-    ADVICE = "advice"  # it works; there is something worth knowing
+    ERROR = "error"  # it does not work
+    WARNING = "warning"  # it works, but probably not as intended
+    ADVICE = "advice"  # it works; the finding is information
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that a rule found: where, what is there, why it matters and what would mend it."""
+    """One finding of a rule."""
 
-    code: str
+    code: str  # of the rule
     severity: Severity
-    where: str | None  # file:line; none: in no file
-    what: str
-    why: str
-    fix: str
+    where: str | None  # file:line; None: not in a file
+    what: str  # the problem, with the value that was found
+    why: str  # the reason for the rule
+    fix: str  # the next step
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule under its stable code, and the reason for it."""
+    """A rule: its stable code, its severity and its reason."""
 
     code: str
     severity: Severity
     why: str
 
-    def found(self, what: str, *, fix: str, where: str | None = None) -> Finding:
-        """Say what the rule found."""
+    def finding(self, what: str, *, fix: str, where: str | None = None) -> Finding:
+        """Build a finding of this rule."""
         return Finding(code=self.code, severity=self.severity, where=where, what=what, why=self.why, fix=fix)
 
 
-def came(fault: ScalezeroError) -> str:
-    """Say what a fault says, without what would be right: that is the fix, and is told there."""
+def problem(fault: ScalezeroError) -> str:
+    """Return the message of an error without its expected value, which becomes the fix of the finding."""
     allowed = fault.details.get("allowed")
     return fault.message.removesuffix(f"expected {allowed}").rstrip(" :;")
 
 
 def error(code: str, why: str) -> Rule:
-    """Make a rule whose findings do not work."""
+    """Create a rule of severity error."""
     return Rule(code, Severity.ERROR, why)
 
 
 def warning(code: str, why: str) -> Rule:
-    """Make a rule whose findings most likely are not as meant."""
+    """Create a rule of severity warning."""
     return Rule(code, Severity.WARNING, why)
 
 
 def advice(code: str, why: str) -> Rule:
-    """Make a rule whose findings are worth knowing."""
+    """Create a rule of severity advice."""
     return Rule(code, Severity.ADVICE, why)

@@ -1,4 +1,4 @@
-"""Whether the cluster has what the deployment counts on, and holds nothing against it."""
+"""Rules that the cluster has the objects that the deployment needs, and none that conflict with it."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -7,19 +7,19 @@ from knative.checks.finding import Finding, error, warning
 from knative.checks.subject import Subject
 from knative.manifests import names
 from knative.objects import SERVICE_LABEL, Manifest
-from knative.resources.links import owner
+from knative.resources.links import model_of_name
 
 PORT_NOT_H2C: Final = warning(
     "port-not-h2c",
-    "The name of the port selects the protocol to the pod: http1 breaks gRPC, h2c carries HTTP/1.1 and gRPC.",
+    "The name of the port selects the protocol to the pod: http1 breaks gRPC, h2c supports HTTP/1.1 and gRPC.",
 )
 REVISION_TAKEN: Final = error(
-    "revision-taken", "A revision name is unique in its namespace, and a revision belongs to one Service."
+    "revision-taken", "The name of a revision is unique in its namespace, and a revision belongs to one Service."
 )
-SECRET_LACKS_KEY: Final = error("secret-lacks-key", "A pod does not start without a key that it refers to.")
-SECRET_MISSING: Final = error("secret-missing", "A pod does not start without a Secret that it refers to.")
+SECRET_LACKS_KEY: Final = error("secret-lacks-key", "A pod does not start if a key that it refers to is missing.")
+SECRET_MISSING: Final = error("secret-missing", "A pod does not start if a Secret that it refers to is missing.")
 SERVICE_ACCOUNT_MISSING: Final = error(
-    "service-account-missing", "Kubernetes makes no pod for a ServiceAccount that does not exist."
+    "service-account-missing", "Kubernetes creates no pods for a ServiceAccount that does not exist."
 )
 
 RULES: Final = (PORT_NOT_H2C, REVISION_TAKEN, SECRET_LACKS_KEY, SECRET_MISSING, SERVICE_ACCOUNT_MISSING)
@@ -28,7 +28,7 @@ KEYS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
 def check(subject: Subject) -> Iterator[Finding]:
-    """Compare with what was looked up; without that there is nothing to say."""
+    """Compare with the facts of the cluster; without facts there are no findings."""
     yield from _secret(subject)
     yield from _service_account(subject)
     yield from _taken(subject)
@@ -40,45 +40,47 @@ def _secret(subject: Subject) -> Iterator[Finding]:
     if name is None or known is None or name not in known:
         return
     where, keys = subject.place_unless(subject.flags.s3_secret, subject.place_of_variable(KEYS[0])), known[name]
-    space = subject.options.namespace
+    namespace = subject.options.namespace
     if keys is None:
-        fix = f"kubectl -n {space} create secret generic {name} --from-literal=..., with {' and '.join(KEYS)}"
-        yield SECRET_MISSING.found(f"there is no Secret {name} in the namespace {space}", fix=fix, where=where)
-    elif lacking := [each for each in KEYS if each not in keys]:
-        what = f"the Secret {name} has no {' and no '.join(lacking)}"
-        yield SECRET_LACKS_KEY.found(what, fix="add what is missing to the Secret", where=where)
+        fix = f"run kubectl -n {namespace} create secret generic {name} --from-literal=..., with {' and '.join(KEYS)}"
+        yield SECRET_MISSING.finding(f"the namespace {namespace} has no Secret {name}", fix=fix, where=where)
+    elif missing := [each for each in KEYS if each not in keys]:
+        what = f"the Secret {name} has no {' and no '.join(missing)}"
+        yield SECRET_LACKS_KEY.finding(what, fix=f"add {' and '.join(missing)} to the Secret", where=where)
 
 
 def _service_account(subject: Subject) -> Iterator[Finding]:
-    name, there = subject.options.service_account, subject.facts.service_accounts
-    if name is not None and there is not None and name not in there:
-        what = f"there is no ServiceAccount {name} in the namespace {subject.options.namespace}"
-        said = subject.place_in_function("deploy", "serviceAccountName")
-        where = subject.place_unless(subject.flags.service_account, said)
-        yield SERVICE_ACCOUNT_MISSING.found(what, fix="make it, or name none and one is made", where=where)
+    name, existing = subject.options.service_account, subject.facts.service_accounts
+    if name is not None and existing is not None and name not in existing:
+        what = f"the namespace {subject.options.namespace} has no ServiceAccount {name}"
+        field = subject.place_in_function("deploy", "serviceAccountName")
+        where = subject.place_unless(subject.flags.service_account, field)
+        fix = "create it, or set no serviceAccountName: deploy then creates one"
+        yield SERVICE_ACCOUNT_MISSING.finding(what, fix=fix, where=where)
 
 
 def _taken(subject: Subject) -> Iterator[Finding]:
-    for version in subject.resources.model_versions:
+    for version in subject.resources.revisions:
         found = (subject.facts.revisions or {}).get(version.metadata.name)
         if found is None:
             continue
-        holder = found["metadata"].get("labels", {}).get(SERVICE_LABEL)
-        if holder != version.spec.model_name:
-            what = f"the cluster has a revision {version.metadata.name} of {holder or 'no Service'}"
+        service = found["metadata"].get("labels", {}).get(SERVICE_LABEL)
+        if service != version.spec.model_name:
+            what = f"the cluster has a revision {version.metadata.name} that belongs to {service or 'no Service'}"
             where = subject.place(version, "metadata", "name")
-            yield REVISION_TAKEN.found(what, fix="another name for the ModelVersion", where=where)
+            yield REVISION_TAKEN.finding(what, fix="use another name for the ModelVersion", where=where)
 
 
 def _ports(subject: Subject) -> Iterator[Finding]:
-    """Look at the revisions that share traffic with ours and were made by somebody else."""
+    """Check the ports of existing revisions that the resources declare or give traffic to."""
     for name, revision in sorted((subject.facts.revisions or {}).items()):
-        if owner(name, subject.resources.models) is None or not _shares(subject, name):
+        if model_of_name(name, subject.resources.models) is None or not _shares(subject, name):
             continue
         port = _port(revision)
         if port != names.PORT_NAME:
-            what = f"the revision {name} has a port named {port or 'nothing, which means http1'}"
-            yield PORT_NOT_H2C.found(what, fix="deploy it as a ModelVersion under another name, or give it no traffic")
+            problem = f"a port named {port}" if port else "a port without a name, which means http1"
+            fix = "deploy it as a ModelVersion with another name, or give it no traffic"
+            yield PORT_NOT_H2C.finding(f"the revision {name} has {problem}", fix=fix)
 
 
 def _shares(subject: Subject, revision: str) -> bool:

@@ -1,4 +1,4 @@
-"""All rules, over one subject: pure."""
+"""All rules. Pure."""
 
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -9,8 +9,10 @@ from knative.checks import (
     artifacts,
     batching,
     compute,
+    events,
     image,
     lifetimes,
+    optimizations,
     presence,
     reading,
     traffic,
@@ -25,8 +27,10 @@ _FAMILIES: Final[tuple[Callable[[Subject], Iterator[Finding]], ...]] = (
     traffic.check,
     image.check,
     artifacts.check,
+    optimizations.check,
     agreement.check,
     presence.check,
+    events.check,
     api_definitions.check,
 )
 
@@ -40,8 +44,10 @@ RULES: Final[tuple[Rule, ...]] = tuple(
             *traffic.RULES,
             *image.RULES,
             *artifacts.RULES,
+            *optimizations.RULES,
             *agreement.RULES,
             *presence.RULES,
+            *events.RULES,
             *api_definitions.RULES,
         ),
         key=lambda rule: rule.code,
@@ -50,7 +56,7 @@ RULES: Final[tuple[Rule, ...]] = tuple(
 
 
 def findings(subject: Subject) -> list[Finding]:
-    """Apply every rule. That it cannot be rendered is told only where no rule could say why."""
+    """Apply all rules. An error of rendering is reported only if no rule explains it."""
     found = [finding for family in _FAMILIES for finding in family(subject)]
     if any(each.severity is Severity.ERROR for each in found):
         return found

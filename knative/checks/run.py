@@ -1,39 +1,39 @@
-"""From a project to findings: its faults, what can be looked up, and the rules.
+"""The checks of a project: errors in its files, facts from the registry and the cluster, and the rules.
 
     Project -> Subject -> facts -> findings
 
-A fault that stops other commands is a finding here, and the rules see the rest.
+An error in a file, which stops other commands, is a finding here. The rules check the other resources.
 """
 
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Final
 
-from knative.checks.facts import Objects, with_artifacts, with_objects
+from knative.checks.facts import ObjectReader, with_artifacts, with_objects
 from knative.checks.finding import Finding, Severity
-from knative.checks.reading import refused
+from knative.checks.reading import finding_of
 from knative.checks.rules import findings
 from knative.checks.subject import Subject
-from knative.function.pins import Find
+from knative.function.pins import Find, ReadVariants
 from knative.function.project import Project
 
-_UNNAMED: Final = "dev.local/unnamed:0"  # stands for an image that nobody names
+_PLACEHOLDER_IMAGE: Final = "dev.local/unnamed:0"  # if no image is configured
 _ORDER: Final = tuple(Severity)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What was found, the worst first, and what could not be looked up."""
+    """All findings, the most severe first, and a note for each query that failed."""
 
     findings: tuple[Finding, ...]
     notes: tuple[str, ...] = ()
 
     def passes(self, *, strict: bool = False) -> bool:
-        """Tell whether there is no error, and with `strict` no warning either."""
+        """Return whether there are no errors, and with `strict` no warnings either."""
         bad = {Severity.ERROR, Severity.WARNING} if strict else {Severity.ERROR}
         return not any(each.severity in bad for each in self.findings)
 
     def as_data(self) -> dict[str, object]:
-        """Give it as plain values."""
+        """Return the report as plain values."""
         return {"findings": [{**asdict(each), "severity": str(each.severity)} for each in self.findings]} | {
             "notes": list(self.notes)
         }
@@ -41,27 +41,28 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Where facts come from; None: nobody is asked."""
+    """The sources of facts; None: not queried."""
 
-    find: Find | None = None  # of the registry
-    cluster: Objects | None = None  # the namespace of the project
+    find: Find | None = None  # the lookup in the registry
+    variants: ReadVariants | None = None  # what the registry has about a model
+    cluster: ObjectReader | None = None  # the namespace of the project
 
 
 def examine(project: Project, *, sources: Sources = Sources()) -> Report:
-    """Check a project as it was read; `sources` are asked for the rest."""
+    """Check a project; `sources` provide the facts that are not in its files."""
     subject = subject_of(project)
     notes: list[str] = []
     if sources.find is not None:
-        subject = with_artifacts(subject, sources.find, notes)
+        subject = with_artifacts(subject, sources.find, notes, variants=sources.variants)
     if sources.cluster is not None:
         subject = with_objects(subject, sources.cluster, notes)
-    found = [*map(refused, project.faults), *findings(subject)]
-    unique = dict.fromkeys(sorted(found, key=_order))
+    found = [*map(finding_of, project.faults), *findings(subject)]
+    unique = dict.fromkeys(sorted(found, key=_sort_key))
     return Report(findings=tuple(unique), notes=tuple(notes))
 
 
-def _order(each: Finding) -> tuple[int, str, int, str]:
-    """Put the worst first, and of those the first in a file."""
+def _sort_key(each: Finding) -> tuple[int, str, int, str]:
+    """Sort by severity, then by file and line."""
     file, _, line = (each.where or "").rpartition(":")
     if not line.isdecimal():
         file, line = each.where or "", "0"
@@ -69,8 +70,8 @@ def _order(each: Finding) -> tuple[int, str, int, str]:
 
 
 def subject_of(project: Project) -> Subject:
-    """Take the project as what the rules look at, before any lookup."""
+    """Convert the project to the input of the rules, without facts."""
     read = {each.name: getattr(project, each.name) for each in fields(Project)}
     if project.options.image is None:
-        read["options"] = replace(project.options, image=_UNNAMED)
+        read["options"] = replace(project.options, image=_PLACEHOLDER_IMAGE)
     return Subject(**read)

@@ -1,79 +1,79 @@
-"""What PyYAML says of a text that is no YAML, in words, and what would mend it.
+"""Explanations for PyYAML's syntax errors, with the fix for each.
 
-Source: PyYAML, scanner.py, parser.py, composer.py and constructor.py (the problems that they name).
+Source: PyYAML, scanner.py, parser.py, composer.py and constructor.py (their error messages).
 """
 
 import re
 from typing import Final, NamedTuple
 
 
-class Told(NamedTuple):
-    """What is wrong, and what to do about it."""
+class Explanation(NamedTuple):
+    """The problem and the next step."""
 
     what: str
     fix: str
 
 
 _OPENS: Final = {"]": "[", "}": "{"}
-_PROBLEMS: Final[tuple[tuple[str, Told], ...]] = (  # {0} is what the pattern's group found, {began} the line
+_EXPLANATIONS: Final[tuple[tuple[str, Explanation], ...]] = (  # {0}: the group of the pattern; {start}: a line number
     (
         "found unexpected end of stream",
-        Told("the text in quotes that begins in line {began} is not closed", "write the quote that closes it"),
+        Explanation("the quoted string that starts in line {start} is not closed", "add the closing quote"),
     ),
     (
         r"expected ',' or '([\]}])'",
-        Told("the {opens} of line {began} is not closed, or a comma is missing in it", "close it with {0}"),
+        Explanation("the {opens} in line {start} is not closed, or a comma is missing inside it", "close it with {0}"),
     ),
     (
         "expected the node content, but found '<stream end>'",
-        Told("the file ends where a value would be: a [ or a { is not closed", "close it with ] or }"),
+        Explanation("the file ends before a value: a [ or a { is not closed", "close it with ] or }"),
     ),
     (
         "expected the node content, but found '(.+)'",
-        Told("{0} stands where a value would be", "take it out, or put the value into quotes"),
+        Explanation("found {0} instead of a value", "remove it, or quote the value"),
     ),
     (
         "mapping values are not allowed here",
-        Told(
-            "a colon where none may be: the line is indented deeper than the one it belongs beside, or a text has it",
-            "indent the line as its neighbours are, or put the text into quotes",
+        Explanation(
+            "unexpected colon: the line is indented too far, or an unquoted string contains a colon",
+            "indent the line like the other fields of the mapping, or quote the string",
         ),
     ),
     (
         "expected <block end>",
-        Told(
-            "the line does not fit what begins in line {began}: its indentation is another",
-            "indent it by as many blanks as its neighbours",
+        Explanation(
+            "the indentation of the line does not match the block that starts in line {start}",
+            "indent it with as many spaces as the other lines of the block",
         ),
     ),
-    (r"found character '\\t'", Told("a tab where blanks would be", "indent with blanks")),
+    (r"found character '\\t'", Explanation("a tab in the indentation", "indent with spaces")),
     (
         "found character '(.)' that cannot start",
-        Told("{0} begins a text that is not in quotes", "put the text into quotes"),
+        Explanation("an unquoted string cannot start with {0}", "quote the string"),
     ),
-    ("could not find expected ':'", Told("line {began} is no name with a value", "write it as name: value")),
+    ("could not find expected ':'", Explanation("line {start} is not a field with a value", "write it as name: value")),
     (
         "found unhashable key",
-        Told("a mapping stands where a name would be, as of braces without quotes", "put the braces into quotes"),
+        Explanation("a mapping is used as a name, for example because of unquoted braces", "quote the braces"),
     ),
     (
         "found unknown escape character '(.)'",
-        Told(
-            "\\{0} means nothing between double quotes",
-            "write two backslashes, or single quotes, where one is itself",
+        Explanation(
+            "\\{0} is not an escape sequence in double quotes",
+            "write two backslashes, or use single quotes, where a backslash has no special meaning",
         ),
     ),
 )
 
 
-def explained(problem: str, began: int | None) -> Told:
-    """Put a problem into words; `began` is the line, from 1, where what it concerns began, if that is known."""
-    for pattern, told in _PROBLEMS:
-        if match := re.search(pattern, problem):
+def explain(message: str, start: int | None) -> Explanation:
+    """Explain a message of PyYAML. `start` is the line, from 1, where the incomplete value starts, if known."""
+    for pattern, explanation in _EXPLANATIONS:
+        if match := re.search(pattern, message):
             group = match[1] if match.lastindex else ""
-            facts = {"{0}": group, "{opens}": _OPENS.get(group, ""), "{began}": str(began or "?")}
-            return Told(*(_filled(text, facts) for text in told))
-    return Told(f"it is no YAML: {problem}", "mend the place, or put the text there into quotes")
+            facts = {"{0}": group, "{opens}": _OPENS.get(group, ""), "{start}": str(start or "?")}
+            return Explanation(*(_filled(text, facts) for text in explanation))
+    return Explanation(f"invalid YAML: {message}", "correct the line, or quote the string")
 
 
 def _filled(text: str, facts: dict[str, str]) -> str:

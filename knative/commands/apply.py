@@ -7,7 +7,7 @@ import click
 from knative.api.client import Cluster
 from knative.commands import arguments
 from knative.commands.output import answer, exit_on_failure
-from knative.commands.plan import Planned, opened, planned
+from knative.commands.plan import Planned, make_plan, open_project
 from knative.deploying.apply import carry_out
 from knative.deploying.report import urls
 from knative.function.configuration import Flags
@@ -31,22 +31,22 @@ def command(
     **chosen: str | None,
 ) -> None:
     """Apply the files to the cluster, wait until everything is ready, and print the URLs."""
-    project, cluster = opened(paths, Flags(**chosen), context=context)
-    apply(planned(project, cluster, find=find, force=force), cluster, form=form, force=force, timeout=timeout)
+    project, cluster = open_project(paths, Flags(**chosen), context=context)
+    apply(make_plan(project, cluster, find=find, force=force), cluster, form=form, force=force, timeout=timeout)
 
 
-def apply(made: Planned, cluster: Cluster, *, form: str, force: bool, timeout: float) -> None:
+def apply(planned: Planned, cluster: Cluster, *, form: str, force: bool, timeout: float) -> None:
     """Carry out a plan with a line for each step, and print the URLs. Ends the process with 1 after a failure."""
     with exit_on_failure():
         carry_out(
-            made.plan,
-            made.observed,
+            planned.plan,
+            planned.observed,
             cluster,
             force=force,
             seconds=timeout,
             tell=lambda line: click.echo(line, err=form != "table"),
         )
-    found = urls(cluster, made.plan)
+    found = urls(cluster, planned.plan)
     if form == "table":
         for name, url in found.items():
             click.echo(f"{name}: {url}")

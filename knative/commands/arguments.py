@@ -17,22 +17,22 @@ def files(command: F) -> F:
     """Add the paths of manifests, as arguments or with -f as in kubectl. The command gets them as `paths`."""
 
     @wraps(command)
-    def with_paths(*, named: tuple[Path, ...], given: tuple[Path, ...], **others: object) -> object:
-        if not (named or given):
-            raise click.UsageError("Which files? Name a manifest or a folder of them, as PATH or behind -f.")
-        return command(paths=(*given, *named), **others)
+    def with_paths(*, from_option: tuple[Path, ...], from_arguments: tuple[Path, ...], **others: object) -> object:
+        if not (from_option or from_arguments):
+            raise click.UsageError("no files; pass a manifest or a folder of manifests, as PATH or with -f")
+        return command(paths=(*from_arguments, *from_option), **others)
 
     kind = click.Path(exists=True, path_type=Path)
-    named = click.option(
+    from_option = click.option(
         "-f",
         "--filename",
-        "named",
+        "from_option",
         multiple=True,
         type=kind,
         help="A manifest or a folder of manifests; the same as PATH.",
     )
-    given = click.argument("given", metavar="[PATH]...", nargs=-1, type=kind)
-    return cast("F", given(named(with_paths)))
+    from_arguments = click.argument("from_arguments", metavar="[PATH]...", nargs=-1, type=kind)
+    return cast("F", from_arguments(from_option(with_paths)))
 
 
 def output(command: F) -> F:
@@ -62,8 +62,8 @@ def deployment(command: F) -> F:
 def duration(text: str) -> float:
     """Parse seconds: a duration as in the resources ("4s", "1m30s"), or a number."""
     found = _seconds(text)
-    if not 0 < found <= durations.LONGEST:  # NaN is refused too
-        longest = f"{durations.LONGEST / 3600:g}h"
+    if not 0 < found <= durations.MAX_SECONDS:  # NaN is refused too
+        longest = f"{durations.MAX_SECONDS / 3600:g}h"
         raise click.BadParameter(f'{text!r}: expected more than 0 and up to {longest}, such as "90s", "1m30s" or 90')
     return found
 

@@ -1,4 +1,4 @@
-"""`scalezero check`: whether what the files say can work, before anything is deployed."""
+"""`scalezero check`: find problems of the files, the registry and the cluster before a deployment."""
 
 import os
 import sys
@@ -42,26 +42,26 @@ def command(
 def check(project: Project, *, context: str | None, offline: bool) -> Report:
     """Examine the project, with the registry and the cluster unless `offline`.
 
-    Raises `ObjectMissing` for a namespace that does not exist, as deploy does.
+    Raises `NotInCluster` for a namespace that does not exist, as deploy does.
     """
     if offline:
         return examine(project)
-    from runtime.registry import find
+    from runtime.registry import find, published_variants
 
     try:
         project, cluster = connect(project, context=context)
     except ScalezeroError as error:
         if context is not None:
-            raise  # it was asked for by name
-        report = examine(project, sources=Sources(find=find))
-        return Report(findings=report.findings, notes=(*report.notes, f"the cluster could not be asked: {error}"))
-    with suppress(ClusterUnreachable):  # examine notes it
-        cluster.see_namespace()
-    return examine(project, sources=Sources(find=find, cluster=cluster))
+            raise  # the user named the cluster
+        report = examine(project, sources=Sources(find=find, variants=published_variants))
+        return Report(findings=report.findings, notes=(*report.notes, f"cannot query the cluster: {error}"))
+    with suppress(ClusterUnreachable):  # examine adds a note
+        cluster.require_namespace()
+    return examine(project, sources=Sources(find=find, variants=published_variants, cluster=cluster))
 
 
 def show(report: Report, form: str) -> None:
-    """Print the findings, and the notes on standard error where people read."""
+    """Print the findings; with `table`, the notes go to standard error."""
     if form != "table":
         click.echo(output.answer(report.as_data(), form), nl=False)
         return
@@ -76,5 +76,5 @@ def show(report: Report, form: str) -> None:
 def _counted(report: Report) -> str:
     counts = Counter(str(each.severity) for each in report.findings)
     plural = {"error": "errors", "warning": "warnings", "advice": "advice"}
-    said = [f"{counts[word]} {plural[word] if counts[word] > 1 else word}" for word in plural if counts[word]]
-    return ", ".join(said) or "nothing found"
+    parts = [f"{counts[word]} {plural[word] if counts[word] > 1 else word}" for word in plural if counts[word]]
+    return ", ".join(parts) or "nothing found"

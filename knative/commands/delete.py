@@ -1,4 +1,4 @@
-"""`scalezero delete`: delete what files declare, or a model with everything that belongs to it."""
+"""`scalezero delete`: delete the objects that files declare, or a model with the objects that belong to it."""
 
 import os
 from dataclasses import asdict
@@ -9,8 +9,8 @@ import click
 from knative.api.client import Cluster
 from knative.commands import arguments
 from knative.commands.output import answer, exit_on_failure
-from knative.commands.target import connect
-from knative.deploying.removing import belongings, delete, kept_after
+from knative.commands.target import connect, connect_for
+from knative.deploying.removing import belongings, delete, kept_after, kept_brokers
 from knative.function.configuration import Flags
 from knative.function.project import load
 from knative.manifests import desired
@@ -38,16 +38,19 @@ def command(
 ) -> None:
     """Delete MODEL with its splits, or what the files of -f declare, and wait.
 
-    Deletes only what scalezero created, and prints what it keeps: Secrets, ConfigMaps, and the models in S3.
+    Deletes only what scalezero created, and prints what it keeps: Secrets, ConfigMaps, Brokers that others use, and the
+    models in S3.
     """
     if (model is None) == (not paths):
         raise BadSetting("MODEL", value=model, allowed="the name of a model, or -f with its files, and not both")
     if model is None:
         cluster, refs = _declared(paths, Flags(image=_ANY_IMAGE, namespace=namespace), context=context)
     else:
-        cluster = Cluster(context=context, namespace=namespace)
+        cluster = connect_for(model, namespace=namespace, context=context)
         refs = belongings(cluster, model)
-    kept = kept_after(cluster, refs)
+    brokers = kept_brokers(cluster, refs)
+    refs = tuple(ref for ref in refs if str(ref) not in {each.name for each in brokers})
+    kept = (*kept_after(cluster, refs), *brokers)
     with exit_on_failure():
         deleted = delete(cluster, refs, seconds=timeout, tell=lambda line: click.echo(line, err=form != "table"))
     if form == "table":
@@ -63,4 +66,5 @@ def _declared(paths: tuple[Path, ...], flags: Flags, *, context: str | None) -> 
     project, cluster = connect(load(paths, flags, environ=os.environ), context=context)
     for fault in project.faults:  # a function that no image contains can be deleted
         raise fault
-    return cluster, tuple(ref_of(step.manifest) for step in desired(project.resources, project.options))
+    declared = (ref_of(step.manifest) for step in desired(project.resources, project.options))
+    return cluster, tuple(dict.fromkeys(declared))

@@ -9,17 +9,18 @@ from typing import NamedTuple
 import click
 
 from knative.api.client import Cluster
-from knative.checks import Report, Sources, examine
+from knative.checks import ReadOnce, Report, Sources, examine
 from knative.commands import arguments
 from knative.commands.apply import apply
 from knative.commands.check import show
-from knative.commands.plan import planned
+from knative.commands.plan import make_plan
 from knative.commands.target import connect
 from knative.function.configuration import Flags
-from knative.function.pins import Find
+from knative.function.pins import Find, ReadVariants
 from knative.function.project import Project, load
-from knative.function.publishing import publish_versions
-from runtime.registry import find
+from knative.function.publishing import Complete, publish_versions
+from runtime.registry import complete_model, find, published_variants
+from runtime.registry.command import ended_by_sigterm, progress_bar
 
 
 @click.command("deploy")
@@ -47,11 +48,12 @@ def command(
     An error in the files, the flags or the cluster ends it before anything is trained or published.
     """
     project, cluster = connect(load((folder,), Flags(**chosen), environ=os.environ), context=context)
-    how = How(form=form, timeout=timeout, publish=not no_publish, strict=strict, force=force)
-    deploy(project, cluster, folder, find=find, how=how)
+    options = DeployOptions(form=form, timeout=timeout, publish=not no_publish, strict=strict, force=force)
+    with ended_by_sigterm():
+        deploy(project, cluster, folder, find=find, options=options)
 
 
-class How(NamedTuple):
+class DeployOptions(NamedTuple):
     """The options of a deploy."""
 
     form: str = "table"
@@ -61,36 +63,53 @@ class How(NamedTuple):
     force: bool = False
 
 
-def deploy(project: Project, cluster: Cluster, folder: Path, *, find: Find, how: How) -> None:
-    """Deploy a project that is read, and look each model up once. Ends the process with 1 after a failure.
+def deploy(
+    project: Project,
+    cluster: Cluster,
+    folder: Path,
+    *,
+    find: Find,
+    options: DeployOptions,
+    complete: Complete = complete_model,
+    variants: ReadVariants = published_variants,
+) -> None:
+    """Deploy a loaded project, and look up each model once. Ends the process with 1 after a failure.
+
+    `find` looks up a model, `complete` writes the manifest of a published model that has none, and `variants` reads
+    what is published about a model.
 
     Raises `BadManifest`, `BadSetting`, `ClusterError`, and what publishing raises.
     """
-    _stop_at(examine(project), how)
+    _stop_at(examine(project), options)
     project.require_valid()
-    cluster.see_namespace()
-    _stop_at(examine(project, sources=Sources(cluster=cluster)), how)
+    cluster.require_namespace()
+    objects = ReadOnce(cluster)  # publishing changes none of them, and the plan reads again what it compares
+    _stop_at(examine(project, sources=Sources(cluster=objects)), options)
     lookup = cache(find)
-    if how.publish:
+    if options.publish:
         published = publish_versions(
-            project.resources.model_versions,
+            project.resources,
             folder,
             only_missing=True,
-            say=lambda line: click.echo(line, err=how.form != "table"),
+            report=lambda line: click.echo(line, err=options.form != "table"),
             lookup=lookup,
+            complete=complete,
+            variants=variants,
+            watch=progress_bar,
         )
         if any(each.uploaded for each in published):
             lookup.cache_clear()
-    report = examine(project, sources=Sources(find=lookup, cluster=cluster))
-    _stop_at(report, how)
-    if report.findings and how.form == "table":
-        show(report, how.form)
-    made = planned(project, cluster, find=lookup, force=how.force)
-    apply(made, cluster, form=how.form, force=how.force, timeout=how.timeout)
+    described = cache(variants)
+    report = examine(project, sources=Sources(find=lookup, variants=described, cluster=objects))
+    _stop_at(report, options)
+    if report.findings and options.form == "table":
+        show(report, options.form)
+    planned = make_plan(project, cluster, find=lookup, variants=described, force=options.force)
+    apply(planned, cluster, form=options.form, force=options.force, timeout=options.timeout)
 
 
-def _stop_at(report: Report, how: How) -> None:
+def _stop_at(report: Report, options: DeployOptions) -> None:
     """Print a report that does not pass, and end with 1."""
-    if not report.passes(strict=how.strict):
-        show(report, how.form)
+    if not report.passes(strict=options.strict):
+        show(report, options.form)
         sys.exit(1)

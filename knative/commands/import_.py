@@ -10,13 +10,13 @@ from typing import cast
 import click
 
 from knative.commands import arguments
-from knative.importing import Files, Folder, Project, files_of_pod, imported
+from knative.importing import Files, Folder, Project, files_of_pod, import_deployment
 from knative.resources import BadManifest, ForeignDeployment
 from knative.resources.documents import Document, documents
 from knative.resources.errors import FieldFault
 from knative.resources.faults import bad_field
 from knative.resources.model_version import Storage
-from knative.resources.read import content, files_of, resource_of
+from knative.resources.read import manifest_files, read_text, resource_of
 from runtime.errors import BadSetting
 
 
@@ -28,18 +28,20 @@ from runtime.errors import BadSetting
 def command(paths: tuple[Path, ...], out: Path, image: str | None, registry: str) -> None:
     """Write a function's folder to OUT for each Deployment of TensorFlow Serving or TorchServe.
 
-    The configuration that its command line names is looked for in the ConfigMaps that its pod mounts, or else in all
-    that are here; other kinds are passed over.
+    Configuration files that its command line names are read from the ConfigMaps that its pod mounts. If it mounts none
+    of them, all ConfigMaps in PATH are searched. Other kinds are ignored.
     """
     _check_registry(registry)
-    found = [each for path in paths for file in files_of(path) for each in documents(content(file), file=str(file))]
+    found = [
+        each for path in paths for file in manifest_files(path) for each in documents(read_text(file), file=str(file))
+    ]
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     project = Project(image or f"dev.local/scalezero:{version('scalezero')}", registry, now)
     config_maps = _config_maps(found)
-    folders = [_imported(each, config_maps, project) for each in found if _kind(each) == "Deployment"]
+    folders = [_import(each, config_maps, project) for each in found if _kind(each) == "Deployment"]
     if not folders:
         raise BadManifest(str(paths[0]), None, "document", value="no Deployment", allowed="at least one")
-    _refuse_taken(out, folders)
+    _refuse_conflicts(out, folders)
     for folder in folders:
         _write(out / folder.name, folder)
 
@@ -48,7 +50,7 @@ def _check_registry(registry: str) -> None:
     try:
         Storage(type="s3", path=f"{registry.rstrip('/')}/model.onnx")
     except FieldFault as error:
-        raise BadSetting("--registry", value=registry, allowed="s3://bucket, perhaps with a prefix") from error
+        raise BadSetting("--registry", value=registry, allowed="s3://bucket or s3://bucket/prefix") from error
 
 
 def _kind(document: Document) -> object:
@@ -56,37 +58,41 @@ def _kind(document: Document) -> object:
 
 
 def _config_maps(found: Iterable[Document]) -> dict[str, Files]:
-    """Collect what ConfigMaps hold: by their names, by file name."""
+    """Return the files of the ConfigMaps: the contents by file name, by the name of the ConfigMap."""
     maps: dict[str, Files] = {}
     for data in (each.data for each in found if _kind(each) == "ConfigMap"):
-        if isinstance(data, dict) and isinstance(held := data.get("data"), dict):
+        if isinstance(data, dict) and isinstance(files := data.get("data"), dict):
             metadata = data.get("metadata")
             name = str(metadata.get("name")) if isinstance(metadata, dict) else ""
-            maps[name] = {str(file): text for file, text in held.items() if isinstance(text, str)}
+            maps[name] = {str(file): text for file, text in files.items() if isinstance(text, str)}
     return maps
 
 
-def _imported(document: Document, config_maps: Mapping[str, Files], project: Project) -> Folder:
+def _import(document: Document, config_maps: Mapping[str, Files], project: Project) -> Folder:
     deployment = cast("ForeignDeployment", resource_of(document))  # its kind is Deployment
     try:
-        return imported(deployment, files_of_pod(deployment, config_maps), project)
+        return import_deployment(deployment, files_of_pod(deployment, config_maps), project)
     except FieldFault as error:
         raise bad_field(document, error.field, value=error.value, allowed=error.allowed) from error
 
 
-def _refuse_taken(out: Path, folders: Sequence[Folder]) -> None:
-    """Refuse to write over anything, one of the folders included, before anything is written."""
+def _refuse_conflicts(out: Path, folders: Sequence[Folder]) -> None:
+    """Raise `BadSetting` if two folders have the same name or a file exists already, before any file is written."""
     name, count = Counter(each.name for each in folders).most_common(1)[0]
     if count > 1:
-        raise BadSetting("OUT", value=str(out), allowed=f"one Deployment of a name for it, and {count} are {name}")
+        raise BadSetting(
+            "OUT", value=str(out), allowed=f"Deployments with different names; {count} have the name {name}"
+        )
     for folder in folders:
         for name in folder.files:
             if (file := out / folder.name / name).exists():
-                raise BadSetting("OUT", value=str(out), allowed=f"a place where {file} is not there yet")
+                raise BadSetting(
+                    "OUT", value=str(out), allowed=f"a folder without the file {file}, which exists already"
+                )
 
 
-def _write(place: Path, folder: Folder) -> None:
-    place.mkdir(parents=True, exist_ok=True)
+def _write(path: Path, folder: Folder) -> None:
+    path.mkdir(parents=True, exist_ok=True)
     for name, text in folder.files.items():
-        (place / name).write_text(text, "utf-8")
-    click.echo(f"{place}: {', '.join(folder.files)} written; README.md lists the remaining steps")
+        (path / name).write_text(text, "utf-8")
+    click.echo(f"{path}: {', '.join(folder.files)} written; README.md lists the remaining steps")

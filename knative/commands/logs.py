@@ -10,12 +10,12 @@ import click
 from knative.api.client import Cluster
 from knative.api.errors import ClusterError
 from knative.commands import arguments
-from knative.commands.target import namespace_here
+from knative.commands.target import connect_for, unknown_model
 from knative.deploying.explain import container_of
 from knative.objects import REVISION_LABEL, SERVICE_LABEL, Manifest, Ref
 from runtime.errors import BadSetting
 
-_LOOK: Final = 2.0  # seconds between two lists of the pods, with --follow
+_POLL: Final = 2.0  # seconds between two lists of the pods, with --follow
 _NO_PODS: Final = (
     "{name} has no pod in namespace {namespace}: it is scaled to zero, or has not started. A request starts a pod. "
     "Kubernetes deletes the logs of a pod with the pod; a log collector, such as Fluent Bit or that of your cloud, "
@@ -48,12 +48,9 @@ def command(
     """
     if follow and previous:
         raise click.UsageError("--previous reads a run that has ended; use it without --follow.")
-    cluster = Cluster(context=context, namespace=namespace or namespace_here(model))
-    cluster.see_namespace()
+    cluster = connect_for(model, namespace=namespace, context=context)
     if cluster.get(Ref("Service", model)) is None:
-        names = ", ".join(each["metadata"]["name"] for each in cluster.list("Service"))
-        allowed = f"one of namespace {cluster.namespace}: {names or 'it has none'}"
-        raise BadSetting("MODEL", value=model, allowed=allowed)
+        raise unknown_model(cluster, model)
     labels = {SERVICE_LABEL: model} | ({REVISION_LABEL: _revision(cluster, model, revision)} if revision else {})
     if follow:
         _follow(cluster, labels, lines=lines)
@@ -127,7 +124,7 @@ def _follow(cluster: Cluster, labels: Mapping[str, str], *, lines: int) -> None:
                     following.add(container.id)
                     last = 0 if container.id in followed else lines
                     Thread(target=follow, args=(pod, container, last), daemon=True).start()
-            time.sleep(_LOOK)
+            time.sleep(_POLL)
     except KeyboardInterrupt:
         return
 

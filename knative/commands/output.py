@@ -1,6 +1,6 @@
 """How a command prints its result and how it ends.
 
-Results: a table for people, YAML or JSON for programs. Exit codes: 0 where everything is Ready, 1 where an object does
+Results: a table for people, YAML or JSON for programs. Exit codes: 0 if everything is Ready, 1 where an object does
 not become Ready, 130 after an interrupt; the command line itself ends other errors with 2.
 """
 
@@ -13,16 +13,16 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from knative.deploying.errors import NotUp
-from knative.resources.documents import text_of
+from knative.deploying.errors import DeploymentFailed
+from knative.resources.documents import dump_yaml
 
 
 @contextmanager
 def exit_on_failure() -> Iterator[None]:
-    """Print a `NotUp` on standard error and end with 1; end with 130 after an interrupt."""
+    """Print a `DeploymentFailed` on standard error and end with 1; end with 130 after an interrupt."""
     try:
         yield
-    except NotUp as error:
+    except DeploymentFailed as error:
         click.echo(f"scalezero: {error}", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
@@ -32,20 +32,20 @@ def exit_on_failure() -> Iterator[None]:
 
 def documents(values: Sequence[object], form: str) -> str:
     """Format JSON values as YAML documents, or as one JSON list."""
-    return text_of(values) if form == "yaml" else json.dumps(values, indent=2) + "\n"
+    return dump_yaml(values) if form == "yaml" else json.dumps(values, indent=2) + "\n"
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows under their columns as kubectl does: without a frame, and uncut where the output is not a terminal."""
-    made = Table(*columns, box=None, pad_edge=False, header_style="")
+    """Print rows under their columns as kubectl does: without a frame, and truncated only on a terminal."""
+    grid = Table(*columns, box=None, pad_edge=False, header_style="")
     for row in rows:
-        made.add_row(*row)
+        grid.add_row(*row)
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
         console.width = 10_000
-    console.print(made)
+    console.print(grid)
 
 
 def answer(values: Mapping[str, object] | Sequence[object], form: str) -> str:
     """Format one value as YAML or JSON."""
-    return text_of([values]) if form == "yaml" else json.dumps(values, indent=2) + "\n"
+    return dump_yaml([values]) if form == "yaml" else json.dumps(values, indent=2) + "\n"

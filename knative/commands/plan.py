@@ -14,18 +14,19 @@ from knative.api.client import Cluster
 from knative.commands import arguments
 from knative.commands.output import answer
 from knative.commands.target import connect
+from knative.deploying.action import Action
 from knative.deploying.differences import Difference
 from knative.deploying.observe import observe
-from knative.deploying.plan import Action, Plan, plan
+from knative.deploying.plan import Plan, plan
 from knative.function.configuration import Flags
-from knative.function.pins import Find, pins_of
+from knative.function.pins import Find, ReadVariants, pins_of
 from knative.function.project import Project, load
 from knative.manifests import desired
 from knative.objects import Manifest, Ref
 from knative.resources.errors import as_yaml
-from runtime.registry import find
+from runtime.registry import find, published_variants
 
-_SIGNS = {"create": "+", "change": "~", "keep": "=", "refuse": "!"}
+_SIGNS = {"create": "+", "change": "~", "replace": "-", "keep": "=", "refuse": "!"}
 _LINE = 80  # characters of one value
 
 
@@ -37,37 +38,42 @@ _LINE = 80  # characters of one value
 @arguments.force
 def command(paths: tuple[Path, ...], context: str | None, form: str, *, force: bool, **chosen: str | None) -> None:
     """Print what an apply would create and change. Exit code 2: the apply would be refused."""
-    project, cluster = opened(paths, Flags(**chosen), context=context)
-    made = planned(project, cluster, find=find, force=force).plan
+    project, cluster = open_project(paths, Flags(**chosen), context=context)
+    planned = make_plan(project, cluster, find=find, force=force).plan
     if form == "table":
-        click.echo("\n".join(lines(made)))
+        click.echo("\n".join(lines(planned)))
     else:
-        click.echo(answer(as_data(made), form), nl=False)
-    sys.exit(2 if made.refusals else 0)
+        click.echo(answer(as_data(planned), form), nl=False)
+    sys.exit(2 if planned.refusals else 0)
 
 
 class Planned(NamedTuple):
-    """A plan, and the objects that it was made from."""
+    """A plan, and the objects from which it was made."""
 
     plan: Plan
     observed: Mapping[Ref, Manifest]
 
 
-def opened(paths: tuple[Path, ...], flags: Flags, *, context: str | None) -> tuple[Project, Cluster]:
+def open_project(paths: tuple[Path, ...], flags: Flags, *, context: str | None) -> tuple[Project, Cluster]:
     """Read the files and find their namespace, which must exist. Raises the errors of both."""
     project = load(paths, flags, environ=os.environ)
     project.require_valid()
     project, cluster = connect(project, context=context)
-    cluster.see_namespace()
+    cluster.require_namespace()
     return project, cluster
 
 
-def planned(project: Project, cluster: Cluster, *, find: Find, force: bool) -> Planned:
-    """Compare the project with the cluster, and change nothing; `find` looks a model up in the registry.
+def make_plan(
+    project: Project, cluster: Cluster, *, find: Find, force: bool, variants: ReadVariants = published_variants
+) -> Planned:
+    """Compare the project with the cluster, and change nothing.
 
-    Raises `BadSetting` and `ClusterError`.
+    `find` looks up a model in the registry, `variants` what is published about it. Raises `BadSetting` and
+    `ClusterError`.
     """
-    pins = pins_of(project.resources, find, report=lambda line: click.echo(f"note: {line}", err=True))
+    pins = pins_of(
+        project.resources, find, variants=variants, report=lambda line: click.echo(f"note: {line}", err=True)
+    )
     steps = desired(project.resources, project.options, pins)
     observed = observe(cluster, steps)
     return Planned(plan(steps, observed, force=force), observed)
@@ -106,7 +112,7 @@ def _changed(difference: Difference) -> str:
 
 
 def _shown(value: object) -> str:
-    """Format a value, cut to the length of a line."""
+    """Format a value, truncated to the length of a line."""
     if not isinstance(value, dict | list):
         return as_yaml(value)
     text = json.dumps(value, ensure_ascii=False)

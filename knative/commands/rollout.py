@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
-from knative.api.client import Cluster
 from knative.commands import arguments
 from knative.commands.arguments import F
+from knative.commands.target import connect_for
 from knative.resources import durations
 from knative.rollout import formatting, starting
 from knative.rollout.errors import TakenOver
@@ -17,7 +17,7 @@ from knative.rollout.run import Progress, Rollout
 from knative.rollout.split import format_split, percent_of
 from runtime.errors import BadSetting
 
-_USUAL = Limits()
+_DEFAULTS = Limits()
 _ABORT = (
     "Restore the split from before the rollout. If another writer has set the split since, keep it and end the rollout."
 )
@@ -33,19 +33,21 @@ def _steps(_context: click.Context, _option: click.Parameter, text: str | None) 
 
 def _limits(command: F) -> F:
     """Add the options for the duration of a step, its limits, and the action when it exceeds them."""
-    text, usual = "How long to watch each step.", durations.written(_USUAL.interval)
-    command = click.option("--interval", type=arguments.duration, default=usual, show_default=True, help=text)(command)
-    share = click.FloatRange(0, 1)
-    text = "Allowed share of failed requests above that of the other revisions."
-    command = click.option("--max-error-rate", type=share, default=_USUAL.max_error_rate, show_default=True, help=text)(
+    text, default = "How long to watch each step.", durations.format_duration(_DEFAULTS.interval)
+    command = click.option("--interval", type=arguments.duration, default=default, show_default=True, help=text)(
         command
     )
+    share = click.FloatRange(0, 1)
+    text = "Allowed share of failed requests above that of the other revisions."
+    command = click.option(
+        "--max-error-rate", type=share, default=_DEFAULTS.max_error_rate, show_default=True, help=text
+    )(command)
     text, ratio = "Allowed latency, as a multiple of that of the other revisions.", click.FloatRange(min=1)
-    command = click.option("--max-latency", type=ratio, default=_USUAL.max_latency, show_default=True, help=text)(
+    command = click.option("--max-latency", type=ratio, default=_DEFAULTS.max_latency, show_default=True, help=text)(
         command
     )
     text, count = "Fewest requests for which a step is judged.", click.IntRange(min=1)
-    command = click.option("--min-requests", type=count, default=_USUAL.min_requests, show_default=True, help=text)(
+    command = click.option("--min-requests", type=count, default=_DEFAULTS.min_requests, show_default=True, help=text)(
         command
     )
     text, choice = "Restore the earlier split, or keep the current one.", click.Choice(["rollback", "halt"])
@@ -63,7 +65,7 @@ def _limits(command: F) -> F:
 @arguments.timeout
 @arguments.cluster
 @arguments.output
-def command(  # noqa: PLR0913 - each is a flag of its own
+def command(  # noqa: PLR0913 - one parameter for each flag
     model: str,
     to: str | None,
     steps: tuple[int, ...] | None,
@@ -83,7 +85,8 @@ def command(  # noqa: PLR0913 - each is a flag of its own
     """
     if (to is None) != abort:
         raise BadSetting("--to", value=to, allowed="a revision, or --abort, and not both")
-    rollout = Rollout(Cluster(context=context, namespace=namespace), model, say=lambda event: _say(event, form))
+    cluster = connect_for(model, namespace=namespace, context=context)
+    rollout = Rollout(cluster, model, say=lambda event: _say(event, form))
     within = _limits_of(**limits)
     if to is None:
         rollout.abort(within)
@@ -95,14 +98,14 @@ def command(  # noqa: PLR0913 - each is a flag of its own
         _print_schedule(state, form)
         return
     _notice(rollout, state)
-    sys.exit(0 if _carried_out(rollout, state) else 1)
+    sys.exit(0 if _run(rollout, state) else 1)
 
 
-def _limits_of(*, timeout: float, on_failure: str, **limits: Any) -> Limits:  # noqa: ANN401 - as they are named
+def _limits_of(*, timeout: float, on_failure: str, **limits: Any) -> Limits:  # noqa: ANN401 - the flags of _limits
     return Limits(timeout=timeout, halt=on_failure == "halt", **limits)
 
 
-def _carried_out(rollout: Rollout, state: State) -> bool:
+def _run(rollout: Rollout, state: State) -> bool:
     """Carry out the rollout, and return whether the revision got its traffic."""
     try:
         return state.is_over or rollout.run(state).phase == "done"

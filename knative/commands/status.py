@@ -7,17 +7,14 @@ from datetime import UTC, datetime
 
 import click
 
-from knative.api.client import Cluster
-from knative.api.errors import ObjectMissing
+from knative.api.errors import NotInCluster
 from knative.commands import arguments
 from knative.commands.output import answer, table
-from knative.commands.target import namespace_here
-from knative.deploying.report import Model, Revision, look, models
-from knative.manifests.names import MANAGED_BY, MANAGER
+from knative.commands.target import connect_for, unknown_model
+from knative.deploying.report import Model, Revision, models, read_models
 from knative.objects import Manifest
 from knative.rollout.errors import BadRecord
 from knative.rollout.record import find
-from runtime.errors import BadSetting
 
 _COLUMNS = ("REVISION", "VERSION", "TRAFFIC", "TAGS", "STATE", "PODS", "IMAGE", "AGE")
 _AGES = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
@@ -30,14 +27,14 @@ _AGES = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 def command(model: str | None, namespace: str | None, context: str | None, form: str) -> None:
     """Print MODEL, or all models that scalezero deployed. Exit code 1: one of them is not ready.
 
-    A model is Ready if all of its traffic is served; a revision without traffic may have failed.
+    A model is Ready if all of its traffic is served and its events are delivered; a revision without traffic may have
+    failed.
     """
-    cluster = Cluster(context=context, namespace=namespace or namespace_here(model))
-    cluster.see_namespace()
+    cluster = connect_for(model, namespace=namespace, context=context)
     try:
-        seen = look(cluster, model)
-    except ObjectMissing as error:
-        raise BadSetting("MODEL", value=model, allowed=_there(cluster)) from error
+        seen = read_models(cluster, model)
+    except NotInCluster as error:
+        raise unknown_model(cluster, str(model)) from error
     found = models(seen)
     rollouts = {each["metadata"]["name"]: rollout_of(each) for each in seen.services}
     if form != "table":
@@ -50,13 +47,6 @@ def command(model: str | None, namespace: str | None, context: str | None, form:
         for each in found:
             show(each, rollouts[each.name], now=datetime.now(UTC))
     sys.exit(0 if all(each.is_ready for each in found) else 1)
-
-
-def _there(cluster: Cluster) -> str:
-    """List the existing models, for an error message."""
-    names = [each["metadata"]["name"] for each in cluster.list("Service", labels={MANAGED_BY: MANAGER})]
-    place = f"namespace {cluster.namespace} of {cluster.context}"
-    return f"a model of {place}, which has {', '.join(names)}" if names else f"none, as {place} has no models"
 
 
 def rollout_of(service: Manifest) -> dict[str, object] | None:
@@ -108,10 +98,24 @@ def _row(revision: Revision, now: datetime) -> tuple[str, ...]:
 
 def _notes(model: Model, rollout: Mapping[str, object] | None) -> Iterator[str]:
     yield from (f"{each.name}: {each.reason}" for each in model.revisions if each.reason)
+    for each in model.revisions:
+        if each.companions:
+            yield f"{each.name}: serves also {', '.join(f'{name} {it}' for name, it in each.companions.items())}"
+        yield from _variants(each)
     for split in model.splits:
         shares = ", ".join(f"{name} {percent}%" for name, percent in split.traffic.items())
         yield f"route {split.name}  {split.state}  {split.url}  {shares}{f'  {split.reason}' if split.reason else ''}"
+    for it in model.events:
+        yield f"{it.kind.lower()} {it.name}  {it.state}  {it.detail}{f'  {it.reason}' if it.reason else ''}"
     yield from (f"tag {tag}  {url}" for tag, url in model.tag_urls.items())
     if rollout:
-        told = {name: value for name, value in rollout.items() if name in {"to", "phase", "reason"} and value}
-        yield "rollout  " + "  ".join(f"{name}: {value}" for name, value in told.items())
+        shown = {name: value for name, value in rollout.items() if name in {"to", "phase", "reason"} and value}
+        yield "rollout  " + "  ".join(f"{name}: {value}" for name, value in shown.items())
+
+
+def _variants(revision: Revision) -> Iterator[str]:
+    """Say which variant a pod tries first, second, and so on, by its CPU class, and which one each pod serves."""
+    for cpu_class, ranking in revision.variants.items():
+        yield f"{revision.name}: on {cpu_class} {', else '.join(ranking)}"
+    for pod, serving in revision.serving.items():
+        yield f"{revision.name}: pod {pod} serves {serving}"

@@ -5,6 +5,7 @@ from pathlib import Path
 from knative.api.client import Cluster
 from knative.function.project import Project
 from knative.resources.func_yaml import read_function
+from runtime.errors import BadSetting
 from runtime.settings import FUNCTION
 
 
@@ -14,11 +15,21 @@ def connect(project: Project, *, context: str | None) -> tuple[Project, Cluster]
     Raises `NoCluster`, `WrongContext`, `BadKubeconfig`.
     """
     cluster = Cluster(context=context, namespace=project.namespace)
-    return project.within(cluster.namespace), cluster
+    return project.in_namespace(cluster.namespace), cluster
+
+
+def connect_for(model: str | None, *, namespace: str | None, context: str | None) -> Cluster:
+    """Return the cluster and the namespace of a deployed model: of a flag, ./func.yaml or the context.
+
+    Raises `NotInCluster` if the namespace does not exist, and the errors of `connect` and `namespace_here`.
+    """
+    cluster = Cluster(context=context, namespace=namespace or namespace_here(model))
+    cluster.require_namespace()
+    return cluster
 
 
 def namespace_here(model: str | None) -> str | None:
-    """The namespace in the func.yaml of the working directory, if that is of the model; None: the context decides.
+    """Return the namespace in ./func.yaml if that file belongs to the model; None: use that of the context.
 
     Raises `BadManifest` for a func.yaml that cannot be read.
     """
@@ -26,4 +37,11 @@ def namespace_here(model: str | None) -> str | None:
     if not (here / FUNCTION).is_file():
         return None
     function = read_function(here).function
-    return function.namespace if model in {None, function.name} else None
+    return function.target_namespace if model in {None, function.name} else None
+
+
+def unknown_model(cluster: Cluster, model: str) -> BadSetting:
+    """Return the error for a model that has no Service, with the Services of the namespace."""
+    names = ", ".join(each["metadata"]["name"] for each in cluster.list("Service"))
+    place = f"namespace {cluster.namespace} in context {cluster.context}"
+    return BadSetting("MODEL", value=model, allowed=f"a model of {place}: {names or 'it has none'}")

@@ -1,4 +1,4 @@
-"""Carry out a plan: apply and wait, in the order that `progress.next_action` gives, up to the first failure.
+"""Carry out a plan: apply and wait, in the order of `progress.next_action`, up to the first failure.
 
 A revision that is not Ready gets no traffic, also one that an earlier command applied. So after any interruption the
 next apply continues where the last one stopped.
@@ -11,15 +11,29 @@ from typing import Final
 
 from knative.api.client import Cluster
 from knative.api.errors import ClusterError, Outrun
-from knative.deploying.errors import NotUp, PlanRefused
-from knative.deploying.plan import Action, Plan, holder_of_traffic, template_name
-from knative.deploying.progress import Apply, Done, Wait, next_action
+from knative.deploying.action import Action
+from knative.deploying.errors import DeploymentFailed, NotReadyInTime, PlanRefused
+from knative.deploying.plan import Plan, template_name, traffic_owner
+from knative.deploying.progress import Apply, Delete, Done, Settle, Wait, next_action
 from knative.deploying.readiness import Ready, readiness_of, shares
+from knative.deploying.removing import wait_until_gone
+from knative.deploying.replacing import (
+    Removal,
+    has_other_template,
+    is_routed,
+    latest_ready_ref,
+    never_served,
+    was_never_ready,
+    without,
+)
 from knative.deploying.retrying import retry
 from knative.deploying.waiting import Clock, Tell, wait
+from knative.manifests import names
 from knative.objects import Manifest, Ref, ref_of
 
 _ATTEMPTS: Final = 5  # to write an object whose status others write at the same time
+_PAUSE: Final = 0.5  # s between two reads
+_BINDING_SECONDS: Final = 60.0  # s in which Knative learns of a SinkBinding; it takes about one
 
 
 def carry_out(
@@ -32,11 +46,12 @@ def carry_out(
     tell: Tell,
     clock: Clock = time.monotonic,
 ) -> None:
-    """Apply the plan and wait until everything in it is Ready. `seconds` bounds the whole; `tell` gets a line per step.
+    """Apply the plan and wait until everything in it is Ready. `tell` gets a line per step.
 
-    `observed` is what the plan was made from: an object that has changed since is not overwritten. Raises `PlanRefused`
-    before any change; `RevisionFailed`, `ObjectFailed` or `NotReadyInTime` for an object that does not become Ready;
-    `Conflict` and `Outrun` for the changes of others; and what a cluster refuses.
+    `seconds` limits the whole run. `observed` are the objects from which the plan was made: an object that has changed
+    since is not overwritten. Raises `PlanRefused` before any change; `RevisionFailed`, `ObjectFailed` or
+    `NotReadyInTime` for an object that does not become Ready; `Conflict` and `Outrun` for the changes of others; and
+    the other errors of the cluster.
     """
     if plan.refusals:
         raise PlanRefused([f"{each.ref}: {each.why}" for each in plan.refusals])
@@ -44,7 +59,7 @@ def carry_out(
     while not isinstance(step := next_action(plan, run.known), Done):
         try:
             run.do(step)
-        except (ClusterError, NotUp):
+        except (ClusterError, DeploymentFailed):
             run.report_skipped(step.position)
             raise
     run.report_unchanged(len(plan.actions))
@@ -62,25 +77,42 @@ class _Run:
     ends: float
     tell: Tell
     clock: Clock
-    applied: set[int] = field(default_factory=set)  # positions of actions
-    reported: int = 0  # actions before this position have had their line
+    applied: set[int] = field(default_factory=set)  # positions of actions whose manifest was applied
+    parked: set[int] = field(default_factory=set)  # positions of actions whose Service has another template for now
+    reported: int = 0  # actions before this position are reported
 
-    def do(self, step: Apply | Wait) -> None:
-        """Apply an action, or wait for one object."""
+    def do(self, step: Apply | Delete | Settle | Wait) -> None:
+        """Apply an action, delete what it replaces, or wait for one object."""
         self.report_unchanged(step.position + (step.action.manifest is None))
         owner = step.action.manifest["metadata"]["name"] if step.action.manifest else None
         if isinstance(step, Wait):
             self._wait(step.ref, owner=owner)
             return
-        if step.position in self.applied:  # it is not what was applied: somebody else writes it too
-            raise Outrun(str(step.action.ref))
-        self._apply(step.action, step.manifest)
-        self.applied.add(step.position)
+        if isinstance(step, Settle):
+            self._settle(step.removal)
+            return
+        if isinstance(step, Delete):
+            self._delete(step.removal)
+            return
+        is_parking = step.manifest is not step.action.manifest
+        written = self.parked if is_parking else self.applied
+        if step.position in written:  # another writer has changed it
+            raise Outrun(str(ref_of(step.manifest)))
+        if step.action.binding is not None and step.action.makes is not None and not is_parking:
+            self._await_variables(step.action.binding, step.manifest)
+        self._write(step.action, step.manifest)
+        written.add(step.position)
+        if is_parking:
+            self.tell(f"{ref_of(step.manifest)}: uses the template of {template_name(step.manifest)} for now")
+        else:
+            self.tell(f"{step.action.ref}: {'changed' if step.action.verb == 'change' else 'created'}")
 
     def report_unchanged(self, end: int) -> None:
         """Report the actions before position `end` that this run had nothing to apply for."""
         for position in range(self.reported, end):
             action = self.plan.actions[position]
+            if action.removal is not None and action.manifest is None:
+                continue  # reported when it was deleted
             if action.manifest is None:
                 self.tell(f"{action.ref}: unchanged{f' ({action.why})' if action.why else ''}")
             elif position not in self.applied:
@@ -90,7 +122,7 @@ class _Run:
     def report_skipped(self, position: int) -> None:
         """Report the actions after this one that would have applied something."""
         for each in self.plan.actions[position + 1 :]:
-            if each.manifest is not None:
+            if each.manifest is not None or each.removal is not None:
                 self.tell(f"{each.ref}: skipped")
 
     def _wait(self, ref: Ref, *, owner: str | None) -> None:
@@ -112,7 +144,72 @@ class _Run:
         """Whether the object is a revision that existed before this run and was not Ready."""
         return ref.kind == "Revision" and ref in self.known and not isinstance(readiness_of(self.known[ref]), Ready)
 
-    def _apply(self, action: Action, manifest: Manifest) -> None:
+    def _await_variables(self, binding: Ref, manifest: Manifest) -> None:
+        """Wait until Knative adds the variables of the SinkBinding to the Service, which a dry run shows.
+
+        Knative learns of the binding a moment after it was applied, and a revision without the variables would never
+        get them. Raises `NotReadyInTime`, for example if the sink does not exist.
+        """
+        started, reported = self.clock(), False
+        while names.SINK not in _variables(self.cluster.apply(self._fitted(manifest), force=True, dry_run=True)):
+            waiting_for = f"waiting for Knative to add {names.SINK} to the Service; the sink has to exist"
+            if self.clock() + _PAUSE > min(self.ends, started + _BINDING_SECONDS):
+                raise NotReadyInTime(str(binding), seconds=self.clock() - started, waiting_for=waiting_for)
+            if not reported:
+                self.tell(f"{binding}: {waiting_for}")
+                reported = True
+            time.sleep(_PAUSE)
+
+    def _fitted(self, manifest: Manifest) -> Manifest:
+        live = self.cluster.get(ref_of(manifest))
+        return _over(manifest, live) if live else manifest
+
+    def _settle(self, removal: Removal) -> None:
+        """Wait until Knative uses another template than that of the revision. Raises `Outrun`, `NotReadyInTime`."""
+        started = self.clock()
+        while True:
+            live = self.cluster.get(removal.service)
+            if live is None or _identity(live) != _identity(self.known.get(removal.service)):
+                raise Outrun(str(removal.service))
+            self.known[removal.service] = live
+            if has_other_template(live, removal.ref.name):
+                return
+            if self.clock() + _PAUSE > self.ends:
+                waiting_for = "waiting for Knative to reconcile it"
+                raise NotReadyInTime(str(removal.service), seconds=self.clock() - started, waiting_for=waiting_for)
+            time.sleep(_PAUSE)
+
+    def _delete(self, removal: Removal) -> None:
+        """Delete an object that never served, and wait until its name is free. Raises `Outrun`, `StillThere`."""
+        for _ in range(_ATTEMPTS):
+            live = self.cluster.get(removal.ref)
+            if live is None:
+                break
+            if removal.is_done({removal.ref: live}) or not self._may_delete(removal, live):
+                raise Outrun(str(removal.ref))
+            try:
+                self.cluster.delete(removal.ref, seen=live)
+            except Outrun:  # perhaps only its status has changed: read it again
+                continue
+            break
+        else:
+            raise Outrun(str(removal.ref))
+        self.tell(f"{removal.ref}: deleted; it was never Ready")
+        wait_until_gone(self.cluster, (removal.ref,), seconds=max(0.0, self.ends - self.clock()))
+        self.known = without(removal.ref, self.known)
+
+    def _may_delete(self, removal: Removal, live: Manifest) -> bool:
+        """Return whether the object still has never been Ready: minutes may have passed since the plan."""
+        if removal.ref == removal.service:
+            return never_served(live)
+        service = self.cluster.get(removal.service)
+        latest = latest_ready_ref(service)
+        ready = self.cluster.get(latest) if latest else None
+        if service is None or ready is None:
+            return False
+        return was_never_ready(live, ready) and not is_routed(live, service, {})
+
+    def _write(self, action: Action, manifest: Manifest) -> None:
         """Apply the manifest if the object is still the one that the plan saw. Raises `Outrun` if it is not."""
         ref = ref_of(manifest)
         for _ in range(_ATTEMPTS):
@@ -124,9 +221,14 @@ class _Run:
                 self.known[ref] = self.cluster.apply(fitted, force=self.force or action.force)
             except Outrun:  # perhaps only its status has changed: read it again
                 continue
-            self.tell(f"{action.ref}: {'created' if action.verb == 'create' else 'changed'}")
             return
         raise Outrun(str(ref))
+
+
+def _variables(service: Manifest) -> set[str]:
+    """Return the names of the variables in the template of a Service."""
+    containers = service["spec"]["template"]["spec"]["containers"]
+    return {each["name"] for container in containers for each in container.get("env") or ()}
 
 
 def _identity(manifest: Manifest | None) -> tuple[object, object] | None:
@@ -147,6 +249,6 @@ def _over(manifest: Manifest, live: Manifest) -> Manifest:
     spec = dict(manifest.get("spec", {}))
     if template_name(manifest) is not None and template_name(manifest) == template_name(live):
         spec["template"] = live["spec"]["template"]
-    if "traffic" in spec and holder_of_traffic(live) and shares(spec["traffic"]) == shares(live["spec"]["traffic"]):
+    if "traffic" in spec and traffic_owner(live) and shares(spec["traffic"]) == shares(live["spec"]["traffic"]):
         del spec["traffic"]
     return {**manifest, "metadata": {**manifest["metadata"], **version}, **({"spec": spec} if spec else {})}

@@ -49,7 +49,7 @@ def _listed(wanted: list[Any], found: list[Any], path: str) -> Iterator[Differen
 
 
 def _keyed(items: Sequence[Any], key: str) -> bool:
-    """Whether each item has the key, with a value of its own."""
+    """Whether each item has the key, with a unique value."""
     names = [each.get(key) if isinstance(each, dict) else None for each in items]
     return None not in names and len(set(names)) == len(names)
 

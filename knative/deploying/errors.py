@@ -1,10 +1,10 @@
-"""Errors of a deployment: it does not start, or does not become ready.
+"""Errors of a deployment: it is refused, or an object does not become Ready.
 
 ScalezeroError
  |-- ClusterError
  |    |-- NotOurs                     not_ours               an object that scalezero did not create
  |    `-- PlanRefused                 plan_refused           nothing was changed
- `-- NotUp                            exit code 1
+ `-- DeploymentFailed                exit code 1
       |-- RevisionFailed              revision_failed
       |-- ObjectFailed                object_failed
       |-- NotReadyInTime              not_ready_in_time
@@ -23,9 +23,9 @@ class NotOurs(ClusterError):
     code = "not_ours"
 
     def __init__(self, what: str, *, manager: str | None) -> None:
-        whose = f"app.kubernetes.io/managed-by says {manager}" if manager else "it has no app.kubernetes.io/managed-by"
+        label = f"app.kubernetes.io/managed-by is {manager}" if manager else "it has no app.kubernetes.io/managed-by"
         super().__init__(
-            f"{what} was not created by scalezero ({whose}), so it is not deleted", what=what, manager=manager
+            f"{what} was not created by scalezero ({label}), so it is not deleted", what=what, manager=manager
         )
 
 
@@ -38,11 +38,11 @@ class PlanRefused(ClusterError):
         super().__init__(f"nothing was changed: {'; '.join(reasons)}", reasons=list(reasons))
 
 
-class NotUp(ScalezeroError):
-    """What was applied does not become ready."""
+class DeploymentFailed(ScalezeroError):
+    """An applied object does not become Ready, or a deleted object still exists."""
 
 
-class RevisionFailed(NotUp):
+class RevisionFailed(DeploymentFailed):
     """A revision cannot become Ready; `logs` are the last lines of its container."""
 
     code = "revision_failed"
@@ -58,7 +58,7 @@ class RevisionFailed(NotUp):
         )
 
 
-class ObjectFailed(NotUp):
+class ObjectFailed(DeploymentFailed):
     """An object that routes traffic cannot become Ready."""
 
     code = "object_failed"
@@ -67,7 +67,7 @@ class ObjectFailed(NotUp):
         super().__init__(f"{what} failed: {reason}", what=what, reason=reason)
 
 
-class NotReadyInTime(NotUp):
+class NotReadyInTime(DeploymentFailed):
     """An object is not ready at the timeout; `seconds` is how long the command waited."""
 
     code = "not_ready_in_time"
@@ -82,7 +82,7 @@ class NotReadyInTime(NotUp):
         )
 
 
-class StillThere(NotUp):
+class StillThere(DeploymentFailed):
     """A deleted object still exists at the timeout; `seconds` is how long the command waited."""
 
     code = "still_there"

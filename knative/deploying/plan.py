@@ -5,36 +5,22 @@ gets a new name. So each missing revision is one apply of the Service, with that
 When all of them are Ready, one more apply sets the traffic. A revision that is not Ready gets no traffic.
 
 A revision never changes. The version that the files declare last must be as declared, or the plan is refused. An
-earlier version stays as it was deployed, unless the files declare another model for it.
+earlier version stays as it was deployed, unless the files declare another model for it. A changed revision
+that never served is no reason to refuse the plan: it is deleted and created again (replacing.py).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Literal
+from dataclasses import dataclass, field, replace
 
-from knative.deploying import revisions
+from knative.deploying import eventing, replacing, revisions
+from knative.deploying.action import Action
+from knative.deploying.companions import companions_in
 from knative.deploying.differences import Difference, differences
-from knative.deploying.readiness import condition
+from knative.deploying.owned import left_fields
+from knative.deploying.replacing import never_served
 from knative.manifests import Step, names
-from knative.manifests.traffic import everything_to
-from knative.objects import ROUTING_LABEL, SERVICE_LABEL, Manifest, Ref, ref_of, traffic_writers
-
-Verb = Literal["create", "change", "keep", "refuse"]
-
-_IDENTITY: Final = frozenset({"SCALEZERO_MODEL_URI", "SCALEZERO_MODEL_NAME", "SCALEZERO_MODEL_VERSION"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Action:
-    """One object, and what to do with it."""
-
-    verb: Verb
-    ref: Ref
-    manifest: Manifest | None = None  # to apply; None: nothing to apply
-    makes: str | None = None  # the revision that must be Ready before the next action
-    differences: tuple[Difference, ...] = ()
-    why: str = ""  # the reason of a refusal and the next step; or a note about an object that is kept
-    force: bool = False  # may take over fields of other managers, because it keeps their values
+from knative.manifests.traffic import all_traffic_to
+from knative.objects import EVENTING_APIS, ROUTES, ROUTING_LABEL, Manifest, Ref, owner_of, ref_of, traffic_writers
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +31,8 @@ class Plan:
 
     @property
     def changes(self) -> tuple[Action, ...]:
-        """The actions that apply something."""
-        return tuple(each for each in self.actions if each.manifest is not None)
+        """The actions that apply or delete something."""
+        return tuple(each for each in self.actions if each.manifest is not None or each.removal is not None)
 
     @property
     def refusals(self) -> tuple[Action, ...]:
@@ -55,19 +41,22 @@ class Plan:
 
 
 @dataclass(slots=True)
-class _World:
+class _ClusterState:
     """The cluster's objects after the actions so far, during one call of `plan`."""
 
     objects: dict[Ref, Manifest]
     force: bool
-    templates: Mapping[str, Manifest] = field(default_factory=dict)  # as declared, by revision
+    templates: Mapping[str, Manifest] = field(default_factory=dict)  # the declared ones, by revision
     needed: frozenset[str] = frozenset()  # revisions that the files route to, declared or not
+    renewed: frozenset[str] = frozenset()  # models of which the plan creates a revision
 
     def find(self, kind: str, name: str) -> Manifest | None:
         return self.objects.get(Ref(kind, name))
 
-    def after(self, action: Action) -> Action:
-        """Assume that the action is done."""
+    def assume(self, action: Action) -> Action:
+        """Assume that the action was carried out, and return it."""
+        if action.removal is not None:
+            self.objects = replacing.without(action.removal.ref, self.objects)
         if action.manifest is not None:
             ref = ref_of(action.manifest)
             before = self.objects.get(ref, {})
@@ -80,109 +69,183 @@ class _World:
 
 
 def plan(steps: Sequence[Step], observed: Mapping[Ref, Manifest], *, force: bool = False) -> Plan:
-    """Return the actions. `observed` holds the objects of the steps and all revisions of their models that exist.
+    """Return the actions. `observed` contains the objects of the steps and all revisions of their models that exist.
 
     `force` overwrites traffic that another field manager has set since; without it, the plan is refused.
     """
     templates = {each.makes: each.manifest["spec"]["template"] for each in steps if each.makes is not None}
     needed = frozenset(name for each in steps for name in each.needs)
-    world = _World(dict(observed), force, templates, needed)
-    return Plan(tuple(world.after(action) for step in steps for action in _actions(step, world)))
+    renewed = frozenset(
+        each.manifest["metadata"]["name"]
+        for each in steps
+        if each.makes is not None and Ref("Revision", each.makes) not in observed
+    )
+    state = _ClusterState(dict(observed), force, templates, needed, renewed)
+    replaced = tuple(state.assume(action) for action in _replaced_services(steps, state))
+    actions = tuple(state.assume(action) for step in steps for action in _actions(step, state))
+    left = (*_leftover_routes(steps, observed), *eventing.leftovers(steps, observed))
+    return Plan((*replaced, *actions, *left, *_services_of_companions(steps, observed)))
 
 
-def _actions(step: Step, world: _World) -> Iterator[Action]:
-    if missing := [each for each in step.needs if world.find("Revision", each) is None]:
+def _replaced_services(steps: Sequence[Step], state: _ClusterState) -> Iterator[Action]:
+    """Replace each Service of which no revision was ever Ready, if one of them is not as declared."""
+    differing: dict[str, list[Difference]] = {}
+    for step in steps:
+        found = state.find("Revision", step.makes) if step.makes is not None else None
+        model = step.manifest["metadata"]["name"]
+        if found is not None and owner_of(found) == model:
+            forbidden = revisions.forbidden_changes(step.manifest["spec"]["template"], found, newest=step.final)
+            differing.setdefault(model, []).extend(forbidden)
+    for model, changed in differing.items():
+        if changed and (removal := replacing.of_service(state.find("Service", model))):
+            why = "no revision of it was ever Ready, so it is deleted, and created as declared now"
+            yield Action(verb="replace", ref=removal.ref, differences=tuple(changed), why=why, removal=removal)
+
+
+def _actions(step: Step, state: _ClusterState) -> Iterator[Action]:
+    if missing := [each for each in step.needs if state.find("Revision", each) is None]:
         yield _refused(ref_of(step.manifest), _undeclared(missing))
     elif step.makes is None:
-        yield _object(step.manifest, world)
+        yield _other(step, state)
     else:
-        revision = _revision(step, step.makes, world)
+        revision = _revision(step, step.makes, state)
         yield revision
         if step.final and revision.verb != "refuse":
-            yield _service(step, world)
-            yield from _leftover(step.manifest["metadata"]["name"], world)
+            yield _service(step, state)
+            yield from _leftover(step.manifest["metadata"]["name"], state)
 
 
-def _revision(step: Step, name: str, world: _World) -> Action:
+def _revision(step: Step, name: str, state: _ClusterState) -> Action:
     """Create the revision, or compare the existing one with the declared one."""
     ref, model = Ref("Revision", name), step.manifest["metadata"]["name"]
-    found = world.find(*ref)
+    found = state.find(*ref)
     if found is None:
-        live = world.find("Service", model)
-        traffic = live["spec"]["traffic"] if live else everything_to(model, name)
-        return Action(verb="create", ref=ref, manifest=_with(step.manifest, traffic=_pinned(traffic, live)), makes=name)
-    owner = found["metadata"].get("labels", {}).get(SERVICE_LABEL)
-    if owner != model:
+        live = state.find("Service", model)
+        traffic = live["spec"]["traffic"] if live else all_traffic_to(model, name)
+        manifest = _with(step.manifest, traffic=_pinned(traffic, live))
+        return Action(verb="create", ref=ref, manifest=manifest, makes=name, binding=step.binding)
+    if (owner := owner_of(found)) != model:
         return _refused(ref, f"it belongs to {owner or 'no Service'}; rename the ModelVersion")
     template = step.manifest["spec"]["template"]
-    changed = revisions.changes(template, found)
-    if replaced := revisions.replaced_model(template, found):
-        return _with_replaced_model(step, ref, found, (replaced, *changed))
-    if changed and (step.final or any(_is_identity(each) for each in changed)):
-        return _refused(ref, _unchangeable(found, world.find("Service", model)), changed)
-    why = "deployed before these changes of the files, and never changed" if changed else ""
-    return Action(verb="keep", ref=ref, differences=changed, why=why)
+    if forbidden := revisions.forbidden_changes(template, found, newest=step.final):
+        return _replaced_or_refused(step, ref, forbidden, state)
+    changed = revisions.all_changes(template, found)
+    return Action(verb="keep", ref=ref, differences=changed, why=revisions.why_kept(template, found))
 
 
-def _with_replaced_model(step: Step, ref: Ref, found: Manifest, changed: tuple[Difference, ...]) -> Action:
-    """Report that the registry has other bytes under the model's URI than the revision was deployed with.
-
-    The newest version would be expected to serve them, so its plan is refused.
-    """
-    versioned = revisions.serves_a_version(found)
-    effect = "this revision still serves its own version of it" if versioned else "the next pod of this revision fails"
-    why = (
-        f"the object {revisions.model_uri(found)} was replaced after the deployment, and {effect}; publish the new "
-        "model under another URI and declare it as another ModelVersion, or restore the object"
+def _replaced_or_refused(step: Step, ref: Ref, changed: tuple[Difference, ...], state: _ClusterState) -> Action:
+    """Replace the revision if it was never Ready and nothing routes to it."""
+    found, live = state.objects[ref], state.find("Service", step.manifest["metadata"]["name"])
+    why = revisions.why_forbidden(step.manifest["spec"]["template"], found)
+    if live is None:
+        return _refused(ref, why, changed)
+    manifest = _with(step.manifest, traffic=_pinned(live["spec"]["traffic"], live))
+    removal = replacing.of_revision(ref.name, live, manifest, state.objects)
+    if removal is None:
+        ready = replacing.latest_ready(live, state.objects)
+        if ready is not None and replacing.was_never_ready(found, ready):
+            why += "; this revision was never Ready, and a deploy replaces it once no traffic target names it"
+        return _refused(ref, why, changed)
+    why = "it was never Ready and gets no traffic, so it is deleted, and created as declared now"
+    return Action(
+        verb="replace",
+        ref=ref,
+        manifest=manifest,
+        makes=step.makes,
+        differences=changed,
+        why=why,
+        removal=removal,
+        binding=step.binding,
     )
-    return _refused(ref, why, changed) if step.final else Action(verb="keep", ref=ref, differences=changed, why=why)
 
 
-def _service(step: Step, world: _World) -> Action:
+def _service(step: Step, state: _ClusterState) -> Action:
     """Set the traffic, after all revisions exist."""
-    live = world.find("Service", step.manifest["metadata"]["name"])
+    live = state.find("Service", step.manifest["metadata"]["name"])
     if live is None:  # a revision without its Service: the Service is being deleted
         return _refused(
             ref_of(step.manifest), "it is being deleted and its revisions still exist; run the command again later"
         )
     template = live["spec"]["template"]
-    kept = not step.split and not _never_served(live)
+    kept = not step.split and not never_served(live)
     # The template of an earlier revision would be a new revision under an existing name, so the latest one stays.
     wanted = _with(
         step.manifest,
-        template=world.templates.get(template.get("metadata", {}).get("name"), template),
+        template=state.templates.get(template.get("metadata", {}).get("name"), template),
         traffic=_tagged(step, live) if kept else step.manifest["spec"]["traffic"],
     )
-    return _object(wanted, world, force=kept)
+    return replace(_object(wanted, state, force=kept), binding=step.binding)
 
 
-def _leftover(model: str, world: _World) -> Iterator[Action]:
+def _other(step: Step, state: _ClusterState) -> Action:
+    """Apply an object that makes no revision, unless Knative would refuse the change."""
+    action = _object(step.manifest, state)
+    live = state.find(*action.ref)
+    if why := eventing.why_kept(step.manifest, live):
+        return Action(verb="keep", ref=action.ref, why=why, awaited=step.awaited)
+    has_template = action.ref.kind == "SinkBinding" and action.ref.name not in state.renewed
+    service = state.find("Service", action.ref.name) if has_template else None
+    if why := eventing.why_refused(action.ref, action.differences, live=live, service=service):
+        return _refused(action.ref, why, action.differences)
+    return replace(action, awaited=step.awaited)
+
+
+def _leftover(model: str, state: _ClusterState) -> Iterator[Action]:
     """Report the revisions that the files no longer declare. They stay, because a rollback may need them."""
-    service = world.find("Service", model) or {}
+    service = state.find("Service", model) or {}
     latest = (service.get("status") or {}).get("latestCreatedRevisionName")
-    for ref, found in world.objects.items():
+    for ref, found in state.objects.items():
         labels = found.get("metadata", {}).get("labels") or {}
-        if ref.kind != "Revision" or ref.name in world.templates or labels.get(SERVICE_LABEL) != model:
+        if ref.kind != "Revision" or ref.name in state.templates or owner_of(found) != model:
             continue
         why = "no ModelVersion declares it"
-        if labels.get(ROUTING_LABEL) == "reserve" and ref.name not in {latest, *world.needed}:
+        if labels.get(ROUTING_LABEL) == "reserve" and ref.name not in {latest, *state.needed}:
             why += f", and nothing routes to it; kn revision delete {ref.name} removes it"
         yield Action(verb="keep", ref=ref, why=why)
 
 
-def _object(manifest: Manifest, world: _World, *, force: bool = False) -> Action:
+def _leftover_routes(steps: Sequence[Step], observed: Mapping[Ref, Manifest]) -> Iterator[Action]:
+    """Report the Routes that the files no longer declare. They stay, because clients may use their URLs."""
+    declared = {ref_of(each.manifest) for each in steps}
+    for ref in observed:
+        if ref.kind == "Route" and ref not in declared:
+            why = f"no file declares its split; kubectl delete {ROUTES}/{ref.name} removes it"
+            yield Action(verb="keep", ref=ref, why=why, awaited=False)
+
+
+def _services_of_companions(steps: Sequence[Step], observed: Mapping[Ref, Manifest]) -> Iterator[Action]:
+    """Report the Services that companions had as models of their own. They stay, because clients may use their URLs."""
+    declared = {ref_of(each.manifest) for each in steps}
+    for step in (each for each in steps if each.makes is not None and each.final):
+        for companion in companions_in(step.manifest["spec"]["template"]):
+            ref = Ref("Service", companion.name)
+            labels = observed.get(ref, {}).get("metadata", {}).get("labels") or {}
+            if ref in declared or labels.get(names.MANAGED_BY) != names.MANAGER:
+                continue
+            why = f"{step.manifest['metadata']['name']} serves this model as a companion"
+            why += f"; scalezero delete {companion.name} removes the Service"
+            yield Action(verb="keep", ref=ref, why=why, awaited=False)
+
+
+def _object(manifest: Manifest, state: _ClusterState, *, force: bool = False) -> Action:
     ref = ref_of(manifest)
-    live = world.find(*ref)
+    live = state.find(*ref)
     if live is None:
         return Action(verb="create", ref=ref, manifest=manifest)
-    changed = differences(without_template(manifest), live)
+    changed = changed_fields(manifest, live)
     if not changed:
         return Action(verb="keep", ref=ref)
-    holder = holder_of_traffic(live)
-    if holder and not (force or world.force) and any(each.path.startswith("spec.traffic") for each in changed):
-        why = f"{holder} has set its traffic since; change the files, or overwrite it with --force-conflicts"
+    owner = traffic_owner(live)
+    if owner and not (force or state.force) and any(each.path.startswith("spec.traffic") for each in changed):
+        why = f"{owner} has set its traffic since; change the files, or overwrite it with --force-conflicts"
         return _refused(ref, why, changed)
     return Action(verb="change", ref=ref, manifest=manifest, differences=changed, force=force)
+
+
+def changed_fields(manifest: Manifest, live: Manifest) -> tuple[Difference, ...]:
+    """List the fields of an object that an apply of the manifest changes, without the template of a Service."""
+    left = left_fields(manifest, live) if manifest["apiVersion"] in EVENTING_APIS else ()
+    return (*differences(without_template(manifest), live), *left)
 
 
 def without_template(manifest: Manifest) -> Manifest:
@@ -201,23 +264,17 @@ def template_name(manifest: Manifest) -> str | None:
     return name
 
 
-def holder_of_traffic(live: Manifest) -> str | None:
+def traffic_owner(live: Manifest) -> str | None:
     """Return the field manager that owns the traffic, if it is not scalezero's."""
-    holders = traffic_writers(live)
-    return None if names.MANAGER in holders else ", ".join(holders) or None
-
-
-def _never_served(live: Manifest) -> bool:
-    """Whether no revision of the Service was ever Ready. Then there is no traffic to keep."""
-    status = live.get("status") or {}
-    return "latestCreatedRevisionName" in status and "latestReadyRevisionName" not in status
+    owners = traffic_writers(live)
+    return None if names.MANAGER in owners else ", ".join(owners) or None
 
 
 def _tagged(step: Step, live: Manifest) -> list[Manifest]:
     """Keep the traffic, and add each revision that is not in it with its tag, at 0 %."""
     kept = _pinned(live["spec"]["traffic"], live)
-    there = {each.get("revisionName") for each in kept}
-    new = (each for each in step.manifest["spec"]["traffic"] if each["revisionName"] not in there)
+    existing = {each.get("revisionName") for each in kept}
+    new = (each for each in step.manifest["spec"]["traffic"] if each["revisionName"] not in existing)
     return [*kept, *({**each, "percent": 0} for each in new)]
 
 
@@ -227,10 +284,10 @@ def _pinned(traffic: Sequence[Manifest], live: Manifest | None) -> list[Manifest
     If no revision was ever Ready, there is no name, and no traffic that could move.
     """
     latest = ((live or {}).get("status") or {}).get("latestReadyRevisionName")
-    instead = {"revisionName": latest} if latest else {"latestRevision": True}
+    replacement = {"revisionName": latest} if latest else {"latestRevision": True}
     return [
         {key: value for key, value in each.items() if key not in {"latestRevision", "url"}}
-        | ({} if "revisionName" in each else instead)
+        | ({} if "revisionName" in each else replacement)
         for each in traffic
     ]
 
@@ -239,39 +296,13 @@ def _with(manifest: Manifest, **spec: object) -> Manifest:
     return {**manifest, "spec": {**manifest["spec"], **spec}}
 
 
-def _is_identity(difference: Difference) -> bool:
-    return any(f"[{variable}]" in difference.path for variable in _IDENTITY)
-
-
 def _refused(ref: Ref, why: str, changed: tuple[Difference, ...] = ()) -> Action:
     return Action(verb="refuse", ref=ref, differences=changed, why=why)
 
 
-def _unchangeable(revision: Manifest, service: Manifest | None) -> str:
-    """Return why the revision is not changed, and what to do instead."""
-    another = "declare the change as another ModelVersion, with its own name and version"
-    if service and _never_served(service):
-        model = service["metadata"]["name"]
-        another = (
-            f"{model} has never been Ready, so `scalezero delete {model}` loses no traffic, and a deploy creates "
-            f"it again; or {another}"
-        )
-    elif service and _is_idle(revision, service):
-        another += "; this revision is not Ready and gets no traffic, so it can stay"
-    return f"a revision never changes; {another}"
-
-
-def _is_idle(revision: Manifest, service: Manifest) -> bool:
-    """Whether the revision is not Ready, and its Service sends it no traffic."""
-    name = revision["metadata"]["name"]
-    traffic = (service.get("status") or {}).get("traffic") or ()
-    routed = any(each.get("revisionName") == name and each.get("percent") for each in traffic)
-    return condition(revision, "Ready").get("status") == "False" and not routed
-
-
 def _undeclared(revisions: Sequence[str]) -> str:
-    some = " and ".join(revisions)
+    listed = " and ".join(revisions)
     return (
-        f"it routes to {some}, which no ModelVersion declares and the cluster does not have; declare it, or remove it "
-        "from the split"
+        f"it routes to {listed}, which no ModelVersion declares and the cluster does not have; declare it, or remove "
+        "it from the split"
     )

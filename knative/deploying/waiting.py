@@ -1,4 +1,4 @@
-"""Wait until what was applied is up, or until it is clear that it does not come up. Effects around `readiness`."""
+"""Wait until an object is Ready, or until it has failed for a few seconds. The effects around `readiness`."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -10,36 +10,36 @@ from typing import Final
 from knative.api.client import Cluster
 from knative.api.errors import ClusterError, ClusterUnreachable
 from knative.deploying import explain
-from knative.deploying.errors import NotReadyInTime, NotUp, ObjectFailed, RevisionFailed
+from knative.deploying.errors import DeploymentFailed, NotReadyInTime, ObjectFailed, RevisionFailed
 from knative.deploying.readiness import Failed, Pending, Readiness, Ready, condition, readiness_of
-from knative.manifests.names import LOOKED_AT
-from knative.objects import SERVING, Manifest, Ref, ref_of
+from knative.manifests.names import RECONCILE_REQUESTED
+from knative.objects import REVISION_UID_LABEL, Manifest, Ref, ref_of
 
 Tell = Callable[[str], None]
-Clock = Callable[[], float]  # seconds that only grow
+Clock = Callable[[], float]  # monotonic seconds
 
 _WITH_PODS: Final = frozenset({"Deployment", "Revision"})
-_GLANCE: Final = 2.0  # s between two looks at what no watch tells: the pods
-_LOOKS: Final = 5  # that Knative is asked for
-# s that a failure must last: a container that ended may come up again, a Secret may be on its way
-_SETTLED: Final = 6.0
+_POLL: Final = 2.0  # s between two reads of the pods, which are not watched
+_ATTEMPTS: Final = 5  # to make Knative update a condition
+# s that a failure must last: a container may start again, and a missing Secret may be created
+_FAILURE_SECONDS: Final = 6.0
 
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(slots=True)
-class Patience:
-    """How long something has been failing; a failure that lasts is one."""
+class FailureTimer:
+    """The time for which an object has failed without interruption."""
 
-    since: float | None = None  # s, as `now`
+    since: float | None = None  # s, on the clock of `now`
 
     def is_over(self, judged: Readiness, now: float) -> bool:
-        """Take note of a verdict and tell whether it is a failure that has lasted."""
+        """Record a readiness; return whether it is a failure that has lasted."""
         if not isinstance(judged, Failed):
             self.since = None
             return False
         self.since = now if self.since is None else self.since
-        return now - self.since >= _SETTLED
+        return now - self.since >= _FAILURE_SECONDS
 
 
 def wait(
@@ -53,35 +53,35 @@ def wait(
     clock: Clock = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Manifest:
-    """Wait until the object is up, and return it; `tell` hears what is waited for, each thing once.
+    """Wait until the object is Ready, and return it. `tell` gets a line whenever the reason for waiting changes.
 
-    `owner` is the Service that makes it, which knows why it is not there. `outdated` is a Ready condition of an earlier
-    attempt: as long as the object has it, its pods are judged instead. Raises `RevisionFailed` or `ObjectFailed`
-    for one that does not come up, `NotReadyInTime` when the time is over.
+    `owner` is the Service that creates the object, and has the reason if it cannot. `outdated` is the Ready condition
+    of an earlier attempt: while the object has it, its pods are judged instead. Raises `RevisionFailed` or
+    `ObjectFailed` if the failure lasts, `NotReadyInTime` after `seconds`.
     """
-    patience, told = Patience(), "nothing is known of it"
-    for found in _looks(cluster, ref, seconds, clock, sleep):
+    timer, reported = FailureTimer(), "its state is unknown"
+    for found in _states(cluster, ref, seconds, clock, sleep):
         judged = _judged(cluster, ref, found, owner, outdated)
         if isinstance(judged, Ready):
             return found or {}
-        (said,) = judged
-        if patience.is_over(judged, clock()):
-            raise _failure(cluster, ref, found, said, sleep)
-        if said != told:
-            tell(f"{ref}: {said}")
-            told = said
-    raise NotReadyInTime(str(ref), seconds=seconds, waiting_for=told)
+        (reason,) = judged
+        if timer.is_over(judged, clock()):
+            raise _failure(cluster, ref, found, reason, sleep)
+        if reason != reported:
+            tell(f"{ref}: {reason}")
+            reported = reason
+    raise NotReadyInTime(str(ref), seconds=seconds, waiting_for=reported)
 
 
-def _looks(
+def _states(
     cluster: Cluster, ref: Ref, seconds: float, clock: Clock, sleep: Callable[[float], None]
 ) -> Iterator[Manifest | None]:
-    """Yield the object whenever it changes, and at least at every glance; None while it is not there."""
+    """Yield the object whenever it changes, and at least every `_POLL` seconds; None if it does not exist."""
     ends, reached = clock() + seconds, False
     while (left := ends - clock()) > 0:
         try:
             seen = False
-            for found in cluster.follow(ref.kind, name=ref.name, seconds=min(left, _GLANCE)):
+            for found in cluster.follow(ref.kind, name=ref.name, seconds=min(left, _POLL)):
                 yield found
                 seen = True
             if not seen:
@@ -90,56 +90,73 @@ def _looks(
         except ClusterUnreachable:
             if not reached:
                 raise
-            sleep(min(left, _GLANCE))  # an API server that is started anew; the revision goes on without it
+            sleep(min(left, _POLL))  # the API server may be restarting, which does not stop the revision
 
 
 def _judged(
     cluster: Cluster, ref: Ref, found: Manifest | None, owner: str | None, outdated: Mapping[str, str]
 ) -> Readiness:
-    """Judge the object, and where that says little, what is below it or above it."""
+    """Return the readiness of the object; if that has no reason, of its pods or of its Service."""
     if found is None:
-        return _owner_says(cluster, owner)
+        return _readiness_of_missing(cluster, owner)
     judged = readiness_of(found)
     is_outdated = isinstance(judged, Failed) and condition(found, "Ready") == outdated
     if ref.kind in _WITH_PODS and (is_outdated or isinstance(judged, Pending)):
-        pods = explain.pods_readiness(cluster, explain.pods_of(cluster, found))
+        pods = explain.combined_readiness(cluster, explain.pods_of(cluster, found))
         if is_outdated and isinstance(pods, Ready):
-            return Pending("its pods are ready, and Knative updates its condition")
+            return Pending("its pods are ready; waiting for Knative to update its condition")
         return pods if isinstance(pods, Failed | Pending) else judged
     return judged
 
 
-def _owner_says(cluster: Cluster, owner: str | None) -> Readiness:
-    """Ask the Service why its revision is not made: a quota, a name that is taken."""
+def _readiness_of_missing(cluster: Cluster, owner: str | None) -> Readiness:
+    """Read from the Service why its revision does not exist, such as a quota or a name in use."""
     service = cluster.get(Ref("Service", owner)) if owner else None
     refused = condition(service or {}, "ConfigurationsReady")
     if refused.get("status") == "False" and refused.get("reason") == "RevisionCreationFailed":
         return Failed(refused.get("message", ""))
-    return Pending("it is being made")
+    return Pending("waiting for Knative to create it")
 
 
-def _failure(cluster: Cluster, ref: Ref, found: Manifest | None, reason: str, sleep: Callable[[float], None]) -> NotUp:
+def _failure(
+    cluster: Cluster, ref: Ref, found: Manifest | None, reason: str, sleep: Callable[[float], None]
+) -> DeploymentFailed:
     if ref.kind != "Revision":
         return ObjectFailed(str(ref), reason)
     if found is None:
         return RevisionFailed(ref.name, reason)
-    _have_looked_at(cluster, found, sleep)
+    _trigger_reconciliation(cluster, found, sleep)
     return explain.failure(cluster, found, reason)
 
 
-def _have_looked_at(cluster: Cluster, revision: Manifest, sleep: Callable[[float], None]) -> None:
-    """Let Knative's own condition say it too: it looks at a revision's pods when anything of the revision changes.
+def _trigger_reconciliation(cluster: Cluster, revision: Manifest, sleep: Callable[[float], None]) -> None:
+    """Change an annotation of the revision's Deployment, so that Knative reads its pods and updates its condition.
 
-    Else it does so when the progress deadline is over, which is minutes later. What it looks for is how the run before
-    has ended, which may be a moment later than what is known here.
+    Without a change, Knative does that only after the progress deadline, minutes later. It reads how the previous run
+    of the container ended, which may happen a moment later than the failure seen here, so it is repeated. Knative
+    copies annotations of the revision itself to its pods: a change there would start a second, failing pod.
     """
     found: Manifest | None = revision
-    with suppress(ClusterError):  # it is told here all the same
-        for _ in range(_LOOKS):
+    with suppress(ClusterError):  # the command reports the failure anyway
+        for _ in range(_ATTEMPTS):
             if found is None or isinstance(readiness_of(found), Failed):
                 return
-            marked = {LOOKED_AT: found["metadata"]["resourceVersion"]}
-            named = {"name": found["metadata"]["name"], "annotations": marked}
-            cluster.apply({"apiVersion": SERVING, "kind": "Revision", "metadata": named})
-            sleep(_GLANCE)
+            for deployment in cluster.list("Deployment", labels={REVISION_UID_LABEL: revision["metadata"]["uid"]}):
+                cluster.apply(_annotated(deployment))
+            sleep(_POLL)
             found = cluster.get(ref_of(revision))
+
+
+def _annotated(deployment: Manifest) -> Manifest:
+    """Return the change that makes Knative reconcile; it is refused if the Deployment changed or is gone."""
+    metadata = deployment["metadata"]
+    version = metadata["resourceVersion"]
+    return {
+        "apiVersion": deployment["apiVersion"],
+        "kind": deployment["kind"],
+        "metadata": {
+            "name": metadata["name"],
+            "resourceVersion": version,
+            "annotations": {RECONCILE_REQUESTED: version},
+        },
+    }

@@ -1,1 +1,1 @@
-"""A function's folder: its func.yaml as the options of a deployment, and its models published."""
+"""The folder of a function: the options in its func.yaml, and the training and publishing of its models."""

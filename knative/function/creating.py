@@ -1,27 +1,32 @@
-"""Writes the folder of a new function from the files in template/."""
+"""The creation of a new function's folder from the files in template/."""
 
 import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from knative.function.training import TRAINER
 from runtime.errors import BadSetting
+from runtime.settings import FUNCTION, MANIFEST, SOURCE
 
 TEMPLATE: Final = Path(__file__).with_name("template")
-FILES: Final = ("main.py", "train.py", "test_main.py", "requirements.txt", "model.yaml", "func.yaml")
+FILES: Final = (SOURCE, TRAINER, "test_main.py", "requirements.txt", MANIFEST, FUNCTION)
 _NAME: Final = "example-function"  # in the template's files
 _CREATED: Final = "2026-01-01T00:00:00Z"
 _ALLOWED: Final = re.compile(r"[a-z]([-a-z0-9]{0,40}[a-z0-9])?")
 
 
 def create(folder: Path, *, now: datetime | None = None) -> str:
-    """Write the files into a new folder; return the name of its model.
+    """Create the folder with all files, and return the name of its model.
 
-    Raises `BadSetting` for a folder that exists, and for a name that cannot be a Knative Service's.
+    Raises `BadSetting` for a folder that exists, and for a name that Knative does not allow for a Service.
     """
     name = folder.name.replace("_", "-")
     if not _ALLOWED.fullmatch(name):
-        allowed = "at most 42 lower-case letters, digits, - and _, a letter first: Knative makes a Service of this name"
+        allowed = (
+            "at most 42 lower-case letters, digits, - and _, starting with a letter: the Knative Service has the same "
+            "name"
+        )
         raise BadSetting("NAME", value=folder.name, allowed=allowed)
     if folder.exists():
         raise BadSetting("NAME", value=str(folder), allowed="a folder that does not exist yet")

@@ -1,32 +1,69 @@
-"""What the registry holds for each model, looked up once per command, so that revisions are pinned to it."""
+"""What the registry has of each model, looked up once per command, to pin revisions to it: digest and variants."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from knative.manifests import Pin
+from knative.manifests.environment import VERSION_ID
+from knative.manifests.variants import choose
 from knative.resources import Resources
 from runtime.errors import ScalezeroError
-from runtime.registry import Published
+from runtime.registry import Published, published_variants
+from runtime.variants.values import ORIGINAL, Assessment, Variant
 
-_UNVERSIONED: Final = "null"  # what S3 calls an object of a bucket whose versioning is suspended; it can be replaced
+_UNVERSIONED: Final = "null"  # S3's version ID in a bucket with suspended versioning; such an object can be replaced
 Find = Callable[[str], Published | None]
+PublishedVariants = tuple[Sequence[Variant], Sequence[Assessment]]
+ReadVariants = Callable[[str], PublishedVariants]  # of the model at a URI; empty without a manifest
 
 
-def pins_of(resources: Resources, find: Find, *, report: Callable[[str], None]) -> Mapping[str, Pin]:
+def pins_of(
+    resources: Resources,
+    find: Find,
+    *,
+    variants: ReadVariants = published_variants,
+    report: Callable[[str], None],
+) -> Mapping[str, Pin]:
     """Return the pins of the models in S3 that exist, by URI.
 
-    A registry that cannot be read is reported, and no further model is looked up: a plan needs no registry.
+    If the registry cannot be read, this is reported and no further model is looked up, because pins are optional. So
+    are the variants of a model.
     """
     pins: dict[str, Pin] = {}
-    for uri in dict.fromkeys(each.spec.storage.path for each in resources.model_versions):
-        if not uri.lower().startswith("s3:"):
-            continue  # a file of the image, which its digest pins
+    for version in resources.model_versions:
+        uri, model = version.spec.storage.path, version.spec.model_name
+        if uri in pins or not uri.lower().startswith("s3:"):
+            continue  # a file of the image, which the digest of the image pins
         try:
             found = find(uri)
         except ScalezeroError as error:
             report(f"the models are not pinned to their digest, because the registry could not be read: {error}")
             break
         if found is not None:
-            version = None if found.version_id == _UNVERSIONED else found.version_id
-            pins[uri] = Pin(found.sha256, version)
+            version_id = None if found.version_id == _UNVERSIONED else found.version_id
+            published = read_variants(uri, found, variants, report=report)
+            pinned = published and choose(*published, resources.optimization_of(model))
+            pins[uri] = Pin(found.sha256, version_id, pinned)
     return pins
+
+
+def read_variants(
+    uri: str, found: Published, read: ReadVariants, *, report: Callable[[str], None]
+) -> PublishedVariants | None:
+    """Return the variants and the assessments of a published model; None if they cannot be read, which is reported.
+
+    None also for an object that cannot have a manifest. A manifest of another object than the one that was found counts
+    for nothing, and is reported.
+    """
+    if found.sha256 is None or VERSION_ID in uri:
+        return None
+    try:
+        published, assessments = read(uri)
+    except ScalezeroError as error:
+        report(f"{uri}: its variants are not pinned, because they could not be read: {error}")
+        return None
+    described = next((each.sha256 for each in published if each.name == ORIGINAL), found.sha256)
+    if described != found.sha256:
+        report(f"{uri}: its variants are not pinned, because its manifest is that of another object ({described})")
+        return None
+    return published, assessments

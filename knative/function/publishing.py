@@ -1,176 +1,203 @@
-"""From a function's folder to the registry: for each ModelVersion of its model.yaml, train and publish.
+"""Training and publishing of each ModelVersion in the model.yaml of a function's folder."""
 
-The folder's train.py holds `train(version: str, out: Path)`, which writes one version as ONNX somewhere under `out` and
-returns its `path` and its `metrics` on held-out data.
-"""
-
-import importlib.util
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from numbers import Real
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from traceback import extract_tb
-from typing import Final, Protocol
+from typing import Literal, NamedTuple, TypeAlias
 
-from knative.resources import ModelVersion, read_resources
+from knative.function.optimizing import Optimizing
+from knative.function.pins import ReadVariants
+from knative.function.training import TRAINER, TrainingFailed, refuse_ambiguous, trained
+from knative.resources import ModelVersion, Resources, read_resources
 from runtime.errors import ScalezeroError
-from runtime.registry import Published, check_model, find, publish
+from runtime.registry import (
+    InvalidManifest,
+    OtherManifest,
+    Publication,
+    Published,
+    Watch,
+    complete_model,
+    find,
+    manifest_state,
+    manifest_uri,
+    published_variants,
+)
 
-TRAINER: Final = "train.py"
-
-
-class TrainingFailed(ScalezeroError):
-    """The folder's train.py failed, or did not return the model."""
-
-    code = "training_failed"
-
-    def __init__(self, source: Path, reason: str) -> None:
-        super().__init__(f"{source}: {reason}", source=str(source), reason=reason)
-
-
-class Trained(Protocol):
-    """What a trainer returns."""
-
-    @property
-    def path(self) -> Path:
-        """The ONNX file."""
-
-    @property
-    def metrics(self) -> Mapping[str, float]:
-        """How good it is, by the metric's name, such as auc or average_precision."""
+# Writes the manifest of the model at a URI if it has none; the function gets a line about what is not done.
+Complete = Callable[[str, Publication, Callable[[str], None]], bool]
 
 
-Train = Callable[[str, Path], Trained]
+State: TypeAlias = Literal["upload", "exists", "refuse", "measure", "shared"]  # shared: with an earlier version
+
+
+class PlannedStep(NamedTuple):
+    """What a publication would do with one object."""
+
+    name: str  # of the model
+    version: str
+    state: State
+    uri: str
+    note: str = ""  # for people
+
+    def __str__(self) -> str:
+        """Format it as a line."""
+        note = f", {self.note}" if self.note else ""
+        return f"{self.name} {self.version}: {self.state:<7} {self.uri}{note}"
 
 
 def publish_function(
-    folder: Path, *, only_missing: bool = False, overwrite: bool = False, say: Callable[[str], None] = print
-) -> tuple[Published, ...]:
-    """Train and publish each ModelVersion of the folder; `only_missing` passes over what is in the registry already.
-
-    Says one line for each step. Raises `BadManifest`, `TrainingFailed`, `AlreadyPublished`, and what `publish` raises.
-    """
-    versions = read_resources(folder).model_versions
-    return publish_versions(versions, folder, only_missing=only_missing, overwrite=overwrite, say=say)
-
-
-def publish_versions(
-    versions: Sequence[ModelVersion],
     folder: Path,
     *,
     only_missing: bool = False,
-    overwrite: bool = False,
-    say: Callable[[str], None] = print,
-    lookup: Callable[[str], Published | None] = find,
+    report: Callable[[str], None] = print,
+    watch: Watch | None = None,
 ) -> tuple[Published, ...]:
-    """Do what `publish_function` does, for versions that are already read. Raises the same, except `BadManifest`.
+    """Train and publish each ModelVersion of the folder; with `only_missing`, only those that are not published yet.
 
-    `lookup` returns what the registry has under a URI.
+    Calls `report` with one line for each step. Raises `BadManifest`, `TrainingFailed`, `AlreadyPublished`, and the
+    errors of `publish`.
     """
-    held = {version.metadata.name: lookup(version.spec.storage.uri(folder)) for version in versions if only_missing}
-    if not (folder / TRAINER).is_file():
-        _refuse_missing(folder, [each for each in versions if not held.get(each.metadata.name)])
-    return tuple(
-        _publish_version(folder, version, held.get(version.metadata.name), overwrite=overwrite, say=say)
-        for version in versions
-    )
+    return publish_versions(read_resources(folder), folder, only_missing=only_missing, report=report, watch=watch)
+
+
+def plan_function(folder: Path, *, lookup: Callable[[str], Published | None] = find) -> Iterator[PlannedStep]:
+    """Yield for each ModelVersion what happens to its model and to its manifest.
+
+    Trains and uploads nothing. The size and the digest of a missing model are only known after its training. Raises as
+    `publish_function`, at the end.
+    """
+    resources = read_resources(folder)
+    optimizing = Optimizing(resources=resources, folder=folder, report=print)
+    publishers = _publishers(resources.model_versions, folder)
+    found = {uri: lookup(uri) for uri in publishers}
+    missing = [each for uri, each in publishers.items() if found[uri] is None]
+    can_train = (folder / TRAINER).is_file()
+    for version in resources.model_versions:
+        uri = version.spec.storage.uri(folder)
+        if publishers[uri] is not version:
+            yield _step(version, "shared", uri, f"the artifact of {_title(publishers[uri])}")
+        elif (model := found[uri]) is not None:
+            yield _step(version, "exists", uri, _facts(model))
+            yield from _plan_manifest(version, uri, optimizing)
+        elif can_train:
+            made = "; its variants are made and measured" if optimizing.is_asked_for(version) else ""
+            yield _step(version, "upload", uri, f"after its training{made}")
+            yield _step(version, "upload", manifest_uri(uri))
+        else:
+            yield _step(version, "refuse", uri, f"as there is no {TRAINER}")
+    if not can_train:
+        _refuse_missing(folder, missing)
+
+
+def _publishers(versions: Sequence[ModelVersion], folder: Path) -> Mapping[str, ModelVersion]:
+    """Return the version that publishes the artifact at each URI: the first one that is declared with it."""
+    found: dict[str, ModelVersion] = {}
+    for each in versions:
+        found.setdefault(each.spec.storage.uri(folder), each)
+    return found
+
+
+def _shared(version: ModelVersion, publisher: ModelVersion) -> str:
+    return f"{_title(version)}: serves the artifact of {_title(publisher)}"
+
+
+def _facts(model: Published) -> str:
+    digest = f"sha256 {model.sha256}" if model.sha256 else "no recorded SHA-256"
+    return digest if model.size is None else f"{digest}, {model.size} bytes"
+
+
+def _step(version: ModelVersion, state: State, uri: str, note: str = "") -> PlannedStep:
+    return PlannedStep(version.spec.model_name, version.spec.version, state, uri, note)
+
+
+def _plan_manifest(version: ModelVersion, uri: str, optimizing: Optimizing) -> Iterator[PlannedStep]:
+    try:
+        state = manifest_state(uri, _publication(version, {}))
+        lacks_measurement = state != "none" and optimizing.lacks_measurement(version)
+    except (OtherManifest, InvalidManifest) as error:
+        yield _step(version, "refuse", manifest_uri(uri), str(error).removeprefix(f"{manifest_uri(uri)}: "))
+        return
+    if state != "none":
+        yield _step(version, state, manifest_uri(uri))
+    if lacks_measurement:
+        yield _step(version, "measure", uri, f"on {optimizing.cpu_class()}")
+
+
+def publish_versions(
+    resources: Resources,
+    folder: Path,
+    *,
+    only_missing: bool = False,
+    report: Callable[[str], None] = print,
+    lookup: Callable[[str], Published | None] = find,
+    complete: Complete = complete_model,
+    variants: ReadVariants = published_variants,
+    watch: Watch | None = None,
+) -> tuple[Published, ...]:
+    """Train and publish versions as `publish_function` does. Raises the same errors, except `BadManifest`.
+
+    A version with the storage.path of an earlier one serves its artifact, so nothing is published for it.
+
+    `lookup` returns the published model at a URI, or None; `variants` what is published about it. `complete` writes the
+    manifest of one that has none. A published model that was not measured on this CPU class is measured, if a
+    ModelOptimization asks for variants.
+    """
+    optimizing = Optimizing(resources=resources, folder=folder, report=report, variants=variants)
+    publishers = _publishers(resources.model_versions, folder)
+    existing = {uri: lookup(uri) for uri in publishers if only_missing}
+    missing = [each for uri, each in publishers.items() if not existing.get(uri)]
+    can_train = (folder / TRAINER).is_file()
+    if not can_train:
+        _refuse_missing(folder, missing)
+    refuse_ambiguous(folder / TRAINER, missing, tuple(publishers.values()))
+    published = []
+    for version in resources.model_versions:
+        uri = version.spec.storage.uri(folder)
+        if publishers[uri] is not version:
+            report(_shared(version, publishers[uri]))
+            continue
+        if (found := existing.get(uri)) is not None:
+            report(f"{_title(version)}: already at {found.uri}")
+            _complete(folder, version, report=report, complete=complete)
+            optimizing.measure(version, partial(trained, folder, version) if can_train else None)
+        published.append(found or _publish_version(optimizing, version, watch=watch))
+    return tuple(published)
 
 
 def _refuse_missing(folder: Path, versions: Sequence[ModelVersion]) -> None:
-    """Name all versions that nothing trains, before anything is done. Raises `TrainingFailed`."""
+    """Raise `TrainingFailed` with all versions that are not published, before any step, if train.py is missing."""
     missing = [version.spec.storage.uri(folder) for version in versions]
     if missing:
-        by_hand = ", ".join(f"scalezero publish FILE {uri}" for uri in missing)
-        reason = (
-            f"there is no such file; write one with train(version, out), or publish a model that you have: {by_hand}"
-        )
+        commands = ", ".join(f"scalezero publish FILE {uri}" for uri in missing)
+        reason = f"the file does not exist; write it with train(version, out), or publish existing models: {commands}"
         raise TrainingFailed(folder / TRAINER, reason)
 
 
-def _publish_version(
-    folder: Path, version: ModelVersion, held: Published | None, *, overwrite: bool, say: Callable[[str], None]
-) -> Published:
-    title, uri = f"{version.spec.model_name} {version.spec.version}", version.spec.storage.uri(folder)
-    if held is not None:
-        say(f"{title}: already at {uri}")
-        return held
-    say(f"{title}: training")
-    with TemporaryDirectory(prefix="scalezero-") as out:
-        trained = _trained(folder / TRAINER, version.spec.version, Path(out))
-        check_model(trained.path, name=version.spec.model_name)
-        published = publish(trained.path, uri, metadata=_words(version, trained.metrics), overwrite=overwrite)
-    measured = "".join(f", {name} {value:g}" for name, value in trained.metrics.items())
-    say(f"{title}: {'published to' if published.uploaded else 'already at'} {uri}{measured}")
+def _publish_version(optimizing: Optimizing, version: ModelVersion, *, watch: Watch | None) -> Published:
+    uri, report = version.spec.storage.uri(optimizing.folder), optimizing.report
+    report(f"{_title(version)}: training")
+    with trained(optimizing.folder, version) as result:
+        publication = _publication(version, result.metrics)
+        published = optimizing.publish(version, result, publication, watch=watch)
+    metrics = "".join(f", {name} {value:g}" for name, value in result.metrics.items())
+    report(f"{_title(version)}: {'published to' if published.uploaded else 'already at'} {uri}{metrics}")
     return published
 
 
-def _words(version: ModelVersion, metrics: Mapping[str, float]) -> dict[str, str]:
-    """Write the object's metadata. S3 carries it as HTTP headers, where a name takes no underscore safely."""
-    measured = {f"metric-{name.replace('_', '-')}": f"{value:g}" for name, value in metrics.items()}
-    return {"model": version.spec.model_name, "version": version.spec.version, **measured}
-
-
-def _trained(source: Path, version: str, out: Path) -> Trained:
-    with _one_sentence(source):
-        trained = _load(source)(version, out)
-    _check(source, trained)
-    return trained
-
-
-def _check(source: Path, trained: object) -> None:
-    """Check what `train` returned. Raises `TrainingFailed`."""
-    path, metrics = getattr(trained, "path", None), getattr(trained, "metrics", None)
-    expected = "expected an object with path, the ONNX file, and metrics, numbers by name"
-    if not isinstance(path, Path) or not isinstance(metrics, Mapping):
-        raise TrainingFailed(source, f"train returned {_shown(trained)}; {expected}")
-    if not path.is_file():
-        raise TrainingFailed(source, f"train returned the path {path}, which is no file; {expected}")
-    for name, value in metrics.items():
-        if not isinstance(name, str) or isinstance(value, bool) or not isinstance(value, Real):
-            raise TrainingFailed(source, f"train returned the metric {name!r} as {_shown(value)}; expected a number")
-
-
-def _shown(value: object) -> str:
-    return "None" if value is None else f"{value!r:.60} ({type(value).__name__})"
-
-
-def _load(source: Path) -> Train:
-    """Import a folder's train.py by its path, as functions-framework imports its main.py."""
-    name = f"scalezero_train_{source.parent.name}"
-    spec = importlib.util.spec_from_file_location(name, source.resolve())
-    if not source.is_file() or spec is None or spec.loader is None:
-        raise TrainingFailed(source, "there is no such file; expected one with train(version, out)")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up
-    if (folder := str(source.parent.resolve())) not in sys.path:
-        sys.path.append(folder)
-    spec.loader.exec_module(module)
-    train: Train | None = getattr(module, "train", None)
-    if train is None:
-        raise TrainingFailed(source, "it has no function train(version, out)")
-    return train
-
-
-@contextmanager
-def _one_sentence(source: Path) -> Iterator[None]:
-    """Convert whatever the author's code raises to one sentence with the line in the author's folder."""
+def _complete(folder: Path, version: ModelVersion, *, report: Callable[[str], None], complete: Complete) -> None:
+    """Write a missing manifest. A failure is only reported: pods serve the model without a manifest."""
     try:
-        yield
-    except ScalezeroError:
-        raise
-    except ModuleNotFoundError as error:
-        raise TrainingFailed(
-            source, f"{error}; pip install 'scalezero[train]' brings what the shipped ones need"
-        ) from error
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # also `sys.exit` in the author's code
-        raise TrainingFailed(source, f"{type(error).__name__}: {error}{_line(error, source.parent)}") from error
+        if complete(version.spec.storage.uri(folder), _publication(version, {}), report):
+            report(f"{_title(version)}: it had no manifest, which was added")
+    except OtherManifest as error:
+        report(f"{_title(version)}: its manifest is of another name or version: {error}")
+    except (ScalezeroError, ModuleNotFoundError, OSError) as error:
+        report(f"{_title(version)}: its manifest could not be read or added: {error}")
 
 
-def _line(error: BaseException, folder: Path) -> str:
-    """Where in the author's folder it was raised, the innermost line."""
-    frames = [each for each in extract_tb(error.__traceback__) if Path(each.filename).is_relative_to(folder.resolve())]
-    return f" (at {Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+def _title(version: ModelVersion) -> str:
+    return f"{version.spec.model_name} {version.spec.version}"
+
+
+def _publication(version: ModelVersion, metrics: Mapping[str, float]) -> Publication:
+    return Publication(name=version.spec.model_name, version=version.spec.version, metrics=metrics)

@@ -1,4 +1,4 @@
-"""What a container's command line says: its words, and the flags among them."""
+"""The command line of a container: its words and its flags."""
 
 import re
 import shlex
@@ -12,24 +12,24 @@ Flags = Mapping[str, Sequence[str]]
 
 _REFERENCE: Final = re.compile(r"\$\$|\$\(([^)]*)\)")
 _SHELLS: Final = frozenset({"sh", "bash", "ash", "dash"})
-_SCRIPT: Final = re.compile(r"-[a-z]*c")  # of sh: the next word is a script
-_ENDS: Final = frozenset("();<>|&")  # what parts one command of a script from the next
+_SCRIPT: Final = re.compile(r"-[a-z]*c")  # the option of sh after which the next word is a script
+_SEPARATORS: Final = frozenset("();<>|&")  # between two commands of a script
 
 
 def words_of(container: Container, program: str) -> tuple[str, ...]:
-    """List the words that the program is started with, after the image's entry point where there is no command.
+    """Return the words of the command line that starts the program. Without a command, only the arguments.
 
-    References are resolved as the kubelet does, and where the words start a shell, as a shell would: from the values
-    in the manifest. What the image or a Secret adds to the environment is not known here and stays as it is written.
+    References to variables are resolved with the values in the manifest: as the kubelet does, and, if the words start a
+    shell, as the shell does. References to variables of the image or of a Secret are not resolved.
     """
-    known = {each.name: each.value for each in container.env if each.value is not None}
-    words = [expanded(each, known) for each in (*container.command, *container.args)]
+    env = {each.name: each.value for each in container.env if each.value is not None}
+    words = [expand(each, env) for each in (*container.command, *container.args)]
     at = next((place for place, word in enumerate(words[:-1]) if _is_script(words, place, word)), None)
-    return tuple(words if at is None else _command_of(_shell_words(words[at + 1]), program, known))
+    return tuple(words if at is None else _command_of(_shell_words(words[at + 1]), program, env))
 
 
 def flags_of(words: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Collect the values of each --flag, after = or as the words that follow. A flag that comes again starts anew."""
+    """Return the values of each --flag: the text after =, or the words that follow. The last of equal flags counts."""
     found: dict[str, tuple[str, ...]] = {}
     last = None
     for word in words:
@@ -43,17 +43,17 @@ def flags_of(words: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 
 def value_of(flags: Flags, name: str) -> str | None:
-    """Give the value of a flag, or None where it has none."""
+    """Return the first value of a flag, or None."""
     return next(iter(flags.get(name, ())), None)
 
 
-def expanded(text: str, known: Mapping[str, str]) -> str:
-    """Make of $(NAME) its value where it is known, and $ of $$, as the kubelet does."""
+def expand(text: str, known: Mapping[str, str]) -> str:
+    """Replace $(NAME) by its value if it is known, and $$ by $, as the kubelet does."""
     return _REFERENCE.sub(lambda found: "$" if found[0] == "$$" else known.get(found[1], found[0]), text)
 
 
-def unknown_in(text: str, known: Mapping[str, str]) -> list[str]:
-    """List the names that the text refers to and that are not known."""
+def unresolved(text: str, known: Mapping[str, str]) -> list[str]:
+    """Return the names of unknown variables that the text refers to."""
     return [each[1] for each in _REFERENCE.finditer(text) if each[0] != "$$" and each[1] not in known]
 
 
@@ -62,21 +62,21 @@ def _is_script(words: Sequence[str], place: int, word: str) -> bool:
 
 
 def _shell_words(script: str) -> list[str]:
-    """Split a script into words; one that is no plain list of commands gives what can be had without running it."""
+    """Split a script into words, without running it: substitutions and control structures are not interpreted."""
     text = script.replace("\\\n", " ").replace("\n", " ; ")
     parts = shlex.shlex(text, posix=True, punctuation_chars=True)
     parts.whitespace_split = True
     try:
         return list(parts)
-    except ValueError:  # a quote that never ends
+    except ValueError:  # an unclosed quote
         return text.split()
 
 
 def _command_of(words: Sequence[str], program: str, known: Mapping[str, str]) -> list[str]:
-    """Take the command that starts the program out of a script, with the values of what it refers to."""
+    """Return the command of a script that starts the program, with known variables replaced by their values."""
     commands: list[list[str]] = [[]]
     for word in words:
-        if set(word) <= _ENDS:
+        if set(word) <= _SEPARATORS:
             commands.append([])
         else:
             commands[-1].append(Template(word).safe_substitute(known))

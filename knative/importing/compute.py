@@ -1,53 +1,59 @@
-"""A foreign container's share of a node, as func.yaml has it."""
+"""The compute resources of a container, as `resources` of func.yaml."""
 
 from collections.abc import Iterator
 from typing import Any, Final
 
-from knative.importing.server import Left
+from knative.importing.server import Omission
 from knative.manifests.options import DeploymentOptions
 from knative.manifests.quantities import cores, in_bytes
 from knative.resources.pod import Container
 from runtime.errors import BadSetting
 
 _FIELDS: Final = ("requests", "limits")
-_USUAL: Final = DeploymentOptions(image="any")
-_ELSEWHERE: Final = {
-    "ephemeral-storage": "the cache's volume bounds it: run.volumes in func.yaml",
+_DEFAULTS: Final = DeploymentOptions(image="any")
+_REPLACEMENTS: Final = {
+    "ephemeral-storage": "the size of the cache volume limits it: run.volumes in func.yaml",
 }
 
 
-def shares(container: Container) -> tuple[dict[str, dict[str, Any]], tuple[Left, ...]]:
-    """Write `resources` of func.yaml: what the Deployment says, or else the usual; and what could not be taken."""
-    given = {field: dict(_given(container, field)) for field in _FIELDS}
-    taken = {field: {name: text for name, text in each.items() if _reads(name, text)} for field, each in given.items()}
-    left = [
-        Left(f"resources.{field} {name}: {text}", _ELSEWHERE.get(name, _why(name)))
-        for field, each in given.items()
+def compute_resources(container: Container) -> tuple[dict[str, dict[str, Any]], tuple[Omission, ...]]:
+    """Return `resources` of func.yaml, and the values of the Deployment that it omits.
+
+    Without any supported value in the Deployment, the defaults of scalezero are used.
+    """
+    declared = {field: dict(_quantities(container, field)) for field in _FIELDS}
+    kept = {
+        field: {name: text for name, text in each.items() if _is_supported(name, text)}
+        for field, each in declared.items()
+    }
+    omitted = [
+        Omission(f"resources.{field} {name}: {text}", _REPLACEMENTS.get(name, _reason(name)))
+        for field, each in declared.items()
         for name, text in each.items()
-        if name not in taken[field]
+        if name not in kept[field]
     ]
-    if not any(taken.values()):
-        taken = {
-            field: {"cpu": share.cpu, "memory": share.memory}
-            for field, share in (("requests", _USUAL.requests), ("limits", _USUAL.limits))
+    if not any(kept.values()):
+        kept = {
+            field: {"cpu": default.cpu, "memory": default.memory}
+            for field, default in (("requests", _DEFAULTS.requests), ("limits", _DEFAULTS.limits))
         }
-    return {"requests": taken["requests"], "limits": {**taken["limits"], "concurrency": 0}}, tuple(left)
+    return {"requests": kept["requests"], "limits": {**kept["limits"], "concurrency": 0}}, tuple(omitted)
 
 
-def _given(container: Container, field: str) -> Iterator[tuple[str, str]]:
+def _quantities(container: Container, field: str) -> Iterator[tuple[str, str]]:
     if container.resources is not None:
         for name, value in getattr(container.resources, field).items():
             yield name, str(value).removeprefix("+")
 
 
-def _reads(name: str, text: str) -> bool:
+def _is_supported(name: str, text: str) -> bool:
     try:
         return name in {"cpu", "memory"} and bool(cores(text) if name == "cpu" else in_bytes(name, text))
     except BadSetting:
         return False
 
 
-def _why(name: str) -> str:
+def _reason(name: str) -> str:
     if name in {"cpu", "memory"}:
-        return "it is no quantity above nothing that is understood here: write it as 500m or 512Mi"
-    return "models are served on the CPU; func.yaml knows cpu and memory"
+        return "not a supported quantity above 0; write it like 500m or 512Mi"
+    return "models are served on the CPU, and func.yaml has only cpu and memory"

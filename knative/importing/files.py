@@ -1,4 +1,4 @@
-"""The folder of a function, from what a foreign server's manifest said: model.yaml and func.yaml."""
+"""model.yaml and func.yaml of an imported function."""
 
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
@@ -19,41 +19,41 @@ from knative.resources import (
     render_resources,
 )
 from knative.resources.ab_service import TrafficSpec, TrafficTarget
-from knative.resources.documents import text_of
-from knative.resources.durations import LONGEST
+from knative.resources.documents import dump_yaml
+from knative.resources.durations import MAX_SECONDS
 from knative.resources.fields import Metadata
 from knative.resources.inference_config import InferenceConfigSpec
 from knative.resources.model_version import ModelVersionSpec, Storage
 from runtime.errors import BadSetting
 from runtime.settings import LIVE_PATH, READY_PATH
 
-Shares = dict[str, dict[str, Any]]
+ComputeResources = dict[str, dict[str, Any]]
 
 
 class Project(NamedTuple):
-    """What the Deployment cannot say."""
+    """The values that the Deployment does not contain."""
 
     image: str  # of the runtime
-    registry: str  # where models are published: s3://bucket, perhaps with a prefix
-    created: str  # when, as RFC 3339 has it
+    registry: str  # where models are published: s3://bucket, optionally with a prefix
+    created: str  # the time, in the format of RFC 3339
 
 
 class _Batching(NamedTuple):
-    """Rows, and the two waits in microseconds."""
+    """The settings of an InferenceConfig."""
 
-    size: int
-    wait: int
-    timeout: int
+    size: int  # rows
+    wait: int  # us
+    timeout: int  # us
 
 
 _GROUP: Final = "ml.example.com/v1"
-_USUAL: Final = DeploymentOptions(image="any")
+_DEFAULTS: Final = DeploymentOptions(image="any")
 _SECOND: Final = 10**6  # us
-_LONGEST: Final = int(LONGEST) * _SECOND
+_MAX_DURATION: Final = int(MAX_SECONDS) * _SECOND
 
 
 def resources_of(deployment: ForeignDeployment, server: Server, *, registry: str) -> Resources:
-    """Declare a first version of each model, its batching, and the Deployment's own name as a Route to the model."""
+    """Return a first version of each model, its batching, and, if necessary, a Route with the Deployment's name."""
     name, first = deployment.metadata.name, server.models[0]
     return Resources(
         model_versions=tuple(_version(each, server, registry) for each in server.models),
@@ -63,7 +63,10 @@ def resources_of(deployment: ForeignDeployment, server: Server, *, registry: str
 
 
 def is_aliased(deployment: ForeignDeployment, server: Server) -> bool:
-    """Whether the Deployment's name becomes a Route: it is not the one model's, and Knative takes it."""
+    """Return whether the Deployment's name becomes a Route.
+
+    It does if there is exactly one model, the model has another name, and Knative allows the Deployment's name.
+    """
     name = deployment.metadata.name
     try:
         return [each.name for each in server.models] != [names.route(name)] and len(server.models) == 1
@@ -72,18 +75,23 @@ def is_aliased(deployment: ForeignDeployment, server: Server) -> bool:
 
 
 def model_yaml(resources: Resources, head: str) -> str:
-    """Write model.yaml."""
+    """Return the text of model.yaml."""
     return f"# {head}\n{render_resources(resources)}"
 
 
 def func_yaml(
-    deployment: ForeignDeployment, server: Server, environment: Environment, *, shares: Shares, project: Project
+    deployment: ForeignDeployment,
+    server: Server,
+    environment: Environment,
+    *,
+    compute: ComputeResources,
+    project: Project,
 ) -> str:
-    """Write func.yaml. What its settings say, model.yaml says too: they are for `func deploy`, which reads no other."""
+    """Return the text of func.yaml. It repeats settings of model.yaml for `func deploy`, which reads only func.yaml."""
     pod, first = deployment.spec.template.spec, server.models[0]
     account = pod.service_account_name or pod.service_account
     namespace = deployment.metadata.namespace
-    written: dict[str, Any] = {
+    function: dict[str, Any] = {
         "specVersion": "0.36.0",
         "name": first.name,
         "runtime": "python",
@@ -94,19 +102,19 @@ def func_yaml(
         "build": {"builder": "pack"},
         "run": {
             "envs": [{"name": name, "value": value} for name, value in _envs(first, server, environment, project)],
-            "volumes": [{"emptyDir": {"sizeLimit": _USUAL.cache_size}, "path": names.CACHE_PATH}],
+            "volumes": [{"emptyDir": {"sizeLimit": _DEFAULTS.cache_size}, "path": names.CACHE_PATH}],
         },
         "deploy": {
             "healthEndpoints": {"liveness": LIVE_PATH, "readiness": READY_PATH},
             **({"serviceAccountName": account} if account else {}),
-            "options": {"scale": _scale(deployment, _batching(first, server)), "resources": shares},
+            "options": {"scale": _scale(deployment, _batching(first, server)), "resources": compute},
         },
     }
-    return text_of([written])
+    return dump_yaml([function])
 
 
 def _envs(model: Model, server: Server, environment: Environment, project: Project) -> Iterator[tuple[str, str]]:
-    """Yield the Deployment's own variables, then the settings, then the registry's keys."""
+    """Yield the variables of the Deployment, then the settings, then the registry's keys."""
     yield from environment.plain.items()
     batching = _batching(model, server)
     yield "SCALEZERO_MODEL_URI", uri(model, project.registry)
@@ -114,8 +122,8 @@ def _envs(model: Model, server: Server, environment: Environment, project: Proje
     yield "SCALEZERO_MODEL_VERSION", server.version
     yield "SCALEZERO_PROTOCOLS", server.protocol
     yield "SCALEZERO_BATCH_SIZE", str(batching.size)
-    yield "SCALEZERO_MAX_WAIT_TIME", durations.written(batching.wait / _SECOND)
-    yield "SCALEZERO_TIMEOUT", durations.written(batching.timeout / _SECOND)
+    yield "SCALEZERO_MAX_WAIT_TIME", durations.format_duration(batching.wait / _SECOND)
+    yield "SCALEZERO_TIMEOUT", durations.format_duration(batching.timeout / _SECOND)
     yield "SCALEZERO_CACHE_DIR", names.CACHE_PATH
     for key in KEYS:
         yield key, f"{{{{ secret:{environment.secret or REGISTRY_SECRET}:{key} }}}}"
@@ -124,7 +132,7 @@ def _envs(model: Model, server: Server, environment: Environment, project: Proje
 def _scale(deployment: ForeignDeployment, batching: _Batching) -> dict[str, object]:
     return {
         "min": 0,
-        "max": max(deployment.spec.replicas or 0, _USUAL.max_scale),
+        "max": max(deployment.spec.replicas or 0, _DEFAULTS.max_scale),
         "metric": "concurrency",
         "target": capacity.BATCHES * batching.size,
         "utilization": capacity.UTILIZATION,
@@ -132,7 +140,7 @@ def _scale(deployment: ForeignDeployment, batching: _Batching) -> dict[str, obje
 
 
 def uri(model: Model, registry: str) -> str:
-    """Say where the first version of the model is published."""
+    """Return the URI that the first version of the model is published to."""
     return f"{registry.rstrip('/')}/{model.name}-v1.onnx"
 
 
@@ -151,8 +159,8 @@ def _config(model: Model, server: Server) -> InferenceConfig:
     spec = InferenceConfigSpec(
         model_name=model.name,
         batch_size=batching.size,
-        max_wait_time=durations.written(batching.wait / _SECOND),
-        timeout=durations.written(batching.timeout / _SECOND),
+        max_wait_time=durations.format_duration(batching.wait / _SECOND),
+        timeout=durations.format_duration(batching.timeout / _SECOND),
     )
     return InferenceConfig(
         api_version=_GROUP, kind="InferenceConfig", metadata=Metadata(name=f"{model.name}-config"), spec=spec
@@ -160,19 +168,22 @@ def _config(model: Model, server: Server) -> InferenceConfig:
 
 
 def _alias(name: str, model: Model) -> ABService:
-    """Keep the Deployment's name as one that answers: all of its traffic goes to the model's first version."""
-    everything = (TrafficTarget(revision_name=f"{model.name}-v1", percent=100),)
+    """Return a Route with the Deployment's name, with all traffic to the first version of the model."""
+    traffic = (TrafficTarget(revision_name=f"{model.name}-v1", percent=100),)
     return ABService(
-        api_version=SERVING, kind="Service", metadata=Metadata(name=name), spec=TrafficSpec(traffic=everything)
+        api_version=SERVING, kind="Service", metadata=Metadata(name=name), spec=TrafficSpec(traffic=traffic)
     )
 
 
 def _batching(model: Model, server: Server) -> _Batching:
-    """Take what the server said, or else the runtime's own; a request waits longer than a batch fills.
+    """Return the batching of the server, or the runtime's defaults. The timeout is always longer than the wait.
 
-    Neither is longer than an InferenceConfig takes: whoever wrote such a number meant that nothing ends by it.
+    Both are limited to the maximum of an InferenceConfig: a longer duration was meant as no limit.
     """
-    usual = _USUAL.runtime
-    wait = round(usual.max_wait * _SECOND) if model.max_wait is None else min(max(0, model.max_wait), _LONGEST // 10)
-    timeout = round(usual.timeout * _SECOND) if server.timeout is None else min(server.timeout * 1000, _LONGEST)
-    return _Batching(model.batch_size or usual.batch_size, wait, timeout if timeout > wait else 10 * max(wait, 1000))
+    default = _DEFAULTS.runtime
+    wait, timeout = round(default.max_wait * _SECOND), round(default.timeout * _SECOND)
+    if model.max_wait is not None:
+        wait = min(max(0, model.max_wait), _MAX_DURATION // 10)
+    if server.timeout is not None:
+        timeout = min(server.timeout * 1000, _MAX_DURATION)
+    return _Batching(model.batch_size or default.batch_size, wait, timeout if timeout > wait else 10 * max(wait, 1000))

@@ -20,10 +20,10 @@ def container(settings: Settings, options: DeploymentOptions) -> Manifest:
         "env": environment(settings, options),
         **({"envFrom": whole} if (whole := whole_sources(options)) else {}),
         # Without a period Knative probes several times a second, which shortens a cold start. The revision's progress
-        # deadline bounds the pull. Knative adds no default to a template that keeps its revision's name, hence the
+        # deadline limits the pull. Knative adds no default to a template that keeps its revision's name, hence the
         # explicit successThreshold.
         "readinessProbe": {"httpGet": {"path": READY_PATH}, "successThreshold": 1},
-        # The runtime answers during a pull and during a run; after three misses the process hangs.
+        # The runtime responds during a pull and during a run, so after three failed probes the process hangs.
         "livenessProbe": {
             "httpGet": {"path": LIVE_PATH},
             "periodSeconds": 10,
@@ -40,7 +40,7 @@ def container(settings: Settings, options: DeploymentOptions) -> Manifest:
 
 
 def volumes(options: DeploymentOptions) -> list[Manifest]:
-    """Return the writable volumes: the cache, and /tmp, where Flask puts an upload. Both end with the pod."""
+    """Return the writable volumes: the cache, and /tmp, where Flask stores uploads. Both are deleted with the pod."""
     return [
         {"name": names.CACHE_VOLUME, "emptyDir": {"sizeLimit": canonical_bytes(options.cache_size)}},
         {"name": names.SCRATCH_VOLUME, "emptyDir": {"sizeLimit": canonical_bytes(options.cache_size)}},
@@ -52,7 +52,7 @@ def _quantities(compute: Compute) -> Manifest:
 
 
 def _security() -> Manifest:
-    """Meet the `restricted` Pod Security Standard, on the container: Knative allows none on the pod by default."""
+    """Meet the `restricted` Pod Security Standard on the container; Knative does not allow it on the pod by default."""
     return {
         "runAsNonRoot": True,
         "readOnlyRootFilesystem": True,

@@ -1,7 +1,7 @@
 """The Deployment of another server, completed with the fields that the API server requires (apps/v1).
 
-A Deployment needs a selector, and its pods need the labels that it selects. All fields of the author stay. Fields that
-the API server wrote, in a file from `kubectl get -o yaml`, are removed, because they cannot be applied.
+A Deployment needs a selector, and its pods need the labels that it selects. All fields of the author are kept. Fields
+that the API server wrote, in a file from `kubectl get -o yaml`, are removed, because they cannot be applied.
 """
 
 from typing import Final
@@ -14,14 +14,16 @@ from knative.resources import ForeignDeployment
 from runtime.errors import BadSetting
 
 _SELECTED: Final = "app.kubernetes.io/name"
-_SHARES: Final = frozenset({"requests", "limits"})
-_OWNERS: Final = frozenset({"name", "namespace", "labels", "annotations", "finalizers", "ownerReferences"})
-_SERVERS: Final = frozenset({"deployment.kubernetes.io/revision", "kubectl.kubernetes.io/last-applied-configuration"})
+_QUANTITIES: Final = frozenset({"requests", "limits"})
+_KEPT_METADATA: Final = frozenset({"name", "namespace", "labels", "annotations", "finalizers", "ownerReferences"})
+_SERVER_ANNOTATIONS: Final = frozenset(
+    {"deployment.kubernetes.io/revision", "kubectl.kubernetes.io/last-applied-configuration"}
+)
 
 
 def deployment(foreign: ForeignDeployment, options: DeploymentOptions) -> Manifest:
     """Return the Deployment. Completing it again changes nothing."""
-    written = foreign.as_written()
+    written = foreign.as_manifest()
     spec = written["spec"]
     labels = _pod_labels(foreign)
     return {
@@ -50,7 +52,7 @@ def _compute(container: Manifest) -> Manifest:
     if "resources" not in container:
         return container
     resources = {
-        field: {name: _quantity(name, value) for name, value in part.items()} if field in _SHARES else part
+        field: {name: _quantity(name, value) for name, value in part.items()} if field in _QUANTITIES else part
         for field, part in container["resources"].items()
     }
     return {**container, "resources": resources}
@@ -65,16 +67,18 @@ def _quantity(name: str, value: object) -> str:
 
 
 def _metadata(written: Manifest, options: DeploymentOptions) -> Manifest:
-    kept = {key: value for key, value in written.items() if key in _OWNERS}
+    kept = {key: value for key, value in written.items() if key in _KEPT_METADATA}
     labels = {**names.labels(written["name"]), **written.get("labels", {})}
     metadata = {**kept, "namespace": options.namespace, "labels": labels}
     if "annotations" in written:
-        metadata["annotations"] = {key: value for key, value in written["annotations"].items() if key not in _SERVERS}
+        metadata["annotations"] = {
+            key: value for key, value in written["annotations"].items() if key not in _SERVER_ANNOTATIONS
+        }
     return metadata
 
 
 def _pod_labels(foreign: ForeignDeployment) -> dict[str, str]:
-    """Return the labels of the pods: the author's win over those of the selector, and those over scalezero's."""
+    """Return the labels of the pods: the author's override those of the selector, and those override scalezero's."""
     template, selector = foreign.spec.template.metadata, foreign.spec.selector
     return {
         **names.labels(foreign.metadata.name),

@@ -4,41 +4,53 @@ The variables are those that `runtime.settings` reads. It parses everything that
 value that its start refuses.
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import MISSING, fields, replace
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from knative.manifests import names
 from knative.manifests.options import ClusterVariable, DeploymentOptions, RegistryAccess
-from knative.resources import InferenceConfig, ModelVersion, durations
+from knative.resources import InferenceConfig, ModelVersion, Resources, durations
 from knative.resources.model_version import Storage
+from runtime.configuration.companions import Companion, Companions
+from runtime.configuration.values import FRACTION, Parser
 from runtime.errors import BadSetting
 from runtime.settings import Settings, settings_from
+from runtime.variants.pinned import PinnedModel, render
 
 VERSION_ID: Final = "?versionId="  # in the URI of an S3 object; the runtime reads that version
-MODEL_URI, MODEL_SHA256 = "SCALEZERO_MODEL_URI", "SCALEZERO_MODEL_SHA256"
+MODEL_URI, MODEL_SHA256, COMPANIONS = "SCALEZERO_MODEL_URI", "SCALEZERO_MODEL_SHA256", "SCALEZERO_COMPANIONS"
 _OF_CONFIG: Final = frozenset({"SCALEZERO_BATCH_SIZE", "SCALEZERO_MAX_WAIT_TIME", "SCALEZERO_TIMEOUT"})
 _NO_TEXT: Final = (None, (), MISSING)
 _KEYS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-_MAYBE: Final = ("AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_REGION")  # a Secret may describe the whole registry
+# A Secret may describe the whole registry.
+_OPTIONAL_KEYS: Final = ("AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_REGION")
 
 
 class Pin(NamedTuple):
-    """What the registry has under a model's URI, for a revision that serves these bytes and no others."""
+    """The object under a model's URI in the registry. A revision with a pin serves exactly these bytes."""
 
     sha256: str | None  # lower-case hex; None: not recorded
     version_id: str | None = None  # of the object; None: the bucket keeps no versions
+    variants: PinnedModel | None = None  # what a pod may serve in its place; None: only the object
 
 
-def settings_of(version: ModelVersion, config: InferenceConfig | None, options: DeploymentOptions) -> Settings:
+def settings_of(
+    version: ModelVersion,
+    config: InferenceConfig | None,
+    options: DeploymentOptions,
+    companions: Sequence[Companion] = (),
+) -> Settings:
     """Return the settings of a version's pods. Raises `BadSetting` for an artifact that no pod can read."""
     settings = replace(
         options.runtime,
         model_uri=_uri(version.spec.storage),
         model_name=version.spec.model_name,
         model_version=version.spec.version,
-        model_sha256=None,  # one for all versions could be right for one of them only; see `pinned`
+        model_sha256=None,  # it differs between versions; see `pinned`
+        variants=None,
+        companions=Companions(companions),
         cache_dir=Path(names.CACHE_PATH),
         load_failure="exit",  # the kubelet restarts it, and the revision's condition shows the reason
     )
@@ -49,36 +61,81 @@ def settings_of(version: ModelVersion, config: InferenceConfig | None, options: 
         batch_size=config.spec.batch_size,
         max_wait=config.spec.max_wait_seconds,
         timeout=config.spec.timeout_seconds,
+        **_of_events(config),
     )
 
 
+def _of_events(config: InferenceConfig) -> dict[str, Any]:
+    """Return the declared settings of a function's events."""
+    return config.spec.events.settings() if config.spec.events else {}
+
+
+def companions_of(resources: Resources, options: DeploymentOptions) -> tuple[Companion, ...]:
+    """Return the companions that new revisions of the function serve, without pins. Raises as `settings_of` does."""
+    return tuple(_companion(each, resources.config_of(each.spec.model_name), options) for each in resources.companions)
+
+
+def _companion(version: ModelVersion, config: InferenceConfig | None, options: DeploymentOptions) -> Companion:
+    """Return a companion with the batching that is declared for it, by its InferenceConfig or for all models."""
+    settings = settings_of(version, config, options)
+    defaults = Settings()
+    batching: dict[str, Any] = {
+        name: getattr(settings, name)
+        for name in ("batch_size", "max_wait", "timeout")
+        if config is not None or getattr(settings, name) != getattr(defaults, name)
+    }
+    return Companion(version.spec.model_name, version.spec.version, _uri(version.spec.storage), **batching)
+
+
 def pinned(settings: Settings, pin: Pin | None) -> Settings:
-    """Serve exactly the object that the registry has now. A version that the URI names already stays."""
+    """Pin the settings to the current object in the registry. A version that is already in the URI is kept."""
     if pin is None or settings.model_uri is None:
         return settings
-    uri = settings.model_uri
-    if pin.version_id is not None and VERSION_ID not in uri:
-        uri = f"{uri}{VERSION_ID}{pin.version_id}"
-    return replace(settings, model_uri=uri, model_sha256=pin.sha256)
+    uri = _uri_of(settings.model_uri, pin)
+    return replace(settings, model_uri=uri, model_sha256=pin.sha256, variants=pin.variants)
 
 
-def declaring(options: DeploymentOptions, config: InferenceConfig | None) -> DeploymentOptions:
+def with_pinned_companions(settings: Settings, pins: Mapping[str, Pin]) -> Settings:
+    """Pin the companions to the current objects in the registry; `pins` are by URI."""
+    companions = (_pinned_companion(each, pins.get(each.uri)) for each in settings.companions)
+    return replace(settings, companions=Companions(companions))
+
+
+def unpinned(companion: Companion) -> Companion:
+    """Return the companion as it is declared: without the version and the digest of its object, and its variants."""
+    return companion._replace(uri=companion.uri.partition(VERSION_ID)[0], sha256=None, variants=None)
+
+
+def _pinned_companion(companion: Companion, pin: Pin | None) -> Companion:
+    if pin is None:
+        return companion
+    return companion._replace(uri=_uri_of(companion.uri, pin), sha256=pin.sha256, variants=pin.variants)
+
+
+def _uri_of(uri: str, pin: Pin) -> str:
+    return uri if pin.version_id is None or VERSION_ID in uri else f"{uri}{VERSION_ID}{pin.version_id}"
+
+
+def with_declared(options: DeploymentOptions, config: InferenceConfig | None) -> DeploymentOptions:
     """Add the settings that an InferenceConfig declares to those of the options."""
-    return options if config is None else replace(options, declared=options.declared | _OF_CONFIG)
+    if config is None:
+        return options
+    of_events = {each.metadata["env"] for each in fields(Settings) if each.name in _of_events(config)}
+    return replace(options, declared=options.declared | _OF_CONFIG | of_events)
 
 
 def variables(settings: Settings, *, declared: Container[str]) -> dict[str, str]:
-    """Return the variables that give the same settings back. Raises `BadSetting` where that is not possible.
+    """Return the variables from which `settings_from` reads the same settings. Raises `BadSetting` if there are none.
 
-    Settings with their default are left out, unless they are `declared`: so a command line with other defaults renders
+    Settings with their default are left out, unless they are `declared`, so a command line with other defaults renders
     the same. Knative sets its own variables.
     """
     written = {
-        each.metadata["env"]: _text(value)
+        each.metadata["env"]: _text(value, each.metadata["parser"])
         for each in fields(settings)
-        if (value := getattr(settings, each.name)) not in {None, ()}
+        if ((value := getattr(settings, each.name)) not in (None, ()) or each.default not in _NO_TEXT)
         and (value != each.default or each.metadata["env"] in declared)
-        and each.metadata["env"] not in names.GIVEN_BY_KNATIVE
+        and each.metadata["env"] not in names.SET_BY_KNATIVE
     }
     settings_from(written)
     return written
@@ -86,14 +143,18 @@ def variables(settings: Settings, *, declared: Container[str]) -> dict[str, str]
 
 def default_variables() -> dict[str, str]:
     """Return the defaults that do not depend on the machine, by variable."""
-    return {each.metadata["env"]: _text(each.default) for each in fields(Settings) if each.default not in _NO_TEXT}
+    return {
+        each.metadata["env"]: _text(each.default, each.metadata["parser"])
+        for each in fields(Settings)
+        if each.default not in _NO_TEXT
+    }
 
 
 def environment(settings: Settings, options: DeploymentOptions) -> list[dict[str, object]]:
     """Return the `env` of the container: the author's variables, the settings, the access to the registry."""
     plain = {**options.environment, **variables(settings, declared=options.declared), **_registry(options.s3)}
     single = [_from_cluster(each) for each in options.cluster_environment if each.name is not None]
-    return [*_literal(plain), *single, *_from_secret(options.s3.secret, given=plain)]
+    return [*_literal(plain), *single, *_from_secret(options.s3.secret, existing=plain)]
 
 
 def whole_sources(options: DeploymentOptions) -> list[dict[str, object]]:
@@ -108,8 +169,8 @@ def _from_cluster(variable: ClusterVariable) -> dict[str, object]:
 
 
 def _registry(s3: RegistryAccess) -> dict[str, str]:
-    given = {"AWS_ENDPOINT_URL": s3.endpoint_url, "AWS_REGION": s3.region}
-    return {name: value for name, value in given.items() if value is not None}
+    values = {"AWS_ENDPOINT_URL": s3.endpoint_url, "AWS_REGION": s3.region}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _literal(plain: Mapping[str, str]) -> list[dict[str, object]]:
@@ -117,24 +178,28 @@ def _literal(plain: Mapping[str, str]) -> list[dict[str, object]]:
     return [{"name": name, "value": value.replace("$", "$$")} for name, value in plain.items()]
 
 
-def _from_secret(secret: str | None, *, given: Container[str]) -> list[dict[str, object]]:
+def _from_secret(secret: str | None, *, existing: Container[str]) -> list[dict[str, object]]:
     if secret is None:
         return []
     needed = [_of_secret(secret, key) for key in _KEYS]
-    return [*needed, *(_of_secret(secret, key, optional=True) for key in _MAYBE if key not in given)]
+    return [*needed, *(_of_secret(secret, key, optional=True) for key in _OPTIONAL_KEYS if key not in existing)]
 
 
 def _of_secret(secret: str, key: str, **more: bool) -> dict[str, object]:
     return {"name": key, "valueFrom": {"secretKeyRef": {"name": secret, "key": key, **more}}}
 
 
-def _text(value: object) -> str:
+def _text(value: object, parser: Parser) -> str:
+    if value is None:
+        return "none"  # of a setting that has another default
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, float):
-        return durations.written(value)
+    if isinstance(value, float) and parser is not FRACTION:
+        return durations.format_duration(value)
     if type(value) is tuple:
         return ",".join(map(str, value))
+    if isinstance(value, PinnedModel):
+        return render(value)
     return value.as_posix() if isinstance(value, Path) else str(value)
 
 

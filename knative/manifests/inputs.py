@@ -1,27 +1,39 @@
-"""A digest of what the user declared for a revision, so that the same files keep it under any later command line.
+"""A digest of what the user declared for a revision, so that a later command line keeps the revision.
 
-The rendered template is no such record: a newer command line may render more, or render it differently. So the digest
-covers declarations only: the model, the InferenceConfig, and the options and settings that differ from their defaults.
-A new option, or a new default, changes no digest.
+The rendered template cannot serve as this record, because a newer command line may render it differently. So the digest
+covers declarations only: the model, its companions, the InferenceConfigs, and the options and settings that differ
+from their defaults. A new option or a new default does not change it.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, fields, is_dataclass
 from hashlib import sha256
 from typing import Final
 
-from knative.manifests.environment import declaring, settings_of, variables
+from knative.manifests.environment import settings_of, variables, with_declared
 from knative.manifests.options import DeploymentOptions
 from knative.resources import InferenceConfig, ModelVersion
+from runtime.configuration.companions import Companion
 
 # The namespace is where the revision is, and the settings are covered as variables.
-_LEFT_OUT: Final = frozenset({"declared", "namespace", "runtime"})
+# The subscriptions are no part of a revision.
+_LEFT_OUT: Final = frozenset({"declared", "function", "namespace", "runtime", "subscriptions"})
 _NOT_DECLARED: Final = frozenset({"SCALEZERO_CACHE_DIR", "SCALEZERO_LOAD_FAILURE"})  # the same for every revision
 
 
-def digest(version: ModelVersion, config: InferenceConfig | None, options: DeploymentOptions) -> str:
-    """Return the SHA-256 of the declared inputs as canonical JSON, in hexadecimal. Raises as `settings_of` does."""
-    settings = variables(settings_of(version, config, options), declared=declaring(options, config).declared)
+def digest(
+    version: ModelVersion,
+    config: InferenceConfig | None,
+    options: DeploymentOptions,
+    companions: Sequence[Companion] = (),
+) -> str:
+    """Return the SHA-256 of the declared inputs as canonical JSON, in hexadecimal. Raises as `settings_of` does.
+
+    `companions` are without pins.
+    """
+    declares = with_declared(options, config).declared
+    settings = variables(settings_of(version, config, options, companions), declared=declares)
     declared = {
         "settings": {name: value for name, value in settings.items() if name not in _NOT_DECLARED},
         "options": {

@@ -11,6 +11,7 @@ from knative.resources import ModelVersion
 from runtime.errors import BadSetting
 
 MANAGER: Final = "scalezero"
+NAME: Final = "app.kubernetes.io/name"
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 VERSION: Final = "app.kubernetes.io/version"
 
@@ -24,7 +25,7 @@ REGISTRY_SECRET: Final = "scalezero-s3"  # noqa: S105 - the name that the docume
 CACHE_VOLUME: Final = "cache"
 CACHE_PATH: Final = "/var/cache/scalezero"
 SCRATCH_VOLUME: Final = "tmp"
-SCRATCH_PATH: Final = "/tmp"  # noqa: S108 - the mount of a volume that is the pod's own
+SCRATCH_PATH: Final = "/tmp"  # noqa: S108 - the mount path of a volume of the pod
 
 MIN_SCALE: Final = "autoscaling.knative.dev/min-scale"
 MAX_SCALE: Final = "autoscaling.knative.dev/max-scale"
@@ -32,19 +33,24 @@ METRIC: Final = "autoscaling.knative.dev/metric"
 TARGET: Final = "autoscaling.knative.dev/target"
 UTILIZATION: Final = "autoscaling.knative.dev/target-utilization-percentage"
 INPUTS: Final = "scalezero.dev/inputs-sha256"  # the digest of what the user declared for the revision
-LOOKED_AT: Final = "scalezero.dev/looked-at"  # its value has no meaning
+RECONCILE_REQUESTED: Final = "scalezero.dev/reconcile-requested"  # on a Deployment; its value has no meaning
 PROGRESS_DEADLINE: Final = "serving.knative.dev/progress-deadline"
+BROKER_CLASS: Final = "eventing.knative.dev/broker.class"
 
-# What a deployment sets, so an author cannot.
-RESERVED_LABELS: Final = frozenset({"app.kubernetes.io/name", MANAGED_BY, VERSION})
+# A deployment sets these, so an author cannot.
+RESERVED_LABELS: Final = frozenset({NAME, MANAGED_BY, VERSION})
 RESERVED_ANNOTATIONS: Final = frozenset({MIN_SCALE, MAX_SCALE, METRIC, TARGET, UTILIZATION, INPUTS, PROGRESS_DEADLINE})
 AUTOSCALING: Final = "autoscaling.knative.dev/"  # Knative allows these annotations on a revision only
 
-GIVEN_BY_KNATIVE: Final = frozenset(
+SET_BY_KNATIVE: Final = frozenset(
     {"PORT", "K_SERVICE", "K_CONFIGURATION", "K_REVISION"}
 )  # Knative refuses them in a template
 
-_LONGEST: Final = 63
+# A SinkBinding adds them to the template of its Service.
+SINK: Final = "K_SINK"
+SET_BY_BINDING: Final = frozenset({SINK, "K_CE_OVERRIDES", "K_CA_CERTS"})
+
+_MAX_LENGTH: Final = 63
 _DNS_1035: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _ESCAPE: Final = "r-"
 
@@ -64,6 +70,21 @@ def route(split: str) -> str:
     return _dns_1035("metadata.name", split)
 
 
+def trigger(model: str, name: str | None) -> str:
+    """Return the name of a Trigger: that of the function, or with the trigger's own name after it."""
+    return _dns_1035("name" if name else "modelName", model if name is None else f"{model}-{name}")
+
+
+def broker(name: str) -> str:
+    """Return the name of a Broker that a deploy creates: its channel becomes a Service. Raises `BadSetting`."""
+    return _dns_1035("events.broker", name)
+
+
+def subscription(model: str, index: int) -> str:
+    """Return the name of the Trigger for a subscription of func.yaml, the same as that of `func deploy`."""
+    return _dns_1035("name", f"{model}-function-trigger-{index}")
+
+
 def service_account(model: str) -> str:
     """Return the name of the ServiceAccount of a model's pods."""
     return service(model)
@@ -78,14 +99,14 @@ def tag(model: str, revision: str) -> str:
     rest = revision.removeprefix(f"{model}-")
     short = rest if rest[0].isalpha() and not rest.startswith(_ESCAPE) else f"{_ESCAPE}{rest}"
     host = f"{short}-{model}"
-    if len(host) > _LONGEST:
+    if len(host) > _MAX_LENGTH:
         raise BadSetting("metadata.name", value=revision, allowed=f"a shorter name: {host} is a label of a host name")
     return short
 
 
 def labels(model: str, version: str | None = None) -> dict[str, str]:
     """Return the labels of a model's objects, and of one of its versions."""
-    known = {"app.kubernetes.io/name": model, MANAGED_BY: MANAGER}
+    known = {NAME: model, MANAGED_BY: MANAGER}
     return known if version is None else {**known, VERSION: _label_value(version)}
 
 
@@ -95,7 +116,7 @@ def _label_value(text: str) -> str:
 
 
 def _dns_1035(field: str, name: str) -> str:
-    if len(name) > _LONGEST or not _DNS_1035.fullmatch(name):
-        allowed = f"a name for Knative: at most {_LONGEST} of a-z, 0-9 and -, a letter first, a letter or digit last"
+    if len(name) > _MAX_LENGTH or not _DNS_1035.fullmatch(name):
+        allowed = f"a name for Knative: at most {_MAX_LENGTH} of a-z, 0-9 and -, a letter first, a letter or digit last"
         raise BadSetting(field, value=name, allowed=allowed)
     return name

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from knative.manifests import names
-from knative.manifests.names import CACHE_PATH, GIVEN_BY_KNATIVE
+from knative.manifests.names import CACHE_PATH, SET_BY_KNATIVE
 from knative.manifests.quantities import cores, in_bytes
 from runtime.errors import BadSetting
 from runtime.settings import Settings
@@ -19,7 +19,7 @@ _IMAGE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/@-]*")
 _ENDPOINT: Final = re.compile(r"https?://[^\s/]+\S*")
 
 
-def _matching(name: str, value: str, pattern: re.Pattern[str], allowed: str) -> re.Match[str]:
+def _match(name: str, value: str, pattern: re.Pattern[str], allowed: str) -> re.Match[str]:
     if not (match := pattern.fullmatch(value)):
         raise BadSetting(name, value=value, allowed=allowed)
     return match
@@ -63,18 +63,25 @@ class RegistryAccess:
     def __post_init__(self) -> None:
         """Raise `BadSetting` for an invalid name or address."""
         if self.secret is not None:
-            _matching("secret", self.secret, _SUBDOMAIN, "the name of a Secret")
+            _match("secret", self.secret, _SUBDOMAIN, "the name of a Secret")
         if self.endpoint_url is not None:
-            _matching("endpoint_url", self.endpoint_url, _ENDPOINT, "an address such as http://s3.registry:8333")
+            _match("endpoint_url", self.endpoint_url, _ENDPOINT, "an address such as http://s3.registry:8333")
 
 
 class ClusterVariable(NamedTuple):
-    """A variable of the author's function whose value is in the cluster, as a pod reads it at its start."""
+    """A variable of the author's function with its value in the cluster. A pod reads it when it starts."""
 
     name: str | None  # None: a variable for each key of the Secret or ConfigMap
     kind: Literal["secret", "configMap"]
     source: str  # the name of the Secret or ConfigMap
-    key: str | None = None  # None where there is no name
+    key: str | None = None  # None if there is no name
+
+
+class Subscription(NamedTuple):
+    """A subscription of func.yaml: the events of a Broker in which these attributes have these values."""
+
+    broker: str
+    attributes: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,15 +90,15 @@ class DeploymentOptions:
 
     image: str | None = None  # of the runtime; None: only Deployments of other servers are deployed
     namespace: str = "default"
-    min_scale: int = 0  # pods that stay without requests
-    max_scale: int = 10  # most pods of a revision; 0: no limit
-    metric: Literal["concurrency", "rps"] = "concurrency"  # what a pod is scaled by
+    min_scale: int = 0  # pods that run without requests
+    max_scale: int = 10  # maximum number of pods of a revision; 0: no limit
+    metric: Literal["concurrency", "rps"] = "concurrency"  # the metric of the autoscaler
     target: float | None = None  # of the metric per pod; None: two batches, or Knative's own for rps
     utilization: float | None = None  # percent of the target at which another pod starts; None: 70
-    concurrency: int = 0  # most concurrent requests in a pod; 0: no limit, so that batches fill
+    concurrency: int = 0  # maximum of concurrent requests in a pod; 0: no limit, so that batches fill
     requests: Compute = Compute(cpu="250m", memory="256Mi")
     limits: Compute = Compute(cpu="1", memory="512Mi")
-    cache_size: str = "1Gi"  # of the volume for artifacts; it counts as ephemeral storage of the pod
+    cache_size: str = "1Gi"  # of the volume for artifacts; counts as ephemeral storage of the pod
     service_account: str | None = None  # an existing one; None: a new one without any rights
     s3: RegistryAccess = RegistryAccess()
     # Variables of the author's function, such as {"MODEL_NAME": "payment-model"}; no settings of the runtime.
@@ -99,27 +106,33 @@ class DeploymentOptions:
     cluster_environment: tuple[ClusterVariable, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)  # more labels of Services and revisions
     annotations: Mapping[str, str] = field(default_factory=dict)  # more annotations of Services and revisions
-    # The runtime's settings that no resource declares. The folder of the cache is that of the pod.
+    # The runtime's settings that no resource declares, with the cache folder of the pod.
     runtime: Settings = field(default_factory=lambda: Settings(cache_dir=Path(CACHE_PATH)))
     declared: frozenset[str] = frozenset()  # variables of settings that are rendered even with their default
+    function: str | None = None  # the name of the function whose options these are, as in func.yaml
+    subscriptions: tuple[Subscription, ...] = ()  # of this function
 
     def __post_init__(self) -> None:
         """Raise `BadSetting` for an option that the cluster refuses."""
         if self.image is not None:
-            _matching("image", self.image, _IMAGE, "the reference of an image, such as registry.example/scalezero:0.1")
-        _matching("namespace", self.namespace, _NAME, "the name of a namespace")
+            _match("image", self.image, _IMAGE, "the reference of an image, such as registry.example/scalezero:0.1")
+        _match("namespace", self.namespace, _NAME, "the name of a namespace")
         in_bytes("cache_size", self.cache_size)
-        if given := self.environment.keys() & GIVEN_BY_KNATIVE:
-            raise BadSetting("environment", value=", ".join(sorted(given)), allowed="none that Knative sets itself")
+        if reserved_names := self.environment.keys() & SET_BY_KNATIVE:
+            raise BadSetting(
+                "environment", value=", ".join(sorted(reserved_names)), allowed="no variable that Knative sets"
+            )
         for option, reserved in (("labels", names.RESERVED_LABELS), ("annotations", names.RESERVED_ANNOTATIONS)):
             if taken := sorted(getattr(self, option).keys() & reserved):
-                raise BadSetting(option, value=", ".join(taken), allowed="none that scalezero deploy sets itself")
+                raise BadSetting(option, value=", ".join(taken), allowed="none that scalezero deploy sets")
         if self.service_account is not None:
-            _matching("service_account", self.service_account, _SUBDOMAIN, "the name of a ServiceAccount")
+            _match("service_account", self.service_account, _SUBDOMAIN, "the name of a ServiceAccount")
         if self.min_scale < 0 or (self.max_scale and self.max_scale < self.min_scale) or self.max_scale < 0:
             value = f"min {self.min_scale}, max {self.max_scale}"
-            raise BadSetting(
-                "scale", value=value, allowed="0 or more pods, and no more at least than at most (0: no bound)"
-            )
+            raise BadSetting("scale", value=value, allowed="0 or more pods, and min at most max (max 0: no limit)")
         if self.requests.cores > self.limits.cores or self.requests.bytes > self.limits.bytes:
-            raise BadSetting("requests", value=str(self.requests), allowed=f"no more than the limits, {self.limits}")
+            raise BadSetting("requests", value=str(self.requests), allowed=f"at most the limits, {self.limits}")
+
+    def subscriptions_of(self, model: str) -> tuple[Subscription, ...]:
+        """Return the subscriptions of a model's Service: those of func.yaml, if it is the function."""
+        return self.subscriptions if model == self.function else ()

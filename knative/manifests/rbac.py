@@ -27,7 +27,8 @@ def service_account(model: str, options: DeploymentOptions) -> Manifest:
 def deployer(namespace: str, name: str = "scalezero-deployer") -> Manifest:
     """Return the Role of a deployer: all rights in a namespace that the commands of `scalezero` need.
 
-    It reads a Secret only to report that one is missing, and deletes a pod only to retry a revision that failed. It
+    It reads a Secret only to report that one is missing. It deletes a pod only to retry a revision that failed, and a
+    revision only to replace one that was never Ready. It
     accesses pods through the API server's proxy, for their metrics and for the reasons why they are not ready.
     """
     return {
@@ -36,7 +37,10 @@ def deployer(namespace: str, name: str = "scalezero-deployer") -> Manifest:
         "metadata": {"name": name, "namespace": namespace, "labels": {names.MANAGED_BY: names.MANAGER}},
         "rules": [
             _rule("serving.knative.dev", ["services", "routes"], [*_READ, *_WRITE]),
-            _rule("serving.knative.dev", ["revisions"], [*_READ, "patch"]),
+            _rule("serving.knative.dev", ["revisions"], [*_READ, "delete"]),
+            _rule("eventing.knative.dev", ["brokers", "triggers"], [*_READ, *_WRITE]),
+            _rule("flows.knative.dev", ["sequences"], [*_READ, *_WRITE]),
+            _rule("sources.knative.dev", ["sinkbindings"], [*_READ, *_WRITE]),
             _rule("apps", ["deployments"], [*_READ, *_WRITE]),
             _rule("", ["serviceaccounts"], ["get", *_WRITE]),
             _rule("", ["pods"], ["list", "delete"]),
@@ -47,9 +51,10 @@ def deployer(namespace: str, name: str = "scalezero-deployer") -> Manifest:
 
 
 def waker(name: str = "scalezero-waker") -> Manifest:
-    """Return the Role in Knative's namespace with which a rollout starts a pod of a revision that has none.
+    """Return the Role in Knative's namespace that is needed to start a pod of a revision without pods.
 
-    Without it, the rollout requests the URL of the revision's tag, which must be reachable from the machine.
+    Without it, a rollout requests the URL of the revision's tag, which must be reachable from the machine, and a deploy
+    does not retry a failed revision that was scaled to zero.
     """
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",

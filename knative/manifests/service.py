@@ -1,14 +1,16 @@
-"""The Knative Service of a model. Its template names the revision: another template makes another revision."""
+"""The Knative Service of a model. Its template has the name of the revision: a new template creates a new revision."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from knative.manifests import capacity, names
 from knative.manifests.container import container, volumes
-from knative.manifests.environment import Pin, declaring, pinned, settings_of
+from knative.manifests.environment import Pin, pinned, settings_of, with_declared, with_pinned_companions
 from knative.manifests.inputs import digest
 from knative.manifests.options import DeploymentOptions
 from knative.objects import SERVING, Manifest
 from knative.resources import InferenceConfig, ModelVersion
+from runtime.configuration.companions import Companion
 from runtime.settings import Settings
 
 
@@ -18,11 +20,13 @@ def service(
     config: InferenceConfig | None,
     traffic: Sequence[Manifest],
     options: DeploymentOptions,
-    pin: Pin | None = None,
+    companions: Sequence[Companion] = (),
+    pins: Mapping[str, Pin] = MappingProxyType({}),
 ) -> Manifest:
     """Return the Service with the template of `version`. Raises `BadSetting` for values that Knative refuses.
 
-    `pin` is the object that the version's URI holds now; without it, the pods serve what they find there.
+    `companions` are the other models of its pods. `pins` are the current objects in the registry, by URI. Without a
+    pin, the pods serve any object that they find at a URI.
     """
     model = version.spec.model_name
     return {
@@ -35,17 +39,22 @@ def service(
             **_service_annotations(options),
         },
         "spec": {
-            "template": _template(version, config, options, pin),
+            "template": _template(version, config, options, companions, pins),
             "traffic": list(traffic),
         },
     }
 
 
 def _template(
-    version: ModelVersion, config: InferenceConfig | None, options: DeploymentOptions, pin: Pin | None
+    version: ModelVersion,
+    config: InferenceConfig | None,
+    options: DeploymentOptions,
+    companions: Sequence[Companion],
+    pins: Mapping[str, Pin],
 ) -> Manifest:
     model = version.spec.model_name
-    settings = pinned(settings_of(version, config, options), pin)
+    settings = pinned(settings_of(version, config, options, companions), pins.get(version.spec.storage.path))
+    settings = with_pinned_companions(settings, pins)
     timeout = capacity.timeout_seconds(settings)
     return {
         "metadata": {
@@ -55,26 +64,26 @@ def _template(
                 **options.annotations,
                 **_scaling(settings, options),
                 names.PROGRESS_DEADLINE: f"{capacity.progress_deadline(settings)}s",
-                names.INPUTS: digest(version, config, options),
+                names.INPUTS: digest(version, config, options, companions),
             },
         },
         "spec": {
             "containerConcurrency": capacity.concurrency(settings, options),
             "timeoutSeconds": timeout,
-            "responseStartTimeoutSeconds": timeout,  # an answer is sent in one piece, so its start may take as long
+            "responseStartTimeoutSeconds": timeout,  # a response is sent in one piece, so its start may take as long
             "serviceAccountName": options.service_account or names.service_account(model),
             "automountServiceAccountToken": False,  # a model sends no request to the API server
-            # A Kubernetes Service named scalezero would add SCALEZERO_PORT to every pod, which is no setting.
+            # A Kubernetes Service named scalezero would add SCALEZERO_PORT to every pod, which is not a setting.
             "enableServiceLinks": False,
-            "containers": [container(settings, declaring(options, config))],
+            "containers": [container(settings, with_declared(options, config))],
             "volumes": volumes(options),
         },
     }
 
 
 def _service_annotations(options: DeploymentOptions) -> dict[str, dict[str, str]]:
-    own = {name: value for name, value in options.annotations.items() if not name.startswith(names.AUTOSCALING)}
-    return {"annotations": own} if own else {}
+    annotations = {name: value for name, value in options.annotations.items() if not name.startswith(names.AUTOSCALING)}
+    return {"annotations": annotations} if annotations else {}
 
 
 def _scaling(settings: Settings, options: DeploymentOptions) -> dict[str, str]:

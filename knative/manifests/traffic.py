@@ -5,13 +5,13 @@ A split whose revisions all belong to one model becomes the traffic of that mode
 serve`, and the others have only their tags.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from knative.manifests import names
 from knative.objects import Manifest
 from knative.resources import ABService, Resources
 from knative.resources.ab_service import TrafficTarget
-from knative.resources.links import owner
+from knative.resources.links import model_of_name
 from runtime.errors import BadSetting
 
 _WHOLE = 100  # percent
@@ -30,22 +30,31 @@ def models_of(split: ABService, resources: Resources) -> set[str | None]:
     """Return the models of the split's revisions; None stands for a revision of no declared model."""
     declared = {each.metadata.name: each.spec.model_name for each in resources.model_versions}
     revisions = (target.revision_name for target in split.spec.traffic)
-    return {declared.get(each) or owner(each, resources.models) for each in revisions}
+    return {declared.get(each) or model_of_name(each, resources.models) for each in revisions}
+
+
+def splits_of_companions(resources: Resources) -> Iterator[tuple[ABService, str]]:
+    """Yield each split with a target that is the version of a companion, and the target."""
+    companions = {
+        each.metadata.name for each in resources.model_versions if each.spec.model_name in resources.companion_models
+    }
+    for split in resources.ab_services:
+        yield from ((split, each.revision_name) for each in split.spec.traffic if each.revision_name in companions)
 
 
 def service_traffic(model: str, resources: Resources) -> list[Manifest]:
     """Return the traffic of the model's Service: the split, or 100 % to the first version. Each version has a tag."""
-    revisions = [each.metadata.name for each in resources.model_versions if each.spec.model_name == model]
+    revisions = [each.metadata.name for each in resources.versions_of(model)]
     split = split_of(model, resources)
     shares = _shares(split.spec.traffic) if split else {revisions[0]: _WHOLE}
-    without = {each: 0 for each in revisions if each not in shares}
+    untargeted = {each: 0 for each in revisions if each not in shares}
     return [
         {"revisionName": each, "percent": percent, "tag": names.tag(model, each)}
-        for each, percent in {**shares, **without}.items()
+        for each, percent in {**shares, **untargeted}.items()
     ]
 
 
-def everything_to(model: str, revision: str) -> list[Manifest]:
+def all_traffic_to(model: str, revision: str) -> list[Manifest]:
     """Return the traffic of a Service with one revision."""
     return [{"revisionName": revision, "percent": _WHOLE, "tag": names.tag(model, revision)}]
 

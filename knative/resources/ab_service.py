@@ -1,7 +1,7 @@
-"""The A/B split: a Knative Service that holds nothing but traffic between revisions.
+"""The A/B split: a Knative Service that contains only traffic between revisions.
 
-Knative itself refuses it as written (a Service needs a template, and routes to no other owner's revisions). It is kept
-here as its owner meant it.
+Knative refuses this manifest as written: a Service needs a template, and cannot route to revisions of another Service.
+scalezero reads it as the declaration of a split.
 """
 
 from collections import Counter
@@ -16,14 +16,14 @@ _WHOLE = 100  # percent
 
 
 class TrafficTarget(Part, frozen=True, kw_only=True):
-    """One revision and its share."""
+    """One revision and its share of the traffic."""
 
     revision_name: Name
     percent: Annotated[int, Meta(ge=0, le=_WHOLE, description="a whole number from 0 to 100")]
 
 
 class TrafficSpec(Part, frozen=True, kw_only=True):
-    """The shares of all revisions."""
+    """The traffic of all revisions."""
 
     traffic: Annotated[
         tuple[TrafficTarget, ...],
@@ -31,7 +31,7 @@ class TrafficSpec(Part, frozen=True, kw_only=True):
     ]
 
     def __post_init__(self) -> None:
-        """Raise `FieldFault` where a revision comes twice or the shares are not the whole."""
+        """Raise `FieldFault` for a duplicate revision, or if the percents do not sum to 100."""
         counts = Counter(target.revision_name for target in self.traffic)
         for index, target in enumerate(self.traffic):
             if counts[target.revision_name] > 1:
@@ -44,7 +44,7 @@ class TrafficSpec(Part, frozen=True, kw_only=True):
 
 
 class ABService(Part, frozen=True, kw_only=True):
-    """The Service of an A/B test, as its owner writes it."""
+    """The Service of an A/B test, as the user writes it."""
 
     api_version: Annotated[Literal["serving.knative.dev/v1"], Meta(description="serving.knative.dev/v1")]
     kind: Annotated[Literal["Service"], Meta(description="Service")]

@@ -1,7 +1,7 @@
-"""APIDefinition: the paths of an inference API, in the words of OpenAPI 3.0.
+"""APIDefinition: the paths of an inference API, in the format of OpenAPI 3.0.
 
-Where OpenAPI fixes the words they are typed, and an unknown one is refused; where it leaves them to the author (paths,
-media types, the keywords of a schema) anything goes.
+Fields that OpenAPI defines are typed, and unknown fields are refused. Names that the author chooses (paths, media
+types) and the keywords of a schema are not restricted.
 """
 
 import re
@@ -14,7 +14,7 @@ from knative.resources.errors import FieldFault, as_yaml
 from knative.resources.fields import Metadata, Part, Text
 
 _TEMPLATE = re.compile(r"\{([^{}]*)\}")
-_NONEMPTY = "a text of at least one character"
+_NONEMPTY = "a string of at least one character"
 
 Schema = Annotated[dict[str, Any], Meta(description="a mapping: a schema of OpenAPI 3.0, such as {type: string}")]
 
@@ -31,19 +31,19 @@ class Parameter(Part, frozen=True, kw_only=True):
     schema: Schema
 
     def __post_init__(self) -> None:
-        """Raise `FieldFault` where a parameter of the path is not required: without it there is no such path."""
+        """Raise `FieldFault` if a path parameter is not required, because the path always contains it."""
         if self.place == "path" and not self.required:
             raise FieldFault("required", value=as_yaml(self.required), allowed="true, as the parameter is in the path")
 
 
 class MediaType(Part, frozen=True, kw_only=True):
-    """What a body of one media type looks like."""
+    """The schema of a body of one media type."""
 
     schema: Schema
 
 
 class RequestBody(Part, frozen=True, kw_only=True):
-    """What an operation takes as its body."""
+    """The body of a request."""
 
     description: Text | None = None
     required: Annotated[bool, Meta(description="true or false")] = False
@@ -54,7 +54,7 @@ class RequestBody(Part, frozen=True, kw_only=True):
 
 
 class Operation(Part, frozen=True, kw_only=True):
-    """What one method does on a path."""
+    """The operation of one method on a path."""
 
     summary: Text | None = None
     description: Text | None = None
@@ -69,7 +69,7 @@ class Operation(Part, frozen=True, kw_only=True):
     request_body: RequestBody | None = None
 
     def __post_init__(self) -> None:
-        """Raise `FieldFault` where a parameter comes twice."""
+        """Raise `FieldFault` for a duplicate parameter."""
         seen: set[tuple[str, str]] = set()
         for index, each in enumerate(self.parameters):
             if (key := (each.name, each.place)) in seen:
@@ -91,7 +91,7 @@ class PathItem(Part, frozen=True, kw_only=True):
     trace: Operation | None = None
 
     def operations(self) -> Iterator[tuple[str, Operation]]:
-        """Yield each method that the path has, with what it does."""
+        """Yield each method of the path with its operation."""
         for method in self.__struct_fields__:
             operation: Operation | None = getattr(self, method)
             if operation is not None:
@@ -109,7 +109,7 @@ class APIDefinitionSpec(Part, frozen=True, kw_only=True):
     ]
 
     def __post_init__(self) -> None:
-        """Raise `FieldFault` where a path does not start at the root, or does not name what its parameters are."""
+        """Raise `FieldFault` if a path does not start with /, or its template does not match its parameters."""
         for path, item in self.paths.items():
             if not path.startswith("/"):
                 raise FieldFault("paths", path, value=as_yaml(path), allowed="a path that starts with /")
@@ -118,7 +118,7 @@ class APIDefinitionSpec(Part, frozen=True, kw_only=True):
 
 
 class APIDefinition(Part, frozen=True, kw_only=True):
-    """An APIDefinition, as its owner writes it."""
+    """The paths of an inference API, as the user writes them."""
 
     api_version: Annotated[Literal["api.example.com/v1"], Meta(description="api.example.com/v1")]
     kind: Annotated[Literal["APIDefinition"], Meta(description="APIDefinition")]
@@ -127,16 +127,16 @@ class APIDefinition(Part, frozen=True, kw_only=True):
 
 
 def _check_template(path: str, method: str, operation: Operation) -> None:
-    """Refuse a part of the path that no parameter describes, and a parameter that is no part of it (OpenAPI 3.0.3)."""
-    named = _TEMPLATE.findall(path)
+    """Refuse a template variable without a parameter, and a path parameter that is not in the path (OpenAPI 3.0.3)."""
+    variables = _TEMPLATE.findall(path)
     described: Mapping[str, int] = {
         each.name: index for index, each in enumerate(operation.parameters) if each.place == "path"
     }
-    for name in named:
+    for name in variables:
         if name not in described:
-            allowed = f"a parameter {as_yaml(name)} in the path, as {path} names it"
-            raise FieldFault("paths", path, method, "parameters", value="none of that name", allowed=allowed)
+            value, allowed = f"no path parameter {as_yaml(name)}", f"a parameter for each name in braces in {path}"
+            raise FieldFault("paths", path, method, "parameters", value=value, allowed=allowed)
     for name, index in described.items():
-        if name not in named:
-            allowed = f"a name that {path} holds in braces"
+        if name not in variables:
+            allowed = f"a name in braces in {path}"
             raise FieldFault("paths", path, method, "parameters", index, "name", value=as_yaml(name), allowed=allowed)

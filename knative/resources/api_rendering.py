@@ -1,24 +1,24 @@
-"""An OpenAPI 3.1 document to the APIDefinition of the same paths. Pure.
+"""The conversion of an OpenAPI 3.1 document to an APIDefinition of the same paths. Pure.
 
-An APIDefinition has the words of OpenAPI 3.0 and no answers, so what a request may be is all that is kept. Where 3.0
-cannot say what a schema of 3.1 says, the schema of the APIDefinition allows more.
+An APIDefinition has the format of OpenAPI 3.0 and no responses, so only the requests are kept. If OpenAPI 3.0 cannot
+express a schema of 3.1, the schema of the APIDefinition allows more values.
 """
 
 from collections.abc import Mapping
 from typing import Any, Final
 
-from knative.resources.documents import text_of
+from knative.resources.documents import dump_yaml
 
 _PARAMETER: Final = ("name", "in", "description", "required", "schema")
 
 
-def rendered(document: Mapping[str, Any]) -> str:
-    """The APIDefinition as the text of a manifest."""
-    return text_of([definition(document)])
+def render(document: Mapping[str, Any]) -> str:
+    """Return the APIDefinition as the text of a manifest."""
+    return dump_yaml([definition(document)])
 
 
 def definition(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The APIDefinition, named as the document is titled."""
+    """Return the APIDefinition. Its name is the title of the document."""
     paths = {
         path: {method: _operation(operation) for method, operation in methods.items()}
         for path, methods in document["paths"].items()
@@ -44,23 +44,23 @@ def _parameter(parameter: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def schema(new: Mapping[str, Any]) -> dict[str, Any]:
-    """A schema in the words of OpenAPI 3.0.3 ("Schema Object")."""
+    """Convert a schema to OpenAPI 3.0.3 ("Schema Object")."""
     old = {word: _value(word, value) for word, value in new.items() if word not in {"const", "type", "propertyNames"}}
     if "const" in new:
         old["enum"] = [new["const"]]
     types = new.get("type", [])
     if isinstance(types, str):
         return {"type": types, **old}
-    named = [each for each in types if each != "null"]
+    non_null = [each for each in types if each != "null"]
     if "null" in types:
         old["nullable"] = True
-    if len(named) == 1:
-        return {"type": named[0], **old}
-    # Several types: of what the schema says besides, each says what concerns it.
-    return {**old, "anyOf": [schema({"type": each}) for each in named]} if named else old
+    if len(non_null) == 1:
+        return {"type": non_null[0], **old}
+    # Several types: the other keywords stay beside anyOf, as each keyword applies only to values of its own type.
+    return {**old, "anyOf": [schema({"type": each}) for each in non_null]} if non_null else old
 
 
-def _value(word: str, value: Any) -> Any:  # noqa: ANN401 - any keyword's
+def _value(word: str, value: Any) -> Any:  # noqa: ANN401 - the value of any keyword
     if word in {"items", "additionalProperties", "not"} and isinstance(value, Mapping):
         return schema(value)
     if word == "properties":

@@ -1,7 +1,7 @@
-"""A Deployment of Kubernetes' own (apps/v1) that serves a model by another server's image.
+"""A Kubernetes Deployment (apps/v1) that serves a model with the image of another server.
 
-It is read as its owner wrote it: with the selector and the labels that the API server demands, or without them, as
-written by hand or as `kubectl get -o yaml` prints it.
+It is read as written by hand or as printed by `kubectl get -o yaml`. The selector and the labels that the API server
+requires are optional here.
 """
 
 import json
@@ -11,57 +11,57 @@ import msgspec
 from msgspec import Meta, field
 
 from knative.resources.errors import FieldFault, as_yaml
-from knative.resources.fields import Name, Part, Texts
-from knative.resources.pod import Count, Flag, Kept, PodTemplate, Seconds
+from knative.resources.fields import Name, Part, TextMap
+from knative.resources.pod import Count, Flag, PodTemplate, Seconds, Untyped
 
 
 class ObjectMetadata(Part, frozen=True, kw_only=True):
-    """What Kubernetes keeps about any object. From `creationTimestamp` on the API server writes it, never a user."""
+    """The metadata of an object. The API server writes `creationTimestamp` and the fields after it."""
 
     name: Annotated[
         str,
         Meta(
             pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z",
-            max_length=63,  # as it becomes the value of a label
+            max_length=63,  # because it becomes the value of a label
             description="a DNS-1123 subdomain: at most 63 of a-z, 0-9, - and ., with a letter or digit at both ends",
         ),
     ]
     namespace: Name | None = None
-    labels: Texts = field(default_factory=dict)
-    annotations: Texts = field(default_factory=dict)
-    finalizers: Kept | None = None
-    owner_references: Kept | None = None
-    creation_timestamp: Kept | None = None
-    deletion_timestamp: Kept | None = None
-    deletion_grace_period_seconds: Kept | None = None
-    generation: Kept | None = None
-    managed_fields: Kept | None = None
-    resource_version: Kept | None = None
-    self_link: Kept | None = None
-    uid: Kept | None = None
+    labels: TextMap = field(default_factory=dict)
+    annotations: TextMap = field(default_factory=dict)
+    finalizers: Untyped | None = None
+    owner_references: Untyped | None = None
+    creation_timestamp: Untyped | None = None
+    deletion_timestamp: Untyped | None = None
+    deletion_grace_period_seconds: Untyped | None = None
+    generation: Untyped | None = None
+    managed_fields: Untyped | None = None
+    resource_version: Untyped | None = None
+    self_link: Untyped | None = None
+    uid: Untyped | None = None
 
 
 class Selector(Part, frozen=True, kw_only=True):
-    """Which pods the Deployment takes for its own."""
+    """The selector for the pods of the Deployment."""
 
-    match_labels: Texts = field(default_factory=dict)
-    match_expressions: Kept | None = None
+    match_labels: TextMap = field(default_factory=dict)
+    match_expressions: Untyped | None = None
 
 
 class DeploymentSpec(Part, frozen=True, kw_only=True):
-    """How many pods of what."""
+    """The number of pods and their template."""
 
     replicas: Count | None = None
     selector: Selector | None = None
     template: PodTemplate
-    strategy: Kept | None = None
+    strategy: Untyped | None = None
     min_ready_seconds: Seconds | None = None
     revision_history_limit: Count | None = None
     progress_deadline_seconds: Seconds | None = None
     paused: Flag | None = None
 
     def __post_init__(self) -> None:
-        """Raise `FieldFault` where the selector would not find the template's pods, which the API server refuses."""
+        """Raise `FieldFault` if the selector does not match the labels of the template, as the API server does."""
         labels = self.template.metadata.labels if self.template.metadata else {}
         for key, value in (self.selector.match_labels if self.selector else {}).items():
             if (label := labels.get(key, value)) != value:
@@ -70,15 +70,15 @@ class DeploymentSpec(Part, frozen=True, kw_only=True):
 
 
 class ForeignDeployment(Part, frozen=True, kw_only=True):
-    """A Deployment, as its owner writes it."""
+    """A Deployment, as the user writes it."""
 
     api_version: Annotated[Literal["apps/v1"], Meta(description="apps/v1")]
     kind: Annotated[Literal["Deployment"], Meta(description="Deployment")]
     metadata: ObjectMetadata
     spec: DeploymentSpec
-    status: Kept | None = None
+    status: Untyped | None = None
 
-    def as_written(self) -> dict[str, Any]:
-        """Give the manifest as plain data, with every field that its owner wrote."""
-        plain: dict[str, Any] = json.loads(json.dumps(msgspec.to_builtins(self)))  # lists for tuples
+    def as_manifest(self) -> dict[str, Any]:
+        """Return the manifest as plain data, with all fields that the user wrote."""
+        plain: dict[str, Any] = json.loads(json.dumps(msgspec.to_builtins(self)))  # converts tuples to lists
         return plain

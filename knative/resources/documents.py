@@ -1,7 +1,7 @@
-"""YAML text in, documents out, each knowing the line of every field. The only importer of PyYAML.
+"""The YAML parser: text to documents with the line of each field. The only importer of PyYAML.
 
-A file is bounded before it costs anything: its size, and its values, where those behind an alias count each time. So an
-alias bomb ends with the alias that goes too far.
+The size of a file and the number of its values are limited while it is parsed. The values behind an alias count for
+each use of the alias, so parsing an alias bomb stops at the alias that exceeds the limit.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,25 +12,25 @@ import yaml
 
 from knative.resources.errors import BadManifest, Violation
 
-MOST_BYTES = 1 << 20  # of a file; a cluster keeps no object that is much larger
-MOST_VALUES = 100_000  # of a file: seconds to read
-MOST_DIGITS = 1000  # of a number or a time, which cost more than their length
-MOST_REASON = 300  # characters of what PyYAML says, which may quote the file
-COSTLY = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("float", "int", "timestamp"))
+MAX_BYTES = 1 << 20  # of a file; a cluster stores no object that is much larger
+MAX_VALUES = 100_000  # of a file; they take seconds to parse
+MAX_DIGITS = 1000  # of a number or a time, which take superlinear time to parse
+MAX_REASON = 300  # characters of PyYAML's message, which may quote the file
+COSTLY_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("float", "int", "timestamp"))
 
 FieldPath = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """One document of a file: its data as plain values, and its nodes for the lines."""
+    """One document of a file: its data as plain values, and its YAML nodes for the line numbers."""
 
     file: str
     data: object
     root: yaml.Node
 
     def line(self, path: Sequence[str | int]) -> int:
-        """Find the line of a field, or of the nearest thing above it where there is no such field; from 1."""
+        """Return the line of a field, counted from 1. For a missing field, return the line of its closest parent."""
         node, line = self.root, _line(self.root)
         for step in path:
             key, below = next(((key, below) for name, key, below in _children(node) if name == step), (None, None))
@@ -41,45 +41,45 @@ class Document:
 
 
 def documents(text: str, *, file: str) -> list[Document]:
-    """Parse a file of YAML documents; empty ones are left out. Raises `BadManifest`, also beyond the limits above."""
-    if len(text) > MOST_BYTES:
+    """Parse the YAML documents of a file, without empty ones. Raises `BadManifest`, also beyond the limits above."""
+    if len(text) > MAX_BYTES:
         raise too_large(file)
     try:
-        return [document for document in _parsed(_Loader(text, file), file) if document.data is not None]
+        return [document for document in _parse(_Loader(text, file), file) if document.data is not None]
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise _not_yaml(file, line, error.problem or error) from error
+        raise _invalid_yaml(file, line, error.problem or error) from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise _not_yaml(file, line, f"the character #x{error.character:04x}") from error
+        raise _invalid_yaml(file, line, f"the character #x{error.character:04x} is not allowed") from error
     except RecursionError as error:
-        raise _not_yaml(file, None, "it is nested too deeply") from error
-    except (yaml.YAMLError, ValueError) as error:  # 2024-13-45
-        raise _not_yaml(file, None, error) from error
+        raise _invalid_yaml(file, None, "it is nested too deeply") from error
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: an invalid date such as 2024-13-45
+        raise _invalid_yaml(file, None, error) from error
 
 
 def too_large(file: str) -> BadManifest:
-    """Build the error for a file of more bytes than are read."""
-    return BadManifest(file, None, "file", value=f"more than {MOST_BYTES} bytes", allowed=f"at most {MOST_BYTES} bytes")
+    """Build the error for a file of more than `MAX_BYTES` bytes."""
+    return BadManifest(file, None, "file", value=f"more than {MAX_BYTES} bytes", allowed=f"at most {MAX_BYTES} bytes")
 
 
-def _parsed(loader: "_Loader", file: str) -> Iterator[Document]:
+def _parse(loader: "_Loader", file: str) -> Iterator[Document]:
     while loader.check_node() and (root := loader.get_node()) is not None:
-        _refuse_repeated(root, file)
+        _refuse_duplicate_keys(root, file)
         yield Document(file=file, root=root, data=loader.construct_document(root))
 
 
 class _Loader(yaml.SafeLoader):
-    """Counts the values of a file while they are composed, before anything is made of them."""
+    """A loader that counts the values of a file while it composes nodes, before it constructs any value."""
 
     def __init__(self, text: str, file: str) -> None:
         super().__init__(text)
         self._file = file
         self._count = 0
-        self._sizes: dict[yaml.Node, int] = {}  # of finished nodes, with all that is in them
+        self._sizes: dict[yaml.Node, int] = {}  # number of values in each complete node
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node:
-        """Compose one value or alias. Raises `BadManifest` beyond the limits, and for a value that holds itself."""
+        """Compose one value or alias. Raises `BadManifest` beyond the limits, and for a value that contains itself."""
         line, is_alias = self._next_line(), self.check_event(yaml.AliasEvent)
         before = self._count
         self._count += 0 if is_alias else 1
@@ -89,7 +89,8 @@ class _Loader(yaml.SafeLoader):
         elif node in self._sizes:
             self._count += self._sizes[node]
         else:
-            raise BadManifest(self._file, line, "document", value="an alias of what it stands in", allowed="no circle")
+            value, allowed = "an alias of a value that contains the alias", "an alias of a complete value"
+            raise BadManifest(self._file, line, "document", value=value, allowed=allowed)
         self._check(node, line)
         return node
 
@@ -98,61 +99,63 @@ class _Loader(yaml.SafeLoader):
         return int(event.start_mark.line) + 1
 
     def _check(self, node: yaml.Node, line: int) -> None:
-        if self._count > MOST_VALUES:
-            value = f"more than {MOST_VALUES} values, counting those behind an alias each time"
-            raise BadManifest(self._file, line, "document", value=value, allowed=f"at most {MOST_VALUES}")
-        if node.tag in COSTLY and len(node.value) > MOST_DIGITS:
-            value, allowed = f"a number of {len(node.value)} characters", f"at most {MOST_DIGITS}"
+        if self._count > MAX_VALUES:
+            value = f"more than {MAX_VALUES} values, counted again for each alias"
+            raise BadManifest(self._file, line, "document", value=value, allowed=f"at most {MAX_VALUES}")
+        if node.tag in COSTLY_TAGS and len(node.value) > MAX_DIGITS:
+            value, allowed = f"a number of {len(node.value)} characters", f"at most {MAX_DIGITS}"
             raise BadManifest(self._file, line, "document", value=value, allowed=allowed)
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes a value that stands in two places twice, as a person would, and not as an alias of the first."""
+    """A dumper that writes no aliases: a value that occurs twice is written twice."""
 
     def ignore_aliases(self, _data: object) -> bool:
         return True
 
 
-def text_of(values: Iterable[object]) -> str:
-    """Write plain values as YAML documents, in the order of their fields."""
+def dump_yaml(values: Iterable[object]) -> str:
+    """Format plain values as YAML documents, with the fields in their order."""
     return yaml.dump_all(values, Dumper=_Dumper, sort_keys=False)
 
 
-def shown(path: Sequence[str | int]) -> str:
-    """Write a field's path as a person would: spec.traffic[0].percent."""
+def format_path(path: Sequence[str | int]) -> str:
+    """Format the path of a field, such as spec.traffic[0].percent."""
     steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     return "".join(steps).removeprefix(".") or "document"
 
 
 def _children(node: yaml.Node) -> Iterator[tuple[str | int, yaml.Node, yaml.Node]]:
-    """Yield name, the node that carries its line, and the value's node, of each thing in a mapping or a list."""
+    """Yield the name or index, the node that has the line, and the value's node for each entry of a mapping or list."""
     if isinstance(node, yaml.MappingNode):
         yield from ((key.value, key, below) for key, below in node.value if isinstance(key, yaml.ScalarNode))
     elif isinstance(node, yaml.SequenceNode):
         yield from ((index, below, below) for index, below in enumerate(node.value))
 
 
-def _refuse_repeated(root: yaml.Node, file: str) -> None:
-    """Refuse a key that comes twice in one mapping: YAML forbids it, yet PyYAML silently takes the last."""
-    waiting: list[tuple[yaml.Node, FieldPath]] = [(root, ())]
-    seen: set[int] = set()  # an alias leads to a node again, or round in a circle
-    while waiting:
-        node, path = waiting.pop()
+def _refuse_duplicate_keys(root: yaml.Node, file: str) -> None:
+    """Refuse a duplicate key in a mapping: YAML forbids it, but PyYAML silently uses the last value."""
+    pending: list[tuple[yaml.Node, FieldPath]] = [(root, ())]
+    seen: set[int] = set()  # an alias visits a node again
+    while pending:
+        node, path = pending.pop()
         if id(node) in seen:
             continue
         seen.add(id(node))
         names: set[str | int] = set()
         for name, key, below in _children(node):
             if name in names:
-                raise BadManifest(file, _line(key), shown((*path, name)), value="this field again", allowed="it once")
+                value, allowed = "a duplicate field", "each field once"
+                raise BadManifest(file, _line(key), format_path((*path, name)), value=value, allowed=allowed)
             names.add(name)
-            waiting.append((below, (*path, name)))
+            pending.append((below, (*path, name)))
 
 
-def _not_yaml(file: str, line: int | None, reason: object) -> BadManifest:
-    said = str(reason)
-    text = said if len(said) <= MOST_REASON else f"{said[:MOST_REASON]}..."
-    return BadManifest(file, line, "document", value=f"no YAML ({text})", allowed="YAML", violation=Violation.SYNTAX)
+def _invalid_yaml(file: str, line: int | None, reason: object) -> BadManifest:
+    full = str(reason)
+    text = full if len(full) <= MAX_REASON else f"{full[:MAX_REASON]}..."
+    value, violation = f"invalid YAML ({text})", Violation.SYNTAX
+    return BadManifest(file, line, "document", value=value, allowed="valid YAML", violation=violation)
 
 
 def _line(node: yaml.Node) -> int:

@@ -1,11 +1,11 @@
-"""Durations as Kubernetes writes them: "100ms", "1s", "1m30s". The only importer of durationpy on this side."""
+"""Durations in the format of Kubernetes: "100ms", "1s", "1m30s". The only importer of durationpy in `knative`."""
 
 from typing import Annotated
 
 import durationpy
 from msgspec import Meta, ValidationError, convert
 
-# Go's units. durationpy knows days and years too, which a cluster would refuse.
+# Go's units. durationpy also accepts days and years, which a cluster would refuse.
 _PATTERN = r"^(0|([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+)\Z"
 
 Duration = Annotated[
@@ -14,11 +14,11 @@ Duration = Annotated[
 
 _UNITS = (("s", 10**6), ("ms", 10**3), ("us", 1))  # in microseconds
 
-LONGEST = 24 * 3600.0  # s; beyond a day it is a slip of the pen
+MAX_SECONDS = 24 * 3600.0  # s; a longer duration is probably a typing error
 
 
 def seconds(text: Duration) -> float:
-    """Read a duration that fits the pattern, to the microsecond; infinity where it is beyond counting."""
+    """Convert a duration that matches the pattern to seconds, to the microsecond. Return infinity on overflow."""
     try:
         return float(durationpy.from_str(text).total_seconds())
     except (durationpy.DurationError, OverflowError):
@@ -26,7 +26,7 @@ def seconds(text: Duration) -> float:
 
 
 def is_duration(text: str) -> bool:
-    """Tell whether a text fits the pattern, as reading a manifest does for its fields."""
+    """Return whether a text matches the pattern that the fields of a manifest must match."""
     try:
         convert(text, Duration)
     except ValidationError:
@@ -34,8 +34,8 @@ def is_duration(text: str) -> bool:
     return True
 
 
-def written(seconds: float) -> Duration:
-    """Write seconds, to the microsecond, in the largest unit that needs no fraction."""
+def format_duration(seconds: float) -> Duration:
+    """Format seconds, to the microsecond, in the largest unit that needs no fraction."""
     microseconds = round(seconds * 10**6)
     unit, size = next(each for each in _UNITS if microseconds % each[1] == 0)
     return f"{microseconds // size}{unit}"

@@ -1,4 +1,4 @@
-"""Errors of a manifest: the place, the value, and what is allowed."""
+"""Errors in a manifest: the place, the value, and what is allowed."""
 
 import json
 from enum import StrEnum
@@ -7,7 +7,7 @@ from runtime.errors import ScalezeroError
 
 
 class Violation(StrEnum):
-    """What a manifest violates, as the code of a finding of `scalezero check`."""
+    """The rule that a manifest violates, as the code of a finding of `scalezero check`."""
 
     FIELD = "bad-manifest"  # one field alone
     SYNTAX = "bad-syntax"  # the file is not YAML
@@ -20,7 +20,7 @@ class Violation(StrEnum):
 
 
 class BadManifest(ScalezeroError):
-    """A field of a manifest is not allowed. Stops the command, as a bad setting does."""
+    """A field of a manifest is invalid. Stops the command, as an invalid setting does."""
 
     code = "bad_manifest"
 
@@ -62,7 +62,7 @@ class FieldFault(ValueError):
 
 
 def as_yaml(value: object) -> str:
-    """Format a value as YAML would write it: a long value is truncated, a nested one only named by its type."""
+    """Format a value as in YAML. A long value is truncated; for a mapping or a list, return only its type."""
     if isinstance(value, dict | list):
         return f"{'a' if value else 'an empty'} {'mapping' if isinstance(value, dict) else 'list'}"
     text = json.dumps(value, default=str, ensure_ascii=False)

@@ -1,15 +1,15 @@
-"""Convert an error of msgspec to one with the place in the file, the value, and what is allowed."""
+"""The conversion of msgspec's errors to `BadManifest`, with the place in the file, the value and what is allowed."""
 
 import re
 from typing import Any
 
 from msgspec import Struct, ValidationError, convert
 
-from knative.resources.documents import Document, FieldPath, shown
+from knative.resources.documents import Document, FieldPath, format_path
 from knative.resources.errors import BadManifest, FieldFault, Violation, as_yaml
-from knative.resources.expectations import expected_at, nearest
+from knative.resources.expectations import expected_at, suggest_field
 
-# msgspec reports only text: the error, then its place, as a path from $.
+# msgspec reports only text: the error, then its place, as a path that starts with $.
 _FAULT = re.compile(r"(?P<what>.*?)(?: - at (?P<key>`key` in )?`\$(?P<path>.*)`)?", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]|\[\.\.\.\]")  # [...] is any key of a mapping: msgspec does not say which
 _MISSING = re.compile(r"Object missing required field `(.*)`", re.DOTALL)
@@ -17,7 +17,7 @@ _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 
 
 def fault(error: ValidationError, document: Document, kind: type[Struct]) -> BadManifest:
-    """Convert msgspec's error to one with the place, the value and what is allowed."""
+    """Convert msgspec's error to `BadManifest`, with the place, the value and what is allowed."""
     parts = _FAULT.fullmatch(str(error))
     what, path = (parts["what"], _path(parts["path"] or "", document.data, kind, error)) if parts else (str(error), ())
     if parts and parts["key"]:
@@ -31,7 +31,7 @@ def fault(error: ValidationError, document: Document, kind: type[Struct]) -> Bad
         at = (*path, missing[1])
         return bad_field(document, at, value="nothing", allowed=expected_at(kind, at))
     if unknown := _UNKNOWN.fullmatch(what):
-        allowed = nearest(kind, path, unknown[1])
+        allowed = suggest_field(kind, path, unknown[1])
         return bad_field(document, (*path, unknown[1]), value="an unknown field", allowed=allowed)
     return bad_field(document, path, value=as_yaml(_value(document.data, path)), allowed=expected_at(kind, path))
 
@@ -42,13 +42,13 @@ def _path(text: str, data: object, kind: type[Struct], error: ValidationError) -
         name, index = step.groups()
         if name is None and index is None:
             name = _faulty_key(data, path, kind, error)
-            data = _with(data, path, {name: _value(data, path)[name]})  # the other entries may have errors of their own
+            data = _with(data, path, {name: _value(data, path)[name]})  # the other entries may have different errors
         path = (*path, int(index) if index else name)
     return path
 
 
 def _faulty_key(data: object, path: FieldPath, kind: type[Struct], error: ValidationError) -> str:
-    """Find the entry of the mapping at the path that causes the error: the first that causes it when it is alone."""
+    """Return the key of the entry that causes the error: the first entry that causes it alone in the mapping."""
     entries: dict[str, object] = _value(data, path)
     return next(key for key, value in entries.items() if _fault_of(_with(data, path, {key: value}), kind) == str(error))
 
@@ -61,7 +61,7 @@ def _fault_of(data: object, kind: type[Struct]) -> str | None:
     return None
 
 
-def _with(data: Any, path: FieldPath, value: object) -> object:  # noqa: ANN401 - YAML gives anything
+def _with(data: Any, path: FieldPath, value: object) -> object:  # noqa: ANN401 - any YAML value
     """Copy the data with another value at the path."""
     if not path:
         return value
@@ -71,7 +71,7 @@ def _with(data: Any, path: FieldPath, value: object) -> object:  # noqa: ANN401 
     return copy
 
 
-def _value(data: Any, path: FieldPath) -> Any:  # noqa: ANN401 - YAML gives anything
+def _value(data: Any, path: FieldPath) -> Any:  # noqa: ANN401 - any YAML value
     for step in path:
         data = data[step]
     return data
@@ -82,5 +82,5 @@ def bad_field(
 ) -> BadManifest:
     """Return the error for the field at a path of the document."""
     return BadManifest(
-        document.file, document.line(path), shown(path), value=value, allowed=allowed, violation=violation
+        document.file, document.line(path), format_path(path), value=value, allowed=allowed, violation=violation
     )

@@ -1,4 +1,4 @@
-"""The field types that every kind shares. A field's description is what an error calls allowed."""
+"""The field types that all kinds share. Errors show the description of a field as the expected value."""
 
 from typing import Annotated, TypeVar
 
@@ -8,31 +8,31 @@ T = TypeVar("T")
 
 
 class Part(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):
-    """A mapping of a manifest, in camelCase there. An unknown field is refused: it is most often a typing error."""
+    """A mapping in a manifest, with fields in camelCase. Unknown fields are errors, as most are typing errors."""
 
 
-def shown_default(value: T) -> T:
-    """A default that is written out when the resource is rendered; `Part` leaves other defaults out."""
-    made: T = field(default_factory=lambda: value)
-    return made
+def rendered_default(value: T) -> T:
+    """Return a field with a default that rendering writes out; `Part` omits other defaults."""
+    default: T = field(default_factory=lambda: value)
+    return default
 
 
 Name = Annotated[
     str,
     Meta(
-        pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z",  # RFC 1123, as Kubernetes reads it
+        pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z",  # RFC 1123, as Kubernetes interprets it
         max_length=63,
         description="a DNS-1123 label: at most 63 of a-z, 0-9 and -, with a letter or digit at both ends",
     ),
 ]
-Text = Annotated[str, Meta(description="a text; quote a number or true")]
-Texts = Annotated[dict[str, Text], Meta(description="a mapping of texts to texts")]
+Text = Annotated[str, Meta(description="a string; quote numbers and booleans")]
+TextMap = Annotated[dict[str, Text], Meta(description="a mapping of strings to strings")]
 
 
 class Metadata(Part, frozen=True, kw_only=True):
-    """What Kubernetes keeps about any object, as far as a user writes it."""
+    """The metadata of an object that a user may set."""
 
     name: Name
     namespace: Name | None = None
-    labels: Texts = {}
-    annotations: Texts = {}
+    labels: TextMap = {}
+    annotations: TextMap = {}

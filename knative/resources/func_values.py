@@ -1,4 +1,4 @@
-"""The variables and labels of a func.yaml: texts, or forms that say where a text comes from.
+"""The variables and labels of a func.yaml: literal values, or references to the source of a value.
 
 The forms and rules are those of Knative `func` (pkg/functions: ValidateEnvs, ValidateBuildEnvs, ValidateLabels).
 """
@@ -19,21 +19,21 @@ _FORM: Final = re.compile(
 )
 _ENV_NAME: Final = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 _LABEL_VALUE: Final = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?")
-_ONE = '"{{ env:NAME }}", "{{ secret:NAME:KEY }}" or "{{ configMap:NAME:KEY }}"'
-_ALL = '"{{ secret:NAME }}" or "{{ configMap:NAME }}", which give all their keys'
-_LONGEST_LABEL: Final = 63
+_SINGLE_VALUE_FORMS = '"{{ env:NAME }}", "{{ secret:NAME:KEY }}" or "{{ configMap:NAME:KEY }}"'
+_ALL_KEYS_FORMS = '"{{ secret:NAME }}" or "{{ configMap:NAME }}", for all keys'
+_MAX_LABEL_LENGTH: Final = 63
 
 
 class Source(NamedTuple):
-    """Where a value comes from: the deployer's environment, or a Secret or ConfigMap of the namespace."""
+    """The source of a value: the environment of the deploying process, or a Secret or ConfigMap of the namespace."""
 
     kind: str  # env, secret, configMap
     name: str
-    key: str | None = None  # none: all keys, or there are none to name
+    key: str | None = None  # None: all keys of a Secret or ConfigMap; always None for env
 
 
 def source_of(value: str) -> Source | None:
-    """Read the forms `{{ env:NAME }}`, `{{ secret:NAME:KEY }}`, `{{ configMap:NAME:KEY }}` and without KEY; or None."""
+    """Parse `{{ env:NAME }}`, `{{ secret:NAME[:KEY] }}` or `{{ configMap:NAME[:KEY] }}`. Return None for other text."""
     if not (form := _FORM.fullmatch(value)):
         return None
     if form["variable"]:
@@ -42,35 +42,37 @@ def source_of(value: str) -> Source | None:
 
 
 class Env(Part, frozen=True, kw_only=True):
-    """A variable, or without a name all that a Secret or ConfigMap holds."""
+    """A variable, or, without a name, variables for all keys of a Secret or ConfigMap."""
 
     name: Text | None = None
     value: Text | None = None
 
     def __post_init__(self) -> None:
-        """Raise `FieldFault` for what `func` would not take."""
+        """Raise `FieldFault` for a variable that `func` refuses."""
         if self.name is not None and not _ENV_NAME.fullmatch(self.name):
-            raise FieldFault("name", value=as_yaml(self.name), allowed="letters, digits, and - . _, no digit first")
+            raise FieldFault(
+                "name", value=as_yaml(self.name), allowed="letters, digits and - . _, not starting with a digit"
+            )
         if self.value is None:
-            raise FieldFault("value", value="nothing", allowed='a text, which may be empty: ""')
+            raise FieldFault("value", value="nothing", allowed='a string, which may be empty: ""')
         form = source_of(self.value)
         if self.name is None and (form is None or form.kind == "env" or form.key is not None):
-            raise FieldFault("value", value=as_yaml(self.value), allowed=f"{_ALL}, as there is no name")
-        if self.name is not None and self.value.startswith("{{") and not _is_one(form):
-            raise FieldFault("value", value=as_yaml(self.value), allowed=_ONE)
+            raise FieldFault("value", value=as_yaml(self.value), allowed=f"{_ALL_KEYS_FORMS}, or a name")
+        if self.name is not None and self.value.startswith("{{") and not _is_single_value(form):
+            raise FieldFault("value", value=as_yaml(self.value), allowed=_SINGLE_VALUE_FORMS)
 
 
-def _is_one(form: Source | None) -> bool:
+def _is_single_value(form: Source | None) -> bool:
     return form is not None and (form.kind == "env" or form.key is not None)
 
 
-def refuse_repeated(field: str, envs: tuple[Env, ...]) -> None:
-    """Raise `FieldFault`, with the field that holds the variables, where one comes twice."""
+def refuse_duplicates(field: str, envs: tuple[Env, ...]) -> None:
+    """Raise `FieldFault` for a duplicate variable in the list `field`."""
     counts = Counter(each.name for each in envs if each.name is not None)
     violation = Violation.DUPLICATE_VARIABLE
     for index, each in reversed(list(enumerate(envs))):
         if each.name is not None and counts[each.name] > 1:
-            value, allowed = f"{as_yaml(each.name)} again", "each variable once"
+            value, allowed = f"a second {as_yaml(each.name)}", "each variable once"
             raise FieldFault(field, index, "name", value=value, allowed=allowed, violation=violation)
 
 
@@ -91,11 +93,11 @@ class Label(Part, frozen=True, kw_only=True):
     value: Text | None = None
 
     def __post_init__(self) -> None:
-        """Raise `FieldFault` for what cannot be a label's value."""
+        """Raise `FieldFault` for a value that Kubernetes does not allow in a label."""
         value = self.value or ""
         form = source_of(value)
-        if form is None and (len(value) > _LONGEST_LABEL or not _LABEL_VALUE.fullmatch(value)):
-            allowed = 'at most 63 letters, digits, and - _ ., or "{{ env:NAME }}"'
+        if form is None and (len(value) > _MAX_LABEL_LENGTH or not _LABEL_VALUE.fullmatch(value)):
+            allowed = 'at most 63 letters, digits and - _ ., or "{{ env:NAME }}"'
             raise FieldFault("value", value=as_yaml(value), allowed=allowed)
         if form is not None and form.kind != "env":
-            raise FieldFault("value", value=as_yaml(value), allowed='a text or "{{ env:NAME }}"')
+            raise FieldFault("value", value=as_yaml(value), allowed='a string or "{{ env:NAME }}"')

@@ -1,8 +1,8 @@
-"""func.yaml: a function as Knative `func` has it, exactly as written.
+"""func.yaml: a function in the format of Knative `func`, exactly as written.
 
-The fields are those of `schema/func_yaml-schema.json` of knative/func at specVersion 0.36.0; the rules beyond a field's
-type are those that `func` applies itself before it deploys (pkg/functions: ValidateEnvs, ValidateLabels,
-validateVolumes, validateOptions). One thing is asked for that the schema leaves open: a name.
+The fields are those of `schema/func_yaml-schema.json` of knative/func at specVersion 0.36.0. The rules beyond the type
+of a field are those that `func` checks before it deploys (pkg/functions: ValidateEnvs, ValidateLabels, validateVolumes,
+validateOptions). Unlike the schema, a name is required.
 """
 
 from dataclasses import dataclass
@@ -15,13 +15,14 @@ from msgspec import Meta
 
 from knative.resources.documents import Document, documents
 from knative.resources.errors import BadManifest, FieldFault, Violation, as_yaml
+from knative.resources.event_filters import refuse_bad_names
 from knative.resources.faults import bad_field, fault
-from knative.resources.fields import Name, Part, Text, Texts
-from knative.resources.func_values import Envs, Label, refuse_repeated, source_of
-from knative.resources.read import content
+from knative.resources.fields import Name, Part, Text, TextMap
+from knative.resources.func_values import Envs, Label, refuse_duplicates, source_of
+from knative.resources.read import read_text
 from runtime.settings import FUNCTION
 
-Whole = Annotated[int, Meta(ge=0, le=2**31 - 1, description="a whole number, 0 or more")]
+NonNegative = Annotated[int, Meta(ge=0, le=2**31 - 1, description="a whole number of at least 0")]
 Quantity = Annotated[
     str,
     Meta(
@@ -29,7 +30,7 @@ Quantity = Annotated[
         description='a quantity in quotes, such as "250m" or "256Mi"',
     ),
 ]
-TextList = Annotated[tuple[Text, ...], Meta(description="a list of texts")]
+TextList = Annotated[tuple[Text, ...], Meta(description="a list of strings")]
 
 
 class Git(Part, frozen=True, kw_only=True):
@@ -41,10 +42,10 @@ class Git(Part, frozen=True, kw_only=True):
 
 
 class Build(Part, frozen=True, kw_only=True):
-    """How `func` builds an image. Ours is built with scripts/image, so nothing of this acts on what we deploy."""
+    """How `func` builds an image. scalezero ignores these fields, because scripts/image builds its images."""
 
     git: Git | None = None
-    builder_images: Texts = msgspec.field(default_factory=dict)
+    builder_images: TextMap = msgspec.field(default_factory=dict)
     buildpacks: TextList = ()
     builder: Annotated[Literal["pack", "s2i"], Meta(description="pack or s2i")] | None = None
     build_envs: Envs = ()
@@ -52,8 +53,8 @@ class Build(Part, frozen=True, kw_only=True):
     remote_storage_class: Text | None = None
 
     def __post_init__(self) -> None:
-        """Raise `FieldFault` for a variable that comes twice, or from where a build cannot look."""
-        refuse_repeated("buildEnvs", self.build_envs)
+        """Raise `FieldFault` for a duplicate variable, and for a source other than the environment of the build."""
+        refuse_duplicates("buildEnvs", self.build_envs)
         for index, each in enumerate(self.build_envs):
             if each.name is None:
                 raise FieldFault("buildEnvs", index, "name", value="nothing", allowed="the name of a variable")
@@ -62,14 +63,14 @@ class Build(Part, frozen=True, kw_only=True):
 
 
 class EmptyDir(Part, frozen=True, kw_only=True):
-    """A volume that ends with the pod."""
+    """A volume that is deleted with its pod."""
 
     medium: Annotated[Literal["", "Memory"], Meta(description='"" or Memory')] = ""
     size_limit: Quantity | None = None
 
 
-class Claim(Part, frozen=True, kw_only=True):
-    """A volume that is there before the pod."""
+class PersistentVolumeClaim(Part, frozen=True, kw_only=True):
+    """A persistent volume, which exists before the pod."""
 
     claim_name: Name
     read_only: Annotated[bool, Meta(description="true or false")] = False
@@ -80,74 +81,74 @@ class Volume(Part, frozen=True, kw_only=True):
 
     secret: Text | None = None
     config_map: Text | None = None
-    persistent_volume_claim: Claim | None = None
+    persistent_volume_claim: PersistentVolumeClaim | None = None
     empty_dir: EmptyDir | None = None
     path: Annotated[str, Meta(pattern=r"^/", description="an absolute path")]
 
     def __post_init__(self) -> None:
-        """Raise `FieldFault` where the volume is not of exactly one kind."""
+        """Raise `FieldFault` if the volume does not have exactly one type."""
         kinds = (self.secret, self.config_map, self.persistent_volume_claim, self.empty_dir)
         if (count := sum(each is not None for each in kinds)) != 1:
-            allowed = "one of secret, configMap, persistentVolumeClaim, emptyDir beside the path"
-            raise FieldFault(value=f"{count} kinds of volume", allowed=allowed)
+            allowed = "exactly one of secret, configMap, persistentVolumeClaim, emptyDir, and a path"
+            raise FieldFault(value=f"{count} types of volume", allowed=allowed)
 
 
 class Run(Part, frozen=True, kw_only=True):
-    """What the function runs with."""
+    """The environment of the running function."""
 
     volumes: Annotated[tuple[Volume, ...], Meta(description="a list of volumes")] = ()
     envs: Envs = ()
     start_timeout: Annotated[int, Meta(description="whole nanoseconds")] | None = None
 
     def __post_init__(self) -> None:
-        """Raise `FieldFault` for a variable or a mount path that comes twice."""
-        refuse_repeated("envs", self.envs)
+        """Raise `FieldFault` for a duplicate variable or mount path."""
+        refuse_duplicates("envs", self.envs)
         paths = [each.path.rstrip("/") for each in self.volumes]
         for index, path in enumerate(paths):
             if path in paths[:index]:
-                raise FieldFault("volumes", index, "path", value=f"{as_yaml(path)} again", allowed="each path once")
+                raise FieldFault("volumes", index, "path", value=f"a second {as_yaml(path)}", allowed="each path once")
 
 
 class Scale(Part, frozen=True, kw_only=True):
-    """How many pods."""
+    """The number of pods and the target that controls it."""
 
-    min: Whole | None = None
-    max: Whole | None = None
+    min: NonNegative | None = None
+    max: NonNegative | None = None
     metric: Annotated[Literal["concurrency", "rps"], Meta(description="concurrency or rps")] | None = None
-    target: Annotated[float, Meta(ge=0.01, description="a number from 0.01")] | None = None
+    target: Annotated[float, Meta(ge=0.01, description="a number of at least 0.01")] | None = None
     utilization: Annotated[float, Meta(ge=1, le=100, description="a number from 1 to 100, in percent")] | None = None
 
     def __post_init__(self) -> None:
-        """Raise `FieldFault` where the bounds cross."""
+        """Raise `FieldFault` if max is below min."""
         if self.min is not None and self.max is not None and self.max < self.min:
-            allowed = f"{self.min} or more, as min is {self.min}"
+            allowed = f"at least {self.min}, the value of min"
             raise FieldFault("max", value=as_yaml(self.max), allowed=allowed, violation=Violation.SCALE_BOUNDS)
 
 
 class Requests(Part, frozen=True, kw_only=True):
-    """The share of a node that a pod is sure of."""
+    """The compute resources that are reserved for a pod."""
 
     cpu: Quantity | None = None
     memory: Quantity | None = None
 
 
 class Limits(Part, frozen=True, kw_only=True):
-    """The most that a pod gets."""
+    """The maximum compute resources and concurrency of a pod."""
 
     cpu: Quantity | None = None
     memory: Quantity | None = None
-    concurrency: Whole | None = None
+    concurrency: NonNegative | None = None
 
 
 class Resources(Part, frozen=True, kw_only=True):
-    """A pod's share of a node."""
+    """The requests and limits of a pod."""
 
     requests: Requests = Requests()
     limits: Limits = Limits()
 
 
 class Options(Part, frozen=True, kw_only=True):
-    """Scale and share."""
+    """Scale and compute resources."""
 
     scale: Scale = Scale()
     resources: Resources = Resources()
@@ -161,10 +162,14 @@ class HealthEndpoints(Part, frozen=True, kw_only=True):
 
 
 class Subscription(Part, frozen=True, kw_only=True):
-    """Events that the function is to get."""
+    """The events of a Broker in which these attributes have these values. `func deploy` creates a Trigger for it."""
 
-    source: Text
-    filters: Texts = msgspec.field(default_factory=dict)
+    source: Name  # of the Broker
+    filters: TextMap = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raise `FieldFault` for the name of an attribute that Knative refuses."""
+        refuse_bad_names("filters", self.filters)
 
 
 class Deploy(Part, frozen=True, kw_only=True):
@@ -172,7 +177,7 @@ class Deploy(Part, frozen=True, kw_only=True):
 
     namespace: Name | None = None
     image: Text | None = None
-    annotations: Texts = msgspec.field(default_factory=dict)
+    annotations: TextMap = msgspec.field(default_factory=dict)
     options: Options = Options()
     labels: Annotated[tuple[Label, ...], Meta(description="a list of key and value")] = ()
     health_endpoints: HealthEndpoints = HealthEndpoints()
@@ -181,9 +186,9 @@ class Deploy(Part, frozen=True, kw_only=True):
 
 
 class Function(Part, frozen=True, kw_only=True):
-    """A function, as its owner writes it."""
+    """A function, as the user writes it."""
 
-    spec_version: Annotated[Literal["0.36.0"], Meta(description="0.36.0, the version of the schema that is read here")]
+    spec_version: Annotated[Literal["0.36.0"], Meta(description="0.36.0, the only supported schema version")]
     name: Name
     domain: Text | None = None
     runtime: Text | None = None
@@ -196,30 +201,35 @@ class Function(Part, frozen=True, kw_only=True):
     run: Run = Run()
     deploy: Deploy = Deploy()
 
+    @property
+    def target_namespace(self) -> str | None:
+        """The namespace in which `func deploy` deploys: as written, otherwise that of the last `func deploy`."""
+        return self.namespace or self.deploy.namespace
+
 
 @dataclass(frozen=True, slots=True)
 class FunctionFile:
-    """A func.yaml: what it says, and where."""
+    """A func.yaml: its content, and the document with the line of each field."""
 
     function: Function
     document: Document
 
     def place(self, *path: str | int) -> str:
-        """Name the place of a field as file:line."""
+        """Return the place of a field as file:line."""
         return f"{self.document.file}:{self.document.line(path)}"
 
 
 def read_function(folder: Path) -> FunctionFile:
     """Read the func.yaml of a folder. Raises `BadManifest`."""
     file = folder / FUNCTION
-    return parse_function(content(file), file=str(file))
+    return parse_function(read_text(file), file=str(file))
 
 
 def parse_function(text: str, *, file: str) -> FunctionFile:
-    """Read a func.yaml from text; `file` is what errors call it. Raises `BadManifest`."""
+    """Read a func.yaml from text; errors name it `file`. Raises `BadManifest`."""
     found = documents(text, file=file)
     if len(found) != 1:
-        raise BadManifest(file, None, "document", value=f"{len(found)} documents", allowed="one, the function")
+        raise BadManifest(file, None, "document", value=f"{len(found)} documents", allowed="one document")
     if not isinstance(found[0].data, dict):
         raise bad_field(found[0], (), value=as_yaml(found[0].data), allowed="a mapping with specVersion, name, created")
     try:

@@ -1,4 +1,4 @@
-"""ModelVersion: one published version of a model and where its artifact lies."""
+"""ModelVersion: one published version of a model and the location of its artifact."""
 
 import re
 from pathlib import Path
@@ -22,24 +22,24 @@ _PATHS = {
 
 
 class Storage(Part, frozen=True, kw_only=True):
-    """Where the artifact lies."""
+    """The location of the artifact."""
 
     type: Annotated[Literal["s3", "file"], Meta(description="s3 or file")]
     path: Annotated[str, Meta(min_length=1, max_length=4096, description="s3://bucket/key, file:///path or a path")]
 
     def __post_init__(self) -> None:
-        """Raise `FieldFault` where the path is not one of its type."""
+        """Raise `FieldFault` if the path does not match the storage type."""
         pattern, allowed = _PATHS[self.type]
         if not pattern.fullmatch(self.path):
             raise FieldFault("path", value=as_yaml(self.path), allowed=allowed)
 
     def uri(self, folder: Path) -> str:
-        """Name the artifact's place; a bare path starts at the manifest's folder."""
+        """Return the URI of the artifact, or its path; a relative path starts at `folder`, the manifest's folder."""
         return self.path if "://" in self.path else str(folder / self.path)
 
 
 class ModelVersionSpec(Part, frozen=True, kw_only=True):
-    """What the version is."""
+    """The model, the version and its artifact."""
 
     model_name: Name
     version: Annotated[
@@ -49,12 +49,12 @@ class ModelVersionSpec(Part, frozen=True, kw_only=True):
             description='at most 63 letters, digits, and . + _ -, in quotes, such as "1.0.0"',
         ),
     ]
-    format: Annotated[Literal["onnx"], Meta(description="onnx, the one format served here")]
+    format: Annotated[Literal["onnx"], Meta(description="onnx, the only supported format")]
     storage: Storage
 
 
 class ModelVersion(Part, frozen=True, kw_only=True):
-    """A ModelVersion, as its owner writes it."""
+    """One version of a model, as the user writes it."""
 
     api_version: Annotated[Literal["ml.example.com/v1"], Meta(description="ml.example.com/v1")]
     kind: Annotated[Literal["ModelVersion"], Meta(description="ModelVersion")]
@@ -62,12 +62,12 @@ class ModelVersion(Part, frozen=True, kw_only=True):
     spec: ModelVersionSpec
 
     def __post_init__(self) -> None:
-        """Raise `FieldFault` where the name cannot become a revision of the model.
+        """Raise `FieldFault` if the name cannot be the name of a Knative revision.
 
-        Knative takes a revision only under a name that starts with its Service's and a dash; the Service has the
-        model's name and the revision the version's.
+        Knative requires that the name of a revision starts with the name of its Service and a dash. The Service has the
+        name of the model, and the revision has the name of the ModelVersion.
         """
         prefix = f"{self.spec.model_name}-"
         if not self.metadata.name.startswith(prefix):
-            allowed = f"a name that starts with {prefix} (spec.modelName and a dash), as Knative asks of a revision"
+            allowed = f"a name that starts with {prefix} (spec.modelName and a dash), as Knative requires of a revision"
             raise FieldFault("metadata", "name", value=as_yaml(self.metadata.name), allowed=allowed)

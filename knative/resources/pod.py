@@ -1,7 +1,7 @@
-"""A pod as Kubernetes takes it (core/v1 PodTemplateSpec), as far as a foreign Deployment is understood here.
+"""The pod template (core/v1 PodTemplateSpec) of a Deployment of another server.
 
-What is read for its meaning is typed: names, images, ports, environment, compute. The pod's other well-known fields
-are kept as they are, and one that Kubernetes does not know is refused, as most often it is a slip of the pen.
+The fields that scalezero uses are typed: names, images, ports, environment, compute. The pod's other fields are kept
+unchanged. A field that Kubernetes does not have is refused, because it is most often a typing error.
 """
 
 from collections.abc import Hashable, Iterable
@@ -10,14 +10,14 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, field
 
 from knative.resources.errors import FieldFault, as_yaml
-from knative.resources.fields import Name, Part, Text, Texts
+from knative.resources.fields import Name, Part, Text, TextMap
 
-Kept = Annotated[Any, Meta(description="what Kubernetes takes there")]
-Seconds = Annotated[int, Meta(ge=0, description="a whole number of seconds from 0")]
-Count = Annotated[int, Meta(ge=0, description="a whole number from 0")]
+Untyped = Annotated[Any, Meta(description="any value that Kubernetes allows")]
+Seconds = Annotated[int, Meta(ge=0, description="a whole number of seconds, at least 0")]
+Count = Annotated[int, Meta(ge=0, description="a whole number of at least 0")]
 PortNumber = Annotated[int, Meta(ge=1, le=65535, description="a port from 1 to 65535")]
 Flag = Annotated[bool, Meta(description="true or false")]
-Words = Annotated[tuple[Text, ...], Meta(description="a list of texts; quote a number or true")]
+TextList = Annotated[tuple[Text, ...], Meta(description="a list of strings; quote numbers and booleans")]
 Quantity = Annotated[
     int
     | float
@@ -39,7 +39,7 @@ class Port(Part, frozen=True, kw_only=True):
     host_ip: Text | None = field(name="hostIP", default=None)
 
 
-class KeyOf(Part, frozen=True, kw_only=True):
+class KeySelector(Part, frozen=True, kw_only=True):
     """One key of a Secret or a ConfigMap."""
 
     name: Text
@@ -48,37 +48,37 @@ class KeyOf(Part, frozen=True, kw_only=True):
 
 
 class EnvSource(Part, frozen=True, kw_only=True):
-    """Where a variable takes its value from."""
+    """The source of a variable's value."""
 
-    secret_key_ref: KeyOf | None = None
-    config_map_key_ref: KeyOf | None = None
-    field_ref: Kept | None = None
-    resource_field_ref: Kept | None = None
-    file_key_ref: Kept | None = None
+    secret_key_ref: KeySelector | None = None
+    config_map_key_ref: KeySelector | None = None
+    field_ref: Untyped | None = None
+    resource_field_ref: Untyped | None = None
+    file_key_ref: Untyped | None = None
 
 
 class EnvVar(Part, frozen=True, kw_only=True):
     """One variable of a container's environment."""
 
-    name: Annotated[str, Meta(pattern=r"^[^=\s]+\Z", description="the name of a variable, without = and blanks")]
+    name: Annotated[str, Meta(pattern=r"^[^=\s]+\Z", description="the name of a variable, without = and whitespace")]
     value: Text | None = None
     value_from: EnvSource | None = None
 
     def __post_init__(self) -> None:
-        """Raise `FieldFault` where the value is said twice."""
+        """Raise `FieldFault` if the variable has both value and valueFrom."""
         if self.value and self.value_from is not None:
             raise FieldFault("valueFrom", value="a second value", allowed="value or valueFrom, not both")
 
 
 class NamedSource(Part, frozen=True, kw_only=True):
-    """A Secret or a ConfigMap, all of whose keys become variables."""
+    """A Secret or a ConfigMap. Each of its keys becomes a variable."""
 
     name: Text
     optional: Flag | None = None
 
 
 class EnvFrom(Part, frozen=True, kw_only=True):
-    """Variables by the dozen."""
+    """Variables from all keys of a Secret or a ConfigMap."""
 
     prefix: Text | None = None
     config_map_ref: NamedSource | None = None
@@ -86,20 +86,20 @@ class EnvFrom(Part, frozen=True, kw_only=True):
 
 
 class ComputeResources(Part, frozen=True, kw_only=True):
-    """The share of a node that a container asks for, and the most it gets."""
+    """The compute resources that are reserved for a container, and their maximum."""
 
     requests: Quantities = field(default_factory=dict)
     limits: Quantities = field(default_factory=dict)
-    claims: Kept | None = None
+    claims: Untyped | None = None
 
 
 class Probe(Part, frozen=True, kw_only=True):
-    """How the kubelet asks a container."""
+    """How the kubelet probes a container."""
 
-    exec: Kept | None = None
-    http_get: Kept | None = None
-    tcp_socket: Kept | None = None
-    grpc: Kept | None = None
+    exec: Untyped | None = None
+    http_get: Untyped | None = None
+    tcp_socket: Untyped | None = None
+    grpc: Untyped | None = None
     initial_delay_seconds: Seconds | None = None
     timeout_seconds: Seconds | None = None
     period_seconds: Seconds | None = None
@@ -113,8 +113,8 @@ class Container(Part, frozen=True, kw_only=True):
 
     name: Name
     image: Annotated[str, Meta(min_length=1, description="the reference of an image")]
-    command: Words = ()
-    args: Words = ()
+    command: TextList = ()
+    args: TextList = ()
     working_dir: Text | None = None
     ports: Annotated[tuple[Port, ...], Meta(description="a list of ports, each with containerPort")] = ()
     env_from: Annotated[tuple[EnvFrom, ...], Meta(description="a list, each with secretRef or configMapRef")] = ()
@@ -123,28 +123,28 @@ class Container(Part, frozen=True, kw_only=True):
     liveness_probe: Probe | None = None
     readiness_probe: Probe | None = None
     startup_probe: Probe | None = None
-    volume_mounts: Kept | None = None
-    volume_devices: Kept | None = None
-    resize_policy: Kept | None = None
-    restart_policy: Kept | None = None
-    restart_policy_rules: Kept | None = None
-    lifecycle: Kept | None = None
-    termination_message_path: Kept | None = None
-    termination_message_policy: Kept | None = None
-    image_pull_policy: Kept | None = None
-    security_context: Kept | None = None
-    stdin: Kept | None = None
-    stdin_once: Kept | None = None
-    tty: Kept | None = None
+    volume_mounts: Untyped | None = None
+    volume_devices: Untyped | None = None
+    resize_policy: Untyped | None = None
+    restart_policy: Untyped | None = None
+    restart_policy_rules: Untyped | None = None
+    lifecycle: Untyped | None = None
+    termination_message_path: Untyped | None = None
+    termination_message_policy: Untyped | None = None
+    image_pull_policy: Untyped | None = None
+    security_context: Untyped | None = None
+    stdin: Untyped | None = None
+    stdin_once: Untyped | None = None
+    tty: Untyped | None = None
 
     def __post_init__(self) -> None:
-        """Raise `FieldFault` where a variable or a port comes twice: server-side apply knows them by these keys."""
-        _once("env", "name", [each.name for each in self.env])
-        _once("ports", "containerPort", [(each.container_port, each.protocol) for each in self.ports])
+        """Raise `FieldFault` for a duplicate variable or port: they are the list map keys of server-side apply."""
+        _refuse_duplicates("env", "name", [each.name for each in self.env])
+        _refuse_duplicates("ports", "containerPort", [(each.container_port, each.protocol) for each in self.ports])
 
 
 class PodSpec(Part, frozen=True, kw_only=True):
-    """What runs in the pod."""
+    """The containers of the pod and its settings."""
 
     containers: Annotated[
         tuple[Container, ...], Meta(min_length=1, description="a list of at least one container, with name and image")
@@ -154,65 +154,65 @@ class PodSpec(Part, frozen=True, kw_only=True):
     service_account_name: Text | None = None
     service_account: Text | None = None
     automount_service_account_token: Flag | None = None
-    node_selector: Texts = field(default_factory=dict)
-    volumes: Kept | None = None
-    image_pull_secrets: Kept | None = None
+    node_selector: TextMap = field(default_factory=dict)
+    volumes: Untyped | None = None
+    image_pull_secrets: Untyped | None = None
     termination_grace_period_seconds: Seconds | None = None
     active_deadline_seconds: Seconds | None = None
-    security_context: Kept | None = None
-    affinity: Kept | None = None
-    tolerations: Kept | None = None
-    topology_spread_constraints: Kept | None = None
-    scheduler_name: Kept | None = None
-    scheduling_gates: Kept | None = None
-    priority_class_name: Kept | None = None
-    priority: Kept | None = None
-    preemption_policy: Kept | None = None
-    overhead: Kept | None = None
-    resources: Kept | None = None
-    resource_claims: Kept | None = None
-    readiness_gates: Kept | None = None
-    restart_policy: Kept | None = None
-    dns_policy: Kept | None = None
-    dns_config: Kept | None = None
-    host_aliases: Kept | None = None
-    host_network: Kept | None = None
-    host_users: Kept | None = None
-    host_pid: Kept | None = field(name="hostPID", default=None)
-    host_ipc: Kept | None = field(name="hostIPC", default=None)
-    share_process_namespace: Kept | None = None
-    hostname: Kept | None = None
-    hostname_override: Kept | None = None
-    subdomain: Kept | None = None
-    set_hostname_as_fqdn: Kept | None = field(name="setHostnameAsFQDN", default=None)
-    node_name: Kept | None = None
-    enable_service_links: Kept | None = None
-    os: Kept | None = None
+    security_context: Untyped | None = None
+    affinity: Untyped | None = None
+    tolerations: Untyped | None = None
+    topology_spread_constraints: Untyped | None = None
+    scheduler_name: Untyped | None = None
+    scheduling_gates: Untyped | None = None
+    priority_class_name: Untyped | None = None
+    priority: Untyped | None = None
+    preemption_policy: Untyped | None = None
+    overhead: Untyped | None = None
+    resources: Untyped | None = None
+    resource_claims: Untyped | None = None
+    readiness_gates: Untyped | None = None
+    restart_policy: Untyped | None = None
+    dns_policy: Untyped | None = None
+    dns_config: Untyped | None = None
+    host_aliases: Untyped | None = None
+    host_network: Untyped | None = None
+    host_users: Untyped | None = None
+    host_pid: Untyped | None = field(name="hostPID", default=None)
+    host_ipc: Untyped | None = field(name="hostIPC", default=None)
+    share_process_namespace: Untyped | None = None
+    hostname: Untyped | None = None
+    hostname_override: Untyped | None = None
+    subdomain: Untyped | None = None
+    set_hostname_as_fqdn: Untyped | None = field(name="setHostnameAsFQDN", default=None)
+    node_name: Untyped | None = None
+    enable_service_links: Untyped | None = None
+    os: Untyped | None = None
 
     def __post_init__(self) -> None:
-        """Raise `FieldFault` where two containers have one name."""
-        _once("containers", "name", [each.name for each in self.containers])
+        """Raise `FieldFault` if two containers have the same name."""
+        _refuse_duplicates("containers", "name", [each.name for each in self.containers])
 
 
 class PodMetadata(Part, frozen=True, kw_only=True):
-    """What a template says about its pods."""
+    """The metadata of the pods."""
 
     name: Text | None = None
     namespace: Text | None = None
-    labels: Texts = field(default_factory=dict)
-    annotations: Texts = field(default_factory=dict)
-    finalizers: Kept | None = None
-    creation_timestamp: Kept | None = None  # null, where kubectl wrote the file
+    labels: TextMap = field(default_factory=dict)
+    annotations: TextMap = field(default_factory=dict)
+    finalizers: Untyped | None = None
+    creation_timestamp: Untyped | None = None  # null in the output of kubectl
 
 
 class PodTemplate(Part, frozen=True, kw_only=True):
-    """The pod of which there shall be replicas."""
+    """The template of each replica."""
 
     metadata: PodMetadata | None = None
     spec: PodSpec
 
 
-def _once(items: str, key: str, keys: Iterable[Hashable]) -> None:
+def _refuse_duplicates(items: str, key: str, keys: Iterable[Hashable]) -> None:
     seen: set[Hashable] = set()
     for index, each in enumerate(keys):
         if each in seen:

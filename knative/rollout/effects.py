@@ -1,4 +1,4 @@
-"""What a rollout does to a cluster: scrape the pods, start a pod of the target, write split and state."""
+"""The effects of a rollout on a cluster: scrape the pods, start a pod of the target, write the split and the state."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,12 +20,12 @@ from knative.rollout.split import is_same
 from runtime.settings import READY_PATH
 
 MANAGER: Final = "scalezero-rollout"
-SCRAPES: Final = 8  # at the same time
+SCRAPES: Final = 8  # maximum of concurrent scrapes
 _SCRAPE: Final = 5.0  # s for the metrics of one pod
 
 
 class Watch:
-    """Adds up the pods' own metrics from its first scrape on: those of the target, and those of the other revisions."""
+    """The sums of the pods' metrics since the first scrape: of the target, and of the other revisions."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
@@ -44,7 +44,7 @@ class Watch:
         return self._old.total if self._old else NOTHING
 
     def scrape(self, state: State, pods: Sequence[Pod]) -> None:
-        """Scrape the pods, at most `SCRAPES` at the same time. Raises `Forbidden` without the right to pods/proxy."""
+        """Scrape the pods, at most `SCRAPES` at the same time. Raises `Forbidden` without permission for pods/proxy."""
         revisions = {each.revision for each in state.stable} | {state.target}
         known = [each for each in pods if each.revision in revisions]
         with ThreadPoolExecutor(SCRAPES, thread_name_prefix="scrape") as pool:
@@ -71,8 +71,8 @@ def _tallied(tally: Tally | None, scrapes: Sequence[Scrape]) -> Tally:
 def wake(url: str, *, timeout: float) -> bool:
     """Request the readiness of a revision by the URL of its tag, which starts a pod; False: the URL is not reachable.
 
-    For callers who may not use the activator through the API server. Every status counts as an answer, and so does a
-    timeout, as a pod may take longer; its conditions show whether it is Ready. `timeout` is in seconds.
+    For callers without permission to use the activator through the API server. Every status counts as an answer.
+    So does a timeout, because a pod may take longer; its conditions show whether it is Ready. `timeout` is in seconds.
     """
     try:
         with urlopen(f"{url}{READY_PATH}", timeout=timeout):  # noqa: S310 - Knative's own URL, from the status
@@ -86,9 +86,9 @@ def wake(url: str, *, timeout: float) -> bool:
 def write(cluster: Cluster, service: Manifest, state: State) -> None:
     """Write the rollout's state, and its split, in one request.
 
-    It is a server-side apply of the traffic and one annotation, under a field manager of its own and with the
-    resourceVersion that was read. So it leaves the template alone and detects other writers. Raises `Outrun` if the
-    Service has changed since, `ClusterError`.
+    It is a server-side apply of the traffic and one annotation, with its own field manager and with the
+    resourceVersion that was read. So it does not change the template, and it detects other writers. Raises `Outrun` if
+    the Service has changed since, `ClusterError`.
     """
     metadata = service["metadata"]
     cluster.apply(
@@ -109,9 +109,9 @@ def write(cluster: Cluster, service: Manifest, state: State) -> None:
 
 
 def _spec(service: Manifest, state: State) -> Manifest:
-    """Return the traffic to write. Traffic that another writer has set stays theirs and is left out.
+    """Return the traffic to write. Traffic that another writer has set is left out, so that it keeps its owner.
 
-    If this field manager owns the traffic, it is repeated: the API server removes fields that their owner leaves out.
+    If this field manager owns the traffic, it is repeated: the API server removes fields that their owner omits.
     """
     halted = state.phase == "halted" and not is_same(reading.live_split(service), state.split)
     if not halted and state.phase != "forgotten":

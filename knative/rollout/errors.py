@@ -25,8 +25,8 @@ class NoService(ScalezeroError):
     code = "no_service"
 
     def __init__(self, model: str, *, namespace: str, known: Sequence[str]) -> None:
-        there = ", ".join(known) or "none"
-        super().__init__(f"no Service {model} in namespace {namespace}; available: {there}", model=model)
+        available = ", ".join(known) or "none"
+        super().__init__(f"no Service {model} in namespace {namespace}; available: {available}", model=model)
 
 
 class UnknownRevision(ScalezeroError):
@@ -34,9 +34,11 @@ class UnknownRevision(ScalezeroError):
 
     code = "unknown_revision"
 
-    def __init__(self, asked: str, *, model: str, known: Sequence[str]) -> None:
-        there = ", ".join(known) or "none"
-        super().__init__(f"--to={asked!r}: {model} has no such revision; available: {there}", asked=asked, model=model)
+    def __init__(self, value: str, *, model: str, known: Sequence[str]) -> None:
+        available = ", ".join(known) or "none"
+        super().__init__(
+            f"--to={value!r}: {model} has no such revision; available: {available}", value=value, model=model
+        )
 
 
 class AmbiguousRevision(ScalezeroError):
@@ -44,9 +46,9 @@ class AmbiguousRevision(ScalezeroError):
 
     code = "ambiguous_revision"
 
-    def __init__(self, asked: str, *, revisions: Sequence[str]) -> None:
-        some = " and ".join(revisions)
-        super().__init__(f"--to={asked!r}: matches {some}; use the full name of the revision", asked=asked)
+    def __init__(self, value: str, *, revisions: Sequence[str]) -> None:
+        matching = " and ".join(revisions)
+        super().__init__(f"--to={value!r}: matches {matching}; use the full name of the revision", value=value)
 
 
 class RevisionNotReady(ScalezeroError):
@@ -67,12 +69,12 @@ class RolloutUnderWay(ScalezeroError):
 
     code = "rollout_under_way"
 
-    def __init__(self, model: str, *, underway: str, asked: str) -> None:
+    def __init__(self, model: str, *, unfinished: str, requested: str) -> None:
         super().__init__(
-            f"{model} has an unfinished rollout {underway}, but the command asks for {asked}; continue that rollout, "
-            "--abort it, or use --adopt to start from the current split",
+            f"{model} has an unfinished rollout {unfinished}, but the command requests {requested}; continue that "
+            "rollout, --abort it, or use --adopt to start from the current split",
             model=model,
-            underway=underway,
+            unfinished=unfinished,
         )
 
 

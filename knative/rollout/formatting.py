@@ -1,11 +1,11 @@
-"""Formats a rollout's progress: a line of text, or plain values for JSON and YAML."""
+"""The output of a rollout's progress: lines of text, or plain values for JSON and YAML."""
 
 import json
 import math
 from datetime import UTC, datetime
 from typing import Final
 
-from knative.resources.documents import text_of
+from knative.resources.documents import dump_yaml
 from knative.rollout.judgement import Sample, percentile
 from knative.rollout.machine import State, StepVerdict, schedule
 from knative.rollout.run import Progress
@@ -51,7 +51,7 @@ def values(progress: Progress) -> dict[str, object]:
 
 def written(fields: object, form: str) -> str:
     """Format one of several values: a line of JSON, or a YAML document."""
-    return json.dumps(fields, allow_nan=False) if form == "json" else f"---\n{text_of([fields])}".rstrip()
+    return json.dumps(fields, allow_nan=False) if form == "json" else f"---\n{dump_yaml([fields])}".rstrip()
 
 
 def skipped_steps(state: State) -> str:

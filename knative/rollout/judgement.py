@@ -1,4 +1,4 @@
-"""Compares the new revision with the others: errors, latency and crashes.
+"""The comparison of the new revision with the others: errors, latency and crashes.
 
 Errors: the error rate of the others has an upper bound (Wilson), and the allowance `max_error_rate` is added to it. The
 new revision fails the step if its errors have a probability below 0.1 % at that rate (the exact binomial tail). So
@@ -19,7 +19,7 @@ _SIGNIFICANCE: Final = 0.001  # low, because a step is tested about thirty times
 _DEVIATIONS: Final = 3.0  # standard deviations: about the same probability
 _NEGLIGIBLE: Final = 1e-12  # relative size of the last term of a sum
 _PERCENTILE: Final = 0.95
-_MOST_SLOWER: Final = 0.5  # share of the others' answers above the lowest latency that is compared
+_MAX_SLOWER: Final = 0.5  # share of the others' answers above the lowest latency that is compared
 
 
 class Sample(NamedTuple):
@@ -48,7 +48,7 @@ NOTHING: Final = Sample()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The duration of a step, and what it may show."""
+    """The duration of a step, and its limits of errors, latency and crashes."""
 
     interval: float = 60.0  # s to watch a step
     timeout: float = 300.0  # s for a pod to become Ready, or for the Route to apply a split
@@ -128,7 +128,7 @@ def _latency(new: Sample, old: Sample, limits: Limits) -> str | None:
     slower = others
     for end, count in old.seconds:
         slower -= count
-        if slower > _MOST_SLOWER * others or others < limits.min_requests:
+        if slower > _MAX_SLOWER * others or others < limits.min_requests:
             continue
         bound = next((each for each in ends if each >= limits.max_latency * end), math.inf)
         slow = sum(count for start, count in _starts(new) if start >= bound)

@@ -66,7 +66,7 @@ class Facts:
 
     now: float  # s since the epoch
     live: Split
-    changed_by: str = ""  # who wrote the live split; empty: not known
+    changed_by: str = ""  # the writer of the live split; empty: unknown
     settled: bool = False  # whether the Route has applied the live split
     ready: bool | None = None  # of the target; None: unknown
     reason: str = ""  # why the target is not Ready, or the Route has not applied the split
@@ -130,18 +130,18 @@ def resume(state: State, *, limits: Limits, now: float) -> State:
 
 
 def abort(state: State, *, now: float) -> State:
-    """Roll back, as the user asked."""
+    """Roll back at the request of the user."""
     return replace(state, phase="rolled_back", since=now, reason="aborted")
 
 
 def forget(state: State, *, live: Split, changed_by: str, now: float) -> State:
-    """End the rollout, as the user asked, and keep the split that another writer has set."""
+    """End the rollout at the request of the user, and keep the split that another writer has set."""
     reason = f"the split set by {changed_by} is kept"
     return replace(state, stable=live, step=-1, phase="forgotten", since=now, reason=reason)
 
 
 def verdict(state: State, verb: Verb, new: Sample) -> StepVerdict | None:
-    """Return what the current step was judged by, if `verb` completes it; else None."""
+    """Return the verdict on the current step if `verb` completes it, otherwise None."""
     if state.step < 0 or verb not in {"shift", "finish"}:
         return None
     return StepVerdict(state.steps[state.step], new.requests, state.limits.min_requests)

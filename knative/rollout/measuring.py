@@ -1,4 +1,4 @@
-"""Adds up the answers of pods from their metrics. The only importer of prometheus_client in knative/.
+"""Sums of the answers of pods, from their metrics. The only importer of prometheus_client in knative/.
 
 The counters of a pod start at zero, autoscaling adds and removes pods, and a restarted container counts from zero.
 So a tally adds up the increase of each pod since the tally began, and all answers of a pod that was created later. Two
@@ -13,6 +13,9 @@ from typing import Final, NamedTuple
 from knative.rollout.judgement import Sample
 
 _FAMILY: Final = "scalezero_request_seconds"
+_MANAGEMENT: Final = (
+    "torchserve_management"  # a protocol; a registration takes seconds and says nothing about a version
+)
 _NONE, _CLIENT = "none", "client"  # values of the label `fault`, as in runtime/status.py; all others are errors
 
 
@@ -20,7 +23,7 @@ class Scrape(NamedTuple):
     """The metrics of one pod at one moment."""
 
     pod: str
-    restarts: int  # of its containers, queue-proxy aside
+    restarts: int  # of its containers, without queue-proxy
     sample: Sample | None  # since its container started; None: it did not answer
 
 
@@ -32,13 +35,15 @@ class Tally(NamedTuple):
 
 
 def parse(text: str) -> Sample:
-    """Parse the requests from a pod's /metrics, summed over all protocols. Raises `ValueError` for other text."""
+    """Parse the inferences from a pod's /metrics, summed over all protocols. Raises `ValueError` for other text."""
     from prometheus_client.parser import text_string_to_metric_families
 
     counts: dict[str, int] = {}
     cumulative: dict[float, int] = {}
     samples = (each for family in text_string_to_metric_families(text) for each in family.samples)
     for sample in samples:
+        if sample.labels.get("protocol") == _MANAGEMENT:
+            continue
         if sample.name == f"{_FAMILY}_count":
             fault = _fault(sample.labels)
             counts[fault] = counts.get(fault, 0) + int(sample.value)
@@ -62,7 +67,7 @@ def _fault(labels: Mapping[str, str]) -> str:
 
 
 def begin_tally(scrapes: Iterable[Scrape]) -> Tally:
-    """Begin a tally. Earlier answers do not count."""
+    """Start a tally. Earlier answers do not count."""
     return Tally({each.pod: each for each in scrapes})
 
 

@@ -1,4 +1,4 @@
-"""Reads the facts of a rollout from the manifests of the Service, its revisions and their pods."""
+"""The facts of a rollout, read from the manifests of the Service, its revisions and their pods."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -81,19 +81,19 @@ def pod_of(manifest: Manifest) -> Pod:
     return Pod(
         metadata["name"],
         metadata["labels"].get(REVISION_LABEL, ""),
-        readiness.is_up(manifest),
+        readiness.is_pod_ready(manifest),
         sum(each.get("restartCount", 0) for each in containers),
     )
 
 
 def changed_by(service: Manifest) -> str:
-    """Return who wrote the traffic: the field manager, and the user if Knative recorded one."""
+    """Return the writer of the traffic: the field manager, and the user if Knative recorded one."""
     user = (service["metadata"].get("annotations") or {}).get("serving.knative.dev/lastModifier")
-    who = " and ".join(dict.fromkeys(traffic_writers(service))) or "another writer"
-    return f"{who} (user {user})" if user else who
+    writer = " and ".join(dict.fromkeys(traffic_writers(service))) or "another writer"
+    return f"{writer} (user {user})" if user else writer
 
 
-def find_revision(asked: str, service: Manifest, revisions: Sequence[Manifest]) -> Manifest:
+def find_revision(value: str, service: Manifest, revisions: Sequence[Manifest]) -> Manifest:
     """Find a revision by its name, its tag or its model version.
 
     Raises `UnknownRevision` with the available ones, `AmbiguousRevision` if several serve the version.
@@ -101,14 +101,14 @@ def find_revision(asked: str, service: Manifest, revisions: Sequence[Manifest]) 
     model = service["metadata"]["name"]
     tags = {each["tag"]: _revision_of(each, service) for each in service["spec"]["traffic"] if each.get("tag")}
     named = {each["metadata"]["name"]: each for each in revisions}
-    for name in (asked, tags.get(asked, ""), f"{model}-{asked}"):
+    for name in (value, tags.get(value, ""), f"{model}-{value}"):
         if name in named:
             return named[name]
-    found = [each for each in revisions if asked == _version(each)]
+    found = [each for each in revisions if value == _version(each)]
     if len(found) > 1:
-        raise AmbiguousRevision(asked, revisions=[each["metadata"]["name"] for each in found])
+        raise AmbiguousRevision(value, revisions=[each["metadata"]["name"] for each in found])
     if not found:
-        raise UnknownRevision(asked, model=model, known=[_names_of(each, tags) for each in revisions])
+        raise UnknownRevision(value, model=model, known=[_names_of(each, tags) for each in revisions])
     return found[0]
 
 

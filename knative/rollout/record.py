@@ -37,7 +37,7 @@ def render(state: State) -> str:
 
 
 def parse(text: str) -> State:
-    """Parse a state, with the default limits. Raises `BadRecord` with the fault."""
+    """Parse a state, with the default limits. Raises `BadRecord` with the reason."""
     try:
         fields = json.loads(text)
         if not isinstance(fields, dict):

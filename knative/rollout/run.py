@@ -1,4 +1,4 @@
-"""Runs a rollout: observe, decide, act, in a loop."""
+"""The loop of a rollout: observe, decide, act."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -43,7 +43,7 @@ Say = Callable[[Progress], None]
 
 
 class Rollout:
-    """Runs the rollout of one model for one command. `state` is the result of the last decision."""
+    """The rollout of one model in one command. `state` is the result of the last decision."""
 
     def __init__(
         self,
@@ -80,10 +80,13 @@ class Rollout:
     def notices(self, state: State) -> list[str]:
         """Return notices about facts that the user may not expect, one sentence each."""
         service, routes = self._service(), self._cluster.list("Route")
-        alone = reading.other_routes(routes, (*state.stable, *state.split))
+        other_routes = reading.other_routes(routes, (*state.stable, *state.split))
         follows = reading.follows_latest(service) and not state.is_over
         return [
-            *(f"Route {name} has its own split of these revisions; the rollout does not change it" for name in alone),
+            *(
+                f"Route {name} has its own split of these revisions; the rollout does not change it"
+                for name in other_routes
+            ),
             *(
                 ["the traffic followed the latest revision; the rollout replaces that with revision names"]
                 if follows
@@ -94,7 +97,7 @@ class Rollout:
     def run(self, state: State) -> State:
         """Run until the rollout is done, rolled back or halted. Raises `TakenOver`, `SplitChanged`, `ClusterError`.
 
-        It retries while the API server does not answer: otherwise the new revision would keep its share unwatched.
+        It retries while the API server does not respond. Otherwise the new revision would keep its share unmonitored.
         """
         state = self._claim(state)
         failing_since: float | None = None
@@ -150,7 +153,7 @@ class Rollout:
         return Found(model=self._model, namespace=self._cluster.namespace, live=live, changed_by=by, recorded=recorded)
 
     def _claim(self, state: State) -> State:
-        """Write that this command runs the rollout, so that any earlier command stops."""
+        """Record that this command runs the rollout, so that any earlier command stops."""
         state = self.state = replace(state, run=uuid4().hex)
         while True:
             service = self._service()
@@ -220,8 +223,8 @@ class Rollout:
 
     def _wake(self, state: State, service: Manifest) -> None:
         """Start a pod and wait for it. If the API server does not answer, the next observation finds it."""
-        began = self._clock()
-        seconds = min(_WAKE, max(_PAUSE, state.since + state.limits.timeout - began))
+        started = self._clock()
+        seconds = min(_WAKE, max(_PAUSE, state.since + state.limits.timeout - started))
         try:
             self._cluster.revision_get(state.target, READY_PATH, timeout=seconds)
         except ClusterUnreachable:
@@ -230,10 +233,10 @@ class Rollout:
             url = reading.tag_url(service, state.target)
             if url is None or not wake(url, timeout=seconds):
                 raise
-        self._sleep(max(0.0, _SHORT_PAUSE - (self._clock() - began)))
+        self._sleep(max(0.0, _SHORT_PAUSE - (self._clock() - started)))
 
     def _await_route(self, state: State) -> None:
-        """Wait until the Route has applied the last split, so that it holds when the command ends."""
+        """Wait until the Route has applied the last split, so that it is in effect when the command ends."""
         ends = self._clock() + state.limits.timeout
         while self._clock() < ends:
             try:

@@ -1,4 +1,4 @@
-"""How a command starts: it begins a rollout, resumes or ends one, or raises an error with the next step."""
+"""The start of a command: it starts, resumes or ends a rollout, or raises an error with the next step."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,16 +19,16 @@ class Found:
     model: str
     namespace: str
     live: Split
-    changed_by: str  # who wrote the live split
+    changed_by: str  # the writer of the live split
     recorded: State | None  # the last rollout; None: there was none
 
 
 def start_or_resume(
     found: Found, target: str, *, steps: Sequence[int] | None, limits: Limits, now: float, adopt: bool
 ) -> State:
-    """Begin a rollout, or resume the unfinished one. With `adopt`, begin from the current split in any case.
+    """Start a rollout, or resume the unfinished one. With `adopt`, always start from the current split.
 
-    Without `steps`, those of the unfinished rollout apply, or else `STEPS`. Raises `RolloutUnderWay`, `SplitChanged`,
+    Without `steps`, those of the unfinished rollout apply, otherwise `STEPS`. Raises `RolloutUnderWay`, `SplitChanged`,
     `BadSetting`.
     """
     recorded = found.recorded
@@ -36,10 +36,10 @@ def start_or_resume(
         return begin(target, stable=found.live, steps=steps or STEPS, limits=limits, now=now)
     check_split(found, recorded, target=target)  # first, because a rollout with a changed split cannot be resumed
     if recorded.target != target:
-        raise RolloutUnderWay(found.model, underway=describe(recorded), asked=f"a rollout to {target}")
+        raise RolloutUnderWay(found.model, unfinished=describe(recorded), requested=f"a rollout to {target}")
     if steps is not None and _ahead(steps, recorded) != recorded.steps:
-        asked = f"the steps {','.join(map(str, steps))}"
-        raise RolloutUnderWay(found.model, underway=describe(recorded), asked=asked)
+        requested = f"the steps {','.join(map(str, steps))}"
+        raise RolloutUnderWay(found.model, unfinished=describe(recorded), requested=requested)
     return resume(recorded, limits=limits, now=now)
 
 
@@ -55,7 +55,7 @@ def abort_or_forget(found: Found, *, now: float) -> State:
 
 
 def check_split(found: Found, state: State, *, target: str) -> None:
-    """Raise `SplitChanged`, with the commands for `target` that continue, if the live split is not that of `state`."""
+    """Raise `SplitChanged`, with the next commands for `target`, if the live split is not that of `state`."""
     if not is_same(found.live, state.split):
         raise SplitChanged(
             found.model,

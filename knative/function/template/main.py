@@ -1,4 +1,4 @@
-"""The function: a request in, an answer out. `model(...).predict` joins the batches of all other requests."""
+"""The function. `model(...).predict` runs the rows of concurrent requests in shared batches."""
 
 import flask
 
@@ -9,7 +9,10 @@ SPECIES = ("setosa", "versicolor", "virginica")
 
 @answer_errors
 def handle(request: flask.Request) -> dict[str, object]:
-    """Answer {"rows": [[sepal length, sepal width, petal length, petal width], ...]} in cm with the species of each."""
+    """Return the species of each row.
+
+    The body is {"rows": [[sepal length, sepal width, petal length, petal width], ...]}, in cm.
+    """
     rows = request.get_json(force=True)["rows"]
     scores = model("example-function").predict(rows).outputs["probabilities"]
     return {"species": [SPECIES[index] for index in scores.argmax(axis=1)]}

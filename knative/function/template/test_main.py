@@ -1,4 +1,4 @@
-"""The function with a freshly trained model: run `pytest` in this folder."""
+"""Tests of the function with a newly trained model. Run `pytest` in this folder."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The user's kinds as CustomResourceDefinitions, checked in beside this file.
+"""The CustomResourceDefinitions of the user's kinds, checked in beside this file.
 
-`python -m knative.resources.crds` writes them anew from the models; a test tells when that was forgotten.
+`python -m knative.resources.crds` generates them from the models. A test fails if they are out of date.
 """

@@ -6,4 +6,4 @@ from knative.resources.crds.definitions import manifests
 
 for name, text in manifests().items():
     Path(__file__).with_name(name).write_text(text, "utf-8")
-    print(f"wrote {name}")  # noqa: T201 - speaks to the person who runs it
+    print(f"wrote {name}")  # noqa: T201 - output of a command

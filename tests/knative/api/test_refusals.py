@@ -1,4 +1,4 @@
-"""What an API server's refusals are told as. The answers are those of a real one (Kubernetes 1.34, Knative 1.21)."""
+"""The errors for an API server's refusals. The answers are copied from a real one (Kubernetes 1.34, Knative 1.21)."""
 
 import json
 
@@ -8,10 +8,11 @@ from knative.api.errors import (
     ClusterError,
     ClusterUnreachable,
     Conflict,
+    EventingMissing,
     Forbidden,
     KnativeMissing,
+    NotInCluster,
     NotLoggedIn,
-    ObjectMissing,
     Outrun,
     RefusedByCluster,
 )
@@ -21,13 +22,13 @@ PATH = "/apis/serving.knative.dev/v1/namespaces/shop/services/x"
 USER = 'User "system:serviceaccount:shop:nobody" cannot'
 
 
-def told(code: int, body: bytes, path: str = PATH) -> ClusterError:
+def error_for(code: int, body: bytes, path: str = PATH) -> ClusterError:
     return refusal(code, body, what="service/x", path=path, address="https://cluster:6443", context="mine")
 
 
 def status(reason: str | None, message: str, **details: object) -> bytes:
-    told = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message}
-    return json.dumps({**told, **({"reason": reason} if reason else {}), "details": details}).encode()
+    fields = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message}
+    return json.dumps({**fields, **({"reason": reason} if reason else {}), "details": details}).encode()
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,7 @@ def status(reason: str | None, message: str, **details: object) -> bytes:
             status("Unauthorized", "Unauthorized"),
             NotLoggedIn,
             "the cluster at https://cluster:6443 does not accept the credentials of context 'mine'; log in again",
-            id="nobody it knows",
+            id="unknown credentials",
         ),
         pytest.param(
             403,
@@ -51,7 +52,7 @@ def status(reason: str | None, message: str, **details: object) -> bytes:
             "system:serviceaccount:shop:nobody cannot get services in namespace shop; ask for a Role with {apiGroups: "
             "[serving.knative.dev], resources: [services], verbs: [get]} "
             "(scalezero render --role prints a complete one)",
-            id="a right in a namespace",
+            id="a permission in a namespace",
         ),
         pytest.param(
             403,
@@ -62,7 +63,7 @@ def status(reason: str | None, message: str, **details: object) -> bytes:
             Forbidden,
             "system:serviceaccount:shop:nobody cannot list nodes in the whole cluster; ask for a ClusterRole with "
             '{apiGroups: [""], resources: [nodes], verbs: [list]} (scalezero render --role prints a complete one)',
-            id="a right in the whole cluster",
+            id="a permission in the whole cluster",
         ),
         pytest.param(
             403,
@@ -70,19 +71,19 @@ def status(reason: str | None, message: str, **details: object) -> bytes:
             RefusedByCluster,
             'service/x: refused by the cluster: pods "x" is forbidden: exceeded quota: small, requested: cpu=1, '
             "limited: cpu=0",
-            id="a quota, which is no matter of rights",
+            id="a quota, which is not a missing permission",
         ),
         pytest.param(
             404,
             status("NotFound", 'namespaces "shop" not found', name="shop", kind="namespaces"),
-            ObjectMissing,
+            NotInCluster,
             "the cluster has no namespace 'shop'; create it: kubectl create namespace shop",
             id="a namespace",
         ),
         pytest.param(
             404,
             status("NotFound", 'services.serving.knative.dev "x" not found', name="x", kind="services"),
-            ObjectMissing,
+            NotInCluster,
             "the cluster has no service 'x'",
             id="an object",
         ),
@@ -101,14 +102,14 @@ def status(reason: str | None, message: str, **details: object) -> bytes:
             ),
             Conflict,
             "service/x: another manager wrote spec.traffic (owned by kn); --force-conflicts overwrites it",
-            id="a field that somebody else holds",
+            id="a field of another manager",
         ),
         pytest.param(
             409,
             status("Conflict", "", causes=[{"reason": "FieldManagerConflict", "message": "two of them"}]),
             Conflict,
             "service/x: another manager wrote a field (owned by two of them); --force-conflicts overwrites it",
-            id="a conflict told in other words",
+            id="a conflict with an unknown message",
         ),
         pytest.param(
             409,
@@ -142,7 +143,7 @@ def status(reason: str | None, message: str, **details: object) -> bytes:
             RefusedByCluster,
             "service/x: refused by the cluster: failed to create typed patch object: .spec.foo: field not declared in "
             "schema",
-            id="a field that the schema has not",
+            id="a field that is not in the schema",
         ),
         pytest.param(
             404,
@@ -156,29 +157,39 @@ def status(reason: str | None, message: str, **details: object) -> bytes:
             b"<html>\n  Bad Gateway\n</html>",
             ClusterUnreachable,
             "the cluster at https://cluster:6443 does not answer: 502 <html> Bad Gateway </html>",
-            id="a proxy that has no API server to ask",
+            id="a proxy that cannot reach the API server",
         ),
         pytest.param(
             418,
             b"a teapot",
             RefusedByCluster,
             "service/x: refused by the cluster: 418 a teapot",
-            id="a proxy that says no",
+            id="a proxy that refuses the request",
         ),
     ],
 )
-def test_a_refusal_is_one_sentence_that_says_what_to_do(
+def test_each_refusal_becomes_one_sentence_with_the_next_step(
     code: int, body: bytes, kind: type[ClusterError], sentence: str
 ) -> None:
-    error = told(code, body)
+    error = error_for(code, body)
     assert (type(error), str(error)) == (kind, sentence)
 
 
-def test_knative_is_missing_only_where_it_was_asked_for() -> None:
-    error = told(404, b"404 page not found\n", path="/apis/apps/v1/namespaces/shop/deployments/x")
+def test_knative_is_missing_only_if_its_api_was_requested() -> None:
+    error = error_for(404, b"404 page not found\n", path="/apis/apps/v1/namespaces/shop/deployments/x")
     assert type(error) is RefusedByCluster
 
 
 @pytest.mark.parametrize("body", [b"", b"ready", b"[]", b'{"status": "ready"}'])
-def test_what_a_pod_answers_is_no_status_of_the_api_server(body: bytes) -> None:
+def test_the_answer_of_a_pod_is_not_a_status_of_the_api_server(body: bytes) -> None:
     assert status_of(body) is None
+
+
+@pytest.mark.parametrize("api", ["eventing.knative.dev/v1", "flows.knative.dev/v1", "sources.knative.dev/v1"])
+def test_a_cluster_without_an_api_of_eventing_is_named_with_it(api: str) -> None:
+    error = error_for(404, b"404 page not found\n", path=f"/apis/{api}/namespaces/shop/triggers/x")
+    assert isinstance(error, EventingMissing)
+    assert str(error) == (
+        f"the cluster at https://cluster:6443 has no Knative Eventing: the API {api} is missing; install Eventing, "
+        "or remove `events` from model.yaml and `subscriptions` from func.yaml"
+    )

@@ -1,4 +1,4 @@
-"""A deployment without any finding; for each rule an edit that makes it find something, and one that just does not."""
+"""A deployment without findings; for each rule, an edit with a finding and the closest edit without one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -7,14 +7,16 @@ from typing import Any
 
 import functions.payment_model
 from knative.checks.finding import Finding
-from knative.checks.reading import refused
+from knative.checks.reading import finding_of
 from knative.checks.rules import findings
 from knative.checks.run import subject_of
 from knative.checks.subject import Artifact, Facts
 from knative.function.configuration import Flags
 from knative.function.project import load
 from knative.objects import Manifest
+from runtime.variants.values import Variant
 from tests import ROOT
+from tests.knative.published import assessment, variant
 
 MODELS = (
     Path(functions.payment_model.__file__)
@@ -31,7 +33,7 @@ Edit = tuple[str, str]
 
 
 def revision(service: str, port: str | None = "h2c") -> Manifest:
-    """A revision as a cluster has it."""
+    """Return a revision as in a cluster."""
     container: dict[str, Any] = {"name": "model"}
     if port is not None:
         container["ports"] = [{"name": port, "containerPort": 8080}]
@@ -43,26 +45,27 @@ def revision(service: str, port: str | None = "h2c") -> Manifest:
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """Edits of the files, and what else is the case."""
+    """Edits of the files, with the facts, flags and environment."""
 
     models: tuple[Edit, ...] = ()
-    function: tuple[Edit, ...] | None = ()  # none: there is no func.yaml
+    function: tuple[Edit, ...] | None = ()  # None: no func.yaml
     facts: Facts = field(default_factory=Facts)
     flags: Flags = field(default_factory=Flags)
     handler: bool = False
+    source: str = ""  # of main.py
     environ: Mapping[str, str] = field(default_factory=dict)
 
 
 def check(case: Case, folder: Path) -> list[Finding]:
-    """Write the files into the folder, and examine them."""
-    (folder / ".git").mkdir()  # what lies above is another repository's
+    """Write the files into the folder and check them."""
+    (folder / ".git").mkdir()  # so that folders above are not searched
     (folder / "model.yaml").write_text(_edited(MODELS, case.models), "utf-8")
     if case.function is not None:
         (folder / "func.yaml").write_text(_edited(FUNCTION, case.function), "utf-8")
     if case.handler:
-        (folder / "main.py").write_text("")
+        (folder / "main.py").write_text(case.source)
     project = load([folder], case.flags, environ=case.environ)
-    return [*map(refused, project.faults), *findings(replace(subject_of(project), facts=case.facts))]
+    return [*map(finding_of, project.faults), *findings(replace(subject_of(project), facts=case.facts))]
 
 
 def _edited(text: str, edits: tuple[Edit, ...]) -> str:
@@ -81,15 +84,25 @@ def _sized(size: int | None, sha256: str | None = "ab") -> Facts:
     return Facts(artifacts={V1: Artifact(size, sha256)})
 
 
+def _published(chosen: Variant, *, speedup: float = 3.0) -> Facts:
+    """Return a model with one measured variant besides the original, which is chosen if it is faster."""
+    name = chosen.name if speedup > 1 else "original"
+    measured = assessment("intel-amx", name, {chosen.name: speedup}, loss=0.005)
+    return Facts(artifacts={V1: Artifact(1000, "ab", (chosen,), (measured,), is_described=True)})
+
+
 def _revisions(**found: Manifest) -> Facts:
     return Facts(revisions={name.replace("_", "-"): each for name, each in found.items()})
 
 
+ENABLED = ("enabled: false", "enabled: true")
+STRICT = ("enabled: false", "enabled: true\n    maxAccuracyLoss: 0.001")
+OPENVINO = variant("openvino")
 BATCH = ("batchSize: 32", "batchSize: 40")
 V3 = ("revisionName: payment-model-v2", "revisionName: payment-model-v3")
 EU = MODELS[: MODELS.index("---")].replace("payment-model", "payment-model-eu") + "---\n"
 FILE = ("type: s3\n    path: s3://models/payment-model-v2.onnx", "type: file\n    path: {}")
-LONG = "payment-model-" + 47 * "2"  # its tag is r-222..., as a tag starts with a letter
+LONG = "payment-model-" + 47 * "2"  # its tag is r-222..., because a tag starts with a letter
 NO_SECRET = (
     ("{{ secret:scalezero-s3:AWS_ACCESS_KEY_ID }}", ""),
     ("{{ secret:scalezero-s3:AWS_SECRET_ACCESS_KEY }}", ""),
@@ -108,7 +121,23 @@ def _api(*edits: Edit) -> Edit:
     return (SPLIT, f"{SPLIT}---\n{_edited(API, edits)}")
 
 
-# By code: a case in which the rule finds something, and the nearest one in which it does not.
+def events_edit(events: str) -> Edit:
+    """Add events to the InferenceConfig, in flow style."""
+    return ('timeout: "1s"', f'timeout: "1s"\n  events: {events}')
+
+
+def _triggers(trigger: str, more: str = "") -> Case:
+    """Return a deployment with one trigger, which has a dead letter sink, and more fields of the events."""
+    return Case(
+        models=(events_edit(f"{{triggers: [{trigger}], delivery: {{deadLetterSink: {{function: d}}}}{more}}}"),)
+    )
+
+
+CREATED = "{type: com.example.created}"
+SUBSCRIBED = ("deploy:", "deploy:\n  subscriptions: [{source: default, filters: {type: com.example.created}}]")
+
+
+# By code: a case with a finding of the rule, and the closest case without one.
 CASES: dict[str, tuple[Case, Case]] = {
     "always-on": (Case(function=(("min: 0", "min: 1"),)), Case()),
     "ambiguous-owner": (
@@ -138,6 +167,10 @@ CASES: dict[str, tuple[Case, Case]] = {
         Case(models=(("batchSize: 32", "batchSize: 0"),)),
         Case(models=(("batchSize: 32", "batchSize: 1"),)),
     ),
+    "broker-missing": (
+        replace(_triggers(CREATED), facts=Facts(brokers=("other",))),
+        replace(_triggers(CREATED, ", createBroker: true"), facts=Facts(brokers=())),
+    ),
     "cache-below-model": (
         Case(facts=_sized(101 * MIB), function=(("sizeLimit: 1Gi", "sizeLimit: 100Mi"),)),
         Case(facts=_sized(100 * MIB), function=(("sizeLimit: 1Gi", "sizeLimit: 100Mi"),)),
@@ -147,13 +180,38 @@ CASES: dict[str, tuple[Case, Case]] = {
         Case(function=((CONCURRENCY, "concurrency: 64 #"),)),
     ),
     "cpu-below-one": (Case(function=(('cpu: "1"', "cpu: 999m"),)), Case(function=(('cpu: "1"', "cpu: 1000m"),))),
+    "dead-letter-loop": (
+        _triggers("{type: a, delivery: {deadLetterSink: {broker: default}}}"),
+        _triggers("{type: a, delivery: {deadLetterSink: {broker: dead}}}"),
+    ),
+    "dead-letters-dropped": (
+        Case(models=(events_edit(f"{{triggers: [{CREATED}]}}"),)),
+        _triggers(CREATED),
+    ),
     "declared-twice": (
         Case(models=(("name: payment-model-v2", "name: payment-model-v1"),)),
         Case(models=(("name: payment-model-v2", "name: payment-model-v3"),)),
     ),
+    "delivery-timeout-short": (
+        _triggers("{type: a, delivery: {timeout: 1s}}"),
+        _triggers("{type: a, delivery: {timeout: PT1.1S}}"),
+    ),
+    "delivery-without-retry": (
+        _triggers("{type: a, delivery: {retry: 0}}"),
+        _triggers("{type: a, delivery: {retry: 1}}"),
+    ),
     "duplicate-variable": (
         Case(function=(_variable("AWS_REGION", "eu-west-1"),)),
         Case(function=(_variable("AWS_REGIONS", "eu-west-1"),)),
+    ),
+    "event-loop": (_triggers("{type: ml.prediction.v1}"), _triggers("{type: ml.prediction.v2}")),
+    "event-target-missing": (
+        Case(models=(events_edit("{target: on_event}"),), handler=True, source="def onevents_edit(event): ..."),
+        Case(models=(events_edit("{target: on_event}"),), handler=True, source="def on_event(event): ..."),
+    ),
+    "eventing-missing": (
+        replace(_triggers(CREATED), facts=Facts(missing_api="flows.knative.dev/v1")),
+        replace(_triggers(CREATED), facts=Facts(brokers=("default",))),
     ),
     "func-yaml-disagrees": (
         Case(models=(BATCH,)),
@@ -198,7 +256,22 @@ CASES: dict[str, tuple[Case, Case]] = {
         Case(models=(BRIEF, ('timeout: "1s"', 'timeout: "999us"')), function=None),
         Case(models=(BRIEF, ('timeout: "1s"', 'timeout: "1ms"')), function=None),
     ),
-    "optimization-waits": (Case(models=(("enabled: false", "enabled: true"),)), Case()),
+    "openvino-not-in-image": (
+        Case(facts=_published(OPENVINO)),
+        Case(facts=_published(OPENVINO), flags=Flags(image="dev.local/scalezero:0.1-openvino")),
+    ),
+    "optimization-not-int8": (
+        Case(models=(ENABLED,), facts=_published(variant("int8-nncf"), speedup=0.9)),
+        Case(models=(ENABLED,), facts=_published(variant("int8-nncf"))),
+    ),
+    "optimization-not-measured": (
+        Case(models=(ENABLED,), facts=Facts(artifacts={V1: Artifact(1, "ab", is_described=True)})),
+        Case(models=(ENABLED,), facts=_sized(1)),
+    ),
+    "optimization-outside-bounds": (
+        Case(models=(STRICT,), facts=_published(variant("int8-nncf"))),
+        Case(models=(ENABLED,), facts=_published(variant("int8-nncf"))),
+    ),
     "other-namespace": (
         Case(models=(("  name: payment-model-ab", "  name: payment-model-ab\n  namespace: other"),)),
         Case(models=(("  name: payment-model-ab", "  name: payment-model-ab\n  namespace: default"),)),
@@ -258,6 +331,10 @@ CASES: dict[str, tuple[Case, Case]] = {
         Case(facts=Facts(secrets={"scalezero-s3": None})),
         Case(facts=Facts(secrets={"scalezero-s3": KEYS})),
     ),
+    "sequence-step-missing": (
+        Case(models=(events_edit("{sequence: {steps: [payment-model, b]}}"),), facts=Facts(services=("a",))),
+        Case(models=(events_edit("{sequence: {steps: [payment-model, a]}}"),), facts=Facts(services=("a",))),
+    ),
     "service-account-missing": (
         Case(function=(ACCOUNT,), facts=Facts(service_accounts=())),
         Case(function=(ACCOUNT,), facts=Facts(service_accounts=("reader",))),
@@ -265,6 +342,16 @@ CASES: dict[str, tuple[Case, Case]] = {
     "split-not-whole": (
         Case(models=(("v2\n      percent: 50", "v2\n      percent: 49"),)),
         Case(models=(("v2\n      percent: 50", "v2\n      percent: 50 # half"),)),
+    ),
+    "split-of-companion": (
+        Case(
+            models=(
+                ("# The resources", EU + "# The resources"),
+                ("revisionName: payment-model-v2", "revisionName: payment-model-eu-v1"),
+            ),
+            handler=True,
+        ),
+        Case(models=(("# The resources", EU + "# The resources"),), handler=True),
     ),
     "split-revision-missing": (
         Case(models=(V3,), facts=_revisions()),

@@ -1,4 +1,4 @@
-"""An APIDefinition is held against the routes of the function: paths, methods, models and requests."""
+"""The comparison of an APIDefinition with the routes of the function: paths, methods, models and bodies."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from runtime.frontends import catalogue
-from runtime.frontends.application import OURS as OPERATIONS
-from runtime.frontends.application import Application
-from runtime.frontends.openapi.listing import OURS, prefixes
+from runtime.frontends.application import SCALEZERO, Application
+from runtime.frontends.openapi.listing import BUILTIN, prefixes
 from runtime.frontends.predict_api import PREDICT_API
 from runtime.service import Service
 from runtime.settings import Settings
@@ -19,7 +18,7 @@ PREDICT = "/api/v1/models/{model_name}/predict"
 
 
 def definition(path: str, method: str = "get", *, body: str = "", parameters: Sequence[str] = ()) -> str:
-    """An APIDefinition of one path."""
+    """Return an APIDefinition with one path."""
     lines = [
         "apiVersion: api.example.com/v1",
         "kind: APIDefinition",
@@ -44,7 +43,7 @@ def found(tmp_path: Path, text: str, *, handler: bool = False, function: Sequenc
     return [(each.code, each.what) for each in check(case, tmp_path) if each.code.startswith("api-")]
 
 
-def test_the_company_s_definition_is_served(tmp_path: Path) -> None:
+def test_the_example_definition_is_served(tmp_path: Path) -> None:
     assert found(tmp_path, API) == []
 
 
@@ -58,7 +57,7 @@ def test_the_company_s_definition_is_served(tmp_path: Path) -> None:
         ("/openapi.json", ()),
     ],
 )
-def test_a_path_that_a_route_fits_is_served(tmp_path: Path, path: str, parameters: Sequence[str]) -> None:
+def test_a_path_that_matches_a_route_is_served(tmp_path: Path, path: str, parameters: Sequence[str]) -> None:
     assert found(tmp_path, definition(path, parameters=parameters)) == []
 
 
@@ -69,41 +68,41 @@ def test_head_is_served_as_get(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "method", "what"),
     [
-        ("/v2/modelz", "get", "/v2/modelz: the function answers no such path"),
+        ("/v2/modelz", "get", "/v2/modelz: the function does not serve this path"),
         (
             "/api/v1/models/other/predict",
             "post",
-            "/api/v1/models/other/predict: the function serves payment-model, and no model other",
+            "/api/v1/models/other/predict: the function serves payment-model, but not other",
         ),
         (
             "/api/v1/models/payment-model/predict",
             "put",
-            "PUT /api/v1/models/payment-model/predict: the function answers POST there",
+            "PUT /api/v1/models/payment-model/predict: the function serves only POST there",
         ),
-        ("/healthz/live", "post", "POST /healthz/live: the function answers GET there"),
+        ("/healthz/live", "post", "POST /healthz/live: the function serves only GET there"),
     ],
 )
 @pytest.mark.parametrize("handler", [True, False])
-def test_what_no_route_answers_below_a_prefix_is_found_with_and_without_a_function(
+def test_an_unserved_path_below_a_protocol_prefix_is_a_finding_with_and_without_a_function(
     tmp_path: Path, path: str, method: str, what: str, *, handler: bool
 ) -> None:
     assert found(tmp_path, definition(path, method), handler=handler) == [("api-path-not-served", what)]
 
 
-def test_any_other_path_may_be_the_author_s_function_s(tmp_path: Path) -> None:
+def test_other_paths_may_be_served_by_the_author_s_function(tmp_path: Path) -> None:
     assert found(tmp_path, definition("/score"), handler=True) == []
 
 
 def test_without_a_function_any_other_path_is_not_served(tmp_path: Path) -> None:
     assert found(tmp_path, definition("/score")) == [
-        ("api-path-not-served", "/score: the function answers no such path")
+        ("api-path-not-served", "/score: the function does not serve this path")
     ]
 
 
-def test_a_protocol_that_is_switched_off_serves_nothing(tmp_path: Path) -> None:
+def test_the_paths_of_a_disabled_protocol_are_not_served(tmp_path: Path) -> None:
     only = ("  volumes:", '    - name: SCALEZERO_PROTOCOLS\n      value: "ml.v1"\n  volumes:')
     assert found(tmp_path, definition("/v2/health/live"), function=[only]) == [
-        ("api-path-not-served", "/v2/health/live: the function answers no such path")
+        ("api-path-not-served", "/v2/health/live: the function does not serve this path")
     ]
 
 
@@ -113,20 +112,20 @@ def test_a_protocol_that_is_switched_off_serves_nothing(tmp_path: Path) -> None:
         ("{application/json: {schema: {type: object, properties: {inputs: {type: array}}}}}", None),
         ("{application/json: {schema: {}}}", None),
         ("{text/csv: {schema: {type: string}}}", None),
-        ("{application/json: {schema: {type: array}}}", "the body is array, and the function takes object"),
+        ("{application/json: {schema: {type: array}}}", "the body is array, but the function expects object"),
         (
             "{application/json; charset=utf-8: {schema: {type: object, properties: {rows: {}}}}}",
-            "the body has rows, and the function needs inputs",
+            "the body has rows, but the function requires inputs",
         ),
     ],
 )
-def test_a_request_that_the_protocol_never_takes_is_found(tmp_path: Path, body: str, what: str | None) -> None:
+def test_a_body_that_the_protocol_never_accepts_is_a_finding(tmp_path: Path, body: str, what: str | None) -> None:
     text = definition(PREDICT, "post", body=body, parameters=["model_name"])
     assert found(tmp_path, text) == ([] if what is None else [("api-schema-not-served", f"POST {PREDICT}: {what}")])
 
 
 def test_the_prefixes_are_those_of_the_owners() -> None:
-    assert {owner.name: owner.prefixes for owner in (OPERATIONS, PREDICT_API)} == OURS
+    assert {owner.name: owner.prefixes for owner in (SCALEZERO, PREDICT_API)} == BUILTIN
     settings = Settings(model_uri="/m.onnx")
     application = Application(Service(settings, process_started=0.0))
     mounted = {prefix for prefix, _ in application._routes._owners}

@@ -1,4 +1,4 @@
-"""Each rule finds what it is for, and nothing where it just holds; each is in the reference."""
+"""Each rule has a finding in its case and none in the closest valid case, and is documented."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ RULES_PAGE = (ROOT / "docs/checks.md").read_text("utf-8")
 BY_CODE = {rule.code: rule for rule in RULES}
 
 
-def test_the_shipped_function_has_no_finding_but_what_is_to_come(tmp_path: Path) -> None:
+def test_the_shipped_function_has_no_finding(tmp_path: Path) -> None:
     assert check(Case(), tmp_path) == []
 
 
@@ -21,12 +21,12 @@ def test_every_rule_has_a_case() -> None:
     assert sorted(CASES) == [rule.code for rule in RULES]
 
 
-def test_no_code_stands_for_two_rules() -> None:
+def test_codes_are_unique() -> None:
     assert len(BY_CODE) == len(RULES)
 
 
 @pytest.mark.parametrize("code", CASES)
-def test_a_rule_finds_what_it_is_for(code: str, tmp_path: Path) -> None:
+def test_each_rule_has_a_finding_in_its_case(code: str, tmp_path: Path) -> None:
     found = [each for each in check(CASES[code][0], tmp_path) if each.code == code]
     assert found
     rule = BY_CODE[code]
@@ -37,10 +37,10 @@ def test_a_rule_finds_what_it_is_for(code: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("code", CASES)
-def test_a_near_miss_is_no_finding(code: str, tmp_path: Path) -> None:
+def test_the_closest_valid_case_has_no_finding(code: str, tmp_path: Path) -> None:
     assert code not in {each.code for each in check(CASES[code][1], tmp_path)}
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
-def test_every_code_is_in_the_reference_with_its_reason(rule: Rule) -> None:
+def test_every_rule_is_in_the_documentation_with_its_reason(rule: Rule) -> None:
     assert f"| `{rule.code}` | {rule.severity} | {rule.why} |" in RULES_PAGE

@@ -1,4 +1,4 @@
-"""A contradiction is found where two schemas leave nothing that fits both, and never where they leave something."""
+"""A contradiction is reported only if no value satisfies both schemas."""
 
 from typing import Any
 
@@ -15,60 +15,70 @@ INPUTS = {"type": "object", "required": ["inputs"], "properties": {"inputs": ROW
 
 
 @pytest.mark.parametrize(
-    ("one", "taken", "said"),
+    ("declared", "accepted", "expected"),
     [
-        ({"type": "string"}, {"type": "number"}, "the body is string, and the function takes number"),
+        ({"type": "string"}, {"type": "number"}, "the body is string, but the function expects number"),
         ({"type": "integer"}, {"type": "number"}, None),
         ({"type": "number"}, {"type": "integer"}, None),
         ({"type": ["string", "null"]}, {"type": "null"}, None),
         ({"type": "string", "nullable": True}, {"type": ["number", "null"]}, None),
         ({}, {"type": "number"}, None),
-        ({"properties": {}}, {"type": "array"}, "the body is object, and the function takes array"),
+        ({"properties": {}}, {"type": "array"}, "the body is object, but the function expects array"),
         ({"properties": {}, "items": {}}, {"type": "string"}, None),
         ({"enum": [1, 2]}, {"enum": [2, 3]}, None),
-        ({"enum": [1]}, {"const": 2}, "the body is one of 1, and the function takes 2"),
-        ({"enum": [*range(9)]}, {"const": "x"}, "the body is one of 0, 1, 2, 3, 4, ..., and the function takes x"),
+        ({"enum": [1]}, {"const": 2}, "the body is one of 1, but the function expects 2"),
+        (
+            {"enum": [*range(9)]},
+            {"const": "x"},
+            "the body is one of 0, 1, 2, 3, 4, ..., but the function expects x",
+        ),
         (NUMBERS, ROW, None),
-        ({**NUMBERS, "maxItems": 1}, ROW, "the body has 0 to 1 items, and the function takes 2"),
-        ({**NUMBERS, "minItems": 3}, ROW, "the body has at least 3 items, and the function takes 2"),
+        ({**NUMBERS, "maxItems": 1}, ROW, "the body has 0 to 1 items, but the function expects 2"),
+        ({**NUMBERS, "minItems": 3}, ROW, "the body has at least 3 items, but the function expects 2"),
         ({"type": "array"}, ROW, None),
-        ({"type": "array", "items": NUMBERS}, ROW, "the body[] is array, and the function takes number"),
+        ({"type": "array", "items": NUMBERS}, ROW, "the body[] is array, but the function expects number"),
         ({"type": "array", "items": NUMBERS}, {"anyOf": [ROW, {"type": "array", "items": ROW}]}, None),
-        ({"type": "string"}, {"anyOf": [ROW, {"type": "object"}]}, "the body is string, and the function takes array"),
+        (
+            {"type": "string"},
+            {"anyOf": [ROW, {"type": "object"}]},
+            "the body is string, but the function expects array",
+        ),
         ({"oneOf": [{"type": "string"}, ROW]}, ROW, None),
-        ({"oneOf": [{"type": "string"}]}, ROW, "the body is string, and the function takes array"),
-        ({"type": "string"}, {"allOf": [{}, ROW]}, "the body is string, and the function takes array"),
+        ({"oneOf": [{"type": "string"}]}, ROW, "the body is string, but the function expects array"),
+        ({"type": "string"}, {"allOf": [{}, ROW]}, "the body is string, but the function expects array"),
         (ROW, {"allOf": [{}, {"type": "array"}], "minItems": 2}, None),
-        ({"allOf": [{"type": "string"}]}, ROW, "the body is string, and the function takes array"),
+        ({"allOf": [{"type": "string"}]}, ROW, "the body is string, but the function expects array"),
         ({"allOf": [{"type": "array"}]}, ROW, None),
         ({"type": "object"}, INPUTS, None),
         ({"type": "object", "properties": {"inputs": NUMBERS}}, INPUTS, None),
-        ({"properties": {"rows": NUMBERS}}, INPUTS, "the body has rows, and the function needs inputs"),
+        ({"properties": {"rows": NUMBERS}}, INPUTS, "the body has rows, but the function requires inputs"),
         (
             {"properties": {"inputs": NUMBERS, "rows": {}}},
             INPUTS,
-            "rows is no property that the function takes; it takes inputs",
+            "rows is not a property that the function accepts; it accepts inputs",
         ),
         (
             {"properties": {"rows": {}}},
             {"type": "object", "additionalProperties": False},
-            "rows is no property that the function takes; it takes none",
+            "rows is not a property that the function accepts; it accepts no properties",
         ),
         ({"properties": {"rows": {}}}, {"type": "object"}, None),
         (
             {"properties": {"inputs": {"type": "array", "items": {"type": "string"}}}},
             INPUTS,
-            "inputs[] is string, and the function takes number",
+            "inputs[] is string, but the function expects number",
         ),
         (
             {"properties": {"a": {"properties": {"b": {"type": "string"}}}}},
             {"properties": {"a": {"properties": {"b": {"type": "number"}}}}},
-            "a.b is string, and the function takes number",
+            "a.b is string, but the function expects number",
         ),
     ],
 )
-def test_a_contradiction_is_named_with_its_place(one: dict[str, Any], taken: dict[str, Any], said: str | None) -> None:
-    assert contradiction(one, taken) == said
+def test_a_contradiction_is_named_with_its_place(
+    declared: dict[str, Any], accepted: dict[str, Any], expected: str | None
+) -> None:
+    assert contradiction(declared, accepted) == expected
 
 
 VALUES = st.recursive(
@@ -83,7 +93,7 @@ TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", type(N
 
 @st.composite
 def fitting(draw: st.DrawFn, value: object) -> dict[str, Any]:
-    """A schema that the value fits, and that names each of its properties."""
+    """Draw a schema that allows the value and names each of its properties."""
     if draw(st.integers(0, 9)) == 0:
         return {}
     if draw(st.integers(0, 4)) == 0:
@@ -108,10 +118,10 @@ def fitting(draw: st.DrawFn, value: object) -> dict[str, Any]:
 
 
 @given(st.data())
-def test_schemas_that_one_value_fits_do_not_contradict_each_other(data: st.DataObject) -> None:
+def test_schemas_that_allow_one_value_do_not_contradict_each_other(data: st.DataObject) -> None:
     value = data.draw(VALUES)
-    one, taken = data.draw(fitting(value)), data.draw(fitting(value))
-    for schema in (one, taken):
-        if "oneOf" not in str(schema):  # of several that fit, `oneOf` refuses what it is read as allowing here
+    declared, accepted = data.draw(fitting(value)), data.draw(fitting(value))
+    for schema in (declared, accepted):
+        if "oneOf" not in str(schema):  # `oneOf` refuses a value that several alternatives allow
             assert Draft202012Validator(schema).is_valid(value)
-    assert contradiction(one, taken) is None
+    assert contradiction(declared, accepted) is None

@@ -1,4 +1,4 @@
-"""Traffic: what the cluster has now counts, and names of Kubernetes Services do not meet."""
+"""Traffic: the current traffic of the cluster, and conflicts of Kubernetes Services."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ def codes(case: Case, folder: Path) -> list[str]:
     return [each.code for each in check(case, folder)]
 
 
-def test_a_version_that_has_traffic_on_the_cluster_is_not_without(tmp_path: Path) -> None:
+def test_a_version_with_traffic_on_the_cluster_has_no_finding(tmp_path: Path) -> None:
     for percent, expected in ((60, False), (0, True)):
         folder = tmp_path / str(percent)
         folder.mkdir()
@@ -28,7 +28,7 @@ def test_a_version_that_has_traffic_on_the_cluster_is_not_without(tmp_path: Path
         ("v2-payment-model", ("the split v2-payment-model", "the tag of payment-model-v2")),
     ],
 )
-def test_a_split_whose_kubernetes_service_another_object_makes_is_an_error(
+def test_a_split_with_the_same_kubernetes_service_as_another_object_is_an_error(
     tmp_path: Path, name: str, both: tuple[str, str]
 ) -> None:
     found = check(Case(models=(("name: payment-model-ab", f"name: {name}"),)), tmp_path)
@@ -39,5 +39,5 @@ def test_a_split_whose_kubernetes_service_another_object_makes_is_an_error(
 
 
 def test_two_versions_may_share_an_artifact(tmp_path: Path) -> None:
-    """They differ in their code or settings."""
+    """They may differ in their code or settings."""
     assert codes(Case(models=(("payment-model-v2.onnx", "payment-model-v1.onnx"),)), tmp_path) == []

@@ -1,4 +1,4 @@
-"""What the options that verbs share take, and what they refuse."""
+"""The values that the shared options of the commands accept and refuse."""
 
 from pathlib import Path
 
@@ -21,12 +21,12 @@ from knative.commands.arguments import duration, files
         ("24h", 86400.0),
     ],
 )
-def test_a_duration_is_written_as_the_resources_write_it_or_in_plain_seconds(text: str, seconds: float) -> None:
+def test_a_duration_has_a_unit_or_is_a_number_of_seconds(text: str, seconds: float) -> None:
     assert duration(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["0", "0s", "-1", "nan", "inf", "25h", "86401", "4 s", "2min", "", "1d"])
-def test_no_time_too_much_and_what_is_no_duration_are_refused_with_what_would_be_right(text: str) -> None:
+def test_an_invalid_duration_is_refused_with_the_accepted_values(text: str) -> None:
     with pytest.raises(click.BadParameter, match=r'expected more than 0 and up to 24h, such as "90s", "1m30s" or 90'):
         duration(text)
 
@@ -42,14 +42,14 @@ def echo(paths: tuple[Path, ...]) -> None:
     ("arguments", "paths"),
     [(["a"], "a"), (["-f", "a"], "a"), (["a", "b"], "a b"), (["-f", "b", "a", "-f", "a"], "a b a")],
 )
-def test_files_are_named_as_arguments_or_behind_the_flag(tmp_path: Path, arguments: list[str], paths: str) -> None:
+def test_files_are_arguments_or_values_of_the_flag(tmp_path: Path, arguments: list[str], paths: str) -> None:
     for name in ("a", "b"):
         (tmp_path / name).touch()
-    spelled = [each if each.startswith("-") else str(tmp_path / each) for each in arguments]
-    assert CliRunner().invoke(echo, spelled).output.split() == paths.split()
+    command_line = [each if each.startswith("-") else str(tmp_path / each) for each in arguments]
+    assert CliRunner().invoke(echo, command_line).output.split() == paths.split()
 
 
-def test_no_files_are_asked_for() -> None:
+def test_a_command_without_files_is_refused() -> None:
     result = CliRunner().invoke(echo, [])
     assert result.exit_code == 2
-    assert "Name a manifest or a folder of them, as PATH or behind -f." in result.output
+    assert "no files; pass a manifest or a folder of manifests, as PATH or with -f" in result.output

@@ -23,7 +23,7 @@ def pod(name: str) -> Manifest:
 
 @contextmanager
 def pods_with_logs(folder: Path, pods: Mapping[str, str]) -> Iterator[list[Mapping[str, list[str]]]]:
-    """A cluster with the model m, its revision m-v1 and these pods by their logs; gives the queries for pods."""
+    """Serve the model m with its revision m-v1 and these pods with their logs; yield the queries for pods and logs."""
     queries: list[Mapping[str, list[str]]] = []
 
     def handle(request: BaseHTTPRequestHandler) -> None:
@@ -51,7 +51,7 @@ def logs(folder: Path, *arguments: str) -> Result:
     return CliRunner().invoke(scalezero, ["logs", *arguments], env={"KUBECONFIG": str(folder / "kubeconfig")})
 
 
-def test_the_lines_of_one_pod_are_printed_as_they_are(tmp_path: Path) -> None:
+def test_the_log_lines_of_one_pod_are_printed_unchanged(tmp_path: Path) -> None:
     with pods_with_logs(tmp_path, {"m-1": '{"a":1}\n{"b":2}\n'}) as queries:
         result = logs(tmp_path, "m", "--lines", "7", "--previous")
     assert (result.exit_code, result.output) == (0, '{"a":1}\n{"b":2}\n')
@@ -59,19 +59,19 @@ def test_the_lines_of_one_pod_are_printed_as_they_are(tmp_path: Path) -> None:
     assert queries[1] == {"container": ["model"], "tailLines": ["7"], "previous": ["true"]}
 
 
-def test_the_lines_of_several_pods_begin_with_their_pod(tmp_path: Path) -> None:
+def test_the_log_lines_of_several_pods_start_with_the_name_of_their_pod(tmp_path: Path) -> None:
     with pods_with_logs(tmp_path, {"m-1": "one\n", "m-2": "two\n"}):
         assert logs(tmp_path, "m").output == "m-1 one\nm-2 two\n"
 
 
 @pytest.mark.parametrize("revision", ["m-v1", "v1"])
-def test_a_revision_is_named_whole_or_without_its_model(tmp_path: Path, revision: str) -> None:
+def test_a_revision_is_selected_with_or_without_the_prefix_of_its_model(tmp_path: Path, revision: str) -> None:
     with pods_with_logs(tmp_path, {"m-1": "one\n"}) as queries:
         logs(tmp_path, "m", "--revision", revision)
     assert queries[0] == {"labelSelector": ["serving.knative.dev/service=m,serving.knative.dev/revision=m-v1"]}
 
 
-def test_without_a_pod_it_says_where_logs_of_ended_pods_are(tmp_path: Path) -> None:
+def test_without_a_pod_the_message_explains_where_older_logs_are(tmp_path: Path) -> None:
     with pods_with_logs(tmp_path, {}):
         result = logs(tmp_path, "m")
     assert result.exit_code == 0
@@ -79,63 +79,65 @@ def test_without_a_pod_it_says_where_logs_of_ended_pods_are(tmp_path: Path) -> N
         assert fact in result.output
 
 
-@pytest.mark.parametrize(("flags", "said"), [([], "no log lines yet"), (["--previous"], "m-2: no previous run")])
-def test_a_pod_without_lines_is_reported(tmp_path: Path, flags: list[str], said: str) -> None:
+@pytest.mark.parametrize(("flags", "message"), [([], "no log lines yet"), (["--previous"], "m-2: no previous run")])
+def test_a_pod_without_lines_is_reported(tmp_path: Path, flags: list[str], message: str) -> None:
     with pods_with_logs(tmp_path, {"m-1": "one\n", "m-2": ""}):
         result = logs(tmp_path, "m", *flags)
     assert result.stdout == "m-1 one\n"
-    assert said in result.stderr
+    assert message in result.stderr
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
-        (["nope"], "MODEL='nope': expected one of namespace shop: m"),
-        (["nope", "--revision", "v1"], "MODEL='nope': expected one of namespace shop: m"),
+        (["nope"], "MODEL='nope': expected a model of namespace shop in context mine: m"),
+        (["nope", "--revision", "v1"], "MODEL='nope': expected a model of namespace shop in context mine: m"),
         (["m", "--revision", "v9"], "--revision='v9': expected a revision of m: m-v1"),
         (["m", "--follow", "--previous"], "--previous reads a run that has ended"),
     ],
 )
-def test_what_is_not_there_is_refused_with_what_is(tmp_path: Path, arguments: list[str], said: str) -> None:
+def test_an_unknown_model_or_revision_is_refused_with_the_existing_ones(
+    tmp_path: Path, arguments: list[str], message: str
+) -> None:
     with pods_with_logs(tmp_path, {}):
         result = logs(tmp_path, *arguments)
     assert result.exit_code == 2
-    assert said in result.output
+    assert message in result.output
 
 
 def test_following_prints_each_run_of_a_container_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also of a container that has ended and waits for its next restart; a closed log of a running one continues."""
+    """A terminated container that waits for its restart is followed too; a closed log of a running one is reopened."""
     runs: list[tuple[str, Manifest]] = [
         ("c1", {"terminated": {}}),
         ("c1", {"waiting": {}}),
         ("c2", {"running": {}}),
         ("c2", {"running": {}}),
     ]
-    looks = iter(runs)
+    states_of_pod = iter(runs)
 
     def handle(request: BaseHTTPRequestHandler) -> None:
         path, query = urlsplit(request.path).path, parse_qs(urlsplit(request.path).query)
         if path.endswith("/log"):
             send(request, 200, b"again\n" if query["tailLines"] == ["100"] else b"")
         elif path.endswith("/pods"):
-            container, state = next(looks)
+            container, state = next(states_of_pod)
             states = [{"name": "model", "containerID": container, "state": state}]
             metadata = {"name": "m-1", "uid": "1"}
             send(request, 200, listed({"metadata": metadata, "status": {"containerStatuses": states}}))
         else:
             send(request, 200, json.dumps({"metadata": {"name": "m"}}).encode())
 
-    left = len(runs)
+    remaining = len(runs)
 
-    def look(_: float) -> None:
-        nonlocal left
-        left -= 1
+    def wait_for_followers(_: float) -> None:
+        nonlocal remaining
+        remaining -= 1
         for thread in threading.enumerate():
             if thread.name.endswith("(follow)"):
                 thread.join(10)
-        if not left:
+        if not remaining:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("knative.commands.logs.time.sleep", look)
+    monkeypatch.setattr("knative.commands.logs.time.sleep", wait_for_followers)
     with cluster(tmp_path, handle):
         assert logs(tmp_path, "m", "--follow").output == "m-1 again\n" * 2

@@ -1,6 +1,7 @@
-"""How a model stands, as a person reads it."""
+"""The text output of `scalezero status`."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -9,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from knative.commands.status import age, rollout_of, show
-from knative.deploying.report import Model, Revision, Split
+from knative.deploying.report import EventObject, Model, Revision, Split
+from knative.deploying.serving import Serving
 from knative.objects import Manifest
 from runtime.cli import scalezero
 from tests.knative.api.test_client import cluster, status
@@ -50,26 +52,32 @@ MODEL = Model(
         ),
     ),
     splits=(
-        Split(name="m-ab", url="http://m-ab.shop.test", traffic={"m-v1": 100}, state="Pending", reason="it moves"),
+        Split(
+            name="m-ab",
+            url="http://m-ab.shop.test",
+            traffic={"m-v1": 100},
+            state="Pending",
+            reason="the traffic is moving",
+        ),
     ),
 )
 
 
 @pytest.mark.parametrize(
-    ("old", "told"),
+    ("elapsed", "expected"),
     [
-        (timedelta(seconds=-3), "0s"),  # another clock
+        (timedelta(seconds=-3), "0s"),  # the clocks differ
         (timedelta(seconds=59), "59s"),
         (timedelta(minutes=59, seconds=59), "59m"),
         (timedelta(hours=23), "23h"),
         (timedelta(days=400), "400d"),
     ],
 )
-def test_an_age_is_told_in_its_largest_unit(old: timedelta, told: str) -> None:
-    assert age((NOW - old).isoformat(), NOW) == told
+def test_an_age_is_shown_in_its_largest_unit(elapsed: timedelta, expected: str) -> None:
+    assert age((NOW - elapsed).isoformat(), NOW) == expected
 
 
-def test_a_model_is_told_with_all_that_is_wrong_with_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_model_is_shown_with_its_revisions_splits_tags_rollout_and_errors(capsys: pytest.CaptureFixture[str]) -> None:
     show(MODEL, {"phase": "halted", "to": "m-v2", "reason": "", "step": 1}, now=NOW)
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert lines == [
@@ -78,24 +86,49 @@ def test_a_model_is_told_with_all_that_is_wrong_with_it(capsys: pytest.CaptureFi
         "m-v1 1.0.0 100% v1 Ready 1/2 scalezero:0.1 1h",
         "m-v2 2.0.0 0% Failed 0/- scalezero:0.1 2s",
         "m-v2: there is no such object",
-        "route m-ab Pending http://m-ab.shop.test m-v1 100% it moves",
+        "route m-ab Pending http://m-ab.shop.test m-v1 100% the traffic is moving",
         "tag v1 http://v1-m.shop.test",
         "rollout phase: halted to: m-v2",
         "",
     ]
 
 
+def test_the_objects_for_the_events_of_a_model_are_shown_with_their_reasons(capsys: pytest.CaptureFixture[str]) -> None:
+    events = (
+        EventObject(kind="Broker", name="default", state="Ready", reason="", detail="http://broker/shop/default"),
+        EventObject(kind="Trigger", name="m", state="Failed", reason="BrokerNotReady: no disk", detail="a -> m"),
+    )
+    model = replace(MODEL, splits=(), revisions=MODEL.revisions[:1], events=events)
+    show(model, None, now=NOW)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[3:5] == [
+        "broker default  Ready  http://broker/shop/default",
+        "trigger m  Failed  a -> m  BrokerNotReady: no disk",
+    ]
+    assert not model.is_ready
+    assert replace(model, events=events[:1]).is_ready
+
+
+def test_the_companions_of_a_revision_are_shown_with_their_versions(capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = MODEL.revisions
+    companions = {"reader": "1.0", "writer": "3.0"}
+    show(replace(MODEL, revisions=(first, replace(second, companions=companions))), None, now=NOW)
+    assert "m-v2: serves also reader 1.0, writer 3.0" in capsys.readouterr().out.splitlines()
+
+
 @pytest.mark.parametrize(
-    ("there", "sentence"),
+    ("existing", "expected"),
     [
-        (("a", "b"), "a model of namespace shop of mine, which has a, b"),
-        ((), "none, as namespace shop of mine has no models"),
+        (("a", "b"), "a model of namespace shop in context mine: a, b"),
+        ((), "a model of namespace shop in context mine: it has none"),
     ],
 )
-def test_a_model_that_is_not_there_is_told_with_those_that_are(
-    tmp_path: Path, there: tuple[str, ...], sentence: str
+def test_an_unknown_model_is_refused_with_the_existing_models(
+    tmp_path: Path, existing: tuple[str, ...], expected: str
 ) -> None:
-    services = json.dumps({"metadata": {"resourceVersion": "7"}, "items": [{"metadata": {"name": n}} for n in there]})
+    services = json.dumps(
+        {"metadata": {"resourceVersion": "7"}, "items": [{"metadata": {"name": n}} for n in existing]}
+    )
 
     def answer(request: BaseHTTPRequestHandler) -> None:
         if request.path.endswith("/services/nope"):
@@ -107,18 +140,32 @@ def test_a_model_that_is_not_there_is_told_with_those_that_are(
         environ = {"KUBECONFIG": str(tmp_path / "kubeconfig")}
         result = CliRunner().invoke(scalezero, ["status", "nope"], env=environ)
     assert result.exit_code == 2
-    assert result.output == f"scalezero: MODEL='nope': expected {sentence}\n"
+    assert result.output == f"scalezero: MODEL='nope': expected {expected}\n"
 
 
 def service(**annotations: str) -> Manifest:
     return {"metadata": {"name": "m", "annotations": annotations}}
 
 
-def test_a_rollouts_record_that_cannot_be_read_is_told_and_hides_nothing_else() -> None:
-    told = rollout_of(service(**{"scalezero.dev/rollout": "{"}))
-    assert told is not None
-    assert told["phase"] == "unknown"
+def test_an_invalid_record_of_a_rollout_has_the_phase_unknown() -> None:
+    rollout = rollout_of(service(**{"scalezero.dev/rollout": "{"}))
+    assert rollout is not None
+    assert rollout["phase"] == "unknown"
 
 
 def test_a_service_without_a_rollout_has_none() -> None:
     assert rollout_of(service()) is None
+
+
+def test_the_pinned_variants_and_what_pods_serve_are_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    serving = Serving(variant="original", provider="CPUExecutionProvider", cpu_class="arm-i8mm")
+    revision = replace(
+        MODEL.revisions[0],
+        variants={"intel-amx": ("int8-nncf-openvino", "int8-dynamic", "original"), "amd-avx2": ("original",)},
+        serving={"m-v1-abc": serving},
+    )
+    show(replace(MODEL, revisions=(revision,)), None, now=NOW)
+    lines = capsys.readouterr().out.splitlines()
+    assert "m-v1: on intel-amx int8-nncf-openvino, else int8-dynamic, else original" in lines
+    assert "m-v1: on amd-avx2 original" in lines
+    assert "m-v1: pod m-v1-abc serves original on CPUExecutionProvider, arm-i8mm" in lines

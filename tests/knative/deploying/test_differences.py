@@ -1,4 +1,4 @@
-"""An object is as wanted where it has everything that the manifest says; lists must have nothing else."""
+"""An object matches a manifest if it has all of its fields; a list must have no other items."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from knative.deploying.differences import Difference, differences
 
-Tree = Any  # as JSON has it
+Tree = Any  # JSON
 
 names = st.text("abc", min_size=1, max_size=3)
 scalars = st.integers(1, 9) | st.text("xyz", min_size=1, max_size=3) | st.just(value=True)
@@ -20,25 +20,25 @@ trees = st.recursive(
 
 
 def with_defaults(tree: Tree) -> Tree:
-    """The same with a field more in each mapping, as an API server fills in its defaults."""
+    """Return the tree with one more field in each mapping, as an API server fills in its defaults."""
     if isinstance(tree, dict):
         return {**{name: with_defaults(value) for name, value in tree.items()}, "defaulted": "by the server"}
     return [with_defaults(each) for each in tree] if isinstance(tree, list) else tree
 
 
 @given(trees)
-def test_what_a_server_fills_in_is_no_difference(tree: Tree) -> None:
+def test_a_default_of_the_server_is_not_a_difference(tree: Tree) -> None:
     assert differences(tree, with_defaults(tree)) == ()
 
 
 @given(trees, trees)
-def test_without_a_difference_applying_what_is_wanted_changes_nothing(wanted: Tree, found: Tree) -> None:
+def test_applying_a_manifest_without_differences_changes_nothing(wanted: Tree, found: Tree) -> None:
     if not differences(wanted, found):
         assert merged(wanted, found) == found
 
 
 def merged(wanted: Tree, found: Tree) -> Tree:
-    """What an apply makes of it."""
+    """Return the object after a server-side apply of `wanted`."""
     if isinstance(wanted, dict) and isinstance(found, dict):
         changed = {name: merged(value, found[name]) for name, value in wanted.items() if name in found}
         return {**found, **changed, **{name: value for name, value in wanted.items() if name not in found and value}}
@@ -48,7 +48,7 @@ def merged(wanted: Tree, found: Tree) -> Tree:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "found", "told"),
+    ("wanted", "found", "expected"),
     [
         ({"a": 1}, {"a": 2}, Difference("a", 2, 1)),
         ({"a": {"b": 1}}, {}, Difference("a", None, {"b": 1})),
@@ -62,16 +62,16 @@ def merged(wanted: Tree, found: Tree) -> Tree:
         ),
     ],
 )
-def test_a_difference_names_its_field_and_both_values(wanted: Tree, found: Tree, told: Difference) -> None:
-    assert differences(wanted, found) == (told,)
+def test_a_difference_has_its_field_and_both_values(wanted: Tree, found: Tree, expected: Difference) -> None:
+    assert differences(wanted, found) == (expected,)
 
 
-def test_items_with_names_are_found_whatever_their_order() -> None:
+def test_items_with_names_are_compared_in_any_order() -> None:
     first, second = {"name": "A", "value": "1"}, {"name": "B", "value": "2"}
     assert differences({"env": [first, second]}, {"env": [second, first]}) == ()
 
 
-@pytest.mark.parametrize("nothing", [0, "", False, None, [], {}])
-def test_what_is_empty_may_be_left_out(nothing: object) -> None:
-    assert differences({"containerConcurrency": nothing}, {}) == ()
-    assert differences({"containerConcurrency": nothing}, {"containerConcurrency": 7}) != ()
+@pytest.mark.parametrize("empty", [0, "", False, None, [], {}])
+def test_the_server_may_omit_an_empty_value(empty: object) -> None:
+    assert differences({"containerConcurrency": empty}, {}) == ()
+    assert differences({"containerConcurrency": empty}, {"containerConcurrency": 7}) != ()

@@ -1,4 +1,4 @@
-"""Why a revision does not come up, in the words of its pods and of the runtime in them."""
+"""The reason of a failed revision, from the status of its pods and from the runtime in them."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 
 from knative.api.client import Answer
 from knative.api.errors import Forbidden
-from knative.deploying.explain import failure, last_lines, pods_of, pods_readiness, readable, told_by_runtime
+from knative.deploying.explain import combined_readiness, failure, last_lines, pods_of, readable, runtime_reason
 from knative.deploying.readiness import Failed, Pending, Ready
 from knative.objects import Manifest
 from tests.knative.fake_cluster import FakeCluster
@@ -33,35 +33,35 @@ def state(**state: Manifest) -> Manifest:
 
 
 class Restricted(FakeCluster):
-    """A cluster where pods may be listed, and not asked."""
+    """A cluster that allows to list pods and forbids to send them requests."""
 
-    def pod_get(self, pod: str, path: str, *, port: int = 8080, timeout: float) -> Answer:  # noqa: ARG002 - as the real
-        raise Forbidden("somebody", verb="get", resource="pods/proxy", group="", namespace="n")
+    def pod_get(self, pod: str, path: str, *, port: int = 8080, timeout: float) -> Answer:  # noqa: ARG002 - the signature of the base class
+        raise Forbidden("ann", verb="get", resource="pods/proxy", group="", namespace="n")
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "expected"),
     [
         pytest.param(body(models={"m": UNREACHABLE}), NO_STORE, id="a model"),
-        pytest.param(body(models={"m": LOADING}), None, id="a model that takes its time"),
+        pytest.param(body(models={"m": LOADING}), None, id="a model that is loading"),
         pytest.param(
             body(models={"m": UNREACHABLE}, function={"code": "function_failed", "message": "no main.py"}),
             f"{NO_STORE}; no main.py",
             id="a model and the function",
         ),
-        pytest.param(body(models={}), None, id="nothing"),
-        pytest.param(b"upstream connect error", None, id="another process"),
-        pytest.param(b"[]", None, id="other JSON"),
-        pytest.param(b'{"models": {"m": {}}}', None, id="half of it"),
-        pytest.param(b'{"models": []}', None, id="of another shape"),
+        pytest.param(body(models={}), None, id="no model"),
+        pytest.param(b"upstream connect error", None, id="not JSON"),
+        pytest.param(b"[]", None, id="a JSON array"),
+        pytest.param(b'{"models": {"m": {}}}', None, id="a model without an error"),
+        pytest.param(b'{"models": []}', None, id="models as an array"),
     ],
 )
-def test_the_runtime_says_why_it_is_not_ready(answer: bytes, told: str | None) -> None:
-    assert told_by_runtime(answer) == told
+def test_the_reason_of_the_runtime_is_read_from_its_readiness_answer(answer: bytes, expected: str | None) -> None:
+    assert runtime_reason(answer) == expected
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "expected"),
     [
         ('{"level": "ERROR", "message": "model not loaded", "reason": "no such object"}', None),
         ('{"message": "started"}', "INFO started"),
@@ -70,17 +70,17 @@ def test_the_runtime_says_why_it_is_not_ready(answer: bytes, told: str | None) -
         ("Traceback (most recent call last):", "Traceback (most recent call last):"),
     ],
 )
-def test_a_line_of_json_is_told_as_a_sentence(line: str, told: str | None) -> None:
-    assert readable(line) == (told or "ERROR model not loaded: no such object")
+def test_a_json_log_line_becomes_level_message_and_reason(line: str, expected: str | None) -> None:
+    assert readable(line) == (expected or "ERROR model not loaded: no such object")
 
 
-def test_the_pods_of_an_earlier_revision_of_that_name_do_not_speak_for_it() -> None:
+def test_pods_of_an_earlier_revision_with_the_same_name_are_ignored() -> None:
     cluster = FakeCluster()
     cluster.pods = [pod("old", uid="6"), pod("ending", deletionTimestamp="2026-11-23T00:00:00Z"), pod("new")]
     assert [each["metadata"]["name"] for each in pods_of(cluster, REVISION)] == ["new"]
 
 
-def test_a_deployment_is_spoken_for_by_the_pods_of_its_present_template() -> None:
+def test_the_pods_of_a_deployment_are_those_of_its_current_template() -> None:
     cluster = FakeCluster()
     labels = {"app": "m", "track": "new"}
     cluster.pods = [pod("old", labels={"app": "m", "track": "old"}), pod("new", labels=labels)]
@@ -89,67 +89,65 @@ def test_a_deployment_is_spoken_for_by_the_pods_of_its_present_template() -> Non
     assert [each["metadata"]["name"] for each in pods_of(cluster, owner)] == ["new"]
 
 
-def test_a_pod_that_fails_speaks_before_one_that_waits() -> None:
+def test_a_failed_pod_takes_precedence_over_a_pending_one() -> None:
     cluster = FakeCluster()
     cluster.answers = {"p": Answer(503, body(models={"m": UNREACHABLE}))}
     failing = pod(status=state(terminated={"exitCode": 2}))
-    up = pod(status={"conditions": [{"type": "Ready", "status": "True"}]})
-    assert pods_readiness(cluster, [pod(), failing]) == Failed("its container ended with exit code 2")
-    assert pods_readiness(cluster, [up, pod()]) == Pending(NO_STORE)
-    assert pods_readiness(cluster, [up]) == Ready()
-    assert pods_readiness(cluster, []) is None
+    ready = pod(status={"conditions": [{"type": "Ready", "status": "True"}]})
+    assert combined_readiness(cluster, [pod(), failing]) == Failed("its container ended with exit code 2")
+    assert combined_readiness(cluster, [ready, pod()]) == Pending(NO_STORE)
+    assert combined_readiness(cluster, [ready]) == Ready()
+    assert combined_readiness(cluster, []) is None
 
 
-def test_a_runtime_that_may_not_be_asked_leaves_the_pods_word() -> None:
-    assert pods_readiness(Restricted(), [pod()]) == Pending("its pod is started")
+def test_without_access_to_the_runtime_the_status_of_the_pod_is_used() -> None:
+    assert combined_readiness(Restricted(), [pod()]) == Pending("waiting for its pod to start")
 
 
 @pytest.mark.parametrize(
-    ("pods", "reason", "told"),
+    ("pods", "reason", "expected"),
     [
         pytest.param([], "too late", "too late", id="no pods"),
         pytest.param(
             [pod(status=state(terminated={"exitCode": 2}))],
             "its container ended with exit code 2: and why",
             "its container ended with exit code 2: and why",
-            id="the reason is the longer one",
+            id="the reason contains the pod's",
         ),
         pytest.param(
             [pod(status=state(terminated={"exitCode": 2, "message": "and why"}))],
             "exit code 2",
             "its container ended with exit code 2: and why",
-            id="the pods know more of the same",
+            id="the pod's reason contains it",
         ),
-        pytest.param([pod()], "too late", "too late; its pod is started", id="the pods know something else"),
+        pytest.param([pod()], "too late", "too late", id="the pod is only pending"),
     ],
 )
-def test_what_knative_says_and_what_the_pods_say_become_one_reason(
-    pods: list[Manifest], reason: str, told: str
-) -> None:
+def test_the_reasons_of_knative_and_of_the_pods_are_merged(pods: list[Manifest], reason: str, expected: str) -> None:
     cluster = FakeCluster()
     cluster.pods = pods
-    assert str(failure(cluster, REVISION, reason)) == f"revision m-v1 failed: {told}"
+    assert str(failure(cluster, REVISION, reason)) == f"revision m-v1 failed: {expected}"
 
 
-def test_an_oom_kill_is_reported_also_while_the_container_runs_again() -> None:
+def test_an_oom_kill_is_reported_also_after_the_container_restarted() -> None:
     cluster = FakeCluster()
     killed = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
-    again = {"name": "model", "ready": False, "state": {"running": {}}, "lastState": killed}
-    cluster.pods = [{**pod(), "status": {"phase": "Running", "containerStatuses": [again]}}]
+    restarted = {"name": "model", "ready": False, "state": {"running": {}}, "lastState": killed}
+    cluster.pods = [{**pod(), "status": {"phase": "Running", "containerStatuses": [restarted]}}]
     assert str(failure(cluster, REVISION, "its container ended with exit code 137")) == (
-        "revision m-v1 failed: its container ended with exit code 137: it needed more memory than its limit"
+        "revision m-v1 failed: its container ended with exit code 137: it used more memory than its limit"
     )
 
 
-def test_without_the_right_to_see_pods_knatives_reason_is_told() -> None:
-    class Blind(FakeCluster):
+def test_without_permission_to_list_pods_the_reason_of_knative_is_used() -> None:
+    class WithoutPods(FakeCluster):
         def list(self, *_: object, **__: object) -> list[Manifest]:
-            raise Forbidden("somebody", verb="list", resource="pods", group="", namespace="n")
+            raise Forbidden("ann", verb="list", resource="pods", group="", namespace="n")
 
-    assert str(failure(Blind(), REVISION, "too late")) == "revision m-v1 failed: too late"
+    assert str(failure(WithoutPods(), REVISION, "too late")) == "revision m-v1 failed: too late"
 
 
-def test_the_log_is_that_of_the_run_that_ended_or_else_of_this_one() -> None:
+def test_the_log_is_that_of_the_previous_run_or_of_the_current_one() -> None:
     class Logs(FakeCluster):
         def logs(self, pod: str, *, container: str, lines: int, previous: bool = False) -> str:
             return f"{container} before" if previous and pod == "p" else f"{container} now\n{lines} lines at most"

@@ -1,10 +1,11 @@
-"""What comes next depends on the plan and the cluster's objects alone, so any caller can ask at any time."""
+"""The next action depends only on the plan and the objects of the cluster, so a caller may compute it at any time."""
 
 from hypothesis import given, settings
 
+from knative.deploying.action import Action
 from knative.deploying.observe import observe
-from knative.deploying.plan import Action, Plan, plan
-from knative.deploying.progress import Apply, Done, Wait, next_action
+from knative.deploying.plan import Plan, plan
+from knative.deploying.progress import Apply, Delete, Done, Settle, Wait, next_action
 from knative.deploying.readiness import Ready, readiness_of
 from knative.manifests import DeploymentOptions, Step, desired
 from knative.objects import Manifest, Ref
@@ -19,13 +20,13 @@ SERVICE = Ref("Service", "shop")
 
 
 def reconcile(cluster: FakeCluster, steps: tuple[Step, ...], *, limit: int = 200) -> list[str]:
-    """Do what a controller does: plan anew from what is observed, take one action, requeue."""
+    """Act as a controller: plan from the observed objects, take one action, and repeat."""
     done: list[str] = []
     for _ in range(limit):
         observed = observe(cluster, steps)
-        made = plan(steps, observed)
-        assert made.refusals == ()
-        step = next_action(made, observed)
+        result = plan(steps, observed)
+        assert result.refusals == ()
+        step = next_action(result, observed)
         if isinstance(step, Done):
             return done
         if isinstance(step, Apply):
@@ -33,7 +34,10 @@ def reconcile(cluster: FakeCluster, steps: tuple[Step, ...], *, limit: int = 200
                 assert _routed(step.manifest) <= _ready(cluster)
             cluster.apply(step.manifest)
             done.append(f"apply {step.action.ref}")
-        else:
+        elif isinstance(step, Delete):
+            cluster.delete(step.removal.ref)
+            done.append(f"delete {step.removal.ref}")
+        elif not isinstance(step, Settle):
             list(cluster.follow(step.ref.kind, name=step.ref.name, seconds=1))
             done.append(f"wait {step.ref}")
     raise AssertionError(done)
@@ -47,7 +51,7 @@ def _ready(cluster: FakeCluster) -> set[str]:
     return {each["metadata"]["name"] for each in cluster.list("Revision") if readiness_of(each) == Ready()}
 
 
-def test_a_controller_that_plans_anew_at_each_step_gets_to_the_same_state() -> None:
+def test_a_controller_that_plans_before_each_action_reaches_the_same_state() -> None:
     cluster = FakeCluster()
     assert reconcile(cluster, desired(read(V1, V2, split("shop", "shop-v1", "shop-v2")), OPTIONS)) == [
         "apply serviceaccount/shop",
@@ -60,7 +64,7 @@ def test_a_controller_that_plans_anew_at_each_step_gets_to_the_same_state() -> N
 
 
 @given(strategies.resources(), strategies.deployments())
-@settings(max_examples=25, deadline=None)  # many plans each
+@settings(max_examples=25, deadline=None)  # many plans for each example
 def test_no_revision_gets_traffic_before_it_is_ready(resources: Resources, options: DeploymentOptions) -> None:
     cluster, steps = FakeCluster(), desired(resources, options)
     if plan(steps, {}).refusals:
@@ -69,8 +73,8 @@ def test_no_revision_gets_traffic_before_it_is_ready(resources: Resources, optio
     assert plan(steps, observe(cluster, steps)).changes == ()
 
 
-def test_a_service_that_is_kept_waits_first_for_the_revision_that_it_routes_to() -> None:
-    """The Service says no more than RevisionMissing; its revision has the cause, and can be retried."""
+def test_before_an_unchanged_service_its_revisions_must_be_ready() -> None:
+    """The condition of the Service is only RevisionMissing; the revision has the cause, and can be retried."""
     cluster, steps = FakeCluster(), desired(read(V1), OPTIONS)
     reconcile(cluster, steps)
     failed = {"type": "Ready", "status": "False", "reason": "ExitCode1", "message": "no such object"}
@@ -84,17 +88,17 @@ def test_a_service_that_is_kept_waits_first_for_the_revision_that_it_routes_to()
 
 def test_a_template_that_was_applied_is_not_applied_again_while_knative_creates_the_revision() -> None:
     cluster, steps = FakeCluster(), desired(read(V1), OPTIONS)
-    made = plan(steps, {})
-    for change in made.changes[:2]:
+    result = plan(steps, {})
+    for change in result.changes[:2]:
         assert change.manifest is not None
         cluster.apply(change.manifest)
     del cluster.objects[Ref("Revision", "shop-v1")]
-    step = next_action(made, observe(cluster, steps))
+    step = next_action(result, observe(cluster, steps))
     assert isinstance(step, Wait)
     assert step.ref == Ref("Revision", "shop-v1")
 
 
-def test_traffic_waits_for_the_revision_that_is_not_ready_yet() -> None:
+def test_traffic_is_applied_only_after_its_revision_is_ready() -> None:
     cluster = FakeCluster()
     reconcile(cluster, desired(read(V1, V2), OPTIONS))
     revision = cluster.objects[Ref("Revision", "shop-v2")]
@@ -106,12 +110,12 @@ def test_traffic_waits_for_the_revision_that_is_not_ready_yet() -> None:
     assert (step.action.ref, step.ref) == (SERVICE, Ref("Revision", "shop-v2"))
 
 
-def test_traffic_to_the_latest_revision_names_none_to_wait_for() -> None:
+def test_traffic_to_the_latest_revision_waits_for_no_revision() -> None:
     cluster, steps = FakeCluster(), desired(read(V1), OPTIONS)
     reconcile(cluster, steps)
     service = cluster.objects[SERVICE]
     wanted = {**service, "spec": {"traffic": [{"latestRevision": True, "percent": 100}]}}
-    made = Plan((Action(verb="change", ref=SERVICE, manifest=wanted),))
-    step = next_action(made, observe(cluster, steps))
+    result = Plan((Action(verb="change", ref=SERVICE, manifest=wanted),))
+    step = next_action(result, observe(cluster, steps))
     assert isinstance(step, Apply)
     assert step.manifest == wanted

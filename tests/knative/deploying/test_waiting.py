@@ -1,15 +1,15 @@
-"""How long something is waited for, and when a failure is one."""
+"""How long an apply waits for an object, and when it reports a failure."""
 
 import pytest
 
 from knative.api.errors import ClusterUnreachable
 from knative.deploying.errors import NotReadyInTime, ObjectFailed, RevisionFailed
 from knative.deploying.readiness import Failed, Pending, Ready
-from knative.deploying.waiting import Patience, wait
+from knative.deploying.waiting import FailureTimer, wait
 from knative.objects import Manifest, Ref
 from tests.knative.fake_cluster import FakeCluster
 
-REVISION = Ref("Revision", "m-v1")
+REVISION, DEPLOYMENT = Ref("Revision", "m-v1"), Ref("Deployment", "m-v1-deployment")
 POD = {"metadata": {"name": "p", "labels": {"serving.knative.dev/revisionUID": "7"}}}
 
 
@@ -22,82 +22,91 @@ def revision(*, generation: int = 1) -> Manifest:
     }
 
 
-def waited(cluster: FakeCluster, ref: Ref = REVISION, *, owner: str | None = None) -> list[str]:
-    said: list[str] = []
-    wait(cluster, ref, seconds=60, tell=said.append, owner=owner, clock=cluster.clock, sleep=lambda _: None)
-    return said
+def wait_for(cluster: FakeCluster, ref: Ref = REVISION, *, owner: str | None = None) -> list[str]:
+    lines: list[str] = []
+    wait(cluster, ref, seconds=60, tell=lines.append, owner=owner, clock=cluster.clock, sleep=lambda _: None)
+    return lines
 
 
-def holding(manifest: Manifest, *, broken: str | None = None) -> FakeCluster:
+def cluster_with(manifest: Manifest, *, broken: str | None = None) -> FakeCluster:
     cluster = FakeCluster({"m-v1": broken} if broken else {})
     cluster.objects[Ref(manifest["kind"], manifest["metadata"]["name"])] = manifest
     return cluster
 
 
-def test_a_failure_is_one_when_it_lasts() -> None:
-    patience, failed = Patience(), Failed("it ended")
-    assert not patience.is_over(failed, 0.0)
-    assert not patience.is_over(failed, 5.9)
-    assert patience.is_over(failed, 6.0)
+def test_a_failure_is_reported_after_it_has_lasted_6_s() -> None:
+    timer, failed = FailureTimer(), Failed("it ended")
+    assert not timer.is_over(failed, 0.0)
+    assert not timer.is_over(failed, 5.9)
+    assert timer.is_over(failed, 6.0)
 
 
-def test_what_comes_up_again_has_not_failed() -> None:
-    patience, failed = Patience(), Failed("it ended")
-    assert not patience.is_over(failed, 0.0)
-    assert not patience.is_over(Pending("its pod is started"), 5.0)
-    assert not patience.is_over(failed, 8.0)
-    assert not patience.is_over(Ready(), 9.0)
+def test_an_object_that_recovers_resets_the_failure_timer() -> None:
+    timer, failed = FailureTimer(), Failed("it ended")
+    assert not timer.is_over(failed, 0.0)
+    assert not timer.is_over(Pending("waiting for its pod to start"), 5.0)
+    assert not timer.is_over(failed, 8.0)
+    assert not timer.is_over(Ready(), 9.0)
 
 
-def test_each_thing_that_is_waited_for_is_said_once() -> None:
-    assert waited(holding(revision())) == ["revision/m-v1: Knative has not looked at it yet"]
+def test_each_state_is_reported_once() -> None:
+    assert wait_for(cluster_with(revision())) == ["revision/m-v1: waiting for Knative to reconcile it"]
 
 
-def test_an_api_server_that_is_started_anew_is_waited_for() -> None:
-    cluster = holding(revision())
-    said: list[str] = []
+def test_a_restart_of_the_api_server_does_not_end_the_wait() -> None:
+    cluster = cluster_with(revision())
+    lines: list[str] = []
 
     def interrupt(line: str) -> None:
-        said.append(line)
+        lines.append(line)
         cluster.interruptions = 2
 
     wait(cluster, REVISION, seconds=60, tell=interrupt, clock=cluster.clock, sleep=lambda _: None)
-    assert said == ["revision/m-v1: Knative has not looked at it yet"]
+    assert lines == ["revision/m-v1: waiting for Knative to reconcile it"]
 
 
-def test_a_cluster_that_was_never_reached_is_not_waited_for() -> None:
-    cluster = holding(revision())
+def test_a_cluster_that_cannot_be_reached_at_first_is_an_error() -> None:
+    cluster = cluster_with(revision())
     cluster.interruptions = 1
     with pytest.raises(ClusterUnreachable):
-        waited(cluster)
+        wait_for(cluster)
 
 
-def test_a_pod_that_cannot_start_fails_its_revision_before_knative_says_so() -> None:
-    cluster = holding(revision(generation=2))
+def test_a_pod_that_cannot_start_fails_its_revision_before_knative_reports_it() -> None:
+    cluster = cluster_with(revision(generation=2))
     waiting = {"reason": "CreateContainerConfigError", "message": 'secret "s" not found'}
     cluster.pods = [{**POD, "status": {"containerStatuses": [{"name": "model", "state": {"waiting": waiting}}]}}]
     with pytest.raises(RevisionFailed, match=r'm-v1 failed: CreateContainerConfigError: secret "s" not found$'):
-        waited(cluster)
+        wait_for(cluster)
 
 
-def test_a_revision_that_failed_is_touched_so_that_knative_looks_at_its_pods_too() -> None:
-    cluster = holding(revision(generation=2))
-    state = {"terminated": {"exitCode": 1, "message": "it is no model"}}
+def with_deployment(cluster: FakeCluster) -> FakeCluster:
+    """Add the Deployment that Knative created for the revision."""
+    labels = {"serving.knative.dev/revision": "m-v1", "serving.knative.dev/revisionUID": "7"}
+    metadata = {"name": DEPLOYMENT.name, "generation": 1, "labels": labels, "resourceVersion": "5"}
+    cluster.objects[DEPLOYMENT] = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": {}}
+    return cluster
+
+
+def test_after_a_failure_a_reconciliation_is_requested_without_another_pod() -> None:
+    """Knative copies the annotations of a revision to its pods, so the revision itself must not change."""
+    cluster = with_deployment(cluster_with(revision(generation=2)))
+    state = {"terminated": {"exitCode": 1, "message": "invalid model"}}
     cluster.pods = [{**POD, "status": {"containerStatuses": [{"name": "model", "state": state}]}}]
     with pytest.raises(RevisionFailed):
-        waited(cluster)
-    assert [ref for ref, _ in cluster.applied] == [REVISION]
-    assert cluster.objects[REVISION]["metadata"]["annotations"] == {"scalezero.dev/looked-at": "1"}
+        wait_for(cluster)
+    assert [ref for ref, _ in cluster.applied] == [DEPLOYMENT]
+    assert cluster.objects[DEPLOYMENT]["metadata"]["annotations"] == {"scalezero.dev/reconcile-requested": "5"}
 
 
-def test_a_knative_that_sees_nothing_is_asked_a_few_times_and_no_more() -> None:
-    cluster = holding(revision(generation=2))
-    cluster.looks_at_pods = False
-    state = {"terminated": {"exitCode": 1, "message": "it is no model"}}
+def test_the_reconciliation_is_requested_at_most_five_times() -> None:
+    cluster = with_deployment(cluster_with(revision(generation=2)))
+    cluster.reads_pods = False
+    state = {"terminated": {"exitCode": 1, "message": "invalid model"}}
     cluster.pods = [{**POD, "status": {"containerStatuses": [{"name": "model", "state": state}]}}]
     with pytest.raises(RevisionFailed):
-        waited(cluster)
-    assert [ref for ref, _ in cluster.applied] == [REVISION] * 5
+        wait_for(cluster)
+    assert [ref for ref, _ in cluster.applied] == [DEPLOYMENT] * 5
 
 
 def test_a_pod_that_cannot_start_fails_its_deployment_too() -> None:
@@ -114,10 +123,10 @@ def test_a_pod_that_cannot_start_fails_its_deployment_too() -> None:
     status = {"containerStatuses": [{"name": "server", "state": {"waiting": waiting}}]}
     cluster.pods = [{"metadata": {"name": "p", "labels": labels}, "status": status}]
     with pytest.raises(ObjectFailed, match=r"deployment/m failed: ErrImagePull: no such image$"):
-        waited(cluster, ref)
+        wait_for(cluster, ref)
 
 
-def test_a_service_tells_why_its_revision_is_not_made() -> None:
+def test_a_revision_that_was_not_created_has_the_reason_of_its_service() -> None:
     refused = {
         "type": "ConfigurationsReady",
         "status": "False",
@@ -127,22 +136,22 @@ def test_a_service_tells_why_its_revision_is_not_made() -> None:
     cluster = FakeCluster()
     cluster.objects[Ref("Service", "m")] = {"kind": "Service", "status": {"conditions": [refused]}}
     with pytest.raises(RevisionFailed, match=r"revision m-v1 failed: Quota\.$"):
-        waited(cluster, owner="m")
+        wait_for(cluster, owner="m")
 
 
 @pytest.mark.parametrize("owner", [None, "m"])
-def test_what_never_comes_is_told_after_its_time(owner: str | None) -> None:
-    with pytest.raises(NotReadyInTime, match="revision/m-v1 is not Ready after 60 s: it is being made"):
-        waited(FakeCluster(), owner=owner)
+def test_an_object_that_is_never_created_ends_in_a_timeout(owner: str | None) -> None:
+    with pytest.raises(NotReadyInTime, match="revision/m-v1 is not Ready after 60 s: waiting for Knative to create it"):
+        wait_for(FakeCluster(), owner=owner)
 
 
-def test_no_time_at_all_is_told_too() -> None:
-    with pytest.raises(NotReadyInTime, match="after 0 s: nothing is known of it"):
+def test_a_timeout_of_0_s_is_an_error_without_a_state() -> None:
+    with pytest.raises(NotReadyInTime, match="after 0 s: its state is unknown"):
         wait(FakeCluster(), REVISION, seconds=0, tell=lambda _: None)
 
 
-def test_a_route_that_fails_is_told_by_its_own_name() -> None:
+def test_a_failed_route_is_reported_by_its_name() -> None:
     condition = {"type": "Ready", "status": "False", "reason": "RevisionMissing", "message": "m-v9 is not there."}
     route = {**revision(), "kind": "Route", "status": {"observedGeneration": 1, "conditions": [condition]}}
     with pytest.raises(ObjectFailed, match=r"route/m-v1 failed: RevisionMissing: m-v9 is not there\.$"):
-        waited(holding(route), Ref("Route", "m-v1"))
+        wait_for(cluster_with(route), Ref("Route", "m-v1"))

@@ -1,11 +1,18 @@
-"""A deployment's options: flags win over func.yaml, func.yaml over the defaults; a fault is told at its place."""
+"""The options of a deployment: flags override func.yaml, func.yaml overrides the defaults; errors have their place."""
 
 from pathlib import Path
 
 import pytest
 
-from knative.function.configuration import Flags, deployment_options, function_for, function_of, handler_for, in_image
-from knative.manifests import ClusterVariable, Compute, DeploymentOptions, RegistryAccess
+from knative.function.configuration import (
+    Flags,
+    deployment_options,
+    func_yaml_of,
+    func_yaml_of_folder,
+    handler_for,
+    in_image,
+)
+from knative.manifests import ClusterVariable, Compute, DeploymentOptions, RegistryAccess, Subscription
 from knative.resources import BadManifest
 from knative.resources.func_yaml import parse_function
 from runtime.errors import BadSetting
@@ -37,35 +44,58 @@ def fault(text: str, **environ: str) -> str:
     return str(caught.value)
 
 
-def test_the_shipped_file_says_all_that_a_deployment_needs() -> None:
-    made = options(TEXT)
-    assert made.image == "dev.local/scalezero:0.1.0"
-    assert (made.min_scale, made.max_scale, made.concurrency, made.cache_size) == (0, 10, 0, "1Gi")
-    assert (made.requests, made.limits) == (Compute(cpu="250m", memory="256Mi"), Compute(cpu="1", memory="512Mi"))
-    assert made.s3 == RegistryAccess(secret="scalezero-s3", region="us-east-1")  # noqa: S106 - its name
-    assert made.runtime.function_source == Path("functions/payment_model/main.py")
-    assert made.environment == {}
+def test_the_shipped_file_has_all_options_of_a_deployment() -> None:
+    result = options(TEXT)
+    assert result.image == "dev.local/scalezero:0.1.0"
+    assert (result.min_scale, result.max_scale, result.concurrency, result.cache_size) == (0, 10, 0, "1Gi")
+    assert (result.requests, result.limits) == (Compute(cpu="250m", memory="256Mi"), Compute(cpu="1", memory="512Mi"))
+    assert result.s3 == RegistryAccess(secret="scalezero-s3", region="us-east-1")  # noqa: S106 - its name
+    assert result.runtime.function_source == Path("functions/payment_model/main.py")
+    assert result.environment == {}
 
 
-def test_what_it_leaves_open_stays_as_it_is_by_default() -> None:
-    assert options(LEAST) == DeploymentOptions(image="dev.local/scalezero:0.1")
+def test_options_that_are_not_set_have_their_defaults() -> None:
+    assert options(LEAST) == DeploymentOptions(image="dev.local/scalezero:0.1", function="payment-model")
 
 
-def test_flags_win() -> None:
+def test_the_subscriptions_are_those_of_the_function_and_their_source_is_a_broker() -> None:
+    result = options(
+        f"{LEAST}deploy:\n  subscriptions: [{{source: orders, filters: {{type: a}}}}, {{source: default}}]\n"
+    )
+    assert result.subscriptions == (Subscription("orders", {"type": "a"}), Subscription("default", {}))
+    assert result.subscriptions_of("payment-model") == result.subscriptions
+    assert result.subscriptions_of("other") == ()
+
+
+@pytest.mark.parametrize(
+    ("subscription", "expected"),
+    [
+        ("{source: Default}", 'deploy.subscriptions[0].source: got "Default"; expected a DNS-1123 label'),
+        (
+            "{source: a, filters: {Type: a}}",
+            'deploy.subscriptions[0].filters.Type: got "Type"; expected the name of an',
+        ),
+    ],
+)
+def test_a_subscription_that_knative_would_refuse_is_refused_with_its_place(subscription: str, expected: str) -> None:
+    assert expected in fault(f"{LEAST}deploy:\n  subscriptions: [{subscription}]\n")
+
+
+def test_flags_override_func_yaml() -> None:
     flags = Flags(image="a:1", namespace="team", service_account="reader", s3_secret="keys", s3_endpoint="http://s3:1")  # noqa: S106 - its name
     text = f"{TEXT}\nnamespace: other\n".replace("deploy:", "deploy:\n  serviceAccountName: writer")
-    made = options(text, flags=flags)
-    assert (made.image, made.namespace, made.service_account) == ("a:1", "team", "reader")
-    assert made.s3 == RegistryAccess(secret="keys", endpoint_url="http://s3:1", region="us-east-1")  # noqa: S106 - its name
+    result = options(text, flags=flags)
+    assert (result.image, result.namespace, result.service_account) == ("a:1", "team", "reader")
+    assert result.s3 == RegistryAccess(secret="keys", endpoint_url="http://s3:1", region="us-east-1")  # noqa: S106 - its name
 
 
-def test_a_namespace_is_the_flags_then_the_files_then_the_contexts() -> None:
+def test_the_namespace_of_func_yaml_overrides_the_default() -> None:
     written = parse_function(LEAST, file="func.yaml")
     assert deployment_options(written, environ={}, flags=NO_FLAGS, namespace="here").namespace == "here"
     assert options(f"{LEAST}namespace: there\n").namespace == "there"
 
 
-def test_without_a_func_yaml_the_flags_say_it_or_nobody() -> None:
+def test_without_a_func_yaml_only_flags_set_options() -> None:
     assert deployment_options(None, environ={}, flags=Flags(image="a:1")) == DeploymentOptions(image="a:1")
     assert deployment_options(None, environ={}, flags=NO_FLAGS) == DeploymentOptions()
 
@@ -79,16 +109,16 @@ def test_without_a_func_yaml_the_flags_say_it_or_nobody() -> None:
         ("{resources: {requests: {memory: 64Mi}}}", ("250m", "64Mi"), ("1", "512Mi")),
     ],
 )
-def test_the_default_of_a_pair_gives_way_to_the_other(
+def test_the_default_of_a_request_or_limit_adapts_to_the_other(
     text: str, requests: tuple[str, str], limits: tuple[str, str]
 ) -> None:
-    made = options(with_options(text))
-    assert (made.requests.cpu, made.requests.memory) == requests
-    assert (made.limits.cpu, made.limits.memory) == limits
+    result = options(with_options(text))
+    assert (result.requests.cpu, result.requests.memory) == requests
+    assert (result.limits.cpu, result.limits.memory) == limits
 
 
-def test_variables_go_where_they_belong() -> None:
-    made = options(
+def test_variables_are_grouped_by_purpose() -> None:
+    result = options(
         with_envs(
             ("SCALEZERO_QUEUE_SIZE", "99"),
             ("FUNCTION_TARGET", "other"),
@@ -99,9 +129,9 @@ def test_variables_go_where_they_belong() -> None:
         ),
         USER_TEAM="risk",
     )
-    assert made.runtime == Settings(cache_dir=CACHE, queue_size=99, function_target="other")
-    assert made.environment == {"TEAM": "risk"}
-    assert made.s3 == RegistryAccess(secret="keys", endpoint_url="http://s3:8333")  # noqa: S106 - its name
+    assert result.runtime == Settings(cache_dir=CACHE, queue_size=99, function_target="other")
+    assert result.environment == {"TEAM": "risk"}
+    assert result.s3 == RegistryAccess(secret="keys", endpoint_url="http://s3:8333")  # noqa: S106 - its name
 
 
 @pytest.mark.parametrize(
@@ -116,25 +146,25 @@ def test_variables_go_where_they_belong() -> None:
         (
             "SCALEZERO_BATCH_SIZE",
             "{{ secret:a:b }}",
-            'value: got "{{ secret:a:b }}"; expected a text or "{{ env:NAME }}"',
+            'value: got "{{ secret:a:b }}"; expected a string or "{{ env:NAME }}"',
         ),
         (
             "SCALEZERO_BATCH_SIZE",
             "{{ configMap:a:b }}",
-            'value: got "{{ configMap:a:b }}"; expected a text or "{{ env:NAME }}", as timeouts and concurrency',
+            'value: got "{{ configMap:a:b }}"; expected a string or "{{ env:NAME }}", because the manifests depend',
         ),
         (
             "TEAM",
             "{{ env:NOT_SET }}",
-            'value: got "{{ env:NOT_SET }}"; expected a variable that is set here; NOT_SET is',
+            'value: got "{{ env:NOT_SET }}"; expected a variable of the environment of this command; NOT_SET is',
         ),
-        ("PORT", "80", 'name: got "PORT"; expected no variable that Knative sets itself'),
+        ("PORT", "80", 'name: got "PORT"; expected a variable that Knative does not set'),
         (
             "AWS_REGION",
             "{{ secret:a:b }}",
             'value: got "{{ secret:a:b }}"; expected "{{ secret:NAME:AWS_REGION }}" or a',
         ),
-        ("AWS_SESSION_TOKEN", "hush", 'value: got the value itself; expected "{{ secret:NAME:AWS_SESSION_TOKEN }}"'),
+        ("AWS_SESSION_TOKEN", "hush", 'value: got a plain value; expected "{{ secret:NAME:AWS_SESSION_TOKEN }}"'),
         (
             "AWS_ACCESS_KEY_ID",
             "{{ configMap:a:AWS_ACCESS_KEY_ID }}",
@@ -142,27 +172,27 @@ def test_variables_go_where_they_belong() -> None:
         ),
     ],
 )
-def test_a_variable_that_cannot_be_is_told_at_its_place(name: str, value: str, expected: str) -> None:
+def test_the_error_for_an_invalid_variable_has_its_place(name: str, value: str, expected: str) -> None:
     line = 7 if expected.startswith("name") else 8
     assert fault(with_envs((name, value))).startswith(f"func.yaml:{line}: run.envs[0].{expected}")
 
 
-def test_a_credential_is_never_repeated() -> None:
+def test_an_error_never_contains_a_credential() -> None:
     assert "hush" not in fault(with_envs(("AWS_SECRET_ACCESS_KEY", "hush")))
     assert "hush" not in fault(with_envs(("AWS_SECRET_ACCESS_KEY", "{{ env:KEY }}")), KEY="hush")
 
 
 def test_all_keys_come_from_one_secret() -> None:
-    said = fault(
+    message = fault(
         with_envs(
             ("AWS_ACCESS_KEY_ID", "{{ secret:one:AWS_ACCESS_KEY_ID }}"),
             ("AWS_SECRET_ACCESS_KEY", "{{ secret:two:AWS_SECRET_ACCESS_KEY }}"),
         )
     )
-    assert said.endswith('expected "{{ secret:one:AWS_SECRET_ACCESS_KEY }}"')
+    assert message.endswith('expected "{{ secret:one:AWS_SECRET_ACCESS_KEY }}"')
 
 
-def test_variables_from_secrets_and_configmaps_stay_in_the_cluster() -> None:
+def test_variables_from_secrets_and_configmaps_are_references_in_the_cluster() -> None:
     whole = '    - value: "{{ secret:all }}"\n    - value: "{{ configMap:more }}"\n'
     envs = with_envs(
         ("TEAM", "{{ configMap:teams:payments }}"), ("SCALEZERO_MANAGEMENT_KEY", "{{ secret:keys:management }}")
@@ -175,17 +205,17 @@ def test_variables_from_secrets_and_configmaps_stay_in_the_cluster() -> None:
     )
 
 
-def test_scale_is_taken_as_it_is_written() -> None:
-    made = options(with_options("{scale: {metric: rps, target: 120.5, utilization: 50}}"))
-    assert (made.metric, made.target, made.utilization) == ("rps", 120.5, 50)
+def test_scale_options_are_kept() -> None:
+    result = options(with_options("{scale: {metric: rps, target: 120.5, utilization: 50}}"))
+    assert (result.metric, result.target, result.utilization) == ("rps", 120.5, 50)
     assert (options(LEAST).metric, options(LEAST).target, options(LEAST).utilization) == ("concurrency", None, None)
 
 
-def test_labels_and_annotations_are_taken_with_what_the_environment_says() -> None:
+def test_labels_and_annotations_are_kept_and_environment_references_are_resolved() -> None:
     text = f"{LEAST}deploy:\n  labels:\n    - {{key: team, value: '{{{{ env:TEAM }}}}'}}\n    - {{key: empty}}\n"
-    made = options(f"{text}  annotations: {{example.com/owner: me}}\n", TEAM="risk")
-    assert made.labels == {"team": "risk", "empty": ""}
-    assert made.annotations == {"example.com/owner": "me"}
+    result = options(f"{text}  annotations: {{example.com/owner: me}}\n", TEAM="risk")
+    assert result.labels == {"team": "risk", "empty": ""}
+    assert result.annotations == {"example.com/owner": "me"}
 
 
 @pytest.mark.parametrize(
@@ -195,7 +225,7 @@ def test_labels_and_annotations_are_taken_with_what_the_environment_says() -> No
         ('annotations: {autoscaling.knative.dev/min-scale: "1"}', "deploy.annotations"),
     ],
 )
-def test_what_a_deployment_sets_itself_is_refused_at_its_place(text: str, at: str) -> None:
+def test_the_error_for_a_reserved_label_or_annotation_has_its_place(text: str, at: str) -> None:
     assert f"func.yaml:6: {at}: got" in fault(f"{LEAST}deploy:\n  {text}\n")
 
 
@@ -213,11 +243,11 @@ def test_what_a_deployment_sets_itself_is_refused_at_its_place(text: str, at: st
         (with_envs(("AWS_ENDPOINT_URL", "s3:8333")), 'func.yaml:6: run.envs: got "s3:8333"; expected an address'),
     ],
 )
-def test_an_option_that_cannot_be_is_told_at_its_place(text: str, expected: str) -> None:
+def test_the_error_for_an_invalid_option_has_its_place(text: str, expected: str) -> None:
     assert fault(text).startswith(expected)
 
 
-def test_a_bad_flag_is_not_blamed_on_the_file() -> None:
+def test_the_error_for_an_invalid_flag_names_the_flag() -> None:
     with pytest.raises(BadSetting, match="image='a b'"):
         options(LEAST, flags=Flags(image="a b"))
     with pytest.raises(BadSetting, match="endpoint_url='x'"):
@@ -234,7 +264,7 @@ def test_a_bad_flag_is_not_blamed_on_the_file() -> None:
         (with_envs(("FUNCTION_SOURCE", "b.py")), Path("functions/a/main.py"), Path("b.py")),
     ],
 )
-def test_the_handler_is_served_where_its_path_is_one_in_the_image(
+def test_the_handler_is_served_if_its_path_can_be_in_the_image(
     text: str, handler: Path | None, source: Path | None
 ) -> None:
     assert options(text, handler=handler).runtime.function_source == source
@@ -246,17 +276,17 @@ def place(folder: Path, name: str = "payment-model") -> None:
 
 
 def found(folder: Path) -> Path | None:
-    written = function_of(folder, ("payment-model", "other-model"))
+    written = func_yaml_of_folder(folder, ("payment-model", "other-model"))
     return Path(written.document.file).resolve() if written else None
 
 
-def test_a_folders_own_func_yaml_comes_first(tmp_path: Path) -> None:
+def test_the_func_yaml_of_the_folder_has_priority(tmp_path: Path) -> None:
     place(tmp_path)
     place(tmp_path / "functions" / "a", "other-model")
     assert found(tmp_path / "functions" / "a") == tmp_path / "functions" / "a" / "func.yaml"
 
 
-def test_else_the_nearest_above_speaks_for_it_if_it_has_a_models_name(tmp_path: Path) -> None:
+def test_the_closest_parent_func_yaml_applies_if_it_has_the_name_of_a_model(tmp_path: Path) -> None:
     (tmp_path / "functions" / "a").mkdir(parents=True)
     place(tmp_path)
     assert found(tmp_path / "functions" / "a") == tmp_path / "func.yaml"
@@ -264,7 +294,7 @@ def test_else_the_nearest_above_speaks_for_it_if_it_has_a_models_name(tmp_path: 
     assert found(tmp_path / "functions" / "a") is None
 
 
-def test_nothing_above_the_repository_is_looked_at(tmp_path: Path) -> None:
+def test_folders_above_the_repository_are_not_searched(tmp_path: Path) -> None:
     (tmp_path / "repository" / ".git").mkdir(parents=True)
     (tmp_path / "repository" / "a").mkdir()
     place(tmp_path)
@@ -273,48 +303,58 @@ def test_nothing_above_the_repository_is_looked_at(tmp_path: Path) -> None:
     assert found(tmp_path / "repository" / "a") == tmp_path / "repository" / "func.yaml"
 
 
-def test_a_folders_own_func_yaml_must_be_of_one_of_its_models(tmp_path: Path) -> None:
+def test_the_func_yaml_of_the_folder_must_have_the_name_of_a_model(tmp_path: Path) -> None:
     place(tmp_path, "other-modle")
-    with pytest.raises(BadManifest, match=r'name: got "other-modle"; expected one of .*; the nearest is other-model'):
-        function_of(tmp_path, ("payment-model", "other-model"))
+    with pytest.raises(BadManifest, match=r'name: got "other-modle"; expected one of .*; did you mean other-model\?'):
+        func_yaml_of_folder(tmp_path, ("payment-model", "other-model"))
 
 
-def test_a_split_that_is_read_alone_goes_where_its_folders_func_yaml_says(tmp_path: Path) -> None:
+def test_the_func_yaml_of_the_folder_applies_to_a_split_without_models(tmp_path: Path) -> None:
     (tmp_path / "func.yaml").write_text(f"{LEAST}namespace: shop\n")
-    written = function_of(tmp_path, ())
+    written = func_yaml_of_folder(tmp_path, ())
     assert written is not None
     assert deployment_options(written, environ={}, flags=NO_FLAGS).namespace == "shop"
     (tmp_path / "below").mkdir()
-    assert function_of(tmp_path / "below", ()) is None
+    assert func_yaml_of_folder(tmp_path / "below", ()) is None
 
 
-def test_a_place_within_the_working_directory_is_told_relative_to_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("text", "namespace"),
+    [("deploy: {namespace: last}\n", "last"), ("namespace: shop\ndeploy: {namespace: last}\n", "shop"), ("", "here")],
+)
+def test_the_namespace_of_the_last_func_deploy_is_used_if_no_other_is_written(
+    tmp_path: Path, text: str, namespace: str
 ) -> None:
+    (tmp_path / "func.yaml").write_text(LEAST + text)
+    written = func_yaml_of_folder(tmp_path, ())
+    assert deployment_options(written, environ={}, flags=NO_FLAGS, namespace="here").namespace == namespace
+
+
+def test_a_place_in_the_working_directory_is_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     place(Path())
     Path("a").mkdir()
-    written = function_of(Path("a"), ("payment-model",))
+    written = func_yaml_of_folder(Path("a"), ("payment-model",))
     assert written is not None
     assert written.place("name") == "func.yaml:2"
 
 
-def test_manifests_of_one_call_share_one_func_yaml(tmp_path: Path) -> None:
+def test_manifests_of_one_command_share_one_func_yaml(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     place(tmp_path / "a")
     place(tmp_path / "b", "other-model")
     models = ("payment-model", "other-model")
     file = tmp_path / "a" / "model.yaml"
     file.touch()
-    assert function_for([tmp_path], models) is None
-    shared = function_for([tmp_path / "a", file], models)
+    assert func_yaml_of([tmp_path], models) is None
+    shared = func_yaml_of([tmp_path / "a", file], models)
     assert shared is not None
     assert shared.function.name == "payment-model"
-    with pytest.raises(BadSetting, match=r"a/func\.yaml and .*b/func\.yaml.*: expected those of one func\.yaml"):
-        function_for([tmp_path / "a", tmp_path / "b"], models)
+    with pytest.raises(BadSetting, match=r"a/func\.yaml and .*b/func\.yaml.*: expected .* one func\.yaml"):
+        func_yaml_of([tmp_path / "a", tmp_path / "b"], models)
 
 
-def test_a_call_is_about_one_handler(tmp_path: Path) -> None:
+def test_a_command_has_one_handler(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "main.py").touch()
@@ -330,6 +370,6 @@ def test_a_folder_under_functions_is_in_the_image_wherever_the_command_runs(tmp_
 
 
 @pytest.mark.parametrize("folder", ["a", "functions/b/a"])
-def test_any_other_folder_is_in_an_image_of_its_own_and_not_in_the_default_one(tmp_path: Path, folder: str) -> None:
+def test_any_other_folder_is_only_in_an_image_that_the_user_names(tmp_path: Path, folder: str) -> None:
     assert in_image(tmp_path / folder / "main.py", image_named=False) is None
     assert in_image(tmp_path / folder / "main.py", image_named=True) == Path("functions/a/main.py")

@@ -1,4 +1,4 @@
-"""A new function's folder works as it is."""
+"""A new function's folder works without changes."""
 
 import subprocess
 import sys
@@ -41,12 +41,12 @@ def test_its_test_passes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["1st", "Upper", "a.b", "ends-", "x" * 43])
-def test_a_name_that_knative_does_not_take_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_name_that_knative_does_not_allow_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(BadSetting, match="lower-case letters"):
         create(tmp_path / name)
     assert not (tmp_path / name).exists()
 
 
-def test_a_folder_that_exists_is_left_alone(tmp_path: Path) -> None:
+def test_an_existing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadSetting, match="does not exist yet"):
         create(tmp_path)

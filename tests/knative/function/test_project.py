@@ -1,4 +1,4 @@
-"""A project reads as much of its files as it can, and keeps every fault."""
+"""A project reads all valid resources and records every error."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def test_every_yaml_file_of_the_folder_counts(folder: Path) -> None:
     assert project.options.image == "example.com/shop:1"
 
 
-def test_a_fault_leaves_the_rest_readable_and_is_raised_on_demand(folder: Path) -> None:
+def test_valid_resources_are_read_despite_errors_and_require_valid_raises_the_first(folder: Path) -> None:
     (folder / "second.yaml").write_text(V2.replace("modelName", "modelNmae"))
     (folder / "third.yaml").write_text("a: [\n")
     project = loaded(folder)
@@ -44,7 +44,7 @@ def test_a_fault_leaves_the_rest_readable_and_is_raised_on_demand(folder: Path) 
     assert caught.value is project.faults[0]
 
 
-def test_a_fault_in_func_yaml_leaves_the_models_readable(folder: Path) -> None:
+def test_models_are_read_despite_an_error_in_func_yaml(folder: Path) -> None:
     (folder / "func.yaml").write_text(FUNCTION.replace("0.36.0", "1"))
     project = loaded(folder)
     assert (project.function, len(project.faults)) == (None, 1)
@@ -55,18 +55,18 @@ def test_a_fault_in_func_yaml_leaves_the_models_readable(folder: Path) -> None:
     ("flag", "written", "namespace"),
     [("a", "b", "a"), (None, "b", "b"), (None, None, "context"), ("a", None, "a")],
 )
-def test_a_flag_wins_over_func_yaml_and_that_over_the_context(
+def test_the_namespace_flag_overrides_func_yaml_which_overrides_the_context(
     folder: Path, flag: str | None, written: str | None, namespace: str
 ) -> None:
     (folder / "func.yaml").write_text(FUNCTION + (f"namespace: {written}\n" if written else ""))
     project = loaded(folder, **({"namespace": flag} if flag else {}))
     assert project.namespace == (flag or written)
-    assert project.within("context").options.namespace == namespace
+    assert project.in_namespace("context").options.namespace == namespace
 
 
-def test_a_function_that_no_image_contains_is_refused_only_where_it_would_run(folder: Path) -> None:
+def test_a_function_is_refused_only_if_the_image_does_not_contain_it(folder: Path) -> None:
     (folder / "main.py").touch()
-    loaded(folder).require_valid()  # func.yaml names an image, which may have it
+    loaded(folder).require_valid()  # func.yaml names an image, which may contain it
     (folder / "func.yaml").write_text(FUNCTION.replace("image:", "domain:"))
     project = loaded(folder)
     assert project.faults == ()
@@ -74,17 +74,47 @@ def test_a_function_that_no_image_contains_is_refused_only_where_it_would_run(fo
         project.require_valid()
 
 
-def test_a_split_alone_is_read_with_the_func_yaml_beside_it(folder: Path) -> None:
+def test_a_part_of_the_files_of_a_function_with_several_models_is_an_error(folder: Path) -> None:
+    """A revision without the other models would be another function."""
+    main, second, config = (folder / name for name in ("model.yaml", "second.yaml", "config.yaml"))
+    second.write_text(version("reader-v1", "reader"))
+    config.write_text("apiVersion: ml.example.com/v1\nkind: InferenceConfig\nmetadata: {name: shop-config}\n")
+    assert load((main,), Flags(), environ={}).faults == ()  # without a main.py each model is served by itself
+    (folder / "main.py").touch()
+    for paths in ((main,), (main, config)):
+        (fault,) = load(paths, Flags(), environ={}).faults
+        assert f"without the ModelVersions in {second}" in str(fault)
+        assert f"the folder: -f {folder}" in str(fault)
+    for paths in ((main, second), (folder,)):
+        project = load(paths, Flags(), environ={})
+        assert (project.faults, project.resources.companion_models) == ((), ("reader",))
+
+
+def test_a_split_of_a_function_with_several_models_is_read_without_them(folder: Path) -> None:
+    """It creates no revision."""
+    (folder / "second.yaml").write_text(version("reader-v1", "reader"))
+    (folder / "split.yaml").write_text(split("shop-ab", "shop-v1", "shop-v2"))
+    (folder / "main.py").touch()
+    assert load((folder / "split.yaml",), Flags(), environ={}).faults == ()
+
+
+def test_a_part_of_the_versions_of_one_model_may_be_deployed(folder: Path) -> None:
+    (folder / "second.yaml").write_text(V2)
+    (folder / "main.py").touch()
+    assert load((folder / "model.yaml",), Flags(), environ={}).faults == ()
+
+
+def test_a_split_without_models_is_read_with_its_func_yaml(folder: Path) -> None:
     (folder / "model.yaml").write_text(split("shop-ab", "shop-v1", "shop-v2"))
     assert loaded(folder).options.image == "example.com/shop:1"
 
 
-def test_a_folder_without_manifests_is_a_fault(tmp_path: Path) -> None:
+def test_a_folder_without_manifests_is_an_error(tmp_path: Path) -> None:
     (fault,) = loaded(tmp_path).faults
     assert str(tmp_path) in str(fault)
 
 
-def test_a_func_yaml_of_another_model_is_a_fault_and_its_options_are_ignored(folder: Path) -> None:
+def test_a_func_yaml_of_another_model_is_an_error_and_its_options_are_ignored(folder: Path) -> None:
     (folder / "func.yaml").write_text(FUNCTION.replace("name: shop", "name: shoe"))
     project = loaded(folder)
     assert (len(project.faults), project.function, project.options.image) == (1, None, None)
@@ -96,7 +126,7 @@ def test_without_a_readable_model_the_func_yaml_is_skipped(folder: Path) -> None
     assert (len(project.faults), project.function) == (1, None)
 
 
-def test_a_bad_option_of_func_yaml_is_a_fault_and_a_flag_still_holds(folder: Path) -> None:
+def test_an_invalid_option_of_func_yaml_is_an_error_and_flags_still_apply(folder: Path) -> None:
     (folder / "func.yaml").write_text(FUNCTION + "deploy: {options: {resources: {limits: {memory: 5e8}}}}\n")
     project = loaded(folder, image="example.com/other:1")
     assert (len(project.faults), project.options.image, project.image_named) == (1, "example.com/other:1", True)

@@ -1,4 +1,4 @@
-"""Deployments to import, as short as the API server would let them be."""
+"""Minimal Deployments to import."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A container's words are read as the kubelet and a shell would read them."""
+"""The command line of a container is parsed as by the kubelet and a shell."""
 
 import pytest
 
@@ -28,16 +28,16 @@ def test_references_are_resolved_as_the_kubelet_does() -> None:
         ("server --a='1", ["server", "--a='1"]),
     ],
 )
-def test_of_a_shells_script_the_programs_own_command_counts(script: str, expected: list[str]) -> None:
+def test_the_programs_command_is_taken_from_a_shell_script(script: str, expected: list[str]) -> None:
     assert words(command=["/bin/sh", "-ec", script], env=env(A="x")) == expected
     assert words(command=["bash"], args=["-c", script], env=env(A="x")) == expected
 
 
-def test_a_word_like_a_shells_flag_is_none_after_another_program() -> None:
+def test_dash_c_after_another_program_is_not_a_script() -> None:
     assert words(command=["server", "-c", "a b"]) == ["server", "-c", "a b"]
 
 
-def test_a_flag_takes_what_follows_or_what_is_behind_its_equals_sign() -> None:
+def test_a_flag_has_the_value_after_the_equals_sign_or_the_following_words() -> None:
     flags = flags_of(["server", "x", "--models", "a=a.mar", "b.mar", "--port=1", "y", "--on", "--port", "2", "--none="])
     assert flags == {"--models": ("a=a.mar", "b.mar"), "--port": ("2",), "--on": (), "--none": ("",)}
     assert [value_of(flags, each) for each in ("--port", "--on", "--absent")] == ["2", None, None]

@@ -1,4 +1,4 @@
-"""A pod reads the files of the ConfigMaps that it mounts, and of no other."""
+"""The configuration files of a pod are those of the ConfigMaps that it mounts."""
 
 import pytest
 
@@ -21,11 +21,11 @@ KNOWN = {"mine": {"config.properties": "mine", "other": "2"}, "theirs": {"config
                 }
             },
             {"a.txt": "2"},
-            id="some keys, by their paths",
+            id="selected keys with paths",
         ),
     ],
 )
-def test_what_is_mounted_is_read_alone(volume: dict[str, object], files: dict[str, str]) -> None:
+def test_only_mounted_config_maps_are_read(volume: dict[str, object], files: dict[str, str]) -> None:
     assert files_of_pod(deployment(container(), volumes=[{"name": "v", **volume}]), KNOWN) == files
 
 
@@ -33,10 +33,10 @@ def test_what_is_mounted_is_read_alone(volume: dict[str, object], files: dict[st
     "volumes",
     [
         pytest.param(None, id="no volumes"),
-        pytest.param("text", id="no list"),
+        pytest.param("text", id="not a list"),
         pytest.param(["text", {"name": "v", "emptyDir": {}}], id="other volumes"),
-        pytest.param([{"name": "v", "configMap": {"name": "elsewhere"}}], id="a ConfigMap that is not here"),
+        pytest.param([{"name": "v", "configMap": {"name": "elsewhere"}}], id="an unknown ConfigMap"),
     ],
 )
-def test_where_none_of_them_is_mounted_all_are_looked_at(volumes: object) -> None:
+def test_without_a_mounted_config_map_all_are_read(volumes: object) -> None:
     assert set(files_of_pod(deployment(container(), volumes=volumes), KNOWN)) == {"config.properties", "other"}

@@ -1,4 +1,4 @@
-"""The container's variables stay the pod's, and what cannot stay is told with the reason."""
+"""The conversion of environment variables, and the reasons for omitted ones."""
 
 import pytest
 
@@ -17,28 +17,29 @@ def test_names_and_values_are_kept() -> None:
     assert found == ({"MODEL_NAME": "payment-model", "EMPTY": "", "NONE": ""}, None, ())
 
 
-def test_a_value_is_kept_as_the_process_saw_it() -> None:
+def test_references_in_a_value_are_resolved() -> None:
     found = environment(one(env=env(ROOT="/m", PATH_="$(ROOT)/x", PRICE="5$$", LATE="$(NEVER)")))
     assert found.plain == {"ROOT": "/m", "PATH_": "/m/x", "PRICE": "5$"}
-    assert [each.what for each in found.left] == ["env LATE"]
+    assert [each.what for each in found.omitted] == ["env LATE"]
 
 
 @pytest.mark.parametrize(
     ("variable", "why"),
     [
-        ({"name": "PORT", "value": "1"}, "Knative sets it itself"),
-        ({"name": "SCALEZERO_LOAD", "value": "lazy"}, "the runtime reads it"),
-        ({"name": "AWS_SESSION_TOKEN", "value": "x"}, "it ends within hours"),
-        ({"name": "AWS_ACCESS_KEY_ID", "value": "x"}, "the keys come from one Secret"),
-        (from_secret("TOKEN", "s"), "func.yaml takes a value from elsewhere for the registry's keys only"),
-        ({"name": "A/B", "value": "x"}, "func.yaml takes letters"),
-        ({"name": "A", "value": "{{ x }}"}, "func.yaml would take its value for a form"),
+        ({"name": "PORT", "value": "1"}, "Knative sets it"),
+        ({"name": "TS_CONFIG_FILE", "value": "/c.properties"}, "its file does not exist in the pods"),
+        ({"name": "SCALEZERO_LOAD", "value": "lazy"}, "it is a setting of the runtime"),
+        ({"name": "AWS_SESSION_TOKEN", "value": "x"}, "it expires within hours"),
+        ({"name": "AWS_ACCESS_KEY_ID", "value": "x"}, "both keys must come from one Secret"),
+        (from_secret("TOKEN", "s"), "valueFrom is converted only for the registry's keys"),
+        ({"name": "A/B", "value": "x"}, "func.yaml allows only letters"),
+        ({"name": "A", "value": "{{ x }}"}, "its value starts with {{"),
     ],
 )
-def test_what_cannot_stay_is_told(variable: dict[str, object], why: str) -> None:
+def test_omitted_variables_are_reported_with_the_reason(variable: dict[str, object], why: str) -> None:
     found = environment(one(env=[variable]))
     assert found.plain == {}
-    (left,) = found.left
+    (left,) = found.omitted
     assert left.what == f"env {variable['name']}"
     assert left.why.startswith(why)
 
@@ -57,13 +58,13 @@ def test_the_registrys_keys_stay_in_their_secret() -> None:
         [{"name": KEYS[0], "valueFrom": {"configMapKeyRef": {"name": "a", "key": "b"}}}],
     ],
 )
-def test_keys_that_are_not_two_of_one_secret_are_told(variables: list[dict[str, object]]) -> None:
+def test_keys_that_are_not_both_from_one_secret_are_reported(variables: list[dict[str, object]]) -> None:
     found = environment(one(env=variables))
     assert found.secret is None
-    assert len(found.left) == len(variables)
+    assert len(found.omitted) == len(variables)
 
 
-def test_variables_by_the_dozen_are_told() -> None:
+def test_env_from_is_reported() -> None:
     sources = [{"secretRef": {"name": "a"}}, {"configMapRef": {"name": "b"}}, {"prefix": "X"}]
     found = environment(one(envFrom=sources))
-    assert [each.what for each in found.left] == ["envFrom Secret a", "envFrom ConfigMap b", "envFrom ConfigMap ?"]
+    assert [each.what for each in found.omitted] == ["envFrom Secret a", "envFrom ConfigMap b", "envFrom ConfigMap ?"]

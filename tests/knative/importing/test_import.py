@@ -1,4 +1,4 @@
-"""`scalezero import` writes the folders, or nothing."""
+"""`scalezero import` writes all folders, or nothing."""
 
 from pathlib import Path
 
@@ -28,14 +28,14 @@ def test_each_deployment_becomes_a_folder(tmp_path: Path) -> None:
     assert read_resources(tmp_path / "out" / "tensorflow-serving").models == ("payment-model",)
 
 
-def test_image_and_registry_are_as_asked(tmp_path: Path) -> None:
+def test_image_and_registry_can_be_set(tmp_path: Path) -> None:
     run("-f", SPEC / "pytorch-serve.yaml", tmp_path, "--image", "a/b:1", "--registry", "s3://bucket/ml/")
     folder = tmp_path / "pytorch-serve"
     assert yaml.safe_load((folder / "func.yaml").read_text())["image"] == "a/b:1"
     assert read_resources(folder).model_versions[0].spec.storage.path == "s3://bucket/ml/pytorch-serve-v1.onnx"
 
 
-def test_config_maps_beside_it_are_looked_at_and_other_kinds_passed_over(tmp_path: Path) -> None:
+def test_config_maps_of_the_file_are_read_and_other_kinds_are_skipped(tmp_path: Path) -> None:
     document = yaml.safe_load((SPEC / "tensorflow-serving.yaml").read_text())
     document["spec"]["template"]["spec"]["containers"][0]["args"] = ["--batching_parameters_file=/etc/b.txt"]
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": {}}
@@ -51,32 +51,32 @@ def refused(result: Result) -> str:
     return line
 
 
-def test_nothing_is_written_over(tmp_path: Path) -> None:
-    """Neither of two, where only the second is there already."""
+def test_no_file_is_overwritten(tmp_path: Path) -> None:
+    """Neither of two folders is written if the second one exists."""
     (tmp_path / "pytorch-serve").mkdir()
     (tmp_path / "pytorch-serve" / "func.yaml").write_text("mine")
     line = refused(run("-f", SPEC / "tensorflow-serving.yaml", "-f", SPEC / "pytorch-serve.yaml", tmp_path))
-    assert "pytorch-serve/func.yaml is not there yet" in line
+    assert "pytorch-serve/func.yaml, which exists already" in line
     assert [each.name for each in tmp_path.rglob("*.*")] == ["func.yaml"]
 
 
-def test_of_two_deployments_of_one_name_neither_is_lost(tmp_path: Path) -> None:
+def test_two_deployments_with_the_same_name_are_refused(tmp_path: Path) -> None:
     document = yaml.safe_load((SPEC / "pytorch-serve.yaml").read_text())
     (tmp_path / "in.yaml").write_text(yaml.safe_dump_all([document, document]))
     line = refused(run("-f", tmp_path / "in.yaml", tmp_path / "out"))
-    assert "one Deployment of a name for it, and 2 are pytorch-serve" in line
+    assert "Deployments with different names; 2 have the name pytorch-serve" in line
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
-    ("file", "told"),
+    ("file", "message"),
     [
         ("wasmedge-ml.yaml", 'wasmedge-ml.yaml:11: spec.template.spec.containers[0].image: got "ml-inference.wasm"'),
         ("payment-model-v1.yaml", "payment-model-v1.yaml: document: got no Deployment; expected at least one"),
     ],
 )
-def test_what_cannot_be_imported_is_told_in_a_line(tmp_path: Path, file: str, told: str) -> None:
-    assert told in refused(run("-f", SPEC / file, tmp_path / "out"))
+def test_the_error_for_an_unsupported_manifest_is_one_line(tmp_path: Path, file: str, message: str) -> None:
+    assert message in refused(run("-f", SPEC / file, tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 

@@ -1,4 +1,4 @@
-"""TensorFlow Serving's container is read as its entry point and its flags have it."""
+"""Reading containers of TensorFlow Serving: entry point, flags and configuration files."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def read(files: dict[str, str] | None = None, **fields: Any) -> Server:  # noqa:
         ({"command": ["sh", "-c", "tensorflow_model_server --model_name=$N"], "env": env(N="n")}, "n", "/models/n"),
     ],
 )
-def test_the_model_is_the_one_that_the_server_would_load(fields: dict[str, Any], name: str, origin: str) -> None:
+def test_the_model_is_the_one_that_the_server_loads(fields: dict[str, Any], name: str, origin: str) -> None:
     (model,) = read(**fields).models
     assert (model.name, model.origin) == (name, origin)
 
@@ -41,13 +41,13 @@ def test_the_model_is_the_one_that_the_server_would_load(fields: dict[str, Any],
 @pytest.mark.parametrize(
     ("called", "name"), [("half_plus_two", "half-plus-two"), ("ResNet.50", "resnet-50"), ("7b", "m-7b"), ("_a_", "a")]
 )
-def test_a_name_becomes_one_that_knative_takes(called: str, name: str) -> None:
+def test_a_name_is_converted_to_one_that_knative_allows(called: str, name: str) -> None:
     (model,) = read(args=[f"--model_name={called}"]).models
     assert (model.name, model.called) == (name, called)
 
 
 @pytest.mark.parametrize("called", ["__", 61 * "a", "7" + 58 * "a" + "b"])
-def test_a_name_of_which_none_can_be_made_is_refused(called: str) -> None:
+def test_a_name_that_cannot_be_converted_is_refused(called: str) -> None:
     with pytest.raises(FieldFault, match="expected a model's name"):
         read(args=[f"--model_name={called}"])
 
@@ -58,14 +58,14 @@ def test_the_models_of_a_configuration_file_are_found_in_a_config_map() -> None:
         ("payment", "/models/payment"),
         ("half-plus-two", "s3://bucket/half"),
     ]
-    assert server.left == ()
+    assert server.omitted == ()
 
 
 @pytest.mark.parametrize("files", [{}, {"models.config": "config { name: 'a' }"}])
-def test_a_configuration_file_that_is_not_here_is_told(files: dict[str, str]) -> None:
+def test_a_missing_configuration_file_is_reported(files: dict[str, str]) -> None:
     server = read(files, args=["--model_config_file=/etc/tf/models.config"])
     assert [each.name for each in server.models] == ["old"]
-    assert [each.what for each in server.left] == ["--model_config_file=/etc/tf/models.config"]
+    assert [each.what for each in server.omitted] == ["--model_config_file=/etc/tf/models.config"]
 
 
 def test_batching_parameters_are_found_in_a_config_map() -> None:
@@ -74,7 +74,7 @@ def test_batching_parameters_are_found_in_a_config_map() -> None:
     assert (model.batch_size, model.max_wait) == (128, 1500)
     server = read(args=args)
     assert (server.models[0].batch_size, server.models[0].max_wait) == (None, None)
-    assert [each.what for each in server.left] == [
+    assert [each.what for each in server.omitted] == [
         "--batching_parameters_file=/etc/tf/batching.txt",
         "--enable_batching",
     ]
@@ -83,13 +83,13 @@ def test_batching_parameters_are_found_in_a_config_map() -> None:
 @pytest.mark.parametrize(
     ("flag", "what", "why"),
     [
-        ("--enable_batching", "--enable_batching", "batchSize and maxWaitTime in model.yaml stand for it"),
-        ("--enable_batching=true", "--enable_batching", "batchSize and maxWaitTime in model.yaml stand for it"),
-        ("--enable_batching=false", "--enable_batching=false", "a batchSize of 1 ends that"),
+        ("--enable_batching", "--enable_batching", "batchSize and maxWaitTime in model.yaml"),
+        ("--enable_batching=true", "--enable_batching", "batchSize and maxWaitTime in model.yaml"),
+        ("--enable_batching=false", "--enable_batching=false", "set batchSize to 1"),
     ],
 )
-def test_whether_it_batched_is_told(flag: str, what: str, why: str) -> None:
-    (left,) = read(args=[flag]).left
+def test_enable_batching_is_reported(flag: str, what: str, why: str) -> None:
+    (left,) = read(args=[flag]).omitted
     assert left.what == what
     assert why in left.why
 
@@ -108,26 +108,26 @@ def test_a_model_in_a_bucket_is_copied_before_it_is_converted(origin: str, copy:
     assert lines[-1] == "python -m tf2onnx.convert --saved-model model-saved --output model-v1.onnx"
 
 
-def test_a_batch_beyond_what_is_served_here_is_cut() -> None:
+def test_the_batch_size_is_limited_to_the_maximum() -> None:
     files = {"b": "max_batch_size { value: 100000 }"}
     assert read(files, args=["--batching_parameters_file=b"]).models[0].batch_size == 4096
 
 
 def test_ports_and_the_timeout_are_those_of_the_flags() -> None:
     server = read(args=["--port=9000", "--rest_api_port=9001", "--rest_api_timeout_in_ms=5000"])
-    asked = " ".join(each.before for each in server.urls)
-    assert ":9001/v1/models/model:predict" in asked
-    assert "gRPC :9000" in asked
+    urls = " ".join(each.before for each in server.urls)
+    assert ":9001/v1/models/model:predict" in urls
+    assert "gRPC :9000" in urls
     assert server.timeout == 5000
     assert read(args=["--rest_api_timeout_in_ms=soon"]).timeout is None
 
 
-def test_a_flag_without_a_counterpart_is_told() -> None:
+def test_a_flag_without_an_equivalent_is_reported() -> None:
     server = read(args=["--tensorflow_session_parallelism=4", "--port=1"])
-    assert [each.what for each in server.left] == ["--tensorflow_session_parallelism"]
+    assert [each.what for each in server.omitted] == ["--tensorflow_session_parallelism"]
 
 
-def test_two_models_that_would_have_one_name_are_refused() -> None:
+def test_two_models_with_the_same_converted_name_are_refused() -> None:
     files = {"c": "name: 'a_b' base_path: '/1' name: 'a-b' base_path: '/2'"}
-    with pytest.raises(FieldFault, match="more than one becomes a-b"):
+    with pytest.raises(FieldFault, match="several names become a-b"):
         read(files, args=["--model_config_file=c"])

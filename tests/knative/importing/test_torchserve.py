@@ -1,4 +1,4 @@
-"""TorchServe's container is read in TorchServe's own order: variables, flags, configuration file."""
+"""Reading containers of TorchServe with TorchServe's precedence: variables, flags, configuration file."""
 
 from typing import Any
 
@@ -41,14 +41,14 @@ def models(server: Server) -> list[tuple[str, str]]:
         ({}, ("old",)),
     ],
 )
-def test_the_models_are_those_that_the_server_would_load(fields: dict[str, Any], expected: tuple[str, ...]) -> None:
+def test_the_models_are_those_that_the_server_loads(fields: dict[str, Any], expected: tuple[str, ...]) -> None:
     assert tuple(name for name, _ in models(read(**fields))) == expected
 
 
-def test_a_store_without_names_is_told() -> None:
+def test_a_store_without_model_names_is_reported() -> None:
     server = read(env=env(MODEL_STORE="/models"))
-    assert [each.why for each in server.left] == [
-        "the models are those that lie in /models: old was taken for the only one"
+    assert [each.why for each in server.omitted] == [
+        "the server loads all models in /models; import assumes one model, old"
     ]
     assert models(server) == [("old", "/models/MODEL.mar")]
 
@@ -64,22 +64,31 @@ def test_the_configuration_is_found_in_a_config_map(fields: dict[str, Any]) -> N
         "vgg16": (None, None),
     }
     assert any(":9080/predictions/noop" in each.before for each in server.urls)
-    assert server.left == ()
+    assert server.omitted == ()
 
 
-def test_a_configuration_that_is_not_here_is_told() -> None:
-    left = read(args=["--ts-config", CONFIG, "--models", "a.mar"]).left
+def test_a_missing_configuration_is_reported() -> None:
+    left = read(args=["--ts-config", CONFIG, "--models", "a.mar"]).omitted
     assert [each.what for each in left] == [f"the configuration {CONFIG}"]
 
 
 @pytest.mark.parametrize(
     "written", ["{", "[]", '{"a": 1}', '{"a": {}}', '{"a": {"1": [1]}}', '{"a": {"1": {"batchSize": "4"}}}']
 )
-def test_settings_that_cannot_be_read_say_nothing(written: str) -> None:
+def test_invalid_model_settings_are_ignored(written: str) -> None:
     server = read(args=["--models", "a.mar"], env=env(TS_MODELS=written))
     assert [(each.batch_size, each.max_wait) for each in server.models] == [(None, None)]
 
 
-def test_a_flag_without_a_counterpart_is_told() -> None:
+def test_a_flag_without_an_equivalent_is_reported() -> None:
     server = read(args=["torchserve", "--start", "--ncs", "--models", "a.mar", "--workflow-store", "/w"])
-    assert [each.what for each in server.left] == ["--workflow-store"]
+    assert [each.what for each in server.omitted] == ["--workflow-store"]
+
+
+@pytest.mark.parametrize(
+    ("name", "fact"),
+    [("job_queue_size", "SCALEZERO_QUEUE_SIZE"), ("netty_client_threads", "no equivalent")],
+)
+def test_a_property_that_is_not_carried_over_is_reported(name: str, fact: str) -> None:
+    server = read({"mounted.properties": f"{PROPERTIES}{name}=7\n"}, env=env(TS_CONFIG_FILE=CONFIG))
+    assert [(each.what, fact in each.why) for each in server.omitted] == [(f"the property {name}", True)]

@@ -1,4 +1,4 @@
-"""Any deployment of any models that Knative takes: several versions, with or without a config and a split."""
+"""Strategies for valid resources and options: several versions of a model, with or without a config and a split."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from knative.resources.model_version import ModelVersionSpec, Storage
 from runtime.configuration.listeners import Listener
 from runtime.configuration.version_policy import ALL, LATEST, VersionPolicy
 from runtime.settings import Settings
-from tests.knative.resources.strategies import versions
+from tests.knative.resources.strategies import events, versions
 
 NAMESPACE = "models"
 models = st.from_regex(r"[a-z]([-a-z0-9]{0,10}[a-z0-9])?", fullmatch=True)
@@ -24,7 +24,7 @@ graces = st.integers(0, 570_000_000).map(lambda microseconds: microseconds / 10*
 
 
 def settings() -> st.SearchStrategy[Settings]:
-    """The runtime's settings that an operator may choose for all models."""
+    """Generate the settings of the runtime that an operator may choose for all models."""
     return st.builds(
         Settings,
         load=st.sampled_from(["prefetch", "lazy"]),
@@ -43,7 +43,7 @@ def settings() -> st.SearchStrategy[Settings]:
 
 
 def deployments() -> st.SearchStrategy[DeploymentOptions]:
-    """Any options but a bound on concurrency, which depends on the batches."""
+    """Generate all options except a limit of the concurrency, which depends on the batch size."""
     compute = Compute(cpu="500m", memory="300Mi")
     return st.builds(
         DeploymentOptions,
@@ -66,15 +66,15 @@ def deployments() -> st.SearchStrategy[DeploymentOptions]:
 
 @st.composite
 def resources(draw: st.DrawFn) -> Resources:
-    """One model with its versions, perhaps a config, perhaps a split that may name a revision nobody declared."""
+    """Generate a model with versions, and optionally a config and a split, which may name an undeclared revision."""
     model = draw(models)
-    found = tuple(
+    declared = tuple(
         _version(model, f"{model}-{ending}", f"{index}{draw(versions)}", draw(paths))
         for index, ending in enumerate(draw(st.lists(endings, min_size=1, max_size=3, unique=True)))
     )
     configs = st.lists(_configs(model), max_size=1).map(tuple)
-    splits = st.lists(_splits(model, [each.metadata.name for each in found]), max_size=1).map(tuple)
-    return Resources(model_versions=found, inference_configs=draw(configs), ab_services=draw(splits))
+    splits = st.lists(_splits(model, [each.metadata.name for each in declared]), max_size=1).map(tuple)
+    return Resources(model_versions=declared, inference_configs=draw(configs), ab_services=draw(splits))
 
 
 def _version(model: str, name: str, version: str, path: str) -> ModelVersion:
@@ -95,7 +95,10 @@ def _configs(draw: st.DrawFn, model: str) -> InferenceConfig:
         kind="InferenceConfig",
         metadata=Metadata(name=f"{model}-config", namespace=draw(st.sampled_from([None, NAMESPACE]))),
         spec=InferenceConfigSpec(
-            batch_size=draw(st.integers(1, 4096)), max_wait_time=f"{wait}ms", timeout=f"{timeout}ms"
+            batch_size=draw(st.integers(1, 4096)),
+            max_wait_time=f"{wait}ms",
+            timeout=f"{timeout}ms",
+            events=draw(st.none() | events(model, models)),
         ),
     )
 

@@ -1,4 +1,4 @@
-"""A foreign Deployment is completed with what the API server demands, and loses nothing that its owner wrote."""
+"""A Deployment of another server gets the fields that the API server requires, and keeps every field of its file."""
 
 from typing import Any
 
@@ -37,16 +37,16 @@ containers = st.fixed_dictionaries(
 
 
 @st.composite
-def written(draw: st.DrawFn) -> dict[str, Any]:
-    """Any Deployment that the API server would take, or would but for selector and labels."""
+def deployments(draw: st.DrawFn) -> dict[str, Any]:
+    """Generate Deployments that the API server accepts, or would accept with a selector and labels."""
     pod = {"containers": draw(st.lists(containers, min_size=1, max_size=2, unique_by=lambda each: each["name"]))}
     pod |= draw(st.sampled_from([{}, {"runtimeClassName": "wasm"}, {"nodeSelector": {"a": "b"}}]))
     spec: dict[str, Any] = {"template": {"spec": pod}}
-    pods = draw(labels)
-    if pods:
-        spec["template"]["metadata"] = {"labels": pods}
+    pod_labels = draw(labels)
+    if pod_labels:
+        spec["template"]["metadata"] = {"labels": pod_labels}
         if draw(st.booleans()):
-            spec["selector"] = {"matchLabels": dict(list(pods.items())[:1])}
+            spec["selector"] = {"matchLabels": dict(list(pod_labels.items())[:1])}
     if replicas := draw(st.integers(0, 5)):
         spec["replicas"] = replicas
     metadata = {
@@ -61,19 +61,19 @@ def completed(document: dict[str, Any]) -> dict[str, Any]:
     return step.manifest
 
 
-@given(written())
-def test_what_its_owner_wrote_is_in_what_comes_out(document: dict[str, Any]) -> None:
+@given(deployments())
+def test_every_field_of_the_file_is_kept(document: dict[str, Any]) -> None:
     assert differences(document, completed(document)) == ()
 
 
-@given(written())
-def test_completing_twice_is_completing_once(document: dict[str, Any]) -> None:
+@given(deployments())
+def test_a_completed_deployment_is_not_changed_again(document: dict[str, Any]) -> None:
     once = completed(document)
     assert completed(once) == once
 
 
-@given(written())
-def test_the_selector_finds_the_pods_and_is_not_empty(document: dict[str, Any]) -> None:
+@given(deployments())
+def test_the_selector_matches_the_pods_and_is_not_empty(document: dict[str, Any]) -> None:
     spec = completed(document)["spec"]
     selected = spec["selector"]["matchLabels"]
     assert selected
@@ -81,24 +81,24 @@ def test_the_selector_finds_the_pods_and_is_not_empty(document: dict[str, Any]) 
 
 
 def plain(**spec: object) -> dict[str, Any]:
-    """A Deployment with the spec's fields beside one container."""
+    """Return a Deployment with one container and these fields of its spec."""
     template = {"spec": {"containers": [{"name": "a", "image": "a"}]}}
-    named = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"}}
-    return {**named, "spec": {"template": template, **spec}}
+    head = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"}}
+    return {**head, "spec": {"template": template, **spec}}
 
 
-def test_a_selector_without_template_labels_labels_the_pods() -> None:
+def test_the_labels_of_a_selector_are_added_to_the_pods() -> None:
     spec = completed(plain(selector={"matchLabels": {"app": "a"}}))["spec"]
     assert spec["selector"] == {"matchLabels": {"app": "a"}}
     assert spec["template"]["metadata"]["labels"]["app"] == "a"
 
 
-def test_an_empty_selector_is_none() -> None:
-    """The API server refuses it: it would take every pod of the namespace."""
+def test_an_empty_selector_is_replaced() -> None:
+    """The API server refuses it, because it would match every pod of the namespace."""
     assert completed(plain(selector={}))["spec"]["selector"] == {"matchLabels": {NAME: "a"}}
 
 
-def test_what_the_api_server_wrote_is_not_applied() -> None:
+def test_fields_that_the_api_server_wrote_are_left_out() -> None:
     document = plain()
     document["metadata"] |= {
         "uid": "1",
@@ -121,8 +121,10 @@ def test_what_the_api_server_wrote_is_not_applied() -> None:
         ({"nvidia.com/gpu": 1, "memory": "1e9"}, {"nvidia.com/gpu": "1", "memory": "1e9"}),
     ],
 )
-def test_quantities_are_written_as_the_api_server_does(written: dict[str, Any], canonical: dict[str, str]) -> None:
-    """So that the plan after an apply is empty."""
+def test_quantities_are_in_the_canonical_form_of_the_api_server(
+    written: dict[str, Any], canonical: dict[str, str]
+) -> None:
+    """Otherwise the plan after an apply would not be empty."""
     document = plain()
     document["spec"]["template"]["spec"]["containers"][0]["resources"] = {"limits": written, "claims": []}
     (container,) = completed(document)["spec"]["template"]["spec"]["containers"]
@@ -136,7 +138,7 @@ def test_another_namespace_is_refused() -> None:
         completed(document)
 
 
-def test_a_name_that_is_no_label_is_refused() -> None:
+def test_a_name_that_is_not_a_valid_label_is_refused() -> None:
     document = plain()
     document["metadata"]["name"] = 64 * "a"
     with pytest.raises(BadManifest, match=r"metadata.name"):

@@ -1,11 +1,11 @@
-"""func.yaml and the manifests deploy the same function: what both say, they say alike."""
+"""func.yaml and the manifests deploy the same function: the values that both contain are equal."""
 
 from typing import Any
 
 import pytest
 import yaml
 
-from knative.function.configuration import Flags, deployment_options, function_of
+from knative.function.configuration import Flags, deployment_options, func_yaml_of_folder
 from knative.manifests import desired
 from knative.resources import read_resources
 from tests import ROOT
@@ -16,19 +16,19 @@ PREFIX = "autoscaling.knative.dev/"
 
 @pytest.fixture
 def function() -> dict[str, Any]:
-    read: dict[str, Any] = yaml.safe_load((ROOT / "func.yaml").read_text("utf-8"))
-    return read
+    content: dict[str, Any] = yaml.safe_load((ROOT / "func.yaml").read_text("utf-8"))
+    return content
 
 
 @pytest.fixture
 def template() -> dict[str, Any]:
-    """The first version's: the one that func.yaml names."""
+    """Return the template of the first version, the one that func.yaml names."""
     resources = read_resources(FOLDER)
-    options = deployment_options(function_of(FOLDER, resources.models), environ={}, flags=Flags())
+    options = deployment_options(func_yaml_of_folder(FOLDER, resources.models), environ={}, flags=Flags())
     steps = desired(resources, options)
     first = next(step.manifest for step in steps if step.manifest["kind"] == "Service")
-    found: dict[str, Any] = first["spec"]["template"]
-    return found
+    result: dict[str, Any] = first["spec"]["template"]
+    return result
 
 
 def test_scale_and_concurrency_are_the_same(function: dict[str, Any], template: dict[str, Any]) -> None:
@@ -44,7 +44,7 @@ def test_scale_and_concurrency_are_the_same(function: dict[str, Any], template: 
     assert template["spec"]["containerConcurrency"] == limits["limits"]["concurrency"]
 
 
-def test_the_share_of_a_node_and_the_cache_are_the_same(function: dict[str, Any], template: dict[str, Any]) -> None:
+def test_the_resources_and_the_cache_are_the_same(function: dict[str, Any], template: dict[str, Any]) -> None:
     (container,) = template["spec"]["containers"]
     resources = function["deploy"]["options"]["resources"]
     del resources["limits"]["concurrency"]

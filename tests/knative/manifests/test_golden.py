@@ -1,4 +1,4 @@
-"""The user's own files give exactly these manifests."""
+"""The manifests of the files in tests/knative/resources/spec and of payment-model, compared with golden files."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import yaml
 from knative.manifests import DeploymentOptions, RegistryAccess, Step, desired
 from knative.resources import read_resources
 from tests import ROOT
-from tests.knative.manifests.admission import offences
+from tests.knative.manifests.admission import violations
 
 HERE = Path(__file__).resolve().parent
 SPEC = HERE.parent / "resources" / "spec"
@@ -20,7 +20,7 @@ OPTIONS = DeploymentOptions(
 )
 
 
-def plain(steps: tuple[Step, ...]) -> list[dict[str, Any]]:
+def as_data(steps: tuple[Step, ...]) -> list[dict[str, Any]]:
     return [
         {"makes": step.makes, "needs": list(step.needs), "final": step.final, "manifest": step.manifest}
         for step in steps
@@ -28,13 +28,13 @@ def plain(steps: tuple[Step, ...]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(("source", "golden"), [(SPEC, "spec.yaml"), (MODEL, "payment_model.yaml")])
-def test_the_users_files_give_exactly_these_steps(source: Path, golden: str) -> None:
+def test_the_steps_of_the_files_equal_the_golden_file(source: Path, golden: str) -> None:
     steps = desired(read_resources(source), OPTIONS)
-    assert plain(steps) == list(yaml.safe_load_all((HERE / "golden" / golden).read_text("utf-8")))
-    assert [offence for step in steps for offence in offences(step.manifest)] == []
+    assert as_data(steps) == list(yaml.safe_load_all((HERE / "golden" / golden).read_text("utf-8")))
+    assert [violation for step in steps for violation in violations(step.manifest)] == []
 
 
-def test_the_declared_split_is_half_and_half_behind_tags_and_the_users_name_answers_too() -> None:
+def test_the_declared_split_is_the_traffic_of_the_service_and_a_route_with_the_declared_name() -> None:
     *_, service, route = (step.manifest for step in desired(read_resources(MODEL), OPTIONS))
     assert service["spec"]["traffic"] == [
         {"revisionName": "payment-model-v1", "percent": 50, "tag": "v1"},
@@ -45,7 +45,7 @@ def test_the_declared_split_is_half_and_half_behind_tags_and_the_users_name_answ
     assert route["spec"] == written["spec"]
 
 
-def test_a_version_that_only_the_split_names_must_be_there_already() -> None:
-    """Of the files one declares payment-model-v1, none payment-model-v2."""
+def test_a_version_that_only_the_split_names_must_exist_already() -> None:
+    """The files declare payment-model-v1, but not payment-model-v2."""
     _, service, route, *_ = desired(read_resources(SPEC), OPTIONS)
     assert service.needs == route.needs == ("payment-model-v2",)

@@ -1,4 +1,4 @@
-"""The template of a revision, as the options of func.yaml shape it."""
+"""The effect of the options of func.yaml on the template of a revision."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from knative.manifests.names import METRIC, TARGET, UTILIZATION
 from tests.knative.manifests.test_steps import read, version
 
 
-def service(**options: Any) -> dict[str, Any]:  # noqa: ANN401 - of any option's type
+def service(**options: Any) -> dict[str, Any]:  # noqa: ANN401 - any option
     steps = desired(read(version("m-v1", "m")), DeploymentOptions(image="a:1", **options))
-    found: dict[str, Any] = next(step.manifest for step in steps if step.manifest["kind"] == "Service")
-    return found
+    manifest: dict[str, Any] = next(step.manifest for step in steps if step.manifest["kind"] == "Service")
+    return manifest
 
 
 def test_variables_of_secrets_and_configmaps_are_references() -> None:
@@ -39,7 +39,7 @@ def test_variables_of_secrets_and_configmaps_are_references() -> None:
         ({"metric": "rps", "target": 200.0}, "rps", "200", "70"),
     ],
 )
-def test_a_revision_scales_by_what_is_declared_and_else_by_its_batches(
+def test_a_revision_scales_by_the_declared_target_or_by_its_batch_size(
     options: dict[str, Any], metric: str, target: str | None, utilization: str
 ) -> None:
     annotations = service(**options)["spec"]["template"]["metadata"]["annotations"]
@@ -48,9 +48,9 @@ def test_a_revision_scales_by_what_is_declared_and_else_by_its_batches(
 
 def test_labels_and_annotations_go_to_the_service_and_its_revisions() -> None:
     autoscaling = "autoscaling.knative.dev/window"  # Knative refuses it on a Service
-    made = service(labels={"team": "risk"}, annotations={"owner": "me", autoscaling: "60s"})
-    template = made["spec"]["template"]["metadata"]
-    assert made["metadata"]["labels"]["team"] == template["labels"]["team"] == "risk"
-    assert made["metadata"]["annotations"] == {"owner": "me"}
+    result = service(labels={"team": "risk"}, annotations={"owner": "me", autoscaling: "60s"})
+    template = result["spec"]["template"]["metadata"]
+    assert result["metadata"]["labels"]["team"] == template["labels"]["team"] == "risk"
+    assert result["metadata"]["annotations"] == {"owner": "me"}
     assert (template["annotations"]["owner"], template["annotations"][autoscaling]) == ("me", "60s")
     assert "annotations" not in service()["metadata"]

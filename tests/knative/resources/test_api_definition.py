@@ -1,4 +1,4 @@
-"""An APIDefinition is OpenAPI as far as it goes: its fixed words are checked, its open places are open."""
+"""APIDefinition: fields of OpenAPI are checked, names and schemas of the author are not restricted."""
 
 import copy
 from pathlib import Path
@@ -45,8 +45,8 @@ def test_the_users_api_is_read_as_written() -> None:
             "- name: model",
             10,
             f"{AT}.parameters",
-            "none of that name",
-            f'a parameter "model_name" in the path, as {PATH} names it',
+            'no path parameter "model_name"',
+            f"a parameter for each name in braces in {PATH}",
         ),
         (
             f"    {PATH}:",
@@ -54,7 +54,7 @@ def test_the_users_api_is_read_as_written() -> None:
             11,
             "spec.paths./predict.post.parameters[0].name",
             '"model_name"',
-            "a name that /predict holds in braces",
+            "a name in braces in /predict",
         ),
         (f"    {PATH}:", "    predict:", 7, "spec.paths.predict", '"predict"', "a path that starts with /"),
         (
@@ -72,7 +72,7 @@ def test_the_users_api_is_read_as_written() -> None:
             9,
             f"{AT}.sumary",
             "an unknown field",
-            "one of summary, description, parameters, requestBody; the nearest is summary",
+            "one of summary, description, parameters, requestBody; did you mean summary?",
         ),
         (
             "          content:",
@@ -92,9 +92,7 @@ def test_the_users_api_is_read_as_written() -> None:
         ),
     ],
 )
-def test_a_wrong_word_is_told_with_its_place(
-    written: str, instead: str, line: int, field: str, got: str, expected: str
-) -> None:
+def test_an_error_has_its_place(written: str, instead: str, line: int, field: str, got: str, expected: str) -> None:
     assert written in TEXT
     with pytest.raises(BadManifest) as caught:
         parse_resources(TEXT.replace(written, instead, 1), file="api.yaml")
@@ -103,7 +101,7 @@ def test_a_wrong_word_is_told_with_its_place(
     assert expected in str(error["allowed"])
 
 
-def test_a_fault_under_an_open_key_is_told_with_that_key_though_others_have_it_too() -> None:
+def test_an_error_below_a_key_of_the_author_has_that_key_also_if_others_have_the_same_error() -> None:
     document: Any = yaml.safe_load(TEXT)
     paths = document["spec"]["paths"]
     content = paths[PATH]["post"]["requestBody"]["content"]
@@ -116,7 +114,7 @@ def test_a_fault_under_an_open_key_is_told_with_that_key_though_others_have_it_t
     assert caught.value.details["field"] == f"{AT}.requestBody.content.text/csv.schema"
 
 
-def test_a_schema_may_hold_any_keyword() -> None:
+def test_a_schema_may_contain_any_keyword() -> None:
     text = TEXT.replace(
         "                type: object", "                type: object\n                x-mine: [1, {a: null}]"
     )

@@ -1,4 +1,4 @@
-"""A rendered APIDefinition is read back, says of requests what the document says, and speaks OpenAPI 3.0."""
+"""A rendered APIDefinition is read back, describes the same requests, and is valid OpenAPI 3.0."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from knative.resources import api_rendering
 from knative.resources.read import read_resources
 from runtime.frontends.catalogue import PROTOCOLS
 from runtime.frontends.openapi import Model, document
-from runtime.frontends.openapi.listing import listed
+from runtime.frontends.openapi.listing import list_routes
 from runtime.model.signature import Signature
 from runtime.tensors import STRING, TensorSpec
 
@@ -28,12 +28,12 @@ MODELS = [Model("m", {"1": SIGNATURE}, "1"), Model("later", {"1": None}, "1")]
 
 
 def described() -> dict[str, Any]:
-    return document(MODELS, list(listed(PROTOCOLS, [])), version="1")
+    return document(MODELS, list(list_routes(PROTOCOLS, [])), version="1")
 
 
-def test_what_is_rendered_is_read_back_whole(tmp_path: Path) -> None:
+def test_a_rendered_definition_is_read_back_unchanged(tmp_path: Path) -> None:
     file = tmp_path / "model.yaml"
-    file.write_text(api_rendering.rendered(described()), "utf-8")
+    file.write_text(api_rendering.render(described()), "utf-8")
     definition = read_resources(file).api_definitions[0]
     assert definition.metadata.name == "ml-inference-api"
     assert {path: {method for method, _ in item.operations()} for path, item in definition.spec.paths.items()} == {
@@ -41,7 +41,7 @@ def test_what_is_rendered_is_read_back_whole(tmp_path: Path) -> None:
     }
 
 
-def test_the_paths_are_valid_openapi_3_0_once_they_have_answers() -> None:
+def test_with_responses_the_paths_are_valid_openapi_3_0() -> None:
     paths = api_rendering.definition(described())["spec"]["paths"]
     for methods in paths.values():
         for operation in methods.values():
@@ -60,7 +60,7 @@ def test_the_paths_are_valid_openapi_3_0_once_they_have_answers() -> None:
         {},
     ],
 )
-def test_a_request_fits_the_old_schema_as_it_fits_the_new_one(body: object) -> None:
+def test_a_request_that_is_valid_in_3_1_is_valid_in_3_0(body: object) -> None:
     from openapi_schema_validator import OAS31Validator
 
     operation = described()["paths"]["/api/v1/models/m/predict"]["post"]
@@ -81,5 +81,5 @@ def test_a_request_fits_the_old_schema_as_it_fits_the_new_one(body: object) -> N
         ({"properties": {"const": {"type": "null"}}}, {"properties": {"const": {"type": "null"}}}),
     ],
 )
-def test_a_keyword_of_3_1_is_written_in_the_words_of_3_0(new: dict[str, Any], old: dict[str, Any]) -> None:
+def test_keywords_of_3_1_are_converted_to_3_0(new: dict[str, Any], old: dict[str, Any]) -> None:
     assert api_rendering.schema(new) == old

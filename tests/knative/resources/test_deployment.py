@@ -1,4 +1,4 @@
-"""Deployments of other servers are read as written, by hand or by kubectl, and each slip is told with its place."""
+"""Deployments of other servers, written by hand or by kubectl, and the errors for wrong fields."""
 
 from pathlib import Path
 
@@ -27,10 +27,10 @@ def with_pod(**fields: object) -> str:
 @pytest.mark.parametrize("file", ["tensorflow-serving", "pytorch-serve", "wasmedge-ml"])
 def test_the_users_file_is_read_as_written(file: str) -> None:
     text = (SPEC / f"{file}.yaml").read_text("utf-8")
-    assert read(text).as_written() == yaml.safe_load(text)
+    assert read(text).as_manifest() == yaml.safe_load(text)
 
 
-def test_what_is_there_to_be_understood_is_typed() -> None:
+def test_the_fields_that_are_used_are_typed() -> None:
     deployment = read(TENSORFLOW)
     (container,) = deployment.spec.template.spec.containers
     assert deployment.spec.replicas == 3
@@ -41,14 +41,14 @@ def test_what_is_there_to_be_understood_is_typed() -> None:
     }
 
 
-def test_fields_of_kubernetes_that_mean_nothing_here_are_kept() -> None:
+def test_unused_fields_of_kubernetes_are_kept() -> None:
     fields: dict[str, object] = {
         "hostPID": False,
         "setHostnameAsFQDN": True,
         "tolerations": [{"key": "a", "operator": "Exists"}],
     }
     fields["volumes"] = [{"name": "models", "persistentVolumeClaim": {"claimName": "models"}}]
-    assert read(with_pod(**fields)).as_written()["spec"]["template"]["spec"].items() >= fields.items()
+    assert read(with_pod(**fields)).as_manifest()["spec"]["template"]["spec"].items() >= fields.items()
 
 
 def test_a_deployment_as_kubectl_prints_it_is_read() -> None:
@@ -57,11 +57,11 @@ def test_a_deployment_as_kubectl_prints_it_is_read() -> None:
     printed["status"] = {"replicas": 3}
     printed["spec"]["template"]["metadata"] = {"creationTimestamp": None, "labels": {"app": "a"}}
     printed["spec"]["selector"] = {"matchLabels": {"app": "a"}}
-    assert read(yaml.safe_dump(printed)).as_written()["status"] == {"replicas": 3}
+    assert read(yaml.safe_dump(printed)).as_manifest()["status"] == {"replicas": 3}
 
 
 @pytest.mark.parametrize("quantity", [1, 0.5, "200m", "1e3", "+2", ".5Gi", "1.", "3E"])
-def test_a_quantity_is_what_kubernetes_takes_for_one(quantity: object) -> None:
+def test_a_quantity_has_the_format_of_kubernetes(quantity: object) -> None:
     containers = [{"name": "a", "image": "a", "resources": {"limits": {"cpu": quantity}}}]
     (container,) = read(with_pod(containers=containers)).spec.template.spec.containers
     assert container.resources is not None
@@ -94,7 +94,7 @@ def test_a_quantity_is_what_kubernetes_takes_for_one(quantity: object) -> None:
         ("name: MODEL_NAME", "name: A=B", 16, "spec.template.spec.containers[0].env[0].name", '"A=B"'),
     ],
 )
-def test_a_slip_is_told_with_its_place(written: str, instead: str, place: int, field: str, got: str) -> None:
+def test_a_wrong_field_has_its_place(written: str, instead: str, place: int, field: str, got: str) -> None:
     assert written in TENSORFLOW
     with pytest.raises(BadManifest) as caught:
         read(TENSORFLOW.replace(written, instead, 1))
@@ -102,12 +102,12 @@ def test_a_slip_is_told_with_its_place(written: str, instead: str, place: int, f
     assert (details["line"], details["field"], details["value"]) == (place, field, got)
 
 
-def test_an_unknown_field_of_a_pod_comes_with_the_nearest_known_name() -> None:
-    with pytest.raises(BadManifest, match="the nearest is nodeSelector"):
+def test_the_error_for_an_unknown_field_of_a_pod_suggests_a_known_field() -> None:
+    with pytest.raises(BadManifest, match="did you mean nodeSelector"):
         read(with_pod(nodeSelectors={}))
 
 
-def test_two_containers_of_one_name_are_refused() -> None:
+def test_two_containers_with_the_same_name_are_refused() -> None:
     with pytest.raises(BadManifest, match=r"containers\[1\].name: got \"a\"; expected each name of containers once"):
         read(with_pod(containers=[{"name": "a", "image": "a"}, {"name": "a", "image": "b"}]))
 
@@ -118,12 +118,12 @@ def test_a_variable_has_one_value() -> None:
         read(with_pod(containers=[{"name": "a", "image": "a", "env": env}]))
 
 
-def test_one_port_may_be_of_two_protocols() -> None:
+def test_one_port_may_have_two_protocols() -> None:
     ports = [{"containerPort": 53, "protocol": "TCP"}, {"containerPort": 53, "protocol": "UDP"}]
     read(with_pod(containers=[{"name": "a", "image": "a", "ports": ports}]))
 
 
-def test_a_selector_that_misses_the_templates_pods_is_refused() -> None:
+def test_a_selector_that_does_not_match_the_template_is_refused() -> None:
     document = yaml.safe_load(TENSORFLOW)
     document["spec"]["selector"] = {"matchLabels": {"app": "one"}}
     document["spec"]["template"]["metadata"] = {"labels": {"app": "two"}}

@@ -1,4 +1,4 @@
-"""Each field of each kind says what it takes, so that every fault of it can be told."""
+"""Each field of each kind has a description of its allowed value."""
 
 from collections.abc import Iterator
 from typing import get_args
@@ -7,12 +7,12 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import fields
 
-from knative.resources.expectations import expected_at, nearest_of
+from knative.resources.expectations import expected_at, suggest
 from knative.resources.read import KINDS
 
 
 def paths(kind: type[Struct]) -> Iterator[tuple[str | int, ...]]:
-    """Walk to every field, into lists and mappings too."""
+    """Yield the path of every field, also in lists and mappings."""
     for each in fields(kind):
         yield (each.encode_name,)
         below: object = each.type
@@ -24,18 +24,18 @@ def paths(kind: type[Struct]) -> Iterator[tuple[str | int, ...]]:
 
 
 @pytest.mark.parametrize(("kind", "path"), [(kind, path) for kind in KINDS for path in paths(KINDS[kind])])
-def test_every_field_says_what_it_takes(kind: str, path: tuple[str | int, ...]) -> None:
-    said = expected_at(KINDS[kind], path)
-    assert said
-    assert said != "None"
+def test_every_field_has_a_description(kind: str, path: tuple[str | int, ...]) -> None:
+    description = expected_at(KINDS[kind], path)
+    assert description
+    assert description != "None"
 
 
-def test_the_walk_reaches_the_leaves() -> None:
+def test_the_walk_reaches_nested_fields() -> None:
     assert ("spec", "traffic", 0, "percent") in paths(KINDS["Service"])
     assert ("spec", "storage", "path") in paths(KINDS["ModelVersion"])
 
 
-def test_the_nearest_word_comes_with_all_the_known_ones() -> None:
-    assert nearest_of("blu", ["red", "blue"]) == "one of red, blue; the nearest is blue"
-    assert nearest_of("xyz", ["red", "blue"]) == "one of red, blue"
-    assert nearest_of("rad", ["red"]) == "red"
+def test_suggest_lists_the_known_names_and_the_most_similar_one() -> None:
+    assert suggest("blu", ["red", "blue"]) == "one of red, blue; did you mean blue?"
+    assert suggest("xyz", ["red", "blue"]) == "one of red, blue"
+    assert suggest("rad", ["red"]) == "red"

@@ -1,4 +1,4 @@
-"""Every fault of a manifest names its file, line and field, what came, and what would be right."""
+"""Every error in a manifest has its file, line, field, value and the allowed values."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +18,7 @@ TRAFFIC = MANIFEST[MANIFEST.index("  traffic:") :]
 
 
 def fault(text: str) -> BadManifest:
-    """Read a manifest that must be refused."""
+    """Read an invalid manifest and return the error."""
     with pytest.raises(BadManifest) as caught:
         parse_resources(text, file="model.yaml")
     return caught.value
@@ -53,11 +53,42 @@ def fault(text: str) -> BadManifest:
             '"1s"',
             'longer than maxWaitTime ("1s"), or requests expire while a batch fills',
         ),
-        ("format: onnx", "format: torch", 10, "spec.format", '"torch"', "onnx, the one format served here"),
-        ("  format: onnx\n", "", 7, "spec.format", "nothing", "onnx, the one format served here"),
+        (
+            "    target: cpu",
+            "    target: cpu\n    maxAccuracyLoss: 2",
+            45,
+            "spec.quantization.maxAccuracyLoss",
+            "2",
+            "a number from 0 to 1: how much of the metric, or of the agreement with the original, may be lost",
+        ),
+        (
+            "    target: cpu",
+            "    target: cpu\n    minSpeedup: .inf",
+            45,
+            "spec.quantization.minSpeedup",
+            "Infinity",
+            "a number from 1 to 1000: how many times as fast as the original a variant must be",
+        ),
+        (
+            "    target: cpu",
+            "    target: cpu\n    calibration: rows.csv",
+            45,
+            "spec.quantization.calibration",
+            '"rows.csv"',
+            "the .npz file of the data: a path from the folder of the manifest, or s3://bucket/key.npz",
+        ),
+        ("format: onnx", "format: torch", 10, "spec.format", '"torch"', "onnx, the only supported format"),
+        ("  format: onnx\n", "", 7, "spec.format", "nothing", "onnx, the only supported format"),
         ('"1.0.0"', "1.0", 9, "spec.version", "1.0", VERSION),
         ('"1.0.0"', "2024-01-05", 9, "spec.version", '"2024-01-05"', VERSION),
-        ('"1.0.0"', "&a [*a]", 9, "document", "an alias of what it stands in", "no circle"),
+        (
+            '"1.0.0"',
+            "&a [*a]",
+            9,
+            "document",
+            "an alias of a value that contains the alias",
+            "an alias of a complete value",
+        ),
         ("type: s3", "type: gcs", 12, "spec.storage.type", '"gcs"', "s3 or file"),
         (
             "type: s3",
@@ -86,10 +117,17 @@ def fault(text: str) -> BadManifest:
             6,
             "metadata.name",
             '"pay-v1"',
-            "a name that starts with payment-model- (spec.modelName and a dash), as Knative asks of a revision",
+            "a name that starts with payment-model- (spec.modelName and a dash), as Knative requires of a revision",
         ),
         ("metadata:\n", "metadata:\n  namespace: A\n", 6, "metadata.namespace", '"A"', NAME),
-        ("metadata:\n", "metadata:\n  labels: {a: 1}\n", 6, "metadata.labels.a", "1", "a text; quote a number or true"),
+        (
+            "metadata:\n",
+            "metadata:\n  labels: {a: 1}\n",
+            6,
+            "metadata.labels.a",
+            "1",
+            "a string; quote numbers and booleans",
+        ),
         (
             "metadata:\n",
             "metadata:\n  labels: {1: a}\n",
@@ -111,7 +149,7 @@ def fault(text: str) -> BadManifest:
             4,
             "kind",
             '"ModelVersoin"',
-            f"{KINDS}; the nearest is ModelVersion",
+            f"{KINDS}; did you mean ModelVersion?",
         ),
         ("precision: int8", "precision: int4", 43, "spec.quantization.precision", '"int4"', "int8"),
         ("target: cpu", "target: gpu", 44, "spec.quantization.target", '"gpu"', "cpu"),
@@ -138,7 +176,7 @@ def fault(text: str) -> BadManifest:
         ("---", "---\n- a\n---", 15, "document", "a list", "a mapping with apiVersion, kind, metadata, spec"),
     ],
 )
-def test_a_wrong_value_is_told_with_its_place(
+def test_the_error_for_a_wrong_value_has_its_place(
     written: str, instead: str, place: int, field: str, got: str, expected: str
 ) -> None:
     assert written in MANIFEST
@@ -155,37 +193,40 @@ def test_a_wrong_value_is_told_with_its_place(
             "batchsize",
             32,
             "spec.batchsize",
-            "one of modelName, batchSize, maxWaitTime, timeout; the nearest is batchSize",
+            "one of modelName, batchSize, maxWaitTime, timeout, events; did you mean batchSize?",
         ),
         (
             "precision",
             "precison",
             43,
             "spec.quantization.precison",
-            "one of enabled, precision, target; the nearest is precision",
+            (
+                "one of enabled, precision, target, maxAccuracyLoss, minSpeedup, calibration, evaluation; "
+                "did you mean precision?"
+            ),
         ),
         (
             "- revisionName",
             "- revision",
             52,
             "spec.traffic[0].revision",
-            "one of revisionName, percent; the nearest is revisionName",
+            "one of revisionName, percent; did you mean revisionName?",
         ),
         ("  traffic:", "  template: {}\n  traffic:", 51, "spec.template", "traffic"),
         ("spec:", "status: {}\nspec:", 7, "status", "one of apiVersion, kind, metadata, spec"),
         ("modelName:", "zzz: 1\n  modelName:", 8, "spec.zzz", "one of modelName, version, format, storage"),
     ],
 )
-def test_an_unknown_field_is_refused_with_the_nearest_known_one(
+def test_the_error_for_an_unknown_field_suggests_a_known_field(
     written: str, instead: str, place: int, field: str, known: str
 ) -> None:
     error = fault(MANIFEST.replace(written, instead, 1))
     assert str(error) == f"model.yaml:{place}: {field}: got an unknown field; expected {known}"
 
 
-def test_a_field_written_twice_is_refused_at_the_second() -> None:
+def test_a_duplicate_field_is_refused_at_the_second_line() -> None:
     error = fault(MANIFEST.replace("batchSize: 32", "batchSize: 32\n  batchSize: 64"))
-    assert str(error) == "model.yaml:33: spec.batchSize: got this field again; expected it once"
+    assert str(error) == "model.yaml:33: spec.batchSize: got a duplicate field; expected each field once"
 
 
 @pytest.mark.parametrize(
@@ -200,8 +241,8 @@ def test_a_field_written_twice_is_refused_at_the_second() -> None:
         ("? [a]\n: b", "model.yaml:1", "unhashable key"),
     ],
 )
-def test_what_is_no_yaml_is_told_with_its_line(text: str, place: str, reason: str) -> None:
-    with pytest.raises(BadManifest, match=rf"^{place}: document: got no YAML \(.*({reason})"):
+def test_the_error_for_invalid_yaml_has_its_line(text: str, place: str, reason: str) -> None:
+    with pytest.raises(BadManifest, match=rf"^{place}: document: got invalid YAML \(.*({reason})"):
         parse_resources(text, file="model.yaml")
 
 
@@ -210,7 +251,7 @@ CONFIG = MANIFEST.split("---\n")[2]
 
 
 def changed(text: str, changes: Mapping[str, str]) -> str:
-    """Replace each text by another."""
+    """Replace each text by another one."""
     for before, after in changes.items():
         text = text.replace(before, after)
     return text
@@ -223,7 +264,7 @@ def changed(text: str, changes: Mapping[str, str]) -> str:
             changed(MANIFEST.split("---\n")[0], {'"1.0.0"': '"3.0.0"'}),
             (
                 'model.yaml:62: metadata.name: got "payment-model-v1"; '
-                "expected each ModelVersion under its own name; the first is at model.yaml:6"
+                "expected a unique name for each ModelVersion; the first is at model.yaml:6"
             ),
         ),
         (
@@ -242,26 +283,26 @@ def changed(text: str, changes: Mapping[str, str]) -> str:
         ),
     ],
 )
-def test_a_rival_is_refused_with_the_place_of_the_first(other: str, message: str) -> None:
+def test_a_duplicate_resource_is_refused_with_the_place_of_the_first(other: str, message: str) -> None:
     assert str(fault(f"{MANIFEST}---\n{other}")) == message
 
 
-def test_the_faulty_key_is_found_though_another_fault_follows() -> None:
+def test_the_wrong_key_is_found_if_another_error_follows() -> None:
     text = CONFIG.replace("spec:", "  labels: {a: b, c: 1}\nspec:").replace("batchSize: 32", "batchSize: 0")
-    assert str(fault(text)).startswith("model.yaml:5: metadata.labels.c: got 1; expected a text")
+    assert str(fault(text)).startswith("model.yaml:5: metadata.labels.c: got 1; expected a string")
 
 
 def linked(model: str) -> str:
-    """Write the config with an explicit link."""
+    """Return the config with an explicit modelName."""
     return CONFIG.replace("spec:", f"spec:\n  modelName: {model}").replace("payment-model-config", "fast")
 
 
-def test_a_link_to_a_model_that_is_not_there_is_told() -> None:
+def test_a_link_to_an_unknown_model_is_an_error() -> None:
     error = fault(MANIFEST.replace(CONFIG, linked("payment-modle")))
     assert str(error) == ('model.yaml:32: spec.modelName: got "payment-modle"; expected payment-model')
 
 
-def test_a_second_config_of_a_model_is_told_whichever_of_the_two_names_it() -> None:
+def test_a_second_config_of_a_model_is_an_error_with_and_without_model_names() -> None:
     rule = "expected one InferenceConfig for payment-model; the first is at model.yaml:"
     error = fault(f"{MANIFEST}---\n{linked('payment-model')}")
     assert str(error) == f'model.yaml:62: spec.modelName: got "payment-model"; {rule}30'
@@ -269,24 +310,26 @@ def test_a_second_config_of_a_model_is_told_whichever_of_the_two_names_it() -> N
     assert str(error) == f'model.yaml:61: metadata.name: got "payment-model-config"; {rule}32'
 
 
-def test_a_third_version_or_another_namespace_is_no_rival() -> None:
+def test_a_third_version_or_another_namespace_is_not_a_duplicate() -> None:
     third = changed(MANIFEST.split("---\n")[0], COPY)
     elsewhere = CONFIG.replace("metadata:", "metadata:\n  namespace: other")
     assert len(list(parse_resources(f"{MANIFEST}---\n{third}---\n{elsewhere}", file="model.yaml"))) == 7
 
 
-def test_a_rival_in_another_file_is_told_with_both_files(tmp_path: Path) -> None:
+def test_the_error_for_a_duplicate_in_another_file_has_both_files(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(CONFIG)
     (tmp_path / "b.yml").write_text(CONFIG)
     with pytest.raises(BadManifest, match=r"b\.yml:4: metadata\.name: .*the first is at .*a\.yaml:4$"):
         read_resources(tmp_path)
 
 
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    with pytest.raises(BadManifest, match=r"none\.yaml: file: got No such file or directory; expected a manifest"):
+def test_an_unreadable_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(
+        BadManifest, match=r"none\.yaml: file: got No such file or directory; expected a readable manifest"
+    ):
         read_resources(tmp_path / "none.yaml")
-    with pytest.raises(BadManifest, match=r"folder: got no \*\.yaml in it; expected at least one manifest"):
+    with pytest.raises(BadManifest, match=r"folder: got no manifest; expected at least one \*\.yaml"):
         read_resources(tmp_path)
     (tmp_path / "latin.yaml").write_bytes(b"a: \xe4")
-    with pytest.raises(BadManifest, match=r"latin\.yaml: file: got no UTF-8"):
+    with pytest.raises(BadManifest, match=r"latin\.yaml: file: got invalid UTF-8"):
         read_resources(tmp_path)

@@ -1,4 +1,4 @@
-"""func.yaml is read by the rules of Knative func, and a fault is told with its place."""
+"""func.yaml is read by the rules of Knative func, and errors have their place."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def test_the_shipped_file_is_read_as_written() -> None:
     assert written.place("run", "envs", 0, "value") == f"{ROOT}/func.yaml:{line}"
 
 
-def test_only_what_the_schema_and_a_deployment_need_is_asked_for() -> None:
+def test_only_the_fields_that_the_schema_and_a_deployment_need_are_required() -> None:
     function = parse_function("specVersion: 0.36.0\nname: a\ncreated: 2026-11-23T00:00:00Z\n", file="f").function
     assert (function.image, function.run.envs, function.deploy.options.scale.max) == (None, (), None)
 
@@ -34,7 +34,7 @@ def test_only_what_the_schema_and_a_deployment_need_is_asked_for() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "below", "field", "got", "expected"),
     [
-        ("0.36.0\nname", "0.38.0\nname", 0, "specVersion", '"0.38.0"', "0.36.0, the version of the schema"),
+        ("0.36.0\nname", "0.38.0\nname", 0, "specVersion", '"0.38.0"', "0.36.0, the only supported schema version"),
         ("created: 2026-11-23T00:00:00Z\n", "", -3, "created", "nothing", "a time such as 2026-11-23T00:00:00Z"),
         ("invoke: http", "invoke: grpc", 0, "invoke", '"grpc"', "http or cloudevent"),
         (
@@ -45,9 +45,9 @@ def test_only_what_the_schema_and_a_deployment_need_is_asked_for() -> None:
             "an unknown field",
             "one of scale, resources",
         ),
-        ("min: 0", "min: -1", 0, "deploy.options.scale.min", "-1", "a whole number, 0 or more"),
-        ("min: 0", "min: 11", 1, "deploy.options.scale.max", "10", "11 or more, as min is 11"),
-        ("target: 64", "target: 0", 0, "deploy.options.scale.target", "0", "a number from 0.01"),
+        ("min: 0", "min: -1", 0, "deploy.options.scale.min", "-1", "a whole number of at least 0"),
+        ("min: 0", "min: 11", 1, "deploy.options.scale.max", "10", "at least 11, the value of min"),
+        ("target: 64", "target: 0", 0, "deploy.options.scale.target", "0", "a number of at least 0.01"),
         (
             "utilization: 70",
             "utilization: 101",
@@ -57,9 +57,9 @@ def test_only_what_the_schema_and_a_deployment_need_is_asked_for() -> None:
             "a number from 1 to 100",
         ),
         ('cpu: "1"', "cpu: 1", 0, "deploy.options.resources.limits.cpu", "1", "a quantity in quotes"),
-        ("AWS_REGION", "0AWS", 0, "run.envs[9].name", '"0AWS"', "letters, digits, and - . _, no digit first"),
-        ("AWS_REGION", "FUNCTION_TARGET", 0, "run.envs[9].name", '"FUNCTION_TARGET" again', "each variable once"),
-        ("      value: us-east-1\n", "", -1, "run.envs[9].value", "nothing", 'a text, which may be empty: ""'),
+        ("AWS_REGION", "0AWS", 0, "run.envs[9].name", '"0AWS"', "letters, digits and - . _, not starting with a digit"),
+        ("AWS_REGION", "FUNCTION_TARGET", 0, "run.envs[9].name", 'a second "FUNCTION_TARGET"', "each variable once"),
+        ("      value: us-east-1\n", "", -1, "run.envs[9].value", "nothing", 'a string, which may be empty: ""'),
         ("value: us-east-1", 'value: "{{ env }}"', 0, "run.envs[9].value", '"{{ env }}"', ONE),
         ("value: us-east-1", 'value: "{{ secret:a }}"', 0, "run.envs[9].value", '"{{ secret:a }}"', ONE),
         (
@@ -68,15 +68,15 @@ def test_only_what_the_schema_and_a_deployment_need_is_asked_for() -> None:
             0,
             "run.envs[9].value",
             '"{{ secret:a:b }}"',
-            '"{{ secret:NAME }}" or "{{ configMap:NAME }}", which give all their keys, as there is no name',
+            '"{{ secret:NAME }}" or "{{ configMap:NAME }}", for all keys, or a name',
         ),
         (
             "emptyDir:",
             "secret: a\n      emptyDir:",
             0,
             "run.volumes[0]",
-            "2 kinds of volume",
-            "one of secret, configMap",
+            "2 types of volume",
+            "exactly one of secret, configMap",
         ),
         ("path: /var", "path: var", 0, "run.volumes[0].path", '"var/cache/scalezero"', "an absolute path"),
         (
@@ -84,7 +84,7 @@ def test_only_what_the_schema_and_a_deployment_need_is_asked_for() -> None:
             "  volumes:\n    - {secret: a, path: /var/cache/scalezero/}",
             5,
             "run.volumes[1].path",
-            '"/var/cache/scalezero" again',
+            'a second "/var/cache/scalezero"',
             "each path once",
         ),
         ("sizeLimit: 1Gi", "medium: Disk", 0, "run.volumes[0].emptyDir.medium", '"Disk"', '"" or Memory'),
@@ -103,7 +103,7 @@ def test_only_what_the_schema_and_a_deployment_need_is_asked_for() -> None:
             1,
             "deploy.labels[0].value",
             '"{{ secret:a:b }}"',
-            'a text or "{{ env:NAME }}"',
+            'a string or "{{ env:NAME }}"',
         ),
         (
             "builder: pack",
@@ -123,7 +123,7 @@ def test_only_what_the_schema_and_a_deployment_need_is_asked_for() -> None:
         ),
     ],
 )
-def test_a_fault_names_its_place_and_what_would_be_right(
+def test_an_error_has_its_place_and_the_allowed_values(
     old: str, new: str, below: int, field: str, got: str, expected: str
 ) -> None:
     with pytest.raises(BadManifest) as caught:
@@ -139,7 +139,7 @@ def test_a_fault_names_its_place_and_what_would_be_right(
         ("- a", "func.yaml:1: document: got a list; expected a"),
     ],
 )
-def test_what_is_no_function_at_all_is_refused(text: str, expected: str) -> None:
+def test_a_document_that_is_not_a_function_is_refused(text: str, expected: str) -> None:
     with pytest.raises(BadManifest) as caught:
         parse_function(text, file="func.yaml")
     assert str(caught.value).startswith(expected)
@@ -156,7 +156,7 @@ def test_what_is_no_function_at_all_is_refused(text: str, expected: str) -> None
         ("builder: pack", 'builder: s2i\n  buildEnvs: [{name: A, value: "{{ env:A }}"}]'),
     ],
 )
-def test_what_func_takes_is_taken(old: str, new: str) -> None:
+def test_values_that_func_accepts_are_accepted(old: str, new: str) -> None:
     assert edited(old, new).function.name == "payment-model"
 
 
@@ -172,5 +172,5 @@ def test_what_func_takes_is_taken(old: str, new: str) -> None:
         ("text", None),
     ],
 )
-def test_the_forms_of_a_value(text: str, source: Source | None) -> None:
+def test_references_in_a_value_are_parsed(text: str, source: Source | None) -> None:
     assert source_of(text) == source

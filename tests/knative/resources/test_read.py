@@ -1,4 +1,4 @@
-"""Manifests are read as their owner wrote them, and come back as they were."""
+"""Manifests are read and rendered without changes."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from knative.resources import (
 )
 from knative.resources.errors import Violation
 from knative.resources.inference_config import InferenceConfigSpec
-from knative.resources.model_optimization import Quantization
+from knative.resources.model_optimization import Quantization, place_of
 from runtime.settings import Settings
 from tests.knative.resources.strategies import resources
 
@@ -39,8 +39,8 @@ SPEC = Path(__file__).with_name("spec")
 
 
 @given(resources())
-def test_reading_what_was_rendered_gives_the_same(some: Resources) -> None:
-    assert parse_resources(render_resources(some), file="rendered.yaml") == some
+def test_rendered_resources_are_read_back_unchanged(drawn: Resources) -> None:
+    assert parse_resources(render_resources(drawn), file="rendered.yaml") == drawn
 
 
 @pytest.mark.parametrize(
@@ -82,16 +82,16 @@ def test_the_shipped_function_declares_two_versions_of_one_model() -> None:
     assert len(list(read)) == 5
 
 
-def test_a_resource_that_names_no_model_here_belongs_to_none() -> None:
+def test_a_resource_without_models_belongs_to_none() -> None:
     config = read_resources(SPEC / "payment-model-config.yaml")
     assert config.config_of("payment-model") is None
 
 
-def test_empty_documents_are_passed_over() -> None:
+def test_empty_documents_are_skipped() -> None:
     assert list(parse_resources("---\n---\n# nothing\n", file="empty.yaml")) == []
 
 
-def test_an_alias_is_read_as_what_it_stands_for() -> None:
+def test_an_alias_is_read_as_its_value() -> None:
     text = (
         (SPEC / "payment-model-v1.yaml").read_text().replace("modelName: payment-model", "modelName: &m payment-model")
     )
@@ -102,7 +102,7 @@ def test_an_alias_is_read_as_what_it_stands_for() -> None:
     assert parse_resources(text, file="x.yaml").model_versions[0].metadata.labels == {"of": "text"}
 
 
-def test_a_bare_path_of_a_file_starts_at_the_manifests_folder() -> None:
+def test_a_relative_path_starts_at_the_manifests_folder() -> None:
     from knative.resources.model_version import Storage
 
     assert Storage(type="file", path="a/b.onnx").uri(Path("here")) == "here/a/b.onnx"
@@ -123,7 +123,16 @@ def test_every_field_of_a_spec_has_a_default() -> None:
     (optimization,) = parse_resources(
         text("ModelOptimization", "spec:\n  quantization: {}\n"), file="m.yaml"
     ).model_optimizations
-    assert optimization.spec.quantization == Quantization(enabled=True, precision="int8", target="cpu")
+    quantization = optimization.spec.quantization
+    assert quantization == Quantization(enabled=True, precision="int8", target="cpu")
+    assert (quantization.max_accuracy_loss, quantization.min_speedup) == (0.01, 1.1)
+    assert (quantization.calibration, quantization.evaluation) == (None, None)
+
+
+def test_the_data_of_an_optimization_is_beside_the_manifest_or_in_s3() -> None:
+    assert place_of("data/rows.npz", Path("here")) == "here/data/rows.npz"
+    assert place_of("/data/rows.npz", Path("here")) == "/data/rows.npz"
+    assert place_of("s3://models/rows.npz", Path("here")) == "s3://models/rows.npz"
 
 
 def test_a_config_has_the_defaults_of_the_runtime() -> None:
@@ -133,12 +142,17 @@ def test_a_config_has_the_defaults_of_the_runtime() -> None:
 
 
 @pytest.mark.parametrize("kind", ["InferenceConfig", "ModelOptimization"])
-def test_a_resource_of_no_model_is_refused_with_the_names_that_it_may_have(kind: str) -> None:
+def test_the_error_for_a_resource_without_a_model_lists_the_allowed_names(kind: str) -> None:
     text = f"{MODEL}---\napiVersion: ml.example.com/v1\nkind: {kind}\nmetadata:\n  name: tipo-config\n"
     with pytest.raises(BadManifest) as caught:
         parse_resources(text, file="m.yaml")
     assert caught.value.violation is Violation.UNKNOWN_MODEL
-    for fact in ("m.yaml:14: metadata.name", '"tipo-config"', "begins with a model's and a dash", "spec.modelName"):
+    for fact in (
+        "m.yaml:14: metadata.name",
+        '"tipo-config"',
+        "starts with a model's name and a dash",
+        "spec.modelName",
+    ):
         assert fact in str(caught.value)
 
 

@@ -1,5 +1,5 @@
-# ruff: noqa: ARG002 - it takes what a Cluster takes
-"""A cluster of one Service, which takes every split at once: the seam for what a real one does too rarely."""
+# ruff: noqa: ARG002 - the signatures of the base class
+"""A cluster in memory with one Service. It applies every split at once, and can cause rare events."""
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
@@ -9,37 +9,37 @@ from knative.api.client import Answer, Cluster
 from knative.api.errors import ClusterError, ClusterUnreachable, Forbidden, Outrun
 from knative.objects import Manifest, Ref
 from knative.rollout.record import ANNOTATION
-from tests.knative.rollout.manifests import pod, revision, service, to
+from tests.knative.rollout.manifests import pod, revision, service, target
 
-MANAGED = {"manager": "scalezero-rollout", "fieldsV1": {"f:spec": {"f:traffic": {}}}}
+OWNED_BY_THE_ROLLOUT = {"manager": "scalezero-rollout", "fieldsV1": {"f:spec": {"f:traffic": {}}}}
 
 
-class Small(Cluster):
-    """Holds the Service `m` with v1 and v2, a pod of v2, and a list of what happens before which call."""
+class OneServiceCluster(Cluster):
+    """Contain the Service `m` with v1 and v2 and the pods of v2, and call `before_apply` before the applies."""
 
     def __init__(self, *, ready: str = "True", pods: int = 1) -> None:
         self.namespace = "default"
-        self.live = service(to("m-v1", 100, tag="v1"), to("m-v2", 0, tag="v2"))
-        self.revisions = {"m-v1": revision("m-v1"), "m-v2": revision("m-v2", ready=ready, message="it fell over")}
+        self.live = service(target("m-v1", 100, tag="v1"), target("m-v2", 0, tag="v2"))
+        self.revisions = {"m-v1": revision("m-v1"), "m-v2": revision("m-v2", ready=ready, message="it crashed")}
         self.pods = [pod(f"pod-{index}") for index in range(pods)]
         self.metrics = ""
-        self.woken = 0
-        self.may_wake = self.wakes = True
+        self.wake_requests = 0
+        self.wake_is_allowed = self.wake_succeeds = True
         self.applied: list[Manifest] = []
-        self.before_apply: list[Callable[[], None]] = []  # each once, in order
-        self.answers_lost: set[int] = set()  # which applies are done and not answered, counted from 1
-        self.down = 0  # how many of the next reads fail
-        self.failure: ClusterError = ClusterUnreachable("https://here", "refused")  # and how
+        self.before_apply: list[Callable[[], None]] = []  # the next apply calls and removes the first one
+        self.lost_responses: set[int] = set()  # the numbers, from 1, of applies without a response
+        self.failing_reads = 0  # number of next reads that fail with `failure`
+        self.failure: ClusterError = ClusterUnreachable("https://cluster.test", "refused")
 
     def get(self, ref: Ref) -> Manifest | None:
-        if self.down:
-            self.down -= 1
+        if self.failing_reads:
+            self.failing_reads -= 1
             raise self.failure
         return deepcopy(self.live) if ref == Ref("Service", "m") else self.revisions.get(ref.name)
 
     def list(self, kind: str, *, labels: Mapping[str, str] = {}) -> list[Manifest]:
-        held = {"Revision": [*self.revisions.values()], "Pod": self.pods, "Service": [self.live], "Route": []}
-        return held[kind]
+        objects = {"Revision": [*self.revisions.values()], "Pod": self.pods, "Service": [self.live], "Route": []}
+        return objects[kind]
 
     def apply(
         self, manifest: Manifest, *, manager: str = "scalezero", force: bool = False, dry_run: bool = False
@@ -52,27 +52,27 @@ class Small(Cluster):
         assert set(manifest.get("spec", {})) <= {"traffic"}
         self.applied.append(manifest)
         self.touch(manifest.get("spec", {}).get("traffic"), manifest["metadata"]["annotations"])
-        if len(self.applied) in self.answers_lost:
-            raise ClusterUnreachable("https://here", "connection reset")
+        if len(self.applied) in self.lost_responses:
+            raise ClusterUnreachable("https://cluster.test", "connection reset")
         return self.live
 
     def pod_get(self, pod: str, path: str, *, port: int = 8080, timeout: float) -> Answer:
         return Answer(200, self.metrics.encode())
 
     def revision_get(self, revision: str, path: str, *, timeout: float) -> Answer:
-        self.woken += 1
-        if not self.may_wake:
+        self.wake_requests += 1
+        if not self.wake_is_allowed:
             raise Forbidden("ann", verb="get", resource="services/proxy", group="", namespace="knative-serving")
-        if not self.wakes:
-            raise ClusterUnreachable("https://here", "read timed out")
-        self.pods = self.pods or [pod("woken")]
+        if not self.wake_succeeds:
+            raise ClusterUnreachable("https://cluster.test", "read timed out")
+        self.pods = self.pods or [pod("new")]
         return Answer(200, b"")
 
     def touch(self, traffic: Any = None, annotations: Mapping[str, str] | None = None) -> None:  # noqa: ANN401
-        """Change the Service as anybody may, which gives it a version of its own."""
-        held = self.live["metadata"]
-        held["resourceVersion"] = str(int(held["resourceVersion"]) + 1)
-        held["annotations"].update(annotations or {})
+        """Change the Service as another writer does. It gets a new resource version."""
+        metadata = self.live["metadata"]
+        metadata["resourceVersion"] = str(int(metadata["resourceVersion"]) + 1)
+        metadata["annotations"].update(annotations or {})
         if traffic is not None:
             self.live["spec"]["traffic"] = traffic
             urls = {each.get("tag"): each["url"] for each in self.live["status"]["traffic"] if each.get("url")}
@@ -80,5 +80,5 @@ class Small(Cluster):
 
     @property
     def record(self) -> str:
-        """The rollout's annotation."""
+        """The annotation with the state of the rollout."""
         return str(self.live["metadata"]["annotations"][ANNOTATION])

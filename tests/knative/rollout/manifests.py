@@ -1,4 +1,4 @@
-"""Manifests as a real Knative 1.21 gives them, cut down to what is read."""
+"""Manifests as Knative 1.21 returns them, reduced to the fields that a rollout reads."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ def service(*traffic: dict[str, Any], name: str = "m", generation: int = 3, **st
     }
 
 
-def to(revision: str, percent: int | None = None, **more: Any) -> dict[str, Any]:  # noqa: ANN401
+def target(revision: str, percent: int | None = None, **more: Any) -> dict[str, Any]:  # noqa: ANN401
     return {"revisionName": revision, **({} if percent is None else {"percent": percent}), **more}
 
 

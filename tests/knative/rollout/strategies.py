@@ -1,4 +1,4 @@
-"""Splits, steps and samples, drawn as a cluster could have them."""
+"""Strategies for splits, steps and samples that are possible in a cluster."""
 
 from hypothesis import strategies as st
 
@@ -11,7 +11,7 @@ ENDS = (0.001, 0.01, 0.1, 1.0, float("inf"))
 
 @st.composite
 def splits(draw: st.DrawFn) -> Split:
-    """Whole percents that sum to 100, each revision once."""
+    """Generate splits in whole percents that sum to 100, with each revision once."""
     names = draw(st.lists(st.sampled_from(REVISIONS), min_size=1, unique=True))
     cuts = draw(st.lists(st.integers(1, 99), min_size=len(names) - 1, max_size=len(names) - 1, unique=True))
     bounds = [0, *sorted(cuts), 100]
@@ -23,8 +23,8 @@ steps = st.lists(st.integers(1, 100), min_size=1, max_size=6, unique=True).map(l
 
 @st.composite
 def samples(draw: st.DrawFn) -> Sample:
-    """What pods of one kind may have answered."""
+    """Generate the requests, errors and latencies of some pods."""
     counts = draw(st.lists(st.integers(0, 500), min_size=len(ENDS), max_size=len(ENDS)))
     errors = draw(st.integers(0, 300))
-    callers = draw(st.integers(0, 50))
-    return Sample(sum(counts) + errors + callers, errors, tuple(zip(ENDS, counts, strict=True)))
+    client_errors = draw(st.integers(0, 50))
+    return Sample(sum(counts) + errors + client_errors, errors, tuple(zip(ENDS, counts, strict=True)))

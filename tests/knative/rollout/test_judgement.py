@@ -15,7 +15,7 @@ LIMITS = Limits()
 
 
 def answers(*, errors: int = 0, **at: int) -> Sample:
-    """Successful answers by milliseconds (`ms5=90`), in buckets like the runtime's, and errors."""
+    """Return a sample of errors and of successful answers by milliseconds (`ms5=90`), in buckets like the runtime's."""
     ends = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, math.inf)
     counts = dict.fromkeys(ends, 0)
     for name, count in at.items():
@@ -23,7 +23,7 @@ def answers(*, errors: int = 0, **at: int) -> Sample:
     return Sample(sum(at.values()) + errors, errors, tuple(counts.items()))
 
 
-def test_no_requests_are_no_problem() -> None:
+def test_a_revision_without_requests_has_no_problem() -> None:
     assert find_problem(NOTHING, NOTHING, LIMITS) is None
     assert find_problem(NOTHING, answers(ms4=1000), LIMITS) is None
 
@@ -59,18 +59,18 @@ def test_more_failures_never_make_a_step_pass(new: Sample, old: Sample, more: in
         assert find_problem(worse, old, LIMITS) is not None
 
 
-def test_the_same_quality_is_rarely_fails_in_many_tests() -> None:
+def test_revisions_of_equal_quality_rarely_fail_in_many_tests() -> None:
     """2 % failures on both sides and a hundred tests of each step: at most 1 % of the rollouts fail by chance."""
-    chance = random.Random(7)  # noqa: S311 - the same numbers each time
-    fails = sum(_fails_by_chance(chance) for _ in range(300))
+    generator = random.Random(7)  # noqa: S311 - a fixed seed
+    fails = sum(_fails_by_chance(generator) for _ in range(300))
     assert fails <= 3
 
 
-def _fails_by_chance(chance: random.Random) -> bool:
+def _fails_by_chance(generator: random.Random) -> bool:
     new = old = NOTHING
     for _ in range(100):
-        new = new.plus(Sample(5, sum(chance.random() < 0.02 for _ in range(5))))
-        old = old.plus(Sample(20, sum(chance.random() < 0.02 for _ in range(20))))
+        new = new.plus(Sample(5, sum(generator.random() < 0.02 for _ in range(5))))
+        old = old.plus(Sample(20, sum(generator.random() < 0.02 for _ in range(20))))
         if find_problem(new, old, LIMITS):
             return True
     return False
@@ -125,11 +125,11 @@ def test_the_reason_has_the_counts() -> None:
 
 
 @given(hits=st.integers(0, 1000), more=st.integers(1, 1000))
-def test_a_bound_is_above_what_was_seen(hits: int, more: int) -> None:
+def test_the_upper_bound_is_above_the_observed_share(hits: int, more: int) -> None:
     assert hits / (hits + more) < upper_bound(hits, hits + more) <= 1
 
 
-def test_the_upper_bound_is_that_of_wilson() -> None:
+def test_the_upper_bound_is_the_wilson_bound() -> None:
     """10 of 100 at three standard deviations: (0.145 + 3 * sqrt(0.0009 + 0.000225)) / 1.09."""
     assert upper_bound(10, 100) == pytest.approx((0.145 + 3 * 0.001125**0.5) / 1.09)
 
@@ -148,7 +148,7 @@ def test_the_tail_probability_at_its_limits() -> None:
 
 
 @given(sample=samples())
-def test_a_percentile_lies_in_its_bucket(sample: Sample) -> None:
+def test_a_percentile_is_within_its_bucket(sample: Sample) -> None:
     total = sum(count for _, count in sample.seconds)
     found = percentile(sample)
     if not total:

@@ -54,7 +54,7 @@ observations = st.builds(
     old=st.sampled_from([FINE, NOTHING]) | samples(),
 )
 sequences = st.lists(observations, max_size=30)
-_UNDER_WAY: list[Phase] = ["warming", "settling", "watching"]
+_ACTIVE: list[Phase] = ["warming", "settling", "watching"]
 
 
 def decisions_of(state: State, observed: Callable[[int], Observed], *, now: float = 0.0) -> Iterator[Decision]:
@@ -79,7 +79,7 @@ def decisions_of(state: State, observed: Callable[[int], Observed], *, now: floa
     pytest.fail("the rollout does not end")
 
 
-def changing(seen: list[Observed], after: Observed = GOOD) -> Callable[[int], Observed]:
+def sequence_of(seen: list[Observed], after: Observed = GOOD) -> Callable[[int], Observed]:
     return lambda turn: seen[turn] if turn < len(seen) else after
 
 
@@ -98,7 +98,7 @@ def written(decisions: list[Decision]) -> list[Split]:
     stable=splits(), ascending=steps, seen=sequences, last=st.sampled_from([GOOD, Observed(new=NOTHING)]) | observations
 )
 def test_every_rollout_ends(stable: Split, ascending: tuple[int, ...], seen: list[Observed], last: Observed) -> None:
-    decisions = list(decisions_of(started(stable, "m-v2", ascending), changing(seen, last)))
+    decisions = list(decisions_of(started(stable, "m-v2", ascending), sequence_of(seen, last)))
     assert not decisions or decisions[-1].verb in {"finish", "roll_back", "halt"}
 
 
@@ -107,7 +107,7 @@ def test_each_shift_raises_the_share_and_the_end_is_the_last_step_or_the_split_b
     stable: Split, ascending: tuple[int, ...], seen: list[Observed]
 ) -> None:
     state = started(stable, "m-v2", ascending)
-    decisions = list(decisions_of(state, changing(seen)))
+    decisions = list(decisions_of(state, sequence_of(seen)))
     shares = [percent_of(each, "m-v2") for each in (stable, *written(decisions))]
     assert shares == sorted(set(shares))
     if decisions and decisions[-1].verb == "finish":
@@ -117,15 +117,15 @@ def test_each_shift_raises_the_share_and_the_end_is_the_last_step_or_the_split_b
 
 
 @given(seen=sequences)
-def test_it_shifts_only_to_a_ready_target_with_a_pod_and_after_the_route_has_applied_the_split(
+def test_a_shift_requires_a_ready_target_a_pod_and_an_applied_split(
     seen: list[Observed],
 ) -> None:
-    looks = [*seen, *[GOOD] * 200]
+    observed = [*seen, *[GOOD] * 200]
     phase = "warming"
-    for look, decision in zip(looks, decisions_of(started(), changing(seen)), strict=False):
+    for observation, decision in zip(observed, decisions_of(started(), sequence_of(seen)), strict=False):
         if decision.verb == "shift":
-            assert look.ready
-            assert look.pods
+            assert observation.ready
+            assert observation.pods
             assert phase != "settling"
         phase = decision.state.phase
 
@@ -134,27 +134,27 @@ def test_it_shifts_only_to_a_ready_target_with_a_pod_and_after_the_route_has_app
 def test_a_killed_run_that_is_resumed_writes_the_same_splits(seen: list[Observed], killed: list[int]) -> None:
     """It continues from the last written state: the step is watched again, and no step is skipped or repeated."""
     patient = Limits(interval=60, timeout=1e9, min_requests=10**9)  # so that neither run times out
-    calm = [replace(each, ready=True, new=NOTHING) for each in seen]
-    whole = list(decisions_of(started(limits=patient), changing(calm)))
-    state, turn, now, broken = started(limits=patient), 0, 0.0, []
+    quiet = [replace(each, ready=True, new=NOTHING) for each in seen]
+    whole = list(decisions_of(started(limits=patient), sequence_of(quiet)))
+    state, turn, now, resumed_decisions = started(limits=patient), 0, 0.0, []
     for kill in [*killed, 10_000]:
         kept = state
-        for decision in decisions_of(state, changing(calm[turn:]), now=now):
+        for decision in decisions_of(state, sequence_of(quiet[turn:]), now=now):
             turn, now = turn + 1, now + 1
-            broken.append(decision)
+            resumed_decisions.append(decision)
             kept = decision.state if decision.is_written else kept
             if turn % 41 == kill:
                 break
         if kept.is_over:
             break
         state = resume(parse(render(kept)), limits=patient, now=now)
-    assert written(broken) == written(whole)
-    assert broken[-1].verb == whole[-1].verb == "finish"
+    assert written(resumed_decisions) == written(whole)
+    assert resumed_decisions[-1].verb == whole[-1].verb == "finish"
 
 
 @given(seen=sequences)
 def test_a_state_read_from_its_record_leads_to_the_same_decision(seen: list[Observed]) -> None:
-    for decision in decisions_of(started(), changing(seen)):
+    for decision in decisions_of(started(), sequence_of(seen)):
         state = decision.state
         if not state.is_over and state.phase != "halted":
             read = replace(parse(render(state)), limits=state.limits)
@@ -193,9 +193,9 @@ def test_a_verdict_is_about_the_completed_step() -> None:
     assert verdict(started(), "shift", FINE) is None
 
 
-def test_it_warms_before_the_first_shift_and_again_after_the_pods_are_gone() -> None:
+def test_warming_precedes_the_first_shift_and_is_repeated_without_pods() -> None:
     cold = [Observed(pods=0), Observed(pods=0), GOOD, GOOD, Observed(after=61, pods=0), GOOD]
-    verbs = [each.verb for each in decisions_of(started(), changing(cold))]
+    verbs = [each.verb for each in decisions_of(started(), sequence_of(cold))]
     assert verbs[:6] == ["warm", "warm", "shift", "wait", "warm", "shift"]
 
 
@@ -227,16 +227,16 @@ def test_it_warms_before_the_first_shift_and_again_after_the_pods_are_gone() -> 
 @pytest.mark.parametrize("halts", [False, True])
 def test_a_failure_rolls_back_or_halts_with_its_reason(seen: list[Observed], reason: str, *, halts: bool) -> None:
     state = started(limits=replace(LIMITS, halt=halts))
-    for look in seen:
-        now = state.since + look.after
+    for observation in seen:
+        now = state.since + observation.after
         facts = Facts(
             now=now,
             live=state.split,
-            settled=look.settled,
-            ready=look.ready,
+            settled=observation.settled,
+            ready=observation.ready,
             reason="boom",
-            pods=look.pods,
-            new=look.new,
+            pods=observation.pods,
+            new=observation.new,
         )
         before, decision = state, decide(state, facts)
         state = decision.state
@@ -255,7 +255,7 @@ def test_an_unknown_condition_gives_no_reason() -> None:
     assert decide(settling, facts).why == "the Route did not apply the split within 300 s"
 
 
-@given(live=splits(), step=st.integers(-1, 3), phase=st.sampled_from(_UNDER_WAY))
+@given(live=splits(), step=st.integers(-1, 3), phase=st.sampled_from(_ACTIVE))
 def test_the_split_of_another_writer_is_never_overwritten(live: Split, step: int, phase: Phase) -> None:
     state = replace(started(), step=step, phase=phase)
     facts = Facts(now=1e6, live=live, changed_by="kn", settled=True, ready=True, pods=1, new=BROKEN)
@@ -295,8 +295,8 @@ def test_steps_that_do_not_ascend_within_1_to_100_are_refused(ascending: tuple[i
 def test_a_resumed_rollout_watches_the_current_step_again() -> None:
     decisions = list(decisions_of(started(), lambda _: GOOD))
     watching = next(each.state for each in decisions if each.state.phase == "watching")
-    again = resume(replace(watching, phase="halted", reason="slow"), limits=LIMITS, now=1000)
-    assert (again.phase, again.step, again.since, again.reason) == ("settling", 0, 1000, "")
+    resumed = resume(replace(watching, phase="halted", reason="slow"), limits=LIMITS, now=1000)
+    assert (resumed.phase, resumed.step, resumed.since, resumed.reason) == ("settling", 0, 1000, "")
     assert resume(started(), limits=LIMITS, now=5).phase == "warming"
 
 

@@ -24,43 +24,43 @@ def found(state: State | None, live: Split | None = None) -> Found:
     return Found(model="m", namespace="shop", live=split, changed_by="kn (user ann)", recorded=state)
 
 
-def opened(there: Found, target: str = "m-v2", steps: tuple[int, ...] | None = None, *, adopt: bool = False) -> State:
-    return start_or_resume(there, target, steps=steps, limits=LIMITS, now=9, adopt=adopt)
+def start(cluster: Found, target: str = "m-v2", steps: tuple[int, ...] | None = None, *, adopt: bool = False) -> State:
+    return start_or_resume(cluster, target, steps=steps, limits=LIMITS, now=9, adopt=adopt)
 
 
-def test_without_a_record_it_begins_from_the_current_split() -> None:
-    state = opened(found(None))
+def test_without_a_record_a_rollout_starts_from_the_current_split() -> None:
+    state = start(found(None))
     assert (state.stable, state.steps, state.step, state.phase) == (STABLE, STEPS, -1, "warming")
-    assert opened(found(None), steps=(50,)).steps == (50,)
+    assert start(found(None), steps=(50,)).steps == (50,)
 
 
 @pytest.mark.parametrize("phase", ["done", "rolled_back", "forgotten"])
-def test_after_a_finished_rollout_it_begins_a_new_one(phase: Phase) -> None:
-    assert opened(found(recorded(phase=phase), STABLE), "m-v3").target == "m-v3"
+def test_after_a_finished_rollout_a_new_one_starts(phase: Phase) -> None:
+    assert start(found(recorded(phase=phase), STABLE), "m-v3").target == "m-v3"
 
 
 @pytest.mark.parametrize("phase", ["warming", "settling", "watching", "halted"])
 @pytest.mark.parametrize("steps", [None, (5, 25, 100)])
 def test_the_same_rollout_resumes_with_the_new_limits(phase: Phase, steps: tuple[int, ...] | None) -> None:
-    state = opened(found(recorded(phase=phase)), steps=steps)
+    state = start(found(recorded(phase=phase)), steps=steps)
     assert (state.step, state.phase, state.since, state.limits) == (1, "settling", 9, LIMITS)
 
 
 def test_a_rollout_without_a_shift_resumes_with_warming() -> None:
-    assert opened(found(recorded(-1, "warming"))).phase == "warming"
+    assert start(found(recorded(-1, "warming"))).phase == "warming"
 
 
 @pytest.mark.parametrize(
-    ("target", "steps", "asked"), [("m-v3", None, "a rollout to m-v3"), ("m-v2", (10, 100), "the steps 10,100")]
+    ("target", "steps", "requested"), [("m-v3", None, "a rollout to m-v3"), ("m-v2", (10, 100), "the steps 10,100")]
 )
 def test_the_error_for_another_rollout_has_the_next_steps(
-    target: str, steps: tuple[int, ...] | None, asked: str
+    target: str, steps: tuple[int, ...] | None, requested: str
 ) -> None:
     with pytest.raises(RolloutUnderWay) as caught:
-        opened(found(recorded()), target, steps)
+        start(found(recorded()), target, steps)
     assert str(caught.value) == (
         "m has an unfinished rollout to m-v2 with the steps 5,25,100, watching at 75 % m-v1, 25 % m-v2, "
-        f"but the command asks for {asked}; continue that rollout, --abort it, or use --adopt to start from the "
+        f"but the command requests {requested}; continue that rollout, --abort it, or use --adopt to start from the "
         "current split"
     )
 
@@ -69,7 +69,7 @@ def test_the_error_for_a_changed_split_names_the_writer() -> None:
     live = (Share("m-v1", 10), Share("m-v2", 90))
     for target in ("m-v2", "m-v3"):
         with pytest.raises(SplitChanged) as caught:
-            opened(found(recorded(phase="halted"), live), target)
+            start(found(recorded(phase="halted"), live), target)
         assert str(caught.value) == (
             "kn (user ann) changed the split of m to 10 % m-v1, 90 % m-v2; the rollout had set "
             "75 % m-v1, 25 % m-v2; to start a rollout from the current split: "
@@ -84,12 +84,12 @@ def test_abort_after_a_change_by_another_writer_keeps_the_split(phase: Phase) ->
     state = abort_or_forget(found(recorded(phase=phase), live), now=9)
     assert (state.phase, state.split, state.since) == ("forgotten", live, 9)
     assert state.reason == "the split set by kn (user ann) is kept"
-    assert opened(found(state, live), "m-v3").stable == live
+    assert start(found(state, live), "m-v3").stable == live
 
 
-def test_adopt_begins_from_the_current_split() -> None:
+def test_adopt_starts_from_the_current_split() -> None:
     live = (Share("m-v1", 90), Share("m-v2", 10))
-    state = opened(found(recorded(), live), steps=(5, 25), adopt=True)
+    state = start(found(recorded(), live), steps=(5, 25), adopt=True)
     assert (state.stable, state.steps, state.step) == (live, (25,), -1)
 
 
