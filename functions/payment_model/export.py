@@ -1,7 +1,7 @@
-"""A fitted scikit-learn classifier in, a serving-ready ONNX file out.
+"""Export of a fitted scikit-learn classifier to an ONNX file.
 
-skl2onnx answers a label and the probabilities of both classes. A caller wants one number, so a tail of one node picks
-the column of fraud, and merging keeps only what leads to it.
+The model of skl2onnx has two outputs: a label, and the probabilities of both classes. Callers need one number, so a
+second graph with one node selects the fraud column; merging removes all nodes that this output does not need.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ from sklearn.pipeline import Pipeline
 
 from functions.payment_model.features import FEATURES
 
-# Old enough for any runtime of the last years, and the newest that quantization tools take whole.
+# Old enough for all runtimes of recent years, and the newest that quantization tools support completely.
 _OPSET = {"": 17, "ai.onnx.ml": 3}
 
 
@@ -36,7 +36,7 @@ def export(pipeline: Pipeline, path: Path, *, name: str, version: str) -> None:
         name=name,
     )
     model = update_inputs_outputs_dims(model, {"features": ["batch", len(FEATURES)]}, {"fraud_score": ["batch", 1]})
-    del model.opset_import[:]  # both halves brought theirs
+    del model.opset_import[:]  # both graphs have entries
     model.opset_import.extend(_opsets(whole))
     helper.set_model_props(model, {"name": name, "version": version})
     checker.check_model(model, full_check=True)
@@ -45,7 +45,7 @@ def export(pipeline: Pipeline, path: Path, *, name: str, version: str) -> None:
 
 
 def _column_of_fraud(whole: onnx.ModelProto) -> onnx.ModelProto:
-    """Build float32 [batch, 2] -> float32 [batch, 1]."""
+    """Build the graph that selects the fraud column: float32 [batch, 2] -> float32 [batch, 1]."""
     graph = helper.make_graph(
         [helper.make_node("Gather", ["both", "fraud"], ["fraud_score"], axis=1)],
         "column-of-fraud",
@@ -57,5 +57,5 @@ def _column_of_fraud(whole: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _opsets(model: onnx.ModelProto) -> list[onnx.OperatorSetIdProto]:
-    """Name each domain once: skl2onnx repeats it for every step of a pipeline."""
+    """Return each domain once: skl2onnx repeats it for every step of a pipeline."""
     return [helper.make_opsetid(*each) for each in sorted({(used.domain, used.version) for used in model.opset_import})]

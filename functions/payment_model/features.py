@@ -1,10 +1,10 @@
-"""A raw card payment in, the 30 numbers that the model reads out.
+"""Conversion of a raw card payment to the 30 features of the model.
 
-Serving and training walk this one path: `Payment.read` checks a raw payment, `row` turns it into its features, and
-train.py sends every payment of its synthetic stream through both, so the two cannot drift apart.
+Serving and training use the same code: `Payment.read` checks a raw payment, and `row` converts it to features. train.py
+applies both to every payment of its synthetic stream, so training and serving cannot differ.
 
-It stands on the request path, so it imports the standard library alone. A field that is missing where it must not be,
-unknown, or out of its range raises `InvalidInput` naming it, what came and what would be right.
+This module is on the request path, so it imports only the standard library. A required field that is missing, an
+unknown field, or a value out of range raises `InvalidInput` with the field, the received value and the expected one.
 """
 
 import difflib
@@ -56,7 +56,7 @@ FEATURES = (
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A finite number within [low, high]; JSON's true and false are no numbers."""
+    """A finite number within [low, high]; JSON's true and false are not numbers."""
 
     low: float
     high: float
@@ -64,11 +64,11 @@ class Number:
 
     @property
     def expected(self) -> str:
-        """What would be right."""
+        """The allowed values, as a text for the error message."""
         return f"a {'whole ' if self.whole else ''}number from {self.low:.10g} to {self.high:.10g}"
 
     def accepts(self, value: object) -> bool:
-        """Whether the value fits; NaN fits no range."""
+        """Return whether the value is allowed; NaN is in no range."""
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
         return self.low <= value <= self.high and (not self.whole or value == int(value))
@@ -81,75 +81,75 @@ class Flag:
     expected: str = "true or false"
 
     def accepts(self, value: object) -> bool:
-        """Whether the value fits."""
+        """Return whether the value is allowed."""
         return isinstance(value, bool)
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of a few words."""
+    """One of several texts."""
 
-    words: tuple[str, ...]
+    choices: tuple[str, ...]
 
     @property
     def expected(self) -> str:
-        """What would be right."""
-        return f"one of {', '.join(self.words)}"
+        """The allowed values, as a text for the error message."""
+        return f"one of {', '.join(self.choices)}"
 
     def accepts(self, value: object) -> bool:
-        """Whether the value fits."""
-        return isinstance(value, str) and value in self.words
+        """Return whether the value is allowed."""
+        return isinstance(value, str) and value in self.choices
 
 
-def _takes(rule: Number | Flag | Choice, **default: Any) -> Any:  # noqa: ANN401 - stands where a default stands
+def _field(rule: Number | Flag | Choice, **default: Any) -> Any:  # noqa: ANN401 - used in place of a default value
     return field(metadata={"rule": rule}, **default)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
-    """One card payment, as the bank knows it when it must answer.
+    """One card payment, with the facts that the bank has when it must decide.
 
-    The first four fields are required. The history may be unknown to a caller; each default is then what an ordinary,
-    settled customer shows: a payment near home, in person, on a card a year old.
+    The first four fields are required. A caller may not have the history; the defaults are those of an ordinary
+    customer: a payment near home, in person, with a card that is one year old.
     """
 
-    amount: float = _takes(Number(0.01, 1_000_000))  # euros
-    merchant_category: str = _takes(Choice(CATEGORIES))
-    hour: int = _takes(Number(0, 23, whole=True))  # on the card holder's clock
-    weekday: int = _takes(Number(0, 6, whole=True))  # 0 is Monday
-    distance_from_home_km: float = _takes(Number(0, 20_040), default=5.0)  # half of the Earth's girth at most
-    count_1h: int = _takes(Number(0, 10_000, whole=True), default=0)  # payments of this card before this one
-    count_24h: int = _takes(Number(0, 10_000, whole=True), default=0)  # counts as at least count_1h
-    sum_1h: float = _takes(Number(0, 10_000_000), default=0.0)  # euros, of the same payments
-    sum_24h: float = _takes(Number(0, 10_000_000), default=0.0)  # counts as at least sum_1h
-    mean_amount_30d: float = _takes(Number(0.01, 1_000_000), default=40.0)  # euros, this card's habit
-    card_age_days: float = _takes(Number(0, 36_525), default=365.0)
-    device_age_days: float = _takes(Number(0, 36_525), default=365.0)  # since phone or terminal was first seen
-    country_mismatch: bool = _takes(Flag(), default=False)  # merchant or device abroad
-    online: bool = _takes(Flag(), default=False)  # the card was not present
-    minutes_since_last: float = _takes(Number(0, 5_259_600), default=1_440.0)  # ten years at most
-    declined_24h: int = _takes(Number(0, 10_000, whole=True), default=0)
-    new_merchant: bool = _takes(Flag(), default=False)  # this card's first payment there
+    amount: float = _field(Number(0.01, 1_000_000))  # euros
+    merchant_category: str = _field(Choice(CATEGORIES))
+    hour: int = _field(Number(0, 23, whole=True))  # on the card holder's clock
+    weekday: int = _field(Number(0, 6, whole=True))  # 0 is Monday
+    distance_from_home_km: float = _field(Number(0, 20_040), default=5.0)  # at most half of the Earth's circumference
+    count_1h: int = _field(Number(0, 10_000, whole=True), default=0)  # payments of this card before this one
+    count_24h: int = _field(Number(0, 10_000, whole=True), default=0)  # a smaller value counts as count_1h
+    sum_1h: float = _field(Number(0, 10_000_000), default=0.0)  # euros, sum of the payments in count_1h
+    sum_24h: float = _field(Number(0, 10_000_000), default=0.0)  # a smaller value counts as sum_1h
+    mean_amount_30d: float = _field(Number(0.01, 1_000_000), default=40.0)  # euros, mean amount of this card
+    card_age_days: float = _field(Number(0, 36_525), default=365.0)
+    device_age_days: float = _field(Number(0, 36_525), default=365.0)  # since the phone or terminal was first seen
+    country_mismatch: bool = _field(Flag(), default=False)  # merchant or device abroad
+    online: bool = _field(Flag(), default=False)  # the card was not present
+    minutes_since_last: float = _field(Number(0, 5_259_600), default=1_440.0)  # ten years at most
+    declined_24h: int = _field(Number(0, 10_000, whole=True), default=0)
+    new_merchant: bool = _field(Flag(), default=False)  # the first payment of this card to the merchant
 
     @classmethod
     def read(cls, raw: object, *, at: str = "") -> "Payment":
-        """Check a raw payment, as JSON gave it; `at` is where it stood, such as `[3].`.
+        """Check a raw payment from JSON; `at` is its position in the request body, such as `[3].`.
 
-        Raises `InvalidInput` for the first field that is wrong. A field nobody knows is refused too: it is most often
-        a slip of the pen in an optional one, which a default would hide.
+        Raises `InvalidInput` for the first invalid field. An unknown field is invalid too: it is usually a misspelled
+        optional field, and the default would hide the mistake.
         """
         if not isinstance(raw, Mapping):
             raise InvalidInput(
                 at.rstrip(".") or "body",
-                got=_shown(raw),
+                got=_format_value(raw),
                 expected=_PAYMENTS if not at else "a payment, as a JSON object",
             )
         if not raw.keys() <= _RULES.keys():
-            raise _unknown(next(name for name in raw if name not in _RULES), at)
+            raise _unknown_field(next(name for name in raw if name not in _RULES), at)
         for name, rule in _RULES.items():
             if name in raw:
                 if not rule.accepts(raw[name]):
-                    raise InvalidInput(at + name, got=_shown(raw[name]), expected=rule.expected)
+                    raise InvalidInput(at + name, got=_format_value(raw[name]), expected=rule.expected)
             elif name in _REQUIRED:
                 raise InvalidInput(at + name, got="nothing", expected=rule.expected)
         return cls(**raw)
@@ -163,10 +163,10 @@ _ONE_HOT = {
 
 
 def row(payment: Payment) -> list[float]:
-    """Turn one payment into the model's 30 features, in the order of `FEATURES`.
+    """Convert one payment to the model's 30 features, in the order of `FEATURES`.
 
-    Amounts, counts and ages spread over decades, so each comes as log(1 + x); hours and weekdays go round, so each
-    comes as a point on a circle.
+    Amounts, counts and ages span several orders of magnitude, so their features are log(1 + x). Hours and weekdays are
+    cyclic, so their features are the coordinates of a point on a circle.
     """
     hour, day = 2 * pi * payment.hour / 24, 2 * pi * payment.weekday / 7
     return [
@@ -175,7 +175,7 @@ def row(payment: Payment) -> list[float]:
         cos(hour),
         sin(day),
         cos(day),
-        float(payment.hour < 6),  # the night ends at six
+        float(payment.hour < 6),  # night: before 6 o'clock
         float(payment.weekday >= 5),  # Saturday and Sunday
         *_ONE_HOT[payment.merchant_category],
         log1p(payment.distance_from_home_km),
@@ -195,39 +195,43 @@ def row(payment: Payment) -> list[float]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What one request asks to score: the features of each payment, and whether it came alone, not in a list."""
+class ScoreRequest:
+    """The payments of one request: the features of each, and whether the body is a single payment and not a list."""
 
     rows: list[list[float]]
-    alone: bool
+    single: bool
 
     @classmethod
-    def read(cls, body: bytes) -> "Asked":
-        """Read a request's body: one payment, or a list of at least one, as JSON whatever its content type says.
+    def read(cls, body: bytes) -> "ScoreRequest":
+        """Read a request body: one payment, or a list of at least one, as JSON; the content type is ignored.
 
         Raises `InvalidInput`.
         """
         try:
             content = json.loads(body)
-        except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or nested beyond reason
-            raise InvalidInput("body", got=f"no JSON ({error})", expected=_PAYMENTS) from error
+        except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or nested too deeply
+            raise InvalidInput("body", got=f"invalid JSON ({error})", expected=_PAYMENTS) from error
         if content == []:
             raise InvalidInput("body", got="an empty list", expected="at least one payment")
         if isinstance(content, list):
             read = [Payment.read(each, at=f"[{index}].") for index, each in enumerate(content)]
-            return cls(rows=[row(each) for each in read], alone=False)
-        return cls(rows=[row(Payment.read(content))], alone=True)
+            return cls(rows=[row(each) for each in read], single=False)
+        return cls(rows=[row(Payment.read(content))], single=True)
 
 
 _PAYMENTS = "a payment, as a JSON object, or a list of them"
 
 
-def _unknown(name: object, at: str) -> InvalidInput:
-    near = difflib.get_close_matches(str(name), _RULES, n=1)
-    hint = f"{near[0]}, which is the nearest" if near else f"one of {', '.join(_RULES)}"
-    return InvalidInput(f"{at}{name}", got="a field that no payment has", expected=hint)
+def _unknown_field(name: object, at: str) -> InvalidInput:
+    similar = difflib.get_close_matches(str(name), _RULES, n=1)
+    hint = f"a field of a payment, perhaps {similar[0]}" if similar else f"one of {', '.join(_RULES)}"
+    return InvalidInput(f"{at}{name}", got="an unknown field", expected=hint)
 
 
-def _shown(value: object) -> str:
+def _format_value(value: object) -> str:
+    if isinstance(value, list):
+        return f"a list of length {len(value)}"  # its text may be large, or nested too deeply for json.dumps
+    if isinstance(value, dict):
+        return "an object"
     text = json.dumps(value, default=repr)
-    return text if len(text) <= 60 else f"{text[:57]}..."  # enough to know it again
+    return text if len(text) <= 60 else f"{text[:57]}..."  # enough to recognize it

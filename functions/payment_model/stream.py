@@ -1,16 +1,16 @@
-"""A synthetic stream of card payments, about 2 % of them fraud. Nothing here is anybody's data.
+"""A synthetic stream of card payments, about 2 % of them fraud. It contains no real data.
 
-Customers first: each payment belongs to someone with a habitual amount, an active or a quiet card, a phone of some age.
-Honest payments follow the habit, with what makes honest people look odd: journeys, new phones, a day in the shops.
-Fraud then overwrites what a thief changes, and leaves the rest:
+Each payment belongs to a customer with a usual amount, a frequently or rarely used card, and a phone of some age.
+Honest payments are usual ones, with the exceptions of honest customers: journeys, new phones, a day of shopping.
+A fraud replaces the columns that a thief changes:
 
-- testing   a list of stolen numbers is tried with small online payments, quickly, and many are declined;
-- stolen    the card itself is used up in shops, far from home and well above its habit;
-- takeover  a new device pays online for what can be sold on;
-- quiet     a thief who behaves like the customer. Nobody can see these, so no honest score is perfect.
+- testing   a list of stolen card numbers is tested with small online payments in quick succession; many are declined
+- stolen    the stolen card is used in shops, far from home and for amounts far above the usual one
+- takeover  a new device pays online for goods that can be resold
+- quiet     a thief who behaves like the customer; these cannot be detected, so no score is perfect
 
-A long way from home is innocent on a journey and a new phone is innocent at the usual amounts: it is the combination
-that tells, which a linear model sees only in part.
+A large distance from home is normal on a journey, and a new phone is normal with usual amounts. Only the combination
+indicates fraud, which a linear model detects only in part.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,8 @@ FRAUD_RATE = 0.02
 KINDS = ("testing", "stolen", "takeover", "quiet")
 _KIND_SHARES = (0.32, 0.30, 0.28, 0.10)
 
-# Of honest payments, in the order of CATEGORIES: how frequent, how often online, how large beside the card's habit.
+# Of honest payments, in the order of CATEGORIES: the frequency, the share of online payments, and the amount relative
+# to the card's usual amount.
 _SHARE = (0.05, 0.09, 0.11, 0.05, 0.09, 0.28, 0.01, 0.19, 0.05, 0.08)
 _ONLINE = (0.0, 0.45, 1.0, 0.5, 0.0, 0.12, 0.15, 0.1, 0.75, 0.85)
 _SCALE = (2.0, 1.4, 0.4, 3.5, 1.1, 0.9, 6.0, 0.7, 5.0, 1.6)
@@ -36,21 +37,21 @@ _SCALE = (2.0, 1.4, 0.4, 3.5, 1.1, 0.9, 6.0, 0.7, 5.0, 1.6)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stream:
-    """Raw payments as a caller would send them, and which of them were fraud (int64 [payments], 0 or 1)."""
+    """Raw payments as a caller sends them, and their labels (int64 [payments], 1 is fraud, 0 is not)."""
 
     payments: list[dict[str, Any]]
     fraud: npt.NDArray[np.int64]
 
 
 def draw(size: int, *, seed: int) -> Stream:
-    """Draw `size` payments; the same seed gives the same stream."""
+    """Generate `size` payments; the same seed generates the same stream."""
     rng = np.random.default_rng(seed)
     columns = _honest(rng, size)
     fraud = rng.random(size) < FRAUD_RATE
     kind = rng.choice(len(KINDS), size, p=_KIND_SHARES)
-    for index, steal in enumerate((_testing, _stolen, _takeover)):
+    for index, changed in enumerate((_testing, _stolen, _takeover)):
         mask = fraud & (kind == index)
-        for name, column in steal(rng, {each: values[mask] for each, values in columns.items()}).items():
+        for name, column in changed(rng, {each: values[mask] for each, values in columns.items()}).items():
             columns[name][mask] = column
     return Stream(payments=_raw(columns), fraud=fraud.astype(np.int64))
 
@@ -131,7 +132,7 @@ def _takeover(rng: np.random.Generator, of: Columns) -> Columns:
 
 
 def _burst(rng: np.random.Generator, of: Columns, tries: Column, amount: Column) -> Columns:
-    """Add `tries` payments of about `amount` within the last hour, and keep counts, sums and the gap consistent."""
+    """Add `tries` payments of about `amount` in the last hour, with consistent counts, sums and time since the last."""
     spent = tries * amount * rng.lognormal(0, 0.3, len(tries))
     count_1h, count_24h = of["count_1h"] + tries, of["count_24h"] + tries
     return {
@@ -144,7 +145,7 @@ def _burst(rng: np.random.Generator, of: Columns, tries: Column, amount: Column)
 
 
 def _gap(rng: np.random.Generator, count_1h: Column, count_24h: Column) -> Column:
-    """Draw the minutes since the last payment that fit the counts."""
+    """Generate the minutes since the last payment, consistent with the counts."""
     size = len(count_1h)
     earlier = np.where(count_24h > 0, rng.uniform(60, 1440, size), 1440 + rng.exponential(2500, size))
     return np.where(count_1h > 0, rng.uniform(0, 60, size), earlier)
@@ -155,13 +156,13 @@ def _any(rng: np.random.Generator, size: int, *categories: str) -> Column:
 
 
 def _raw(columns: Columns) -> list[dict[str, Any]]:
-    """Write the columns as payments, rounded as a bank's ledger rounds them."""
-    ledger: dict[str, list[Any]] = {
+    """Convert the columns to payments, with amounts rounded to cents."""
+    fields: dict[str, list[Any]] = {
         name: np.round(column, 2).tolist() if column.dtype == np.float64 else column.tolist()
         for name, column in columns.items()
         if name not in {"category", "amount", "hour"}
     }
-    ledger["amount"] = np.round(np.clip(columns["amount"], 0.5, 50_000), 2).tolist()
-    ledger["hour"] = columns["hour"].astype(int).tolist()
-    ledger["merchant_category"] = [CATEGORIES[index] for index in columns["category"]]
-    return [dict(zip(ledger, values, strict=True)) for values in zip(*ledger.values(), strict=True)]
+    fields["amount"] = np.round(np.clip(columns["amount"], 0.5, 50_000), 2).tolist()
+    fields["hour"] = columns["hour"].astype(int).tolist()
+    fields["merchant_category"] = [CATEGORIES[index] for index in columns["category"]]
+    return [dict(zip(fields, values, strict=True)) for values in zip(*fields.values(), strict=True)]

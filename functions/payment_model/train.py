@@ -1,16 +1,17 @@
-"""Train payment-model on the synthetic stream and export it as ONNX: the first arrow of the pipeline.
+"""Training of payment-model on the synthetic stream, and its export as ONNX: the first step of the pipeline.
 
     python -m functions.payment_model.train --out models
 
 Version 1.0.0 is a logistic regression: small, and easy to explain. Version 2.0.0 is a multilayer perceptron, wide
-enough that int8 can pay. Both read `features` (float32 [batch, 30]) and answer `fraud_score` (float32 [batch, 1], the
-probability of fraud). The same arguments give the same bytes on the same machine.
+enough to benefit from int8. The input of both is `features` (float32 [batch, 30]), the output `fraud_score` (float32
+[batch, 1], the probability of fraud). The same arguments produce the same bytes on the same machine.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import click
 import numpy as np
@@ -25,17 +26,20 @@ from functions.payment_model.export import export
 from functions.payment_model.features import Payment, row
 from functions.payment_model.stream import draw
 
-PAYMENTS = 60_000  # enough for some 1,200 frauds, and still seconds to train on two slow cores
+PAYMENTS = 60_000  # contains about 1,200 frauds, and trains in seconds on two slow cores
 SEED = 2025
-_HELD_OUT = 0.25  # the end of the stream, which no training sees
+_HELD_OUT = 0.25  # fraction at the end of the stream that is not used for training
+_CALIBRATION = 300  # payments; about six of them are frauds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainedModel:
-    """An exported model and how well it does on the payments held out."""
+    """An exported model, its metrics on the held-out payments, and data for `scalezero quantize`."""
 
     path: Path
     metrics: Mapping[str, float]
+    calibration: Mapping[str, npt.NDArray[Any]]  # payments of the training, by the name of the input
+    evaluation: Mapping[str, npt.NDArray[Any]]  # the held-out payments, and the labels by the name of the output
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +50,7 @@ class Sample:
     fraud: npt.NDArray[np.int64]
 
     def split(self) -> tuple["Sample", "Sample"]:
-        """Part the past, to train on, from what came after it, to measure on."""
+        """Split into the earlier part for training and the later part for measuring."""
         cut = round(len(self.fraud) * (1 - _HELD_OUT))
         return (
             Sample(features=self.features[:cut], fraud=self.fraud[:cut]),
@@ -55,7 +59,7 @@ class Sample:
 
 
 def sample(payments: int, *, seed: int) -> Sample:
-    """Draw payments and read each as the function reads a caller's."""
+    """Generate payments, and read each in the same way as the function reads a request."""
     stream = draw(payments, seed=seed)
     rows = [row(Payment.read(raw)) for raw in stream.payments]
     return Sample(features=np.array(rows, np.float32), fraud=stream.fraud)
@@ -67,7 +71,7 @@ def logistic() -> Pipeline:
 
 
 def perceptron() -> Pipeline:
-    """Build version 2.0.0; it stops by itself once a tenth of its past is no longer scored better."""
+    """Build version 2.0.0; training stops when the score on a tenth of the training data no longer improves."""
     network = MLPClassifier(
         hidden_layer_sizes=(256, 128),
         alpha=1.0,
@@ -87,15 +91,20 @@ RECIPES: Mapping[str, Callable[[], Pipeline]] = {"1.0.0": logistic, "2.0.0": per
 def train(version: str, out: Path, *, payments: int = PAYMENTS, seed: int = SEED) -> TrainedModel:
     """Train one version and write it to `out`/payment-model-v<major>.onnx.
 
-    Raises `ValueError` for a version that has no recipe.
+    Raises `ValueError` for a version that is not in `RECIPES`.
     """
     if version not in RECIPES:
-        raise ValueError(f"no recipe for version {version!r} of payment-model; there are {', '.join(RECIPES)}")
+        raise ValueError(f"version: got {version!r}; expected one of {', '.join(RECIPES)}")
     past, future = sample(payments, seed=seed).split()
     pipeline = RECIPES[version]().fit(past.features, past.fraud)
     path = out / f"payment-model-v{version.partition('.')[0]}.onnx"
     export(pipeline, path, name="payment-model", version=version)
-    return TrainedModel(path=path, metrics=_measure(pipeline, future))
+    return TrainedModel(
+        path=path,
+        metrics=_measure(pipeline, future),
+        calibration={"features": past.features[:_CALIBRATION]},
+        evaluation={"features": future.features, "fraud_score": future.fraud},
+    )
 
 
 def _measure(pipeline: Pipeline, held_out: Sample) -> dict[str, float]:

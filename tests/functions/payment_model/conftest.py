@@ -1,4 +1,4 @@
-"""Models trained small: enough for the rules, quick enough for every run."""
+"""Models trained on few payments, so that the tests are fast."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +12,6 @@ PAYMENTS = 4_000
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, TrainedModel]:
-    """Both versions, each with its metrics."""
+    """Train both versions, each with its metrics."""
     out: Path = tmp_path_factory.mktemp("models")
     return {version: train(version, out, payments=PAYMENTS) for version in RECIPES}

@@ -1,4 +1,4 @@
-"""The author's function, loaded by functions-framework itself. Its host is replaced by one that scores in place."""
+"""The author's function in the functions-framework, with a host that scores in the same thread."""
 
 import json
 import sys
@@ -39,7 +39,7 @@ STOLEN = {
 
 
 class Host(ModuleType):
-    """What the author imports: `model(name).predict(rows)`, answered by the trained model, in the same thread."""
+    """A replacement of `runtime.author`: `model(name).predict(rows)` runs the trained model in the same thread."""
 
     def __init__(self, path: Path) -> None:
         super().__init__("runtime.author")
@@ -57,7 +57,7 @@ class Host(ModuleType):
 @pytest.fixture
 def client(trained: Mapping[str, TrainedModel], monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:
     monkeypatch.setitem(sys.modules, "runtime.author", Host(trained["2.0.0"].path))
-    monkeypatch.setattr(sys, "path", [*sys.path])  # functions-framework appends the source's folder
+    monkeypatch.setattr(sys, "path", [*sys.path])  # functions-framework appends the folder of the source
     before = set(sys.modules)
     app = functions_framework.create_app(target="handle", source=str(MAIN))  # type: ignore[no-untyped-call]
     yield app.test_client()
@@ -66,7 +66,7 @@ def client(trained: Mapping[str, TrainedModel], monkeypatch: pytest.MonkeyPatch)
 
 
 def post(client: FlaskClient, body: object) -> TestResponse:
-    """Send as `curl -d` does: JSON under the content type of a form."""
+    """Send JSON with the content type of a form, as `curl -d` does."""
     data = body if isinstance(body, bytes) else json.dumps(body)
     return client.post("/", data=data, content_type="application/x-www-form-urlencoded")
 
@@ -80,13 +80,13 @@ def test_an_honest_payment_is_approved_and_a_stolen_card_is_not(client: FlaskCli
     assert set(honest) == {"decision", "fraud_score", "model_version"}
 
 
-def test_a_list_is_answered_by_a_list_in_its_order(client: FlaskClient) -> None:
+def test_a_list_is_answered_with_a_list_in_the_same_order(client: FlaskClient) -> None:
     alone = [post(client, payment).get_json()["fraud_score"] for payment in (STOLEN, HONEST)]
     together = [each["fraud_score"] for each in post(client, [STOLEN, HONEST]).get_json()]
     assert together == pytest.approx(alone, abs=1e-6)
 
 
-def test_bad_input_is_400_with_the_field_what_came_and_what_would_be_right(client: FlaskClient) -> None:
+def test_bad_input_is_400_with_the_field_the_received_and_the_expected_value(client: FlaskClient) -> None:
     answer = post(client, {**HONEST, "hour": 99})
     assert answer.status_code == 400
     assert answer.get_json() == {
@@ -98,13 +98,13 @@ def test_bad_input_is_400_with_the_field_what_came_and_what_would_be_right(clien
     }
 
 
-def test_no_json_is_400(client: FlaskClient) -> None:
+def test_invalid_json_is_400(client: FlaskClient) -> None:
     answer = post(client, b"amount=3")
     assert answer.status_code == 400
     assert answer.get_json()["error"]["details"]["field"] == "body"
 
 
-def test_what_the_model_refuses_is_told_with_its_status_under_the_plain_framework(
+def test_in_the_plain_framework_an_error_of_the_model_has_its_status(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_: str, __: object) -> None:
@@ -118,9 +118,9 @@ def test_what_the_model_refuses_is_told_with_its_status_under_the_plain_framewor
 
 
 @pytest.mark.parametrize(("score", "decision"), [(0.0, "approve"), (0.2, "review"), (0.8, "decline"), (1.0, "decline")])
-def test_a_threshold_belongs_to_the_stricter_side(client: FlaskClient, score: float, decision: str) -> None:
+def test_a_score_at_a_threshold_gets_the_stricter_decision(client: FlaskClient, score: float, decision: str) -> None:
     assert sys.modules["main"].decide(score) == decision
 
 
-def test_the_author_writes_at_most_thirty_lines() -> None:
+def test_the_function_has_at_most_30_lines() -> None:
     assert len(MAIN.read_text().splitlines()) <= 30
