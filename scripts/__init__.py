@@ -1,1 +1,1 @@
-"""The project's own tasks. Nothing here is part of what a pod runs."""
+"""Development tasks of the project. No pod runs this code."""

@@ -18,18 +18,20 @@ overview.
 
 
 def render() -> str:
-    """Return the page: one section for each command, in alphabetical order."""
-    return HEAD + "".join(_sections())
-
-
-def _sections() -> Iterator[str]:
+    """Return the page: one section for each command and subcommand, in alphabetical order."""
     group = click.Context(scalezero, info_name="scalezero", **scalezero.context_settings)
-    for name in scalezero.list_commands(group):
-        command = scalezero.get_command(group, name)
+    return HEAD + "".join(_sections(scalezero, group))
+
+
+def _sections(group: click.Group, parent: click.Context) -> Iterator[str]:
+    for name in group.list_commands(parent):
+        command = group.get_command(parent, name)
         if command is None:
-            raise LookupError(f"scalezero lists the command {name!r} and does not have it")
-        context = click.Context(command, info_name=name, parent=group, terminal_width=WIDTH, max_content_width=WIDTH)
-        yield f"\n## scalezero {name}\n\n```text\n{command.get_help(context)}\n```\n"
+            raise LookupError(f"{parent.command_path} lists the command {name!r}, but does not define it")
+        context = click.Context(command, info_name=name, parent=parent, terminal_width=WIDTH, max_content_width=WIDTH)
+        yield f"\n## {context.command_path}\n\n```text\n{command.get_help(context)}\n```\n"
+        if isinstance(command, click.Group):
+            yield from _sections(command, context)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""`python -m scripts.benchmarks [peers | protocols | cluster]`."""
+"""`python -m scripts.benchmarks [peers | protocols | events | large_model | registry | variants | cluster]`."""
 
 import sys
 
-# Not a click group: a figure's name stands where a verb would.
+# Not a click group, because the name of a figure has the position of a subcommand.
 match sys.argv[1:2]:
     case ["peers"]:
         from scripts.benchmarks.cli import peers
@@ -12,6 +12,22 @@ match sys.argv[1:2]:
         from scripts.benchmarks.cli import protocols
 
         protocols(sys.argv[2:], prog_name="scripts/bench protocols")
+    case ["events"]:
+        from scripts.benchmarks.cli import events
+
+        events(sys.argv[2:], prog_name="scripts/bench events")
+    case ["variants"]:
+        from scripts.benchmarks.variants.cli import main as variants
+
+        variants(sys.argv[2:], prog_name="scripts/bench variants")
+    case ["large_model"]:
+        from scripts.benchmarks.cli import large_model
+
+        large_model(sys.argv[2:], prog_name="scripts/bench large_model")
+    case ["registry"]:
+        from scripts.benchmarks.cli import registry
+
+        registry(sys.argv[2:], prog_name="scripts/bench registry")
     case ["cluster"]:
         from scripts.benchmarks.cluster.cli import main as cluster
 

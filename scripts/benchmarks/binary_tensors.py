@@ -24,7 +24,7 @@ class Request:
 
 
 def request(name: str, row: Row, shape: Sequence[int]) -> Request:
-    """Ask for one row of that shape, and for an answer that is binary, too."""
+    """Build the request for one row of this shape, with a binary answer."""
     data = np.array(row, "<f4").tobytes()
     tensor = {"name": name, "datatype": "FP32", "shape": [1, *shape], "parameters": {"binary_data_size": len(data)}}
     head = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}}).encode()
@@ -33,14 +33,14 @@ def request(name: str, row: Row, shape: Sequence[int]) -> Request:
 
 
 def outputs(headers: Mapping[str, str], body: bytes) -> list[float]:
-    """The numbers of an answer, whose headers have lower-case names.
+    """Return the numbers of a binary answer. The names of `headers` are in lower case.
 
-    Raises LookupError or ValueError where it is none.
+    Raises LookupError or ValueError if it is not a binary answer.
     """
     length = int(headers[LENGTH])
     sizes = [tensor["parameters"]["binary_data_size"] for tensor in json.loads(body[:length])["outputs"]]
     data = body[length:]
     if sum(sizes) != len(data):
-        raise ValueError(f"{len(data)} bytes behind the JSON; expected {sum(sizes)}")
+        raise ValueError(f"got {len(data)} bytes after the JSON header; expected {sum(sizes)}")
     numbers: list[float] = np.frombuffer(data, "<f4").tolist()
     return numbers

@@ -13,10 +13,10 @@ import click
 
 from scripts.benchmarks import report, venvs
 from scripts.benchmarks.faults import CannotMeasure
-from scripts.benchmarks.figures import Figure, Versus, figure
+from scripts.benchmarks.figures import Figure, PeerFigure, figure
 from scripts.benchmarks.lab import Lab
 from scripts.benchmarks.measures import peers as against
-from scripts.benchmarks.measures.every import EVERY, PROTOCOLS
+from scripts.benchmarks.measures.every import EVENTS, EVERY, LARGE_MODEL, PROTOCOLS, REGISTRY
 from scripts.benchmarks.noise import Guard
 from scripts.benchmarks.rivals import PEERS, Peer
 
@@ -25,20 +25,28 @@ PACKAGES: Final = {
     "prlimit": "util-linux",
     "wrk": "wrk",
     "h2load": "nghttp2-client",
+    "curl": "curl",
 }  # on Debian
 TOOLS: Final = {
     "raw_": "wrk",
     "throughput_": "wrk",
     "h2_": "h2load",
     "grpc_": "h2load",
+    "events": "wrk",
+    "idempotency": "wrk",
+    "logging": "h2load",
     "live_": "prlimit",
+    "upload": "curl",
+    "pull": "curl",
+    "rss_": "curl",
 }  # by a name's beginning
+COMMANDS: Final = ("`peers`", "`protocols`", "`events`", "`large_model`", "`registry`", "`variants`", "`cluster`")
 FAULTS: Final = (CannotMeasure, OSError, HTTPException)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What every command takes."""
+    """The options of every command."""
 
     file: Path | None
     rounds: int
@@ -49,11 +57,11 @@ class Options:
     patience: float
 
     def lab(self, *, patience: float) -> Lab:
-        """The place of this run. Raises ClickException where its cores are not ours to use."""
-        need_cpus(self.server_cpu, self.load_cpu)
+        """Return the resources of this run. Raises ClickException if a core is not available."""
+        require_cpus(self.server_cpu, self.load_cpu)
         return Lab(
-            guard=Guard(cpus=(self.server_cpu, self.load_cpu), patience=patience),
-            say=_say,
+            guard=Guard(cpus=(self.server_cpu, self.load_cpu), wait_budget=patience),
+            log=_log,
             server_cpu=self.server_cpu,
             load_cpu=self.load_cpu,
             rounds=self.rounds,
@@ -61,8 +69,8 @@ class Options:
             version=self.model,
         )
 
-    def hand_over(self, text: str, document: object, failed: Sequence[str]) -> None:
-        """Print and write the result. Raises ClickException that names what is missing from it."""
+    def write_result(self, text: str, document: object, failed: Sequence[str]) -> None:
+        """Print the result and write it to `file`. Raises ClickException with the figures that are missing, if any."""
         click.echo(f"payment-model {self.model}; {report.machine()}\n\n{text}")
         if self.file:
             self.file.write_text(json.dumps(document, indent=2) + "\n")
@@ -71,7 +79,7 @@ class Options:
 
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Declare `Options` on a command, which gets them as keywords."""
+    """Add the options of `Options` to a command; it receives them as keyword arguments."""
     number = click.IntRange(min=1)
     path = click.Path(dir_okay=False, writable=True, path_type=Path)
     options = (
@@ -99,8 +107,11 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def need_tools(names: Sequence[str]) -> None:
-    """Stop with the command that installs what the named figures need and this machine lacks."""
+def require_tools(names: Sequence[str]) -> None:
+    """Check that the programs for the named figures are installed.
+
+    Raises ClickException with the command that installs the missing ones.
+    """
     needed = {"taskset", *(tool for start, tool in TOOLS.items() if any(name.startswith(start) for name in names))}
     missing = [tool for tool in PACKAGES if tool in needed and not shutil.which(tool)]
     if missing:
@@ -108,34 +119,36 @@ def need_tools(names: Sequence[str]) -> None:
         raise click.ClickException(f"{' and '.join(missing)} not found; on Debian: apt-get install {packages}")
 
 
-def need_cpus(*cpus: int) -> None:
-    """Stop where a core is not ours to use, or is asked to do both jobs."""
+def require_cpus(*cpus: int) -> None:
+    """Check that the cores are different and available. Raises ClickException if they are not."""
     usable = sorted(os.sched_getaffinity(0))
     if len(set(cpus)) < len(cpus) or not set(cpus) <= set(usable):
-        raise click.ClickException(f"cores {cpus}: expected two different ones of {usable}")
+        raise click.ClickException(f"got cores {cpus}; expected two different ones of {usable}")
 
 
-def measured(
+def measure_all(
     lab: Lab, names: Sequence[str], measures: Mapping[str, Callable[[Lab], Figure]]
 ) -> tuple[list[Figure], list[str]]:
-    """The figures, and the names of those that could not be measured."""
+    """Measure the named figures. Return them, and the names of those that could not be measured."""
     figures, failed = [], []
     for name in names:
-        lab.say(f"{name} ...")
+        lab.log(f"{name} ...")
         try:
             figures.append(measures[name](lab))
         except FAULTS as error:
             failed.append(name)
-            lab.say(f"{name} cannot be measured: {error}")
+            lab.log(f"{name} cannot be measured: {error}")
         else:
-            lab.say(f"{name} {figures[-1].ratio:.3f}")
+            lab.log(f"{name} {figures[-1].ratio:.3f}")
     return figures, failed
 
 
-def compared(lab: Lab, peer: Peer) -> tuple[list[Versus], list[str]]:
-    """Ours beside one peer, and what could not be measured, with the reason."""
-    lab.say(f"{peer.label} ...")
+def compare_with_peer(lab: Lab, peer: Peer) -> tuple[list[PeerFigure], list[str]]:
+    """Measure ours and one peer. Return the figures, and an error message for each that could not be measured."""
+    lab.log(f"{peer.label} ...")
     try:
+        if peer.embeds_python:
+            venvs.need_libpython()
         venvs.make(peer.venv, peer.requirements)
     except FAULTS as error:
         return [], [f"{peer.label} cannot be installed: {error}"]
@@ -143,46 +156,78 @@ def compared(lab: Lab, peer: Peer) -> tuple[list[Versus], list[str]]:
     for name in against.names(peer):
         try:
             pairs = against.AGAINST[name](lab, peer.contender(lab.payment))
-            figures.append(Versus(peer=peer.label, figure=figure(name, pairs)))
+            figures.append(PeerFigure(peer=peer.label, figure=figure(name, pairs)))
         except FAULTS as error:
             failed.append(f"{peer.label} {name}: {error}")
-            lab.say(failed[-1])
+            lab.log(failed[-1])
         else:
-            lab.say(f"{peer.label} {name} {figures[-1].figure.ratio:.3f}")
+            lab.log(f"{peer.label} {name} {figures[-1].figure.ratio:.3f}")
     return figures, failed
 
 
-@click.command(
-    epilog=f"NAMES: {', '.join(EVERY)}; all where none is given. Further commands: `peers`, `protocols`, `cluster`."
-)
+@click.command(epilog=f"NAMES: {', '.join(EVERY)} (default: all). Other commands: {', '.join(COMMANDS)}.")
 @click.argument("names", nargs=-1, type=click.Choice(list(EVERY)), metavar="[NAMES]...")
 @with_options
 def main(names: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401 - each option has its own type
     """Measure scalezero and its floors on one core, and print the ratios. All figures take about fifteen minutes.
 
-    A missed target is a result, not a failure: the exit code is 1 only where a figure could not be measured.
+    A missed target is a result, not a failure: the exit code is 1 only if a figure could not be measured.
     """
-    report_on(EVERY, names, Options(**given))
+    measure_and_report(EVERY, names, Options(**given))
 
 
-@click.command(epilog=f"NAMES: {', '.join(PROTOCOLS)}; all where none is given.")
+@click.command(epilog=f"NAMES: {', '.join(PROTOCOLS)} (default: all).")
 @click.argument("names", nargs=-1, type=click.Choice(list(PROTOCOLS)), metavar="[NAMES]...")
 @with_options
 def protocols(names: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401 - as above
     """Measure the cost of the protocols and their floors on one core. All figures take about five minutes.
 
-    The exit code is as that of the other figures.
+    The exit code is 1 only if a figure could not be measured.
     """
-    report_on(PROTOCOLS, names, Options(**given))
+    measure_and_report(PROTOCOLS, names, Options(**given))
 
 
-def report_on(measures: Mapping[str, Callable[[Lab], Figure]], names: Sequence[str], options: Options) -> None:
-    """Measure the figures of those names, or all. Raises ClickException that names those that are missing."""
+@click.command(epilog=f"NAMES: {', '.join(EVENTS)} (default: all).")
+@click.argument("names", nargs=-1, type=click.Choice(list(EVENTS)), metavar="[NAMES]...")
+@with_options
+def events(names: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401 - as above
+    """Measure events against the predict API, and the cost of the window of known events and of the prediction log.
+
+    All figures take about six minutes.
+    The exit code is 1 only if a figure could not be measured.
+    """
+    measure_and_report(EVENTS, names, Options(**given))
+
+
+@click.command(epilog=f"NAMES: {', '.join(LARGE_MODEL)} (default: all).")
+@click.argument("names", nargs=-1, type=click.Choice(list(LARGE_MODEL)), metavar="[NAMES]...")
+@with_options
+def large_model(names: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401 - as above
+    """Measure the start of models of 1 GiB in their prepared form. It takes about five minutes and 7 GiB of disk.
+
+    The exit code is 1 only if a figure could not be measured.
+    """
+    measure_and_report(LARGE_MODEL, names, Options(**given))
+
+
+@click.command(epilog=f"NAMES: {', '.join(REGISTRY)} (default: all).")
+@click.argument("names", nargs=-1, type=click.Choice(list(REGISTRY)), metavar="[NAMES]...")
+@with_options
+def registry(names: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401 - as above
+    """Measure the upload and the pull of 1 GiB against curl and sha256sum. It takes about three minutes.
+
+    The exit code is 1 only if a figure could not be measured.
+    """
+    measure_and_report(REGISTRY, names, Options(**given))
+
+
+def measure_and_report(measures: Mapping[str, Callable[[Lab], Figure]], names: Sequence[str], options: Options) -> None:
+    """Measure the named figures, or all, and write the result. Raises ClickException with those that are missing."""
     chosen = list(dict.fromkeys(names)) or list(measures)
-    need_tools(chosen)
+    require_tools(chosen)
     with options.lab(patience=options.patience) as lab:
-        figures, failed = measured(lab, chosen, measures)
-    options.hand_over(report.table(figures), report.document(figures), failed)
+        figures, failed = measure_all(lab, chosen, measures)
+    options.write_result(report.table(figures), report.document(figures), failed)
 
 
 @click.command()
@@ -193,20 +238,20 @@ def report_on(measures: Mapping[str, Callable[[Lab], Figure]], names: Sequence[s
 def peers(names: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401 - as above
     """Measure scalezero and other Python model servers on one core. Each server takes about four minutes.
 
-    Each is installed from its pins when first asked for, into .local/peers. The exit code is 1 where one could not be
-    measured; the others are, and it is named with the reason.
+    Each server is installed from its pins into .local/peers when it is first needed. If a server cannot be measured,
+    the others still are. The command then prints its name and the reason, and the exit code is 1.
     """
     options = Options(**given)
-    need_tools(list(against.AGAINST))
-    results: list[Versus] = []
+    require_tools(list(against.AGAINST))
+    results: list[PeerFigure] = []
     failed: list[str] = []
     for name in dict.fromkeys(names) or PEERS:
-        with options.lab(patience=options.patience) as lab:  # one for each: no peer pays for the noise of another
-            got, missing = compared(lab, PEERS[name])
+        with options.lab(patience=options.patience) as lab:  # each peer has its own time limit for noise
+            got, missing = compare_with_peer(lab, PEERS[name])
         results += got
         failed += missing
-    options.hand_over(report.versus_tables(results), report.versus_document(results), failed)
+    options.write_result(report.peer_tables(results), report.peer_document(results), failed)
 
 
-def _say(text: str) -> None:
+def _log(text: str) -> None:
     click.echo(text, err=True)

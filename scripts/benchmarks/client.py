@@ -1,4 +1,4 @@
-"""Ask a server: once and for the first time, all at once, or in a row over one connection."""
+"""Sends requests to a server: the first one after its start, many at once, or many over one connection."""
 
 import http.client
 import socket
@@ -17,12 +17,12 @@ from scripts.benchmarks.subjects import Subject
 POLL_SECONDS: Final = 0.004
 FIRST_ANSWER_SECONDS: Final = 60.0
 ANSWER_SECONDS: Final = 60.0
-CALLERS: Final = 32  # at once, so that their rows meet in one batch
+CALLERS: Final = 32  # at once, so that their rows share a batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What came back; the names of its headers are in lower case."""
+    """A response. The names of its headers are in lower case."""
 
     status: int
     text: bytes
@@ -32,10 +32,10 @@ class Reply:
 JSON: Final[Mapping[str, str]] = MappingProxyType({"content-type": "application/json"})
 
 
-def ask(
+def send_request(
     server: Server, method: str, path: str, body: bytes | None = None, *, headers: Mapping[str, str] = JSON
 ) -> Reply:
-    """One request over a new connection. Raises OSError or HTTPException where nobody answers."""
+    """Send one request over a new connection. Raises OSError or HTTPException if there is no answer."""
     with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=ANSWER_SECONDS)) as connection:
         connection.request(method, path, body, dict(headers))
         response = connection.getresponse()
@@ -43,56 +43,56 @@ def ask(
         return Reply(status=response.status, text=response.read(), headers=names)
 
 
-def first_right_answer(server: Server, subject: Subject) -> float:
-    """Seconds from the start of the server to its first right answer to a row; see `first_right`."""
-    return first_right(server, lambda: _fault(server, subject, 0))
+def wait_for_first_answer(server: Server, subject: Subject) -> float:
+    """Wait for the first correct answer to a row; return the seconds since the start. See `wait_until_correct`."""
+    return wait_until_correct(server, lambda: _error(server, subject, 0))
 
 
-def first_right(server: Server, fault: Callable[[], str | None]) -> float:
-    """Seconds from the start of the server to its first right answer, asked for every 4 ms over a new connection.
+def wait_until_correct(server: Server, error: Callable[[], str | None]) -> float:
+    """Wait for the first correct answer of a server. Return the seconds since its start.
 
-    `fault` asks, and says what is wrong with the answer. Raises CannotMeasure where the server ends, or answers wrongly
-    or not at all for a minute.
+    `error` sends a request over a new connection, every 4 ms, and returns what is wrong with the answer, or None.
+    Raises CannotMeasure if the server exits, or gives no correct answer within a minute.
     """
-    heard: str | None = "nothing"
+    found: str | None = "no answer"
     while time.perf_counter() - server.started < FIRST_ANSWER_SECONDS:
         try:
-            heard = fault()
+            found = error()
         except (OSError, http.client.HTTPException):
-            server.must_run()
+            server.raise_if_exited()
         else:
-            if heard is None:
+            if found is None:
                 return time.perf_counter() - server.started
         time.sleep(POLL_SECONDS)
-    raise CannotMeasure(f"{server.launch.label}: no right answer in {FIRST_ANSWER_SECONDS:.0f} s, heard {heard}")
+    raise CannotMeasure(f"{server.launch.label}: no correct answer within {FIRST_ANSWER_SECONDS:.0f} s; last: {found}")
 
 
-def check(server: Server, subject: Subject) -> None:
-    """All rows at once: each caller must get the answer to its own. Raises CannotMeasure where one does not."""
+def check_answers(server: Server, subject: Subject) -> None:
+    """Send all rows at once and check each answer. Raises CannotMeasure if one is not the answer to its row."""
     with ThreadPoolExecutor(CALLERS) as pool:
-        faults = [
-            found for found in pool.map(lambda row: _fault(server, subject, row), range(len(subject.rows))) if found
+        errors = [
+            found for found in pool.map(lambda row: _error(server, subject, row), range(len(subject.rows))) if found
         ]
-    if faults:
-        raise CannotMeasure(f"{server.launch.label} answered {len(faults)} of {len(subject.rows)} wrongly: {faults[0]}")
+    if errors:
+        raise CannotMeasure(f"{server.launch.label} answered {len(errors)} of {len(subject.rows)} wrongly: {errors[0]}")
 
 
-def _fault(server: Server, subject: Subject, index: int) -> str | None:
-    """What is wrong with the answer to a row; None: nothing."""
-    reply = ask(server, "POST", server.launch.path, subject.body(index))
+def _error(server: Server, subject: Subject, index: int) -> str | None:
+    """Return what is wrong with the answer to a row, or None."""
+    reply = send_request(server, "POST", server.launch.path, subject.body(index))
     right = reply.status == http.HTTPStatus.OK and subject.accepts(index, reply.text)
     return None if right else f"row {index}: {reply.status} {reply.text[:200]!r}"
 
 
-class Line:
-    """One keep-alive connection that sends the same request over and over, with as little work as possible."""
+class KeepAliveConnection:
+    """A keep-alive connection that sends the same request repeatedly, with as little work as possible."""
 
     def __init__(self, connection: socket.socket, request: bytes) -> None:
         self._connection = connection
         self._request = request
 
-    def ask(self) -> bytes:
-        """Send the request, return the answer's body. Raises CannotMeasure on any status but 200."""
+    def send(self) -> bytes:
+        """Send the request and return the body of the answer. Raises CannotMeasure for any status except 200."""
         self._connection.sendall(self._request)
         received = self._receive()
         head, _, body = received.partition(b"\r\n\r\n")
@@ -111,16 +111,16 @@ class Line:
 
 
 def content_length(head: bytes) -> int:
-    """The length that a response's head announces, in bytes. Raises CannotMeasure where it announces none."""
+    """Return the content-length of a response's head, in bytes. Raises CannotMeasure if it has none."""
     _, name, rest = head.lower().partition(b"\r\ncontent-length:")
     if not name:
-        raise CannotMeasure(f"an answer without content-length: {head[:200]!r}")
+        raise CannotMeasure(f"the answer has no content-length: {head[:200]!r}")
     return int(rest.partition(b"\r\n")[0])
 
 
 @contextmanager
-def line(server: Server, subject: Subject, index: int) -> Iterator[Line]:
-    """An open keep-alive connection that asks for one row."""
+def keep_alive(server: Server, subject: Subject, index: int) -> Iterator[KeepAliveConnection]:
+    """Open a keep-alive connection for requests for one row."""
     body = subject.body(index)
     head = (
         f"POST {server.launch.path} HTTP/1.1\r\nhost: 127.0.0.1:{server.port}\r\n"
@@ -128,4 +128,4 @@ def line(server: Server, subject: Subject, index: int) -> Iterator[Line]:
     )
     with socket.create_connection(("127.0.0.1", server.port), timeout=ANSWER_SECONDS) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        yield Line(connection, head.encode() + body)
+        yield KeepAliveConnection(connection, head.encode() + body)

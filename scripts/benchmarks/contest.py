@@ -1,4 +1,4 @@
-"""Ours and the floor in turns. What slows the machine for a while slows both halves of a pair."""
+"""Measures ours and the floor alternately, so that a slow phase of the machine affects both halves of a pair."""
 
 from collections.abc import Callable
 
@@ -8,8 +8,8 @@ from scripts.benchmarks.noise import Guard
 Measure = Callable[[], float]
 
 
-def in_turns(guard: Guard, rounds: int, *, ours: Measure, floor: Measure) -> list[Pair]:
-    """Measure `rounds` pairs; every other one begins with the floor, so that going first favours neither."""
+def measure_pairs(guard: Guard, rounds: int, *, ours: Measure, floor: Measure) -> list[Pair]:
+    """Measure `rounds` pairs. Every second pair starts with the floor, so that the order favours neither."""
     return [_pair(guard, ours=ours, floor=floor, floor_first=bool(index % 2)) for index in range(rounds)]
 
 
@@ -20,5 +20,5 @@ def _pair(guard: Guard, *, ours: Measure, floor: Measure, floor_first: bool) -> 
             return ours(), low
         return ours(), floor()
 
-    (mine, low), noise = guard.calmly(both)
+    (mine, low), noise = guard.least_disturbed(both)
     return Pair(ours=mine, floor=low, disturbed=noise.disturbed)

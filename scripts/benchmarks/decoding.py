@@ -1,8 +1,8 @@
-"""A million numbers as our translators read them: decoded in slices, the event loop's turns in between, and bound.
+"""Decodes a million numbers with our translators (in slices, with event loop iterations in between) and binds them.
 
 usage: python -m scripts.benchmarks.decoding FORM
 
-Prints the tensors per second, as `floors.json_numpy` does. A process of its own, as that is one.
+Prints the tensors per second, like `floors.json_numpy`. Both run in their own process.
 """
 
 import asyncio
@@ -32,17 +32,17 @@ TRANSLATORS: Final[Mapping[str, Any]] = MappingProxyType(
 
 
 class Match:
-    """What the route table finds in a path."""
+    """The path parameters that the route table extracts."""
 
     parameters: Final = MappingProxyType({"model": "model"})
 
 
 def decoded(text: bytes, form: str) -> Tensor:
-    """The tensor of a body."""
+    """Return the tensor of a body."""
     translator = TRANSLATORS[form]
     request = Request("POST", "/", b"/", b"", [], "1.1", text)
-    request.match, request.hold = Match(), lambda _: None
-    call = asyncio.run(content.in_turns(translator.decode_slices(request)))
+    request.match, request.reserve = Match(), lambda _: None
+    call = asyncio.run(content.run_slices(translator.decode_slices(request)))
     tensor: Tensor = translator.bind(call, SimpleNamespace(signature=SIGNATURE))[0].tensors[0]
     return tensor
 

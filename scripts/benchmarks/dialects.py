@@ -1,4 +1,4 @@
-"""Pure: in which JSON a server wants a row, and where its answer holds the outputs."""
+"""Pure: the JSON format of a server's requests, and the location of the outputs in its answers."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ from typing import Any, Final
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """`request` makes the document that asks for one row; `outputs` takes them out of the answer, in any shape.
+    """`request` builds the document for one row. `outputs` extracts the outputs from the answer, in any shape.
 
-    `outputs` may raise KeyError, IndexError or TypeError on what is no answer.
+    `outputs` may raise KeyError, IndexError or TypeError for an invalid answer.
     """
 
     request: Callable[[Sequence[float]], Mapping[str, Any]]
@@ -20,9 +20,9 @@ def _tensor(row: Sequence[float]) -> Mapping[str, Any]:
     return {"inputs": [{"name": "inputs", "shape": [1, len(row)], "datatype": "FP32", "data": list(row)}]}
 
 
-# Ours, the floors' and that of servers that take whatever their author reads from a document.
+# The format of ours, of the floors, and of servers whose author parses the document.
 PLAIN: Final = Dialect(request=lambda row: {"inputs": list(row)}, outputs=lambda answer: answer["outputs"])
-# A method's arguments by name, its bare result: rows, as the first axis is the batch.
+# A method's arguments by name, and its result without a wrapper. Rows, because the first axis is the batch.
 ARGUMENTS: Final = Dialect(request=lambda row: {"inputs": [list(row)]}, outputs=lambda answer: answer)
 # https://github.com/kserve/open-inference-protocol: named tensors.
 OPEN_INFERENCE: Final = Dialect(

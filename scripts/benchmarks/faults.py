@@ -1,5 +1,5 @@
-"""Why a figure could not be measured."""
+"""The error of a measurement."""
 
 
 class CannotMeasure(Exception):
-    """A server did not start, answered wrongly or failed under load; the message says which and how."""
+    """A server did not start, answered wrongly or failed under load. The message has the server and the reason."""

@@ -1,4 +1,4 @@
-"""Pure: what is promised, and whether a run of pairs keeps it."""
+"""Pure: the targets, and whether the pairs of a run meet them."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -11,9 +11,9 @@ NO_LIMITS: Final[Mapping[str, float]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A bound on ours / floor. `higher_is_better` tells on which side of it a ratio keeps it.
+    """A bound on ours / floor: a lower bound if `higher_is_better`, otherwise an upper bound.
 
-    `limits` are upper bounds on what is measured beside the ratio, by the name in `Figure.extra`.
+    `limits` are upper bounds on the additional values of `Figure.extra`, by name.
     """
 
     unit: str
@@ -23,15 +23,17 @@ class Target:
     limits: Mapping[str, float] = field(default_factory=dict)
 
     def met(self, ratio: float) -> bool:
-        """Whether a ratio keeps the promise."""
+        """Whether a ratio meets the target."""
         return ratio >= self.ratio if self.higher_is_better else ratio <= self.ratio
 
     def __str__(self) -> str:
         return f"{'>=' if self.higher_is_better else '<='} {self.ratio:.2f}"
 
 
-LIVE_LIMIT_MS: Final = 20.0  # how soon /healthz/live answers while a heavy model runs
-LIVE_UNDER_ATTACK_SECONDS: Final = 0.050  # how soon it answers whatever a client does
+LIVE_LIMIT_MS: Final = 20.0  # the longest answer of /healthz/live while a heavy model runs
+LIVE_UNDER_ATTACK_SECONDS: Final = 0.050  # the longest answer of /healthz/live during any attack
+LOST: Final = 0.01  # the share of the predictions that the log may lose at 2,000 per second
+SLOWDOWN: Final = 1.11  # of requests, while the sink of the log is down
 MEMORY_LIMIT: Final = 12.0  # peak memory, as a multiple of the request's body
 
 
@@ -66,17 +68,25 @@ TARGETS: Final[Mapping[str, Target]] = MappingProxyType(
         "grpc_peer": _at_least(3.0, "req/s"),
         "protocols_memory": _at_most(1.02, "MiB", digits=1, limits={"unused_mib": 1.0, "used_mib": 8.0}),
         "protocols_start": _at_most(1.02, "ms"),
+        "events": _at_least(0.8, "events/s"),
+        "idempotency": _at_least(0.95, "events/s"),
+        "logging": _at_least(0.9, "req/s", limits={"lost_at_2000": LOST, "sink_down_slowdown": SLOWDOWN}),
+        "ready_seconds_over_pull": _at_most(0.4, "s", digits=3),  # the floor is one second, so the ratio is seconds
+        "peak_over_size": _at_most(1.15, "MiB"),
+        "upload": _at_least(0.9, "MiB/s"),
+        "pull": _at_least(0.9, "MiB/s"),
+        "rss_mib": _at_most(64.0, "MiB", digits=1),  # the floor is one MiB
     }
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """Ours and the floor, measured one right after the other."""
+    """Ours and the floor, measured directly after each other."""
 
     ours: float
     floor: float
-    disturbed: bool = False  # somebody else used the cores meanwhile
+    disturbed: bool = False  # other processes used the cores meanwhile
 
     @property
     def ratio(self) -> float:
@@ -86,10 +96,11 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """What one name came to: medians of ours and of the floor, and the median of the pairs' ratios.
+    """The result of one measurement: the medians of ours and of the floor, and the median of the pairs' ratios.
 
-    The ratio is not ours / floor: a pair shares its moment, so slow moments cancel in it. `extra` is what was measured
-    beside it; a name with a dot, as `rows.max_ms`, belongs to one part of the measure, and only JSON shows it.
+    The ratio is not ours / floor: both halves of a pair are measured in the same phase of the machine, so slow phases
+    cancel out. `extra` has additional values. A name with a dot, such as `rows.max_ms`, belongs to one part of the
+    measurement, and only the JSON output has it.
     """
 
     name: str
@@ -102,18 +113,18 @@ class Figure:
 
     @property
     def target(self) -> Target:
-        """The promise of this name."""
+        """The target of this figure."""
         return TARGETS[self.name]
 
     @property
     def met(self) -> bool:
-        """Whether the ratio and what has a limit beside it keep their promises."""
+        """Whether the ratio meets the target, and all values in `extra` their limits."""
         kept = (self.extra.get(name, 0.0) <= limit for name, limit in self.target.limits.items())
         return self.target.met(self.ratio) and all(kept)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Versus:
+class PeerFigure:
     """A figure whose floor is another server."""
 
     peer: str
@@ -121,7 +132,7 @@ class Versus:
 
 
 def figure(name: str, pairs: Sequence[Pair], extra: Mapping[str, float] | None = None) -> Figure:
-    """Sum up the pairs of one name. Raises ValueError where there is none."""
+    """Summarize the pairs of one figure. Raises ValueError if there is none."""
     if not pairs:
         raise ValueError(f"{name}: no pair was measured")
     return Figure(

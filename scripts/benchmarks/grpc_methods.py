@@ -1,4 +1,4 @@
-"""Pure: a row as the message of a unary gRPC call, and the numbers of the message that answers it."""
+"""Pure: a row as the request message of a unary gRPC call, and the numbers of its response message."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ CONTENT_TYPE: Final = "application/grpc"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
-    """`request` makes the message for one row; `outputs` takes the numbers out of the answer's message."""
+    """A gRPC method. `request` builds the message for one row; `outputs` returns the numbers of a response message."""
 
     path: str
     request: Callable[[Subject, Row], bytes]
@@ -23,7 +23,7 @@ class Method:
 
 
 def framed(message: bytes) -> bytes:
-    """The body of a call with one message, which is not compressed."""
+    """Return the body of a call with one uncompressed message."""
     return b"\0" + len(message).to_bytes(4, "big") + message
 
 
@@ -37,7 +37,7 @@ def _predicted(message: bytes) -> Sequence[float]:
 
 
 def _infer(subject: Subject, row: Row) -> bytes:
-    """The tensor is raw, as Triton's client sends it."""
+    """Build a ModelInferRequest with a raw tensor, as Triton's client does."""
     tensor = {"name": subject.input_name, "datatype": "FP32", "shape": [1, len(row)]}
     raw = np.array(row, "<f4").tobytes()
     request = open_inference_pb2.ModelInferRequest(model_name=subject.name, inputs=[tensor], raw_input_contents=[raw])
@@ -51,7 +51,7 @@ def _inferred(message: bytes) -> Sequence[float]:
 
 
 def _score(subject: Subject, row: Row) -> bytes:
-    """A PredictRequest of TensorFlow Serving; its tensor is raw, as TensorFlow's make_tensor_proto writes it."""
+    """Build a PredictRequest of TensorFlow Serving with a raw tensor, as TensorFlow's make_tensor_proto does."""
     shape = tensorflow_pb2.TensorShapeProto(dim=[{"size": 1}, {"size": len(row)}])
     raw = np.array(row, "<f4").tobytes()
     tensor = tensorflow_pb2.TensorProto(dtype=tensorflow_pb2.DT_FLOAT, tensor_shape=shape, tensor_content=raw)

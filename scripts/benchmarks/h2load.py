@@ -1,4 +1,4 @@
-"""Closed-loop load from `h2load`: it speaks HTTP/1.1 and HTTP/2, so both sides of a comparison have one client."""
+"""Closed-loop load from `h2load`. It supports HTTP/1.1 and HTTP/2, so both sides of a comparison use one client."""
 
 import re
 import subprocess
@@ -19,11 +19,11 @@ COUNT: Final = re.compile(r"(\d+) ([\w]+)")
 FAILURES: Final = ("failed", "errored", "timeout")
 BAD_STATUSES: Final = ("3xx", "4xx", "5xx")
 WARM_SECONDS: Final = 1
-OVERTIME_SECONDS: Final = 30.0  # beyond its own duration, before it is killed
+EXIT_GRACE_SECONDS: Final = 30.0  # after the end of its duration, before it is killed
 
 
 class Version(StrEnum):
-    """What h2load speaks, as it spells it. Both without TLS."""
+    """The protocol, in h2load's spelling. Both are without TLS."""
 
     HTTP1 = "http/1.1"
     H2C = "h2c"
@@ -31,7 +31,7 @@ class Version(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Post:
-    """What is posted over and over, and where."""
+    """The request that is sent repeatedly."""
 
     path: str
     body: bytes
@@ -40,7 +40,7 @@ class Post:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What h2load counted: requests per second, those that succeeded, bytes of bodies, and all failures by name."""
+    """The counters of h2load: requests per second, successful requests, bytes of bodies, and failures by name."""
 
     rate: float
     succeeded: int
@@ -49,15 +49,15 @@ class Outcome:
 
     @property
     def checked_rate(self) -> float:
-        """Requests per second. Raises CannotMeasure where not every request was answered with a 2xx."""
+        """Requests per second. Raises CannotMeasure unless every request was answered with a 2xx status."""
         if self.failures or not self.succeeded:
             others = ", ".join(f"{count} {name}" for name, count in self.failures.items()) or "none failed"
-            raise CannotMeasure(f"h2load: {self.succeeded} requests succeeded, {others}; expected every one to succeed")
+            raise CannotMeasure(f"h2load: {self.succeeded} requests succeeded, {others}; expected all to succeed")
         return self.rate
 
 
 def parse(output: str) -> Outcome:
-    """Read the summary of h2load 1.4x to 1.6x. Raises CannotMeasure where a line of it is missing."""
+    """Parse the summary of h2load 1.4x to 1.6x. Raises CannotMeasure if a line is missing."""
     rate, counts, statuses, data = (found.search(output) for found in (RATE, COUNTS, STATUSES, DATA))
     if not rate or not counts or not statuses or not data:
         raise CannotMeasure(f"h2load printed no figures: {output.strip()[-300:]!r}")
@@ -71,22 +71,27 @@ def parse(output: str) -> Outcome:
     )
 
 
-def options(version: Version, *, at_once: int) -> list[str]:
-    """Keep `at_once` requests on their way: on as many HTTP/1.1 connections, or as streams of one HTTP/2 connection."""
-    clients, streams = (at_once, 1) if version is Version.HTTP1 else (1, at_once)
+def options(version: Version, *, concurrency: int) -> list[str]:
+    """Return the options for `concurrency` HTTP/1.1 connections, or as many streams of one HTTP/2 connection."""
+    clients, streams = (concurrency, 1) if version is Version.HTTP1 else (1, concurrency)
     return ["-t1", f"-c{clients}", f"-m{streams}", f"--no-tls-proto={version}"]
 
 
-def h2load(server: Server, post: Post, *, version: Version, at_once: int, seconds: float, cpu: int) -> Outcome:
-    """Load a server with one request over and over, from one core. Whole seconds, at least one.
+def h2load(
+    server: Server, post: Post, *, version: Version, concurrency: int, seconds: float, cpu: int, rate: int | None = None
+) -> Outcome:
+    """Load a server from one core with the same request for a whole number of seconds, at least one.
 
-    The second before is a run of its own: h2load counts the data of its warm-up, and not the requests.
+    `rate`: requests per second of HTTP/1.1, a multiple of `concurrency`; None: as many as the server answers.
+
+    A separate run of one second warms up the server. h2load's own warm-up would count its data, but not its requests.
     """
     with tempfile.NamedTemporaryFile(prefix="bench-", suffix=".body") as file:
         file.write(post.body)
         file.flush()
         command = [
-            *["h2load", *options(version, at_once=at_once)],
+            *["h2load", *options(version, concurrency=concurrency)],
+            *([] if rate is None else [f"--rps={rate // concurrency}"]),
             *[*(f"--header={header}" for header in post.headers), f"--data={file.name}"],
             f"http://127.0.0.1:{server.port}{post.path}",
         ]
@@ -95,14 +100,14 @@ def h2load(server: Server, post: Post, *, version: Version, at_once: int, second
 
 
 def _run(command: Sequence[str], *, seconds: int, cpu: int) -> str:
-    """What h2load prints after that time."""
+    """Run h2load for this time and return its output. Raises CannotMeasure if it does not end in time."""
     try:
         done = subprocess.run(
             pinned(cpu, [*command[:1], f"--duration={seconds}", *command[1:]]),
             capture_output=True,
             text=True,
             check=False,
-            timeout=seconds + OVERTIME_SECONDS,
+            timeout=seconds + EXIT_GRACE_SECONDS,
         )
     except subprocess.TimeoutExpired as error:
         raise CannotMeasure(f"h2load did not end within {error.timeout:.0f} s; expected {seconds} s") from error

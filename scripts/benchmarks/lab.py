@@ -1,9 +1,10 @@
-"""The place of one run: its cores, its noise guard, and what several figures share, made when first asked for."""
+"""The resources of one benchmark run: cores, noise guard, models and S3 server. Each is created on first use."""
 
 import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -20,24 +21,24 @@ from scripts.benchmarks.s3 import publish, running_s3
 from scripts.benchmarks.servers import pinned
 from scripts.benchmarks.subjects import Subject
 
-KEPT: Final = ROOT / ".local" / "bench"  # models stay here until their sources change
+CACHE: Final = ROOT / ".local" / "bench"  # the models, until their sources change
 
 
 class Lab:
-    """One run. A context manager: leaving it stops the S3 server and frees the core."""
+    """One benchmark run. A context manager: its exit stops the S3 server and restores the CPU affinity."""
 
     def __init__(
         self,
         *,
         guard: Guard,
-        say: Callable[[str], None],
+        log: Callable[[str], None],
         server_cpu: int = 0,
         load_cpu: int = 1,
         rounds: int = 7,
         seconds: float = 3.0,
         version: str = "v1",
     ) -> None:
-        self.guard, self.say = guard, say
+        self.guard, self.log = guard, log
         self.server_cpu, self.load_cpu = server_cpu, load_cpu
         self.rounds, self.seconds, self.version = rounds, seconds, version
         self._stack = ExitStack()
@@ -54,54 +55,71 @@ class Lab:
 
     @cached_property
     def payment(self) -> Subject:
-        """The payment model, trained here."""
+        """The payment model, trained on this machine."""
         sources = sorted((ROOT / "functions" / "payment_model").glob("*.py"))
         return self._subject(self.version, sources)
 
     @cached_property
     def heavy(self) -> Subject:
-        """The model as heavy as ResNet-50."""
+        """A text encoder with the cost of ResNet-50."""
         return self._subject("heavy", [Path(__file__).with_name("transformer.py")])
 
     @cached_property
     def resnet(self) -> Subject:
-        """ResNet-50, and images."""
+        """ResNet-50, with images."""
         return replace(self._subject("resnet", [Path(__file__).with_name("resnet.py")]), input_name="input")
 
     @cached_property
     def counts(self) -> Subject:
-        """A small model that takes whole numbers."""
+        """A small model with integer inputs."""
         return self._subject("counts", [Path(__file__).with_name("making.py")])
 
     @cached_property
+    def table(self) -> Subject:
+        """A table of vectors of 1 GiB."""
+        return self.prepared(self._subject("table", [Path(__file__).with_name("large.py")]))
+
+    @cached_property
+    def dense(self) -> Subject:
+        """Matrix products with 1 GiB of weights."""
+        return self.prepared(self._subject("dense", [Path(__file__).with_name("large.py")]))
+
+    def prepared(self, subject: Subject) -> Subject:
+        """Return the prepared form of a subject. Its answers are still those of the model itself."""
+        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(dir=CACHE)))
+        self.log(f"preparing {subject.path.name}")
+        program = [sys.executable, "-m", "scripts.benchmarks.large", "prepare", str(subject.path), str(folder)]
+        return replace(subject, path=Path(output_of(program).strip()))
+
+    @cached_property
     def s3(self) -> Mapping[str, str]:
-        """The environment that reaches this run's S3 server."""
+        """The environment variables for the S3 server of this run."""
         return self._stack.enter_context(running_s3())
 
     @cached_property
     def payment_uri(self) -> str:
-        """The payment model's place in S3."""
+        """The URI of the payment model in S3."""
         return publish(self.payment.path, self.s3)
 
     def in_process(self, verb: str, subject_path: Path, rows: Sequence[Sequence[float]], *arguments: object) -> str:
-        """Run the floor without a server on the server's core; return what it prints."""
+        """Run floors/in_process.py on the core of the server; return its output."""
         module = "scripts.benchmarks.floors.in_process"
         program = [sys.executable, "-m", module, verb, str(subject_path), *map(str, arguments)]
         return output_of(pinned(self.server_cpu, program), json.dumps(rows))
 
     def _subject(self, kind: str, sources: Sequence[Path]) -> Subject:
-        path = KEPT / f"{NAMES[kind]}.onnx"
-        kept = path.with_suffix(".rows.json")
-        if not kept.exists() or kept.stat().st_mtime < max(source.stat().st_mtime for source in sources):
-            self.say(f"making {path.name}")
-            KEPT.mkdir(parents=True, exist_ok=True)
-            output_of([sys.executable, "-m", "scripts.benchmarks.making", kind, str(KEPT)])
-        rows = json.loads(kept.read_text())
+        path = CACHE / f"{NAMES[kind]}.onnx"
+        rows_file = path.with_suffix(".rows.json")
+        if not rows_file.exists() or rows_file.stat().st_mtime < max(source.stat().st_mtime for source in sources):
+            self.log(f"creating {path.name}")
+            CACHE.mkdir(parents=True, exist_ok=True)
+            output_of([sys.executable, "-m", "scripts.benchmarks.making", kind, str(CACHE)])
+        rows = json.loads(rows_file.read_text())
         return Subject(path=path, rows=rows, answers=json.loads(self.in_process("answers", path, rows)))
 
 
 def output_of(command: Sequence[str], text: str = "") -> str:
-    """What a program prints that reads `text`. Raises CannotMeasure where it fails."""
+    """Run a program with `text` on stdin; return its output. Raises CannotMeasure if it fails."""
     done = subprocess.run(command, cwd=ROOT, input=text, capture_output=True, text=True, check=False)
     if done.returncode:
         raise CannotMeasure(f"{' '.join(command)} exited with {done.returncode}: {done.stderr.strip()[-600:]}")

@@ -1,4 +1,4 @@
-"""Pure: how ours and the floors are started. Every one gets one thread for its model, as a pod of one core has."""
+"""Pure: how ours and the floors are started. Each uses one thread for its model, like a pod with one core."""
 
 import sys
 from collections.abc import Mapping
@@ -17,14 +17,15 @@ BATCHING: Final = {"SCALEZERO_BATCH_SIZE": "32", "SCALEZERO_MAX_WAIT_TIME": "100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contender:
-    """A server to start, and the model as it is asked for."""
+    """A server to start, and the model that it serves."""
 
     launch: Launch
     subject: Subject
+    warm_seconds: int = 0  # of full load, once, before its speed counts
 
 
 def ours(subject: Subject, uri: str, cache: str, environment: Mapping[str, str]) -> Launch:
-    """`scalezero serve URI`, as a pod runs it, with everything switched on and a cache folder of its own."""
+    """Return the launch of `scalezero serve URI`, as in a pod, with all features on and its own cache folder."""
     return Launch(
         label="scalezero",
         command=[str(BIN / "scalezero"), "serve", uri, "--port", PORT],
@@ -33,13 +34,19 @@ def ours(subject: Subject, uri: str, cache: str, environment: Mapping[str, str])
     )
 
 
+def event_sink() -> Launch:
+    """Return the launch of a minimal sink of CloudEvents."""
+    command = [sys.executable, "-P", "-m", f"{FLOORS}.event_sink", PORT]
+    return Launch(label="floors/event_sink.py", command=command, path="/")
+
+
 def limited(launch: Launch, *, files: int) -> Launch:
-    """The same, with so many open files and connections; the hard limit stays."""
+    """Return the launch with a soft limit on open files, and so on connections. The hard limit stays unchanged."""
     return replace(launch, command=["prlimit", f"--nofile={files}:", *launch.command])
 
 
 def bare(subject: Subject) -> Launch:
-    """The least that serves a model, from disk."""
+    """Return the launch of a minimal model server; it reads the model from disk."""
     return Launch(
         label="floors/bare.py",
         command=[sys.executable, "-P", "-m", f"{FLOORS}.bare", str(subject.path), PORT],
@@ -48,7 +55,7 @@ def bare(subject: Subject) -> Launch:
 
 
 def raw(subject: Subject) -> Launch:
-    """The least that an asyncio server can do, from disk."""
+    """Return the launch of a minimal asyncio server; it reads the model from disk."""
     return Launch(
         label="floors/raw.py",
         command=[sys.executable, "-P", "-m", f"{FLOORS}.raw", str(subject.path), PORT],
@@ -57,7 +64,7 @@ def raw(subject: Subject) -> Launch:
 
 
 def batching(subject: Subject) -> Launch:
-    """The least ASGI application that batches, from disk."""
+    """Return the launch of a minimal ASGI application that batches; it reads the model from disk."""
     options = ["--http", "zttp", "--http2", "--loop", "uvloop", "--lifespan", "off", "--no-access-log"]
     return Launch(
         label="floors/asgi_batching.py",
@@ -81,7 +88,10 @@ def batching(subject: Subject) -> Launch:
 
 
 def grpc_asyncio(subject: Subject) -> Launch:
-    """A server made of grpcio's asyncio API, from disk. It has no paths but those of its methods."""
+    """Return the launch of a server on grpcio's asyncio API; it reads the model from disk.
+
+    Its only paths are those of its methods.
+    """
     return Launch(
         label="floors/grpc_asyncio.py",
         command=[sys.executable, "-P", "-m", f"{FLOORS}.grpc_asyncio", str(subject.path), PORT],

@@ -1,4 +1,4 @@
--- wrk: post the file named after `--` over and over, then print the figures as one line of JSON.
+-- wrk: repeatedly POST the file named after `--`, then print the counters as one line of JSON.
 function init(args)
   local file = assert(io.open(args[1], "rb"))
   wrk.method, wrk.body = "POST", file:read("*a")

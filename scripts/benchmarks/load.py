@@ -1,8 +1,10 @@
-"""Closed-loop load from `wrk`: N keep-alive connections, each with one request on its way."""
+"""Closed-loop load from `wrk`: N keep-alive connections, each with one request in flight."""
 
 import json
 import subprocess
 import tempfile
+import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,12 +13,13 @@ from scripts.benchmarks.faults import CannotMeasure
 from scripts.benchmarks.servers import Server, pinned
 
 SCRIPT: Final = Path(__file__).with_name("load.lua")
-MARK: Final = "RESULT "
+EVENTS: Final = Path(__file__).with_name("event.lua")
+PREFIX: Final = "RESULT "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What wrk counted."""
+    """The counters of wrk."""
 
     requests: int
     microseconds: int
@@ -25,28 +28,53 @@ class Load:
 
     @property
     def rate(self) -> float:
-        """Requests per second. Raises CannotMeasure where not every one was answered with success."""
+        """Requests per second. Raises CannotMeasure unless every request succeeded."""
         if self.bad_status or self.socket_errors or not self.requests:
-            faults = f"{self.bad_status} bad statuses and {self.socket_errors} broken connections"
-            raise CannotMeasure(f"{faults} in {self.requests} requests")
+            errors = f"{self.bad_status} error statuses and {self.socket_errors} broken connections"
+            raise CannotMeasure(f"wrk: {errors} in {self.requests} requests; expected all to succeed")
         return self.requests * 1e6 / self.microseconds
 
 
 def parse(output: str) -> Load:
-    """Read the line that load.lua prints. Raises CannotMeasure where there is none."""
+    """Parse the line that load.lua prints. Raises CannotMeasure if it is missing."""
     for text in output.splitlines():
-        if text.startswith(MARK):
-            return Load(**json.loads(text.removeprefix(MARK)))
+        if text.startswith(PREFIX):
+            return Load(**json.loads(text.removeprefix(PREFIX)))
     raise CannotMeasure(f"wrk printed no figures: {output.strip()[-300:]!r}")
 
 
 def wrk(server: Server, body: bytes, *, connections: int, seconds: float, cpu: int) -> Load:
-    """Load a server with one request over and over, from one core. Whole seconds, at least one."""
+    """Load a server from one core with the same request for a whole number of seconds, at least one."""
+    return _run(server, server.launch.path, body, [], script=SCRIPT, connections=connections, seconds=seconds, cpu=cpu)
+
+
+def wrk_events(server: Server, data: bytes, *, connections: int, seconds: float, cpu: int) -> Load:
+    """Load a server as `wrk` does, with events in binary mode that have the same data. No two have the same id."""
+    prefix = [uuid.uuid4().hex]  # also different from those of earlier loads
+    return _run(server, "/", data, prefix, script=EVENTS, connections=connections, seconds=seconds, cpu=cpu)
+
+
+def wrk_like_events(server: Server, body: bytes, *, connections: int, seconds: float, cpu: int) -> Load:
+    """Load a server with the same requests as `wrk`. Making them costs the core of the load as much as events do."""
+    return _run(server, server.launch.path, body, [], script=EVENTS, connections=connections, seconds=seconds, cpu=cpu)
+
+
+def _run(
+    server: Server,
+    path: str,
+    body: bytes,
+    arguments: Sequence[str],
+    *,
+    script: Path,
+    connections: int,
+    seconds: float,
+    cpu: int,
+) -> Load:
     with tempfile.NamedTemporaryFile(prefix="bench-", suffix=".json") as file:
         file.write(body)
         file.flush()
-        url = f"http://127.0.0.1:{server.port}{server.launch.path}"
-        options = ["-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "60s", "-s", str(SCRIPT)]
-        command = pinned(cpu, ["wrk", *options, url, "--", file.name])
+        url = f"http://127.0.0.1:{server.port}{path}"
+        options = ["-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "60s", "-s", str(script)]
+        command = pinned(cpu, ["wrk", *options, url, "--", file.name, *arguments])
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     return parse(done.stdout + done.stderr)

@@ -1,6 +1,6 @@
-"""Make a model and rows for it: `python -m scripts.benchmarks.making KIND FOLDER`, KIND one of NAMES.
+"""Creates a model and rows for it: `python -m scripts.benchmarks.making KIND FOLDER`, where KIND is one of NAMES.
 
-A process of its own: what it imports (training, ONNX) must not be mapped by the process that measures memory.
+It runs in its own process: the process that measures memory must not map its imports (training, ONNX).
 """
 
 import json
@@ -11,8 +11,10 @@ from typing import Final
 
 import numpy as np
 
+from scripts.benchmarks import large
+
 PAYMENT_ROWS: Final = 32
-PAYMENT_SEED: Final = 1  # a stream that no training saw
+PAYMENT_SEED: Final = 1  # rows that are not part of the training data
 HEAVY_ROWS: Final = 8
 IMAGES: Final = 4  # each of 600 kB as float32
 NAMES: Final = {
@@ -21,13 +23,15 @@ NAMES: Final = {
     "heavy": "text-encoder",
     "resnet": "resnet50",
     "counts": "counts",
+    "table": "table",
+    "dense": "dense",
 }
 COUNTS_ROWS: Final = 8
 COUNTS: Final = 30  # in a row, as many as a payment has features
 
 
 def payment(version: str, folder: Path) -> list[list[float]]:
-    """Train one version into the folder; return rows of the synthetic stream, as short as float32 allows."""
+    """Train one version into the folder; return rows of synthetic payments, with the fewest digits of each float32."""
     from functions.payment_model.train import sample, train
 
     train(version, folder)
@@ -52,7 +56,7 @@ def images(path: Path) -> list[list[float]]:
 
 
 def counts(path: Path) -> list[list[int]]:
-    """Write a model that adds up whole numbers, int64 [batch, 30] -> [batch, 1]; return rows of them."""
+    """Write a model that sums integers, int64 [batch, 30] -> [batch, 1]; return rows for it."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -78,6 +82,10 @@ def main() -> None:
             rows = images(path)
         case "counts":
             rows = counts(path)
+        case "table":
+            rows = large.write_table(path)
+        case "dense":
+            rows = large.write_dense(path)
         case _:
             rows = payment(f"{kind.removeprefix('v')}.0.0", folder)
     (folder / f"{name}.rows.json").write_text(json.dumps(rows))

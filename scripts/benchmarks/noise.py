@@ -1,7 +1,8 @@
 """Detects the load of other processes on the machine. A disturbed measurement is repeated, within a time limit.
 
-Steal (the hypervisor's) shows only in a process that wants to run, so before a measurement a busy loop must get nearly
-all of each core. During the measurement, CPU time of other processes than ours and our children counts as foreign.
+Steal time of the hypervisor is visible only to a process that is ready to run. Therefore, before a measurement, a busy
+loop must get almost all of each core. During the measurement, the CPU time of processes other than this one and its
+children counts as foreign.
 """
 
 import os
@@ -23,7 +24,7 @@ TRIES: Final = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """CPU seconds used so far: by everybody, by us with our children, and by the hypervisor."""
+    """CPU seconds used so far: by all processes, by this process with its children, and by the hypervisor."""
 
     at: float  # seconds of a monotonic clock
     everybody: float
@@ -33,37 +34,37 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disturbance:
-    """Cores that were taken from a measurement."""
+    """The load of others during a measurement, in cores."""
 
     foreign: float
     steal: float
 
     @property
     def disturbed(self) -> bool:
-        """Whether it is too much to trust the measurement."""
+        """Whether the load is too high to trust the measurement."""
         return self.foreign > FOREIGN_LIMIT or self.steal > STEAL_LIMIT
 
 
 def disturbance(before: Usage, after: Usage) -> Disturbance:
-    """What others took between two readings."""
+    """Return the load of others between two readings."""
     seconds = after.at - before.at
     foreign = (after.everybody - before.everybody) - (after.us - before.us)
     return Disturbance(foreign=max(0.0, foreign / seconds), steal=(after.steal - before.steal) / seconds)
 
 
 def _own_seconds() -> float:
-    """CPU time of this process, of its ended children and of all that still run below it."""
+    """Return the CPU seconds of this process, its ended children and all its running descendants."""
     spent = sum(os.times()[:4])
     for child in psutil.Process().children(recursive=True):
         try:
             spent += sum(child.cpu_times()[:4])
         except psutil.NoSuchProcess:
-            continue  # its time is in its parent's by now
+            continue  # it has ended; its parent's time includes it
     return spent
 
 
 def read_usage() -> Usage:
-    """The counters now."""
+    """Read the counters."""
     total = psutil.cpu_times()
     return Usage(
         at=time.perf_counter(),
@@ -74,7 +75,7 @@ def read_usage() -> Usage:
 
 
 def share_of(cpu: int) -> float:
-    """How much of a core a busy loop gets, from 0 to 1."""
+    """Return the share of a core that a busy loop gets, from 0 to 1."""
     mine = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {cpu})
     try:
@@ -88,36 +89,36 @@ def share_of(cpu: int) -> float:
 
 @dataclass(slots=True, kw_only=True)
 class Guard:
-    """Waits for quiet and repeats what was disturbed, for `patience` seconds in all."""
+    """Waits for a quiet machine and repeats disturbed measurements, for `wait_budget` seconds in total."""
 
     cpus: Iterable[int]
-    patience: float
+    wait_budget: float
     share: Callable[[int], float] = field(default=share_of)
     read: Callable[[], Usage] = field(default=read_usage)
     sleep: Callable[[float], None] = field(default=time.sleep)
 
     def wait_for_quiet(self) -> None:
-        """Return when each core is ours, or when patience is gone."""
+        """Wait until no other process uses the cores, or until the budget is used up."""
         self.wait_while(lambda: min([self.share(cpu) for cpu in self.cpus]) < QUIET_SHARE)
 
     def wait_while(self, busy: Callable[[], bool]) -> bool:
-        """Return when it no longer holds, or when patience is gone; tell which: True if it ended."""
+        """Wait while `busy` returns true, or until the budget is used up. Return whether the wait ended in time."""
         while still := busy():
-            if self.patience <= 0:
+            if self.wait_budget <= 0:
                 break
             self.sleep(1)
-            self.patience -= 1
+            self.wait_budget -= 1
         return not still
 
-    def calmly(self, measure: Callable[[], T]) -> tuple[T, Disturbance]:
-        """The least disturbed of up to three tries."""
+    def least_disturbed(self, measure: Callable[[], T]) -> tuple[T, Disturbance]:
+        """Measure up to three times, until undisturbed; return the least disturbed result."""
         best = self._once(measure)
         for _ in range(TRIES - 1):
-            if not best[1].disturbed or self.patience <= 0:
+            if not best[1].disturbed or self.wait_budget <= 0:
                 break
             start = time.perf_counter()
             again = self._once(measure)
-            self.patience -= time.perf_counter() - start
+            self.wait_budget -= time.perf_counter() - start
             best = min(best, again, key=lambda got: got[1].foreign + got[1].steal)
         return best
 

@@ -1,4 +1,4 @@
-"""Figures as a table for people and as JSON for programs."""
+"""Formats figures as Markdown tables and as JSON."""
 
 import datetime as dt
 import os
@@ -10,13 +10,13 @@ from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 
-from scripts.benchmarks.figures import Figure, Versus
+from scripts.benchmarks.figures import Figure, PeerFigure
 
-WIDTH = 1000  # as wide as it needs: a row of Markdown is one line
+WIDTH = 1000  # wide enough that each row of a Markdown table is one line
 
 
 def document(figures: Sequence[Figure]) -> dict[str, dict[str, object]]:
-    """{name: {ours, floor, ratio, unit, target, met, ...}}; numbers have four significant digits at least."""
+    """Return {name: {ours, floor, ratio, unit, target, met, ...}}, with at least four significant digits per number."""
     return {each.name: _entry(each) for each in figures}
 
 
@@ -35,8 +35,8 @@ def _entry(each: Figure) -> dict[str, object]:
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """A Markdown table, one line a figure."""
-    shown = Table("figure", "ours", "floor", "unit", "ours / floor", "target", "met", "beside", box=MARKDOWN)
+    """Return a Markdown table with one row per figure."""
+    shown = Table("figure", "ours", "floor", "unit", "ours / floor", "target", "met", "details", box=MARKDOWN)
     for each in figures:
         digits = each.target.digits
         shown.add_row(
@@ -47,13 +47,13 @@ def table(figures: Sequence[Figure]) -> str:
             f"{each.ratio:.2f}",
             str(each.target),
             "yes" if each.met else "NO",
-            _beside(each),
+            _details(each),
         )
-    return _markdown(shown)
+    return markdown(shown)
 
 
-def versus_document(results: Sequence[Versus]) -> dict[str, dict[str, dict[str, object]]]:
-    """{figure: {peer: {ours, peer, ratio, unit, pairs, disturbed}}}."""
+def peer_document(results: Sequence[PeerFigure]) -> dict[str, dict[str, dict[str, object]]]:
+    """Return {figure: {peer: {ours, peer, ratio, unit, pairs, disturbed}}}."""
     document: dict[str, dict[str, dict[str, object]]] = {}
     for each in results:
         document.setdefault(each.figure.name, {})[each.peer] = {
@@ -67,49 +67,51 @@ def versus_document(results: Sequence[Versus]) -> dict[str, dict[str, dict[str, 
     return document
 
 
-def versus_tables(results: Sequence[Versus]) -> str:
-    """A Markdown table for each figure, one line a peer."""
+def peer_tables(results: Sequence[PeerFigure]) -> str:
+    """Return a Markdown table for each figure, with one row per peer."""
     names = dict.fromkeys(each.figure.name for each in results)
-    return "\n\n".join(_versus_table([each for each in results if each.figure.name == name]) for name in names)
+    return "\n\n".join(_peer_table([each for each in results if each.figure.name == name]) for name in names)
 
 
-def _versus_table(results: Sequence[Versus]) -> str:
-    """The table of one figure, of which there is one result at least."""
+def _peer_table(results: Sequence[PeerFigure]) -> str:
+    """Return the table of one figure. `results` is not empty."""
     name, target = results[0].figure.name, results[0].figure.target
-    shown = Table("peer", "ours", "peer's", "ours / peer", "beside", box=MARKDOWN)
+    shown = Table("peer", "ours", "peer's", "ours / peer", "details", box=MARKDOWN)
     for each in results:
         shown.add_row(
             each.peer,
             f"{each.figure.ours:,.{target.digits}f}",
             f"{each.figure.floor:,.{target.digits}f}",
             f"{each.figure.ratio:.2f}",
-            _beside(each.figure),
+            _details(each.figure),
         )
-    better = "more is better" if target.higher_is_better else "less is better"
-    return f"**{name}**, {target.unit}, {better}\n\n{_markdown(shown)}"
+    better = "higher is better" if target.higher_is_better else "lower is better"
+    return f"**{name}**, {target.unit}, {better}\n\n{markdown(shown)}"
 
 
-def _markdown(shown: Table) -> str:
+def markdown(shown: Table) -> str:
+    """Return a table as Markdown, each row on one line."""
+    shown.box = MARKDOWN
     console = Console(width=WIDTH, color_system=None)
     with console.capture() as captured:
         console.print(shown)
     return captured.get().strip()
 
 
-def _beside(each: Figure) -> str:
+def _details(each: Figure) -> str:
     extra = [f"{name} {value:.3g}" for name, value in each.extra.items() if "." not in name]
     noise = [f"{each.disturbed} of {each.pairs} pairs disturbed"] if each.disturbed else []
     return ", ".join(extra + noise)
 
 
 def machine() -> str:
-    """What the figures were measured on, in one line."""
+    """Return a one-line description of the machine: processor, kernel, Python and date."""
     cpu = cpu_model(Path("/proc/cpuinfo").read_text())
     today = dt.datetime.now(tz=dt.UTC).date()
     return f"{os.cpu_count()} x {cpu}, Linux {platform.release()}, Python {platform.python_version()}, {today}"
 
 
 def cpu_model(cpuinfo: str) -> str:
-    """The processor's name; its architecture where Linux knows no name."""
+    """Return the name of the processor, or its architecture if Linux reports no name."""
     names = (line.partition(":")[2].strip() for line in cpuinfo.splitlines() if line.startswith("model name"))
     return next(names, platform.machine())

@@ -1,7 +1,7 @@
-"""ResNet-50 with seeded random weights: what a request of 3 x 224 x 224 float32 numbers costs at its least.
+"""ResNet-50 with seeded random weights, for requests of 3 x 224 x 224 float32 numbers.
 
-The graph is the one that ONNX brings for its tests, whose weights are made by nodes and are all the same. Here they
-are random (He's scale), frozen as initializers, and the batch is of any size.
+The graph is that of ONNX's own tests, where nodes generate weights that are all equal. Here the weights are random (He
+initialization) and stored as initializers, and the batch can have any size.
 """
 
 import math
@@ -41,7 +41,7 @@ class _Frozen:
         self.weights += [each for each in graph.initializer if each.name in used]
 
     def _node(self, node: NodeProto) -> NodeProto | None:
-        """The node as it stays; None where it made weights."""
+        """Return the converted node, or None if it generates weights."""
         if node.op_type == "ConstantOfShape":
             shape = [int(size) for size in self._known[node.input[0]]]
             self.weights.append(numpy_helper.from_array(self._weights(node.output[0], shape), node.output[0]))
@@ -63,7 +63,7 @@ class _Frozen:
 
 
 def build() -> onnx.ModelProto:
-    """`input` float32 [batch, 3, 224, 224] -> `output` float32 [batch, 1000]; the same weights every time."""
+    """Build the model: `input` float32 [batch, 3, 224, 224] -> `output` float32 [batch, 1000]. Weights are seeded."""
     original = _original()
     frozen = _Frozen(original.graph)
     inputs = [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["batch", *SHAPE])]
@@ -81,7 +81,7 @@ def write(path: Path) -> None:
 
 
 def rows(count: int) -> list[list[float]]:
-    """Seeded images, [count, 3 * 224 * 224], in steps of 1/64 so that JSON holds them in few digits."""
+    """Return seeded images, [count, 3 * 224 * 224], in steps of 1/64, which need few digits in JSON."""
     images: list[list[float]] = (
         np.random.default_rng(SEED).integers(-128, 128, (count, math.prod(SHAPE))) / 64
     ).tolist()

@@ -1,4 +1,4 @@
-"""A real S3 server of the run's own, and the models in it."""
+"""The S3 server of a benchmark run, and its models."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ from typing import Final
 
 from scripts.benchmarks.faults import CannotMeasure
 from scripts.benchmarks.launches import BIN, ROOT
-from scripts.benchmarks.servers import neutral
+from scripts.benchmarks.servers import clean_environment
 
 BUCKET: Final = "models"
 PROGRAM: Final = ROOT / "scripts" / "s3"
@@ -17,9 +17,9 @@ PROGRAM: Final = ROOT / "scripts" / "s3"
 
 @contextmanager
 def running_s3() -> Iterator[Mapping[str, str]]:
-    """Start scripts/s3 on free ports; yield the AWS_* variables that reach it, or raise CannotMeasure.
+    """Start scripts/s3 on free ports; yield its AWS_* variables. Raises CannotMeasure if it does not start.
 
-    It inherits this process's core, so that it never takes time from the server that is measured.
+    It inherits the CPU affinity of this process, so it uses no CPU time of the measured server's core.
     """
     command = [str(PROGRAM), "--ephemeral", "--port", "0", "--bucket", BUCKET]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as process:
@@ -34,11 +34,11 @@ def running_s3() -> Iterator[Mapping[str, str]]:
 
 
 def publish(path: Path, environment: Mapping[str, str]) -> str:
-    """Publish a model as a person does, with its digest beside it; return its URI, or raise CannotMeasure."""
+    """Publish a model with its digest by `scalezero publish`; return its URI. Raises CannotMeasure if that fails."""
     uri = f"s3://{BUCKET}/{path.name}"
     command = [str(BIN / "scalezero"), "publish", str(path), uri]
     done = subprocess.run(
-        command, env={**neutral(os.environ), **environment}, capture_output=True, text=True, check=False
+        command, env={**clean_environment(os.environ), **environment}, capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise CannotMeasure(f"scalezero publish {uri} exited with {done.returncode}: {done.stderr.strip()[-600:]}")

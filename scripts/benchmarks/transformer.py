@@ -1,12 +1,12 @@
-"""A model as heavy as ResNet-50 (8.2 GFLOP a row) whose requests stay small: a text encoder with seeded random weights.
+"""A text encoder with seeded random weights: as expensive as ResNet-50 (8.2 GFLOP per row), but with small requests.
 
-Twelve post-norm layers of width 384, as in MiniLM-L12; 180 token ids in, one vector of 384 out. What the numbers mean
-does not matter here, what they cost does.
+It has twelve post-norm layers of width 384, as MiniLM-L12. The input is 180 token ids, the output one vector of 384.
+Only its cost matters for the benchmark, not the meaning of the numbers.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import onnx
@@ -22,15 +22,23 @@ SEED: Final = 7
 
 
 def flops_per_row(*, layers: int = LAYERS, width: int = WIDTH, inner: int = INNER, tokens: int = TOKENS) -> int:
-    """Floating-point operations of the matrix products, two for each multiply-add."""
+    """Return the floating-point operations of the matrix products, two for each multiply-add."""
     projections = 4 * width * width
     feed_forward = 2 * width * inner
     attention = 2 * tokens * width
     return 2 * layers * tokens * (projections + feed_forward + attention)
 
 
+class Size(NamedTuple):
+    """The size of an encoder that differs between models."""
+
+    layers: int = LAYERS
+    tokens: int = TOKENS
+    vocabulary: int = VOCABULARY
+
+
 class _Graph:
-    """Nodes and weights as they come; every node has one output, which is named like it."""
+    """Collects nodes and weights. Every node has one output with the name of the node."""
 
     def __init__(self) -> None:
         self.nodes: list[NodeProto] = []
@@ -41,7 +49,7 @@ class _Graph:
         self.nodes.append(helper.make_node(kind, inputs, [name], name=name, **attributes))
         return name
 
-    def constant(self, name: str, value: Any, dtype: type = np.float32) -> str:  # noqa: ANN401 - what numpy takes
+    def constant(self, name: str, value: Any, dtype: type = np.float32) -> str:  # noqa: ANN401 - any value that numpy accepts
         self.weights.append(numpy_helper.from_array(np.asarray(value, dtype), name))
         return name
 
@@ -72,7 +80,7 @@ class _Graph:
         return self.linear(self.node("Reshape", [joined, "merge"], f"{name}.merged"), f"{name}.out", WIDTH, WIDTH)
 
     def feed_forward(self, x: str, name: str) -> str:
-        """The exact GELU: h * (1 + erf(h / sqrt 2)) / 2."""
+        """Add a feed-forward layer with the exact GELU: h * (1 + erf(h / sqrt 2)) / 2."""
         hidden = self.linear(x, f"{name}.in", WIDTH, INNER)
         erf = self.node("Erf", [self.node("Mul", [hidden, "half_root"], f"{name}.scaled")], f"{name}.erf")
         gate = self.node("Mul", [self.node("Add", [erf, "one"], f"{name}.up"), "half"], f"{name}.gate")
@@ -85,26 +93,26 @@ class _Graph:
         return self.norm(fed, f"{name}.second_norm")
 
 
-def _constants(graph: _Graph) -> None:
-    graph.constant("split", [0, TOKENS, HEADS, WIDTH // HEADS], np.int64)
-    graph.constant("merge", [0, TOKENS, WIDTH], np.int64)
+def _constants(graph: _Graph, tokens: int) -> None:
+    graph.constant("split", [0, tokens, HEADS, WIDTH // HEADS], np.int64)
+    graph.constant("merge", [0, tokens, WIDTH], np.int64)
     graph.constant("shrink", (WIDTH // HEADS) ** -0.5)
     graph.constant("half_root", 0.5**0.5)
     graph.constant("one", 1.0)
     graph.constant("half", 0.5)
 
 
-def build() -> onnx.ModelProto:
-    """`input_ids` int64 [batch, 180] -> `embedding` float32 [batch, 384]; the same weights every time."""
+def build(size: Size) -> onnx.ModelProto:
+    """Build the model: `input_ids` int64 [batch, tokens] -> `embedding` float32 [batch, 384]. Weights are seeded."""
     graph = _Graph()
-    _constants(graph)
-    tokens = graph.node("Gather", [graph.random("tokens", VOCABULARY, WIDTH, scale=0.05), "input_ids"], "token")
-    placed = graph.node("Add", [tokens, graph.random("places", TOKENS, WIDTH, scale=0.05)], "placed")
+    _constants(graph, size.tokens)
+    tokens = graph.node("Gather", [graph.random("tokens", size.vocabulary, WIDTH, scale=0.05), "input_ids"], "token")
+    placed = graph.node("Add", [tokens, graph.random("places", size.tokens, WIDTH, scale=0.05)], "placed")
     x = graph.norm(placed, "embedded")
-    for index in range(LAYERS):
+    for index in range(size.layers):
         x = graph.layer(x, f"layer{index}")
     graph.node("ReduceMean", [x], "embedding", axes=[1], keepdims=0)
-    inputs = [helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", TOKENS])]
+    inputs = [helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", size.tokens])]
     outputs = [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", WIDTH])]
     whole = helper.make_graph(graph.nodes, "text-encoder", inputs, outputs, graph.weights)
     model = helper.make_model(whole, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
@@ -112,12 +120,12 @@ def build() -> onnx.ModelProto:
     return model
 
 
-def write(path: Path) -> None:
+def write(path: Path, size: Size | None = None) -> None:
     """Save the model."""
-    onnx.save(build(), path)
+    onnx.save(build(size or Size()), path)
 
 
 def rows(count: int) -> list[list[int]]:
-    """Seeded token ids, [count, 180]."""
+    """Return seeded token ids, [count, 180]."""
     drawn: list[list[int]] = np.random.default_rng(SEED).integers(0, VOCABULARY, (count, TOKENS)).tolist()
     return drawn

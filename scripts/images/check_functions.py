@@ -1,8 +1,8 @@
 """Imports each function in the finished image, so that a missing package fails the build and not the pod.
 
-Each function has its own process, as in a pod: modules of the same name in two functions stay apart. An import has
-neither network nor model registry during a build, so failures other than those of the import itself are only reported.
-The build runs this file alone, so it imports only the standard library.
+Each function is imported in its own process, as in a pod, so two functions may have modules of the same name. A build
+has neither network nor model registry. Therefore an exception in the function's own code is reported, but does not fail
+the build. The build runs only this file, so it imports only the standard library.
 """
 
 import importlib.util
@@ -23,12 +23,12 @@ def _in_process(path: Path) -> int:
     try:
         return subprocess.run([sys.executable, __file__, path], timeout=SECONDS, check=False).returncode
     except subprocess.TimeoutExpired:
-        print(f"{path}: the import did not end within {SECONDS} s; it must not wait for a server")
+        print(f"{path}: the import did not finish within {SECONDS} s; do not connect to a server during the import")
         return 1
 
 
 def load(path: Path) -> int:
-    """Import one function; return 1 where a pod could not import it either."""
+    """Import one function; return 1 if a pod could not import it either, else 0."""
     sys.path[:0] = [str(path.parent), str(Path.cwd())]
     sys.addaudithook(_refuse_network)
     spec = importlib.util.spec_from_file_location(f"function_{path.parent.name}", path)
@@ -39,20 +39,20 @@ def load(path: Path) -> int:
     try:
         spec.loader.exec_module(module)
     except ModuleNotFoundError as error:
-        print(f"{path}: there is no module {error.name!r}; add its package to {path.parent / 'requirements.txt'}")
+        print(f"{path}: the module {error.name!r} is missing; add its package to {path.parent / 'requirements.txt'}")
         return 1
     except (ImportError, SyntaxError) as error:
         print(f"{path}: {type(error).__name__}: {error}")
         return 1
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - an author's code may need what a build does not have
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - an author's code may need resources that a build does not have
         print(f"{path}: not checked further: {type(error).__name__}: {error}")
     return 0
 
 
 def _refuse_network(event: str, arguments: tuple[object, ...]) -> None:
-    """An audit hook: a build must give the same image wherever it runs."""
+    """Refuse connections, as an audit hook: the result of a build must not depend on the network."""
     if event in {"socket.connect", "socket.getaddrinfo"}:
-        raise ConnectionRefusedError(f"there is no network while an image is built ({event} {arguments[-1]!r})")
+        raise ConnectionRefusedError(f"the build of an image has no network ({event} {arguments[-1]!r})")
 
 
 if __name__ == "__main__":

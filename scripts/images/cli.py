@@ -16,7 +16,7 @@ from knative.resources import BadManifest
 from knative.resources.func_yaml import read_function
 from runtime.settings import FUNCTION
 from scripts.images import contents, debian
-from scripts.images.context import find, shipped, staged
+from scripts.images.context import build_context, find_function, repository_functions
 from scripts.images.engines import Engine
 from scripts.images.faults import CannotBuild
 from scripts.images.fingerprint import key
@@ -25,13 +25,18 @@ from scripts.images.outside import secrets
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 DEBIAN: Final = "debian"
 CLUSTER: Final = ROOT / "scripts" / "cluster"
+EXTRAS: Final = ("openvino",)  # of pyproject.toml; each makes another flavour of the image
 
 
-def default_tag(functions: Sequence[Path] = ()) -> str:
-    """The name of the image: for one function the image in its func.yaml, else dev.local/NAME:VERSION.
+def default_tag(functions: Sequence[Path] = (), extras: Sequence[str] = ()) -> str:
+    """Return the name of the image: for one function the image in its func.yaml, otherwise dev.local/NAME:VERSION.
 
-    Knative does not resolve tags of dev.local in a registry.
+    The names of the extras follow, such as -openvino. Knative does not resolve tags of dev.local in a registry.
     """
+    return "-".join((_plain_tag(functions), *extras))
+
+
+def _plain_tag(functions: Sequence[Path]) -> str:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     if not functions:
         return f"dev.local/{project['name']}:{project['version']}"
@@ -43,7 +48,7 @@ def default_tag(functions: Sequence[Path] = ()) -> str:
 
 
 def cache() -> Path:
-    """The folder of the archives, outside the repository."""
+    """Return the folder of the archives, outside the repository."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scalezero-image"
 
 
@@ -57,25 +62,46 @@ def cache() -> Path:
     help="Only this function: a folder, or the name of one in functions/. Repeatable.",
 )
 @click.option(
+    "--with",
+    "extras",
+    multiple=True,
+    type=click.Choice(EXTRAS),
+    help="openvino: with OpenVINO's execution provider, for CPUs by Intel. The default name then ends with -openvino.",
+)
+@click.option(
     "--tag", help="The image's name.  [default: the image of the function's func.yaml, or dev.local/NAME:VERSION]"
 )
 @click.option("--archive", type=click.Path(dir_okay=False, path_type=Path), help="Also write the image to this file.")
 @click.option("--load/--no-load", default=True, show_default=True, help="Load it into the cluster of scripts/cluster.")
 @click.option("--fresh", is_flag=True, help="Build again without the cache, to get newer packages.")
-def main(*, base: str, names: tuple[str, ...], tag: str | None, archive: Path | None, load: bool, fresh: bool) -> None:
+def main(
+    *,
+    base: str,
+    names: tuple[str, ...],
+    extras: tuple[str, ...],
+    tag: str | None,
+    archive: Path | None,
+    load: bool,
+    fresh: bool,
+) -> None:
     """Build an image of the runtime with functions, list its contents and load it into the cluster.
 
-    Without --function the image has all functions in functions/. The packages of a function are those of its
-    requirements.txt, or of the script block (PEP 723) of its main.py. The build imports each function, without network.
+    Without --function the image has the functions in functions/ that need no packages of their own. The packages of a
+    function are those of its requirements.txt, or of the script block (PEP 723) of its main.py. The build imports each
+    function, without network.
 
     Without changes, the archive comes from the cache. buildah, podman or docker builds the image. The base debian needs
     root and mmdebstrap, and no registry; another base, such as python:3.12-slim, is pulled.
     """
     try:
-        chosen = [find(ROOT, name) for name in names]
-        tag = tag or default_tag(chosen)
+        chosen = [find_function(ROOT, name) for name in names]
+        extras = tuple(sorted(set(extras)))
+        tag = tag or default_tag(chosen, extras)
         with build_lock():
-            made = build(base, tag, chosen or shipped(ROOT), fresh=fresh)
+            plain, others = repository_functions(ROOT)
+            made = build(base, tag, chosen or plain, extras=extras, fresh=fresh)
+            for each in [] if chosen else others:
+                click.echo(f"{each.name} needs packages of its own; build its image with --function {each.name}")
             click.echo(f"{tag}, {made.stat().st_size / contents.MIB:.0f} MiB: {made}\n")
             click.echo(contents.tables(contents.layers(made)))
             if archive:
@@ -86,41 +112,45 @@ def main(*, base: str, names: tuple[str, ...], tag: str | None, archive: Path | 
         raise click.ClickException(str(error)) from error
 
 
-def build(base: str, tag: str, functions: Sequence[Path], *, fresh: bool = False) -> Path:
-    """Build the image if its inputs changed; return its archive, valid under `build_lock`. Raises CannotBuild."""
-    with staged(ROOT, functions) as context:
-        archive = cache() / f"{tag.rpartition('/')[2].replace(':', '-')}-{key(context, base, tag, debian.key())}.tar"
+def build(base: str, tag: str, functions: Sequence[Path], *, extras: Sequence[str] = (), fresh: bool = False) -> Path:
+    """Build the image if its inputs changed; return its archive. Call it under `build_lock`. Raises CannotBuild."""
+    with build_context(ROOT, functions) as context:
+        inputs = key(context, base, tag, debian.key(), *extras)
+        archive = cache() / f"{tag.rpartition('/')[2].replace(':', '-')}-{inputs}.tar"
         if fresh or not archive.exists():
-            make(base, tag, context, archive, fresh=fresh)
+            make(base, tag, context, archive, extras=extras, fresh=fresh)
     return archive
 
 
 @contextmanager
 def build_lock() -> Iterator[None]:
-    """Wait for a build that runs already; its archive is often the one that this build needs."""
+    """Hold the build lock. A build that waits for another one often finds the archive that it needs."""
     cache().mkdir(parents=True, exist_ok=True)
     with (cache() / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def make(base: str, tag: str, context: Path, archive: Path, *, fresh: bool) -> None:
-    """Build the image, and the base `debian` if it is missing; write the archive. Raises CannotBuild."""
-    engine = Engine.found()
+def make(base: str, tag: str, context: Path, archive: Path, *, extras: Sequence[str], fresh: bool) -> None:
+    """Build the image, and the base `debian` if it is missing, and write the archive. Raises CannotBuild."""
+    engine = Engine.detect()
     bases = debian.bases(engine, fresh=fresh) if base == DEBIAN else {"BASE": base}
     with secrets() as hidden:
         containerfile = context / "Containerfile"
-        engine.build(tag, context, args=bases, secrets=hidden, containerfile=containerfile, fresh=fresh)
+        args = {**bases, "EXTRAS": ",".join(("serve", "resources", *extras))}
+        engine.build(tag, context, args=args, secrets=hidden, containerfile=containerfile, fresh=fresh)
     save(engine, tag, archive)
 
 
 def save(engine: Engine, tag: str, archive: Path) -> None:
-    """Write the archive of an image and remove earlier ones of its name. A partial archive never has the final name."""
+    """Write the archive of an image and remove its earlier archives. A partial archive never has the final name."""
     part = archive.with_suffix(".part")
     part.unlink(missing_ok=True)
     engine.save(tag, part)
-    for old in archive.parent.glob(f"{archive.name.rpartition('-')[0]}-*.tar"):
-        old.unlink()
+    name = archive.name.rpartition("-")[0]
+    for old in archive.parent.glob(f"{name}-*.tar"):
+        if old.name.rpartition("-")[0] == name:  # not that of another flavour
+            old.unlink()
     part.rename(archive)
 
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from scripts.images.faults import CannotBuild
 
 MIB: Final = 2**20
-SHOWN: Final = 14  # rows; the rest is summed in one
+SHOWN: Final = 14  # rows; the last one sums up the rest
 PACKAGES: Final = {"site-packages", "dist-packages"}
 STANDARD_LIBRARY: Final = "the standard library"
 METADATA: Final = ("packages' metadata", (".dist-info", ".egg-info"))
@@ -56,13 +56,13 @@ def belongs_to(path: str) -> str:
 
 
 def tables(found: Sequence[Layer]) -> str:
-    """Show the layers and the largest parts, in MiB of files."""
+    """Return tables of the layers and the largest parts, in MiB of files."""
     total = sum((layer.parts for layer in found), Counter[str]())
     by_size = total.most_common()
     rest = sum(size for _, size in by_size[SHOWN:])
     largest = [*by_size[:SHOWN], (f"{len(by_size) - SHOWN} more", rest)] if rest else by_size
     by_layer = [(layer.made_by, layer.parts.total()) for layer in found]
-    return _shown(_table("layer", by_layer), _table("package or folder", [*largest, ("total", total.total())]))
+    return _render(_table("layer", by_layer), _table("package or folder", [*largest, ("total", total.total())]))
 
 
 def _package(name: str) -> str:
@@ -72,7 +72,7 @@ def _package(name: str) -> str:
 
 
 def _instruction(created_by: str) -> str:
-    """Shorten what made a layer: buildah writes COPY dir:DIGEST in /opt for COPY packages:/opt /opt."""
+    """Shorten the instruction of a layer. buildah writes `COPY dir:DIGEST in /opt` for `COPY packages:/opt /opt`."""
     written = created_by.removeprefix("/bin/sh -c ").removeprefix("#(nop) ")
     return re.sub(r"\b(dir|file|multi):[0-9a-f]+", r"\1", written)[:60].strip()
 
@@ -105,7 +105,7 @@ def _table(title: str, rows: Sequence[tuple[str, int]]) -> Table:
     return table
 
 
-def _shown(*tables: Any) -> str:  # noqa: ANN401 - whatever rich renders
+def _render(*tables: Any) -> str:  # noqa: ANN401 - whatever rich renders
     console = Console(width=100, color_system=None)
     with console.capture() as captured:
         console.print(*tables, sep="\n")

@@ -1,9 +1,9 @@
-"""The folder that an image is built from: the runtime, some functions, and what these need beside it.
+"""The build context of an image: the runtime, functions and their requirements.
 
 LICENSE pyproject.toml knative/ runtime/      of this repository
 functions/NAME/                               each function, from any folder
-requirements/NAME/requirements.txt            what it needs; empty where it needs nothing
-install_requirements.py                       installs all of that, and reports conflicts
+requirements/NAME/requirements.txt            its requirements; an empty file if it has none
+install_requirements.py                       installs all requirements, and reports conflicts
 check_functions.py                            imports each function in the finished image
 """
 
@@ -27,8 +27,8 @@ _IGNORED: Final = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
 
 
 @contextmanager
-def staged(root: Path, functions: Sequence[Path]) -> Iterator[Path]:
-    """Collect the folder, until the block ends. Raises CannotBuild."""
+def build_context(root: Path, functions: Sequence[Path]) -> Iterator[Path]:
+    """Create the folder, and remove it after the block. Raises CannotBuild."""
     with TemporaryDirectory(prefix="scalezero-context-") as folder:
         context = Path(folder)
         for source in SOURCES:
@@ -43,17 +43,22 @@ def staged(root: Path, functions: Sequence[Path]) -> Iterator[Path]:
         yield context
 
 
-def shipped(root: Path) -> list[Path]:
-    """The functions of the repository."""
-    return sorted(path.parent for path in (root / FUNCTIONS).glob(f"*/{HANDLER}"))
+def repository_functions(root: Path) -> tuple[list[Path], list[Path]]:
+    """Return the folders of the repository's functions: those without packages of their own, and the others.
+
+    The default image has the first ones, so packages of one function do not enlarge the image of all others.
+    """
+    found = sorted(path.parent for path in (root / FUNCTIONS).glob(f"*/{HANDLER}"))
+    plain = [each for each in found if not requirements.has_any(each)]
+    return plain, [each for each in found if each not in plain]
 
 
-def find(root: Path, name: str) -> Path:
-    """The folder of a function: a path, or the name of one in functions/. Raises CannotBuild."""
+def find_function(root: Path, name: str) -> Path:
+    """Return the folder of a function by its path, or by its name in functions/. Raises CannotBuild."""
     for folder in (Path(name), root / FUNCTIONS / name):
         if (folder / HANDLER).is_file():
             return folder.resolve()
-    raise CannotBuild(f"there is no {HANDLER} in {name}, nor in {FUNCTIONS}/{name}; name the folder of a function")
+    raise CannotBuild(f"no {HANDLER} in {name}, nor in {FUNCTIONS}/{name}; expected the folder of a function")
 
 
 def _add_functions(context: Path, root: Path, functions: Sequence[Path]) -> None:
@@ -62,6 +67,6 @@ def _add_functions(context: Path, root: Path, functions: Sequence[Path]) -> None
     (context / REQUIREMENTS).mkdir()
     for folder in functions:
         if (context / FUNCTIONS / folder.name).exists():
-            raise CannotBuild(f"two functions are called {folder.name}; rename one of their folders")
+            raise CannotBuild(f"two functions have the name {folder.name}; rename one of their folders")
         shutil.copytree(folder, context / FUNCTIONS / folder.name, ignore=_IGNORED)
         requirements.copy(folder, context / REQUIREMENTS / folder.name)

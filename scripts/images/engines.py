@@ -11,8 +11,8 @@ from typing import Final, Self
 
 from scripts.images.faults import CannotBuild
 
-# Programs without a daemon first. Isolation chroot: a step of the build starts no container, so a build works inside a
-# container too.
+# Programs without a daemon come first. With `--isolation chroot`, the steps of a build start no containers, so a build
+# also works inside a container.
 BUILD: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "buildah": ("build", "--isolation", "chroot", "--layers"),
@@ -43,8 +43,8 @@ class Engine:
     name: str
 
     @classmethod
-    def found(cls) -> Self:
-        """Return the first that is installed. Raises CannotBuild if none is."""
+    def detect(cls) -> Self:
+        """Return the first engine that is installed. Raises CannotBuild if there is none."""
         name = next(filter(shutil.which, BUILD), None)
         if name is None:
             raise CannotBuild(f"none of {', '.join(BUILD)} is installed; on Debian: apt-get install buildah")
@@ -68,12 +68,12 @@ class Engine:
         self._run([*BUILD[self.name], *no_cache, *given, *hidden, *named])
 
     def has(self, tag: str) -> bool:
-        """Return whether this machine has an image of that tag."""
+        """Whether this machine has an image with this tag."""
         done = subprocess.run([self.name, *INSPECT[self.name], tag], capture_output=True, check=False)
         return done.returncode == 0
 
     def save(self, tag: str, archive: Path) -> None:
-        """Write an image to an archive in the format of `docker save`, which all programs read. Raises CannotBuild."""
+        """Write an image to an archive in the format of `docker save`, which all engines have. Raises CannotBuild."""
         self._run([each.format(tag=tag, archive=archive) for each in SAVE[self.name]])
 
     def _run(self, arguments: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def key(context: Path, *others: str) -> str:
-    """Digest the files of the folder and the other inputs; 16 hexadecimal digits."""
+    """Return the digest of the folder's files and the other inputs, as 16 hexadecimal digits."""
     digest = hashlib.sha256()
     for other in others:
         _add(digest, other.encode())
@@ -21,6 +21,6 @@ def _files(context: Path) -> Iterator[Path]:
 
 
 def _add(digest: "hashlib._Hash", part: bytes) -> None:
-    """Add a part with its length, so that different lists of parts never give the same bytes."""
+    """Add a part with its length as a prefix, so that different lists of parts never have the same bytes."""
     digest.update(b"%d:" % len(part))
     digest.update(part)

@@ -1,8 +1,10 @@
-"""Installs the requirements of all functions with one run of pip, and names the functions whose requirements conflict.
+"""Installs the requirements of all functions with one run of pip, and reports the functions with conflicts.
 
-`python install_requirements.py FOLDER PYTHON`, with a Python that has pip. FOLDER has one folder for each function with
-its requirements.txt. PYTHON is the interpreter of the environment to install into; its packages keep their versions.
-The build of an image runs this file alone, so it imports only the standard library.
+usage: python install_requirements.py FOLDER PYTHON
+
+It needs a Python with pip. FOLDER has one folder for each function with its requirements.txt. PYTHON is the interpreter
+of the target environment; the packages in it keep their versions. The build runs only this file, so it imports only the
+standard library.
 """
 
 import subprocess
@@ -16,7 +18,7 @@ Resolves = Callable[[Sequence[str]], bool]  # whether pip can install the requir
 
 
 def main(folder: Path, python: str) -> str | None:
-    """Install; return why that is not possible."""
+    """Install the requirements; return None, or the error message."""
     functions = sorted(path.parent.name for path in folder.glob("*/requirements.txt") if path.stat().st_size)
     if not functions:
         return None
@@ -31,26 +33,26 @@ def main(folder: Path, python: str) -> str | None:
 
         if not install(functions):
             return explain(functions, lambda names: install(names, "--dry-run"))
-    # A read-only root file system cannot hold bytecode that is compiled later.
+    # Compile now, because a pod may have a read-only root file system.
     compiled = [python, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", str(Path(python).parents[1])]
-    subprocess.run(compiled, check=False)  # a file of a package that is not Python of this version is never imported
+    subprocess.run(compiled, check=False)  # ignore errors: some packages have files for other Python versions
     return None
 
 
 def explain(functions: Sequence[str], resolves: Resolves) -> str:
-    """Name the functions whose requirements cannot be installed: alone, else two together, else all together."""
+    """Return the error message: functions that fail alone, otherwise conflicting pairs, otherwise all functions."""
     if alone := [name for name in functions if not resolves([name])]:
         return (
-            f"the requirements of {' and of '.join(alone)} cannot be installed beside the runtime's own packages, "
-            "whose versions are fixed; see pip's error above"
+            f"the requirements of {' and of '.join(alone)} cannot be installed with the runtime's packages, "
+            "which have fixed versions; see pip's error above"
         )
     pairs: list[Sequence[str]] = [pair for pair in combinations(functions, 2) if not resolves(pair)]
     return "; ".join(_conflict(names) for names in pairs or [functions])
 
 
 def _conflict(names: Sequence[str]) -> str:
-    each = ", ".join(f"scripts/image --function {name}" for name in names)
-    return f"the requirements of {' and '.join(names)} conflict; build an image for each function: {each}"
+    commands = ", ".join(f"scripts/image --function {name}" for name in names)
+    return f"the requirements of {' and '.join(names)} conflict; build an image for each function: {commands}"
 
 
 def _pip(python: str, *arguments: str, capture: bool) -> subprocess.CompletedProcess[str]:

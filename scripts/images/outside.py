@@ -1,7 +1,7 @@
-"""The way of a build to the package index: this machine's pip settings and certificates.
+"""The access of a build to the package index: this machine's pip settings and certificates.
 
-pip's settings (files and PIP_* variables) and the trusted certificates are passed to the build as secrets: files that a
-step can read and no layer contains.
+The build gets pip's settings (files and PIP_* variables) and the trusted certificates as secrets: files that a step can
+read, and that are not in any layer.
 """
 
 import ast
@@ -14,8 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-CA_INSIDE: Final = "/run/secrets/ca"  # where the Containerfile mounts it
-# The settings of the package index. The others are preferences, or paths that the build does not have.
+CA_INSIDE: Final = "/run/secrets/ca"  # the path at which the Containerfile mounts the certificates
+# The settings of the package index. Other settings are preferences, or paths that do not exist in the build.
 INDEX_SETTINGS: Final = frozenset(
     {"default-timeout", "extra-index-url", "index-url", "proxy", "retries", "timeout", "trusted-host"}
 )
@@ -42,18 +42,18 @@ def parse(lines: Iterable[str]) -> dict[str, str]:
 
 
 def pip_conf(settings: Mapping[str, str], *, certificate: str | None) -> str:
-    """Write the pip.conf of the build."""
+    """Return the pip.conf of the build."""
     kept = {name: value for name, value in sorted(settings.items()) if name in INDEX_SETTINGS}
     if certificate:
         kept["cert"] = certificate
-    # The further lines of a value are indented.
+    # The lines after the first of a value are indented.
     return "\n".join(
         ["[global]", *(f"{name} = {value.replace(chr(10), chr(10) + '  ')}" for name, value in kept.items()), ""]
     )
 
 
 def certificates(settings: Mapping[str, str], environ: Mapping[str, str]) -> Path | None:
-    """Return the bundle of certificates that this machine is configured to trust; None: pip uses its own."""
+    """Return the certificate bundle that this machine is configured to trust, or None if pip uses its own."""
     named = settings.get("cert") or next(filter(None, map(environ.get, CERTIFICATES)), None)
     return Path(named) if named and Path(named).is_file() else None
 

@@ -1,4 +1,4 @@
-"""The packages that a function needs beside the runtime: its requirements.txt, or the PEP 723 block of its main.py.
+"""The packages that a function needs in addition to the runtime: requirements.txt, or the PEP 723 block of main.py.
 
 `python -m scripts.images.requirements FOLDER COPY` writes them to COPY/requirements.txt, with included files.
 
@@ -23,11 +23,11 @@ _INCLUDE: Final = re.compile(r"(?m)^\s*(?:-r|--requirement|-c|--constraint)[ =]*
 
 
 def copy(folder: Path, destination: Path) -> None:
-    """Write the requirements of the function in `folder` to `destination`/requirements.txt, empty where it has none.
+    """Write the requirements of the function in `folder` to `destination`/requirements.txt, empty if it has none.
 
-    Files that requirements.txt includes (-r, -c) are copied to the same relative paths. Raises CannotBuild for a
-    requirements.txt beside a script block, for a block that is not TOML, and for an included file that is missing or
-    outside the folder.
+    Files that requirements.txt includes (-r, -c) are copied to the same relative paths. Raises CannotBuild if a
+    function has both a requirements.txt and a script block, if the block is not TOML, and if an included file is
+    missing or outside the folder.
     """
     block = of_block((folder / HANDLER).read_text("utf-8"), function=folder.name)
     destination.mkdir(parents=True)
@@ -35,14 +35,22 @@ def copy(folder: Path, destination: Path) -> None:
         (destination / FILE).write_text("".join(f"{each}\n" for each in block))
         return
     if block:
-        raise CannotBuild(f"{folder.name} has {FILE} and a script block in {HANDLER}; expected one of them")
+        raise CannotBuild(f"{folder.name} has both {FILE} and a script block in {HANDLER}; expected only one of them")
     for file in sorted(_with_included(folder, Path(FILE))):
         (destination / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(folder / file, destination / file)
 
 
+def has_any(folder: Path) -> bool:
+    """Return whether the function in `folder` needs packages of its own. Raises CannotBuild for an invalid block."""
+    file = folder / FILE
+    lines = file.read_text("utf-8").splitlines() if file.is_file() else []
+    stated = any(line.strip() and not line.lstrip().startswith("#") for line in lines)
+    return stated or bool(of_block((folder / HANDLER).read_text("utf-8"), function=folder.name))
+
+
 def of_block(source: str, *, function: str) -> list[str]:
-    """The dependencies of the script block in the text of main.py; none without a block. Raises CannotBuild."""
+    """Return the dependencies in the script block of a main.py; none without a block. Raises CannotBuild."""
     found = _BLOCK.search(source)
     if found is None:
         return []
@@ -59,7 +67,7 @@ def of_block(source: str, *, function: str) -> list[str]:
 
 
 def _with_included(folder: Path, start: Path) -> set[Path]:
-    """The file and all files that it includes, relative to the folder."""
+    """Return the file and all files that it includes, relative to the folder."""
     found: set[Path] = set()
     pending = [start]
     while pending:
@@ -77,7 +85,7 @@ def _included(folder: Path, file: Path) -> Iterator[Path]:
         path = (folder / file.parent / match["file"]).resolve()
         if not path.is_relative_to(folder.resolve()) or not path.is_file():
             raise CannotBuild(
-                f"{folder.name}/{file} includes {match['file']}; expected a file in the folder of the function"
+                f"{folder.name}/{file} includes {match['file']}; expected an existing file in the function's folder"
             )
         yield path.relative_to(folder.resolve())
 

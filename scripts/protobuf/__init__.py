@@ -1,1 +1,1 @@
-"""What scripts/protos runs."""
+"""The program of scripts/protos."""

@@ -1,4 +1,4 @@
-"""Make the modules of runtime/protocols/protos from its .proto files; scripts/protos brings the compiler."""
+"""Generate the modules of runtime/protocols/protos from its .proto files; scripts/protos installs the compiler."""
 
 import argparse
 from pathlib import Path
@@ -10,7 +10,9 @@ PROTOS = Path(runtime.protocols.protos.__file__).parent
 
 parser = argparse.ArgumentParser(prog="scripts/protos", description=__doc__)
 parser.add_argument("--compiler", type=Path, required=True, help=argparse.SUPPRESS)
-parser.add_argument("--into", type=Path, default=PROTOS, help="the folder to write to (default: where they belong)")
+parser.add_argument(
+    "--into", type=Path, default=PROTOS, help="the folder to write to (default: that of the .proto files)"
+)
 options = parser.parse_args()
 generated = generate(PROTOS, compiler=options.compiler)
 for name, text in generated.items():

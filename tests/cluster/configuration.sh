@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Writes the settings files of the cluster's parts.
+# Writes the configuration files of the cluster's parts.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
 CONFIG=$STATE/config
 mkdir -p "$CONFIG/cni"
 
-# restrict_oom_score_adj: without CAP_SYS_RESOURCE runc may not lower the score, and dies without a word.
+# restrict_oom_score_adj: without CAP_SYS_RESOURCE, runc must not lower the score; it exits without an error message.
 cat >"$CONFIG/containerd.toml" <<Y
 version = 2
 root = "$STATE/containerd"
@@ -34,7 +34,7 @@ cat >"$CONFIG/cni/10-pods.conflist" <<Y
   {"type": "portmap", "capabilities": {"portMappings": true}}]}
 Y
 
-# Pods get the cluster's name server and search list from the kubelet, and nothing from this machine.
+# Pods get the cluster's name server and search list from the kubelet, and no DNS settings of this machine.
 : >"$CONFIG/pods-resolv.conf"
 echo "nameserver $NODE_ADDRESS" >"$CONFIG/resolv.conf"
 
@@ -53,7 +53,7 @@ containerRuntimeEndpoint: unix:///run/containerd/containerd.sock
 clusterDNS: ["$NODE_ADDRESS"]
 clusterDomain: cluster.local
 resolvConf: $CONFIG/pods-resolv.conf
-# The disk is the machine's, not ours to tidy: no eviction before it is as good as full, no image removed.
+# The cluster shares the machine's disk. Evict pods only when the disk is almost full, and never remove images.
 evictionHard: {imagefs.available: "1%", nodefs.available: "1%", memory.available: "100Mi"}
 imageGCHighThresholdPercent: 100
 serializeImagePulls: false
@@ -65,7 +65,7 @@ nodeStatusUpdateFrequency: 5s
 volumePluginDir: $STATE/volume-plugins
 Y
 
-# conntrack: its limits are the whole machine's, and a network namespace may not set them.
+# conntrack: its limits apply to the whole machine; a network namespace cannot set them.
 cat >"$CONFIG/proxy.yaml" <<Y
 apiVersion: kubeproxy.config.k8s.io/v1alpha1
 kind: KubeProxyConfiguration
@@ -77,7 +77,8 @@ conntrack: {maxPerCore: 0, min: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeou
 iptables: {minSyncPeriod: 0s, syncPeriod: 30s}
 Y
 
-# Every name under the functions' domain is the node, whose port 80 is the gateway's; the rest does not exist, at once.
+# Every name under the functions' domain resolves to the node, where port 80 is the gateway. All other names return
+# NXDOMAIN immediately.
 cat >"$CONFIG/Corefile" <<Y
 .:53 {
   bind $NODE_ADDRESS

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Ends the cluster and removes its state; keeps its logs where --wipe does not ask for them too.
+# Stops the cluster and removes its state. Keeps its logs, unless --wipe is given.
 # usage: down.sh [--wipe]
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
 . "$HERE/cgroups.sh"
 
-# The S3 server is asked first: it removes what it has put into /tmp, the one folder that is shared.
+# Stops the S3 server first, so that it removes its files in /tmp, which the cluster shares with the machine.
 end() {
   local try
   if running; then
@@ -25,13 +25,13 @@ forget() {
 }
 
 case ${1:-} in
-  --unlocked) ;; # up holds the lock
+  --unlocked) ;; # up.sh holds the lock
   "" | --wipe)
     mkdir -p "$CACHE"
     exec 9>"$CACHE/$CGROUP.lock"
     flock 9
     ;;
-  *) fail "down: unknown argument $1; --wipe is the only one" ;;
+  *) fail "down: unknown argument $1; expected --wipe or none" ;;
 esac
 end
 forget "${1:-}"

@@ -1,6 +1,6 @@
-"""Writes an OCI image archive of one layer that holds the given files: enough for a program that needs no system.
+"""Writes an OCI image archive with one layer that contains only the given files, without an operating system.
 
-usage: image.py OUT.tar NAME:TAG SOURCE=DESTINATION ...      the first file is what the container runs
+usage: image.py OUT.tar NAME:TAG SOURCE=DESTINATION ...      the first file is the program of the container
 """
 
 import hashlib
@@ -14,29 +14,29 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-USER = "65532"  # nobody's number: Knative asks for one that is not root's
-ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # as Go, and so OCI, calls them
+USER = "65532"  # Knative requires the number of a user that is not root
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # the names of Go, which OCI uses
 MEDIA = "application/vnd.oci.image"
 
 
 class Blob(NamedTuple):
-    """Bytes, and what the archive says about them."""
+    """Bytes, and their media type."""
 
     kind: str
     content: bytes
 
     @property
     def digest(self) -> str:
-        """The content's name in the archive (OCI image spec, descriptor: digest)."""
+        """The digest, which is the content's name in the archive (OCI image spec, descriptor: digest)."""
         return "sha256:" + hashlib.sha256(self.content).hexdigest()
 
-    def described(self, **more: object) -> dict[str, Any]:
-        """The descriptor that points at these bytes (OCI image spec, descriptor)."""
+    def descriptor(self, **more: object) -> dict[str, Any]:
+        """Return the descriptor of these bytes (OCI image spec, descriptor)."""
         return {"mediaType": self.kind, "digest": self.digest, "size": len(self.content), **more}
 
 
 def main(arguments: list[str]) -> int:
-    """Write the archive that the command line asks for."""
+    """Write the archive of the command line."""
     out, name, *pairs = arguments
     files = {destination: Path(source) for source, _, destination in (pair.partition("=") for pair in pairs)}
     Path(out).write_bytes(archive(name, layer(files), next(iter(files))))
@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
 
 
 def layer(files: Mapping[str, Path]) -> bytes:
-    """Lay the files, links followed, and the folders above them into a layer; /tmp is everybody's."""
+    """Return a layer with the files and the folders above them. Links are followed; everyone may write to /tmp."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for folder in folders(files):
@@ -60,19 +60,19 @@ def layer(files: Mapping[str, Path]) -> bytes:
 
 
 def folders(files: Iterable[str]) -> list[str]:
-    """Every folder above the files, the outer ones first, and /tmp."""
+    """Return every folder above the files and /tmp, outer folders first."""
     above = {str(parent) for file in files for parent in PurePosixPath(file).parents} - {"."}
     return sorted(above | {"tmp"})
 
 
 def archive(name: str, content: bytes, program: str) -> bytes:
-    """Wrap the layer as an image layout (OCI image spec, image-layout) that containerd imports under this name."""
+    """Return an image layout with the layer (OCI image spec, image-layout); containerd imports it under this name."""
     packed = Blob(f"{MEDIA}.layer.v1.tar", content)
     config = Blob(f"{MEDIA}.config.v1+json", as_json(configuration(program, packed.digest)))
-    parts = {"schemaVersion": 2, "config": config.described(), "layers": [packed.described()]}
+    parts = {"schemaVersion": 2, "config": config.descriptor(), "layers": [packed.descriptor()]}
     manifest = Blob(f"{MEDIA}.manifest.v1+json", as_json(parts | {"mediaType": f"{MEDIA}.manifest.v1+json"}))
     names = {"io.containerd.image.name": name, "org.opencontainers.image.ref.name": name.rpartition(":")[2]}
-    index = {"schemaVersion": 2, "manifests": [manifest.described(annotations=names)]}
+    index = {"schemaVersion": 2, "manifests": [manifest.descriptor(annotations=names)]}
     return tarred(
         {
             "oci-layout": as_json({"imageLayoutVersion": "1.0.0"}),
@@ -83,7 +83,7 @@ def archive(name: str, content: bytes, program: str) -> bytes:
 
 
 def configuration(program: str, layer_digest: str) -> dict[str, Any]:
-    """Say what the container runs, and as whom (OCI image spec, config)."""
+    """Return the configuration: the program and the user of the container (OCI image spec, config)."""
     return {
         "architecture": ARCHITECTURES.get(platform.machine(), platform.machine()),
         "os": "linux",
@@ -98,12 +98,12 @@ def configuration(program: str, layer_digest: str) -> dict[str, Any]:
 
 
 def as_json(value: object) -> bytes:
-    """Encode the value, always alike."""
+    """Encode the value as deterministic JSON."""
     return json.dumps(value, sort_keys=True).encode()
 
 
 def tarred(files: Mapping[str, bytes]) -> bytes:
-    """Pack the files into an archive without times or owners."""
+    """Return an archive of the files, without times and owners."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
         for name, content in files.items():

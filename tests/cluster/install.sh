@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs into the running node what the cluster is for, and waits until it answers.
+# Installs images, cluster resources and Knative on the running node, and waits until they are ready.
 # usage: install.sh images|base|serving|eventing
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
@@ -23,7 +23,7 @@ import_images() { # archive...
   for archive in "$@"; do inside ctr -n k8s.io images import "$archive" >/dev/null; done
 }
 
-# Of all that runs as a pod, Eventing apart.
+# Imports the images of all pods except those of Eventing.
 images() {
   local archives
   mapfile -t archives < <(find "$PROGRAMS/images/" -name '*.tar' ! -name 'eventing-*')
@@ -33,7 +33,7 @@ images() {
 
 available() { kubectl -n "$1" wait --for=condition=Available deploy --all --timeout=180s >/dev/null; }
 
-# What CoreDNS may read.
+# Allows CoreDNS to read services, endpoints, pods and namespaces.
 name_server() {
   apply <<Y
 apiVersion: rbac.authorization.k8s.io/v1
@@ -51,7 +51,7 @@ subjects: [{kind: User, apiGroup: rbac.authorization.k8s.io, name: "scalezero:dn
 Y
 }
 
-# How functions reach their models.
+# Creates the Secret with which functions read their models from S3.
 s3_secret() {
   until_done 60 test -s "$S3_ENVIRONMENT"
   kubectl create secret generic scalezero-s3 --from-env-file="$S3_ENVIRONMENT" --dry-run=client -o yaml | apply
@@ -62,7 +62,7 @@ base() {
   name_server
   until_done 60 kubectl get node "$NODE"
   kubectl wait "node/$NODE" --for=condition=Ready --timeout=90s >/dev/null
-  # The controller makes it a second after the node is ready, and no pod comes up without it.
+  # The controller creates it about a second after the node is ready. Pods cannot start without it.
   until_done 30 kubectl get serviceaccount default
   s3_secret
 }
@@ -76,7 +76,7 @@ serving() {
   until_done 60 admitted
 }
 
-# Whether the webhook lets a Service through: a ready pod is not yet one that the API server reaches.
+# Whether the webhook admits a Service. The API server may not reach the webhook yet when its pod is already ready.
 admitted() {
   kubectl create --dry-run=server -f - <<Y
 apiVersion: serving.knative.dev/v1

@@ -1,4 +1,4 @@
-"""Prints Knative's own YAML, as its modules ship it, changed where a cluster of one small node wants it otherwise.
+"""Prints Knative's own YAML from its modules, with changes for a cluster of one small node.
 
 usage: manifests.py UPSTREAM DOMAIN TAG PART     UPSTREAM has a folder for each module (build.sh); PART is one of PARTS
 """
@@ -13,7 +13,7 @@ import yaml
 
 Manifest = dict[str, Any]
 
-# What to apply at once, in this order. Each pattern matches a file: where it does not, upstream has moved it.
+# The files that are applied together, in this order. Each pattern must match a file; otherwise upstream has moved it.
 PARTS: Mapping[str, Sequence[str]] = {
     "definitions": (
         "serving/config/core/300-resources/*.yaml",
@@ -58,24 +58,24 @@ PARTS: Mapping[str, Sequence[str]] = {
     ),
 }
 
-# The settings that differ from a real cluster's: tests wait for zero, and 6 s is the shortest that Knative allows.
+# Shorter than in a real cluster, because tests wait for scale to zero. 6 s is the minimum that Knative allows.
 AUTOSCALER = {"scale-to-zero-grace-period": "6s", "stable-window": "6s"}
 INGRESS_CLASS = "kourier.ingress.networking.knative.dev"
-# For several nodes, of which there is one.
+# Kinds that are only useful with several nodes.
 LEFT_OUT = frozenset({"HorizontalPodAutoscaler", "PodDisruptionBudget"})
 REQUESTS = {"cpu": "25m", "memory": "50Mi"}
-GATEWAY_PORT = 80  # on the node's address, so that a function's URL works as it is written
+GATEWAY_PORT = 80  # on the node's address, so that a function's URL works without a port
 
 
 class Cluster(NamedTuple):
-    """What upstream's YAML leaves open."""
+    """The values that upstream's YAML does not set."""
 
     domain: str
     tag: str
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the part that the command line names."""
+    """Print the part of the command line."""
     upstream, domain, tag, part = arguments
     texts = (path.read_text() for pattern in PARTS[part] for path in matching(Path(upstream), pattern))
     yaml.dump_all(rendered(texts, Cluster(domain, tag)), sys.stdout, Dumper=yaml.CSafeDumper)
@@ -83,19 +83,19 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def matching(upstream: Path, pattern: str) -> list[Path]:
-    """The files of a pattern, in the order of their names.
+    """Return the files that match a pattern, in the order of their names.
 
     Raises:
-        FileNotFoundError: there is none: upstream has moved it.
+        FileNotFoundError: no file matches, because upstream has moved it.
     """
     found = sorted(upstream.glob(pattern))
     if not found:
-        raise FileNotFoundError(f"{upstream} has no {pattern}")
+        raise FileNotFoundError(f"{upstream} has no {pattern}; upstream has moved it, so update PARTS")
     return found
 
 
 def rendered(texts: Iterable[str], cluster: Cluster) -> Iterator[Manifest]:
-    """Read the files' objects, with our images, and change each as its kind wants it."""
+    """Yield the objects in the files, with our images and the changes for this cluster."""
     for text in texts:
         for manifest in yaml.load_all(with_images(text, cluster.tag), Loader=yaml.CSafeLoader):
             if manifest and manifest["kind"] not in LEFT_OUT:
@@ -104,7 +104,7 @@ def rendered(texts: Iterable[str], cluster: Cluster) -> Iterator[Manifest]:
 
 
 def with_images(text: str, tag: str) -> str:
-    """Name the images that build.sh made, where upstream names Go packages (as `ko` reads them) or Envoy's image."""
+    """Replace Go packages (in the format of `ko`) and Envoy's image with the images that build.sh writes."""
 
     def image(found: re.Match[str]) -> str:
         module, path = found.groups()
@@ -116,20 +116,20 @@ def with_images(text: str, tag: str) -> str:
 
 
 def change(manifest: Manifest, cluster: Cluster) -> None:
-    """Change the object where one small node wants it otherwise."""
+    """Change the object for a cluster of one small node."""
     kind, name = manifest["kind"], manifest["metadata"]["name"]
     if kind == "ConfigMap":
         manifest.setdefault("data", {}).update(settings(name, cluster))
     elif kind == "Deployment":
         for container in manifest["spec"]["template"]["spec"]["containers"]:
-            hasten(container)
+            reduce_requests(container)
     elif (kind, name) == ("Service", "kourier"):
         port = {"name": "http2", "port": 80, "targetPort": 8080, "nodePort": GATEWAY_PORT}
         manifest["spec"].update(type="NodePort", ports=[port])
 
 
 def settings(config_map: str, cluster: Cluster) -> Mapping[str, str]:
-    """What this cluster sets in one of Knative's own config maps."""
+    """Return the settings of this cluster in one of Knative's config maps."""
     chosen: Mapping[str, Mapping[str, str]] = {
         "config-network": {"ingress-class": INGRESS_CLASS},
         "config-domain": {cluster.domain: ""},
@@ -138,8 +138,8 @@ def settings(config_map: str, cluster: Cluster) -> Mapping[str, str]:
     return chosen.get(config_map, {})
 
 
-def hasten(container: Manifest) -> None:
-    """Ask for less of the node, look for readiness each second; a hook that wants a shell finds none in our images."""
+def reduce_requests(container: Manifest) -> None:
+    """Reduce the resource requests, probe readiness every second, and drop hooks, because our images have no shell."""
     container.setdefault("resources", {})["requests"] = dict(REQUESTS)
     container.pop("lifecycle", None)
     if "readinessProbe" in container:

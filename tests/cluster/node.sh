@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Process 1 of the cluster, in namespaces of its own: lays mounts and network, starts the parts, and reaps. When it ends,
-# the kernel ends all the rest, mounts and network included.
+# Process 1 of the cluster, in its own namespaces. It sets up mounts and network, starts the parts, and reaps processes.
+# When it ends, the kernel ends all other processes of the cluster, and removes its mounts and network.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
 . "$HERE/cgroups.sh"
 CONFIG=$STATE/config
 
-# /proc is still the starter's here: the number by which the outside knows this process.
+# /proc is still that of the outer PID namespace here, so this is the PID of this process outside the cluster.
 read -r outside_pid _ </proc/self/stat
 echo "$outside_pid" >"$STATE/init.pid"
 
 mounts() {
-  mount --make-rprivate / # nothing of the following reaches the machine
+  mount --make-rprivate / # the mounts below do not propagate to the machine
   mount --make-rshared /
   mount -t proc proc /proc
   mount -t sysfs sysfs /sys
@@ -23,7 +23,7 @@ mounts() {
   kernel_settings
 }
 
-# The cluster's name server is the resolver in here. The file may be a link into /run, which is empty by now.
+# Makes the cluster's name server the resolver. /etc/resolv.conf may be a link into /run, which is empty now.
 resolver() {
   local file
   file=$(readlink -m /etc/resolv.conf)
@@ -31,7 +31,7 @@ resolver() {
   mount --bind "$CONFIG/resolv.conf" "$file"
 }
 
-# Folders that programs have by heart, without making them on the machine.
+# Mounts the folders whose paths are fixed in programs, without creating them on the machine.
 own_folders() {
   local folder
   mkdir -p /run/var-lib/upper /run/var-lib/work
@@ -43,7 +43,8 @@ own_folders() {
   done
 }
 
-# The kubelet sets these for the whole machine where they differ; it is shown what it wants to see, and leaves them.
+# The kubelet sets these parameters for the whole machine if they differ. Mount files with the values that it expects, so
+# that it changes nothing.
 kernel_settings() {
   local name value
   mkdir -p /run/kernel
@@ -59,12 +60,13 @@ kernel.panic_on_oops 1"
 network() {
   hostname "$NODE"
   echo 1 >/proc/sys/net/ipv4/ip_forward
-  echo 1 >/proc/sys/net/bridge/bridge-nf-call-iptables || true # where the module is not there, neither is what it would do
+  echo 1 >/proc/sys/net/bridge/bridge-nf-call-iptables || true # the file is missing if the kernel module is not loaded; then it is not needed
   ip link set lo up
   ip link add node0 type bridge
   ip address add "$NODE_ADDRESS/24" dev node0
   ip link set node0 up
-  # A service's address wants a route before kube-proxy rewrites it; nothing outside is reachable, and that is said at once.
+  # A Service's address needs a route before kube-proxy rewrites it. All addresses outside the cluster are unreachable,
+  # so that connections to them fail immediately.
   ip route add "$SERVICE_RANGE" dev node0
   ip route add unreachable default metric 4278198272
 }
@@ -83,7 +85,7 @@ store() {
     --initial-cluster node=http://127.0.0.1:2380
 }
 
-# Node ports begin at the gateway's 80 and end below the ports of the node's own parts.
+# Node ports start at 80, the gateway's port, and end below the ports of the node's own components.
 api_server() {
   start apiserver "$LIBEXEC/kube" kube-apiserver --etcd-servers=http://127.0.0.1:2379 --profiling=false \
     --advertise-address="$NODE_ADDRESS" --bind-address=0.0.0.0 --secure-port=6443 --allow-privileged=true \

@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# Says, one line each, what this machine lacks for the cluster; --install fetches Debian's packages first.
+# Lists what this machine lacks for the cluster, one line each. --install first installs Debian's packages.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
 
-# Needed: what must be found -> the Debian package that has it.
+# Program or file -> the Debian package that contains it.
 NEEDED=(
   containerd:containerd ctr:containerd runc:runc etcd:etcd-server iptables:iptables ip:iproute2 openssl:openssl
   nsenter:util-linux setpriv:util-linux mount:mount curl:curl
   /usr/lib/cni/bridge:containernetworking-plugins /usr/lib/cni/portmap:containernetworking-plugins
   /etc/ssl/certs/ca-certificates.crt:ca-certificates
 )
-# What scripts/image builds images with; the cluster runs without.
+# The programs with which scripts/image builds images. The cluster does not need them.
 FOR_IMAGES=(buildah:buildah mmdebstrap:mmdebstrap)
-# What tests of the unit suite run: h2load where it is there, and a client of Node.js.
+# Programs that some unit tests run: h2load, and a client for Node.js.
 FOR_TESTS=(h2load:nghttp2-client node:nodejs npm:npm)
 MEMORY_MIB=3072
 FIRST_BUILD_MIB=12288
@@ -20,7 +20,7 @@ DISK_MIB=4096
 
 found() { case $1 in /*) [ -e "$1" ] ;; *) command -v "$1" >/dev/null ;; esac; }
 
-# The packages of what is missing, one a line.
+# Prints the packages of everything that is missing, one per line.
 missing() {
   local need
   for need in "$@"; do found "${need%%:*}" || echo "${need#*:}"; done | sort -u
@@ -31,14 +31,14 @@ install_packages() {
   mapfile -t packages < <(missing "${NEEDED[@]}" "${FOR_IMAGES[@]}" "${FOR_TESTS[@]}")
   [ ${#packages[@]} -gt 0 ] || return 0
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    fail "only root, on Debian, can install ${packages[*]}"
+    fail "cannot install ${packages[*]}: --install needs root and apt-get (Debian)"
   fi
   say "installing ${packages[*]}"
   mkdir -p "$CACHE"
-  # Once more, for a mirror that was busy.
+  # Try twice, because the mirror may be busy.
   apt_install "${packages[@]}" || { sleep 5 && apt_install "${packages[@]}"; } || {
     tail -n 5 "$CACHE/packages.log" >&2
-    fail "apt-get could not install ${packages[*]}; the whole story: $CACHE/packages.log"
+    fail "apt-get could not install ${packages[*]}; full log: $CACHE/packages.log"
   }
 }
 
@@ -47,51 +47,51 @@ apt_install() {
   { apt-get update && apt-get install --yes --no-install-recommends "$@"; } >"$CACHE/packages.log" 2>&1 </dev/null
 }
 
-complain() { echo "scripts/cluster: $*" >&2; complaints=$((complaints + 1)); }
+report_problem() { echo "scripts/cluster: $*" >&2; problems=$((problems + 1)); }
 
 check_packages() {
   local need packages
   for need in "${NEEDED[@]}"; do
-    found "${need%%:*}" || complain "${need%%:*} is missing; Debian's package ${need#*:} has it"
+    found "${need%%:*}" || report_problem "${need%%:*} is missing; it is in Debian's package ${need#*:}"
   done
   packages=$(missing "${NEEDED[@]}" | tr '\n' ' ')
-  [ -z "$packages" ] || complain "on Debian: apt-get install --no-install-recommends $packages(or: scripts/cluster requirements --install)"
+  [ -z "$packages" ] || report_problem "on Debian: apt-get install --no-install-recommends $packages(or: scripts/cluster requirements --install)"
 }
 
-# A first build compiles; later starts need no Go.
+# Only the build needs Go. Later starts do not.
 check_go() {
   [ -f "$BUILT/core" ] && return
   local wanted have
   wanted=$(awk '$1 == "go" {print $2}' "$HERE/tools/go.mod")
-  have=$(cd / && GOTOOLCHAIN=local go env GOVERSION 2>/dev/null) || { complain "go is missing; Go $wanted or newer builds the cluster's programs"; return; }
-  printf '%s\n' "$wanted" "${have#go}" | sort -V -C || complain "$have is too old; Go $wanted or newer builds the cluster's programs"
+  have=$(cd / && GOTOOLCHAIN=local go env GOVERSION 2>/dev/null) || { report_problem "go is missing; the build of the cluster's programs needs Go $wanted or later"; return; }
+  printf '%s\n' "$wanted" "${have#go}" | sort -V -C || report_problem "$have is too old; the build of the cluster's programs needs Go $wanted or later"
 }
 
 check_room() {
   local available wanted free
   available=$(awk '$1 == "MemAvailable:" {print int($2 / 1024)}' /proc/meminfo)
-  [ "$available" -ge "$MEMORY_MIB" ] || complain "$available MiB of memory are free; the cluster and a few pods need $MEMORY_MIB"
+  [ "$available" -ge "$MEMORY_MIB" ] || report_problem "$available MiB of memory are available; the cluster and a few pods need $MEMORY_MIB MiB"
   wanted=$DISK_MIB
   [ -f "$BUILT/core" ] || wanted=$FIRST_BUILD_MIB
   mkdir -p "$CACHE"
   free=$(df --output=avail -BM "$CACHE" | tail -n 1 | tr -dc 0-9)
-  [ "$free" -ge "$wanted" ] || complain "$free MiB are free under $CACHE; $wanted are needed"
+  [ "$free" -ge "$wanted" ] || report_problem "$free MiB are free in $CACHE; the cluster needs $wanted MiB"
 }
 
 check_kernel() {
   if [ -f /sys/fs/cgroup/cgroup.controllers ]; then
-    complain "this machine has cgroup v2 only; the cluster knows v1 (kernel parameter systemd.unified_cgroup_hierarchy=0)"
+    report_problem "this machine has only cgroup v2, and the cluster needs v1; set the kernel parameter systemd.unified_cgroup_hierarchy=0"
   elif ! grep -q ' - cgroup ' /proc/self/mountinfo; then
-    complain "no cgroup is mounted under /sys/fs/cgroup; the cluster limits its pods with them"
+    report_problem "no cgroup hierarchy is mounted under /sys/fs/cgroup; the cluster needs cgroups to limit its pods"
   fi
-  local folder word
+  local folder error
   folder=$(mktemp -d -p "$CACHE" rehearsal.XXXXXX)
-  word=$(unshare --net --mount --pid --cgroup --uts --ipc --fork bash "$HERE/requirements.sh" --rehearse "$folder" 2>&1) ||
-    complain "the kernel refuses what the cluster is made of (namespaces, bridge, overlay, iptables): ${word:-no word why}"
+  error=$(unshare --net --mount --pid --cgroup --uts --ipc --fork bash "$HERE/requirements.sh" --rehearse "$folder" 2>&1) ||
+    report_problem "the kernel does not allow what the cluster needs (namespaces, bridge, overlay, iptables): ${error:-unknown error}"
   rm -rf "$folder"
 }
 
-# In namespaces of its own: what node.sh and the pods will ask of the kernel.
+# Tries, in new namespaces, the kernel features that node.sh and the pods use.
 rehearse() {
   local folder=$1
   mount --make-rprivate /
@@ -103,18 +103,18 @@ rehearse() {
 }
 
 check() {
-  complaints=0
-  if [ "$(uname -s)" != Linux ]; then complain "the cluster runs on Linux only, and this is $(uname -s)"; fi
+  problems=0
+  if [ "$(uname -s)" != Linux ]; then report_problem "the cluster runs only on Linux; this system is $(uname -s)"; fi
   check_packages
   check_go
   check_room
-  if [ "$complaints" = 0 ]; then check_kernel; fi
-  [ "$complaints" = 0 ]
+  if [ "$problems" = 0 ]; then check_kernel; fi
+  [ "$problems" = 0 ]
 }
 
 case ${1:-} in
   --rehearse) rehearse "$2" ;;
   --install) install_packages && check ;;
   "") check ;;
-  *) fail "requirements: unknown argument $1; --install is the only one" ;;
+  *) fail "requirements: unknown argument $1; expected --install or none" ;;
 esac

@@ -1,4 +1,4 @@
-"""`.ci/run` and `scripts/test` among stand-ins for what they call: what runs, how it ends, and what is left of it."""
+"""Tests of `.ci/run` and `scripts/test` with stubs for the programs that they call: calls, exit codes, cleanup."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ import pytest
 from tests import ROOT
 
 CALL = 'echo "{name} $*" >>log\n'
-STAND_INS = {
+STUBS = {
     "scripts/venv": "",
     "scripts/check": CALL.format(name="check") + "exit ${CHECK:-0}\n",
     "scripts/image": CALL.format(name="image") + "exit ${IMAGE:-0}\n",
@@ -33,6 +33,7 @@ case "$*" in
     [ -z "${LOSE_CLUSTER:-}" ] || rm up
     [ -z "${SLOW:-}" ] || exec sleep 60
     exit ${UNIT:-0} ;;
+  *tests.e2e.created) ;;
   *) echo e2e >>log; exit ${E2E:-0} ;;
 esac
 """,
@@ -41,8 +42,8 @@ esac
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project with the two scripts as they are, and stand-ins that write down that they were called."""
-    for name, body in STAND_INS.items():
+    """A project with the two real scripts, and stubs that log their calls."""
+    for name, body in STUBS.items():
         script = tmp_path / name
         script.parent.mkdir(parents=True, exist_ok=True)
         script.write_text(f"#!/usr/bin/env bash\n{body}")
@@ -54,19 +55,19 @@ def project(tmp_path: Path) -> Path:
 
 
 def start(project: Path, *command: str, **variables: str) -> subprocess.Popen[str]:
-    """Start with a closed standard input, as a machine's service may."""
-    known = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
+    """Start a command with a closed standard input, as some services do."""
+    environment = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
     return subprocess.Popen(
         ["bash", "-c", 'exec "$@" <&-', "-", *command],
         cwd=project,
-        env={**known, **variables},
+        env={**environment, **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
 
 
-def called(project: Path) -> list[str]:
+def calls(project: Path) -> list[str]:
     return (project / "log").read_text().splitlines()
 
 
@@ -79,57 +80,59 @@ def called(project: Path) -> list[str]:
         pytest.param({"E2E": "1"}, id="a test on the cluster"),
     ],
 )
-def test_all_is_tried_whatever_fails_and_each_failure_counts(project: Path, fault: dict[str, str]) -> None:
+def test_every_step_runs_after_a_failure_and_each_failure_counts(project: Path, fault: dict[str, str]) -> None:
     with start(project, ".ci/run", **fault) as running:
         assert running.wait(30) == (1 if fault else 0)
-    assert {"unit", "image ", "e2e", "cluster down"} <= set(called(project))
+    assert {"unit", "image ", "e2e", "cluster down"} <= set(calls(project))
     assert not (project / "up").exists()
 
 
 @pytest.mark.parametrize(
     "fault",
     [
-        pytest.param({"REQUIREMENTS": "1"}, id="the machine lacks something"),
-        pytest.param({"UP": "1"}, id="it does not come up"),
-        pytest.param({"LOSE_CLUSTER": "1"}, id="it is gone after the other tests"),
+        pytest.param({"REQUIREMENTS": "1"}, id="a requirement is missing"),
+        pytest.param({"UP": "1"}, id="it does not start"),
+        pytest.param({"LOSE_CLUSTER": "1"}, id="it stops during the other tests"),
         pytest.param({"IMAGE": "1"}, id="no image"),
     ],
 )
-def test_without_the_cluster_or_the_image_the_other_tests_run_and_it_fails(
+def test_without_the_cluster_or_the_image_the_other_tests_run_and_the_script_fails(
     project: Path, fault: dict[str, str]
 ) -> None:
     with start(project, ".ci/run", **fault) as running:
         assert running.wait(30) == 1
-    assert "unit" in called(project)
-    assert "e2e" not in called(project)
+    assert "unit" in calls(project)
+    assert "e2e" not in calls(project)
 
 
-def test_a_cluster_that_was_up_is_left_up(project: Path) -> None:
+def test_a_running_cluster_keeps_running(project: Path) -> None:
     (project / "up").touch()
     with start(project, "scripts/test", "--cluster") as running:
         assert running.wait(30) == 0
-    assert "e2e" in called(project)
-    assert "cluster down" not in called(project)
+    assert "e2e" in calls(project)
+    assert "cluster down" not in calls(project)
 
 
-def test_the_last_line_says_that_there_is_no_cluster_and_what_starts_one(project: Path) -> None:
+def test_the_last_line_reports_a_missing_cluster_and_the_command_that_starts_one(project: Path) -> None:
     with start(project, "scripts/test") as running:
         assert running.wait(30) == 0
         assert running.stdout is not None
-        assert "there is no cluster: scripts/cluster up starts one" in running.stdout.read().splitlines()[-1]
-    assert "e2e" not in called(project)
+        last = running.stdout.read().splitlines()[-1]
+    assert "there is no cluster" in last
+    assert "scripts/cluster up" in last
+    assert "e2e" not in calls(project)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_told_to_stop_it_stops_what_it_runs_and_the_cluster(project: Path, number: signal.Signals) -> None:
-    """Only the first process is told, as by a person or a service; what it runs holds the pipe until it ends."""
+def test_a_signal_stops_its_children_and_the_cluster(project: Path, number: signal.Signals) -> None:
+    """Only the first process gets the signal. Its children keep the pipe open until they end."""
     with start(project, ".ci/run", SLOW="1") as running:
         ends = time.monotonic() + 20
-        while not (project / "log").exists() or "unit" not in called(project):
+        while not (project / "log").exists() or "unit" not in calls(project):
             assert time.monotonic() < ends
             time.sleep(0.02)
         running.send_signal(number)
         running.communicate(timeout=20)
         assert running.returncode == -number
-    assert called(project)[-1] == "cluster down"
+    assert calls(project)[-1] == "cluster down"
     assert not (project / "up").exists()

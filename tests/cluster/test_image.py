@@ -1,4 +1,4 @@
-"""The archives of the cluster's own images: what containerd reads in them is what was put in."""
+"""Tests of the archives of the cluster's images: they contain the given files in the format of containerd."""
 
 import hashlib
 import io
@@ -21,16 +21,16 @@ def unpacked(archive: bytes) -> dict[str, bytes]:
 
 
 def blob(files: dict[str, bytes], descriptor: dict[str, Any]) -> bytes:
-    """The bytes that a descriptor points at; they have the size and the digest that it names."""
+    """Return the bytes of a descriptor, and check their size and digest."""
     content = files["blobs/" + descriptor["digest"].replace(":", "/")]
     assert descriptor["size"] == len(content)
     assert descriptor["digest"] == "sha256:" + hashlib.sha256(content).hexdigest()
     return content
 
 
-@settings(deadline=None)  # the first example pays for what the later ones find ready
+@settings(deadline=None)  # the first example is slower than the others
 @given(program=st.binary(max_size=64), library=st.binary(max_size=64))
-def test_every_descriptor_leads_to_its_bytes_and_down_to_the_files(program: bytes, library: bytes) -> None:
+def test_every_descriptor_matches_its_bytes_and_the_layer_has_the_files(program: bytes, library: bytes) -> None:
     layer = image.tarred({"ko-app/program": program, "lib/library.so": library})
     files = unpacked(image.archive(NAME, layer, "ko-app/program"))
     (entry,) = json.loads(files["index.json"])["manifests"]
@@ -41,16 +41,16 @@ def test_every_descriptor_leads_to_its_bytes_and_down_to_the_files(program: byte
     assert unpacked(layer) == {"ko-app/program": program, "lib/library.so": library}
 
 
-def test_containerd_learns_the_name_and_runs_the_program_as_nobody() -> None:
+def test_the_image_has_its_name_and_runs_the_program_without_root() -> None:
     files = unpacked(image.archive(NAME, b"", "ko-app/program"))
     (entry,) = json.loads(files["index.json"])["manifests"]
     config = json.loads(blob(files, json.loads(blob(files, entry))["config"]))
     assert entry["annotations"]["io.containerd.image.name"] == NAME
     assert config["config"]["Entrypoint"] == ["/ko-app/program"]
-    assert config["config"]["User"] == "65532", "a number, since Knative cannot tell whether a name is root"
+    assert config["config"]["User"] == "65532", "a number, because Knative cannot check whether a name is root"
 
 
-def test_a_layer_keeps_what_may_be_run_and_follows_links(tmp_path: Path) -> None:
+def test_a_layer_keeps_the_executable_bit_and_follows_links(tmp_path: Path) -> None:
     program, text, link = tmp_path / "program", tmp_path / "text", tmp_path / "link"
     program.write_bytes(b"run")
     program.chmod(0o700)
@@ -76,10 +76,10 @@ PARTS = st.text("abc", min_size=1, max_size=3)
 
 @settings(deadline=None)
 @given(st.lists(st.lists(PARTS, min_size=1, max_size=4).map("/".join), max_size=5))
-def test_a_folder_comes_before_what_is_in_it(files: list[str]) -> None:
+def test_a_folder_comes_before_its_content(files: list[str]) -> None:
     made = image.folders(files)
     assert "tmp" in made
     for file in files:
         above = [str(parent) for parent in PurePosixPath(file).parents if str(parent) != "."]
-        places = [made.index(folder) for folder in reversed(above)]
-        assert places == sorted(places)
+        positions = [made.index(folder) for folder in reversed(above)]
+        assert positions == sorted(positions)

@@ -1,4 +1,4 @@
-"""What the cluster changes in Knative's own YAML, and that it finds all of it."""
+"""Tests of the cluster's changes to Knative's own YAML."""
 
 from pathlib import Path
 from typing import Any
@@ -39,31 +39,31 @@ def container_of(manifest: manifests.Manifest) -> dict[str, Any]:
         ("ko://knative.dev/eventing/cmd/in_memory/channel_controller", "dev.local/eventing-channel-controller:v7"),
     ],
 )
-def test_go_packages_become_the_images_that_the_build_writes(written: str, image: str) -> None:
+def test_go_packages_are_replaced_with_the_images_of_the_build(written: str, image: str) -> None:
     assert manifests.with_images(f"queue-sidecar-image: {written}\n", "v7") == f"queue-sidecar-image: {image}\n"
 
 
-def test_envoy_comes_from_the_build_too() -> None:
+def test_envoys_image_is_that_of_the_build() -> None:
     assert manifests.with_images("- image: docker.io/envoyproxy/envoy:v1.34\n", "v7") == "- image: dev.local/envoy:v7\n"
 
 
-def test_settings_join_what_upstream_wrote() -> None:
+def test_settings_are_added_to_those_of_upstream() -> None:
     (changed,) = rendered(config_map("config-autoscaler", _example="..."))
     assert changed["data"] == {"_example": "..."} | manifests.AUTOSCALER
 
 
-def test_the_domain_and_the_ingress_are_this_clusters() -> None:
+def test_the_domain_and_the_ingress_are_set() -> None:
     domain, network = rendered(config_map("config-domain"), config_map("config-network"))
     assert domain["data"] == {"functions.test": ""}
     assert network["data"] == {"ingress-class": manifests.INGRESS_CLASS}
 
 
 @pytest.mark.parametrize("name", ["config-features", "config-defaults", "config-deployment", "config-gc"])
-def test_every_other_setting_is_knatives_own(name: str) -> None:
+def test_other_settings_do_not_change(name: str) -> None:
     assert rendered(config_map(name, some="value")) == [config_map(name, some="value")]
 
 
-def test_a_container_asks_for_little_and_is_looked_at_each_second() -> None:
+def test_a_container_has_small_requests_and_a_probe_every_second() -> None:
     (changed,) = rendered(
         deployment(
             resources={"requests": {"cpu": "300m"}, "limits": {"memory": "1Gi"}},
@@ -78,13 +78,13 @@ def test_a_container_asks_for_little_and_is_looked_at_each_second() -> None:
     }
 
 
-def test_what_is_for_several_nodes_is_left_out() -> None:
+def test_kinds_for_several_nodes_are_left_out() -> None:
     scaler = {"kind": "HorizontalPodAutoscaler", "metadata": {"name": "activator"}}
     budget = {"kind": "PodDisruptionBudget", "metadata": {"name": "activator-pdb"}}
     assert rendered(scaler, budget) == []
 
 
-def test_the_gateway_is_port_80_of_the_node_and_other_services_stay() -> None:
+def test_the_gateway_gets_port_80_of_the_node_and_other_services_do_not_change() -> None:
     gateway = {"kind": "Service", "metadata": {"name": "kourier"}, "spec": {"type": "LoadBalancer", "ports": []}}
     other = {"kind": "Service", "metadata": {"name": "webhook"}, "spec": {"ports": [{"port": 443}]}}
     changed, same = rendered(gateway, other)
@@ -93,12 +93,12 @@ def test_the_gateway_is_port_80_of_the_node_and_other_services_stay() -> None:
     assert same == other
 
 
-def test_files_come_in_the_order_of_their_names(tmp_path: Path) -> None:
+def test_files_are_in_the_order_of_their_names(tmp_path: Path) -> None:
     for name in ("200-b.yaml", "100-a.yaml", "other.txt"):
         tmp_path.joinpath(name).touch()
     assert [path.name for path in manifests.matching(tmp_path, "*.yaml")] == ["100-a.yaml", "200-b.yaml"]
 
 
-def test_a_pattern_that_upstream_no_longer_has_stops_the_start(tmp_path: Path) -> None:
+def test_a_pattern_without_a_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"has no moved/\*\.yaml"):
         manifests.matching(tmp_path, "moved/*.yaml")

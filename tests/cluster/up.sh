@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Brings the cluster up; where it is up already, says so.
+# Starts the cluster. If it already runs, reports that and exits.
 # usage: up.sh [--eventing]
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
@@ -10,29 +10,29 @@ FINISHED=
 for argument in "$@"; do
   case $argument in
     --eventing) EVENTING=1 ;;
-    *) fail "up: unknown argument $argument; --eventing is the only one" ;;
+    *) fail "up: unknown argument $argument; expected --eventing or none" ;;
   esac
 done
 
 lap() { say "$1 after $SECONDS s"; }
 
-# A start that fails, or is told to end, leaves nothing running, and its logs. A signal that is not caught comes here at
-# once, with 0, whatever is waited for.
-gave_up() {
+# If the start fails or is interrupted, stops all processes and keeps the logs. On a signal without its own trap, bash
+# runs this EXIT trap immediately, with exit code 0.
+clean_up() {
   local code=$? running
   [ -z "$FINISHED" ] || return 0
   trap : INT TERM HUP
   mapfile -t running < <(jobs -p)
   [ ${#running[@]} = 0 ] || kill "${running[@]}" 2>/dev/null || true
   [ -n "$BEGUN" ] || return 0
-  case $code in 0 | 130) ;; *) tell_why ;; esac
+  case $code in 0 | 130) ;; *) print_logs ;; esac
   "$HERE/down.sh" --unlocked >/dev/null || true
 }
 
-tell_why() {
+print_logs() {
   local log ended=
   if running; then ended=$(ended_parts | paste -sd ' '); fi
-  echo "scripts/cluster: could not bring the cluster up${ended:+ ($ended ended)}; the last words of its parts (all of them: $LOG):" >&2
+  echo "scripts/cluster: the cluster did not start${ended:+ ($ended exited)}; the last log lines of its parts (full logs: $LOG):" >&2
   for log in "$LOG"/*.log; do [ ! -s "$log" ] || { echo "== ${log##*/}" && tail -n 3 "$log" | cut -c1-300; } >&2; done
 }
 
@@ -40,7 +40,7 @@ begin() {
   rm -rf "$STATE"
   mkdir -p "$LOG" "$STATE/parts"
   ln -s "$BUILT" "$PROGRAMS"
-  "$HERE/certificates.sh" || fail "openssl made no certificates: $(tail -n 1 "$PKI/certificates.log")"
+  "$HERE/certificates.sh" || fail "openssl could not create the certificates: $(tail -n 1 "$PKI/certificates.log")"
   "$HERE/configuration.sh"
   make_cgroups
   (
@@ -48,7 +48,7 @@ begin() {
     exec setsid unshare --net --mount --pid --cgroup --uts --ipc --fork --kill-child=KILL \
       bash "$HERE/node.sh" >>"$LOG/node.log" 2>&1 </dev/null 8>&- 9>&-
   ) &
-  disown # its end is told by down.sh
+  disown # down.sh ends it
   for _ in $(seq 100); do
     if running; then return; fi
     sleep 0.1
@@ -66,16 +66,16 @@ with_eventing() {
 
 mkdir -p "$CACHE"
 exec 9>"$CACHE/$CGROUP.lock"
-flock -n 9 || { say "waits for another start or stop of this cluster"; flock 9; }
+flock -n 9 || { say "waiting for another start or stop of this cluster to finish"; flock 9; }
 if ready; then
   with_eventing
-  say "is up (scripts/cluster status says more)"
-  [ "$PROGRAMS" -ef "$BUILT" ] || say "with programs of another checkout; down and up renew it"
+  say "the cluster is already running; for details: scripts/cluster status"
+  [ "$PROGRAMS" -ef "$BUILT" ] || say "it runs the programs of another checkout; to replace them: scripts/cluster down, then up"
   exit
 fi
-trap gave_up EXIT
+trap clean_up EXIT
 trap "exit 130" INT
-# The lock is not theirs: a download that outlives them would keep who comes next from it.
+# Close the lock's descriptor for these steps: a download that outlives them would keep the lock.
 "$HERE/requirements.sh" 9>&-
 "$ROOT/scripts/venv" 9>&-
 "$HERE/build.sh" core 9>&-
@@ -93,4 +93,4 @@ lap "Knative Serving and Kourier are ready"
 touch "$STATE/ready"
 with_eventing
 FINISHED=1
-say "is up: scripts/cluster shell has kubectl, kn and curl"
+say "the cluster is running; scripts/cluster shell opens a shell with kubectl, kn and curl"

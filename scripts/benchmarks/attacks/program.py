@@ -1,4 +1,4 @@
-"""Run one attack: prepare it, print `ready`, wait for a line on stdin, run it, print what became of it (JSON).
+"""Runs one attack: prepares it, prints `ready`, waits for a line on stdin, runs it, and prints its outcome (JSON).
 
 usage: python -m scripts.benchmarks.attacks.program NAME PORT PATH WIDTH LIMIT SECONDS
 """
@@ -7,17 +7,17 @@ import json
 import resource
 import sys
 
-from scripts.benchmarks.attacks.aim import Aim
+from scripts.benchmarks.attacks.aim import AttackTarget
 from scripts.benchmarks.attacks.every import ATTACKS
 
 
 def main() -> None:
-    """Run the attack that the arguments name."""
+    """Run the attack of the command line."""
     name, port, path, width, limit, seconds = sys.argv[1:]
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    aim = Aim(port=int(port), path=path, width=int(width), limit=int(limit), seconds=float(seconds))
-    run = ATTACKS[name].prepare(aim)
+    target = AttackTarget(port=int(port), path=path, width=int(width), limit=int(limit), seconds=float(seconds))
+    run = ATTACKS[name].prepare(target)
     print("ready", flush=True)
     sys.stdin.readline()
     print(json.dumps(run()))

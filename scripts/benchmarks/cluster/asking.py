@@ -1,4 +1,4 @@
-"""Ask a function by its URL: once, or over and over for a while, and keep what became of each request."""
+"""Sends requests to the URL of a function, once or as a continuous load, and records the result of each."""
 
 import http.client
 import time
@@ -13,13 +13,13 @@ from urllib.parse import urlsplit
 
 from scripts.benchmarks.cluster.outcomes import Load
 
-ANSWER_SECONDS: Final = 60.0  # a cold start on a busy machine takes a few
-REVISION: Final = "x-revision"  # the header in which our functions name the revision that answers
+ANSWER_SECONDS: Final = 60.0  # a cold start on a busy machine takes several seconds
+REVISION: Final = "x-revision"  # the response header with the revision that answered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What is asked; without a body it is a GET."""
+    """A request: a POST, or a GET if it has no body."""
 
     url: str
     body: bytes | None = None
@@ -27,21 +27,21 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What came of it; a failure says why."""
+    """The result of a request. `failure` has the reason if it failed."""
 
     seconds: float
     revision: str = ""
     failure: str | None = None
 
 
-def ask(request: Request) -> Reply:
-    """Ask over a new connection, as a new caller does."""
-    place = urlsplit(request.url)
+def send_request(request: Request) -> Reply:
+    """Send a request over a new connection."""
+    url = urlsplit(request.url)
     start = time.perf_counter()
     try:
-        with closing(http.client.HTTPConnection(place.netloc, timeout=ANSWER_SECONDS)) as connection:
+        with closing(http.client.HTTPConnection(url.netloc, timeout=ANSWER_SECONDS)) as connection:
             method = "GET" if request.body is None else "POST"
-            connection.request(method, place.path or "/", request.body, {"content-type": "application/json"})
+            connection.request(method, url.path or "/", request.body, {"content-type": "application/json"})
             response = connection.getresponse()
             text = response.read()
     except (OSError, http.client.HTTPException) as error:
@@ -52,19 +52,19 @@ def ask(request: Request) -> Reply:
 
 
 class Record:
-    """What became of requests that many threads make."""
+    """Collects the results of requests from many threads."""
 
     def __init__(self) -> None:
         self._replies: list[Reply] = []
         self._lock = Lock()
 
     def add(self, reply: Reply) -> None:
-        """Keep one."""
+        """Add one result."""
         with self._lock:
             self._replies.append(reply)
 
     def load(self) -> Load:
-        """Sum up."""
+        """Return a summary."""
         good = [each for each in self._replies if each.failure is None]
         return Load(
             seconds=[each.seconds for each in good],
@@ -73,29 +73,32 @@ class Record:
         )
 
 
-def ask_times(request: Request, times: int, *, callers: int) -> Load:
-    """Ask a number of times in all."""
+def send_requests(request: Request, times: int, *, callers: int) -> Load:
+    """Send a request `times` times in total, from several callers."""
     record = Record()
     with ThreadPoolExecutor(callers) as pool:
-        for reply in pool.map(ask, [request] * times):
+        for reply in pool.map(send_request, [request] * times):
             record.add(reply)
     return record.load()
 
 
 @contextmanager
-def asking(request: Request, *, callers: int, pause: float) -> Iterator[Callable[[], Load]]:
-    """Ask all the while, each caller with `pause` seconds between two requests; what is yielded sums up, at the end."""
-    record, over = Record(), Event()
+def background_load(request: Request, *, callers: int, pause: float) -> Iterator[Callable[[], Load]]:
+    """Send requests while the block runs; each caller pauses `pause` seconds between two requests.
 
-    def go_on() -> None:
-        while not over.wait(pause):
-            record.add(ask(request))
+    Yield a function that returns the summary. Call it after the block.
+    """
+    record, stopped = Record(), Event()
+
+    def send_until_stopped() -> None:
+        while not stopped.wait(pause):
+            record.add(send_request(request))
 
     with ThreadPoolExecutor(callers) as pool:
-        running: list[Future[None]] = [pool.submit(go_on) for _ in range(callers)]
+        running: list[Future[None]] = [pool.submit(send_until_stopped) for _ in range(callers)]
         try:
             yield record.load
         finally:
-            over.set()
+            stopped.set()
     for each in running:
         each.result()

@@ -1,11 +1,11 @@
-"""Pure: what is deployed beside payment-model, to compare it with and to make it scale."""
+"""Pure: the functions that are deployed in addition to payment-model, for the cold start and the scale-out."""
 
 from typing import Any, Final
 
 from knative.manifests import Compute, DeploymentOptions
 
 HELLO: Final = "hello-world"
-# Python's own server and nothing else. Process 1 has to say that it ends on SIGTERM; else its pod stays for minutes.
+# Only Python's own server. Process 1 needs a handler for SIGTERM; otherwise its pod takes minutes to terminate.
 HELLO_SOURCE: Final = """
 import http.server, os, signal
 
@@ -22,8 +22,8 @@ http.server.ThreadingHTTPServer(("", 8080), Hello).serve_forever()
 """
 
 BURST: Final = "burst-model"
-BURST_PODS: Final = 4  # at most
-BURST_TARGET: Final = 2  # requests at once that a pod is worth, two batches of one: a bounded burst needs several
+BURST_PODS: Final = 4  # the maximum scale
+BURST_TARGET: Final = 2  # concurrent requests per pod (two batches of one), so that a bounded burst needs several pods
 BURST_RESOURCES: Final = """\
 apiVersion: ml.example.com/v1
 kind: ModelVersion
@@ -49,17 +49,17 @@ spec:
 
 
 def hello_world(image: str) -> dict[str, Any]:
-    """Write the Service: the base image's own Python, with the share of a node that our functions have by default.
+    """Return the Service: the Python of the base image, with the default resources of our functions.
 
-    It runs on our image, whose lowest layer the base is; the PATH hides all that lies above it.
+    It runs on our image, which has the base as its lowest layer. The PATH has only programs of the base.
     """
-    share = DeploymentOptions(image=image)
+    options = DeploymentOptions(image=image)
     container = {
         "image": image,
         "command": ["python3", "-c", HELLO_SOURCE],
         "env": [{"name": "PATH", "value": "/usr/local/bin:/usr/bin:/bin"}],
         "ports": [{"containerPort": 8080}],
-        "resources": {"requests": _quantities(share.requests), "limits": _quantities(share.limits)},
+        "resources": {"requests": _quantities(options.requests), "limits": _quantities(options.limits)},
     }
     template = {"metadata": {"name": f"{HELLO}-v1"}, "spec": {"enableServiceLinks": False, "containers": [container]}}
     return {
@@ -71,7 +71,7 @@ def hello_world(image: str) -> dict[str, Any]:
 
 
 def burst_function(image: str) -> dict[str, str]:
-    """Write the files of a function's folder: payment-model under another name, with bounds that a burst reaches."""
+    """Return the files of a function's folder: payment-model under another name, with limits that a burst reaches."""
     func = f"""\
 specVersion: 0.36.0
 name: {BURST}
@@ -102,5 +102,5 @@ deploy:
     return {"func.yaml": func, "model.yaml": BURST_RESOURCES}
 
 
-def _quantities(share: Compute) -> dict[str, str]:
-    return {"cpu": share.cpu, "memory": share.memory}
+def _quantities(compute: Compute) -> dict[str, str]:
+    return {"cpu": compute.cpu, "memory": compute.memory}

@@ -1,4 +1,4 @@
-"""Pure: what was seen on the cluster, and whether it is what is promised."""
+"""Pure: the measured values of a cluster, and whether they meet their targets."""
 
 import math
 import statistics
@@ -12,28 +12,28 @@ from rich.table import Table
 
 from scripts.benchmarks.figures import Pair
 
-COLD_START_MARGIN: Final = 0.4  # s that a first answer of ours may come later than a hello-world function's
-CHANCE: Final = 0.001  # that a fair split falls outside of its bounds
+COLD_START_MARGIN: Final = 0.15  # seconds that our first answer may take longer than a hello-world function's
+CHANCE: Final = 0.001  # the probability that a fair split is outside of its bounds
 WIDTH: Final = 1000  # a row of Markdown is one line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What became of a number of requests."""
+    """The results of a number of requests."""
 
-    seconds: Sequence[float]  # of each that was answered as it should be
-    failures: Sequence[str]  # the others, each as a sentence
-    revisions: Mapping[str, int]  # how many each answered
+    seconds: Sequence[float]  # the latency of each successful request
+    failures: Sequence[str]  # the reason of each failed request
+    revisions: Mapping[str, int]  # successful requests by revision
 
     @property
     def requests(self) -> int:
-        """All of them."""
+        """The number of all requests."""
         return len(self.seconds) + len(self.failures)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One figure: what was measured, what is promised of it, and whether that is kept."""
+    """One figure: the measured values, the target, and whether it is met."""
 
     name: str
     measured: Mapping[str, float | int | str]
@@ -42,9 +42,10 @@ class Outcome:
 
 
 def cold_start(pairs: Sequence[Pair]) -> Outcome:
-    """Sum up pairs of first answers, ours and the hello-world function's, in seconds. Raises ValueError for none.
+    """Summarize pairs of first answers in seconds: ours and the hello-world function's. Raises ValueError for no pair.
 
-    The difference is the median of the pairs' differences: a pair shares its moment.
+    The difference is the median of the pairs' differences, because both halves of a pair are measured in the same phase
+    of the machine.
     """
     if not pairs:
         raise ValueError("cold_start: no pair was measured")
@@ -64,7 +65,7 @@ def cold_start(pairs: Sequence[Pair]) -> Outcome:
 
 
 def split(load: Load, *, revision: str, percent: int) -> Outcome:
-    """Judge a split by the share of one revision."""
+    """Check the share of one revision in a split."""
     low, high = bounds(len(load.seconds), percent / 100, CHANCE)
     got = load.revisions.get(revision, 0)
     return Outcome(
@@ -76,7 +77,7 @@ def split(load: Load, *, revision: str, percent: int) -> Outcome:
 
 
 def rollout(load: Load, *, target: str, done: bool) -> Outcome:
-    """Judge a rollout by what callers saw of it meanwhile; `done` says whether all of the traffic has gone over."""
+    """Check a rollout by the requests during it. `done` is whether the target revision gets all traffic."""
     return Outcome(
         name="rollout",
         measured={**_figures(load), f"by_{target}": load.revisions.get(target, 0), "done": "yes" if done else "NO"},
@@ -86,7 +87,7 @@ def rollout(load: Load, *, target: str, done: bool) -> Outcome:
 
 
 def scale_out(load: Load, *, pods: Sequence[tuple[float, int]]) -> Outcome:
-    """Judge a burst by its failures, and by whether pods came: `pods` has the seconds at which their number changed."""
+    """Check a burst by its failures and its pods. `pods` has each change of their number, with its time in seconds."""
     most = max((count for _, count in pods), default=0)
     pods_ready = ", ".join(f"{count} at {at:.1f} s" for at, count in pods)
     return Outcome(
@@ -98,13 +99,13 @@ def scale_out(load: Load, *, pods: Sequence[tuple[float, int]]) -> Outcome:
 
 
 def bounds(trials: int, share: float, chance: float) -> tuple[int, int]:
-    """Give the least and the most successes of a binomial count but for `chance`, half of it on each side."""
+    """Return bounds of a binomial count. It is outside with a probability of at most `chance`, half on each side."""
     weights = [math.comb(trials, count) * share**count * (1 - share) ** (trials - count) for count in range(trials + 1)]
     return _tail(weights, chance / 2), trials - _tail(weights[::-1], chance / 2)
 
 
 def _tail(weights: Sequence[float], chance: float) -> int:
-    """How many weights, from the first on, are together no more than `chance`."""
+    """Return how many of the first weights add up to at most `chance`."""
     total, count = 0.0, 0
     while count < len(weights) and total + weights[count] <= chance:
         total += weights[count]
@@ -123,7 +124,7 @@ def _figures(load: Load) -> dict[str, float | int | str]:
 
 
 def document(outcomes: Sequence[Outcome]) -> dict[str, dict[str, object]]:
-    """{name: {what was measured, target, met}}; numbers have three digits after the point."""
+    """Return {name: {measured values, target, met}}. Numbers have three decimal places."""
     return {
         each.name: {
             **{name: _rounded(value) for name, value in each.measured.items()},
@@ -135,7 +136,7 @@ def document(outcomes: Sequence[Outcome]) -> dict[str, dict[str, object]]:
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """Write a Markdown table, one line a figure."""
+    """Return a Markdown table with one row per figure."""
     shown = Table("figure", "measured", "target", "met", box=MARKDOWN)
     for each in outcomes:
         measured = ", ".join(f"{name} {_short(value)}" for name, value in each.measured.items())

@@ -1,4 +1,4 @@
-"""Pure: payment-model, as it is asked on the cluster."""
+"""Pure: the requests for payment-model on the cluster."""
 
 import json
 from typing import Final
@@ -13,6 +13,6 @@ FEATURES: Final = 30
 
 
 def predict(url: str, *, model: str = MODEL, rows: int = 1) -> Request:
-    """Ask a function, at its URL, for rows of which none is special."""
+    """Build a predict request with equal rows for the function at this URL."""
     body = json.dumps({"inputs": [[0.5] * FEATURES] * rows}).encode()
     return Request(url=f"{url}/api/v1/models/{model}/predict", body=body)

@@ -1,1 +1,1 @@
-"""What the figures are compared with: small programs that know nothing of the project, one process each."""
+"""The floors: minimal programs, independent of the project, that the figures are compared with. One process each."""

@@ -1,4 +1,4 @@
-"""The least that batches: whatever arrived within one turn of the event loop runs as one batch of at most 32 rows.
+"""A minimal server that batches: all rows that arrive in one event loop iteration run as one batch of at most 32.
 
 usage: MODEL=model.onnx uvicorn scripts.benchmarks.floors.asgi_batching:app --http zttp --http2 --loop uvloop
 
@@ -21,14 +21,14 @@ input_name = session.get_inputs()[0].name
 
 
 class Batcher:
-    """Rows wait for the end of the loop's turn, and no longer."""
+    """Collects rows until the end of the event loop iteration."""
 
     def __init__(self) -> None:
         self.waiting: list[tuple[list[float], asyncio.Future[list[float]]]] = []
         self.armed = False
 
     def submit(self, row: list[float]) -> asyncio.Future[list[float]]:
-        """The outputs of this row, later."""
+        """Queue a row; return a future of its outputs."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[float]] = loop.create_future()
         self.waiting.append((row, future))
@@ -38,7 +38,7 @@ class Batcher:
         return future
 
     def flush(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Run one batch; what is left over runs in the next turn."""
+        """Run one batch. The remaining rows run in the next iteration."""
         batch, self.waiting = self.waiting[:LARGEST_BATCH], self.waiting[LARGEST_BATCH:]
         self.armed = bool(self.waiting)
         if self.armed:
@@ -54,7 +54,7 @@ batcher = Batcher()
 
 
 async def app(_scope: Message, receive: Receive, send: Send) -> None:
-    """Answer one request; the body is one row."""
+    """Answer one request. Its body is one row."""
     message = await receive()
     body = message["body"]
     while message.get("more_body"):

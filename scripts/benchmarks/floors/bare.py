@@ -1,8 +1,8 @@
-"""The least that serves a model: one import of each, one session, one answer per request.
+"""A minimal model server: the necessary imports, one session, one run per request.
 
 usage: python -m scripts.benchmarks.floors.bare MODEL PORT
 
-No batching, no validation, no metrics; the model is read from disk while nothing else happens. `{"inputs": [row]}` or
+No batching, no validation, no metrics. It reads the model from disk, with nothing in parallel. `{"inputs": [row]}` or
 `{"inputs": row}` is answered by `{"outputs": [...]}`, flat. The floor of cold_start, memory and lone_latency.
 """
 
@@ -17,7 +17,7 @@ from scripts.benchmarks.floors.foundation import Application, Message, Receive, 
 
 
 def application(session: ort.InferenceSession) -> Application:
-    """Make the ASGI application: the body is one row."""
+    """Return the ASGI application. The body of a request is one row."""
     name = session.get_inputs()[0].name
 
     async def answer(_scope: Message, receive: Receive, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""What the floors share off the hot path. On it they share nothing: a floor pays for no call that it could spare."""
+"""The shared code of the floors outside the hot path. On the hot path they share none, to avoid every extra call."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -12,7 +12,7 @@ Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 def open_session(model: str) -> ort.InferenceSession:
-    """Open the model file with one thread, as one core gives."""
+    """Open the model file with one thread, for one core."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1

@@ -1,9 +1,9 @@
-"""The server that a gRPC tutorial makes, with grpcio's asyncio API: one session, one run for each call.
+"""A gRPC server as in a tutorial, with grpcio's asyncio API: one session, one run per call.
 
 usage: python -m scripts.benchmarks.floors.grpc_asyncio MODEL PORT
 
-ml.v1.InferenceService/Predict. No batching, no validation, no deadline, no metrics. Of the project it knows only the
-messages. The floor of grpc_peer.
+It serves ml.v1.InferenceService/Predict. No batching, no validation, no deadline, no metrics. It uses only the messages
+of the project. The floor of grpc_peer.
 """
 
 import sys

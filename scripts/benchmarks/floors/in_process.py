@@ -1,11 +1,11 @@
-"""The model without any server: what it answers, and how fast it is.
+"""Runs the model without a server: its answers, and its speed.
 
 usage: python -m scripts.benchmarks.floors.in_process answers MODEL | rate MODEL BATCH ROWS | cpu MODEL BATCH ROWS
 
-All read rows (JSON, each flat) from stdin. `answers` prints the flat output of each (JSON), `rate` the rows per second
-over ROWS, `cpu` the CPU seconds of one row.
+Each command reads rows (JSON, each flat) from stdin. `answers` prints the flat output of each row (JSON), `rate` the
+rows per second over ROWS rows, `cpu` the CPU seconds of one row.
 
-A process of its own, so that the libraries that it maps are not counted half in a server's proportional set size.
+It runs in its own process. Otherwise the libraries that it maps would reduce a server's proportional set size.
 """
 
 import json
@@ -24,7 +24,7 @@ DTYPES = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
 
 
 def answers(session: ort.InferenceSession, rows: npt.NDArray[Any]) -> list[list[float]]:
-    """The first output of each row, run one by one, flat."""
+    """Return the flat first output of each row, run one by one."""
     name = session.get_inputs()[0].name
     return [session.run(None, {name: row[None]})[0].ravel().tolist() for row in rows]
 
@@ -32,7 +32,7 @@ def answers(session: ort.InferenceSession, rows: npt.NDArray[Any]) -> list[list[
 def cost(
     session: ort.InferenceSession, rows: npt.NDArray[Any], *, batch: int, count: int, clock: Callable[[], float]
 ) -> float:
-    """Seconds of one row by that clock, after one batch that is not counted."""
+    """Return the seconds of one row by this clock, after one batch that is not counted."""
     name = session.get_inputs()[0].name
     feed = {name: np.resize(rows, (batch, *rows.shape[1:]))}
     session.run(None, feed)
@@ -44,7 +44,7 @@ def cost(
 
 
 def main() -> None:
-    """Do one of the three."""
+    """Run one of the three commands."""
     verb, model, *numbers = sys.argv[1:]
     session = open_session(model)
     given = session.get_inputs()[0]

@@ -1,4 +1,4 @@
-"""The least that makes a tensor of JSON in Python: orjson makes lists of the text, NumPy an array of the lists.
+"""The minimal way from JSON to a tensor in Python: orjson parses the text to lists, NumPy makes an array of them.
 
 usage: python -m scripts.benchmarks.floors.json_numpy FORM
 
@@ -25,7 +25,7 @@ Tensor = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """`request` makes the document of a tensor; `numbers` takes the list of numbers out of it, flat or nested."""
+    """`request` builds the document of a tensor. `numbers` returns the list of numbers in it, flat or nested."""
 
     request: Callable[[Tensor], Mapping[str, Any]]
     numbers: Callable[[Any], Any]
@@ -44,17 +44,17 @@ FORMS: Final[Mapping[str, Form]] = {
 
 
 def tensor() -> Tensor:
-    """The numbers, in [0, 1)."""
+    """Return the numbers, in [0, 1)."""
     return np.random.default_rng(SEED).random((ROWS, COLUMNS), np.float32)
 
 
 def body(form: str) -> bytes:
-    """The numbers in that form, each as short as float32 allows: some 11 MB."""
+    """Return the numbers in this form, each with the fewest digits of its float32: about 11 MB."""
     return orjson.dumps(FORMS[form].request(tensor()), option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def decoded(text: bytes, form: str) -> Tensor:
-    """The tensor of a body."""
+    """Return the tensor of a body."""
     return np.array(FORMS[form].numbers(orjson.loads(text)), np.float32).reshape(ROWS, COLUMNS)
 
 
@@ -65,12 +65,12 @@ def rate(decode: Callable[[bytes], Tensor], form: str) -> float:
     """
     text = body(form)
     if not np.array_equal(decode(text), tensor()):
-        raise SystemExit(f"{form}: the tensor is not the one that was written")
+        raise SystemExit(f"{form}: the decoded tensor differs from the one that was encoded")
     return 1 / min(seconds(lambda: decode(text)) for _ in range(REPEATS))
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """The CPU time of some work."""
+    """Return the CPU seconds of a call."""
     start = time.process_time()
     work()
     return time.process_time() - start

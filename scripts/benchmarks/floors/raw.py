@@ -1,4 +1,4 @@
-"""The least that an asyncio server can do: httptools, uvloop, and one batch for each turn of the event loop.
+"""A minimal asyncio server: httptools, uvloop, and one batch per event loop iteration.
 
 usage: python -m scripts.benchmarks.floors.raw MODEL PORT
 
@@ -24,7 +24,7 @@ Answer = Callable[[list[float]], None]
 
 
 class Batcher:
-    """Runs what arrives within one turn of the loop as batches of at most 32 rows."""
+    """Runs the rows that arrive in one event loop iteration as batches of at most 32."""
 
     def __init__(self, session: ort.InferenceSession, loop: asyncio.AbstractEventLoop) -> None:
         self.session = session
@@ -33,13 +33,13 @@ class Batcher:
         self.waiting: list[tuple[list[float], Answer]] = []
 
     def submit(self, row: list[float], answer: Answer) -> None:
-        """Call `answer` with the outputs of this row, later."""
+        """Queue a row; `answer` is called with its outputs."""
         if not self.waiting:
             self.loop.call_soon(self.flush)
         self.waiting.append((row, answer))
 
     def flush(self) -> None:
-        """Run one batch; what is left over runs in the next turn."""
+        """Run one batch. The remaining rows run in the next iteration."""
         batch, self.waiting = self.waiting[:LARGEST_BATCH], self.waiting[LARGEST_BATCH:]
         if self.waiting:
             self.loop.call_soon(self.flush)
@@ -50,7 +50,7 @@ class Batcher:
 
 
 class Connection(asyncio.Protocol):
-    """One HTTP/1.1 connection. It collects what a server needs to route a request, and looks at the body only."""
+    """An HTTP/1.1 connection. It collects everything that routing needs, but uses only the body."""
 
     transport: asyncio.Transport
 
@@ -59,11 +59,11 @@ class Connection(asyncio.Protocol):
         self.parser = httptools.HttpRequestParser(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the way back."""
-        self.transport = transport  # type: ignore[assignment] # a server's is a Transport
+        """Store the transport."""
+        self.transport = transport  # type: ignore[assignment] # the transport of a server is a Transport
 
     def data_received(self, data: bytes) -> None:
-        """Parse; httptools calls the methods below."""
+        """Parse the data; httptools calls the methods below."""
         self.parser.feed_data(data)
 
     def on_message_begin(self) -> None:
@@ -72,15 +72,15 @@ class Connection(asyncio.Protocol):
         self.body = b""
 
     def on_url(self, url: bytes) -> None:
-        """Keep the path."""
+        """Store the path."""
         self.url = url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header."""
+        """Store a header."""
         self.headers[name.lower()] = value
 
     def on_body(self, piece: bytes) -> None:
-        """Keep a piece of the body; most bodies have one."""
+        """Store a piece of the body. Most bodies have only one."""
         self.body = self.body + piece if self.body else piece
 
     def on_message_complete(self) -> None:
@@ -88,7 +88,7 @@ class Connection(asyncio.Protocol):
         self.batcher.submit(orjson.loads(self.body)["inputs"], self.answer)
 
     def answer(self, outputs: list[float]) -> None:
-        """Write head and body at once."""
+        """Send head and body with one write."""
         text = orjson.dumps({"outputs": outputs})
         head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(text)
         self.transport.write(head + text)

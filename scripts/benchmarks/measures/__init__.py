@@ -1,1 +1,1 @@
-"""One module per figure; `every` lists them."""
+"""One module per figure. `every` lists them."""

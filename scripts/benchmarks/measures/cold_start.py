@@ -1,10 +1,13 @@
-"""From the start of the process to the first right answer: ours with the model in S3, the floor with it on disk."""
+"""The time from the start of the process to the first correct answer.
+
+Ours pulls the model from S3; the floor reads it from disk.
+"""
 
 import tempfile
 
 from scripts.benchmarks import launches
-from scripts.benchmarks.client import first_right_answer
-from scripts.benchmarks.contest import in_turns
+from scripts.benchmarks.client import wait_for_first_answer
+from scripts.benchmarks.contest import measure_pairs
 from scripts.benchmarks.figures import Figure, Pair, figure
 from scripts.benchmarks.lab import Lab
 from scripts.benchmarks.launches import Contender
@@ -12,16 +15,16 @@ from scripts.benchmarks.servers import running
 
 
 def measure(lab: Lab) -> Figure:
-    """Milliseconds, beside the least that could be done."""
+    """Measure milliseconds; the floor is a minimal server."""
     return figure("cold_start", pairs(lab, Contender(launch=launches.bare(lab.payment), subject=lab.payment)))
 
 
 def pairs(lab: Lab, other: Contender) -> list[Pair]:
-    """Milliseconds. Each start of ours finds an empty cache; compiled bytecode and the page cache are warm for both."""
+    """Measure milliseconds. Each start of ours has an empty model cache. Bytecode and page cache are warm for both."""
 
     def start(contender: Contender) -> float:
         with running(contender.launch, cpu=lab.server_cpu) as server:
-            return first_right_answer(server, contender.subject) * 1e3
+            return wait_for_first_answer(server, contender.subject) * 1e3
 
     def ours() -> float:
         with tempfile.TemporaryDirectory() as cache:
@@ -32,4 +35,4 @@ def pairs(lab: Lab, other: Contender) -> list[Pair]:
         return start(other)
 
     ours(), floor()  # not counted: the first start compiles the bytecode
-    return in_turns(lab.guard, lab.rounds, ours=ours, floor=floor)
+    return measure_pairs(lab.guard, lab.rounds, ours=ours, floor=floor)

@@ -1,7 +1,8 @@
-"""A model as heavy as ResNet-50: the server may cost no more than a twentieth of ONNX Runtime's own rate.
+"""A model as expensive as ResNet-50: the server may reduce ONNX Runtime's own rate by at most a twentieth.
 
-The floor is the better of batches of 1 and of 8 in a process without a server. Ours is asked by one caller and by
-eight; the figure is the worse of the two. Meanwhile /healthz/live is asked as a kubelet would, over new connections.
+The floor is the better of batches of 1 and of 8, in a process without a server. Ours gets requests from one caller and
+from eight; the figure is the worse of the two. Meanwhile, /healthz/live is requested over new connections, as by a
+kubelet.
 """
 
 import tempfile
@@ -16,8 +17,8 @@ from threading import Event
 from typing import Final
 
 from scripts.benchmarks import launches
-from scripts.benchmarks.client import ask, check, first_right_answer, line
-from scripts.benchmarks.contest import in_turns
+from scripts.benchmarks.client import check_answers, keep_alive, send_request, wait_for_first_answer
+from scripts.benchmarks.contest import measure_pairs
 from scripts.benchmarks.faults import CannotMeasure
 from scripts.benchmarks.figures import Figure, figure
 from scripts.benchmarks.lab import Lab
@@ -25,33 +26,33 @@ from scripts.benchmarks.servers import Server, running
 
 CALLERS: Final = (1, 8)
 BATCHES: Final = (1, 8)
-ROWS: Final = 24  # per measurement; some two seconds
-LIVE_EVERY_SECONDS: Final = 0.2  # a kubelet asks every second at the most, each time over a new connection
+ROWS: Final = 24  # per measurement; about two seconds
+LIVE_EVERY_SECONDS: Final = 0.2  # a kubelet probes at most once per second, each time over a new connection
 LIVE: Final = "/healthz/live"
 
 
 def measure(lab: Lab) -> Figure:
-    """Rows per second; `live_max_ms` and `live_p99_ms` are how long /healthz/live took meanwhile."""
+    """Measure rows per second. `live_max_ms` and `live_p99_ms` are the waits for /healthz/live meanwhile."""
     with tempfile.TemporaryDirectory() as cache:
         launch = launches.ours(lab.heavy, str(lab.heavy.path), cache, launches.BATCHING)
         with running(launch, cpu=lab.server_cpu) as server:
-            first_right_answer(server, lab.heavy)
-            check(server, lab.heavy)
-            contest = Contest(lab, server)
-            figures = {callers: contest.figure(callers) for callers in CALLERS}
-            check(server, lab.heavy)
+            wait_for_first_answer(server, lab.heavy)
+            check_answers(server, lab.heavy)
+            comparison = Comparison(lab, server)
+            figures = {callers: comparison.figure(callers) for callers in CALLERS}
+            check_answers(server, lab.heavy)
     worst = min(figures.values(), key=lambda each: each.ratio)
     ratios = {f"ratio_c{callers}": each.ratio for callers, each in figures.items()}
     return replace(
         worst,
         disturbed=sum(each.disturbed for each in figures.values()),
         pairs=sum(each.pairs for each in figures.values()),
-        extra={**ratios, **contest.beside()},
+        extra={**ratios, **comparison.extra()},
     )
 
 
-class Contest:
-    """One server against the model without a server, and what is learnt beside the ratio."""
+class Comparison:
+    """One server compared with the model without a server, and the additional values."""
 
     def __init__(self, lab: Lab, server: Server) -> None:
         self._lab = lab
@@ -63,11 +64,11 @@ class Contest:
         """Measure one number of callers."""
         return figure(
             "heavy_model",
-            in_turns(self._lab.guard, self._lab.rounds, ours=lambda: self._ours(callers), floor=self._floor),
+            measure_pairs(self._lab.guard, self._lab.rounds, ours=lambda: self._ours(callers), floor=self._floor),
         )
 
-    def beside(self) -> dict[str, float]:
-        """Tell liveness meanwhile, and the floor by batch: where a row costs more in a larger one, batching hurts."""
+    def extra(self) -> dict[str, float]:
+        """Return the waits for liveness, and the floor by batch size, which shows whether batching is slower."""
         waits = self._live_seconds
         live = {
             "live_max_ms": max(waits) * 1e3,
@@ -77,7 +78,7 @@ class Contest:
         return {**live, **{f"floor_batch{batch}": median(rates) for batch, rates in self._floors.items()}}
 
     def _ours(self, callers: int) -> float:
-        with asking_live(self._server, self._live_seconds):
+        with probe_liveness(self._server, self._live_seconds):
             return rate(self._server, self._lab, callers)
 
     def _floor(self) -> float:
@@ -95,12 +96,12 @@ class Contest:
 
 
 def rate(server: Server, lab: Lab, callers: int) -> float:
-    """Rows per second from the first request to the last answer, each caller with one request on its way."""
+    """Return rows per second from the first request to the last answer. Each caller has one request in flight."""
 
     def call(index: int) -> None:
-        with line(server, lab.heavy, index % len(lab.heavy.rows)) as caller:
+        with keep_alive(server, lab.heavy, index % len(lab.heavy.rows)) as caller:
             for _ in range(ROWS // callers):
-                caller.ask()
+                caller.send()
 
     start = time.perf_counter()
     with ThreadPoolExecutor(callers) as pool:
@@ -109,22 +110,22 @@ def rate(server: Server, lab: Lab, callers: int) -> float:
 
 
 @contextmanager
-def asking_live(server: Server, waits: list[float]) -> Iterator[None]:
-    """Ask for liveness all the while, and note the seconds that each answer took."""
-    over = Event()
+def probe_liveness(server: Server, waits: list[float]) -> Iterator[None]:
+    """Probe liveness while the block runs, and append the seconds of each answer to `waits`."""
+    stopped = Event()
 
-    def go_on() -> None:
-        while not over.wait(LIVE_EVERY_SECONDS):
+    def probe() -> None:
+        while not stopped.wait(LIVE_EVERY_SECONDS):
             start = time.perf_counter()
-            reply = ask(server, "GET", LIVE)
+            reply = send_request(server, "GET", LIVE)
             waits.append(time.perf_counter() - start)
             if reply.status != HTTPStatus.OK:
                 raise CannotMeasure(f"{LIVE} answered {reply.status} {reply.text[:200]!r}")
 
     with ThreadPoolExecutor(1) as pool:
-        asking = pool.submit(go_on)
+        probing = pool.submit(probe)
         try:
             yield
         finally:
-            over.set()
-        asking.result()
+            stopped.set()
+        probing.result()

@@ -1,14 +1,14 @@
-"""JSON tensors of a million numbers: how many are decoded and bound in a second, beside orjson and NumPy alone.
+"""JSON tensors of a million numbers, decoded and bound per second, compared with orjson and NumPy alone.
 
-The figure is the worst of the forms in which the protocols have a tensor: flat, as rows of the predict API, and as
-TensorFlow Serving's instances. All of it is in process: no server, no model.
+The figure is the worst of the protocols' forms of a tensor: flat, rows of the predict API, and TensorFlow Serving's
+instances. It is measured in process, without a server or a model.
 """
 
 import sys
 from dataclasses import replace
 from typing import Final
 
-from scripts.benchmarks.contest import in_turns
+from scripts.benchmarks.contest import measure_pairs
 from scripts.benchmarks.figures import Figure, figure
 from scripts.benchmarks.floors.json_numpy import FORMS
 from scripts.benchmarks.lab import Lab, output_of
@@ -19,7 +19,7 @@ FLOOR: Final = "scripts.benchmarks.floors.json_numpy"
 
 
 def measure(lab: Lab) -> Figure:
-    """Tensors per second; `ratio_NAME` is the ratio of one form."""
+    """Measure tensors per second. `ratio_NAME` is the ratio of one form."""
     figures = {form: _measured(lab, form) for form in FORMS}
     worst = min(figures.values(), key=lambda each: each.ratio)
     return replace(
@@ -34,4 +34,6 @@ def _measured(lab: Lab, form: str) -> Figure:
     def rate(module: str) -> float:
         return float(output_of(pinned(lab.server_cpu, [sys.executable, "-m", module, form])))
 
-    return figure("json_million", in_turns(lab.guard, lab.rounds, ours=lambda: rate(OURS), floor=lambda: rate(FLOOR)))
+    return figure(
+        "json_million", measure_pairs(lab.guard, lab.rounds, ours=lambda: rate(OURS), floor=lambda: rate(FLOOR))
+    )

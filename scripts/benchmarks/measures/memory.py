@@ -1,37 +1,37 @@
-"""Memory after the first answer, all processes of the server together.
+"""The memory of all processes of a server after its first answer.
 
-A proportional set size counts a page that n processes map as 1/n: whoever else has the same libraries in use makes a
-server look lighter. So nobody else may, this run's other servers included.
+A proportional set size counts a page that n processes map as 1/n. Other processes that use the same libraries would
+therefore reduce the measured size, so no other process may use them, including the other servers of this run.
 """
 
 import tempfile
 from typing import Final
 
 from scripts.benchmarks import launches
-from scripts.benchmarks.client import first_right_answer
-from scripts.benchmarks.contest import in_turns
+from scripts.benchmarks.client import wait_for_first_answer
+from scripts.benchmarks.contest import measure_pairs
 from scripts.benchmarks.figures import Figure, Pair, figure
 from scripts.benchmarks.lab import Lab
 from scripts.benchmarks.launches import ROOT, Contender
-from scripts.benchmarks.servers import mapped_by, running
+from scripts.benchmarks.servers import processes_mapping, running
 
 MIB: Final = 2**20
-ROUNDS: Final = 3  # it hardly varies
-HEAVIEST: Final = "onnxruntime"  # of the libraries that a server maps
+ROUNDS: Final = 3  # few, because the size hardly varies
+LARGEST_LIBRARY: Final = "onnxruntime"  # of those that a server maps
 
 
 def measure(lab: Lab) -> Figure:
-    """MiB, beside the least that could be done."""
+    """Measure MiB; the floor is a minimal server."""
     return figure("memory", pairs(lab, Contender(launch=launches.bare(lab.payment), subject=lab.payment)))
 
 
 def pairs(lab: Lab, other: Contender) -> list[Pair]:
-    """Proportional set size in MiB, one server at a time."""
+    """Measure the proportional set size in MiB, one server at a time."""
 
     def after_first_answer(contender: Contender) -> float:
-        alone(lab)
+        wait_until_unshared(lab)
         with running(contender.launch, cpu=lab.server_cpu) as server:
-            first_right_answer(server, contender.subject)
+            wait_for_first_answer(server, contender.subject)
             return server.memory() / MIB
 
     def ours() -> float:
@@ -39,10 +39,11 @@ def pairs(lab: Lab, other: Contender) -> list[Pair]:
             launch = launches.ours(lab.payment, lab.payment_uri, cache, {**lab.s3, **launches.BATCHING})
             return after_first_answer(Contender(launch=launch, subject=lab.payment))
 
-    return in_turns(lab.guard, min(ROUNDS, lab.rounds), ours=ours, floor=lambda: after_first_answer(other))
+    return measure_pairs(lab.guard, min(ROUNDS, lab.rounds), ours=ours, floor=lambda: after_first_answer(other))
 
 
-def alone(lab: Lab) -> None:
-    """Wait until nobody else maps our libraries, or say that somebody does."""
-    if not lab.guard.wait_while(lambda: bool(mapped_by(HEAVIEST, ROOT))):
-        lab.say(f"memory: process {mapped_by(HEAVIEST, ROOT)} shares libraries with the server, which weighs less")
+def wait_until_unshared(lab: Lab) -> None:
+    """Wait until no other process maps our libraries, or log a warning with the processes that do."""
+    if not lab.guard.wait_while(lambda: bool(processes_mapping(LARGEST_LIBRARY, ROOT))):
+        others = processes_mapping(LARGEST_LIBRARY, ROOT)
+        lab.log(f"memory: the processes {others} share libraries with the server; its measured memory is too small")

@@ -1,4 +1,4 @@
-"""Ours beside other servers: the same model, the same method, ours with its defaults and everything switched on."""
+"""Ours compared with other servers: the same model and method. Ours has its defaults, with all features on."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -23,5 +23,5 @@ AGAINST: Final[Mapping[str, Callable[[Lab, Contender], list[Pair]]]] = MappingPr
 
 
 def names(peer: Peer) -> list[str]:
-    """The figures that a peer is asked for: without batches it starts and weighs what it does with them."""
+    """Return the figures of a peer. Without batches only the throughput: cold start and memory do not change."""
     return [name for name in AGAINST if peer.max_batch > 1 or name.startswith(THROUGHPUT)]

@@ -1,5 +1,5 @@
-"""Other Python model servers, each with the least that its public API asks for; one folder and one venv each.
+"""Other Python model servers, each with the least code that its public API needs; one folder and one venv each.
 
-All open the same session (one thread), log no line per request and batch as MAX_BATCH and MAX_WAIT_MS say. Nothing here
-is imported by the project: `scripts/bench peers` starts it under the peer's own interpreter.
+All open the same session (one thread) and log no line per request. Those that make batches use MAX_BATCH and
+MAX_WAIT_MS. The project imports nothing of this: `scripts/bench peers` starts it with the peer's own interpreter.
 """

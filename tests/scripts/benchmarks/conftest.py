@@ -1,4 +1,4 @@
-"""A model small enough to know its answers by heart, and a lab that measures it."""
+"""A small model with known answers, and a benchmark run that measures it."""
 
 import os
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ CPU = min(os.sched_getaffinity(0))
 
 @pytest.fixture
 def linear(tmp_path: Path) -> Subject:
-    """float32 [batch, 3] -> [batch, 1]: x0 + 2 x1 + 3 x2."""
+    """A linear model, float32 [batch, 3] -> [batch, 1]: x0 + 2 x1 + 3 x2."""
     import numpy as np
 
     weights = numpy_helper.from_array(np.array([[1], [2], [3]], np.float32), "weights")
@@ -32,7 +32,7 @@ def linear(tmp_path: Path) -> Subject:
 
 @pytest.fixture
 def lab(linear: Subject) -> Iterator[Lab]:
-    guard = Guard(cpus=(CPU,), patience=0)
-    with Lab(guard=guard, say=lambda _: None, server_cpu=CPU, load_cpu=CPU, rounds=1) as lab:
+    guard = Guard(cpus=(CPU,), wait_budget=0)
+    with Lab(guard=guard, log=lambda _: None, server_cpu=CPU, load_cpu=CPU, rounds=1) as lab:
         lab.payment = linear
         yield lab

@@ -1,4 +1,4 @@
-"""The floors answer as the model does; a floor that is wrong would be a fast one."""
+"""The floors must answer correctly, because a wrong floor could be too fast."""
 
 import os
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from scripts.benchmarks import decoding, grpc_methods, launches
-from scripts.benchmarks.client import check, first_right_answer, line
+from scripts.benchmarks.client import check_answers, keep_alive, wait_for_first_answer
 from scripts.benchmarks.faults import CannotMeasure
 from scripts.benchmarks.floors import json_numpy
 from scripts.benchmarks.grpc_client import check_calls
@@ -26,16 +26,16 @@ WRONG = grpc_methods.Method(
 
 @pytest.mark.parametrize("launch", FLOORS.values(), ids=FLOORS)
 def test_each_caller_gets_the_answer_to_its_own_row(launch: Callable[[Subject], Launch], linear: Subject) -> None:
-    def right(caller: int) -> bool:
+    def is_correct(caller: int) -> bool:
         index = caller % len(linear.rows)
-        with line(server, linear, index) as connection:
-            return all(linear.accepts(index, connection.ask()) for _ in range(TIMES))
+        with keep_alive(server, linear, index) as connection:
+            return all(linear.accepts(index, connection.send()) for _ in range(TIMES))
 
     with running(launch(linear), cpu=CPU) as server:
-        first_right_answer(server, linear)
-        check(server, linear)
+        wait_for_first_answer(server, linear)
+        check_answers(server, linear)
         with ThreadPoolExecutor(CALLERS) as pool:
-            assert all(pool.map(right, range(CALLERS)))
+            assert all(pool.map(is_correct, range(CALLERS)))
 
 
 def test_the_grpc_floor_answers_each_row_and_no_other_method(linear: Subject) -> None:
@@ -47,7 +47,7 @@ def test_the_grpc_floor_answers_each_row_and_no_other_method(linear: Subject) ->
 
 
 @pytest.mark.parametrize("form", json_numpy.FORMS)
-def test_a_body_of_a_million_numbers_is_read_as_it_was_written(form: str) -> None:
+def test_a_body_of_a_million_numbers_is_decoded_without_loss(form: str) -> None:
     text = json_numpy.body(form)
     assert np.array_equal(json_numpy.decoded(text, form), json_numpy.tensor())
     assert np.array_equal(decoding.decoded(text, form), json_numpy.tensor())

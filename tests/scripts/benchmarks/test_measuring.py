@@ -1,4 +1,4 @@
-"""A wrong answer is never timed: how subjects are checked, servers run and figures measured."""
+"""Tests of measuring: how subjects are checked, servers run and figures measured. A wrong answer is never timed."""
 
 import json
 import os
@@ -15,45 +15,45 @@ from click.testing import CliRunner
 
 from scripts.benchmarks import launches
 from scripts.benchmarks.cli import main, peers, protocols
-from scripts.benchmarks.client import check, content_length, first_right_answer, line
+from scripts.benchmarks.client import check_answers, content_length, keep_alive, wait_for_first_answer
 from scripts.benchmarks.faults import CannotMeasure
 from scripts.benchmarks.lab import Lab
 from scripts.benchmarks.measures.every import EVERY, PROTOCOLS
 from scripts.benchmarks.noise import Guard
-from scripts.benchmarks.servers import PORT, Launch, mapped_by, neutral, running
+from scripts.benchmarks.servers import PORT, Launch, clean_environment, processes_mapping, running
 from scripts.benchmarks.subjects import Subject, close, flat
 
 CPU = min(os.sched_getaffinity(0))
 
 
-def until(holds: Callable[[], bool]) -> None:
-    """Wait for it, ten seconds at the most."""
-    deadline = time.monotonic() + 10
-    while not holds():
+def wait_until(reached: Callable[[], bool]) -> None:
+    """Wait until `reached` returns true, at most 30 seconds."""
+    deadline = time.monotonic() + 30
+    while not reached():
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
 
 class TestSubjects:
     @pytest.mark.parametrize("outputs", [0.5, [0.5], [[0.5]], {"fraud_score": [[0.5]]}])
-    def test_an_answer_counts_in_whatever_shape_it_comes(self, outputs: object) -> None:
+    def test_the_numbers_of_an_answer_are_read_in_any_shape(self, outputs: object) -> None:
         assert flat(outputs) == [0.5]
 
     @pytest.mark.parametrize(
         "text", [b"", b"[]", b'{"outputs": [0.6]}', b'{"outputs": []}', b'{"outputs": ["0.5"]}', b'{"error": {}}']
     )
-    def test_what_is_not_the_models_answer_is_wrong(self, text: bytes, linear: Subject) -> None:
-        right = json.dumps({"outputs": list(linear.answers[0])}).encode()
-        assert linear.accepts(0, right)
+    def test_an_answer_other_than_the_models_is_wrong(self, text: bytes, linear: Subject) -> None:
+        correct = json.dumps({"outputs": list(linear.answers[0])}).encode()
+        assert linear.accepts(0, correct)
         assert not linear.accepts(0, text)
 
-    def test_float32_rounding_is_forgiven_and_no_more(self) -> None:
+    def test_only_differences_of_float32_rounding_are_accepted(self) -> None:
         assert close([1.00001, 1e-7], [1.0, 0.0], within=1e-6)
         assert not close([1.001, 0.0], [1.0, 0.0], within=1e-6)
         assert not close([1.0], [1.0, 0.0], within=1e-6)
 
-    def test_rounding_is_as_coarse_as_the_models_largest_output(self, linear: Subject) -> None:
-        """A score near 0 that a batch computes as 1 less another is off by the rounding of 1."""
+    def test_the_tolerance_depends_on_the_models_largest_output(self, linear: Subject) -> None:
+        """A batch may compute a score near 0 as 1 minus another one, with the rounding error of 1."""
         subject = replace(linear, answers=[[6.6578e-05], [0.9], [0.5]])
         assert subject.accepts(0, b'{"outputs": [6.6608e-05]}')
         assert not subject.accepts(0, b'{"outputs": [9e-05]}')
@@ -70,7 +70,7 @@ def test_a_responses_length_is_read_from_its_head(head: bytes) -> None:
 
 class TestCommand:
     @pytest.mark.parametrize(
-        ("name", "told"),
+        ("name", "message"),
         [
             ("raw_c1", "taskset and wrk not found; on Debian: apt-get install util-linux wrk"),
             ("throughput_c1", "taskset and wrk not found; on Debian: apt-get install util-linux wrk"),
@@ -80,72 +80,82 @@ class TestCommand:
             ("memory", "taskset not found; on Debian: apt-get install util-linux"),
         ],
     )
-    def test_a_missing_tool_is_named_with_what_installs_it(
-        self, name: str, told: str, monkeypatch: pytest.MonkeyPatch
+    def test_the_error_for_a_missing_tool_has_the_command_that_installs_it(
+        self, name: str, message: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("PATH", "")
         result = CliRunner().invoke(protocols if name in PROTOCOLS else main, [name])
         assert result.exit_code == 1
-        assert result.output.strip().endswith(told)
+        assert result.output.strip().endswith(message)
 
-    def test_an_unknown_name_is_answered_with_the_known_ones(self) -> None:
+    def test_the_error_for_an_unknown_figure_lists_the_known_ones(self) -> None:
         result = CliRunner().invoke(main, ["cold_stat"])
         assert result.exit_code == 2
         assert "cold_start" in result.output
 
-    def test_an_unknown_peer_is_answered_with_the_known_ones(self) -> None:
+    def test_the_error_for_an_unknown_peer_lists_the_known_ones(self) -> None:
         result = CliRunner().invoke(peers, ["--peer", "mosek"])
         assert result.exit_code == 2
         assert "mosec" in result.output
 
-    def test_one_core_cannot_do_both_jobs(self) -> None:
+    def test_server_and_load_need_different_cores(self) -> None:
         cpu = str(min(os.sched_getaffinity(0)))
         result = CliRunner().invoke(main, ["memory", "--server-cpu", cpu, "--load-cpu", cpu])
         assert result.exit_code == 1
         assert "expected two different ones of" in result.output
 
 
-def test_the_persons_settings_do_not_reach_a_server_that_is_measured() -> None:
+def test_the_users_settings_do_not_reach_a_measured_server() -> None:
     shell = {"PATH": "/bin", "SCALEZERO_BATCH_SIZE": "1", "AWS_PROFILE": "mine", "PORT": "1", "K_REVISION": "r"}
-    assert neutral(shell) == {"PATH": "/bin"}
-    assert neutral({"MLSERVER_DEBUG": "1", "PYTHONPATH": "mine", "PYTHONUTF8": "1"}) == {"PYTHONUTF8": "1"}
+    assert clean_environment(shell) == {"PATH": "/bin"}
+    names = [
+        "MLSERVER_DEBUG",
+        "KSERVE_LOGLEVEL",
+        "PYTRITON_HOME",
+        "TS_CONFIG_FILE",
+        "JAVA_TOOL_OPTIONS",
+        "_JAVA_OPTIONS",
+    ]
+    assert clean_environment({**dict.fromkeys(names, "mine"), "PYTHONPATH": "mine", "PYTHONUTF8": "1"}) == {
+        "PYTHONUTF8": "1"
+    }
 
 
-def test_a_server_writes_its_bytecode_though_the_persons_shell_forbids_it() -> None:
-    """Else every cold start would compile what a pod's image holds compiled."""
-    assert neutral({"PYTHONDONTWRITEBYTECODE": "1"}) == {}
+def test_a_server_writes_bytecode_even_if_the_users_shell_disables_it() -> None:
+    """Otherwise every cold start would compile the modules, which are compiled in a pod's image."""
+    assert clean_environment({"PYTHONDONTWRITEBYTECODE": "1"}) == {}
 
 
 class TestServers:
-    """On real processes: the bare floor serves a small model."""
+    """Tests with real processes: the bare floor serves a small model."""
 
     @pytest.fixture
     def bare(self, linear: Subject) -> Launch:
         return launches.bare(linear)
 
-    def test_a_server_is_pinned_measured_and_gone_afterwards(self, bare: Launch, linear: Subject) -> None:
+    def test_a_server_is_pinned_measured_and_stopped_afterwards(self, bare: Launch, linear: Subject) -> None:
         with running(bare, cpu=CPU) as server:
-            seconds = first_right_answer(server, linear)
-            check(server, linear)
+            seconds = wait_for_first_answer(server, linear)
+            check_answers(server, linear)
             process = psutil.Process(server.process.pid)
             assert process.cpu_affinity() == [CPU]
             assert 0.01 < seconds < 60
             assert 20e6 < server.memory() < 1e9
             assert server.peak_memory() >= server.memory()
-            with line(server, linear, 1) as caller:
-                assert all(linear.accepts(1, caller.ask()) for _ in range(20))
+            with keep_alive(server, linear, 1) as caller:
+                assert all(linear.accepts(1, caller.send()) for _ in range(20))
         assert not psutil.pid_exists(server.process.pid)
 
-    def test_who_else_maps_a_servers_libraries_is_seen(self, bare: Launch, linear: Subject) -> None:
+    def test_processes_that_map_a_servers_libraries_are_found(self, bare: Launch, linear: Subject) -> None:
         with running(bare, cpu=CPU) as server:
-            first_right_answer(server, linear)
-            assert server.process.pid in mapped_by("onnxruntime", launches.ROOT)
-            assert server.process.pid not in mapped_by("onnxruntime", launches.ROOT / "nowhere")
-        assert server.process.pid not in mapped_by("onnxruntime", launches.ROOT)
+            wait_for_first_answer(server, linear)
+            assert server.process.pid in processes_mapping("onnxruntime", launches.ROOT)
+            assert server.process.pid not in processes_mapping("onnxruntime", launches.ROOT / "nowhere")
+        assert server.process.pid not in processes_mapping("onnxruntime", launches.ROOT)
 
-    def test_a_paused_server_stands_still_until_it_is_resumed(self, bare: Launch, linear: Subject) -> None:
+    def test_a_paused_server_does_not_answer_until_it_is_resumed(self, bare: Launch, linear: Subject) -> None:
         with running(bare, cpu=CPU) as server:
-            first_right_answer(server, linear)
+            wait_for_first_answer(server, linear)
             server.pause()
             with socket.create_connection(("127.0.0.1", server.port)) as caller:
                 caller.settimeout(0.3)
@@ -153,77 +163,77 @@ class TestServers:
                 with pytest.raises(TimeoutError):
                     caller.recv(1)
             server.resume()
-            check(server, linear)
+            check_answers(server, linear)
 
-    def test_a_worker_with_a_group_of_its_own_is_paused_and_gone_like_the_others(self) -> None:
+    def test_a_worker_in_its_own_process_group_is_paused_and_stopped_too(self) -> None:
         worker = "import time; print('up', flush=True); time.sleep(60)"
-        words = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {worker!r}], start_new_session=True)"
-        launch = Launch(label="forking", command=[sys.executable, "-c", words], path="/")
+        program = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {worker!r}], start_new_session=True)"
+        launch = Launch(label="forking", command=[sys.executable, "-c", program], path="/")
         with running(launch, cpu=CPU) as server:
-            until(lambda: server.last_words() == "up")
+            wait_until(lambda: server.log_tail() == "up")
             tree = [root := psutil.Process(server.process.pid), *root.children()]
             assert len(tree) == 2
             server.pause()
-            until(lambda: [each.status() for each in tree] == [psutil.STATUS_STOPPED] * 2)
+            wait_until(lambda: [each.status() for each in tree] == [psutil.STATUS_STOPPED] * 2)
             server.resume()
-            until(lambda: psutil.STATUS_STOPPED not in [each.status() for each in tree])
-        until(lambda: not [each for each in tree if each.is_running() and each.status() != psutil.STATUS_ZOMBIE])
+            wait_until(lambda: psutil.STATUS_STOPPED not in [each.status() for each in tree])
+        wait_until(lambda: not [each for each in tree if each.is_running() and each.status() != psutil.STATUS_ZOMBIE])
 
-    def test_a_server_runs_in_a_folder_of_its_own(self) -> None:
-        """What it leaves behind lands there, not where the person stands."""
+    def test_a_server_runs_in_its_own_working_folder(self) -> None:
+        """Its files are written there and not to the current folder of the user."""
         launch = Launch(label="here", command=[sys.executable, "-c", "import os; print(os.getcwd())"], path="/")
         with running(launch, cpu=CPU) as server:
             server.process.wait()
-            folder = Path(server.last_words())
+            folder = Path(server.log_tail())
             assert folder != Path.cwd()
             assert folder == server.log.parent
         assert not folder.exists()
 
-    def test_the_cpu_time_of_a_server_grows_as_it_works(self, bare: Launch, linear: Subject) -> None:
+    def test_the_cpu_time_of_a_server_increases_with_its_work(self, bare: Launch, linear: Subject) -> None:
         with running(bare, cpu=CPU) as server:
-            first_right_answer(server, linear)
+            wait_for_first_answer(server, linear)
             before = server.cpu_seconds()
-            with line(server, linear, 0) as caller:
-                until(lambda: bool(caller.ask()) and server.cpu_seconds() > before)
+            with keep_alive(server, linear, 0) as caller:
+                wait_until(lambda: bool(caller.send()) and server.cpu_seconds() > before)
 
     def test_a_wrong_answer_is_never_timed(self, bare: Launch, linear: Subject) -> None:
-        lied = Subject(path=linear.path, rows=linear.rows, answers=[[7.0], *linear.answers[1:]])
+        wrong = Subject(path=linear.path, rows=linear.rows, answers=[[7.0], *linear.answers[1:]])
         with running(bare, cpu=CPU) as server:
-            first_right_answer(server, linear)
+            wait_for_first_answer(server, linear)
             with pytest.raises(CannotMeasure, match=r"floors/bare.py answered 1 of 3 wrongly: row 0: 200"):
-                check(server, lied)
+                check_answers(server, wrong)
 
-    def test_a_server_that_ends_is_quoted(self, linear: Subject) -> None:
-        words = "import sys; sys.exit('no such model')"
-        launch = Launch(label="broken", command=[sys.executable, "-c", words, PORT], path="/")
+    def test_the_error_for_a_server_that_exits_has_the_end_of_its_log(self, linear: Subject) -> None:
+        program = "import sys; sys.exit('no such model')"
+        launch = Launch(label="broken", command=[sys.executable, "-c", program, PORT], path="/")
         with (
             running(launch, cpu=CPU) as server,
             pytest.raises(CannotMeasure, match="broken exited with 1: no such model"),
         ):
-            first_right_answer(server, linear)
+            wait_for_first_answer(server, linear)
 
 
 class TestLab:
-    """On the real thing: a model is published to a real S3, pulled by a real `scalezero serve`, and measured."""
+    """Tests with a real S3 and a real `scalezero serve`, which pulls a published model."""
 
-    def test_a_figure_is_measured_from_end_to_end(self, lab: Lab) -> None:
+    def test_a_figure_is_measured_end_to_end(self, lab: Lab) -> None:
         got = EVERY["memory"](lab)
         assert got.pairs == 1
         assert 20 < got.floor < 500
         assert 0.5 < got.ratio < 5
 
-    def test_right_is_what_the_model_itself_answers(self, lab: Lab, linear: Subject) -> None:
+    def test_the_expected_answers_are_those_of_the_model(self, lab: Lab, linear: Subject) -> None:
         assert json.loads(lab.in_process("answers", linear.path, linear.rows)) == linear.answers
 
-    def test_the_models_own_rate_needs_no_server(self, lab: Lab, linear: Subject) -> None:
+    def test_the_models_own_rate_is_measured_without_a_server(self, lab: Lab, linear: Subject) -> None:
         assert float(lab.in_process("rate", linear.path, linear.rows, 8, 800)) > 800
 
-    def test_what_a_program_says_when_it_fails_is_told(self, lab: Lab, linear: Subject) -> None:
+    def test_a_program_that_fails_is_an_error_with_its_exit_code(self, lab: Lab, linear: Subject) -> None:
         with pytest.raises(CannotMeasure, match=r"in_process .* exited with 1"):
             lab.in_process("answers", linear.path.with_name("none.onnx"), linear.rows)
 
-    def test_leaving_the_lab_gives_the_cores_back(self) -> None:
+    def test_the_end_of_a_run_restores_the_cpu_affinity(self) -> None:
         before = os.sched_getaffinity(0)
-        with Lab(guard=Guard(cpus=(CPU,), patience=0), say=lambda _: None, load_cpu=CPU):
+        with Lab(guard=Guard(cpus=(CPU,), wait_budget=0), log=lambda _: None, load_cpu=CPU):
             assert os.sched_getaffinity(0) == {CPU}
         assert os.sched_getaffinity(0) == before

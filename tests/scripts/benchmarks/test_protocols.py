@@ -1,4 +1,4 @@
-"""What is sent and counted in the measures of protocols: a call that failed, or a wrong tensor, is no figure."""
+"""Tests of the measurements of protocols. A failed call or a wrong tensor is an error."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scripts.benchmarks import binary_tensors, grpc_methods, launches, metrics, resnet
-from scripts.benchmarks.client import ask, first_right_answer
+from scripts.benchmarks.client import send_request, wait_for_first_answer
 from scripts.benchmarks.faults import CannotMeasure
 from scripts.benchmarks.figures import TARGETS
 from scripts.benchmarks.grpc_client import check_calls
@@ -33,7 +33,7 @@ needs_h2load = pytest.mark.skipif(not shutil.which("h2load"), reason="h2load is 
 def server(linear: Subject, tmp_path: Path) -> Iterator[Server]:
     launch = launches.ours(linear, str(linear.path), str(tmp_path / "cache"), launches.BATCHING)
     with running(launch, cpu=CPU) as server:
-        first_right_answer(server, linear)
+        wait_for_first_answer(server, linear)
         yield server
 
 
@@ -43,22 +43,22 @@ def outcome(*, data: int) -> Outcome:
 
 class TestAnsweredRate:
     @given(off=st.integers(-STREAMS * SIZE, STREAMS * SIZE))
-    def test_calls_on_their_way_at_either_end_may_be_counted_apart(self, off: int) -> None:
+    def test_calls_in_flight_at_the_start_or_the_end_may_be_counted_partially(self, off: int) -> None:
         assert answered_rate(outcome(data=1000 * SIZE + off), SIZE) == 10.0
 
     @pytest.mark.parametrize("data", [0, 1000 * SIZE - STREAMS * SIZE - 1, 1000 * SIZE + STREAMS * SIZE + 1])
-    def test_calls_without_a_message_are_no_figure(self, data: int) -> None:
-        with pytest.raises(CannotMeasure, match=f"answers of {data} bytes in all; expected 1000 of 16 bytes"):
+    def test_calls_without_a_message_are_an_error(self, data: int) -> None:
+        with pytest.raises(CannotMeasure, match=f"answers of {data} bytes in total; expected 1000 of 16 bytes"):
             answered_rate(outcome(data=data), SIZE)
 
     @needs_h2load
-    def test_calls_that_fail_under_status_200_are_no_figure(self, server: Server, linear: Subject) -> None:
+    def test_calls_that_fail_with_http_status_200_are_an_error(self, server: Server, linear: Subject) -> None:
         size = len(grpc_methods.framed(check_calls(server, linear, ML_V1)))
-        for body, right in ((ML_V1.request(linear, linear.rows[0]), True), (b"no message", False)):
+        for body, valid in ((ML_V1.request(linear, linear.rows[0]), True), (b"no message", False)):
             post = Post(path=ML_V1.path, body=grpc_methods.framed(body), headers=HEADERS)
-            got = h2load(server, post, version=Version.H2C, at_once=4, seconds=1, cpu=CPU)
+            got = h2load(server, post, version=Version.H2C, concurrency=4, seconds=1, cpu=CPU)
             assert got.checked_rate > 10
-            if right:
+            if valid:
                 assert answered_rate(got, size) > 10
                 assert not metrics.failures(server)
             else:
@@ -73,11 +73,11 @@ class TestCheckCalls:
     )
     def test_each_row_gets_its_own_answer(self, method: Method, server: Server, linear: Subject) -> None:
         assert list(method.outputs(check_calls(server, linear, method))) == linear.answers[0]
-        lied = replace(linear, answers=[*linear.answers[:2], [7.0]])
+        wrong = replace(linear, answers=[*linear.answers[:2], [7.0]])
         with pytest.raises(CannotMeasure, match=r"answered row 2 wrongly: \[6.0\]"):
-            check_calls(server, lied, method)
+            check_calls(server, wrong, method)
 
-    def test_a_call_that_fails_is_told_with_its_status(self, server: Server, linear: Subject) -> None:
+    def test_the_error_for_a_failed_call_has_its_status(self, server: Server, linear: Subject) -> None:
         other = replace(linear, path=Path("other.onnx"))
         with pytest.raises(CannotMeasure, match=r"scalezero: .*/Predict ended with NOT_FOUND"):
             check_calls(server, other, ML_V1)
@@ -85,14 +85,14 @@ class TestCheckCalls:
 
 class TestBinaryTensors:
     @pytest.mark.parametrize("index", range(3))
-    def test_a_row_gets_its_answer_in_binary(self, index: int, server: Server, linear: Subject) -> None:
+    def test_a_binary_request_gets_a_binary_answer(self, index: int, server: Server, linear: Subject) -> None:
         request = binary_tensors.request(linear.input_name, linear.rows[index], [3])
-        reply = ask(server, "POST", f"/v2/models/{linear.name}/infer", request.body, headers=request.headers)
+        reply = send_request(server, "POST", f"/v2/models/{linear.name}/infer", request.body, headers=request.headers)
         assert binary_tensors.outputs(reply.headers, reply.text) == linear.answers[index]
 
-    def test_an_answer_that_is_cut_off_is_none(self) -> None:
+    def test_a_truncated_answer_is_an_error(self) -> None:
         head = b'{"outputs": [{"parameters": {"binary_data_size": 8}}]}'
-        with pytest.raises(ValueError, match="4 bytes behind the JSON; expected 8"):
+        with pytest.raises(ValueError, match="got 4 bytes after the JSON header; expected 8"):
             binary_tensors.outputs({binary_tensors.LENGTH: str(len(head))}, head + bytes(4))
 
 
@@ -107,7 +107,7 @@ def test_requests_are_counted_by_protocol_and_code() -> None:
     assert metrics.parse(text) == {("ml.v1", "ok"): 5.0, ("ml.v1", "queue_full"): 2.0}
 
 
-def test_resnet_50_is_the_real_one_with_seeded_weights() -> None:
+def test_resnet_50_has_the_size_of_the_original() -> None:
     model = resnet.build()
     weights = {each.name: int(np.prod(each.dims)) for each in model.graph.initializer}
     assert 25.5e6 < sum(weights.values()) < 25.7e6  # 25.6 million parameters
@@ -115,14 +115,14 @@ def test_resnet_50_is_the_real_one_with_seeded_weights() -> None:
     assert np.array(resnet.rows(2)).shape == (2, 3 * 224 * 224)
 
 
-def test_the_memory_of_protocols_is_measured_from_end_to_end(lab: Lab) -> None:
+def test_the_memory_of_protocols_is_measured_end_to_end(lab: Lab) -> None:
     got = PROTOCOLS["protocols_memory"](lab)
     assert 0.5 < got.ratio < 2
     assert 0 < got.extra["used_mib"] < 100
 
 
 @needs_h2load
-def test_a_figure_is_measured_from_end_to_end(lab: Lab) -> None:
+def test_a_figure_is_measured_end_to_end(lab: Lab) -> None:
     got = PROTOCOLS["grpc_peer"](lab)
     assert got.pairs == 1
     assert got.target is TARGETS["grpc_peer"]

@@ -1,5 +1,6 @@
-"""The command: the archives that it keeps, and its errors."""
+"""Tests of the command: its archives and its errors."""
 
+import tomllib
 from pathlib import Path
 from threading import Event, Thread
 
@@ -10,11 +11,12 @@ from knative.function.creating import create
 from scripts.images import cli
 from scripts.images.engines import Engine
 from scripts.images.faults import CannotBuild
+from tests import ROOT
 
 
 @pytest.fixture
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
-    """A program that writes a small archive, or fails where a file says so."""
+    """A program that writes a small archive, and fails if the file `broken` exists."""
     program = tmp_path / "docker"
     program.write_text(f'#!/bin/sh\nprintf half >"$3"\n[ ! -e {tmp_path}/broken ]\n')
     program.chmod(0o755)
@@ -22,7 +24,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
     return Engine("docker")
 
 
-def test_a_new_archive_takes_the_place_of_the_last_one_of_its_name(engine: Engine, tmp_path: Path) -> None:
+def test_a_new_archive_replaces_the_earlier_one_of_its_name(engine: Engine, tmp_path: Path) -> None:
     old, other = tmp_path / "scalezero-1-aaaa.tar", tmp_path / "scalezero-2-aaaa.tar"
     old.touch()
     other.touch()
@@ -30,18 +32,18 @@ def test_a_new_archive_takes_the_place_of_the_last_one_of_its_name(engine: Engin
     assert sorted(each.name for each in tmp_path.glob("*.tar")) == ["scalezero-1-bbbb.tar", "scalezero-2-aaaa.tar"]
 
 
-def test_half_an_archive_is_never_found(engine: Engine, tmp_path: Path) -> None:
+def test_a_partial_archive_never_has_the_final_name(engine: Engine, tmp_path: Path) -> None:
     (tmp_path / "broken").touch()
     with pytest.raises(CannotBuild):
         cli.save(engine, "dev.local/scalezero:1", tmp_path / "scalezero-1-bbbb.tar")
     assert not list(tmp_path.glob("*.tar"))
 
 
-def test_the_default_tag_is_one_that_knative_does_not_resolve_in_a_registry() -> None:
+def test_knative_does_not_resolve_the_default_tag_in_a_registry() -> None:
     assert cli.default_tag().startswith("dev.local/scalezero:")
 
 
-def test_the_tag_of_one_function_is_the_image_of_its_func_yaml(tmp_path: Path) -> None:
+def test_the_default_tag_of_one_function_is_the_image_in_its_func_yaml(tmp_path: Path) -> None:
     folder = tmp_path / "my_function"
     create(folder)
     assert cli.default_tag([folder]) == "dev.local/my-function:1"
@@ -49,7 +51,45 @@ def test_the_tag_of_one_function_is_the_image_of_its_func_yaml(tmp_path: Path) -
     assert cli.default_tag([folder]).startswith("dev.local/my-function:")
 
 
-def test_without_a_program_that_builds_the_error_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_tag_of_a_flavour_ends_with_its_extras(tmp_path: Path) -> None:
+    create(tmp_path / "my_function")
+    assert cli.default_tag([], ["openvino"]) == f"{cli.default_tag()}-openvino"
+    assert cli.default_tag([tmp_path / "my_function"], ["openvino"]) == "dev.local/my-function:1-openvino"
+
+
+def test_the_extras_are_those_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert set(cli.EXTRAS) <= set(project["optional-dependencies"])
+
+
+def test_a_flavour_is_built_with_its_extras_into_an_archive_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "docker"
+    program.write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/calls\n[ "$1" = build ] || : >"$3"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with cli.build_lock():
+        flavour = cli.build("python:3.12-slim", "dev.local/f:1-openvino", [], extras=["openvino"])
+        plain = cli.build("python:3.12-slim", "dev.local/f:1", [])
+    assert flavour.is_file()
+    assert plain.is_file()
+    assert flavour.name.startswith("f-1-openvino-")
+    builds = [line for line in (tmp_path / "calls").read_text().splitlines() if line.startswith("build ")]
+    assert [line.partition("EXTRAS=")[2].partition(" ")[0] for line in builds] == [
+        "serve,resources,openvino",
+        "serve,resources",
+    ]
+
+
+def test_an_unknown_flavour_is_refused_with_the_known_ones() -> None:
+    done = CliRunner().invoke(cli.main, ["--with", "cuda", "--no-load"])
+    assert done.exit_code == 2
+    assert "'cuda' is not 'openvino'" in done.output
+
+
+def test_the_error_without_a_build_program_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     done = CliRunner().invoke(cli.main, ["--no-load"])

@@ -1,4 +1,4 @@
-"""What fills an image is told by what the files belong to."""
+"""Tests of the contents of an image: the sizes of its layers and packages."""
 
 import io
 import json
@@ -40,14 +40,14 @@ def archive(tmp_path: Path) -> Path:
     return path
 
 
-def test_each_layer_goes_by_the_instruction_that_made_it(archive: Path) -> None:
+def test_each_layer_has_its_instruction_and_the_sizes_of_its_packages(archive: Path) -> None:
     low, high = contents.layers(archive)
     assert (low.made_by, high.made_by) == ("ADD base", "COPY dir in /opt")
     assert low.parts == {contents.STANDARD_LIBRARY: 5, "/usr/lib": 1}
     assert high.parts == {"numpy": 7}
 
 
-def test_the_largest_come_first_and_all_are_counted(archive: Path) -> None:
+def test_the_table_starts_with_the_largest_parts_and_ends_with_the_total(archive: Path) -> None:
     lines = [line.split(maxsplit=1) for line in contents.tables(contents.layers(archive)).splitlines()]
     assert [name for _, name in lines] == [
         "layer",
@@ -61,7 +61,7 @@ def test_the_largest_come_first_and_all_are_counted(archive: Path) -> None:
     ]
 
 
-def test_the_small_ones_are_one_line() -> None:
+def test_the_smallest_parts_are_summed_in_one_row() -> None:
     many = Counter({f"/p/{index}": contents.MIB for index in range(contents.SHOWN + 3)})
     shown = contents.tables([contents.Layer(made_by="COPY", parts=many)])
     assert "\n 3.0  3 more\n" in shown
@@ -87,7 +87,7 @@ def test_a_file_belongs_to_its_package_or_its_folder(path: str, owner: str) -> N
     assert contents.belongs_to(path) == owner
 
 
-def test_what_is_no_image_is_refused_by_name(tmp_path: Path) -> None:
+def test_the_error_for_an_archive_without_an_image_has_its_name(tmp_path: Path) -> None:
     other = tmp_path / "other.tar"
     other.write_bytes(tar({"notes.txt": b"no image"}))
     with pytest.raises(CannotBuild, match=r"other\.tar is not an image"):

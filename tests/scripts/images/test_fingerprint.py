@@ -1,4 +1,4 @@
-"""An image is built anew when something that goes into it changes, and only then."""
+"""Tests that the key of an image changes if and only if one of its inputs changes."""
 
 from pathlib import Path
 
@@ -20,18 +20,18 @@ def test_the_same_sources_have_the_same_key(tree: Path) -> None:
 
 
 @pytest.mark.parametrize("changed", ["Containerfile", "runtime/module.py", "runtime/deeper/new.py"])
-def test_a_changed_or_a_new_file_has_another(tree: Path, changed: str) -> None:
+def test_a_changed_or_a_new_file_changes_the_key(tree: Path, changed: str) -> None:
     before = key(tree)
     (tree / changed).parent.mkdir(exist_ok=True)
     (tree / changed).write_text("changed")
     assert key(tree) != before
 
 
-def test_a_moved_file_has_another(tree: Path) -> None:
+def test_a_moved_file_changes_the_key(tree: Path) -> None:
     before = key(tree)
     (tree / "runtime" / "module.py").rename(tree / "runtime" / "other.py")
     assert key(tree) != before
 
 
-def test_what_else_decides_has_a_say_part_by_part(tree: Path) -> None:
+def test_the_other_inputs_are_separate_parts_of_the_key(tree: Path) -> None:
     assert key(tree, "ab", "c") != key(tree, "a", "bc")

@@ -1,4 +1,4 @@
-"""One run of pip for all functions; the error names those whose requirements conflict. The wheels and pip are real."""
+"""Tests of the installation of all requirements, and of the errors for conflicts, with real wheels and pip."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ def wheel(folder: Path, name: str, version: str, *, needs: str | None = None) ->
 
 
 class Image:
-    """An environment that has the runtime's package, and an index with some wheels."""
+    """An environment with the runtime's package, and an index with several wheels."""
 
     def __init__(self, folder: Path) -> None:
         self.index, self.requirements = folder / "index", folder / "requirements"
@@ -66,8 +66,8 @@ def test_all_requirements_are_installed_together(image: Image) -> None:
     assert image.has("part")
 
 
-def test_two_functions_whose_requirements_conflict_are_named_with_the_next_step(image: Image) -> None:
-    """The conflict is one that only pip's resolver finds: `over` needs part 1."""
+def test_the_error_for_a_conflict_has_both_functions_and_the_next_step(image: Image) -> None:
+    """Only pip's resolver finds this conflict: `over` needs part 1."""
     image.needs("one", "over\n")
     image.needs("two", "part>=2\n")
     image.needs("three", "part\n")
@@ -80,15 +80,15 @@ def test_two_functions_whose_requirements_conflict_are_named_with_the_next_step(
 
 
 @pytest.mark.parametrize("text", ["runtimes==1\n", "nowhere\n"])
-def test_a_function_whose_requirements_do_not_fit_the_runtime_is_named(image: Image, text: str) -> None:
+def test_the_error_for_a_conflict_with_the_runtime_has_the_function(image: Image, text: str) -> None:
     image.needs("one", text)
     image.needs("two", "part\n")
     done = image.install()
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("the requirements of one cannot be installed beside the runtime's")
+    assert done.stderr.splitlines()[-1].startswith("the requirements of one cannot be installed with the runtime's")
 
 
-def test_three_functions_may_conflict_only_together() -> None:
+def test_a_conflict_may_need_three_functions() -> None:
     assert install_requirements.explain(["a", "b", "c"], lambda names: len(names) < 3).startswith(
         "the requirements of a and b and c conflict"
     )

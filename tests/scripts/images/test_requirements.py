@@ -1,4 +1,4 @@
-"""What a function needs beside the runtime."""
+"""Tests of the packages that a function needs in addition to the runtime."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def function(folder: Path, source: str = "", **files: str) -> Path:
     return folder
 
 
-def test_requirements_txt_is_copied_as_it_is_with_the_files_that_it_includes(tmp_path: Path) -> None:
+def test_requirements_txt_is_copied_unchanged_with_its_included_files(tmp_path: Path) -> None:
     text = "-r more.txt\n--constraint=pins.txt\nidna==3.1 --hash=sha256:00\n"
     folder = function(tmp_path / "f", requirements=text, more="-r more.txt\n", pins="idna<4\n", notes="not included")
     copy(folder, tmp_path / "copy")
@@ -39,28 +39,33 @@ def test_requirements_txt_is_copied_as_it_is_with_the_files_that_it_includes(tmp
 def test_an_included_file_must_be_in_the_folder(tmp_path: Path, included: str) -> None:
     (tmp_path / "outside.txt").touch()
     folder = function(tmp_path / "f", requirements=f"-r {included}\n")
-    with pytest.raises(CannotBuild, match=rf"f/requirements\.txt includes {included}; expected a file in the folder"):
+    with pytest.raises(
+        CannotBuild,
+        match=rf"f/requirements\.txt includes {included}; expected an existing file in the function's folder",
+    ):
         copy(folder, tmp_path / "copy")
 
 
 @pytest.mark.parametrize(("source", "written"), [(BLOCK, "humanize>=4\nidna\n"), ("import json\n", "")])
-def test_without_a_file_the_script_block_is_written(tmp_path: Path, source: str, written: str) -> None:
+def test_the_script_block_is_written_if_there_is_no_file(tmp_path: Path, source: str, written: str) -> None:
     copy(function(tmp_path / "f", source), tmp_path / "copy")
     assert (tmp_path / "copy" / "requirements.txt").read_text() == written
 
 
 @pytest.mark.parametrize("source", ["", "import x\n", "# /// script\n# requires-python = '>=3.11'\n# ///\n"])
-def test_a_function_may_need_nothing(source: str) -> None:
+def test_a_function_may_have_no_requirements(source: str) -> None:
     assert of_block(source, function="f") == []
 
 
-def test_two_lists_of_one_function_are_refused(tmp_path: Path) -> None:
+def test_a_file_and_a_script_block_together_are_refused(tmp_path: Path) -> None:
     folder = function(tmp_path / "f", BLOCK, requirements="idna\n")
-    with pytest.raises(CannotBuild, match=r"^f has requirements\.txt and a script block in main\.py; expected one"):
+    with pytest.raises(
+        CannotBuild, match=r"^f has both requirements\.txt and a script block in main\.py; expected only one"
+    ):
         copy(folder, tmp_path / "copy")
 
 
-@pytest.mark.parametrize(("value", "said"), [("[", "is not TOML"), ("'idna'", "expected a list")])
-def test_an_invalid_block_is_refused_with_its_file(value: str, said: str) -> None:
-    with pytest.raises(CannotBuild, match=rf"f/main\.py.*{said}"):
+@pytest.mark.parametrize(("value", "message"), [("[", "is not TOML"), ("'idna'", "expected a list")])
+def test_the_error_for_an_invalid_block_has_its_file(value: str, message: str) -> None:
+    with pytest.raises(CannotBuild, match=rf"f/main\.py.*{message}"):
         of_block(f"# /// script\n# dependencies = {value}\n# ///\n", function="f")

@@ -1,4 +1,4 @@
-"""BentoML: one worker; its batcher decides by itself how long to wait, and max_latency_ms is a deadline, left alone."""
+"""BentoML: one worker. Its batcher decides how long to wait; max_latency_ms, a deadline, has its default."""
 
 # mypy: disable-error-code="import-not-found,untyped-decorator"
 import os

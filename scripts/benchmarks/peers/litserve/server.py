@@ -1,4 +1,4 @@
-"""LitServe: an API process and an inference process; rows that meet within the timeout are one list."""
+"""LitServe: an API process and an inference process; the rows of one timeout are one list."""
 
 # mypy: disable-error-code="import-not-found,misc"
 import os

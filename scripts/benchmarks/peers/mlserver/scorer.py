@@ -1,4 +1,4 @@
-"""MLServer: a runtime of one's own, in the server's process (parallel_workers 0, the quicker way on one core)."""
+"""MLServer: a custom runtime in the process of the server (parallel_workers 0, which is faster on one core)."""
 
 # mypy: disable-error-code="import-not-found,misc"
 import os

@@ -1,4 +1,4 @@
-"""Mosec: one worker process behind its Rust front; rows that meet within the wait are one list."""
+"""Mosec: one worker process behind its Rust server; the rows of one wait are one list."""
 
 # mypy: disable-error-code="import-not-found,misc"
 import os
