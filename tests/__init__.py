@@ -1,4 +1,4 @@
-"""The tests. Folders mirror the source: tests/runtime, tests/knative, tests/scripts; the others test the whole."""
+"""The tests. The folders runtime, knative and scripts mirror the source; the other folders test the whole system."""
 
 from pathlib import Path
 from typing import Final

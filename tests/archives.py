@@ -1,4 +1,4 @@
-"""Model archives as torch-model-archiver writes them, and as nobody should."""
+"""Model archives for tests, in the formats of torch-model-archiver."""
 
 import io
 import json
@@ -16,18 +16,18 @@ def manifest(*, file: str | None = "m.onnx", name: str = "named", version: str =
 
 
 def zipped(
-    path: Path, files: Mapping[str, bytes], *, said: bytes | None = None, method: int = zipfile.ZIP_DEFLATED
+    path: Path, files: Mapping[str, bytes], *, manifest_text: bytes | None = None, method: int = zipfile.ZIP_DEFLATED
 ) -> Path:
-    """A .mar file; `said` is its manifest, by default one that names m.onnx."""
+    """Write a .mar file. `manifest_text` is its manifest; the default names m.onnx."""
     with zipfile.ZipFile(path, "w", method) as archive:
         for name, content in files.items():
             archive.writestr(name, content)
-        archive.writestr(MANIFEST, manifest() if said is None else said)
+        archive.writestr(MANIFEST, manifest() if manifest_text is None else manifest_text)
     return path
 
 
 def tarred(path: Path, files: Mapping[str, bytes], *, root: str = "named/") -> Path:
-    """A .tar.gz file, with all files below one folder."""
+    """Write a .tar.gz file with all files below one folder."""
     with tarfile.open(path, "w:gz") as archive:
         for name, content in {**files, MANIFEST: manifest()}.items():
             info = tarfile.TarInfo(root + name)
@@ -37,7 +37,7 @@ def tarred(path: Path, files: Mapping[str, bytes], *, root: str = "named/") -> P
 
 
 def unpacked(folder: Path, files: Mapping[str, bytes]) -> Path:
-    """A folder of the format "no-archive"."""
+    """Write a folder in the format "no-archive"."""
     for name, content in {**files, MANIFEST: manifest()}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)

@@ -1,9 +1,10 @@
-"""Real clients in processes of their own: each lives in a virtual environment that holds its packages and no others.
+"""Real clients, each in its own process and its own virtual environment.
 
-Their packages exclude each other and ours. An environment is made once and kept under .local/clients, by its pins.
+The packages of the clients conflict with each other and with those of .venv. An environment is created once for its
+pins and kept in .local/clients.
 
-    with client("triton_client.py", *pins) as ask:
-        ask("infer", model="m", ...)
+    with client("triton_client.py", *pins) as call:
+        call("infer", model="m", ...)
 
 The script reads one JSON request for each line, `{"call": NAME, ...}`, and prints one JSON answer for each.
 """
@@ -23,11 +24,11 @@ from tests import ROOT
 KEPT = ROOT / ".local" / "clients"
 SCRIPTS = Path(__file__).parent / "conformance" / "clients"
 STOP_DEADLINE = 20.0  # seconds
-Ask: TypeAlias = Callable[..., Any]
+Call: TypeAlias = Callable[..., Any]
 
 
 class ClientError(Exception):
-    """What the client raised: its class, its text, and the status that it tells."""
+    """An exception of the client: its class, its text and its status."""
 
     def __init__(self, facts: dict[str, str]) -> None:
         super().__init__(f"{facts['type']}: {facts['text']}")
@@ -37,7 +38,7 @@ class ClientError(Exception):
 
 
 def interpreter(name: str, *pins: str) -> Path:
-    """The Python of the environment of that name, made with these packages where it is not there with just them."""
+    """Return the Python of an environment. Create it if it does not exist or has other packages."""
     folder = KEPT / name
     KEPT.mkdir(parents=True, exist_ok=True)
     python, stamp = folder / "bin" / "python", folder / ".installed"
@@ -45,29 +46,30 @@ def interpreter(name: str, *pins: str) -> Path:
     with (KEPT / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not stamp.exists() or stamp.read_text() != wanted:
-            subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-            pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet"]
-            subprocess.run([str(each) for each in (*pip, *pins)], check=True, stdin=subprocess.DEVNULL)
+            subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", folder], check=True)
+            # The pip of .venv installs. It compiles nothing: a client imports few of the modules.
+            pip = [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check", "--no-input"]
+            subprocess.run([*pip, "--quiet", "install", "--no-compile", *pins], check=True, stdin=subprocess.DEVNULL)
             stamp.write_text(wanted)
     return python
 
 
 @contextmanager
-def client(script: str, *pins: str) -> Iterator[Ask]:
-    """Run the script in the environment of its name; what the block gets calls it, and raises `ClientError`."""
+def client(script: str, *pins: str) -> Iterator[Call]:
+    """Run the script in the environment of its name. Yield a function that calls it, and raises `ClientError`."""
     python = interpreter(Path(script).stem, *pins)
     direct = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     process = subprocess.Popen(
         [python, SCRIPTS / script], env=direct, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     try:
-        yield lambda call, **arguments: _ask(process, {"call": call, **arguments})
+        yield lambda call, **arguments: _send(process, {"call": call, **arguments})
     finally:
         process.communicate(timeout=STOP_DEADLINE)
     assert process.returncode == 0
 
 
-def _ask(process: "subprocess.Popen[str]", request: dict[str, object]) -> Any:  # noqa: ANN401 - JSON
+def _send(process: "subprocess.Popen[str]", request: dict[str, object]) -> Any:  # noqa: ANN401 - JSON
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write(json.dumps(request) + "\n")

@@ -1,4 +1,4 @@
-"""Small ONNX models, each made for one rule: what they compute can be told from their name."""
+"""Small ONNX models for tests. Each function writes one model and returns its path; its docstring defines the model."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ Axes = Sequence[int | str | None]
 
 
 def value(name: str, element: int, shape: Axes | None) -> onnx.ValueInfoProto:
-    """An input or output; a shape of None leaves even the rank open."""
+    """Return an input or output. With a shape of None, even the rank is unknown."""
     return helper.make_tensor_value_info(name, element, shape)
 
 
@@ -25,7 +25,7 @@ def save(
     /,
     **constants: np.ndarray,
 ) -> Path:
-    """Write the graph, its `constants` being initializers; return the path."""
+    """Write the graph with `constants` as initializers; return the path."""
     initializers = [numpy_helper.from_array(array, name) for name, array in constants.items()]
     graph = helper.make_graph(nodes, path.stem, inputs, outputs, initializers)
     onnx.save(
@@ -36,7 +36,7 @@ def save(
 
 
 def identity(path: Path, *, element: int = FLOAT, shape: Axes | None = ("batch", 3)) -> Path:
-    """`x` in, the same as `y` out."""
+    """`y` = `x`."""
     node = helper.make_node("Identity", ["x"], ["y"])
     return save(path, [node], [value("x", element, shape)], [value("y", element, shape)])
 
@@ -57,23 +57,23 @@ def two_in_two_out(path: Path) -> Path:
 
 
 def lookup(path: Path, *, entries: int = 10) -> Path:
-    """`y` = 10 `index`, by a table: an index outside of [-entries, entries) cannot be computed. [batch] -> [batch]."""
+    """`y` = 10 `index`, from a table, [batch] -> [batch]. An index outside of [-entries, entries) is an error."""
     node = helper.make_node("Gather", ["table", "index"], ["y"], axis=0)
     table = np.arange(entries, dtype=np.float32) * 10
     return save(path, [node], [value("index", INT64, ["batch"])], [value("y", FLOAT, ["batch"])], table=table)
 
 
 def pairs(path: Path) -> Path:
-    """`y` = `x` in rows of two: what has an odd number of columns cannot be computed, and a row may become several."""
+    """`y` = `x` in rows of two. An odd number of elements is an error, and one row may become several."""
     node = helper.make_node("Reshape", ["x", "shape"], ["y"])
     shape = np.array([-1, 2], dtype=np.int64)
     return save(path, [node], [value("x", FLOAT, ["n", "m"])], [value("y", FLOAT, ["rows", 2])], shape=shape)
 
 
 def every_second_row(path: Path) -> Path:
-    """`y` = the rows 0, 2, 4, ... of `x`, [time, 2] -> [steps, 2]: an axis that is dynamic, yet no batch axis.
+    """`y` = the rows 0, 2, 4, ... of `x`, [time, 2] -> [steps, 2]: a dynamic axis that is not a batch axis.
 
-    Nothing but a run of more than one row can tell.
+    Only a run of more than one row can detect this.
     """
     node = helper.make_node("Slice", ["x", "start", "to", "along", "step"], ["y"])
     return save(
@@ -95,7 +95,7 @@ def total(path: Path) -> Path:
 
 
 def fixed_rows(path: Path, *, rows: int = 2) -> Path:
-    """`y` = 2 `x`, float32 [rows, 2] and nothing else."""
+    """`y` = 2 `x`, float32 [rows, 2], with a fixed number of rows."""
     node = helper.make_node("Add", ["x", "x"], ["y"])
     return save(path, [node], [value("x", FLOAT, [rows, 2])], [value("y", FLOAT, [rows, 2])])
 
@@ -113,14 +113,14 @@ def scaled(path: Path, *, rows: str = "n") -> Path:
 
 
 def first_step(path: Path) -> Path:
-    """`present` = `new` behind `past` along the third axis, as the cache of a decoder grows."""
+    """`present` = `past` and then `new` along the third axis, like the cache of a decoder."""
     node = helper.make_node("Concat", ["past", "new"], ["present"], axis=2)
     inputs = [value("past", FLOAT, ["batch", 2, "past", 4]), value("new", FLOAT, ["batch", 2, "seq", 4])]
     return save(path, [node], inputs, [value("present", FLOAT, ["batch", 2, "total", 4])])
 
 
 def pooled(path: Path) -> Path:
-    """The mean of each channel; both axes of a picture have the one name "?", which binds nothing."""
+    """The mean of each channel. Both axes of an image have the name "?", which does not make them equal."""
     node = helper.make_node("GlobalAveragePool", ["x"], ["y"])
     return save(path, [node], [value("x", FLOAT, ["N", 3, "?", "?"])], [value("y", FLOAT, ["N", 3, 1, 1])])
 
@@ -141,28 +141,28 @@ def absent(path: Path) -> Path:
 
 
 def optional_input(path: Path) -> Path:
-    """`y` tells whether the optional input `x` is there."""
+    """`y` = whether the optional input `x` has a value."""
     node = helper.make_node("OptionalHasElement", ["x"], ["y"])
     of = helper.make_optional_type_proto(helper.make_tensor_type_proto(FLOAT, ["n"]))
     return save(path, [node], [helper.make_value_info("x", of)], [value("y", TensorProto.BOOL, [])], 18)
 
 
 def optional_value(path: Path) -> Path:
-    """`y` = the optional input `x`, which must be there."""
+    """`y` = the optional input `x`, which must have a value."""
     node = helper.make_node("OptionalGetElement", ["x"], ["y"])
     of = helper.make_optional_type_proto(helper.make_tensor_type_proto(FLOAT, ["n"]))
     return save(path, [node], [helper.make_value_info("x", of)], [value("y", FLOAT, ["n"])], 18)
 
 
 def joined(path: Path) -> Path:
-    """`y` = the tensors of the sequence `x`, one behind the other."""
+    """`y` = the tensors of the sequence `x`, concatenated."""
     node = helper.make_node("ConcatFromSequence", ["x"], ["y"], axis=0)
     sequence = helper.make_tensor_sequence_value_info("x", FLOAT, None)
     return save(path, [node], [sequence], [value("y", FLOAT, ["n"])])
 
 
 def people(path: Path) -> Path:
-    """`score` = `age` / 100 and `label` = `sex`, both inputs being columns, [n, 1]: as a table of pandas comes."""
+    """`score` = `age` / 100 and `label` = `sex`. Both inputs are columns, [n, 1], as of a pandas table."""
     nodes = [helper.make_node("Div", ["age", "hundred"], ["score"]), helper.make_node("Identity", ["sex"], ["label"])]
     inputs = [value("age", INT64, ["n", 1]), value("sex", STRING, ["n", 1])]
     nodes = [helper.make_node("Cast", ["age"], ["years"], to=FLOAT), *nodes]
@@ -179,27 +179,37 @@ def split_rows(path: Path) -> Path:
 
 
 def zeros(path: Path) -> Path:
-    """`y` = `count` zeros for the one number given, [1] -> [rows]: what it takes of memory is for the caller to say."""
+    """`y` = `count` zeros, [1] -> [rows], so the caller controls how much memory a run needs."""
     node = helper.make_node("ConstantOfShape", ["count"], ["y"])
     return save(path, [node], [value("count", INT64, [1])], [value("y", FLOAT, ["rows"])])
 
 
 def constant(path: Path) -> Path:
-    """No input at all; `y` is always [1, 2, 3]."""
+    """`y` = [1, 2, 3], without an input."""
     node = helper.make_node("Identity", ["three"], ["y"])
     return save(path, [node], [], [value("y", FLOAT, [3])], three=np.array([1, 2, 3], np.float32))
 
 
+def with_sequence(path: Path) -> Path:
+    """Save `y` = 2 `x` beside `x`, float32 [n, 4] of [n, 2], by a sequence, which OpenVINO does not take."""
+    nodes = [
+        helper.make_node("Add", ["x", "x"], ["a"]),
+        helper.make_node("SequenceConstruct", ["a", "x"], ["s"]),
+        helper.make_node("ConcatFromSequence", ["s"], ["y"], axis=1),
+    ]
+    return save(path, nodes, [value("x", FLOAT, ["n", 2])], [value("y", FLOAT, ["n", 4])])
+
+
 def heavy(path: Path, *, size: int = 1400) -> Path:
-    """`y` = `x` times a large matrix to and fro, `x` float32 [batch, 2]: a run takes a while, whatever it is asked."""
+    """`y` = `x`, float32 [batch, 2], with a large matrix product that does not depend on `x`: every run is slow."""
     nodes = [
         helper.make_node("MatMul", ["a", "b"], ["ab"]),
         helper.make_node("ReduceMax", ["ab"], ["peak"], keepdims=0),
-        helper.make_node("ReduceSum", ["x"], ["some"], keepdims=0),
-        helper.make_node("Mul", ["some", "zero"], ["nothing"]),
-        helper.make_node("Add", ["a_", "nothing"], ["a"]),
-        helper.make_node("Mul", ["peak", "zero"], ["naught"]),
-        helper.make_node("Add", ["x", "naught"], ["y"]),
+        helper.make_node("ReduceSum", ["x"], ["sum"], keepdims=0),
+        helper.make_node("Mul", ["sum", "zero"], ["zero_of_x"]),
+        helper.make_node("Add", ["a_", "zero_of_x"], ["a"]),
+        helper.make_node("Mul", ["peak", "zero"], ["zero_of_product"]),
+        helper.make_node("Add", ["x", "zero_of_product"], ["y"]),
     ]
     ordered = [nodes[index] for index in (2, 3, 4, 0, 1, 5, 6)]
     square = np.full((size, size), 0.5, np.float32)
@@ -216,14 +226,14 @@ def heavy(path: Path, *, size: int = 1400) -> Path:
 
 
 def running_sum(path: Path) -> Path:
-    """`y` = the sum of this row of `x` and all before it: a dynamic first axis, yet no batch. float32 [batch, 2]."""
+    """`y` = the sums of the rows of `x` up to each row, float32 [batch, 2]. The first axis is not a batch axis."""
     node = helper.make_node("CumSum", ["x", "axis"], ["y"])
     shape = ("batch", 2)
     return save(path, [node], [value("x", FLOAT, shape)], [value("y", FLOAT, shape)], axis=np.array(0, np.int64))
 
 
 def share(path: Path) -> Path:
-    """`y` = the softmax of `x` along the first axis. float32 [batch, 2]."""
+    """`y` = the softmax of `x` along the first axis, float32 [batch, 2]."""
     node = helper.make_node("Softmax", ["x"], ["y"], axis=0)
     shape = ("batch", 2)
     return save(path, [node], [value("x", FLOAT, shape)], [value("y", FLOAT, shape)])
@@ -249,7 +259,7 @@ def scored(path: Path) -> Path:
 
 
 def rotated(path: Path, *, share: float = 0.5) -> Path:
-    """`y` = `x` with the columns in another order, and a share of their neighbour added, float32 [batch, 3]."""
+    """`y` = the columns of `x` in another order, plus `share` times `x`, float32 [batch, 3]."""
     nodes = [
         helper.make_node("Gather", ["x", "order"], ["turned"], axis=1),
         helper.make_node("Mul", ["x", "share"], ["added"]),

@@ -1,4 +1,4 @@
-"""A real S3 server for tests: `scripts/s3 --ephemeral`, on ports of its own, gone with its data when the block ends."""
+"""A real S3 server for tests: `scripts/s3 --ephemeral`, on free ports, removed with its data when the block ends."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ STOP_DEADLINE = 10.0  # seconds; an ephemeral server is killed at once
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class S3Server:
-    """Where the server answers and the keys that open it."""
+    """The address and the credentials of a server."""
 
     endpoint_url: str
     access_key: str
@@ -23,7 +23,7 @@ class S3Server:
     region: str
 
     def environment(self) -> dict[str, str]:
-        """The AWS_* variables with which a process finds this server, and no other."""
+        """Return the AWS_* variables with which a process uses this server."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint_url,
             "AWS_ACCESS_KEY_ID": self.access_key,
@@ -31,8 +31,8 @@ class S3Server:
             "AWS_REGION": self.region,
         }
 
-    def client(self) -> Any:  # noqa: ANN401 - boto3 makes its classes while it runs
-        """A new boto3 client of this server."""
+    def client(self) -> Any:  # noqa: ANN401 - boto3 creates its classes at run time
+        """Return a new boto3 client for this server."""
         import boto3
 
         return boto3.client(
@@ -44,13 +44,13 @@ class S3Server:
         )
 
     def make_bucket(self, name: str) -> None:
-        """Make the bucket unless it is there."""
+        """Create the bucket if it does not exist."""
         client = self.client()
         if name not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
             client.create_bucket(Bucket=name)
 
     def put(self, uri: str, body: bytes, metadata: Mapping[str, str] | None = None) -> None:
-        """Store the bytes under `s3://bucket/key`, the bucket made where it is missing."""
+        """Store the bytes as `s3://bucket/key`. Create the bucket if it does not exist."""
         bucket, _, key = uri.removeprefix("s3://").partition("/")
         self.make_bucket(bucket)
         self.client().put_object(Bucket=bucket, Key=key, Body=body, Metadata=dict(metadata or {}))
@@ -58,7 +58,7 @@ class S3Server:
 
 @contextmanager
 def running() -> Iterator[S3Server]:
-    """Start a server, yield it once it answers with its bucket `models`, and end it."""
+    """Start a server with the bucket `models`, yield it when it is ready, and stop it afterwards."""
     with subprocess.Popen(
         [sys.executable, SCRIPT, "--ephemeral", "--port=0"],
         stdin=subprocess.DEVNULL,
@@ -66,18 +66,21 @@ def running() -> Iterator[S3Server]:
         text=True,
     ) as process:
         try:
-            yield announced(process)
+            yield wait_until_ready(process)
         finally:
             process.terminate()
             process.wait(STOP_DEADLINE)
 
 
-def announced(process: subprocess.Popen[str]) -> S3Server:
-    """Read what the script prints when the server is ready; its complaint, if any, is on standard error."""
-    words = process.stdout.read() if process.stdout else ""
-    found = dict(line.split("=", 1) for line in words.splitlines())
+def wait_until_ready(process: subprocess.Popen[str]) -> S3Server:
+    """Read the variables that the script prints when the server is ready.
+
+    Raises RuntimeError if the script exits before; its error message is on standard error.
+    """
+    printed = process.stdout.read() if process.stdout else ""
+    found = dict(line.split("=", 1) for line in printed.splitlines())
     if not found:
-        raise RuntimeError(f"scripts/s3 ended with {process.wait(STOP_DEADLINE)} before its server answered")
+        raise RuntimeError(f"scripts/s3 exited with {process.wait(STOP_DEADLINE)} before its server was ready")
     return S3Server(
         endpoint_url=found["AWS_ENDPOINT_URL"],
         access_key=found["AWS_ACCESS_KEY_ID"],

@@ -1,4 +1,4 @@
-"""What the core's laws are tested over: tensors, requests, JSON documents."""
+"""Hypothesis strategies for properties of the runtime: tensors, requests, JSON documents."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -29,7 +29,7 @@ row_shapes = npst.array_shapes(min_dims=0, max_dims=3, max_side=4)
 
 
 def arrays(dtype: np.dtype[Any], shape: tuple[int, ...]) -> st.SearchStrategy[np.ndarray]:
-    """Arrays of that type and shape; strings where the type is ONNX's string; NaN and infinities left out."""
+    """Return arrays of this type and shape, without NaN and infinities; strings if the type is ONNX's string."""
     if dtype == STRING:
         return npst.arrays(dtype, shape, elements=st.text(max_size=6), fill=st.nothing())
     elements = npst.from_dtype(dtype, allow_nan=False, allow_infinity=False)
@@ -38,7 +38,7 @@ def arrays(dtype: np.dtype[Any], shape: tuple[int, ...]) -> st.SearchStrategy[np
 
 @st.composite
 def requests(draw: st.DrawFn) -> tuple[list[list[np.ndarray]], list[int]]:
-    """Requests that fit together, each with one array per input, and how many rows each holds."""
+    """Return requests that can share a batch, each with one array per input, and the number of rows of each."""
     kinds = draw(st.lists(st.tuples(dtypes | st.just(STRING), row_shapes), min_size=1, max_size=3))
     rows = draw(st.lists(st.integers(1, 4), min_size=1, max_size=6))
     made = [[draw(arrays(dtype, (count, *row))) for dtype, row in kinds] for count in rows]
@@ -47,7 +47,7 @@ def requests(draw: st.DrawFn) -> tuple[list[list[np.ndarray]], list[int]]:
 
 @st.composite
 def tensors_of_one_input(draw: st.DrawFn) -> tuple[Signature, np.ndarray]:
-    """A batchable model with one input and one like output, and rows that it takes."""
+    """Return the signature of a batchable model with one input and an equal output, and rows for it."""
     dtype = draw(dtypes | st.just(STRING))
     row = draw(npst.array_shapes(min_dims=1, max_dims=3, max_side=3))
     array = draw(arrays(dtype, (draw(st.integers(1, 3)), *row)))
@@ -67,5 +67,5 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 
 
 def with_inputs(value: object) -> Mapping[str, object]:
-    """The body of a predict request around a value."""
+    """Return the document of a predict request with a value as its inputs."""
     return {"inputs": value}

@@ -1,4 +1,4 @@
-"""What the documents say is there, and what is there the documents say."""
+"""Tests that the documentation matches the code, and that the code is documented."""
 
 import ast
 import re
@@ -13,6 +13,7 @@ import click
 import msgspec
 import pytest
 
+from knative.resources.events import Events
 from knative.resources.read import KINDS
 from runtime import errors
 from runtime.cli import scalezero
@@ -34,13 +35,13 @@ def title(path: Path) -> str:
 
 
 def anchors(page: Path) -> set[str]:
-    """The fragments of a page's headings, as GitHub makes them: lower case, without punctuation, blanks as hyphens."""
+    """Return the fragments of a page's headings as on GitHub: lower case, no punctuation, hyphens for spaces."""
     without_code = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
     headings = re.findall(r"^#+ (.+)$", without_code, flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def leads_nowhere(target: str, document: Path) -> bool:
+def is_broken(target: str, document: Path) -> bool:
     path, _, fragment = target.partition("#")
     page = document.parent / path if path else document
     return not page.exists() or bool(fragment and fragment not in anchors(page))
@@ -60,7 +61,7 @@ def test_every_setting_is_in_the_reference_with_its_meaning(setting: object) -> 
 
 
 @pytest.mark.parametrize("code", sorted({*error_codes(), *TABLE} - {CLIENT_LEFT}))
-def test_every_error_code_is_in_the_reference_beside_its_status(code: str) -> None:
+def test_every_error_code_is_in_the_reference_with_its_status(code: str) -> None:
     line = next(line for line in ERRORS.splitlines() if f"`{code}`" in line)
     assert line.startswith(f"| {TABLE[code].http}")
 
@@ -73,31 +74,39 @@ def test_every_error_code_has_a_cause_and_a_next_step(code: str) -> None:
     assert all(len(cell.split()) > 1 for cell in rows[0].strip("| ").split(" | ")[1:])
 
 
-def test_every_error_of_the_tree_has_a_status() -> None:
+def test_every_error_code_has_a_status() -> None:
     assert set(error_codes()) <= set(TABLE)
 
 
-def test_every_error_stands_in_the_tree_that_the_module_draws() -> None:
-    drawn = set(re.findall(r"[|`]-- (\w+)", errors.__doc__ or ""))
-    made = {name for name, each in vars(errors).items() if isinstance(each, type) and issubclass(each, Exception)}
-    assert drawn == made - {"ScalezeroError"}
+def test_every_error_class_is_in_the_tree_of_the_module_docstring() -> None:
+    documented = set(re.findall(r"[|`]-- (\w+)", errors.__doc__ or ""))
+    defined = {name for name, each in vars(errors).items() if isinstance(each, type) and issubclass(each, Exception)}
+    assert documented == defined - {"ScalezeroError"}
 
 
 CONTEXT = click.Context(scalezero)
 
 
-@pytest.mark.parametrize("verb", scalezero.list_commands(CONTEXT))
-def test_every_verb_and_option_of_the_command_is_in_the_reference(verb: str) -> None:
-    command = scalezero.get_command(CONTEXT, verb)
-    assert command is not None
+def commands(group: click.Group = scalezero, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
+    for name in group.list_commands(CONTEXT):
+        command = group.get_command(CONTEXT, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}", command
+
+
+@pytest.mark.parametrize(("name", "command"), [*commands()], ids=lambda each: each if isinstance(each, str) else "")
+def test_every_command_and_option_is_in_the_reference(name: str, command: click.Command) -> None:
     options = [each for each in command.params if isinstance(each, click.Option)]
-    assert f"`scalezero {verb} " in COMMANDS
-    names = [max(option.opts, key=len) for option in options]
-    assert [name for name in names if f"`{name}`" not in COMMANDS] == []
+    assert f"`scalezero {name} " in COMMANDS
+    flags = [max(option.opts, key=len) for option in options]
+    assert [flag for flag in flags if f"`{flag}`" not in COMMANDS] == []
 
 
-def test_the_cli_reference_is_what_the_help_texts_say_today() -> None:
-    """In a process of its own: click remembers the help option that another test has seen."""
+def test_the_cli_reference_matches_the_help_texts() -> None:
+    """The page is rendered in a new process, because click caches the help option of other tests."""
     code = "from scripts import reference; print(reference.render(), end='')"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert reference.PAGE.read_text("utf-8") == done.stdout
@@ -111,12 +120,19 @@ def test_every_metric_is_in_the_operations_page() -> None:
     assert [name for name in sorted(metrics) if f"| `{name}` |" not in page] == []
 
 
-def field_names(kind: type[msgspec.Struct]) -> Iterator[str]:
+def field_names(kind: type[msgspec.Struct], *, without: frozenset[type] = frozenset({Events})) -> Iterator[str]:
+    """Yield the names of the fields of a part and of the parts in it, each part once."""
     for each in msgspec.structs.fields(kind):
         yield each.encode_name
-        for inner in [each.type, *typing.get_args(each.type)]:
-            if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
-                yield from field_names(inner)
+        for inner in inner_types(each.type):
+            if isinstance(inner, type) and issubclass(inner, msgspec.Struct) and inner not in without:
+                yield from field_names(inner, without=without | {kind, inner})
+
+
+def inner_types(kind: object) -> Iterator[object]:
+    yield kind
+    for each in typing.get_args(kind):
+        yield from inner_types(each)
 
 
 @pytest.mark.parametrize("kind", sorted({*KINDS} - {"APIDefinition", "Deployment"}))
@@ -126,19 +142,24 @@ def test_every_field_of_a_resource_is_in_the_reference(kind: str) -> None:
     assert [name for name in field_names(spec) if f"`{name}`" not in line] == []
 
 
+def test_every_field_of_the_events_is_in_the_reference() -> None:
+    page = (PAGES / "eventing.md").read_text("utf-8")
+    assert [name for name in field_names(Events) if f"`{name}`" not in page] == []
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=title)
-def test_every_link_to_a_file_or_a_heading_leads_there(document: Path) -> None:
+def test_every_link_to_a_file_or_a_heading_is_valid(document: Path) -> None:
     targets = re.findall(r"\]\((?!https?:)([^)]+)\)", document.read_text("utf-8"))
-    assert [target for target in targets if leads_nowhere(target, document)] == []
+    assert [target for target in targets if is_broken(target, document)] == []
 
 
 @pytest.mark.parametrize("target", ["missing.md", "README.md#no-such-heading", "#no-such-heading"])
-def test_a_link_to_what_is_not_there_leads_nowhere(target: str) -> None:
-    assert leads_nowhere(target, PAGES / "README.md")
+def test_a_link_to_a_missing_file_or_heading_is_broken(target: str) -> None:
+    assert is_broken(target, PAGES / "README.md")
 
 
 @pytest.mark.parametrize("index", sorted(PAGES.rglob("README.md")), ids=title)
-def test_an_index_names_every_page_beside_it(index: Path) -> None:
+def test_an_index_links_every_page_of_its_folder(index: Path) -> None:
     page = index.read_text("utf-8")
     others = [each.name for each in index.parent.glob("*.md") if each != index]
     assert [name for name in others if f"]({name}" not in page] == []
@@ -146,11 +167,11 @@ def test_an_index_names_every_page_beside_it(index: Path) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=title)
 def test_every_path_that_a_document_names_exists(document: Path) -> None:
-    named = re.findall(r"`((?:runtime|functions|knative|scripts|tests)/[\w./]*)`", document.read_text("utf-8"))
-    assert [path for path in named if not (ROOT / path).exists()] == []
+    paths = re.findall(r"`((?:runtime|functions|knative|scripts|tests)/[\w./]*)`", document.read_text("utf-8"))
+    assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
-def test_every_module_of_the_runtime_stands_on_the_map() -> None:
+def test_every_module_of_the_runtime_is_on_the_map() -> None:
     page = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
     modules = [
         path.name for path in (ROOT / "runtime").rglob("*.py") if not path.name.endswith(("__init__.py", "_pb2.py"))
@@ -159,6 +180,6 @@ def test_every_module_of_the_runtime_stands_on_the_map() -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=title)
-def test_the_python_of_a_document_is_python(document: Path) -> None:
+def test_the_python_of_a_document_is_valid(document: Path) -> None:
     for block in re.findall(r"```python\n(.*?)```", document.read_text("utf-8"), flags=re.DOTALL):
         ast.parse(block)

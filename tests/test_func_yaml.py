@@ -1,4 +1,4 @@
-"""func.yaml is what `func deploy` reads: its settings are settings of the runtime, with values that it takes."""
+"""Tests that func.yaml, which `func deploy` reads, has valid settings of the runtime."""
 
 import pytest
 import yaml
@@ -9,8 +9,8 @@ from tests import ROOT
 
 @pytest.fixture
 def function() -> dict[str, object]:
-    read: dict[str, object] = yaml.safe_load((ROOT / "func.yaml").read_text())
-    return read
+    document: dict[str, object] = yaml.safe_load((ROOT / "func.yaml").read_text())
+    return document
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def test_every_setting_is_known_and_allowed(environ: dict[str, str]) -> None:
 
 
 def test_every_value_is_text(environ: dict[str, str]) -> None:
-    """Knative func refuses a number or a truth value where a variable's value stands."""
+    """Knative func rejects numbers and booleans as values of variables."""
     assert {name: value for name, value in environ.items() if not isinstance(value, str)} == {}
 
 

@@ -1,4 +1,4 @@
-"""Many callers at once over HTTP, each answer held against ONNX Runtime's own to the same input alone."""
+"""Concurrent callers over HTTP. Each answer is compared with ONNX Runtime's own output for the same input alone."""
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +18,7 @@ Reference = Callable[[Tensors], Mapping[str, Any]]
 
 
 def reference(path: Path) -> tuple[list[str], Reference]:
-    """The model's input names, and its outputs by name as a session of our own computes them."""
+    """Return the model's input names, and a function that computes its outputs by name with ONNX Runtime."""
     session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
     inputs = [each.name for each in session.get_inputs()]
     outputs = [each.name for each in session.get_outputs()]
@@ -29,46 +29,48 @@ def reference(path: Path) -> tuple[list[str], Reference]:
     return inputs, run
 
 
-def all_at_once(served: Served, names: Sequence[str], requests: Sequence[Tensors]) -> list[httpx.Response]:
-    """Each request over a connection of its own, sent in the same moment."""
+def send_concurrently(served: Served, names: Sequence[str], requests: Sequence[Tensors]) -> list[httpx.Response]:
+    """Send the requests at the same time, each over its own connection."""
     documents = [{"inputs": {name: each.tolist() for name, each in zip(names, one, strict=True)}} for one in requests]
     with ThreadPoolExecutor(len(requests)) as callers:
 
-        def ask(document: object) -> httpx.Response:
+        def send(document: object) -> httpx.Response:
             with served.client() as client:
                 return client.post(PATH, json=document)
 
-        return list(callers.map(ask, documents))
+        return list(callers.map(send, documents))
 
 
-def check(case: Case, run: Reference, tensors: Tensors, response: httpx.Response) -> None:
-    """Compare all of the answer with ONNX Runtime's own."""
+def check_answer(case: Case, run: Reference, tensors: Tensors, response: httpx.Response) -> None:
+    """Compare the whole answer with ONNX Runtime's output."""
     assert response.status_code == 200, response.text
     outputs = response.json()["outputs"]
-    right = run(tensors)
-    assert set(outputs) == set(right)
-    for name, value in right.items():
+    expected = run(tensors)
+    assert set(outputs) == set(expected)
+    for name, value in expected.items():
         assert_near(outputs[name], value, case)
 
 
-def assert_near(came: Any, right: Any, case: Case) -> None:  # noqa: ANN401 - any JSON value; an array, a sequence, None
-    """Exact for what is no float, and relative to the row's own scale otherwise."""
-    if isinstance(right, list):
-        assert len(came) == len(right)
-        for one, other in zip(came, right, strict=True):
+def assert_near(got: Any, expected: Any, case: Case) -> None:  # noqa: ANN401 - any JSON value; an array, a sequence, None
+    """Compare floats relative to the largest value of their row, and other values exactly."""
+    if isinstance(expected, list):
+        assert len(got) == len(expected)
+        for one, other in zip(got, expected, strict=True):
             assert_near(one, other, case)
-    elif right is None or right.dtype.kind != "f":
-        assert came == (None if right is None else right.tolist())
+    elif expected is None or expected.dtype.kind != "f":
+        assert got == (None if expected is None else expected.tolist())
     else:
-        got = np.array(came, right.dtype).reshape(right.shape) if right.size == 0 else np.array(came, right.dtype)
-        assert got.shape == right.shape
-        for one, other in zip(np.atleast_1d(got), np.atleast_1d(right), strict=True):
+        array = np.array(got, expected.dtype)
+        if expected.size == 0:
+            array = array.reshape(expected.shape)
+        assert array.shape == expected.shape
+        for one, other in zip(np.atleast_1d(array), np.atleast_1d(expected), strict=True):
             scale = float(np.abs(other).max(initial=0.0))
             np.testing.assert_allclose(one, other, rtol=0, atol=max(case.tolerance * scale, case.step))
 
 
 def runs_and_rows(served: Served) -> tuple[float, float]:
-    """How many runs the metric `scalezero_batch_rows` has counted, and the rows of all of them."""
+    """Return the number of runs in the metric `scalezero_batch_rows`, and the total of their rows."""
     found = {
         sample.name: sample.value
         for family in text_string_to_metric_families(served.get("/metrics").text)

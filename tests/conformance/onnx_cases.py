@@ -1,6 +1,6 @@
-"""The cases that the onnx package carries for its backends: a model each, with inputs and the outputs that are right.
+"""The backend test cases of the onnx package: models with inputs and expected outputs.
 
-The single-operator ones are computed by the package itself; the others are files in it. Source: onnx.backend.test.
+The package computes the cases of single operators itself; the others are files in it. Source: onnx.backend.test.
 """
 
 import warnings
@@ -17,7 +17,7 @@ KINDS = ("node", "simple", "pytorch-converted", "pytorch-operator")
 
 
 class Case(NamedTuple):
-    """One model and one set of its inputs and outputs by name; relative and absolute tolerance of the outputs."""
+    """A model and one set of inputs and outputs by name, with the relative and absolute tolerance of the outputs."""
 
     name: str
     model: onnx.ModelProto
@@ -28,12 +28,12 @@ class Case(NamedTuple):
 
 
 def cases() -> Iterator[Case]:
-    """All of them, some 2,000."""
+    """Yield all cases, about 2,000."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the package computes with infinities
         found = [each for kind in KINDS for each in load_model_tests(kind=kind)]
     for each in found:
-        folder = Path(each.model_dir or "")  # those that are computed have none
+        folder = Path(each.model_dir or "")  # computed cases have no folder
         model = each.model or onnx.load(folder / "model.onnx")
         for inputs, outputs in each.data_sets or _stored(folder):
             yield Case(
@@ -47,7 +47,7 @@ def cases() -> Iterator[Case]:
 
 
 def _named(values: Any, data: Any) -> dict[str, Any]:  # noqa: ANN401 - protobuf has no types
-    """A model of an old version lists its weights among its inputs, behind those that are meant."""
+    """Return data by name. A model of an old version lists its weights after the actual inputs; they get no data."""
     return {value.name: _array(each) for value, each in zip(values, data, strict=False)}
 
 

@@ -1,4 +1,4 @@
-"""Clients that are asked once: programs that print what they got as JSON. `tests.clients` makes their environments."""
+"""Clients as programs that run once and print their results as JSON. `tests.clients` creates their environments."""
 
 import fcntl
 import json
@@ -14,12 +14,12 @@ from tests.clients import KEPT, SCRIPTS
 DEADLINE: Final = 90  # seconds
 
 
-def asked(command: Sequence[str | Path], **variables: str) -> Any:  # noqa: ANN401 - any JSON value
-    """What the program prints."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+def run(command: Sequence[str | Path], **variables: str) -> Any:  # noqa: ANN401 - any JSON value
+    """Run a program; return the JSON that it prints."""
+    environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     done = subprocess.run(
         [*map(str, command)],
-        env={**kept, **variables},
+        env={**environment, **variables},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=DEADLINE,
@@ -30,9 +30,9 @@ def asked(command: Sequence[str | Path], **variables: str) -> Any:  # noqa: ANN4
 
 
 def node(script: str, *pins: str) -> tuple[list[str | Path], dict[str, str]]:
-    """The command that runs a script of Node with these packages, and the variables that it takes.
+    """Return the command that runs a Node.js script with these packages, and its environment variables.
 
-    The packages are installed once, and kept by their pins.
+    The packages are installed once for their pins.
     """
     missing = [program for program in ("node", "npm") if not shutil.which(program)]
     assert not missing, f"{' and '.join(missing)} not found; on Debian: scripts/cluster requirements --install"

@@ -1,4 +1,4 @@
-"""Sixteen callers at once, each with rows of its own, of models as users have them: every answer as in process."""
+"""Tests with sixteen concurrent callers and typical models: every answer matches an in-process run of its rows."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tests import models
-from tests.conformance.callers import all_at_once, check, reference, runs_and_rows
-from tests.conformance.cases import Case, Tensors, loud, picture
+from tests.conformance.callers import check_answer, reference, runs_and_rows, send_concurrently
+from tests.conformance.cases import Case, Tensors, picture, random_floats
 from tests.runtime import independence_models as zoo
 from tests.runtime.frontends.conftest import Served, serving
 
@@ -16,7 +16,7 @@ F32 = np.float32
 
 
 def payments(path: Path) -> Path:
-    """Three layers from 30 features to a probability, as payment-model has them. [batch, 30] -> [batch, 1]."""
+    """Three layers from 30 features to a probability, as in payment-model. [batch, 30] -> [batch, 1]."""
     random = np.random.default_rng(8)
     nodes = [
         zoo.node("Gemm", ["x", "w1", "b1"], ["a"]),
@@ -33,7 +33,7 @@ def payments(path: Path) -> Path:
 
 
 def payments_slowly(path: Path) -> Path:
-    """A layer whose weights take a while to read for one row as for many. [batch, 30] -> [batch, 30]."""
+    """Large layers: reading the weights takes equally long for one row and for many. [batch, 30] -> [batch, 30]."""
     random = np.random.default_rng(9)
     nodes = [
         zoo.node("MatMul", ["x", "w1"], ["a"]),
@@ -55,7 +55,7 @@ def features(seed: int) -> Tensors:
 
 
 def sentence(seed: int) -> Tensors:
-    """Ids of 4 to 7 tokens; the last of them are padding in some."""
+    """Return the ids of 4 to 7 tokens. In some sentences the last one is padding."""
     random = np.random.default_rng(seed)
     length = 4 + seed % 4
     mask = (np.arange(length) < length - seed % 2).astype(np.int64)
@@ -64,54 +64,58 @@ def sentence(seed: int) -> Tensors:
 
 ZOO = {
     "payments": Case(payments, features, shares=True),
-    "cnn": Case(zoo.cnn, lambda seed: [loud(1 + seed % 2, 3, 8, 8, seed=seed)], shares=True),
-    "static_quantized": Case(zoo.static_quantized, lambda seed: [loud(1, 8, seed=seed)], step=0.126, shares=True),
+    "cnn": Case(zoo.cnn, lambda seed: [random_floats(1 + seed % 2, 3, 8, 8, seed=seed)], shares=True),
+    "static_quantized": Case(
+        zoo.static_quantized, lambda seed: [random_floats(1, 8, seed=seed)], step=0.126, shares=True
+    ),
     "attention": Case(zoo.attention, sentence, shares=True),
     "detector": Case(zoo.boxes, picture),
-    "dynamic_quantized": Case(zoo.dynamic_quantized, lambda seed: [loud(1, 3, seed=seed)]),
+    "dynamic_quantized": Case(zoo.dynamic_quantized, lambda seed: [random_floats(1, 3, seed=seed)]),
     "lookup": Case(models.lookup, lambda seed: [np.array([seed % 10])], shares=True),
     "two_in_two_out": Case(
-        models.two_in_two_out, lambda seed: [loud(1, 2, seed=seed), loud(1, 2, seed=seed + 1)], shares=True
+        models.two_in_two_out,
+        lambda seed: [random_floats(1, 2, seed=seed), random_floats(1, 2, seed=seed + 1)],
+        shares=True,
     ),
 }
 
 
-def wave(served: Served, case: Case, path: Path, number: int) -> None:
-    """One request of each caller, all at once."""
+def send_wave(served: Served, case: Case, path: Path, number: int) -> None:
+    """Send one request of each caller at the same time, and check the answers."""
     names, run = reference(path)
     requests = [case.tensors(100 * number + caller) for caller in range(CALLERS)]
-    for tensors, response in zip(requests, all_at_once(served, names, requests), strict=True):
-        check(case, run, tensors, response)
+    for tensors, response in zip(requests, send_concurrently(served, names, requests), strict=True):
+        check_answer(case, run, tensors, response)
 
 
 @pytest.mark.parametrize("name", list(ZOO))
-def test_every_caller_gets_the_answer_of_its_own_rows(tmp_path: Path, name: str) -> None:
+def test_every_caller_gets_the_answer_to_its_own_rows(tmp_path: Path, name: str) -> None:
     case = ZOO[name]
     path = case.make(tmp_path / "m.onnx")
     with serving(tmp_path, path) as served:
         for number in range(WAVES):
-            wave(served, case, path, number)
+            send_wave(served, case, path, number)
         batching = served.get("/api/v1/models/m").json()["batching"]
         for number in range(WAVES, MOST_WAVES):
             if batching["batchable"] or not case.shares:
-                break  # on a busy machine some waves never wait at the same time, which a proof needs
-            wave(served, case, path, number)
+                break  # the proof needs requests that wait at the same time, which may not happen on a busy machine
+            send_wave(served, case, path, number)
             batching = served.get("/api/v1/models/m").json()["batching"]
     assert batching["batchable"] is case.shares, batching
 
 
-def test_callers_of_a_slow_model_share_its_runs_once_that_is_proven(tmp_path: Path) -> None:
-    """Requests that wait for a run share the next one: the mean of the metric is above what one caller sends."""
-    case = Case(payments_slowly, lambda seed: [loud(1, 30, seed=seed)], shares=True)
+def test_callers_of_a_slow_model_share_runs_after_the_proof(tmp_path: Path) -> None:
+    """Requests that wait for a run share the next one, so there are fewer runs than rows."""
+    case = Case(payments_slowly, lambda seed: [random_floats(1, 30, seed=seed)], shares=True)
     path = case.make(tmp_path / "m.onnx")
     with serving(tmp_path, path) as served:
         for number in range(MOST_WAVES):
-            wave(served, case, path, number)
+            send_wave(served, case, path, number)
             if served.get("/api/v1/models/m").json()["batching"]["batchable"]:
                 break
         runs, rows = runs_and_rows(served)
         for number in range(MOST_WAVES):
-            wave(served, case, path, 1000 + number)
+            send_wave(served, case, path, 1000 + number)
             later_runs, later_rows = runs_and_rows(served)
             assert later_rows - rows == (number + 1) * CALLERS
             if later_runs - runs < later_rows - rows:

@@ -1,4 +1,4 @@
-"""The requests that the documents show work as they stand there."""
+"""Tests that the requests in the documentation work."""
 
 import json
 import shlex
@@ -13,24 +13,26 @@ from tests import models
 from tests.runtime.frontends.conftest import Served, serving
 from tests.test_docs import DOCUMENTS, PAGES
 
-PLACES = ("localhost:8080", "127.0.0.1:8080")
+ADDRESSES = ("localhost:8080", "127.0.0.1:8080")
 MODEL = "payment-model"
 
 
 def commands(page: Path) -> Iterator[str]:
-    """The curl commands of a page that ask payment-model on this machine, each as one text."""
+    """Yield the curl commands of a page for payment-model on this machine, each as one text."""
     lines = iter(page.read_text("utf-8").splitlines())
     for line in lines:
         command = line.removeprefix("$ ")
-        if not command.startswith("curl ") or not any(f"{place}/" in command and MODEL in command for place in PLACES):
+        if not command.startswith("curl ") or not any(
+            f"{address}/" in command and MODEL in command for address in ADDRESSES
+        ):
             continue
-        while command.endswith("\\") or not closed(command):
+        while command.endswith("\\") or not is_complete(command):
             command += "\n" + next(lines)
         yield command
 
 
-def closed(command: str) -> bool:
-    """Whether every quotation of the command ends in it."""
+def is_complete(command: str) -> bool:
+    """Whether all quotes of the command are closed."""
     try:
         shlex.split(command)
     except ValueError:
@@ -45,7 +47,7 @@ FOUND = [
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """What stands in for payment-model: its name, its input and its output, and the mean of the features as a score."""
+    """A substitute for payment-model with its name, input and output. The score is the mean of the features."""
     folder = tmp_path_factory.mktemp("served")
     node = helper.make_node("ReduceMean", ["features"], ["fraud_score"], axes=[1], keepdims=1)
     features = models.value("features", models.FLOAT, ["batch", 30])
@@ -56,15 +58,15 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @pytest.mark.parametrize("command", FOUND)
 def test_a_documented_request_is_answered(served: Served, command: str) -> None:
-    for place in PLACES:
-        command = command.replace(place, f"127.0.0.1:{served.port}")
+    for address in ADDRESSES:
+        command = command.replace(address, f"127.0.0.1:{served.port}")
     run = f"curl() {{ command curl --noproxy '*' --fail-with-body \"$@\"; }}\n{command}"
     done = subprocess.run(["bash", "-c", run], capture_output=True, text=True, check=False)
     assert done.returncode == 0, (done.stdout, done.stderr)
     assert json.loads(done.stdout)
 
 
-def test_every_rest_protocol_shows_a_request() -> None:
+def test_the_page_of_every_rest_protocol_has_a_request() -> None:
     names = (
         "api",
         "protocols/open-inference",

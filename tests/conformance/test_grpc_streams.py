@@ -1,6 +1,6 @@
-"""gRPC's streams as grpcio, the reference client, speaks them: health watching and reflection.
+"""Tests of gRPC streams with grpcio, the reference client: health watching and reflection.
 
-The tests of `frontends/grpc` have what no client does, and methods of their own.
+The tests of `frontends/grpc` cover invalid streams and test methods.
 """
 
 import time
@@ -19,7 +19,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 
 from runtime.protocols.protos import open_inference_pb2 as pb
 from tests import models
-from tests.conformance.test_grpc import connected, refused
+from tests.conformance.test_grpc import call_error, open_channel
 from tests.runtime.frontends.conftest import Served, serving
 
 Status = health_pb2.HealthCheckResponse
@@ -35,45 +35,45 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @pytest.fixture
 def channel(served: Served) -> Iterator[grpc.Channel]:
-    with connected(served) as channel:
+    with open_channel(served) as channel:
         yield channel
 
 
-def watching(channel: grpc.Channel, service: str, **options: object) -> Any:  # noqa: ANN401 - grpcio has no types
+def watch_health(channel: grpc.Channel, service: str, **options: object) -> Any:  # noqa: ANN401 - grpcio has no types
     return health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=service), **options)
 
 
-def asking(channel: grpc.Channel, *requests: reflection_pb2.ServerReflectionRequest) -> list[Any]:
-    """The answers to these reflection requests, on one stream."""
+def reflect(channel: grpc.Channel, *requests: reflection_pb2.ServerReflectionRequest) -> list[Any]:
+    """Return the answers to these reflection requests on one stream."""
     stub = reflection_pb2_grpc.ServerReflectionStub(channel)
     return list(stub.ServerReflectionInfo(iter(requests), timeout=20))
 
 
 @pytest.mark.parametrize("service", ["", "m", "grpc.health.v1.Health"])
-def test_a_watcher_learns_the_state_at_once_and_stays(channel: grpc.Channel, service: str) -> None:
-    watch = watching(channel, service, timeout=1)
+def test_a_watcher_gets_the_state_immediately_and_the_stream_stays_open(channel: grpc.Channel, service: str) -> None:
+    watch = watch_health(channel, service, timeout=1)
     assert next(watch).status == Status.SERVING
     with pytest.raises(grpc.RpcError) as ended:
         next(watch)
     assert ended.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED  # nothing changed
 
 
-def test_an_unknown_service_is_watched_as_one_that_may_come(channel: grpc.Channel) -> None:
-    watch = watching(channel, "nobody", timeout=1)
+def test_a_watch_of_an_unknown_service_stays_open(channel: grpc.Channel) -> None:
+    watch = watch_health(channel, "nobody", timeout=1)
     assert next(watch).status == Status.SERVICE_UNKNOWN
     with pytest.raises(grpc.RpcError) as ended:
         next(watch)
     assert ended.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
-def test_a_watcher_sees_the_model_come_and_the_process_end(tmp_path: Path) -> None:
+def test_a_watcher_sees_the_model_become_ready_and_the_shutdown(tmp_path: Path) -> None:
     model = tmp_path / "m.onnx"
     model.write_bytes(BAD_MODEL)
     with (
         serving(tmp_path, model, ready=False, SCALEZERO_LOAD_FAILURE="stay") as served,
-        connected(served) as channel,
+        open_channel(served) as channel,
     ):
-        watches = [watching(channel, name) for name in ("", "m")]
+        watches = [watch_health(channel, name) for name in ("", "m")]
         assert [next(each).status for each in watches] == [Status.NOT_SERVING] * 2
         models.doubling(model)
         assert [next(each).status for each in watches] == [Status.SERVING] * 2
@@ -86,7 +86,7 @@ def test_a_watcher_sees_the_model_come_and_the_process_end(tmp_path: Path) -> No
             assert ended.value.code() is grpc.StatusCode.UNAVAILABLE
             assert "shutting down" in ended.value.details()
         served.process.wait(20)
-        assert time.monotonic() - began < 10  # not the whole grace
+        assert time.monotonic() - began < 10  # less than the grace period
 
 
 def test_every_service_and_model_is_listed_with_its_state(channel: grpc.Channel) -> None:
@@ -95,12 +95,12 @@ def test_every_service_and_model_is_listed_with_its_state(channel: grpc.Channel)
     assert {each.status for each in found.statuses.values()} == {Status.SERVING}
 
 
-def test_a_client_builds_its_stub_from_reflection_alone(channel: grpc.Channel) -> None:
+def test_a_client_can_build_its_stub_only_from_reflection(channel: grpc.Channel) -> None:
     database = ProtoReflectionDescriptorDatabase(channel)
     services = database.get_services()
     assert {"grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "ml.v1.InferenceService"} <= set(services)
     pool = DescriptorPool(database)
-    for name in services:  # all that is served is described
+    for name in services:  # every served service is described
         assert pool.FindServiceByName(name).methods
     method = pool.FindServiceByName("ml.v1.InferenceService").FindMethodByName("Predict")
     request, answer = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
@@ -112,7 +112,7 @@ def test_a_client_builds_its_stub_from_reflection_alone(channel: grpc.Channel) -
     assert list(call(request(model_name="m", inputs=[1, 2]), timeout=20).outputs) == [2, 4]
 
 
-def test_both_versions_of_reflection_answer_alike(channel: grpc.Channel) -> None:
+def test_both_versions_of_reflection_give_the_same_answers(channel: grpc.Channel) -> None:
     request = reflection_pb2.ServerReflectionRequest(host="h", file_containing_symbol="ml.v1.PredictRequest")
     answers = []
     for version in ("v1", "v1alpha"):
@@ -128,7 +128,7 @@ def test_both_versions_of_reflection_answer_alike(channel: grpc.Channel) -> None
 
 
 @pytest.mark.parametrize(
-    ("asked", "code"),
+    ("fields", "code"),
     [
         ({"file_containing_symbol": "ml.v1.Nothing"}, 5),
         ({"file_by_filename": "nothing.proto"}, 5),
@@ -138,37 +138,37 @@ def test_both_versions_of_reflection_answer_alike(channel: grpc.Channel) -> None
         ({}, 3),
     ],
 )
-def test_what_is_not_described_gets_an_error_and_the_stream_goes_on(
-    channel: grpc.Channel, asked: dict[str, Any], code: int
+def test_an_unknown_name_gets_an_error_and_the_stream_continues(
+    channel: grpc.Channel, fields: dict[str, Any], code: int
 ) -> None:
     after = reflection_pb2.ServerReflectionRequest(list_services="*")
-    answers = asking(channel, reflection_pb2.ServerReflectionRequest(**asked), after)
+    answers = reflect(channel, reflection_pb2.ServerReflectionRequest(**fields), after)
     assert [each.WhichOneof("message_response") for each in answers] == ["error_response", "list_services_response"]
     assert answers[0].error_response.error_code == code
     assert "expected" in answers[0].error_response.error_message
 
 
-def test_a_message_here_has_no_extensions(channel: grpc.Channel) -> None:
-    [answer] = asking(
+def test_our_messages_have_no_extensions(channel: grpc.Channel) -> None:
+    [answer] = reflect(
         channel, reflection_pb2.ServerReflectionRequest(all_extension_numbers_of_type="ml.v1.PredictRequest")
     )
     assert answer.all_extension_numbers_response.base_type_name == "ml.v1.PredictRequest"
     assert list(answer.all_extension_numbers_response.extension_number) == []
 
 
-def test_what_is_no_request_ends_the_stream(channel: grpc.Channel) -> None:
+def test_an_invalid_request_ends_the_stream(channel: grpc.Channel) -> None:
     call = channel.stream_stream("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo")
-    error = refused(lambda message, timeout: list(call(iter([message]), timeout=timeout)), b"\xff")
+    error = call_error(lambda message, timeout: list(call(iter([message]), timeout=timeout)), b"\xff")
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert "expected a ServerReflectionRequest" in error.details()
 
 
 def test_the_requests_of_a_stream_share_runs_and_keep_their_order(tmp_path: Path) -> None:
-    """While a slow run is under way, those behind it gather for the next one."""
+    """During a slow run, later requests wait for the next one."""
     model = models.heavy(tmp_path / "m.onnx", size=1600)
     with (
         serving(tmp_path, model, SCALEZERO_BATCHING="always", SCALEZERO_TIMEOUT="20s") as served,
-        connected(served) as channel,
+        open_channel(served) as channel,
     ):
         before = _runs(served)
         call = channel.stream_stream(
@@ -180,7 +180,7 @@ def test_the_requests_of_a_stream_share_runs_and_keep_their_order(tmp_path: Path
         assert [each.infer_response.id for each in answers] == [str(number) for number in range(20)]
         outputs = [np.frombuffer(each.infer_response.raw_output_contents[0], np.float32) for each in answers]
         assert [each.tolist() for each in outputs] == [[number, 1] for number in range(20)]
-        assert _runs(served) - before < 15  # 20, did each have one of its own
+        assert _runs(served) - before < 15  # separate runs would be 20
 
 
 def _infer(number: int) -> pb.ModelInferRequest:

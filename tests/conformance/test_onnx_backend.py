@@ -1,4 +1,4 @@
-"""ONNX's own backend tests through the predict API: each answer is right, or refused for one of the reasons below."""
+"""ONNX's own backend tests over the predict API: each answer is correct, or has one of the reasons below."""
 
 import math
 import re
@@ -20,15 +20,15 @@ from runtime.tensors import Prediction
 from tests.conformance.onnx_cases import Case, cases
 from tests.runtime.frontends.conftest import serving
 
-RIGHT: Final = "right"
+CORRECT: Final = "correct"
 NOT_RUN: Final = "ONNX Runtime cannot load or run it"
-OTHER_ANSWER: Final = "ONNX Runtime's own answer is another one"
-NO_INFINITY: Final = "JSON has no infinity, and an input holds one"
-NO_FORM: Final = "float8e8m0 is no type for numbers of JSON: it has no zero and no sign"
-RANDOM: Final = "the answer is drawn at random"
+OTHER_ANSWER: Final = "ONNX Runtime's own answer differs"
+NO_INFINITY: Final = "an input contains infinity, which JSON does not have"
+NO_FORM: Final = "float8e8m0 cannot represent JSON numbers: it has no zero and no sign"
+RANDOM: Final = "the answer is random"
 REASONS: Final = {NOT_RUN, OTHER_ANSWER, NO_INFINITY, NO_FORM, RANDOM}
 PARTS: Final = 8
-AT_LEAST: Final = 1799  # of onnx 1.23 with ONNX Runtime 1.32
+MIN_CORRECT: Final = 1799  # with onnx 1.23 and ONNX Runtime 1.32
 
 
 @pytest.fixture(scope="module")
@@ -42,18 +42,18 @@ def counted() -> Counter[str]:
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_every_case_is_right_or_refused_for_a_reason(
+def test_every_case_is_correct_or_has_a_known_reason(
     all_cases: list[Case], counted: Counter[str], tmp_path: Path, part: int
 ) -> None:
     outcomes = {case.name: _outcome(case, tmp_path / "m.onnx") for case in all_cases[part::PARTS]}
     counted.update(outcomes.values())
-    assert {name: outcome for name, outcome in outcomes.items() if outcome not in {RIGHT, *REASONS}} == {}
+    assert {name: outcome for name, outcome in outcomes.items() if outcome not in {CORRECT, *REASONS}} == {}
 
 
-def test_no_fewer_cases_are_right_than_were(counted: Counter[str]) -> None:
+def test_the_number_of_correct_cases_does_not_decrease(counted: Counter[str]) -> None:
     if counted.total() < 2000:
         pytest.skip("only a part of the cases ran")
-    assert counted[RIGHT] >= AT_LEAST, counted
+    assert counted[CORRECT] >= MIN_CORRECT, counted
 
 
 @pytest.mark.parametrize(
@@ -62,13 +62,13 @@ def test_no_fewer_cases_are_right_than_were(counted: Counter[str]) -> None:
         "test_matmul_3d",
         "test_string_concat",
         "test_reduce_sum_empty_axes_input_noop",  # axes: []
-        "test_split_to_sequence_1",  # a sequence comes back
-        "test_sequence_insert_at_front",  # a sequence goes in
+        "test_split_to_sequence_1",  # a sequence as output
+        "test_sequence_insert_at_front",  # a sequence as input
         "test_cast_BFLOAT16_to_FLOAT",
         "test_loop16_seq_none",  # an optional sequence
     ],
 )
-def test_a_server_answers_the_same(all_cases: list[Case], tmp_path: Path, name: str) -> None:
+def test_a_server_gives_the_same_answer(all_cases: list[Case], tmp_path: Path, name: str) -> None:
     case = next(each for each in all_cases if each.name == name)
     onnx.save(case.model, tmp_path / "m.onnx")
     with serving(tmp_path, tmp_path / "m.onnx") as served:
@@ -78,7 +78,7 @@ def test_a_server_answers_the_same(all_cases: list[Case], tmp_path: Path, name: 
 
 
 def _outcome(case: Case, path: Path) -> str:
-    """`RIGHT`, a reason, or what went wrong."""
+    """`CORRECT`, a reason, or a description of the failure."""
     onnx.save(case.model, path)
     try:
         session = Session(path, uri="m", name="m", threads=1)
@@ -86,8 +86,8 @@ def _outcome(case: Case, path: Path) -> str:
     except ScalezeroError as error:
         return _reason(case, path, error)
     if _agree(answer, case.outputs, case):
-        return RIGHT
-    if any(_holds_infinity(value) for value in case.inputs.values()):
+        return CORRECT
+    if any(_has_infinity(value) for value in case.inputs.values()):
         return NO_INFINITY
     if "dropout" in case.name:
         return RANDOM
@@ -107,7 +107,7 @@ def _reason(case: Case, path: Path, error: ScalezeroError) -> str:
         return NO_FORM
     try:
         _by_onnx_runtime(case, path)
-    except Exception:  # noqa: BLE001 - onnxruntime's exceptions share no base class but this one
+    except Exception:  # noqa: BLE001 - onnxruntime's exceptions have no other common base class
         return NOT_RUN
     return str(error)
 
@@ -120,19 +120,19 @@ def _by_onnx_runtime(case: Case, path: Path) -> Mapping[str, Any]:
     return {node.name: output for node, output in zip(session.get_outputs(), outputs, strict=True)}
 
 
-def _holds_infinity(value: Any) -> bool:  # noqa: ANN401 - an array, a sequence of them, or None
+def _has_infinity(value: Any) -> bool:  # noqa: ANN401 - an array, a sequence of them, or None
     if isinstance(value, list):
-        return any(map(_holds_infinity, value))
+        return any(map(_has_infinity, value))
     return value is not None and value.dtype.kind == "f" and bool(np.isinf(value.astype(np.float64)).any())
 
 
 def _json(value: Any) -> Any:  # noqa: ANN401 - an array, a sequence of them, or None; any JSON value
-    """The value as a caller writes it: null where a float is not finite."""
+    """Return the value as a caller writes it, with null for floats that are not finite."""
     if value is None or isinstance(value, list):
         return None if value is None else [_json(each) for each in value]
     if value.dtype.kind in "OSU":
         return _text(value.tolist())
-    if value.dtype.kind not in "iub":  # floats, and what ml_dtypes adds
+    if value.dtype.kind not in "iub":  # floats, and the types of ml_dtypes
         whole = "int" in value.dtype.name
         return _finite(value.astype(np.int64 if whole else np.float64).tolist())
     return value.tolist()
@@ -154,11 +154,11 @@ def _agree(answer: Mapping[str, Any], outputs: Mapping[str, Any], case: Case) ->
     return all(_near(answer[name], _json(value), case.rtol, case.atol) for name, value in outputs.items())
 
 
-def _near(came: Any, right: Any, rtol: float, atol: float) -> bool:  # noqa: ANN401 - any JSON value
-    if isinstance(came, list) and isinstance(right, list):
-        return len(came) == len(right) and all(_near(*pair, rtol, atol) for pair in zip(came, right, strict=True))
-    if isinstance(came, (bool, str, type(None))) or isinstance(right, (bool, str, type(None))):
-        return came is right or (isinstance(came, str) and came == right)
-    if isinstance(came, list) or isinstance(right, list):
+def _near(got: Any, expected: Any, rtol: float, atol: float) -> bool:  # noqa: ANN401 - any JSON value
+    if isinstance(got, list) and isinstance(expected, list):
+        return len(got) == len(expected) and all(_near(*pair, rtol, atol) for pair in zip(got, expected, strict=True))
+    if isinstance(got, (bool, str, type(None))) or isinstance(expected, (bool, str, type(None))):
+        return got is expected or (isinstance(got, str) and got == expected)
+    if isinstance(got, list) or isinstance(expected, list):
         return False
-    return bool(abs(came - right) <= atol + rtol * abs(right))
+    return bool(abs(got - expected) <= atol + rtol * abs(expected))

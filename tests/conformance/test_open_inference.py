@@ -1,4 +1,4 @@
-"""The Open Inference Protocol as its real clients speak it: tritonclient and KServe's, each over REST and gRPC."""
+"""Tests of the Open Inference Protocol with its real clients: tritonclient and KServe's, each over REST and gRPC."""
 
 import base64
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 
 from runtime.protocols.open_inference import datatypes
 from tests import models
-from tests.clients import Ask, ClientError, client
+from tests.clients import Call, ClientError, client
 from tests.runtime.frontends.conftest import Served, serving
 from tests.runtime.protocols.open_inference.signatures import DATATYPES
 
@@ -28,13 +28,13 @@ ELEMENTS = {
     **{f"{sign}INT{bits}": getattr(TensorProto, f"{sign}INT{bits}") for sign in ("", "U") for bits in (8, 16, 32, 64)},
 }
 TYPED = [name for name in ELEMENTS if name not in {"BF16", "FP16"}]  # also as JSON and as typed contents
-Caller: TypeAlias = tuple[str, str]  # the client, and the form that it speaks
+Caller: TypeAlias = tuple[str, str]  # the client, and its transport
 CALLERS: list[Caller] = [("triton", "http"), ("triton", "grpc"), ("kserve", "rest"), ("kserve", "grpc")]
-Speak: TypeAlias = Callable[..., Any]
+Send: TypeAlias = Callable[..., Any]
 
 
 def echoing(path: Path, *names: str) -> Path:
-    """The output `NAME_` is the input `NAME`, [batch, 3], for the name of each datatype."""
+    """For each datatype NAME, the output `NAME_` is the input `NAME`, [batch, 3]."""
     nodes = [helper.make_node("Identity", [name], [f"{name}_"]) for name in names]
     inputs = [models.value(name, ELEMENTS[name], ["batch", 3]) for name in names]
     outputs = [models.value(f"{name}_", ELEMENTS[name], ["batch", 3]) for name in names]
@@ -49,44 +49,44 @@ def echo_server(make: pytest.TempPathFactory, *names: str) -> Iterator[Served]:
 
 
 @pytest.fixture(scope="module")
-def typed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Every datatype that has a form besides its bytes."""
+def typed_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server for every datatype that also has a typed form."""
     with echo_server(tmp_path_factory, *TYPED) as served:
         yield served
 
 
 @pytest.fixture(scope="module")
-def halves(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """FP16 alone."""
+def fp16_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server for FP16."""
     with echo_server(tmp_path_factory, "FP16") as served:
         yield served
 
 
 @pytest.fixture(scope="module")
-def brains(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """BF16 alone: ONNX Runtime gives it no company of strings in Python."""
+def bf16_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server only for BF16: in Python, ONNX Runtime cannot run it together with strings."""
     with echo_server(tmp_path_factory, "BF16") as served:
         yield served
 
 
 @pytest.fixture(scope="module")
-def triton() -> Iterator[Ask]:
-    with client("triton_client.py", *TRITON) as ask:
-        yield ask
+def triton() -> Iterator[Call]:
+    with client("triton_client.py", *TRITON) as call:
+        yield call
 
 
 @pytest.fixture(scope="module")
-def kserve() -> Iterator[Ask]:
-    with client("kserve_client.py", *KSERVE) as ask:
-        yield ask
+def kserve() -> Iterator[Call]:
+    with client("kserve_client.py", *KSERVE) as call:
+        yield call
 
 
 @pytest.fixture(params=CALLERS, ids="-".join)
-def speak(request: pytest.FixtureRequest) -> Speak:
-    """A client, as `speak(CALL, SERVED, ...)`."""
+def send(request: pytest.FixtureRequest) -> Send:
+    """A client, called as `send(CALL, SERVED, ...)`."""
     name, form = request.param
-    ask = request.getfixturevalue(name)
-    return lambda call, served, **arguments: ask(call, form=form, url=f"127.0.0.1:{served.port}", **arguments)
+    client_call = request.getfixturevalue(name)
+    return lambda call, served, **arguments: client_call(call, form=form, url=f"127.0.0.1:{served.port}", **arguments)
 
 
 def tensor(name: str, array: np.ndarray, datatype: str) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def tensor(name: str, array: np.ndarray, datatype: str) -> dict[str, Any]:
 
 
 def example(datatype: str, rows: int = 2) -> np.ndarray:
-    """Rows with the least and the largest number of the datatype, and some between."""
+    """Return rows with the smallest and the largest number of the datatype, and others."""
     dtype = DATATYPES[datatype]
     if datatype == "BYTES":
         values: list[Any] = ["", "größe", "a" * 300]
@@ -110,52 +110,52 @@ def example(datatype: str, rows: int = 2) -> np.ndarray:
     return np.array([values] * rows, dtype)
 
 
-def sent(*names: str, rows: int = 2) -> list[dict[str, Any]]:
+def tensors(*names: str, rows: int = 2) -> list[dict[str, Any]]:
     return [tensor(name, example(name, rows), name) for name in names]
 
 
-def check_echo(speak: Speak, served: Served, *names: str, binary: bool, rows: int = 2) -> None:
-    """What comes back is what was sent, bit for bit."""
-    given = sent(*names, rows=rows)
-    answer = speak("infer", served, model="m", id="7", inputs=given, binary=binary)
+def check_echo(send: Send, served: Served, *names: str, binary: bool, rows: int = 2) -> None:
+    """Check that the answer has the same bytes as the request."""
+    given = tensors(*names, rows=rows)
+    answer = send("infer", served, model="m", id="7", inputs=given, binary=binary)
     assert (answer["id"], answer["model_name"]) == ("7", "m")
     assert answer["outputs"] == [each | {"name": each["name"] + "_"} for each in given]
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3000])
 @pytest.mark.parametrize("binary", [True, False], ids=["bytes", "typed"])
-def test_every_datatype_comes_back_bit_for_bit(speak: Speak, typed: Served, rows: int, *, binary: bool) -> None:
-    check_echo(speak, typed, *TYPED, binary=binary, rows=rows)
+def test_every_datatype_is_returned_exactly(send: Send, typed_server: Served, rows: int, *, binary: bool) -> None:
+    check_echo(send, typed_server, *TYPED, binary=binary, rows=rows)
 
 
-def test_fp16_comes_back_as_bytes(speak: Speak, halves: Served) -> None:
-    check_echo(speak, halves, "FP16", binary=True)
+def test_fp16_is_returned_as_bytes(send: Send, fp16_server: Served) -> None:
+    check_echo(send, fp16_server, "FP16", binary=True)
 
 
 @pytest.mark.parametrize("form", ["http", "grpc"])
-def test_bf16_comes_back_as_bytes(triton: Ask, brains: Served, form: str) -> None:
-    """KServe's clients do not know the datatype."""
-    given = sent("BF16")
-    answer = triton("infer", form=form, url=f"127.0.0.1:{brains.port}", model="m", inputs=given)
+def test_bf16_is_returned_as_bytes(triton: Call, bf16_server: Served, form: str) -> None:
+    """KServe's clients do not support the datatype."""
+    given = tensors("BF16")
+    answer = triton("infer", form=form, url=f"127.0.0.1:{bf16_server.port}", model="m", inputs=given)
     assert answer["outputs"] == [given[0] | {"name": "BF16_"}]
 
 
-def test_the_outputs_asked_for_come_alone_and_in_that_order(speak: Speak, typed: Served) -> None:
-    answer = speak("infer", typed, model="m", inputs=sent(*TYPED), outputs=["INT8_", "BOOL_"])
+def test_only_the_requested_outputs_are_returned_in_their_order(send: Send, typed_server: Served) -> None:
+    answer = send("infer", typed_server, model="m", inputs=tensors(*TYPED), outputs=["INT8_", "BOOL_"])
     assert [each["name"] for each in answer["outputs"]] == ["INT8_", "BOOL_"]
 
 
-def test_a_large_tensor_comes_back_whole(speak: Speak, halves: Served) -> None:
+def test_a_large_tensor_is_returned_completely(send: Send, fp16_server: Served) -> None:
     array = np.arange(3 * 10**6, dtype="f2").reshape(-1, 3)
     given = [tensor("FP16", array, "FP16")]
-    assert speak("infer", halves, model="m", inputs=given)["outputs"] == [given[0] | {"name": "FP16_"}]
+    assert send("infer", fp16_server, model="m", inputs=given)["outputs"] == [given[0] | {"name": "FP16_"}]
 
 
-def test_live_and_ready(speak: Speak, typed: Served) -> None:
-    assert speak("is_server_live", typed) is True
-    assert speak("is_server_ready", typed) is True
-    assert speak("is_model_ready", typed, model_name="m") is True
-    assert speak("is_model_ready", typed, model_name="z") is False
+def test_live_and_ready(send: Send, typed_server: Served) -> None:
+    assert send("is_server_live", typed_server) is True
+    assert send("is_server_ready", typed_server) is True
+    assert send("is_model_ready", typed_server, model_name="m") is True
+    assert send("is_model_ready", typed_server, model_name="z") is False
 
 
 @pytest.mark.parametrize(
@@ -177,76 +177,76 @@ def test_live_and_ready(speak: Speak, typed: Served) -> None:
     ],
 )
 def test_an_error_reaches_the_client_with_its_status_and_text(
-    speak: Speak, halves: Served, change: dict[str, Any], status: set[str], text: str
+    send: Send, fp16_server: Served, change: dict[str, Any], status: set[str], text: str
 ) -> None:
     with pytest.raises(ClientError) as raised:
-        speak("infer", halves, **{"model": "m", "inputs": sent("FP16"), **change})
+        send("infer", fp16_server, **{"model": "m", "inputs": tensors("FP16"), **change})
     assert raised.value.status in status
     assert text in raised.value.text
 
 
 class TestTriton:
-    """What only Triton's clients ask."""
+    """Calls that only Triton's clients have."""
 
     @pytest.fixture(params=["http", "grpc"])
-    def ask(self, request: pytest.FixtureRequest, triton: Ask, halves: Served) -> Speak:
+    def call(self, request: pytest.FixtureRequest, triton: Call, fp16_server: Served) -> Send:
         form = request.param
 
-        def ask(call: str, **arguments: object) -> Any:  # noqa: ANN401 - JSON
-            answer = triton(call, form=form, url=f"127.0.0.1:{halves.port}", **arguments)
-            inner = {"get_model_config": "config", "get_model_repository_index": "models"}.get(call)
+        def call(name: str, **arguments: object) -> Any:  # noqa: ANN401 - JSON
+            answer = triton(name, form=form, url=f"127.0.0.1:{fp16_server.port}", **arguments)
+            inner = {"get_model_config": "config", "get_model_repository_index": "models"}.get(name)
             return answer[inner] if form == "grpc" and inner else answer
 
-        return ask
+        return call
 
     @pytest.mark.parametrize("coding", ["gzip", "deflate"])
-    def test_a_compressed_request_is_read_and_answered(self, ask: Speak, coding: str) -> None:
-        given = sent("FP16", rows=3000)
-        answer = ask("infer", model="m", inputs=given, coding=coding)
+    def test_a_compressed_request_is_read_and_answered(self, call: Send, coding: str) -> None:
+        given = tensors("FP16", rows=3000)
+        answer = call("infer", model="m", inputs=given, coding=coding)
         assert answer["outputs"] == [given[0] | {"name": "FP16_"}]
 
-    def test_metadata(self, ask: Speak) -> None:
-        assert ask("get_server_metadata")["extensions"] == ["binary_tensor_data", "model_configuration", "statistics"]
-        described = ask("get_model_metadata", model_name="m")
+    def test_metadata(self, call: Send) -> None:
+        assert call("get_server_metadata")["extensions"] == ["binary_tensor_data", "model_configuration", "statistics"]
+        described = call("get_model_metadata", model_name="m")
         assert (described["name"], described["versions"]) == ("m", ["3"])
         assert described["platform"] == "onnxruntime_onnx"
         [given] = described["inputs"]
         assert (given["name"], given["datatype"]) == ("FP16", "FP16")
         assert [int(size) for size in given["shape"]] == [-1, 3]
 
-    def test_a_version_that_is_not_here_is_not_found(self, ask: Speak) -> None:
-        assert ask("is_model_ready", model_name="m", model_version="3") is True
-        assert ask("is_model_ready", model_name="m", model_version="9") is False
+    def test_an_unknown_version_is_not_found(self, call: Send) -> None:
+        assert call("is_model_ready", model_name="m", model_version="3") is True
+        assert call("is_model_ready", model_name="m", model_version="9") is False
         with pytest.raises(ClientError) as raised:
-            ask("infer", model="m", inputs=sent("FP16"), version="9")
+            call("infer", model="m", inputs=tensors("FP16"), version="9")
         assert raised.value.status in {"404", "StatusCode.NOT_FOUND"}
-        assert ask("infer", model="m", inputs=sent("FP16"), version="3")["model_version"] == "3"
+        assert call("infer", model="m", inputs=tensors("FP16"), version="3")["model_version"] == "3"
 
-    def test_the_configuration_says_how_many_rows_share_a_run(self, ask: Speak) -> None:
-        config = ask("get_model_config", model_name="m")
+    def test_the_configuration_has_the_largest_batch(self, call: Send) -> None:
+        config = call("get_model_config", model_name="m")
         assert (config["backend"], config["max_batch_size"]) == ("onnxruntime", 32)
         [given] = config["input"]
         assert (given["data_type"], [int(size) for size in given["dims"]]) == ("TYPE_FP16", [3])
 
-    def test_statistics_count_rows_and_runs(self, ask: Speak) -> None:
+    def test_statistics_count_rows_and_runs(self, call: Send) -> None:
         def counted() -> tuple[int, int, int]:
-            [all_of_it] = ask("get_inference_statistics")["model_stats"]
-            [one] = ask("get_inference_statistics", model_name="m", model_version="3")["model_stats"]
-            assert one == all_of_it
+            [total] = call("get_inference_statistics")["model_stats"]
+            [one] = call("get_inference_statistics", model_name="m", model_version="3")["model_stats"]
+            assert one == total
             succeeded = one["inference_stats"]["success"]
             return int(one.get("inference_count", 0)), int(one["execution_count"]), int(succeeded["count"])
 
-        ask("infer", model="m", inputs=sent("FP16"))
+        call("infer", model="m", inputs=tensors("FP16"))
         rows, runs, succeeded = counted()
-        ask("infer", model="m", inputs=sent("FP16", rows=5))
+        call("infer", model="m", inputs=tensors("FP16", rows=5))
         assert counted() == (rows + 5, runs + 1, succeeded + 1)
 
-    def test_the_index_lists_the_model(self, ask: Speak) -> None:
-        [entry] = ask("get_model_repository_index")
+    def test_the_index_lists_the_model(self, call: Send) -> None:
+        [entry] = call("get_model_repository_index")
         assert (entry["name"], entry["version"], entry["state"]) == ("m", "3", "READY")
 
     @pytest.mark.parametrize(
-        ("call", "arguments"),
+        ("name", "arguments"),
         [
             ("load_model", {"model_name": "m"}),
             ("unload_model", {"model_name": "m"}),
@@ -257,25 +257,25 @@ class TestTriton:
             ("get_log_settings", {}),
         ],
     )
-    def test_what_one_process_cannot_do_is_refused_with_its_reason(
-        self, ask: Speak, call: str, arguments: dict[str, str]
+    def test_an_unsupported_call_is_refused_with_its_reason(
+        self, call: Send, name: str, arguments: dict[str, str]
     ) -> None:
         with pytest.raises(ClientError) as raised:
-            ask(call, **arguments)
+            call(name, **arguments)
         assert raised.value.status in {"404", "StatusCode.UNIMPLEMENTED"}
         assert "is not supported: " in raised.value.text
 
-    def test_a_stream_gets_an_answer_for_each_request_in_order_and_goes_on_behind_errors(
-        self, triton: Ask, halves: Served
+    def test_a_stream_gets_an_answer_for_each_request_in_order_and_continues_after_errors(
+        self, triton: Call, fp16_server: Served
     ) -> None:
-        """The largest one is longer than every window."""
+        """The largest request exceeds all flow-control windows."""
         requests: list[dict[str, Any]] = []
         for number in range(40):
             rows = 200_000 if number == 7 else number + 1
             array = np.full((rows, 4 if number % 10 == 3 else 3), number, "f2")
             model = "z" if number % 10 == 5 else "m"
             requests.append({"model": model, "inputs": [tensor("FP16", array, "FP16")], "id": f"r{number}"})
-        outcomes = triton("stream", form="grpc", url=f"127.0.0.1:{halves.port}", requests=requests)
+        outcomes = triton("stream", form="grpc", url=f"127.0.0.1:{fp16_server.port}", requests=requests)
         for number, (request, outcome) in enumerate(zip(requests, outcomes, strict=True)):
             if number % 10 == 3:
                 assert outcome["error"].startswith(f"inputs.FP16.shape: got [{number + 1}, 4]")

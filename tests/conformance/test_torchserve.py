@@ -1,4 +1,4 @@
-"""TorchServe as its clients speak it: grpcio's stubs, requests and torch-model-archiver, each of them the real one."""
+"""Tests of TorchServe with the real grpcio stubs, requests and torch-model-archiver."""
 
 import base64
 import io
@@ -15,7 +15,7 @@ import pytest
 
 from runtime.protocols.protos import open_inference_pb2 as oip
 from tests import models
-from tests.clients import Ask, ClientError, client, interpreter
+from tests.clients import Call, ClientError, client, interpreter
 from tests.runtime.frontends.conftest import Served, counts, serving
 
 PINS = ("grpcio-tools==1.85.1", "requests==2.32.5", "torch-model-archiver==0.12.0")
@@ -38,9 +38,9 @@ def text(data: bytes) -> str:
 
 
 @pytest.fixture(scope="module")
-def ask() -> Iterator[Ask]:
-    with client("torchserve.py", *PINS) as ask:
-        yield ask
+def call() -> Iterator[Call]:
+    with client("torchserve.py", *PINS) as call:
+        yield call
 
 
 @pytest.fixture(scope="module")
@@ -50,56 +50,58 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield served
 
 
-def predicted(ask: Ask, served: Served, *, name: str = "m", **asked: object) -> Any:  # noqa: ANN401 - any JSON value
-    return json.loads(ask("predict", target=f"127.0.0.1:{served.port}", model_name=name, **asked))
+def predict(call: Call, served: Served, *, name: str = "m", **arguments: object) -> Any:  # noqa: ANN401 - any JSON value
+    return json.loads(call("predict", target=f"127.0.0.1:{served.port}", model_name=name, **arguments))
 
 
-def test_a_ping_answers_json(ask: Ask, served: Served) -> None:
-    assert json.loads(ask("ping", target=f"127.0.0.1:{served.port}")) == {"status": "Healthy"}
+def test_a_ping_answers_json(call: Call, served: Served) -> None:
+    assert json.loads(call("ping", target=f"127.0.0.1:{served.port}")) == {"status": "Healthy"}
 
 
 @pytest.mark.parametrize("name", ["data", "body", "x"])
 @pytest.mark.parametrize("value", VALUES, ids=["rows", "inputs", "npy", "bytes"])
 @pytest.mark.parametrize("gzip", [False, True])
-def test_a_prediction_over_grpc(ask: Ask, served: Served, name: str, value: bytes, *, gzip: bool) -> None:
-    answer = predicted(ask, served, input={name: text(value)}, gzip=gzip, model_version="2.0")
+def test_a_prediction_over_grpc(call: Call, served: Served, name: str, value: bytes, *, gzip: bool) -> None:
+    answer = predict(call, served, input={name: text(value)}, gzip=gzip, model_version="2.0")
     assert answer == DOUBLED
 
 
-def test_a_stream_of_one_prediction(ask: Ask, served: Served) -> None:
-    target, asked = f"127.0.0.1:{served.port}", {"model_name": "m", "data": text(orjson.dumps(ROWS))}
-    [answer] = ask("stream", target=target, requests=[asked], method="StreamPredictions")
+def test_a_stream_of_one_prediction(call: Call, served: Served) -> None:
+    target, request = f"127.0.0.1:{served.port}", {"model_name": "m", "data": text(orjson.dumps(ROWS))}
+    [answer] = call("stream", target=target, requests=[request], method="StreamPredictions")
     assert (json.loads(answer["prediction"]), answer["code"]) == (DOUBLED, 0)
     with pytest.raises(ClientError) as raised:
-        ask("stream", target=target, requests=[{**asked, "model_name": "no"}], method="StreamPredictions")
+        call("stream", target=target, requests=[{**request, "model_name": "no"}], method="StreamPredictions")
     assert (raised.value.status, raised.value.text) == ("NOT_FOUND", "Model not found: no")
 
 
-def test_a_stream_of_predictions_is_answered_in_order_and_stays_open_behind_an_error(ask: Ask, served: Served) -> None:
-    asked = [{"model_name": "m", "data": text(b"[%d, 0]" % number), "sequence_id": "s"} for number in range(100)]
-    asked[50]["model_name"] = "no"
-    answers = ask("stream", target=f"127.0.0.1:{served.port}", requests=asked)
+def test_a_stream_of_predictions_is_answered_in_order_and_stays_open_after_an_error(call: Call, served: Served) -> None:
+    requests = [{"model_name": "m", "data": text(b"[%d, 0]" % number), "sequence_id": "s"} for number in range(100)]
+    requests[50]["model_name"] = "no"
+    answers = call("stream", target=f"127.0.0.1:{served.port}", requests=requests)
     assert {each["sequence_id"] for each in answers} == {"s"}
     failed = answers.pop(50)
     assert (failed["code"], failed["message"], failed["prediction"]) == (5, "Model not found: no", "")
     assert [json.loads(each["prediction"])[0] / 2 for each in answers] == [*range(50), *range(51, 100)]
 
 
-def test_a_large_answer_in_a_stream(ask: Ask, served: Served) -> None:
+def test_a_large_answer_in_a_stream(call: Call, served: Served) -> None:
     many = np.arange(50_000, dtype=np.float32).reshape(-1, 2)
-    [answer] = ask("stream", target=f"127.0.0.1:{served.port}", requests=[{"model_name": "m", "data": text(npy(many))}])
+    [answer] = call(
+        "stream", target=f"127.0.0.1:{served.port}", requests=[{"model_name": "m", "data": text(npy(many))}]
+    )
     assert np.array_equal(np.array(json.loads(answer["prediction"]), np.float32), many * 2)
 
 
-def test_several_inputs_over_grpc(ask: Ask, tmp_path: Path) -> None:
+def test_several_inputs_over_grpc(call: Call, tmp_path: Path) -> None:
     with serving(tmp_path, models.two_in_two_out(tmp_path / "two.onnx")) as served:
-        answer = predicted(ask, served, name="two", input={"a": text(npy(FLOATS)), "b": text(b"[[1,1],[1,1]]")})
+        answer = predict(call, served, name="two", input={"a": text(npy(FLOATS)), "b": text(b"[[1,1],[1,1]]")})
     rows = [{"total": [2, 3], "rest": [0, 1]}, {"total": [4, 5], "rest": [2, 3]}]
     assert answer == rows
 
 
 @pytest.mark.parametrize(
-    ("asked", "code", "details"),
+    ("arguments", "code", "details"),
     [
         ({"name": "no", "input": {"data": text(b"[1, 2]")}}, "NOT_FOUND", "Model not found: no"),
         (
@@ -113,27 +115,27 @@ def test_several_inputs_over_grpc(ask: Ask, tmp_path: Path) -> None:
         ({"input": {str(n): "" for n in range(257)}}, "RESOURCE_EXHAUSTED", "input: got 257 values"),
     ],
 )
-def test_a_call_that_fails_tells_torchserves_text(
-    ask: Ask, served: Served, asked: dict[str, Any], code: str, details: str
+def test_a_failed_call_has_torchserves_text(
+    call: Call, served: Served, arguments: dict[str, Any], code: str, details: str
 ) -> None:
     with pytest.raises(ClientError) as raised:
-        predicted(ask, served, **asked)
+        predict(call, served, **arguments)
     assert raised.value.status == code
     assert raised.value.text.startswith(details)
 
 
 @pytest.mark.parametrize("gzip", [False, True])
-def test_a_large_call_and_a_large_answer_over_grpc(ask: Ask, served: Served, *, gzip: bool) -> None:
+def test_a_large_call_and_a_large_answer_over_grpc(call: Call, served: Served, *, gzip: bool) -> None:
     many = np.arange(300_000, dtype=np.float32).reshape(-1, 2)
     for value in (orjson.dumps(many.tolist()), npy(many)):
-        answer = predicted(ask, served, input={"data": text(value)}, gzip=gzip)
+        answer = predict(call, served, input={"data": text(value)}, gzip=gzip)
         assert np.array_equal(np.array(answer, np.float32), many * 2)
 
 
-def test_the_open_inference_protocol_answers_under_torchserves_package_too(served: Served) -> None:
+def test_open_inference_is_also_served_under_torchserves_package(served: Served) -> None:
     service = "/org.pytorch.serve.grpc.openinference.GRPCInferenceService"
     tensor = {"name": "x", "datatype": "FP32", "shape": [2, 2]}
-    asked = oip.ModelInferRequest(model_name="m", inputs=[tensor], raw_input_contents=[FLOATS.tobytes()])
+    request = oip.ModelInferRequest(model_name="m", inputs=[tensor], raw_input_contents=[FLOATS.tobytes()])
     options = [("grpc.enable_http_proxy", 0)]
     with grpc.insecure_channel(f"127.0.0.1:{served.port}", options=options) as channel:
         infer, ready = (
@@ -144,34 +146,34 @@ def test_the_open_inference_protocol_answers_under_torchserves_package_too(serve
             )
             for method, answer in (("ModelInfer", oip.ModelInferResponse), ("ModelReady", oip.ModelReadyResponse))
         )
-        assert np.frombuffer(infer(asked, timeout=20).raw_output_contents[0], np.float32).tolist() == [2, 4, 6, 8]
+        assert np.frombuffer(infer(request, timeout=20).raw_output_contents[0], np.float32).tolist() == [2, 4, 6, 8]
         assert ready(oip.ModelReadyRequest(name="m"), timeout=20).ready
 
 
-def test_calls_are_counted_as_torchserves(ask: Ask, served: Served) -> None:
+def test_calls_are_counted_as_calls_of_torchserve(call: Call, served: Served) -> None:
     before = counts(served).get(("torchserve", "ok", "none"), 0)
-    predicted(ask, served, input={"data": text(b"[1, 2]")})
+    predict(call, served, input={"data": text(b"[1, 2]")})
     assert counts(served)["torchserve", "ok", "none"] == before + 1
 
 
 @pytest.mark.parametrize("value", VALUES, ids=["rows", "inputs", "npy", "bytes"])
-def test_a_prediction_by_requests(ask: Ask, served: Served, value: bytes) -> None:
+def test_a_prediction_by_requests(call: Call, served: Served, value: bytes) -> None:
     url = f"{served.url}/predictions/m"
-    for asked in ({"data": text(value)}, {"files": {"data": text(value)}}, {"files": {"x": text(value)}}):
-        assert ask("post", url=url, **asked) == {"status": 200, "body": DOUBLED}
+    for arguments in ({"data": text(value)}, {"files": {"data": text(value)}}, {"files": {"x": text(value)}}):
+        assert call("post", url=url, **arguments) == {"status": 200, "body": DOUBLED}
 
 
-def test_json_and_fields_by_requests(ask: Ask, served: Served) -> None:
+def test_json_and_fields_by_requests(call: Call, served: Served) -> None:
     url = f"{served.url}/predictions/m/2.0"
-    for asked in ({"document": ROWS}, {"document": {"instances": ROWS}}, {"fields": {"data": json.dumps(ROWS)}}):
-        assert ask("post", url=url, **asked) == {"status": 200, "body": DOUBLED}
+    for arguments in ({"document": ROWS}, {"document": {"instances": ROWS}}, {"fields": {"data": json.dumps(ROWS)}}):
+        assert call("post", url=url, **arguments) == {"status": 200, "body": DOUBLED}
 
 
-def test_rest_and_grpc_answer_the_same_bits(ask: Ask, tmp_path: Path) -> None:
+def test_rest_and_grpc_return_the_same_output(call: Call, tmp_path: Path) -> None:
     rows = np.random.default_rng(7).normal(size=(64, 2)).astype(np.float32)
     with serving(tmp_path, models.heavy(tmp_path / "h.onnx", size=8)) as served:
-        called = predicted(ask, served, name="h", input={"data": text(npy(rows))})
-        posted = ask("post", url=f"{served.url}/predictions/h", data=text(npy(rows)))["body"]
+        called = predict(call, served, name="h", input={"data": text(npy(rows))})
+        posted = call("post", url=f"{served.url}/predictions/h", data=text(npy(rows)))["body"]
         ours = served.predict(rows.tolist(), model="h").json()["outputs"]
     assert called == posted == ours
 
@@ -180,7 +182,9 @@ def test_rest_and_grpc_answer_the_same_bits(ask: Ask, tmp_path: Path) -> None:
     ("archive_format", "name"),
     [("default", "lin.mar"), ("tgz", "lin.tar.gz"), ("zip-store", "lin.mar"), ("no-archive", "lin")],
 )
-def test_what_torch_model_archiver_writes_is_served(ask: Ask, tmp_path: Path, archive_format: str, name: str) -> None:
+def test_archives_of_torch_model_archiver_are_served(
+    call: Call, tmp_path: Path, archive_format: str, name: str
+) -> None:
     handler = tmp_path / "handler.py"
     handler.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
     model = models.doubling(tmp_path / "linear.onnx")
@@ -196,6 +200,6 @@ def test_what_torch_model_archiver_writes_is_served(ask: Ask, tmp_path: Path, ar
     program = interpreter("torchserve", *PINS).with_name("torch-model-archiver")
     subprocess.run([program, *options], check=True, timeout=60, capture_output=True)
     with serving(tmp_path, tmp_path / name) as served:
-        answer = predicted(ask, served, name="lin", model_version="1.5", input={"data": text(b"[[1, 2]]")})
+        answer = predict(call, served, name="lin", model_version="1.5", input={"data": text(b"[[1, 2]]")})
         assert answer == [[2, 4]]
     assert not (tmp_path / "ran").exists()

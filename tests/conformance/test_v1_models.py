@@ -1,4 +1,4 @@
-"""The paths that TensorFlow Serving and KServe V1 share, as the real clients of both speak to them."""
+"""Tests of the paths that TensorFlow Serving and KServe V1 share, with the real clients of both."""
 
 from collections.abc import Iterator
 
@@ -23,27 +23,27 @@ def protocols(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def served(protocols: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A model of two inputs and two outputs, in version 7."""
+    """A model with two inputs and two outputs, in version 7."""
     folder = tmp_path_factory.mktemp("served")
     model = models.two_in_two_out(folder / "m.onnx")
     with serving(folder, model, SCALEZERO_MODEL_VERSION="7", SCALEZERO_PROTOCOLS=protocols) as served:
         yield served
 
 
-def test_kserves_client_gets_what_it_expects(served: Served, protocols: str) -> None:
-    found = programs.asked([interpreter("kserve_client", *KSERVE), SCRIPTS / "kserve_v1_calls.py", str(served.port)])
+def test_kserves_client_gets_the_expected_answers(served: Served, protocols: str) -> None:
+    found = programs.run([interpreter("kserve_client", *KSERVE), SCRIPTS / "kserve_v1_calls.py", str(served.port)])
     assert (found["live"], found["ready"]) == (True, True)
     first, second = {"total": [1.5, 2.25], "rest": [0.5, 1.75]}, {"total": [3, 4], "rest": [3, 4]}
     assert found["predictions"] == {"predictions": [first, second]}
     statuses = [found[key][0] for key in ("unknown_model", "unknown_ready", "wrong", "explanation")]
     assert statuses == [404, 404, 400, 501]
-    words = "Model with name x does not exist." if protocols == ALONE else "Servable not found for request: Latest(x)"
-    assert found["unknown_model"][1] == words
+    message = "Model with name x does not exist." if protocols == ALONE else "Servable not found for request: Latest(x)"
+    assert found["unknown_model"][1] == message
 
 
 @pytest.mark.parametrize("protocols", [BOTH], indirect=True)
-def test_ovmsclient_gets_what_it_expects_over_http(served: Served) -> None:
-    found = programs.asked(
+def test_ovmsclient_gets_the_expected_answers_over_http(served: Served) -> None:
+    found = programs.run(
         [interpreter("ovmsclient", *OVMSCLIENT), SCRIPTS / "ovmsclient_http_calls.py", str(served.port)]
     )
     a, b = np.array([[1, 2], [3, 4]], np.float32), np.array([[0.1, 0.5], [1e-7, np.inf]], np.float32)

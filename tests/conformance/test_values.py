@@ -1,4 +1,4 @@
-"""Inputs and outputs of every kind, over a real socket: what a caller sends and what comes back."""
+"""Tests of inputs and outputs of every kind, over a real socket."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,17 +13,17 @@ from tests.runtime.frontends.conftest import error_of, serving
 
 
 def ids(path: Path) -> Path:
-    """Whole numbers in, floats out, [n] -> [n]."""
+    """A cast of integers to floats, [n] -> [n]."""
     return models.cast(path, to=models.FLOAT, element=models.INT64)
 
 
 def one_at_a_time(path: Path) -> Path:
-    """`y` = 2 `x`, both fixed to [1, 2]."""
+    """`y` = 2 `x`, both of the fixed shape [1, 2]."""
     return models.fixed_rows(path, rows=1)
 
 
 def detector(path: Path) -> Path:
-    """Every pixel of a picture, [1, 2, 2], above 0.5 is a detection."""
+    """Every pixel of an image, [1, 2, 2], above 0.5 is a detection."""
     nodes = [
         helper.make_node("Greater", ["x", "least"], ["found"]),
         helper.make_node("NonZero", ["found"], ["axes"]),
@@ -36,12 +36,12 @@ def detector(path: Path) -> Path:
     return models.save(path, nodes, inputs, outputs, least=np.array(0.5, np.float32))
 
 
-Asked = tuple[object, object]  # inputs, outputs
+Example = tuple[object, object]  # inputs, expected outputs
 NEW = [[[[1, 2, 3, 4]], [[5, 6, 7, 8]]]]
 
 
 @pytest.mark.parametrize(
-    ("make", "asked"),
+    ("make", "examples"),
     [
         (models.pooled, [([[[[1] * 8] * 4] * 3], [[[[1]], [[1]], [[1]]]])]),
         (models.first_step, [({"past": [[[], []]], "new": NEW}, {"present": NEW})]),
@@ -76,9 +76,9 @@ NEW = [[[[1, 2, 3, 4]], [[5, 6, 7, 8]]]]
         ),
     ],
 )
-def test_every_kind_of_value_is_answered(tmp_path: Path, make: Callable[[Path], Path], asked: list[Asked]) -> None:
+def test_every_kind_of_value_is_answered(tmp_path: Path, make: Callable[[Path], Path], examples: list[Example]) -> None:
     with serving(tmp_path, make(tmp_path / "m.onnx")) as served:
-        for inputs, outputs in asked:
+        for inputs, outputs in examples:
             response = served.predict(inputs)
             assert response.status_code == 200, response.text
             assert response.json()["outputs"] == outputs
@@ -114,7 +114,7 @@ def test_a_vector_for_a_scalar_is_refused(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_the_metadata_describes_the_values_as_they_are(
+def test_the_metadata_describes_the_kinds_of_values(
     tmp_path: Path, make: Callable[[Path], Path], inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]
 ) -> None:
     with serving(tmp_path, make(tmp_path / "m.onnx")) as served:
@@ -122,7 +122,7 @@ def test_the_metadata_describes_the_values_as_they_are(
     assert (described["inputs"], described["outputs"]) == (inputs, outputs)
 
 
-def test_the_paths_of_the_description_are_those_that_answer(tmp_path: Path) -> None:
+def test_the_paths_of_the_openapi_document_are_served(tmp_path: Path) -> None:
     name = "50% off? ü"
     models.doubling(tmp_path / "m.onnx")
     with serving(tmp_path, tmp_path / "m.onnx", SCALEZERO_MODEL_NAME=name) as served, served.client() as client:

@@ -1,1 +1,1 @@
-"""A whole life on a real cluster: deployed by the real command, asked over its own URLs, broken for real."""
+"""Tests on a real cluster: functions are deployed by the real command, called over their URLs, and broken by faults."""

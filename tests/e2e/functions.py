@@ -1,4 +1,4 @@
-"""The functions that the tests deploy, small for a crowded node: payment-model as it is, and models alone."""
+"""The functions that the tests deploy, with small resource requests: payment-model, and models without code."""
 
 import shutil
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from tests.e2e.namespace import SECRET
 
 PAYMENT_MODEL = ROOT / "functions" / "payment_model"
 NOTHING: Mapping[str, str] = MappingProxyType({})
-SMALL = {"cpu: 250m": "cpu: 50m", "memory: 256Mi": "memory: 128Mi"}  # what is asked of the node; the limits stay
+SMALL_REQUESTS = {"cpu: 250m": "cpu: 50m", "memory: 256Mi": "memory: 128Mi"}  # the limits stay unchanged
 FUNCTION = """\
 specVersion: 0.36.0
 name: {name}
@@ -32,32 +32,32 @@ deploy:
 
 
 def image() -> str:
-    """The image that the project's func.yaml names."""
+    """Return the image in the project's func.yaml."""
     return next(line for line in (ROOT / "func.yaml").read_text().splitlines() if line.startswith("image:")).split()[1]
 
 
 def function_yaml(name: str, *, secret: str = SECRET) -> str:
-    """A func.yaml for models alone; the Secret holds the registry's keys."""
+    """Return a func.yaml for models without code. The Secret has the keys of the registry."""
     return FUNCTION.format(name=name, image=image(), secret=secret)
 
 
 def payment_model(folder: Path, *, model: Mapping[str, str] = NOTHING, function: Mapping[str, str] = NOTHING) -> Path:
-    """Copy the function's folder, with its func.yaml; texts of model.yaml and func.yaml are replaced by others."""
+    """Copy the function's folder with its func.yaml; `model` and `function` replace texts in the two YAML files."""
     made = folder / "payment_model"
     shutil.copytree(PAYMENT_MODEL, made, ignore=shutil.ignore_patterns("__pycache__"))
     manifest = made / "model.yaml"
     manifest.write_text(_replaced(manifest.read_text(), model))
-    (made / "func.yaml").write_text(_replaced((ROOT / "func.yaml").read_text(), {**SMALL, **function}))
+    (made / "func.yaml").write_text(_replaced((ROOT / "func.yaml").read_text(), {**SMALL_REQUESTS, **function}))
     return made
 
 
-def small(function: Path) -> None:
-    """Have the func.yaml ask little of the node."""
-    function.write_text(_replaced(function.read_text(), SMALL))
+def reduce_requests(function: Path) -> None:
+    """Reduce the resource requests in a func.yaml."""
+    function.write_text(_replaced(function.read_text(), SMALL_REQUESTS))
 
 
 def _replaced(text: str, others: Mapping[str, str]) -> str:
     for old, new in others.items():
-        assert old in text, f"{old!r} stands there no more"
+        assert old in text, f"{old!r} is not in the file"
         text = text.replace(old, new)
     return text

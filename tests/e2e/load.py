@@ -1,4 +1,4 @@
-"""A bounded load of predictions: each answer counts for who gave it, each failure is kept, nothing is tried again."""
+"""A load of predict requests. It counts the answers by revision and keeps each failure, without retries."""
 
 import json
 import threading
@@ -13,39 +13,39 @@ import httpx
 PATH = "/api/v1/models/payment-model/predict"
 BODY = {"inputs": [0.5] * 30}
 HEADERS = {"content-type": "application/json"}
-PATIENCE = 60.0  # seconds for one answer: a cold start on a busy machine is no failure
+ANSWER_TIMEOUT = 60.0  # seconds per answer, enough for a cold start on a busy machine
 
 
 @dataclass(slots=True)
 class Tally:
-    """What came back."""
+    """The results of requests. Times are in seconds of the monotonic clock."""
 
-    answers: list[tuple[float, str]] = field(default_factory=list)  # when each was asked (monotonic), by which revision
-    failures: list[tuple[float, str]] = field(default_factory=list)  # when, and what
+    answers: list[tuple[float, str]] = field(default_factory=list)  # time of the request, revision that answered
+    failures: list[tuple[float, str]] = field(default_factory=list)  # time of the request, reason
 
     def by_revision(self) -> Counter[str]:
-        """Count the answers."""
+        """Count the answers by revision."""
         return Counter(revision for _, revision in self.answers)
 
     def since(self, when: float) -> "Tally":
-        """What was asked from then on."""
+        """Return the results of the requests since a time."""
         return Tally(
             [each for each in self.answers if each[0] >= when], [each for each in self.failures if each[0] >= when]
         )
 
 
 def rows(count: int) -> bytes:
-    """A request for that many predictions at once."""
+    """Return the body of a predict request with `count` rows."""
     return json.dumps({"inputs": [[0.5] * 30] * count}).encode()
 
 
-def client(*, http2: bool = False, patience: float = PATIENCE) -> httpx.Client:
-    """A client with one connection, and no proxy whatever the environment names."""
-    return httpx.Client(http1=not http2, http2=http2, trust_env=False, timeout=patience, headers=HEADERS)
+def client(*, http2: bool = False, timeout: float = ANSWER_TIMEOUT) -> httpx.Client:
+    """Return a client that ignores the proxy variables of the environment."""
+    return httpx.Client(http1=not http2, http2=http2, trust_env=False, timeout=timeout, headers=HEADERS)
 
 
-def ask(session: httpx.Client, url: str, tally: Tally, body: bytes) -> None:
-    """Ask once and count what comes."""
+def send(session: httpx.Client, url: str, tally: Tally, body: bytes) -> None:
+    """Send one request and record its result."""
     began = time.monotonic()
     try:
         response = session.post(url + PATH, content=body)
@@ -58,16 +58,16 @@ def ask(session: httpx.Client, url: str, tally: Tally, body: bytes) -> None:
         tally.failures.append((began, f"{response.status_code}: {response.text[:200]}"))
 
 
-def asked(url: str, count: int, *, callers: int = 8, http2: bool = False, body: bytes | None = None) -> Tally:
-    """Ask `count` times, `callers` at once."""
+def send_requests(url: str, count: int, *, callers: int = 8, http2: bool = False, body: bytes | None = None) -> Tally:
+    """Send `count` requests from `callers` concurrent callers."""
     tally = Tally()
-    left = iter(range(count))
-    sent = rows(1) if body is None else body
+    remaining = iter(range(count))
+    content = rows(1) if body is None else body
 
     def call() -> None:
         with client(http2=http2) as session:
-            for _ in left:
-                ask(session, url, tally, sent)
+            for _ in remaining:
+                send(session, url, tally, content)
 
     for thread in _started(call, callers):
         thread.join()
@@ -76,21 +76,21 @@ def asked(url: str, count: int, *, callers: int = 8, http2: bool = False, body: 
 
 @contextmanager
 def load(url: str, *, callers: int = 4, pause: float = 0.05, body: bytes | None = None) -> Iterator[Tally]:
-    """Ask until the block ends, `callers` at once, each with a pause in seconds after each answer."""
+    """Send requests until the block ends. Each caller pauses `pause` seconds after each answer."""
     tally = Tally()
-    over = threading.Event()
-    sent = rows(1) if body is None else body
+    stopped = threading.Event()
+    content = rows(1) if body is None else body
 
     def call() -> None:
         with client() as session:
-            while not over.wait(pause):
-                ask(session, url, tally, sent)
+            while not stopped.wait(pause):
+                send(session, url, tally, content)
 
     threads = _started(call, callers)
     try:
         yield tally
     finally:
-        over.set()
+        stopped.set()
         for thread in threads:
             thread.join()
 

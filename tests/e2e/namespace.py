@@ -1,14 +1,16 @@
-"""A namespace of the real cluster, with the commands that a person would use there."""
+"""A namespace on the real cluster, with the commands kubectl, kn and scalezero."""
 
 import base64
+import fcntl
 import json
 import os
 import secrets
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,14 +20,14 @@ from knative.objects import REVISION_LABEL, Ref
 from tests.s3_server import S3Server
 
 T = TypeVar("T")
-SECRET = "scalezero-s3"  # noqa: S105 - its name; in the namespace `default` of the cluster
+SECRET = "scalezero-s3"  # noqa: S105 - a name; the Secret is in the namespace `default`
 SCALEZERO = Path(sys.executable).with_name("scalezero")
-LONGEST = 150.0  # seconds that a command may take
+COMMAND_TIMEOUT = 240.0  # seconds
 KEYS = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION")
 
 
-class Refused(Exception):
-    """A command ended with another exit code than it should."""
+class CommandFailed(Exception):
+    """A command returned an unexpected exit code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +48,12 @@ class Namespace:
         return self._run("kn", "-n", self.name, *arguments)
 
     def scalezero(self, *arguments: str | Path, code: int = 0) -> str:
-        """Run our command; what it says on both streams. `code` is the exit code that is right."""
-        return self._run(str(SCALEZERO), *map(str, arguments), "-n", self.name, code=code)
+        """Run a scalezero command in this namespace; return its output. `code` is the expected exit code."""
+        with _one_at_a_time() if arguments[0] == "deploy" else nullcontext():
+            return self._run(str(SCALEZERO), *map(str, arguments), "-n", self.name, code=code)
 
     def local(self, *arguments: str | Path) -> str:
-        """Run a command of ours that knows no namespace, such as `publish`, with the registry's keys."""
+        """Run a scalezero command without a namespace, such as `publish`, with the registry's keys."""
         return self._run(str(SCALEZERO), *map(str, arguments))
 
     def _run(self, *command: str, given: str | None = None, code: int = 0) -> str:
@@ -61,57 +64,65 @@ class Namespace:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=LONGEST,
+            timeout=COMMAND_TIMEOUT,
             check=False,
         )
         if done.returncode != code:
-            raise Refused(f"{' '.join(command)} ended with {done.returncode}, not {code}:\n{done.stdout}")
+            raise CommandFailed(f"{' '.join(command)} exited with {done.returncode}, not {code}:\n{done.stdout}")
         return done.stdout
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
-        """Read an object that is there."""
+        """Read an object, which must exist."""
         found = self.cluster.get(Ref(kind, name))
         assert found, f"there is no {kind} {name}"
         return found
 
     def url(self, model: str, tag: str | None = None) -> str:
-        """Where a model's Service answers, or the revision behind a tag."""
+        """Return the URL of a model's Service, or of one of its tags."""
         status = self.get("Service", model)["status"]
         if tag is None:
             return str(status["url"])
         return next(str(each["url"]) for each in status["traffic"] if each.get("tag") == tag)
 
     def pods(self, revision: str) -> list[dict[str, Any]]:
-        """The pods of a revision that are not on their way out."""
+        """Return the pods of a revision that are not terminating."""
         found = self.cluster.list("Pod", labels={REVISION_LABEL: revision})
         return [each for each in found if "deletionTimestamp" not in each["metadata"]]
 
-    def wanted(self, revision: str) -> int:
-        """How many pods its Deployment is told to have."""
+    def replicas(self, revision: str) -> int:
+        """Return the replicas in the spec of its Deployment."""
         return int(self.get("Deployment", f"{revision}-deployment")["spec"]["replicas"])
 
-    def at_zero(self, revision: str) -> bool:
-        """Whether the revision has no pod at all: one that is ending may still be given a request."""
-        return not self.wanted(revision) and not self.cluster.list("Pod", labels={REVISION_LABEL: revision})
+    def is_at_zero(self, revision: str) -> bool:
+        """Whether the revision has no pods, not even terminating ones, which may still get a request."""
+        return not self.replicas(revision) and not self.cluster.list("Pod", labels={REVISION_LABEL: revision})
 
     def condition(self, kind: str, name: str, condition: str) -> dict[str, str]:
-        """One condition of an object's status; empty where it has none yet."""
+        """Return a condition of an object's status, empty if it does not exist yet."""
         conditions = self.get(kind, name).get("status", {}).get("conditions", [])
         return next((each for each in conditions if each["type"] == condition), {})
 
 
-def until(what: str, true: Callable[[], T], *, seconds: float, every: float = 0.25) -> T:
-    """Wait until that is so, and give it."""
+def wait_until(condition: str, reached: Callable[[], T], *, seconds: float, every: float = 0.25) -> T:
+    """Wait until `reached` returns a true value, and return it. `condition` describes it in the error message."""
     ends = time.monotonic() + seconds
-    while not (seen := true()):
-        assert time.monotonic() < ends, f"not after {seconds:g} s: {what}"
+    while not (value := reached()):
+        assert time.monotonic() < ends, f"not reached within {seconds:g} s: {condition}"
         time.sleep(every)
-    return seen
+    return value
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Wait for the other processes of this run: two deployments would both train and publish a missing model."""
+    with (Path(tempfile.gettempdir()) / "scalezero-e2e.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager
 def namespace(name: str) -> Iterator[Namespace]:
-    """Make a namespace with the registry's Secret; it goes when the block ends, and nobody waits for that."""
+    """Create a namespace with the registry's Secret; delete it at the end, without waiting for the deletion."""
     name = f"e2e-{name}-{secrets.token_hex(3)}"
     default = Cluster(namespace="default")
     data = {key: base64.b64decode(value).decode() for key, value in _secret(default).items()}

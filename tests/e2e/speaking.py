@@ -1,4 +1,7 @@
-"""Every form of every protocol, spoken to a function's URL: `tests.conformance.dialects` over connections that stay."""
+"""Requests in every form of every protocol to a function's URL, over keep-alive connections.
+
+The forms are those of `tests.conformance.dialects`.
+"""
 
 import threading
 import time
@@ -12,97 +15,97 @@ import httpx
 import numpy as np
 
 from tests.conformance.dialects import Answer, Dialect
-from tests.e2e.load import PATIENCE, Tally
+from tests.e2e.load import ANSWER_TIMEOUT, Tally
 from tests.runtime.frontends.conftest import grpc_channel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
-    """A function, over one connection of HTTP/1.1 and one of gRPC."""
+    """A function, with one HTTP/1.1 connection and one gRPC channel."""
 
     rest: httpx.Client
     grpc: grpc.Channel
 
     def client(self) -> AbstractContextManager[httpx.Client]:
-        """The client, which stays open."""
+        """Return the client. It stays open after the block."""
         return nullcontext(self.rest)
 
     def channel(self) -> AbstractContextManager[grpc.Channel]:
-        """The channel, which stays open."""
+        """Return the channel. It stays open after the block."""
         return nullcontext(self.grpc)
 
 
 @contextmanager
-def reached(url: str) -> Iterator[Function]:
-    """Reach the function of that URL until the block ends."""
+def connected(url: str) -> Iterator[Function]:
+    """Connect to the function at this URL until the block ends."""
     host = httpx.URL(url).host
     with (
-        httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE) as rest,
+        httpx.Client(base_url=url, trust_env=False, timeout=ANSWER_TIMEOUT) as rest,
         grpc_channel(f"{host}:80") as channel,
     ):
         yield Function(rest=rest, grpc=channel)
 
 
-def called(function: Function, path: str, request: Any, answer: Any, **options: Any) -> Any:  # noqa: ANN401 - messages
-    """The answer to a unary call; `answer` is its class, and the options are grpcio's. Raises `grpc.RpcError`."""
+def call_unary(function: Function, path: str, request: Any, answer: Any, **options: Any) -> Any:  # noqa: ANN401 - messages
+    """Return the answer to a unary call. `answer` is its class; the options are grpcio's. Raises `grpc.RpcError`."""
     call = function.grpc.unary_unary(path, lambda message: message.SerializeToString(), answer.FromString)
-    return call(request, timeout=PATIENCE, **options)
+    return call(request, timeout=ANSWER_TIMEOUT, **options)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """An input, and the output that each version of the model has for it."""
+class Example:
+    """An input, and the expected output of each version of the model."""
 
     x: np.ndarray
-    right: Mapping[str, np.ndarray]
+    expected: Mapping[str, np.ndarray]
 
-    def fault(self, answer: Answer) -> str | None:
-        """What is wrong with the answer."""
+    def error(self, answer: Answer) -> str | None:
+        """Return what is wrong with the answer, or None."""
         version = answer.headers["x-model-version"]
-        if answer.output.tobytes() == self.right[version].tobytes():
+        if answer.output.tobytes() == self.expected[version].tobytes():
             return None
-        return f"version {version} answered {answer.output.tolist()}, not {self.right[version].tolist()}"
+        return f"version {version} answered {answer.output.tolist()}; expected {self.expected[version].tolist()}"
 
 
-def ask(function: Function, dialect: Dialect, question: Question, tally: Tally) -> None:
-    """Ask once and count what comes, for the version that answered. Wrong bits are a failure."""
+def send(function: Function, dialect: Dialect, example: Example, tally: Tally) -> None:
+    """Send one request and record its result under the version that answered. A wrong output is a failure."""
     began = time.monotonic()
     try:
-        answer = dialect.ask(function, question.x)
+        answer = dialect.send(function, example.x)
     except grpc.RpcError as error:
         tally.failures.append((began, f"{dialect}: {error.code()}: {error.details()}"))
     except (httpx.TransportError, AssertionError) as error:
         tally.failures.append((began, f"{dialect}: {type(error).__name__}: {error}"))
     else:
-        if (fault := question.fault(answer)) is None:
+        if (wrong := example.error(answer)) is None:
             tally.answers.append((began, answer.headers["x-model-version"]))
         else:
-            tally.failures.append((began, f"{dialect}: {fault}"))
+            tally.failures.append((began, f"{dialect}: {wrong}"))
 
 
 @contextmanager
-def spoken(
-    url: str, dialects: Sequence[Dialect], question: Question, *, pause: float
+def protocol_load(
+    url: str, dialects: Sequence[Dialect], example: Example, *, pause: float
 ) -> Iterator[Mapping[Dialect, Tally]]:
-    """Ask in each of the dialects until the block ends, all of them at once, with a pause in seconds after each answer.
+    """Send requests in all dialects concurrently until the block ends, with a pause in seconds after each answer.
 
-    Each has connections of its own, and asks at least once.
+    Each dialect has its own connections, and sends at least one request.
     """
     tallies = {dialect: Tally() for dialect in dialects}
-    over = threading.Event()
+    stopped = threading.Event()
 
-    def speak(dialect: Dialect) -> None:
-        with reached(url) as function:
-            ask(function, dialect, question, tallies[dialect])
-            while not over.wait(pause):
-                ask(function, dialect, question, tallies[dialect])
+    def send_until_stopped(dialect: Dialect) -> None:
+        with connected(url) as function:
+            send(function, dialect, example, tallies[dialect])
+            while not stopped.wait(pause):
+                send(function, dialect, example, tallies[dialect])
 
-    threads = [threading.Thread(target=speak, args=(dialect,)) for dialect in dialects]
+    threads = [threading.Thread(target=send_until_stopped, args=(dialect,)) for dialect in dialects]
     for thread in threads:
         thread.start()
     try:
         yield tallies
     finally:
-        over.set()
+        stopped.set()
         for thread in threads:
             thread.join()

@@ -1,4 +1,4 @@
-"""What `plan`, `apply`, `status` and `delete` do to a real cluster, and what they say when it does not go well."""
+"""Tests of `plan`, `apply`, `status` and `delete` on a real cluster, and of their errors."""
 
 import json
 import os
@@ -13,13 +13,13 @@ import pytest
 
 from knative.api.client import Cluster
 from knative.api.errors import Outrun
-from knative.commands.plan import opened, planned
+from knative.commands.plan import make_plan, open_project
 from knative.deploying.apply import carry_out
 from knative.function.configuration import Flags
 from knative.objects import Manifest, Ref, ref_of
 from runtime.registry import find
 from tests.e2e.functions import function_yaml, image
-from tests.e2e.namespace import SCALEZERO, SECRET, Namespace, until
+from tests.e2e.namespace import SCALEZERO, SECRET, Namespace, wait_until
 
 VERSION = """\
 ---
@@ -56,15 +56,17 @@ def model(
 
 
 @pytest.fixture(scope="module")
-def shop(own: Namespace, deployed: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Path:  # published by then
-    """A model `shop`, applied: v1 and v2 half and half."""
+def shop(
+    own: Namespace, deployed: Namespace, tmp_path_factory: pytest.TempPathFactory
+) -> Path:  # `deployed` publishes the artifact
+    """The deployed model `shop`, with 50 % for each of v1 and v2."""
     folder = model(tmp_path_factory.mktemp("shop"), "shop")
     own.scalezero("apply", "-f", folder)
     return folder
 
 
 def shares(own: Namespace, name: str = "shop") -> dict[str, int]:
-    """The traffic as it is routed."""
+    """Return the actual traffic split."""
     return {each["revisionName"]: each["percent"] for each in own.get("Service", name)["status"]["traffic"]}
 
 
@@ -75,27 +77,27 @@ def test_after_an_apply_the_plan_is_empty_and_another_apply_changes_nothing(own:
     assert own.get("Service", "shop")["metadata"]["generation"] == before
 
 
-def test_status_tells_what_knative_has(own: Namespace, shop: Path) -> None:
-    (told,) = json.loads(own.scalezero("status", "shop", "-o", "json"))
-    assert (told["state"], told["url"]) == ("Ready", own.url("shop"))
-    assert {each["name"]: each["percent"] for each in told["revisions"]} == {"shop-v1": 50, "shop-v2": 50}
-    assert [each["name"] for each in told["splits"]] == ["shop-ab"]
+def test_status_reports_the_state_of_knatives_objects(own: Namespace, shop: Path) -> None:
+    (status,) = json.loads(own.scalezero("status", "shop", "-o", "json"))
+    assert (status["state"], status["url"]) == ("Ready", own.url("shop"))
+    assert {each["name"]: each["percent"] for each in status["revisions"]} == {"shop-v1": 50, "shop-v2": 50}
+    assert [each["name"] for each in status["splits"]] == ["shop-ab"]
 
 
-def test_traffic_that_kn_has_set_is_refused_by_name_until_it_is_taken_over(own: Namespace, shop: Path) -> None:
+def test_apply_refuses_to_change_traffic_that_kn_has_set_without_force_conflicts(own: Namespace, shop: Path) -> None:
     own.kn("service", "update", "shop", "--traffic", "shop-v1=90", "--traffic", "shop-v2=10")
-    said = own.scalezero("apply", "-f", shop, code=2)
-    assert "nothing was changed: service/shop: kn has set its traffic since" in said
+    output = own.scalezero("apply", "-f", shop, code=2)
+    assert "nothing was changed: service/shop: kn has set its traffic since" in output
     assert shares(own) == {"shop-v1": 90, "shop-v2": 10}
     own.scalezero("apply", "-f", shop, "--force-conflicts")
     assert shares(own) == {"shop-v1": 50, "shop-v2": 50}
 
 
-def test_what_kn_does_between_the_plan_and_the_apply_is_not_written_over(own: Namespace, shop: Path) -> None:
+def test_apply_does_not_overwrite_a_change_that_kn_makes_after_the_plan(own: Namespace, shop: Path) -> None:
     with_v3 = model(shop, "shop", versions=(1, 2, 3))
     try:
-        project, cluster = opened((with_v3,), Flags(namespace=own.name), context=None)
-        made = planned(project, cluster, find=find, force=False)
+        project, cluster = open_project((with_v3,), Flags(namespace=own.name), context=None)
+        made = make_plan(project, cluster, find=find, force=False)
         own.kn("service", "update", "shop", "--traffic", "shop-v1=80", "--traffic", "shop-v2=20")
         with pytest.raises(Outrun, match="service/shop changed during the command"):
             carry_out(made.plan, made.observed, cluster, force=False, seconds=60, tell=lambda _: None)
@@ -104,9 +106,7 @@ def test_what_kn_does_between_the_plan_and_the_apply_is_not_written_over(own: Na
     assert shares(own) == {"shop-v1": 80, "shop-v2": 20}
 
 
-def test_without_a_split_a_new_version_waits_behind_its_tag_and_the_traffic_stays(
-    own: Namespace, tmp_path: Path
-) -> None:
+def test_without_a_split_a_new_version_gets_only_a_tag_and_the_traffic_stays(own: Namespace, tmp_path: Path) -> None:
     own.scalezero("apply", "-f", model(tmp_path, "lane", split=False))
     own.kn("service", "update", "lane", "--traffic", "lane-v1=30", "--traffic", "lane-v2=70")
     own.scalezero("apply", "-f", model(tmp_path, "lane", versions=(1, 2, 3), split=False))
@@ -116,7 +116,7 @@ def test_without_a_split_a_new_version_waits_behind_its_tag_and_the_traffic_stay
 
 
 @pytest.mark.parametrize("seconds", [1.0, 2.5])
-def test_an_apply_that_is_killed_is_taken_up_by_the_next(own: Namespace, tmp_path: Path, seconds: float) -> None:
+def test_an_apply_that_is_killed_is_completed_by_the_next_one(own: Namespace, tmp_path: Path, seconds: float) -> None:
     folder = model(tmp_path, "cut")
     killed = subprocess.Popen(
         [SCALEZERO, "apply", "-f", folder, "-n", own.name], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -143,18 +143,18 @@ def test_an_apply_that_is_killed_is_taken_up_by_the_next(own: Namespace, tmp_pat
         ),
     ],
 )
-def test_a_version_that_cannot_come_up_is_told_with_its_reason(
+def test_the_reason_of_a_version_that_cannot_start_is_reported(
     own: Namespace, tmp_path: Path, name: str, secret: str, path: str, reason: str
 ) -> None:
     folder = model(tmp_path, name, versions=(1,), split=False, secret=secret, path=path)
-    said = own.scalezero("apply", "-f", folder, code=1)
-    assert f"scalezero: revision {name}-v1 failed: " in said
-    assert reason in said
+    output = own.scalezero("apply", "-f", folder, code=1)
+    assert f"scalezero: revision {name}-v1 failed: " in output
+    assert reason in output
     assert reason in own.scalezero("status", name, code=1)
     own.scalezero("delete", name)
 
 
-def test_a_model_whose_first_version_never_came_up_is_mended_by_the_next(own: Namespace, tmp_path: Path) -> None:
+def test_a_model_with_a_failed_first_version_is_repaired_by_the_next_one(own: Namespace, tmp_path: Path) -> None:
     own.scalezero(
         "apply", "-f", model(tmp_path, "late", versions=(1,), split=False, path="s3://models/no.onnx"), code=1
     )
@@ -165,7 +165,7 @@ def test_a_model_whose_first_version_never_came_up_is_mended_by_the_next(own: Na
 
 
 @pytest.mark.usefixtures("shop")  # it uses the same artifact and Secret
-def test_what_is_deleted_is_gone_with_its_revisions_and_a_second_time_is_well(own: Namespace, tmp_path: Path) -> None:
+def test_delete_removes_the_function_with_its_revisions_and_can_be_repeated(own: Namespace, tmp_path: Path) -> None:
     folder = model(tmp_path, "brief", versions=(1,), split=False)
     own.scalezero("apply", "-f", folder)
     kept = own.scalezero("delete", "-f", folder)
@@ -176,7 +176,7 @@ def test_what_is_deleted_is_gone_with_its_revisions_and_a_second_time_is_well(ow
     assert "service/brief: not found" in own.scalezero("delete", "-f", folder)
 
 
-def test_a_revision_serves_the_version_of_the_object_that_it_was_deployed_with(own: Namespace, tmp_path: Path) -> None:
+def test_a_revision_serves_the_object_version_of_its_deployment(own: Namespace, tmp_path: Path) -> None:
     client, bucket = own.s3.client(), f"pinned-{own.name}"
     own.s3.make_bucket(bucket)
     client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
@@ -194,22 +194,22 @@ def test_a_revision_serves_the_version_of_the_object_that_it_was_deployed_with(o
     own.scalezero("delete", "pinned")
 
 
-def test_what_kn_made_is_not_deleted(own: Namespace, tmp_path: Path) -> None:
+def test_delete_refuses_a_service_that_kn_created(own: Namespace, tmp_path: Path) -> None:
     own.kn("service", "create", "foreign", "--image", image(), "--no-wait")
-    said = own.scalezero("delete", "foreign", code=2)
-    assert "service/foreign was not created by scalezero" in said
+    output = own.scalezero("delete", "foreign", code=2)
+    assert "service/foreign was not created by scalezero" in output
     own.kn("service", "delete", "foreign")
 
 
-def test_a_revision_at_zero_is_woken_through_the_api_server(own: Namespace, shop: Path) -> None:
-    until("shop-v2 is at zero", lambda: own.at_zero("shop-v2"), seconds=120)
+def test_a_request_through_the_api_server_starts_a_revision_at_zero(own: Namespace, shop: Path) -> None:
+    wait_until("shop-v2 is at zero", lambda: own.is_at_zero("shop-v2"), seconds=120)
     answer = own.cluster.revision_get("shop-v2", "/healthz/ready", timeout=60)
     assert (answer.status, answer.body) == (200, b'{"status":"ready"}')
 
 
 @pytest.fixture
 def accounts(own: Namespace, shop: Path, tmp_path: Path) -> Iterator[dict[str, Path]]:
-    """Kubeconfigs of an account with the Roles that `render --role` prints, and of one with nothing."""
+    """Kubeconfigs of an account with the Roles of `render --role`, and of an account without permissions."""
     made = {}
     for name in ("deployer", "nobody"):
         own.kubectl("create", "serviceaccount", name)
@@ -217,15 +217,15 @@ def accounts(own: Namespace, shop: Path, tmp_path: Path) -> Iterator[dict[str, P
     roles = json.loads(own.scalezero("render", "--role", "-f", shop, "-o", "json"))[:2]
     bindings = [binding(own, role) for role in roles]
     for each in (*roles, *bindings):
-        own.cluster.within(each["metadata"]["namespace"]).apply(each)
+        own.cluster.in_namespace(each["metadata"]["namespace"]).apply(each)
     yield made
     for each in (*bindings, *roles):
-        own.cluster.within(each["metadata"]["namespace"]).delete(ref_of(each))
+        own.cluster.in_namespace(each["metadata"]["namespace"]).delete(ref_of(each))
     own.kubectl("delete", "serviceaccount/deployer", "serviceaccount/nobody")
 
 
 def binding(own: Namespace, role: Manifest) -> Manifest:
-    """Give the role to the deployer."""
+    """Return a RoleBinding of the role to the deployer."""
     metadata = role["metadata"]
     return {
         "apiVersion": role["apiVersion"],
@@ -250,7 +250,7 @@ def as_account(own: Namespace, kubeconfig: Path) -> Namespace:
     return Namespace(name=own.name, s3=own.s3, cluster=cluster, variables=variables)
 
 
-def test_the_roles_that_are_printed_are_all_that_a_deployment_needs(
+def test_the_printed_roles_are_sufficient_for_a_deployment(
     own: Namespace, accounts: dict[str, Path], tmp_path: Path
 ) -> None:
     deployer = as_account(own, accounts["deployer"])
@@ -263,40 +263,50 @@ def test_the_roles_that_are_printed_are_all_that_a_deployment_needs(
     assert own.cluster.get(Ref("Service", "ruled")) is None
 
 
-def waits_after_restarts(pods: list[dict[str, Any]], count: int) -> bool:
-    """Whether a container was restarted so often and waits for the next time."""
+def is_waiting_after_restarts(pods: list[dict[str, Any]], count: int) -> bool:
+    """Whether a container was restarted at least `count` times and waits for the next restart."""
     statuses = (each for pod in pods for each in pod.get("status", {}).get("containerStatuses", ()))
     return any(each["restartCount"] >= count and "waiting" in each["state"] for each in statuses)
 
 
-def test_an_apply_after_the_cause_is_fixed_retries_the_revision_and_judges_its_new_pod(
+def test_an_apply_after_the_cause_is_fixed_retries_the_revision_with_a_new_pod(
     own: Namespace, shop: Path, tmp_path: Path
 ) -> None:
     path = f"s3://models/{own.name}/retried.onnx"
     folder = model(tmp_path / "retried", "retried", versions=(1,), split=False, path=path)
     assert "there is no such object" in own.scalezero("apply", "-f", folder, code=1)
-    # The kubelet waits longer after each restart; from the second on it cannot be quicker than the apply.
-    until("it waits to be restarted again", lambda: waits_after_restarts(own.pods("retried-v1"), 2), seconds=120)
+    # The kubelet waits longer after each restart. After the second restart, its wait is longer than the apply.
+    wait_until(
+        "the container waits for its next restart",
+        lambda: is_waiting_after_restarts(own.pods("retried-v1"), 2),
+        seconds=120,
+    )
+    waiting = pod_names(own, "retried-v1")
     published = own.s3.client().get_object(Bucket="models", Key="payment-model-v1.onnx")
     own.s3.put(path, published["Body"].read(), published["Metadata"])
     try:
-        began = time.monotonic()
-        said = own.scalezero("apply", "-f", folder)
-        assert time.monotonic() - began < 30
+        output = own.scalezero("apply", "-f", folder)
     finally:
         own.s3.client().delete_object(Bucket="models", Key=path.removeprefix("s3://models/"))
-    assert "revision/retried-v1: failed before; retrying with a new pod" in said
+    assert "revision/retried-v1: failed before; retrying with a new pod" in output
     assert shares(own, "retried") == {"retried-v1": 100}
+    assert not waiting & pod_names(own, "retried-v1")  # it did not wait for the next restart
 
 
-def test_a_missing_right_is_told_with_what_to_ask_for(own: Namespace, accounts: dict[str, Path], shop: Path) -> None:
+def pod_names(own: Namespace, revision: str) -> set[str]:
+    return {each["metadata"]["name"] for each in own.pods(revision)}
+
+
+def test_the_error_for_a_missing_permission_has_the_role_to_request(
+    own: Namespace, accounts: dict[str, Path], shop: Path
+) -> None:
     nobody = as_account(own, accounts["nobody"])
-    said = nobody.scalezero("status", code=2)
-    assert f"system:serviceaccount:{own.name}:nobody cannot list services in namespace {own.name}" in said
-    assert "ask for a Role with {apiGroups: [serving.knative.dev], resources: [services], verbs: [list]}" in said
+    output = nobody.scalezero("status", code=2)
+    assert f"system:serviceaccount:{own.name}:nobody cannot list services in namespace {own.name}" in output
+    assert "ask for a Role with {apiGroups: [serving.knative.dev], resources: [services], verbs: [list]}" in output
 
 
-def test_a_namespace_that_is_not_there_is_told(own: Namespace, shop: Path) -> None:
+def test_the_error_for_a_missing_namespace_has_the_command_that_creates_it(own: Namespace, shop: Path) -> None:
     command = [str(SCALEZERO), "apply", "-f", str(shop), "-n", "no-such-place"]
     done = subprocess.run(command, env=dict(os.environ), capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.splitlines()[-1]) == (

@@ -1,4 +1,4 @@
-"""What breaks in the life of a deployed model, and what its callers see of it."""
+"""Tests of faults of a deployed model, and of their effect on its callers."""
 
 import os
 import signal
@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.e2e.functions import payment_model
-from tests.e2e.load import PATH, asked, client, load, rows
-from tests.e2e.namespace import Namespace, Refused, until
+from tests.e2e.load import PATH, client, load, rows, send_requests
+from tests.e2e.namespace import CommandFailed, Namespace, wait_until
 from tests.e2e.test_serving import TO_ZERO, V1, V2
 from tests.runtime.faulty_s3 import FaultyS3
 
@@ -26,17 +26,16 @@ metadata: {{name: payment-model-v3}}
 spec: {{modelName: payment-model, version: "3.0.0", format: onnx, storage: {{type: s3, path: "{path}"}}}}
 """
 CALLERS = 4
-A_WHILE = 5.0  # seconds under load before and after a fault
-OUTAGE = 5.0  # seconds: a container that was killed is started again at once, and the first requests may precede it
+SETTLE_SECONDS = 5.0  # the duration of the load before and after a fault
 
 
 class Registry:
-    """The way to the S3 server that the pods take: it can be closed, and opened again at the same address."""
+    """A proxy between the pods and the S3 server. It can be closed, and opened again at the same address."""
 
     def __init__(self, upstream: str) -> None:
         self._upstream = upstream
         self._host = str(urlsplit(upstream).hostname)
-        with socket.create_server((self._host, 0)) as probe:  # OSError: it is no address of this machine
+        with socket.create_server((self._host, 0)) as probe:  # OSError: this machine does not have the address
             self._port: int = probe.getsockname()[1]
         self.endpoint = f"http://{self._host}:{self._port}"
         self._open: FaultyS3 | None = None
@@ -53,19 +52,19 @@ class Registry:
 @pytest.fixture(scope="module")
 def registry(own: Namespace) -> Iterator[Registry]:
     try:
-        way = Registry(own.s3.endpoint_url)
+        proxy = Registry(own.s3.endpoint_url)
     except OSError as error:
         pytest.skip(f"the S3 server is on another machine than these tests: {error}")
-    way.open()
-    yield way
-    way.close()
+    proxy.open()
+    yield proxy
+    proxy.close()
 
 
 @pytest.fixture(scope="module")
 def folder(
     own: Namespace, deployed: Namespace, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Path]:  # published by then
-    """The function, v2 of which has an artifact of its own: a test takes it away."""
+) -> Iterator[Path]:  # `deployed` publishes the artifacts
+    """The function, with a separate artifact for v2, which a test deletes."""
     copy(own, "payment-model-v2.onnx", second(own))
     artifact = {"s3://models/payment-model-v2.onnx": second(own)}
     yield payment_model(tmp_path_factory.mktemp("faults"), model=artifact)
@@ -78,10 +77,10 @@ def second(own: Namespace) -> str:
 
 
 def copy(own: Namespace, key: str, uri: str, *, without: int = 0) -> None:
-    """Put a published model there as well, with its digest; `without` its last bytes it is corrupt."""
-    whole = own.s3.client().get_object(Bucket="models", Key=key)
-    body = whole["Body"].read()
-    own.s3.put(uri, body[: len(body) - without], whole["Metadata"])
+    """Copy a published model with its digest. `without` is the number of last bytes to cut off, to corrupt it."""
+    published = own.s3.client().get_object(Bucket="models", Key=key)
+    body = published["Body"].read()
+    own.s3.put(uri, body[: len(body) - without], published["Metadata"])
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +90,7 @@ def model(own: Namespace, registry: Registry, folder: Path) -> Namespace:
 
 
 def process_of(pod: str) -> int | None:
-    """The process that serves in the pod, if it runs on this machine."""
+    """Return the id of the server process in the pod, or None if it is not on this machine."""
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             environment = (entry / "environ").read_bytes().split(b"\0")
@@ -103,16 +102,18 @@ def process_of(pod: str) -> int | None:
     return None
 
 
-def test_a_corrupt_artifact_stays_out_and_says_why(model: Namespace, registry: Registry, folder: Path) -> None:
-    """It gets no traffic, the revisions before serve on, and its condition and `status` have the runtime's reason."""
+def test_a_corrupt_artifact_gets_no_traffic_and_its_reason_is_reported(
+    model: Namespace, registry: Registry, folder: Path
+) -> None:
+    """The earlier revisions continue to serve. The condition and `status` have the reason of the runtime."""
     path = f"s3://models/{model.name}/payment-model-v3.onnx"
     copy(model, "payment-model-v1.onnx", path, without=100)
     manifest = folder / "model.yaml"
     manifest.write_text(manifest.read_text() + THIRD.format(path=path))
     with load(model.url("payment-model"), callers=CALLERS) as tally:
-        said = model.scalezero("apply", "-f", folder, "--s3-endpoint", registry.endpoint, code=1)
-    assert "SHA-256" in said
-    until("its condition says why", lambda: "SHA-256" in why(model, V3), seconds=60)
+        output = model.scalezero("apply", "-f", folder, "--s3-endpoint", registry.endpoint, code=1)
+    assert "SHA-256" in output
+    wait_until("its condition has the reason", lambda: "SHA-256" in failure_message(model, V3), seconds=120)
     status = model.scalezero("status", "payment-model")
     assert V3 in status
     assert "SHA-256" in status
@@ -120,47 +121,48 @@ def test_a_corrupt_artifact_stays_out_and_says_why(model: Namespace, registry: R
     assert set(tally.by_revision()) == {V1, V2}
 
 
-def why(model: Namespace, revision: str) -> str:
-    """What Knative says against the revision."""
+def failure_message(model: Namespace, revision: str) -> str:
+    """Return the message of the revision's Ready condition if it is False, otherwise an empty text."""
     condition = model.condition("Revision", revision, "Ready")
     return condition.get("message", "") if condition.get("status") == "False" else ""
 
 
-def test_a_pod_that_is_deleted_under_load_costs_no_request(model: Namespace) -> None:
-    """It finishes what it has, another one takes its place, and what comes meanwhile waits for that."""
+def test_no_request_fails_if_a_pod_is_deleted_under_load(model: Namespace) -> None:
+    """The pod finishes its requests. New requests wait for its replacement."""
     with load(model.url("payment-model", "v1"), callers=CALLERS) as tally:
-        (pod,) = until("a pod serves", lambda: serving(model), seconds=60)
-        time.sleep(A_WHILE)
+        (pod,) = wait_until("a pod is ready", lambda: ready_pods(model), seconds=120)
+        time.sleep(SETTLE_SECONDS)
         model.kubectl("delete", "pod", pod, "--wait=false")
-        until("another one serves", lambda: serving(model) not in ([], [pod]), seconds=60)
-        time.sleep(A_WHILE)
+        wait_until("another pod is ready", lambda: ready_pods(model) not in ([], [pod]), seconds=120)
+        time.sleep(SETTLE_SECONDS)
     assert tally.failures == []
 
 
-def test_a_process_that_is_killed_under_load_is_back_by_itself(model: Namespace) -> None:
-    """What reaches the pod until it is back may fail, as queue-proxy has nobody to ask; nothing after that."""
+def test_a_process_that_is_killed_under_load_is_restarted(model: Namespace) -> None:
+    """Requests may fail until the container has restarted, because queue-proxy cannot reach it. Later ones must not."""
     with load(model.url("payment-model", "v1"), callers=CALLERS) as tally:
-        (pod,) = until("one pod serves", lambda: serving(model), seconds=60)
-        time.sleep(A_WHILE)
+        (pod,) = wait_until("one pod is ready", lambda: ready_pods(model), seconds=120)
+        time.sleep(SETTLE_SECONDS)
         process = process_of(pod)
         if process is None:
             pytest.skip("the pods run on another machine than these tests")
         killed = time.monotonic()
         os.kill(process, signal.SIGKILL)
-        until("it serves again", lambda: restarted(model, pod), seconds=60)
-        time.sleep(A_WHILE + OUTAGE)
-    assert [each for each in tally.failures if not killed - 1 < each[0] < killed + OUTAGE] == []
-    assert len(tally.since(killed + OUTAGE).answers) > CALLERS
+        wait_until("the pod is ready again", lambda: restarted(model, pod), seconds=120)
+        ready = time.monotonic()
+        time.sleep(SETTLE_SECONDS)
+    assert [each for each in tally.failures if not killed - 1 < each[0] < ready] == []
+    assert len(tally.since(ready).answers) > CALLERS
 
 
-def pods_say(model: Namespace, revision: str) -> str:
-    """What the runtime in the pods says of its readiness."""
+def readiness_of_pods(model: Namespace, revision: str) -> str:
+    """Return the answers of /healthz/ready of the revision's pods."""
     names = [pod["metadata"]["name"] for pod in model.pods(revision)]
     return "".join(model.cluster.pod_get(name, "/healthz/ready", timeout=5).body.decode() for name in names)
 
 
-def serving(model: Namespace) -> list[str]:
-    """The pods of v1 that are ready and not on their way out."""
+def ready_pods(model: Namespace) -> list[str]:
+    """Return the pods of v1 that are ready and not terminating."""
     return [
         pod["metadata"]["name"]
         for pod in model.pods(V1)
@@ -170,19 +172,19 @@ def serving(model: Namespace) -> list[str]:
 
 def restarted(model: Namespace, name: str) -> bool:
     statuses = [each for pod in model.pods(V1) for each in pod["status"].get("containerStatuses", [])]
-    return serving(model) == [name] and any(each["restartCount"] and each["ready"] for each in statuses)
+    return ready_pods(model) == [name] and any(each["restartCount"] and each["ready"] for each in statuses)
 
 
-def test_a_request_that_came_while_s3_was_gone_is_answered_when_it_is_back(
-    model: Namespace, registry: Registry
-) -> None:
-    until("v2 is at zero", lambda: model.at_zero(V2), seconds=TO_ZERO)
+def test_a_request_during_an_outage_of_s3_is_answered_after_the_outage(model: Namespace, registry: Registry) -> None:
+    wait_until("v2 is at zero", lambda: model.is_at_zero(V2), seconds=TO_ZERO)
     url = model.url("payment-model", "v2")
     registry.close()
     try:
-        with ThreadPoolExecutor(1) as other, client(patience=120) as session:
+        with ThreadPoolExecutor(1) as other, client(timeout=120) as session:
             waiting = other.submit(session.post, url + PATH, content=rows(1))
-            until("the pod says why", lambda: "store_unreachable" in pods_say(model, V2), seconds=60)
+            wait_until(
+                "the pod reports the reason", lambda: "store_unreachable" in readiness_of_pods(model, V2), seconds=120
+            )
             assert not waiting.done()
             registry.open()
             answer = waiting.result()
@@ -191,42 +193,52 @@ def test_a_request_that_came_while_s3_was_gone_is_answered_when_it_is_back(
         registry.open()
     assert answer.status_code == 200
     assert answer.headers["x-revision"] == V2
-    assert asked(url, 20).failures == []
+    assert send_requests(url, 20).failures == []
 
 
-def test_a_request_that_came_while_the_artifact_was_gone_is_answered_when_it_is_back(model: Namespace) -> None:
-    """No retry would bring it, so the process ends and says why; the kubelet starts it again, each time later."""
-    until("v2 is at zero", lambda: model.at_zero(V2), seconds=TO_ZERO)
+def test_a_request_while_the_artifact_is_missing_is_answered_after_it_is_restored(model: Namespace) -> None:
+    """The process exits with the reason, because a retry would not help. The kubelet restarts it with a backoff."""
+    wait_until("v2 is at zero", lambda: model.is_at_zero(V2), seconds=TO_ZERO)
     url = model.url("payment-model", "v2")
     model.s3.client().delete_object(Bucket="models", Key=second(model).removeprefix("s3://models/"))
     try:
-        with ThreadPoolExecutor(1) as other, client(patience=120) as session:
+        with ThreadPoolExecutor(1) as other, client(timeout=120) as session:
             waiting = other.submit(session.post, url + PATH, content=rows(1))
-            until("a pod has ended", lambda: "there is no such object" in last_words(model, V2), seconds=60)
-            until("status says why", lambda: "there is no such object" in failed_status(model), seconds=60)
+            wait_until(
+                "a container has exited",
+                lambda: "there is no such object" in termination_messages(model, V2),
+                seconds=60,
+            )
+            wait_until(
+                "status reports the reason", lambda: "there is no such object" in failed_status(model), seconds=120
+            )
             copy(model, "payment-model-v2.onnx", second(model))
             answer = waiting.result()
     finally:
         copy(model, "payment-model-v2.onnx", second(model))
     assert answer.status_code == 200
-    assert asked(url, 20).failures == []
+    assert send_requests(url, 20).failures == []
     assert model.condition("Revision", V2, "Ready")["status"] == "True"
-    assert model.condition("Route", "payment-model", "Ready")["status"] == "True"
+    wait_until(
+        "the Route is Ready again",
+        lambda: model.condition("Route", "payment-model", "Ready")["status"] == "True",
+        seconds=90,
+    )
 
 
 def failed_status(model: Namespace) -> str:
-    """What `status` says where it finds a fault: not while the container runs once more, and may yet come up."""
+    """Return the output of `status` if it reports a failure. It reports none while the container runs again."""
     try:
         return model.scalezero("status", code=1)
-    except Refused:
+    except CommandFailed:
         return ""
 
 
-def last_words(model: Namespace, revision: str) -> str:
-    """What the containers of the revision left behind when they ended."""
-    ended = [
+def termination_messages(model: Namespace, revision: str) -> str:
+    """Return the termination messages of the revision's containers."""
+    messages = [
         status["lastState"].get("terminated", {}).get("message", "")
         for pod in model.pods(revision)
         for status in pod["status"].get("containerStatuses", [])
     ]
-    return " ".join(ended)
+    return " ".join(messages)

@@ -1,4 +1,4 @@
-"""The image as a pod has it: as its revision asks for it, with another command."""
+"""Tests of the image in a pod, with the settings of its revision and another command."""
 
 import base64
 import json
@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from onnx import TensorProto, helper
 
-from tests.e2e.namespace import Namespace, until
+from tests.e2e.namespace import Namespace, wait_until
 
-# What it finds out is one line of JSON: there is no shell in the image that could ask.
+# Prints its results as one line of JSON, because the image has no shell.
 INSIDE = """
 import base64, json, os, pathlib, shutil, sysconfig
 
@@ -40,7 +40,7 @@ print(json.dumps({
 
 
 def upper() -> bytes:
-    """A model that writes text in capitals, for which ONNX Runtime asks for the locale en_US.UTF-8 by name."""
+    """Return a model that converts text to upper case, for which ONNX Runtime needs the locale en_US.UTF-8."""
     node = helper.make_node("StringNormalizer", ["x"], ["y"], case_change_action="UPPER")
     text = [helper.make_tensor_value_info(name, TensorProto.STRING, [None]) for name in ("x", "y")]
     graph = helper.make_graph([node], "upper", text[:1], text[1:])
@@ -50,7 +50,7 @@ def upper() -> bytes:
     return model
 
 
-def ended(namespace: Namespace, pod: str) -> bool:
+def has_succeeded(namespace: Namespace, pod: str) -> bool:
     phase: str = namespace.get("Pod", pod)["status"]["phase"]
     assert phase != "Failed", namespace.kubectl("logs", pod)
     return phase == "Succeeded"
@@ -61,34 +61,34 @@ def inside(deployed: Namespace, own: Namespace) -> Iterator[dict[str, Any]]:
     (ours,) = deployed.get("Revision", "payment-model-v1")["spec"]["containers"]
     code = INSIDE.replace("MODEL", base64.b64encode(upper()).decode())
     container = {
-        "name": "asked",
+        "name": "inspected",
         "image": ours["image"],
         "command": ["python", "-c", code],
         "securityContext": ours["securityContext"],
     }
     pod = {"metadata": {"name": "inside"}, "spec": {"restartPolicy": "Never", "containers": [container]}}
     own.kubectl("apply", "-f", "-", given=json.dumps({"apiVersion": "v1", "kind": "Pod", **pod}))
-    until("the pod has ended", lambda: ended(own, "inside"), seconds=60)
+    wait_until("the pod has ended", lambda: has_succeeded(own, "inside"), seconds=120)
     yield json.loads(own.kubectl("logs", "inside").splitlines()[-1])
     own.kubectl("delete", "pod", "inside", "--wait=false")
 
 
-def test_it_runs_as_nobody_and_nothing_can_be_written(inside: dict[str, Any]) -> None:
+def test_it_does_not_run_as_root_and_its_files_are_read_only(inside: dict[str, Any]) -> None:
     assert inside["uid"] == 65532
     assert inside["root"] == inside["cwd"] == "Read-only file system"
 
 
-def test_nothing_that_installs_or_compiles_is_in_it(inside: dict[str, Any]) -> None:
+def test_it_has_no_shell_no_package_manager_and_no_compiler(inside: dict[str, Any]) -> None:
     assert inside["programs"] == []
 
 
-def test_all_of_it_is_compiled(inside: dict[str, Any]) -> None:
+def test_all_its_modules_are_compiled(inside: dict[str, Any]) -> None:
     assert inside["uncompiled"] == []
 
 
-def test_text_is_handled_in_the_locale_that_onnx_runtime_asks_for(inside: dict[str, Any]) -> None:
+def test_it_has_the_locale_of_onnx_runtime(inside: dict[str, Any]) -> None:
     assert inside["upper"] == ["ÉCLAIR"]
 
 
-def test_nothing_of_the_machine_that_built_it_is_left_in_it(inside: dict[str, Any]) -> None:
+def test_it_does_not_contain_the_secrets_of_its_build(inside: dict[str, Any]) -> None:
     assert inside["secrets"] is False

@@ -1,4 +1,4 @@
-"""Rollouts on the real cluster: no caller notices, what fails comes back, and nobody else's split is written over."""
+"""Tests of rollouts on the real cluster: no failed requests, rollback after failures, conflicts with kn."""
 
 import json
 import os
@@ -18,12 +18,12 @@ from knative.rollout.reading import live_split
 from knative.rollout.record import find
 from tests.e2e.functions import payment_model
 from tests.e2e.load import client, load
-from tests.e2e.namespace import SCALEZERO, Namespace, until
+from tests.e2e.namespace import SCALEZERO, Namespace, wait_until
 
 MODEL, V1, V2, BROKEN = "payment-model", "payment-model-v1", "payment-model-v2", "payment-model-broken"
 PAYMENT = {"amount": 912.5, "merchant_category": "electronics", "hour": 3, "weekday": 6}
-QUICK = ("--interval", "4")
-READY = 120.0  # seconds for a revision, or for a split
+SHORT_INTERVAL = ("--interval", "4")
+READY = 180.0  # seconds for a revision, or for a split
 
 
 @pytest.fixture(scope="module")
@@ -34,36 +34,36 @@ def model(own: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Namespace
 
 @pytest.fixture
 def stable(model: Namespace) -> Namespace:
-    """Everything goes to v1, by kn's hand, and no rollout is under way."""
+    """All traffic goes to v1, set by kn, and no rollout is in progress."""
     set_split(model, v1=100, v2=0)
     if (state := recorded(model)) and not state.is_over:
         model.kubectl("annotate", "ksvc", MODEL, "scalezero.dev/rollout-")
     return model
 
 
-def set_split(place: Namespace, **shares: int) -> None:
-    place.kn("service", "update", MODEL, "--traffic", ",".join(f"{tag}={share}" for tag, share in shares.items()))
+def set_split(namespace: Namespace, **shares: int) -> None:
+    namespace.kn("service", "update", MODEL, "--traffic", ",".join(f"{tag}={share}" for tag, share in shares.items()))
 
 
-def split(place: Namespace) -> dict[str, int]:
-    return dict(live_split(place.get("Service", MODEL)))
+def split(namespace: Namespace) -> dict[str, int]:
+    return dict(live_split(namespace.get("Service", MODEL)))
 
 
-def recorded(place: Namespace) -> State | None:
-    return find(place.get("Service", MODEL))
+def recorded(namespace: Namespace) -> State | None:
+    return find(namespace.get("Service", MODEL))
 
 
 @contextmanager
-def running(place: Namespace, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A rollout in a process of its own; it ends with the block at the latest."""
-    command = [str(SCALEZERO), "rollout", MODEL, *arguments, "-n", place.name]
+def running(namespace: Namespace, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Start a rollout in a new process; kill it at the end of the block if it still runs."""
+    command = [str(SCALEZERO), "rollout", MODEL, *arguments, "-n", namespace.name]
     with subprocess.Popen(
         command,
-        env=place.variables,
+        env=namespace.variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        # As at a terminal, also where these tests run in the background of a shell, which has Ctrl-C ignored.
+        # A shell ignores Ctrl-C in its background jobs; the default handler makes the process behave as at a terminal.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509 - no locks are held
     ) as process:
         try:
@@ -72,28 +72,30 @@ def running(place: Namespace, *arguments: str) -> Iterator[subprocess.Popen[str]
             process.kill()
 
 
-def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+def wait_for_exit(process: subprocess.Popen[str]) -> tuple[int, str]:
     out, _ = process.communicate(timeout=READY)
     return process.returncode, out
 
 
-def has(place: Namespace, revision: str, percent: int) -> None:
-    until(
+def wait_for_share(namespace: Namespace, revision: str, percent: int) -> None:
+    wait_until(
         f"{revision} has {percent} %",
-        lambda: split(place).get(revision, 0) == percent and place.condition("Service", MODEL, "RoutesReady"),
+        lambda: split(namespace).get(revision, 0) == percent and namespace.condition("Service", MODEL, "RoutesReady"),
         seconds=READY,
     )
 
 
-def test_no_caller_notices_a_rollout(stable: Namespace) -> None:
-    """Every request is answered, each step is taken, the template stays, and the tags stay where they were."""
+def test_no_request_fails_during_a_rollout(stable: Namespace) -> None:
+    """Every request is answered, each step is applied, and the template and the tags do not change."""
     before = stable.get("Service", MODEL)["spec"]
     with load(stable.url(MODEL)) as tally:
-        until("v1 answers", lambda: tally.by_revision()[V1], seconds=READY)
-        said = stable.scalezero("rollout", MODEL, "--to", "2.0.0", "--steps", "10,50,100", *QUICK, "-o", "json")
+        wait_until("v1 answers", lambda: tally.by_revision()[V1], seconds=READY)
+        output = stable.scalezero(
+            "rollout", MODEL, "--to", "2.0.0", "--steps", "10,50,100", *SHORT_INTERVAL, "-o", "json"
+        )
     assert tally.failures == []
     assert set(tally.by_revision()) == {V1, V2}
-    events = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    events = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
     assert [each["split"].get(V2, 0) for each in events if each["event"] == "shift"] == [10, 50, 100]
     assert events[-1]["event"] == "finish"
     assert events[-1]["target"]["requests"] > 0
@@ -112,7 +114,7 @@ def tags(spec: dict[str, Any]) -> dict[str, str]:
     return {each["tag"]: each["revisionName"] for each in spec["traffic"] if "tag" in each}
 
 
-def test_no_caller_notices_a_rollout_by_knatives_own_command(stable: Namespace) -> None:
+def test_no_request_fails_during_a_rollout_by_kn(stable: Namespace) -> None:
     with load(stable.url(MODEL)) as tally:
         for share in (10, 50, 100):
             set_split(stable, v1=100 - share, v2=share)
@@ -120,12 +122,12 @@ def test_no_caller_notices_a_rollout_by_knatives_own_command(stable: Namespace) 
     assert split(stable) == {V2: 100}
 
 
-def test_what_fails_comes_back_by_itself(stable: Namespace) -> None:
-    """The new revision's function raises for every payment; its model, its probes and its conditions are fine."""
+def test_a_failing_revision_is_rolled_back_automatically(stable: Namespace) -> None:
+    """The new revision's function raises for every payment. Its model, its probes and its conditions are healthy."""
     break_function(stable)
     with payments(stable.url(MODEL)) as statuses:
-        said = stable.scalezero("rollout", MODEL, "--to", "broken", "--steps", "50,100", "--interval", "60", code=1)
-    assert "requests failed" in said
+        output = stable.scalezero("rollout", MODEL, "--to", "broken", "--steps", "50,100", "--interval", "60", code=1)
+    assert "requests failed" in output
     assert split(stable) == {V1: 100}
     state = recorded(stable)
     assert state is not None
@@ -134,37 +136,37 @@ def test_what_fails_comes_back_by_itself(stable: Namespace) -> None:
     assert "rolled_back" in stable.scalezero("status", MODEL)
 
 
-def break_function(place: Namespace) -> None:
-    """Make a revision whose function takes no request: main.py's `decide` compares a number."""
-    add_revision(place, BROKEN, variable="FUNCTION_TARGET", value="decide")
-    until("the broken revision is Ready", lambda: ready(place, BROKEN) == "True", seconds=READY)
+def break_function(namespace: Namespace) -> None:
+    """Create a revision with an entry point that cannot handle requests: `decide` in main.py expects a number."""
+    add_revision(namespace, BROKEN, variable="FUNCTION_TARGET", value="decide")
+    wait_until("the broken revision is Ready", lambda: ready(namespace, BROKEN) == "True", seconds=READY)
 
 
-def add_revision(place: Namespace, name: str, *, variable: str, value: str) -> None:
-    """Have Knative make a revision that differs in one variable; a split by revisions stays as it is."""
-    template = place.get("Service", MODEL)["spec"]["template"]
+def add_revision(namespace: Namespace, name: str, *, variable: str, value: str) -> None:
+    """Create a revision with another value of one variable. The split by revisions does not change."""
+    template = namespace.get("Service", MODEL)["spec"]["template"]
     template["metadata"]["name"] = name
     for each in template["spec"]["containers"][0]["env"]:
         if each["name"] == variable:
             each["value"] = value
-    place.kubectl("patch", "ksvc", MODEL, "--type=merge", "-p", json.dumps({"spec": {"template": template}}))
+    namespace.kubectl("patch", "ksvc", MODEL, "--type=merge", "-p", json.dumps({"spec": {"template": template}}))
 
 
-def ready(place: Namespace, revision: str) -> str:
-    """A revision's condition Ready; empty where there is none yet."""
-    there = place.cluster.get(Ref("Revision", revision))
-    return place.condition("Revision", revision, "Ready").get("status", "") if there else ""
+def ready(namespace: Namespace, revision: str) -> str:
+    """Return the status of a revision's Ready condition, empty if it does not exist yet."""
+    exists = namespace.cluster.get(Ref("Revision", revision))
+    return namespace.condition("Revision", revision, "Ready").get("status", "") if exists else ""
 
 
 @contextmanager
 def payments(url: str) -> Iterator[Counter[int]]:
-    """Have the author's function asked until the block ends; how often it answered with which status."""
+    """Call the author's function until the block ends; yield the number of answers by status."""
     statuses: Counter[int] = Counter()
-    over = threading.Event()
+    stopped = threading.Event()
 
     def call() -> None:
         with client() as session:
-            while not over.wait(0.05):
+            while not stopped.wait(0.05):
                 statuses[session.post(url, json=PAYMENT).status_code] += 1
 
     threads = [threading.Thread(target=call) for _ in range(3)]
@@ -173,78 +175,78 @@ def payments(url: str) -> Iterator[Counter[int]]:
     try:
         yield statuses
     finally:
-        over.set()
+        stopped.set()
         for thread in threads:
             thread.join()
 
 
-def test_a_killed_rollout_goes_on_where_it_was(stable: Namespace) -> None:
+def test_a_killed_rollout_is_resumed_by_the_next_command(stable: Namespace) -> None:
     with running(stable, "--to", "v2", "--steps", "30,100", "--interval", "60") as process:
-        has(stable, V2, 30)
+        wait_for_share(stable, V2, 30)
         process.kill()
     assert split(stable) == {V1: 70, V2: 30}
-    said = stable.scalezero("rollout", MODEL, "--to", "v2", *QUICK)
-    assert "continuing the rollout to payment-model-v2 with the steps 30,100" in said
-    assert said.count("shifted") == 1
+    output = stable.scalezero("rollout", MODEL, "--to", "v2", *SHORT_INTERVAL)
+    assert "continuing the rollout to payment-model-v2 with the steps 30,100" in output
+    assert output.count("shifted") == 1
     assert split(stable) == {V2: 100}
 
 
-def test_ctrl_c_leaves_the_split_and_says_how_to_go_on_and_abort_goes_back(stable: Namespace) -> None:
+def test_ctrl_c_keeps_the_split_and_abort_rolls_back(stable: Namespace) -> None:
     with running(stable, "--to", "v2", "--steps", "30,100", "--interval", "60") as process:
-        has(stable, V2, 30)
+        wait_for_share(stable, V2, 30)
         os.kill(process.pid, signal.SIGINT)
-        code, said = ended(process)
+        code, output = wait_for_exit(process)
     assert code == 130
-    assert "the split stays at 70 % payment-model-v1, 30 % payment-model-v2" in said
+    assert "the split stays at 70 % payment-model-v1, 30 % payment-model-v2" in output
     assert split(stable) == {V1: 70, V2: 30}
     assert "rolled back" in stable.scalezero("rollout", MODEL, "--abort")
     assert split(stable) == {V1: 100}
 
 
-def test_a_split_that_kn_changes_meanwhile_stays_kns(stable: Namespace) -> None:
+def test_a_split_that_kn_changes_during_a_rollout_is_kept(stable: Namespace) -> None:
     with running(stable, "--to", "v2", "--steps", "30,100", "--interval", "60") as process:
-        has(stable, V2, 30)
+        wait_for_share(stable, V2, 30)
         set_split(stable, v1=15, v2=85)
-        code, said = ended(process)
+        code, output = wait_for_exit(process)
     assert code == 1
-    assert "the split was changed by kn" in said
+    assert "the split was changed by kn" in output
     assert split(stable) == {V1: 15, V2: 85}
     assert "kn" in stable.scalezero("rollout", MODEL, "--to", "v2", code=2)
     stable.scalezero("rollout", MODEL, "--to", "v2", "--steps", "100", "--adopt", "--interval", "1")
     assert split(stable) == {V2: 100}
 
 
-def test_giving_up_after_kn_has_changed_the_split_forgets_the_rollout_and_leaves_the_split(stable: Namespace) -> None:
+def test_abort_after_kn_has_changed_the_split_ends_the_rollout_and_keeps_the_split(stable: Namespace) -> None:
     with running(stable, "--to", "v2", "--steps", "30,100", "--interval", "60") as process:
-        has(stable, V2, 30)
+        wait_for_share(stable, V2, 30)
         process.kill()
     set_split(stable, v1=15, v2=85)
-    said = stable.scalezero("rollout", MODEL, "--to", "v1", code=2)
-    assert f"scalezero rollout payment-model --abort -n {stable.name}" in said
+    output = stable.scalezero("rollout", MODEL, "--to", "v1", code=2)
+    assert f"scalezero rollout payment-model --abort -n {stable.name}" in output
     assert "split set by kn" in stable.scalezero("rollout", MODEL, "--abort")
     assert split(stable) == {V1: 15, V2: 85}
-    said = stable.scalezero("rollout", MODEL, "--to", "v1", "--steps", "10,15,100", "--interval", "1")
-    assert "10 and 15 % are skipped" in said
-    assert "100 % not judged: 0 of 20 requests" in said
-    assert said.rstrip().endswith("0 of 1 steps judged")
+    output = stable.scalezero("rollout", MODEL, "--to", "v1", "--steps", "10,15,100", "--interval", "1")
+    assert "10 and 15 % are skipped" in output
+    assert "100 % not judged: 0 of 20 requests" in output
+    assert output.rstrip().endswith("0 of 1 steps judged")
     assert split(stable) == {V1: 100}
 
 
-def test_of_two_commands_at_once_one_stops(stable: Namespace) -> None:
+def test_a_second_command_takes_over_and_the_first_stops(stable: Namespace) -> None:
     with running(stable, "--to", "v2", "--steps", "50,100", "--interval", "60") as first:
-        has(stable, V2, 50)
-        with running(stable, "--to", "v2", *QUICK) as second:
-            code, said = ended(first)
+        wait_for_share(stable, V2, 50)
+        with running(stable, "--to", "v2", *SHORT_INTERVAL) as second:
+            code, output = wait_for_exit(first)
             assert code == 1
-            assert "another command has taken over" in said
-            assert ended(second)[0] == 0
+            assert "another command has taken over" in output
+            assert wait_for_exit(second)[0] == 0
     assert split(stable) == {V2: 100}
 
 
 def test_a_dry_run_changes_nothing(stable: Namespace) -> None:
     before = stable.get("Service", MODEL)
-    said = stable.scalezero("rollout", MODEL, "--to", "v2", "--dry-run")
-    assert "95 % payment-model-v1, 5 % payment-model-v2" in said
+    output = stable.scalezero("rollout", MODEL, "--to", "v2", "--dry-run")
+    assert "95 % payment-model-v1, 5 % payment-model-v2" in output
     after = stable.get("Service", MODEL)
     assert (after["spec"], after["metadata"].get("annotations")) == (
         before["spec"],
@@ -253,7 +255,7 @@ def test_a_dry_run_changes_nothing(stable: Namespace) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "sentence"),
+    ("arguments", "message"),
     [
         (("--to", "v9"), "available: payment-model-"),
         (("--to", "v2", "--steps", "50,5"), "from 1 to 100"),
@@ -261,15 +263,17 @@ def test_a_dry_run_changes_nothing(stable: Namespace) -> None:
         ((), "a revision, or --abort"),
     ],
 )
-def test_what_cannot_be_is_told_in_a_sentence(stable: Namespace, arguments: tuple[str, ...], sentence: str) -> None:
-    assert sentence in stable.scalezero("rollout", MODEL, *arguments, code=2)
+def test_invalid_arguments_are_refused_with_a_message(
+    stable: Namespace, arguments: tuple[str, ...], message: str
+) -> None:
+    assert message in stable.scalezero("rollout", MODEL, *arguments, code=2)
 
 
-def test_a_revision_that_never_comes_up_gets_nothing(stable: Namespace) -> None:
-    lost = "payment-model-lost"
-    add_revision(stable, lost, variable="SCALEZERO_MODEL_URI", value="s3://models/there-is-no-such.onnx")
-    until("the lost revision is there", lambda: stable.cluster.get(Ref("Revision", lost)), seconds=READY)
-    said = stable.scalezero("rollout", MODEL, "--to", "lost", "--timeout", "8", code=1)
-    assert "shifted" not in said
-    assert "rolled back  100 % payment-model-v1; " in said
+def test_a_revision_that_never_starts_gets_no_traffic(stable: Namespace) -> None:
+    failing = "payment-model-lost"
+    add_revision(stable, failing, variable="SCALEZERO_MODEL_URI", value="s3://models/there-is-no-such.onnx")
+    wait_until("the failing revision exists", lambda: stable.cluster.get(Ref("Revision", failing)), seconds=READY)
+    output = stable.scalezero("rollout", MODEL, "--to", "lost", "--timeout", "8", code=1)
+    assert "shifted" not in output
+    assert "rolled back  100 % payment-model-v1; " in output
     assert split(stable) == {V1: 100}

@@ -1,42 +1,42 @@
-"""More pods under load, none without: bounded, and unnoticed by the callers."""
+"""Tests of scaling: more pods under load, within the maximum, no pods without load, and no failed request."""
 
 import pytest
 
 from tests.e2e.functions import payment_model
 from tests.e2e.load import load, rows
-from tests.e2e.namespace import Namespace, until
+from tests.e2e.namespace import Namespace, wait_until
 from tests.e2e.test_serving import TO_ZERO, V1
 
-MOST = 3  # pods
-CALLERS = 16  # for more than MOST pods: one is worth two batches of one row, at 70 %
+MAX_PODS = 3
+CALLERS = 16  # enough for more than MAX_PODS pods: the target of a pod is two batches of one row, at 70 %
 
 
 @pytest.fixture(scope="module")
 def small(own: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Namespace:
-    """The model with batches of one row, so that a handful of callers is a load."""
+    """The model with batches of one row, so that a few callers are enough to scale out."""
     model = {"batchSize: 32": "batchSize: 1"}
-    function = {'value: "32"': 'value: "1"', "target: 64": "target: 2", "max: 10": f"max: {MOST}"}
+    function = {'value: "32"': 'value: "1"', "target: 64": "target: 2", "max: 10": f"max: {MAX_PODS}"}
     own.scalezero("deploy", payment_model(tmp_path_factory.mktemp("small"), model=model, function=function))
     return own
 
 
-def test_a_burst_gets_more_pods_and_nobody_an_error_and_then_none_is_left(small: Namespace) -> None:
-    def serving() -> int:
+def test_a_burst_scales_out_without_errors_and_then_to_zero(small: Namespace) -> None:
+    def ready_replicas() -> int:
         return int(small.get("Deployment", f"{V1}-deployment")["status"].get("readyReplicas", 0))
 
     with load(small.url("payment-model", "v1"), callers=CALLERS, pause=0.0, body=rows(1000)) as tally:
-        until(f"{MOST} pods serve", lambda: serving() == MOST, seconds=60)
+        wait_until(f"{MAX_PODS} pods are ready", lambda: ready_replicas() == MAX_PODS, seconds=120)
         answered = len(tally.answers)
-        until("they answer", lambda: len(tally.answers) >= answered + 100, seconds=30)
-        assert small.wanted(V1) <= MOST
+        wait_until("they answer", lambda: len(tally.answers) >= answered + 100, seconds=90)
+        assert small.replicas(V1) <= MAX_PODS
     assert tally.failures == []
     assert set(tally.by_revision()) == {V1}
-    until("no pod is left", lambda: small.at_zero(V1), seconds=TO_ZERO)
+    wait_until("there are no pods", lambda: small.is_at_zero(V1), seconds=TO_ZERO)
 
 
-def test_a_burst_from_zero_is_answered_to_the_last_request(small: Namespace) -> None:
-    """All of them wait for the first pod, at the activator."""
-    until("no pod is left", lambda: small.at_zero(V1), seconds=TO_ZERO)
+def test_all_requests_of_a_burst_from_zero_are_answered(small: Namespace) -> None:
+    """The requests wait for the first pod in the activator."""
+    wait_until("there are no pods", lambda: small.is_at_zero(V1), seconds=TO_ZERO)
     with load(small.url("payment-model", "v1"), callers=CALLERS, pause=0.0) as tally:
-        until("everybody was answered", lambda: len(tally.answers) >= 2 * CALLERS, seconds=60)
+        wait_until("all callers have answers", lambda: len(tally.answers) >= 2 * CALLERS, seconds=120)
     assert tally.failures == []

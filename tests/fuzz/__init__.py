@@ -1,6 +1,6 @@
-"""What no client sends by intent: every protocol is fed with garbage over real sockets, and held to one law.
+"""Fuzz tests: invalid requests of every protocol over real sockets. Every answer must follow the same rules.
 
-law          what an answer has to be, by its path
-conftest     the server under test; whatever a test sent, it lives at the end and holds nothing
-test_*       paths, bodies, gRPC messages, clients that leave
+law          the rules for an answer, by its path
+conftest     the server under test; at the end of the tests it must still be live and have released all resources
+test_*       paths, bodies, gRPC messages, clients that disconnect
 """

@@ -1,4 +1,4 @@
-"""A good message for every gRPC method and a good body for every path that takes one: what the tests then spoil."""
+"""A valid message for every gRPC method, and a valid body for every path with a body. The tests then corrupt them."""
 
 import io
 import struct
@@ -46,19 +46,19 @@ CALLS = {
 
 
 def npy(array: np.ndarray) -> bytes:
-    """The array as `numpy.save` writes it."""
+    """Return the array in the format of `numpy.save`."""
     with io.BytesIO() as file:
         np.save(file, array)
         return file.getvalue()
 
 
 def frame(message: bytes, *, flag: int = 0, size: int | None = None) -> bytes:
-    """A message in its frame, which may lie about the size."""
+    """Return a message in a frame. `size` overrides the size in the frame."""
     return bytes([flag]) + (len(message) if size is None else size).to_bytes(4, "big") + message
 
 
-def lying_npy(shape: str, descr: str = "'<f4'") -> bytes:
-    """A header that states any shape and type, and the bytes of four numbers."""
+def invalid_npy(shape: str, descr: str = "'<f4'") -> bytes:
+    """Return the bytes of four numbers after a header with any shape and type."""
     header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}}}\n".encode()
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + FLOATS.tobytes()
 
@@ -67,6 +67,7 @@ MULTIPART = "multipart/form-data; boundary=zz"
 _JSON = "application/json"
 _PART = b'--zz\r\ncontent-disposition: form-data; name="data"\r\n\r\n'
 _OIP = {"name": "x", "datatype": "FP32", "shape": [2, 2], "data": [1, 2, 3, 4]}
+_EVENT = {"specversion": "1.0", "id": "1", "source": "/s", "type": "t", "x": 1, "data": {"inputs": ROWS}}
 BODIES = {  # path and content type -> a body
     ("/api/v1/models/m/predict", _JSON): orjson.dumps({"inputs": ROWS}),
     ("/v2/models/m/infer", _JSON): orjson.dumps({"id": "1", "inputs": [_OIP], "outputs": [{"name": "y"}]}),
@@ -82,9 +83,10 @@ BODIES = {  # path and content type -> a body
     ("/predictions/m/1", MULTIPART): _PART + b"[[1,2]]\r\n--zz--\r\n",
     ("/predictions/m", "application/x-www-form-urlencoded"): b"data=%5B%5B1%2C2%5D%5D",
     ("/invocations", _JSON): orjson.dumps(ROWS),
+    ("/events", "application/cloudevents+json"): orjson.dumps(_EVENT),
 }
 
 
 def numbers(*values: int) -> bytes:
-    """Varints, one after the other."""
+    """Return concatenated varints."""
     return b"".join(map(varint, values))

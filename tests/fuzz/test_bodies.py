@@ -1,4 +1,4 @@
-"""REST bodies that are cut, spoilt and lying, and heads that lie about them."""
+"""REST bodies that are truncated, corrupted or inconsistent, and headers that do not match them."""
 
 import gzip
 import socket
@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from tests.fuzz import law
 from tests.fuzz.conftest import LIMIT
-from tests.fuzz.messages import BODIES, MULTIPART, lying_npy
+from tests.fuzz.messages import BODIES, MULTIPART, invalid_npy
 from tests.runtime.frontends.conftest import Served
 
 SETTINGS = settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-JSON = [place for place in BODIES if place[1] == "application/json"]
+JSON = [each for each in BODIES if each[1] == "application/json"]
 IDS = [f"{path} {kind.partition(';')[0]}" for path, kind in BODIES]
 VALUES = (
     b"null", b"true", b'""', b"[]", b"{}", b"1e999", b"-0", b"9" * 400, b"1e-400", b'"\\ud800"', b"NaN", b"-Infinity",
@@ -33,8 +33,8 @@ def connection(served: Served) -> Iterator[HTTPConnection]:
     connection.close()
 
 
-def ask(connection: HTTPConnection, path: str, kind: str, body: bytes, **fields: str) -> int:
-    """Send a body, hold the answer against the law, and return its status."""
+def send(connection: HTTPConnection, path: str, kind: str, body: bytes, **fields: str) -> int:
+    """Send a body, check the answer, and return its status."""
     headers = {"content-type": kind, **{name.replace("_", "-"): value for name, value in fields.items()}}
     connection.request("POST", path, body, headers)
     answer = connection.getresponse()
@@ -43,16 +43,16 @@ def ask(connection: HTTPConnection, path: str, kind: str, body: bytes, **fields:
 
 
 @pytest.mark.parametrize(("path", "kind"), BODIES, ids=IDS)
-def test_a_body_cut_anywhere_is_no_fault_of_ours(connection: HTTPConnection, path: str, kind: str) -> None:
+def test_a_truncated_body_is_no_server_error(connection: HTTPConnection, path: str, kind: str) -> None:
     body = BODIES[path, kind]
     for end in range(len(body)):
-        ask(connection, path, kind, body[:end])
+        send(connection, path, kind, body[:end])
 
 
 @pytest.mark.parametrize(("path", "kind"), BODIES, ids=IDS)
 @SETTINGS
 @given(data=st.data())
-def test_a_spoilt_body_is_no_fault_of_ours(served: Served, path: str, kind: str, data: st.DataObject) -> None:
+def test_a_corrupted_body_is_no_server_error(served: Served, path: str, kind: str, data: st.DataObject) -> None:
     body = bytearray(BODIES[path, kind])
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(st.integers(0, len(body)))
@@ -60,53 +60,53 @@ def test_a_spoilt_body_is_no_fault_of_ours(served: Served, path: str, kind: str,
         body[at:end] = data.draw(st.one_of(st.sampled_from(VALUES), st.binary(max_size=3)))
     connection = HTTPConnection("127.0.0.1", served.port, timeout=20)
     try:
-        ask(connection, path, kind, bytes(body))
+        send(connection, path, kind, bytes(body))
     finally:
         connection.close()
 
 
 @pytest.mark.parametrize(("path", "kind"), JSON, ids=[path for path, _ in JSON])
-def test_every_value_of_a_document_may_be_another(connection: HTTPConnection, path: str, kind: str) -> None:
+def test_any_value_in_a_document_is_no_server_error(connection: HTTPConnection, path: str, kind: str) -> None:
     text = BODIES[path, kind].replace(b"NaN", b"1").replace(b"-Infinity", b"2")
     document = orjson.loads(text)
-    for place in places(document):
-        marked = orjson.dumps(replaced(document, place, "\x7f"))
+    for path_to_value in paths_to_values(document):
+        marked = orjson.dumps(replaced(document, path_to_value, "\x7f"))
         for value in VALUES:
-            ask(connection, path, kind, marked.replace(b'"\x7f"', value))
-    ask(connection, path, kind, b"[" * LIMIT)
-    ask(connection, path, kind, b'{"a":' * (LIMIT // 6))
+            send(connection, path, kind, marked.replace(b'"\x7f"', value))
+    send(connection, path, kind, b"[" * LIMIT)
+    send(connection, path, kind, b'{"a":' * (LIMIT // 6))
 
 
 @pytest.mark.parametrize(("path", "kind"), BODIES, ids=IDS)
-def test_codings_that_lie_and_bombs(connection: HTTPConnection, path: str, kind: str) -> None:
+def test_invalid_encodings_and_compression_bombs(connection: HTTPConnection, path: str, kind: str) -> None:
     body = BODIES[path, kind]
-    good, bomb = ask(connection, path, kind, body), bytes(50 * LIMIT)
-    packed = {"gzip": gzip.compress(body), "deflate": zlib.compress(body)}
-    for coding, content in packed.items():
-        assert ask(connection, path, kind, content, content_encoding=coding) == good
-        ask(connection, path, kind, content[:-5], content_encoding=coding)
-        ask(connection, path, kind, body, content_encoding=coding)
-        ask(connection, path, kind, content * 3, content_encoding=coding)
-    assert ask(connection, path, kind, gzip.compress(bomb), content_encoding="gzip") in {400, 413}
-    assert ask(connection, path, kind, body, content_encoding="br") in {400, 415}
-    assert ask(connection, path, kind, bytes(LIMIT + 1)) == 413
+    status, bomb = send(connection, path, kind, body), bytes(50 * LIMIT)
+    compressed = {"gzip": gzip.compress(body), "deflate": zlib.compress(body)}
+    for coding, content in compressed.items():
+        assert send(connection, path, kind, content, content_encoding=coding) == status
+        send(connection, path, kind, content[:-5], content_encoding=coding)
+        send(connection, path, kind, body, content_encoding=coding)
+        send(connection, path, kind, content * 3, content_encoding=coding)
+    assert send(connection, path, kind, gzip.compress(bomb), content_encoding="gzip") in {400, 413}
+    assert send(connection, path, kind, body, content_encoding="br") in {400, 415}
+    assert send(connection, path, kind, bytes(LIMIT + 1)) == 413
 
 
 @pytest.mark.parametrize("value", HEADERS)
 @pytest.mark.parametrize(("path", "kind"), BODIES, ids=IDS)
-def test_a_binary_header_that_lies(connection: HTTPConnection, path: str, kind: str, value: str) -> None:
-    ask(connection, path, kind, BODIES[path, kind], Inference_Header_Content_Length=value)
+def test_an_invalid_length_of_the_binary_header(connection: HTTPConnection, path: str, kind: str, value: str) -> None:
+    send(connection, path, kind, BODIES[path, kind], Inference_Header_Content_Length=value)
 
 
 @pytest.mark.parametrize("size", [0, 15, 17, -1, 10**30, True, "16", None, 1.5])
-def test_binary_data_of_another_size_than_stated(connection: HTTPConnection, size: object) -> None:
+def test_binary_data_with_a_wrong_size(connection: HTTPConnection, size: object) -> None:
     tensor = {"name": "x", "datatype": "FP32", "shape": [2, 2], "parameters": {"binary_data_size": size}}
     head = (
         orjson.dumps({"inputs": [tensor]})
         if size != 10**30
         else b'{"inputs":[{"parameters":{"binary_data_size":1e30}}]}'
     )
-    status = ask(
+    status = send(
         connection, "/v2/models/m/infer", "x", head + bytes(16), Inference_Header_Content_Length=str(len(head))
     )
     assert status == 400
@@ -118,8 +118,8 @@ def test_binary_data_of_another_size_than_stated(connection: HTTPConnection, siz
 @pytest.mark.parametrize(
     "descr", ["'<f4'", "'|O'", "'<U4'", "'|V4'", "[('a','<f4')]", "'>f4'", "'<M8[s]'", "'<f16'", "7"]
 )
-def test_an_npy_header_that_lies(connection: HTTPConnection, shape: str, descr: str) -> None:
-    ask(connection, "/predictions/m", "application/x-npy", lying_npy(shape, descr))
+def test_an_invalid_npy_header(connection: HTTPConnection, shape: str, descr: str) -> None:
+    send(connection, "/predictions/m", "application/x-npy", invalid_npy(shape, descr))
 
 
 @pytest.mark.parametrize(
@@ -136,14 +136,14 @@ def test_an_npy_header_that_lies(connection: HTTPConnection, shape: str, descr: 
     "kind",
     [MULTIPART, "multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=" + "z" * 5000],
 )
-def test_multipart_forms_that_are_none(connection: HTTPConnection, body: bytes, kind: str) -> None:
-    assert ask(connection, "/predictions/m", kind, body) >= 400
+def test_an_invalid_multipart_form(connection: HTTPConnection, body: bytes, kind: str) -> None:
+    assert send(connection, "/predictions/m", kind, body) >= 400
 
 
 @pytest.mark.parametrize(("path", "kind"), BODIES, ids=IDS)
 @pytest.mark.parametrize("length", ["-1", "x", "1, 2", "99999999999999999999", "+5", "5", "0"])
-def test_a_content_length_that_lies(served: Served, path: str, kind: str, length: str) -> None:
-    """What follows a body that ended too early is no request; the connection is closed behind the answer to it."""
+def test_a_wrong_content_length(served: Served, path: str, kind: str, length: str) -> None:
+    """Bytes after the stated length are an invalid request; the server answers it and closes the connection."""
     with socket.create_connection(("127.0.0.1", served.port), timeout=20) as connection:
         head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n"
         connection.sendall(head.encode() + BODIES[path, kind] + b"\r\n\r\n")
@@ -156,20 +156,20 @@ def test_a_content_length_that_lies(served: Served, path: str, kind: str, length
     assert max(statuses) < 500
 
 
-def places(value: object) -> Iterator[tuple[object, ...]]:
-    """The way to every value of a document."""
+def paths_to_values(value: object) -> Iterator[tuple[object, ...]]:
+    """Yield the path to every value of a document, as keys and indices."""
     yield ()
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, each in items:
-        for rest in places(each):
+        for rest in paths_to_values(each):
             yield (key, *rest)
 
 
-def replaced(value: object, place: tuple[object, ...], new: object) -> object:
-    """The document with another value in that place."""
-    if not place:
+def replaced(value: object, path: tuple[object, ...], new: object) -> object:
+    """Return the document with a new value at this path."""
+    if not path:
         return new
-    key, *rest = place
+    key, *rest = path
     if isinstance(value, dict):
         return {each: replaced(old, tuple(rest), new) if each == key else old for each, old in value.items()}
     assert isinstance(value, list)

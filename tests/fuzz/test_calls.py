@@ -1,4 +1,4 @@
-"""gRPC frames and messages that are cut, spoilt and lying: the status says that it is the client's fault."""
+"""gRPC frames and messages that are truncated, corrupted or inconsistent. The status must be one of a client error."""
 
 import gzip
 from collections.abc import Iterator
@@ -15,14 +15,14 @@ from tests.fuzz.messages import CALLS, frame
 from tests.runtime.frontends.conftest import Served
 from tests.runtime.http.h2_client import Caller, calling
 
-MOUNTED = [each for each in PROTOCOLS if each.rest is None or not each.rest.part_of]  # the others have their own ports
+MOUNTED = [each for each in PROTOCOLS if each.rest is None or not each.rest.part_of]  # others have their own ports
 INVALID, NOT_FOUND, EXHAUSTED, UNIMPLEMENTED = 3, 5, 8, 12
 DEADLINE = 4
 SETTINGS = settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 METHODS = [f"/{each.service}/{method}" for each in grpc_services(MOUNTED) for method in (*each.methods, *each.streams)]
 WATCH = "/grpc.health.v1.Health/Watch"  # its answer has no end
 STREAMS = {f"/{each.service}/{method}" for each in grpc_services(MOUNTED) for method in each.streams}
-TELLS_WITHIN = {  # their answers hold the errors of single messages
+ERRORS_IN_ANSWERS = {  # streams whose answers contain the errors of single messages
     "/inference.GRPCInferenceService/ModelStreamInfer",
     "/org.pytorch.serve.grpc.inference.InferenceAPIsService/StreamPredictions2",
 }
@@ -35,8 +35,8 @@ def caller(served: Served) -> Iterator[Caller]:
         yield caller
 
 
-def ask(caller: Caller, path: str, body: bytes, method: str = "POST", **fields: str) -> int:
-    """Make a call of this body, hold its answer against the law, and return its status."""
+def call(caller: Caller, path: str, body: bytes, method: str = "POST", **fields: str) -> int:
+    """Make a call with this body, check its answer, and return its status."""
     head = [("content-type", "application/grpc"), ("te", "trailers")]
     head += [(name.replace("_", "-"), value) for name, value in fields.items()]
     answer = caller.answer(caller.ask(path, body, method=method, fields=head))
@@ -47,24 +47,24 @@ def ask(caller: Caller, path: str, body: bytes, method: str = "POST", **fields: 
     return law.call(answer.status or 0, headers, trailers, answer.body)
 
 
-def test_the_good_messages_are_of_every_protocol() -> None:
+def test_there_are_valid_messages_for_every_protocol() -> None:
     services = {each.service for protocol in MOUNTED for each in protocol.grpc}
     assert services <= {path.split("/")[1] for path in CALLS}
     assert set(CALLS) <= set(METHODS)
 
 
 @pytest.mark.parametrize("path", CALLS)
-def test_a_message_cut_anywhere_is_refused(caller: Caller, path: str) -> None:
-    whole = frame(CALLS[path])
-    for end in range(len(whole)):
+def test_a_truncated_message_is_refused(caller: Caller, path: str) -> None:
+    complete = frame(CALLS[path])
+    for end in range(len(complete)):
         stream = path in STREAMS
-        assert ask(caller, path, whole[:end]) in ({0, INVALID} if stream and not end else {INVALID})
+        assert call(caller, path, complete[:end]) in ({0, INVALID} if stream and not end else {INVALID})
 
 
 @pytest.mark.parametrize("path", CALLS)
 @SETTINGS
 @given(data=st.data())
-def test_a_spoilt_message_is_no_fault_of_ours(served: Served, path: str, data: st.DataObject) -> None:
+def test_a_corrupted_message_is_no_server_error(served: Served, path: str, data: st.DataObject) -> None:
     message = bytearray(CALLS[path])
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(st.integers(0, len(message)))
@@ -76,33 +76,33 @@ def test_a_spoilt_message_is_no_fault_of_ours(served: Served, path: str, data: s
         elif at < len(message):
             message[at] = data.draw(st.integers(0, 255))
     with calling(served.port) as caller:
-        ask(caller, path, frame(bytes(message)))
+        call(caller, path, frame(bytes(message)))
 
 
 @pytest.mark.parametrize("path", [each for each in METHODS if each != WATCH])
-def test_garbage_and_lying_frames_on_every_method(caller: Caller, path: str) -> None:
-    good = CALLS.get(path, b"")
-    within = {0} if path in TELLS_WITHIN else set()
-    assert ask(caller, path, frame(good, flag=2)) == INVALID
-    assert ask(caller, path, frame(good, flag=1)) in {INVALID, *within}  # compressed, by no coding that it names
-    assert ask(caller, path, frame(b"no gzip", flag=1), grpc_encoding="gzip") in {INVALID, *within}
-    cut_off = gzip.compress(bytes(50))[:-9]
-    assert ask(caller, path, frame(cut_off, flag=1), grpc_encoding="gzip") in {INVALID, *within}
-    assert ask(caller, path, frame(good, flag=1), grpc_encoding="snappy") in {UNIMPLEMENTED, *within}
-    assert ask(caller, path, frame(good, size=len(good) + 1)) == INVALID
-    assert ask(caller, path, frame(b"", size=2**32 - 1)) in {INVALID, EXHAUSTED}
-    ask(caller, path, frame(b"\xff" * 20))
-    ask(caller, path, frame(good + UNKNOWN_FIELDS))
-    ask(caller, path, frame(good) * 2)
-    ask(caller, path, b"")
+def test_invalid_messages_and_frames_on_every_method(caller: Caller, path: str) -> None:
+    valid = CALLS.get(path, b"")
+    in_answer = {0} if path in ERRORS_IN_ANSWERS else set()
+    assert call(caller, path, frame(valid, flag=2)) == INVALID
+    assert call(caller, path, frame(valid, flag=1)) in {INVALID, *in_answer}  # compressed, without a grpc-encoding
+    assert call(caller, path, frame(b"no gzip", flag=1), grpc_encoding="gzip") in {INVALID, *in_answer}
+    truncated = gzip.compress(bytes(50))[:-9]
+    assert call(caller, path, frame(truncated, flag=1), grpc_encoding="gzip") in {INVALID, *in_answer}
+    assert call(caller, path, frame(valid, flag=1), grpc_encoding="snappy") in {UNIMPLEMENTED, *in_answer}
+    assert call(caller, path, frame(valid, size=len(valid) + 1)) == INVALID
+    assert call(caller, path, frame(b"", size=2**32 - 1)) in {INVALID, EXHAUSTED}
+    call(caller, path, frame(b"\xff" * 20))
+    call(caller, path, frame(valid + UNKNOWN_FIELDS))
+    call(caller, path, frame(valid) * 2)
+    call(caller, path, b"")
 
 
 @pytest.mark.parametrize("path", [each for each in METHODS if each != WATCH])
-def test_a_bomb_and_a_message_beyond_the_limit_are_too_large(caller: Caller, path: str) -> None:
+def test_a_compression_bomb_and_a_message_beyond_the_limit_are_too_large(caller: Caller, path: str) -> None:
     bomb = gzip.compress(bytes(50 * LIMIT))
-    within = {0} if path in TELLS_WITHIN else set()
-    assert ask(caller, path, frame(bomb, flag=1), grpc_encoding="gzip") in {EXHAUSTED, *within}
-    assert ask(caller, path, frame(bytes(LIMIT + 1))) == EXHAUSTED
+    in_answer = {0} if path in ERRORS_IN_ANSWERS else set()
+    assert call(caller, path, frame(bomb, flag=1), grpc_encoding="gzip") in {EXHAUSTED, *in_answer}
+    assert call(caller, path, frame(bytes(LIMIT + 1))) == EXHAUSTED
 
 
 @pytest.mark.parametrize(
@@ -120,26 +120,26 @@ def test_a_bomb_and_a_message_beyond_the_limit_are_too_large(caller: Caller, pat
         "/" + "x" * 10_000,
     ],
 )
-def test_methods_that_are_not_there_are_unimplemented(caller: Caller, path: str) -> None:
-    assert ask(caller, path, frame(b"")) == UNIMPLEMENTED
+def test_unknown_methods_are_unimplemented(caller: Caller, path: str) -> None:
+    assert call(caller, path, frame(b"")) == UNIMPLEMENTED
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS"])
 def test_a_call_by_another_http_method_is_unimplemented(caller: Caller, method: str) -> None:
     for path in METHODS:
-        assert ask(caller, path, frame(CALLS.get(path, b"")), method) == UNIMPLEMENTED
+        assert call(caller, path, frame(CALLS.get(path, b"")), method) == UNIMPLEMENTED
 
 
 @pytest.mark.parametrize(
     "value", ["", "S", "1", "-1S", "1.5S", "999999999S", "1x", "1S1S", "٣S".encode().decode("latin-1"), "0x1S"]
 )
-def test_a_timeout_that_is_none_is_refused(caller: Caller, value: str) -> None:
+def test_an_invalid_timeout_is_refused(caller: Caller, value: str) -> None:
     for path in CALLS:
-        assert ask(caller, path, frame(CALLS[path]), grpc_timeout=value) in {0, INVALID, UNIMPLEMENTED}
-    assert ask(caller, "/ml.v1.InferenceService/Predict", frame(b""), grpc_timeout=value) == INVALID
+        assert call(caller, path, frame(CALLS[path]), grpc_timeout=value) in {0, INVALID, UNIMPLEMENTED}
+    assert call(caller, "/ml.v1.InferenceService/Predict", frame(b""), grpc_timeout=value) == INVALID
 
 
 @pytest.mark.parametrize("value", ["0n", "0S", "1n"])
-def test_a_deadline_that_has_passed_is_told(caller: Caller, value: str) -> None:
+def test_a_deadline_that_has_passed_is_reported(caller: Caller, value: str) -> None:
     for path in ("/ml.v1.InferenceService/Predict", "/inference.GRPCInferenceService/ModelStreamInfer"):
-        assert ask(caller, path, frame(CALLS[path]), grpc_timeout=value) in {DEADLINE, INVALID}
+        assert call(caller, path, frame(CALLS[path]), grpc_timeout=value) in {DEADLINE, INVALID}

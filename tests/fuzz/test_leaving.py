@@ -1,4 +1,4 @@
-"""Clients that leave: in the middle of a request, before its answer, and while it waits for its run."""
+"""Clients that disconnect or cancel: in the middle of a request, before the answer, and in the queue."""
 
 import socket
 import time
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests import models
-from tests.fuzz.conftest import LIMIT, holds_nothing
+from tests.fuzz.conftest import LIMIT, check_released
 from tests.fuzz.messages import BODIES, CALLS, frame
 from tests.runtime.frontends.conftest import Served, serving, until
 from tests.runtime.http.asgi_server import eventually
@@ -24,60 +24,60 @@ INFERENCES = [
     "/tensorflow.serving.PredictionService/Predict",
     "/org.pytorch.serve.grpc.inference.InferenceAPIsService/Predictions",
 ]
-LEFT = 20  # calls that are given up
+CANCELLED = 20  # calls
 IDS = [f"{path} {kind.partition(';')[0]}" for path, kind in BODIES]
 
 
 @pytest.fixture(scope="module")
 def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A model whose runs take a while, one call at a time."""
+    """A model with slow runs of one call each."""
     folder = tmp_path_factory.mktemp("busy")
     settings: dict[str, Any] = {"SCALEZERO_BATCH_SIZE": "1", "SCALEZERO_TIMEOUT": "60s", "SCALEZERO_BATCHING": "never"}
-    room: dict[str, Any] = {"SCALEZERO_MAX_BODY_BYTES": str(LIMIT), "SCALEZERO_MAX_BUFFERED_BYTES": str(8 * LIMIT)}
-    with serving(folder, models.heavy(folder / "m.onnx", size=1200), **settings, **room) as served:
+    limits: dict[str, Any] = {"SCALEZERO_MAX_BODY_BYTES": str(LIMIT), "SCALEZERO_MAX_BUFFERED_BYTES": str(8 * LIMIT)}
+    with serving(folder, models.heavy(folder / "m.onnx", size=1200), **settings, **limits) as served:
         yield served
 
 
 @pytest.mark.parametrize("path", INFERENCES)
-def test_a_call_that_is_cancelled_in_the_queue_never_runs(busy: Served, path: str) -> None:
+def test_a_call_that_is_cancelled_in_the_queue_does_not_run(busy: Served, path: str) -> None:
     before = runs(busy)
     with calling(busy.port) as caller:
-        first = ask(caller, path)
-        left = [ask(caller, path) for _ in range(LEFT)]
-        for stream in left:
+        first = call(caller, path)
+        cancelled = [call(caller, path) for _ in range(CANCELLED)]
+        for stream in cancelled:
             caller.reset(stream)
-        last = ask(caller, path)
+        last = call(caller, path)
         assert caller.answer(first).status == caller.answer(last).status == 200
-    assert runs(busy) - before < LEFT  # twice as many and more, did they all run
-    holds_nothing(busy)
+    assert runs(busy) - before < CANCELLED  # if all calls had run, there would be more than twice as many
+    check_released(busy)
 
 
 @pytest.mark.parametrize("path", INFERENCES)
-def test_a_connection_that_breaks_takes_its_calls_with_it(busy: Served, path: str) -> None:
+def test_a_broken_connection_cancels_its_calls(busy: Served, path: str) -> None:
     before = runs(busy)
     with calling(busy.port) as caller:
-        for _ in range(LEFT):
-            ask(caller, path)
+        for _ in range(CANCELLED):
+            call(caller, path)
     with calling(busy.port) as caller:
-        assert caller.answer(ask(caller, path)).status == 200
-    assert runs(busy) - before < LEFT
-    holds_nothing(busy)
+        assert caller.answer(call(caller, path)).status == 200
+    assert runs(busy) - before < CANCELLED
+    check_released(busy)
 
 
 @pytest.mark.parametrize("path", [*INFERENCES, "/grpc.health.v1.Health/Watch"])
-def test_a_thousand_cancelled_calls_leave_nothing(served: Served, path: str) -> None:
+def test_a_thousand_cancelled_calls_release_their_resources(served: Served, path: str) -> None:
     message = CALLS.get(path, b"")
     with calling(served.port) as caller:
         for number in range(1000):
             stream = caller.ask(path, frame(message)[: number % 40], end=False, fields=CALL)
             caller.reset(stream)
-        assert caller.answer(ask(caller, "/grpc.health.v1.Health/Check")).trailers
-    holds_nothing(served)
+        assert caller.answer(call(caller, "/grpc.health.v1.Health/Check")).trailers
+    check_released(served)
 
 
 @pytest.mark.parametrize(("path", "kind"), BODIES, ids=IDS)
 @pytest.mark.parametrize("share", [0, 0.5, 1])
-def test_a_client_that_leaves_in_the_middle_of_its_request_leaves_nothing(
+def test_a_client_that_disconnects_in_the_middle_of_its_request_releases_its_resources(
     served: Served, path: str, kind: str, share: float
 ) -> None:
     body = BODIES[path, kind]
@@ -85,27 +85,27 @@ def test_a_client_that_leaves_in_the_middle_of_its_request_leaves_nothing(
     for _ in range(10):
         with socket.create_connection(("127.0.0.1", served.port), timeout=20) as connection:
             connection.sendall(head + body[: int(len(body) * share)])
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # end by a reset
-    holds_nothing(served)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # close with a reset
+    check_released(served)
 
 
-def ask(caller: Caller, path: str) -> int:
-    """Send the good message of a method; return the stream."""
+def call(caller: Caller, path: str) -> int:
+    """Send the valid message of a method; return the stream."""
     return caller.ask(path, frame(CALLS[path]), fields=CALL)
 
 
 def runs(served: Served) -> float:
-    """Rows that the model has computed, once it computes none."""
+    """Wait until the model computes no more rows; return how many it has computed."""
     until(served, "/healthz/ready")
-    seen = [-1.0]
+    counts = [-1.0]
 
     def quiet() -> bool:
         time.sleep(0.2)
         lines = served.get("/metrics").text.splitlines()
-        seen.append(
+        counts.append(
             sum(float(each.rpartition(" ")[2]) for each in lines if each.startswith("scalezero_batch_rows_sum"))
         )
-        return seen[-1] == seen[-2]
+        return counts[-1] == counts[-2]
 
     eventually(quiet, within=30)
-    return seen[-1]
+    return counts[-1]

@@ -1,4 +1,4 @@
-"""Every path that is known, and every one that is not: any method, any body, any text in place of a parameter."""
+"""Known and unknown paths: any method, any body, and any text as a parameter."""
 
 import re
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ PATTERNS = sorted(
     {path.pattern for each in PROTOCOLS if each.rest for path in (*each.rest.paths, *each.rest.generic)} | {*OURS}
 )
 PREFIXES = ("/v2", "/v1", "/v1/models", "/predictions", "/explanations", "/api/v1/models", "/healthz", "/nobody")
-ODD = (
+UNUSUAL = (
     "%6D",
     "m%2F..",
     "..",
@@ -40,7 +40,7 @@ ODD = (
 BODIES = (b"", b"{}", b"[]", b"\xff\xfe", b'{"inputs":[[1,2]]}')
 SETTINGS = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 segments = st.one_of(
-    st.sampled_from(ODD), st.text("abm%./:{}~\"'\\|^ 0", max_size=9).map(lambda text: text.replace(" ", "%20"))
+    st.sampled_from(UNUSUAL), st.text("abm%./:{}~\"'\\|^ 0", max_size=9).map(lambda text: text.replace(" ", "%20"))
 )
 
 
@@ -51,10 +51,10 @@ def connection(served: Served) -> Iterator[HTTPConnection]:
     connection.close()
 
 
-def ask(
+def send(
     connection: HTTPConnection, method: str, target: str, body: bytes = b"", kind: str = "application/json"
 ) -> HTTPResponse:
-    """Send a target as it is, and hold the answer against the law."""
+    """Send a target unchanged, and check the answer."""
     connection.putrequest(method, "/", skip_accept_encoding=True)
     connection._buffer[0] = f"{method} {target} HTTP/1.1".encode("latin-1")  # type: ignore[attr-defined]
     connection.putheader("content-type", kind)
@@ -72,16 +72,16 @@ def test_every_method_and_body_on_a_known_path(connection: HTTPConnection, patte
     target = re.sub(r"\{[a-z.]+\}", "a/b" if "..." in pattern else "a", target)
     for method in METHODS:
         for body in BODIES if method not in {"GET", "HEAD", "TRACE"} else BODIES[:1]:
-            ask(connection, method, target, body)
+            send(connection, method, target, body)
 
 
-@pytest.mark.parametrize("odd", ODD, ids=range(len(ODD)))
-def test_every_odd_text_in_the_place_of_each_parameter(connection: HTTPConnection, odd: str) -> None:
+@pytest.mark.parametrize("text", UNUSUAL, ids=range(len(UNUSUAL)))
+def test_unusual_text_as_each_parameter(connection: HTTPConnection, text: str) -> None:
     for pattern in PATTERNS:
         for parameter in re.findall(r"\{[a-z.]+\}", pattern):
-            target = re.sub(r"\{[a-z.]+\}", "m", pattern.replace(parameter, odd))
+            target = re.sub(r"\{[a-z.]+\}", "m", pattern.replace(parameter, text))
             for method in ("GET", "POST"):
-                ask(connection, method, target, b"{}")
+                send(connection, method, target, b"{}")
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
@@ -90,7 +90,7 @@ def test_every_odd_text_in_the_place_of_each_parameter(connection: HTTPConnectio
 def test_unknown_paths_below_every_prefix(served: Served, prefix: str, rest: list[str], method: str) -> None:
     connection = HTTPConnection("127.0.0.1", served.port, timeout=20)
     try:
-        ask(connection, method, "/".join([prefix, *rest]))
+        send(connection, method, "/".join([prefix, *rest]))
     finally:
         connection.close()
 
@@ -110,4 +110,4 @@ def test_unknown_paths_below_every_prefix(served: Served, prefix: str, rest: lis
 )
 @pytest.mark.parametrize("method", METHODS)
 def test_paths_with_empty_parts(connection: HTTPConnection, target: str, method: str) -> None:
-    ask(connection, method, target)
+    send(connection, method, target)

@@ -1,4 +1,4 @@
-"""KServe's InferenceRESTClient and InferenceGRPCClient, driven by lines of JSON; see triton_client.py."""
+"""KServe's InferenceRESTClient and InferenceGRPCClient, controlled by lines of JSON; see triton_client.py."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ REST = InferenceRESTClient(RESTConfig(protocol="v2", transport=httpx.AsyncHTTPTr
 
 
 def input_of(form, tensor, *, binary):
-    """Lists become typed contents over gRPC, arrays raw ones."""
+    """Return the client's input. Over gRPC, the client sends lists as typed contents and arrays as raw contents."""
     array = array_of(tensor, np.dtype(to_np_dtype(tensor["datatype"])))
     given = InferInput(tensor["name"], tensor["shape"], tensor["datatype"])
     if form == "rest" or binary:

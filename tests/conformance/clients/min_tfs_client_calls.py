@@ -1,4 +1,4 @@
-"""min-tfs-client: `PORT INPUTS.npz OUTPUTS.npz`; prints what else it got as JSON."""
+"""min-tfs-client. Arguments: `PORT INPUTS.npz OUTPUTS.npz`. Writes the outputs, prints other results as JSON."""
 
 import json
 import sys
@@ -14,9 +14,9 @@ inputs = dict(np.load(given))
 response = client.predict_request(model_name="m", input_dict=inputs, model_version=7)
 np.savez(answered, **{name: tensor_proto_to_ndarray(tensor) for name, tensor in response.outputs.items()})
 spec = response.model_spec
-told = {"model": spec.name, "version": spec.version.value, "signature": spec.signature_name}
+results = {"model": spec.name, "version": spec.version.value, "signature": spec.signature_name}
 try:
     client.predict_request(model_name="x", input_dict=inputs)
 except grpc.RpcError as error:
-    told["unknown_model"] = [error.code().name, error.details()]
-sys.stdout.write(json.dumps(told))
+    results["unknown_model"] = [error.code().name, error.details()]
+sys.stdout.write(json.dumps(results))

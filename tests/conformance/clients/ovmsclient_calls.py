@@ -1,4 +1,4 @@
-"""ovmsclient over gRPC: `PORT INPUTS.npz OUTPUTS.npz`; prints the rest of what it got as JSON."""
+"""ovmsclient over gRPC. Arguments: `PORT INPUTS.npz OUTPUTS.npz`. Writes the outputs, prints other results as JSON."""
 
 import json
 import sys
@@ -14,22 +14,22 @@ np.savez(answered, **outputs)
 versioned = client.predict(inputs, "m", model_version=7)
 
 
-def refused(**arguments: object) -> list[str]:
-    """The class of the client's exception, and its text."""
+def error_of(**arguments: object) -> list[str]:
+    """Return the class of the client's exception, and its text."""
     try:
         client.predict(**{"inputs": inputs, "model_name": "m", **arguments})
-    except Exception as error:  # noqa: BLE001 - which one it is, is the answer
+    except Exception as error:  # noqa: BLE001 - the class of the exception is the result
         return [type(error).__name__, str(error)]
     return []
 
 
-told = {
+results = {
     "versioned": sorted(versioned) == sorted(outputs),
     "status": client.get_model_status("m"),
     "status_versioned": client.get_model_status("m", model_version=7),
     "metadata": client.get_model_metadata("m"),
-    "unknown_model": refused(model_name="x"),
-    "unknown_version": refused(model_version=5),
-    "missing": refused(inputs={"x_float32": inputs["x_float32"]}),
+    "unknown_model": error_of(model_name="x"),
+    "unknown_version": error_of(model_version=5),
+    "missing": error_of(inputs={"x_float32": inputs["x_float32"]}),
 }
-sys.stdout.write(json.dumps(told))
+sys.stdout.write(json.dumps(results))

@@ -1,6 +1,6 @@
-"""Stubs that protoc makes of the .proto files: `PORT FOLDER`, where the folder has the modules; prints JSON.
+"""Calls through protoc's stubs of the .proto files. Arguments: `PORT FOLDER`, where FOLDER has the stubs. Prints JSON.
 
-They hold other classes than the server's, of the same names and numbers.
+The stubs have their own classes, with the same names and numbers as those of the server.
 """
 
 import json
@@ -53,7 +53,7 @@ CALLS = {
 
 
 def answer(method: object, request: object) -> object:
-    """The message as JSON, or the code and the text of an error."""
+    """Return the response as JSON, or the code and the text of an error."""
     try:
         return MessageToDict(method(request, timeout=30), preserving_proto_field_name=True)  # type: ignore[operator]
     except grpc.RpcError as error:

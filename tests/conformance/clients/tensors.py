@@ -1,6 +1,6 @@
-"""Tensors as lines of JSON: {"name", "datatype", "shape", "data"}, the data being their binary form in base64.
+"""Tensors as JSON: {"name", "datatype", "shape", "data"}, where "data" is their binary form in base64.
 
-It runs in the environments of the clients (see tests/clients.py), so it needs NumPy alone.
+It runs in the environments of the clients (see tests/clients.py), so it needs only NumPy.
 """
 
 import base64
@@ -10,14 +10,14 @@ import numpy as np
 
 
 def array_of(tensor, dtype):
-    """The array of a tensor; `dtype` is the client's own for its datatype, or object for BYTES."""
+    """Return the array of a tensor. `dtype` is the client's dtype for the datatype, or object for BYTES."""
     data = base64.b64decode(tensor["data"])
     flat = np.array(list(_strings(data)), object) if dtype == np.dtype(object) else np.frombuffer(data, dtype)
     return flat.reshape(tensor["shape"])
 
 
 def tensor_of(name, datatype, shape, array):
-    """The tensor of an array that a client gives."""
+    """Return the tensor of an array from a client."""
     if datatype == "BYTES":
         texts = [each if isinstance(each, bytes) else each.encode() for each in array.reshape(-1)]
         data = b"".join(struct.pack("<I", len(each)) + each for each in texts)

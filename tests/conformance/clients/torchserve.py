@@ -1,6 +1,6 @@
-"""TorchServe's clients as its own examples have them, driven by lines of JSON; see triton.py.
+"""TorchServe's clients as in its examples, controlled by lines of JSON; see triton_client.py.
 
-gRPC goes through the stubs that grpc_tools makes of TorchServe's inference.proto, REST through requests. Bytes are in
+gRPC uses the stubs that grpc_tools generates from TorchServe's inference.proto; REST uses requests. Bytes are in
 base64.
 """
 

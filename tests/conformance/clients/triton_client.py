@@ -1,4 +1,4 @@
-"""tritonclient over HTTP and gRPC, driven by lines of JSON, in an environment of its own (see tests/clients.py)."""
+"""tritonclient over HTTP and gRPC, controlled by lines of JSON, in its own environment (see tests/clients.py)."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ MODULES = {"http": http, "grpc": grpc}
 CLIENTS = {}
 
 
-def connected(form, url):
+def client_of(form, url):
     if (form, url) not in CLIENTS:
         CLIENTS[form, url] = MODULES[form].InferenceServerClient(url)
     return CLIENTS[form, url]
@@ -47,8 +47,8 @@ def options_of(form, version="", id="", coding=None):
 
 def infer(form, url, model, inputs, outputs=None, *, binary=True, **options):
     given = [input_of(form, each, binary=binary) for each in inputs]
-    wanted = outputs and [output_of(form, each, binary=binary) for each in outputs]
-    result = connected(form, url).infer(model, given, outputs=wanted, **options_of(form, **options))
+    requested = outputs and [output_of(form, each, binary=binary) for each in outputs]
+    result = client_of(form, url).infer(model, given, outputs=requested, **options_of(form, **options))
     response = result.get_response()
     if form == "grpc":
         facts = {"id": response.id, "model_name": response.model_name, "model_version": response.model_version}
@@ -56,30 +56,30 @@ def infer(form, url, model, inputs, outputs=None, *, binary=True, **options):
     else:
         facts = {name: response.get(name, "") for name in ("id", "model_name", "model_version")}
         described = [(each["name"], each["datatype"], each["shape"]) for each in response["outputs"]]
-    return {**facts, "outputs": [answered(result, *each) for each in described]}
+    return {**facts, "outputs": [output_tensor(result, *each) for each in described]}
 
 
-def answered(result, name, datatype, shape):
+def output_tensor(result, name, datatype, shape):
     array = result.as_numpy(name)
     return tensor_of(name, datatype, shape, array.astype(dtype_of(datatype)) if datatype == "BF16" else array)
 
 
 def stream(form, url, requests):
-    """The outcomes of these requests on one stream, as they come."""
+    """Return the outcomes of these requests on one stream, in the order of their arrival."""
     outcomes = []
 
-    def took(result, error):
-        if error:  # the client keeps what else is in the answer to itself
+    def on_response(result, error):
+        if error:  # the client passes on only the error message
             outcomes.append({"error": error.message()})
             return
         response = result.get_response()
         [output] = response.outputs
-        tensor = answered(result, output.name, output.datatype, output.shape)
+        tensor = output_tensor(result, output.name, output.datatype, output.shape)
         final = response.parameters["triton_final_response"].bool_param
         outcomes.append({"id": response.id, "final": final, "data": tensor["data"]})
 
     with MODULES[form].InferenceServerClient(url) as client:
-        client.start_stream(took)
+        client.start_stream(on_response)
         for request in requests:
             given = [input_of(form, tensor, binary=True) for tensor in request["inputs"]]
             client.async_stream_infer(request["model"], given, request_id=request["id"])
@@ -94,7 +94,7 @@ def call(name, form, url, **arguments):
         return stream(form, url, **arguments)
     if form == "grpc" and name.startswith("get_"):
         arguments["as_json"] = True
-    return getattr(connected(form, url), name)(**arguments)
+    return getattr(client_of(form, url), name)(**arguments)
 
 
 def main():
