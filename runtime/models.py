@@ -118,7 +118,9 @@ class Models(Mapping[str, Versions]):
         A model from an archive can also be found by the name in the archive; until the archive is pulled, by any name.
         Raises `UnknownModel` and `UnknownVersion`.
         """
-        found = self._versions.get(name) or self._by_archive_name(name)
+        found = self._versions.get(name)
+        if found is None:
+            found = self._by_archive_name(name)
         if found is None:
             raise UnknownModel(name, list(self._versions), version=None if version is None else str(version))
         if isinstance(version, int):
