@@ -94,6 +94,7 @@ class Models(Mapping[str, Versions]):
     """All models of a process, by name."""
 
     def __init__(self) -> None:
+        self.only: str | None = None  # the name if there is one model; an attribute, because every event reads it
         self._versions: dict[str, Versions] = {}
 
     def __getitem__(self, name: str) -> Versions:
@@ -145,6 +146,7 @@ class Models(Mapping[str, Versions]):
             self._versions[served.name].add(served)
         else:
             self._versions[served.name] = Versions(served)
+            self._update_only()
 
     def remove(self, name: str, version: str | None) -> ServedModel:
         """Remove a version (None: the default), and the model with its last version. Raises as `find` does."""
@@ -152,4 +154,8 @@ class Models(Mapping[str, Versions]):
         self._versions[served.name].remove(served)
         if not self._versions[served.name]:
             del self._versions[served.name]
+            self._update_only()
         return served
+
+    def _update_only(self) -> None:
+        self.only = next(iter(self._versions)) if len(self._versions) == 1 else None
