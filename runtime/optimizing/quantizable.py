@@ -1,6 +1,7 @@
 """Makes a model quantizable: a recent operator set, folded constants, and a known rank of each value.
 
-    original ──► opset >= 13 ──► constants folded, BatchNormalization fused ──► ranks of all values ──► Quantizable
+    original ──► opset >= 13 ──► constants folded, BatchNormalization fused ──► operator sets declared once
+             ──► ranks of all values ──► Quantizable
 
 It runs in the worker. A ValueError states why the model cannot be quantized.
 """
@@ -65,6 +66,7 @@ def make_quantizable(source: Path, folder: Path, *, rows: Path, samples: Collect
     onnx.save(recent, start)
     quant_pre_process(str(start), str(ready), skip_symbolic_shape=True)
     start.unlink()
+    _declare_operator_sets_once(ready)
     quantizable = Quantizable(ready, _read_rows(rows), frozenset(samples))
     _add_ranks(quantizable, folder)
     return quantizable
@@ -103,6 +105,21 @@ def _with_recent_opset(model: onnx.ModelProto) -> onnx.ModelProto:
         raise ValueError(
             f"its operator set {opset} is older than {LEAST_OPSET}, and cannot be converted to {_NEW_OPSET}: {reason}"
         ) from error
+
+
+def _declare_operator_sets_once(path: Path) -> None:
+    """Declare each operator set once, that of the standard's operators first.
+
+    ONNX Runtime's tools refuse a set that is declared twice, as skl2onnx can do, and NNCF reads only the first set.
+    """
+    model = onnx.load(path)
+    declared = [(each.domain, each.version) for each in model.opset_import]
+    once = sorted(dict(declared).items(), key=lambda each: each[0] not in {"", "ai.onnx"})
+    if once == declared:
+        return
+    del model.opset_import[:]
+    model.opset_import.extend(helper.make_opsetid(domain, version) for domain, version in once)
+    onnx.save(model, path)
 
 
 def _read_rows(path: Path) -> dict[str, np.ndarray]:
