@@ -15,7 +15,7 @@ from time import perf_counter, thread_time
 from typing import TYPE_CHECKING, Final
 
 from runtime.prediction_log.connection import Connection, Message, Place, connect, reason_of
-from runtime.prediction_log.delivery import MAX_ATTEMPTS, Verdict, pause, verdict
+from runtime.prediction_log.delivery import MAX_ATTEMPTS, DeliveryResult, pause, result_of
 from runtime.prediction_log.pace import SLICE, Pace, ThreadClocks
 
 if TYPE_CHECKING:
@@ -201,12 +201,12 @@ class Poster:
         else:
             self._open.discard(connection)
             connection.close()
-        found = verdict(response.status)
-        if found is Verdict.DELIVERED:
+        result = result_of(response.status)
+        if result is DeliveryResult.DELIVERED:
             self._queue.counts.emitted += message.events
             if self._failures:
                 self._recover()
-        elif found is Verdict.RETRY:
+        elif result is DeliveryResult.RETRY:
             self._retry(message, f"HTTP {response.status}", response.retry_after)
         else:
             self._reject(message, response)
