@@ -13,7 +13,7 @@ import pytest
 from runtime.model.session import Session
 from runtime.optimizing import Data, OptimizingFailed, ToolsMissing, making
 from runtime.optimizing.candidates import METHODS, Method
-from runtime.optimizing.making import Job, Made, make
+from runtime.optimizing.making import Job, QuantizedFile, make
 from tests import ROOT
 from tests.models import doubling
 from tests.runtime.optimizing import optimizable_models as models
@@ -34,7 +34,7 @@ def run(
     *,
     calibrated: bool = True,
     samples: Sequence[str] = (),
-) -> dict[Method, Made]:
+) -> dict[Method, QuantizedFile]:
     folder = source.parent / "made"
     folder.mkdir()
     job = Job(source, folder, methods, data, calibrated=calibrated, samples=samples, may_saturate=True)
