@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runtime.artifacts.uris import parse_uri
-from runtime.published import objects
+from runtime.errors import BadSetting
+from runtime.published import objects, places
+from runtime.published.manifest import Manifest
 from runtime.registry import forms, rows
 from runtime.registry.files import PlannedFile
 from runtime.registry.forms import Form
@@ -94,6 +96,18 @@ def make_variants(
     if data is not None:
         ranked = [_with_rows(each, model.name, data, source, optimized.assessment) for each in ranked]
     return _with_prepared_forms(model, ranked, optimized.assessment, folder, tell, data)
+
+
+def may_have_variants(manifest: Manifest) -> bool:
+    """Whether variants and prepared forms are made of such a file."""
+    return manifest.format == "onnx" and places.may_have_variants(manifest.uri)
+
+
+def check_may_have_variants(manifest: Manifest) -> None:
+    """Raise `BadSetting` for a file of which no variants are made."""
+    if not may_have_variants(manifest):
+        allowed = "the URI of an ONNX file, NAME.onnx, as variants are made of such a file"
+        raise BadSetting("URI", value=manifest.uri, allowed=allowed)
 
 
 def room(size: int, *, optimized: bool) -> int:

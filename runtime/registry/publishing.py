@@ -35,7 +35,16 @@ from runtime.registry.files import (
     send,
 )
 from runtime.registry.forms import working_folder
-from runtime.registry.making import BuiltVariants, LocalModel, Steps, Tell, make_variants, room
+from runtime.registry.making import (
+    BuiltVariants,
+    LocalModel,
+    Steps,
+    Tell,
+    check_may_have_variants,
+    make_variants,
+    may_have_variants,
+    room,
+)
 from runtime.registry.optimization import Optimization
 from runtime.variants.values import Assessment, StoredFile
 
@@ -76,8 +85,8 @@ class PlannedModel(NamedTuple):
 
     @property
     def may_have_variants(self) -> bool:
-        """Whether variants are made of such a file."""
-        return self.manifest.format == "onnx" and places.may_have_variants(self.uri)
+        """Whether variants and prepared forms are made of the file."""
+        return may_have_variants(self.manifest)
 
     def check(self) -> None:
         """Raise `AlreadyPublished` or `OtherManifest` if the registry has another model at the URI."""
@@ -138,8 +147,7 @@ def publish_planned(
         return _published(planned, uploaded=send(planned.files, watch=watch))
     if not planned.may_have_variants:
         if optimization is not None:
-            allowed = "the URI of an ONNX file, NAME.onnx, as variants are made of such a file"
-            raise BadSetting("URI", value=planned.uri, allowed=allowed)
+            check_may_have_variants(planned.manifest)
         return send_variants(planned, BuiltVariants(planned.manifest.variants), watch=watch, tell=tell)
     size = planned.manifest.size + sum(each.size for each in planned.manifest.files)
     try:
