@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from runtime.artifacts.transport import origin_of, system_context
 from runtime.errors import BadSetting
-from runtime.prediction_log.connection import Place
+from runtime.prediction_log.connection import SinkAddress
 from runtime.prediction_log.encoding import Encoder, Facts
 from runtime.prediction_log.log import Output, PredictionLog, Queue
 from runtime.prediction_log.posting import Poster
@@ -39,7 +39,7 @@ def open_log(settings: Settings) -> PredictionLog | None:
         encoder = Encoder(_facts(settings), most=most, path=path, authority=origin.authority)
         tls = _context(settings.sink_certificates) if origin.scheme == "https" else None
         output = Poster(
-            Place(origin.host, origin.port, tls, origin.url),
+            SinkAddress(origin.host, origin.port, tls, origin.url),
             queue,
             encoder,
             batch=settings.prediction_log_batch,

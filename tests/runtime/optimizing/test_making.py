@@ -15,7 +15,7 @@ from onnx import helper
 from runtime.model.session import Session
 from runtime.optimizing import Data, OptimizingFailed, ToolsMissing, making
 from runtime.optimizing.candidates import METHODS, Method
-from runtime.optimizing.making import Job, Made, make
+from runtime.optimizing.making import Job, QuantizedFile, make
 from tests import ROOT
 from tests.models import doubling
 from tests.runtime.optimizing import optimizable_models as models
@@ -36,7 +36,7 @@ def run(
     *,
     calibrated: bool = True,
     samples: Sequence[str] = (),
-) -> dict[Method, Made]:
+) -> dict[Method, QuantizedFile]:
     folder = source.parent / "made"
     folder.mkdir()
     job = Job(source, folder, methods, data, calibrated=calibrated, samples=samples, may_saturate=True)
