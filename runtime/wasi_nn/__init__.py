@@ -1,11 +1,26 @@
 """The host of WASI-NN: WebAssembly guests ask for inference, and the models of this process answer.
 
-    guest ──► ABI: witx (core modules) | WIT (components) ──► session (handles, checks) ──► backend ──► service
+    guest ──► ABI: witx (core modules), components or nn_0_1_0 ──► session (handles, checks) ──► backend ──► service
 
 Only the ABIs import wasmtime (the extra `scalezero[wasm]`), in the functions that need it.
 """
 
+from typing import TYPE_CHECKING
+
+from runtime.wasi_nn import byte_lists
+from runtime.wasi_nn.components import add_interfaces
+from runtime.wasi_nn.nn_0_1_0 import add_interface
 from runtime.wasi_nn.session import Limits, NnSession
 from runtime.wasi_nn.witx import add_to_linker
 
-__all__ = ["Limits", "NnSession", "add_to_linker"]
+if TYPE_CHECKING:
+    from wasmtime.component import Linker
+
+__all__ = ["Limits", "NnSession", "add_to_component_linker", "add_to_linker"]
+
+
+def add_to_component_linker(linker: "Linker", nn: NnSession) -> None:
+    """Define all interfaces of WASI-NN for the instance of a component that the session belongs to."""
+    byte_lists.install()
+    add_interfaces(linker, nn)
+    add_interface(linker, nn)
