@@ -19,34 +19,52 @@ from tests import ROOT
 KEPT: Final = ROOT / ".local" / "guests"
 SOURCES: Final = Path(__file__).parent / "sources"
 WIT: Final = Path(runtime.wasi_nn.__file__).parent / "wit"
+ASSEMBLYSCRIPT: Final = "assemblyscript@0.28.20"
 REQUIREMENTS: Final = "scripts/cluster requirements --install"
 
 
 def python_guest(name: str) -> Path:
     """Return the component of `sources/NAME/app.py`, in the world `sources/NAME/NAME.wit` over those of WIT."""
     folder = SOURCES / name
-    sources = [folder / "app.py", folder / f"{name}.wit", *sorted(WIT.rglob("*.wit"))]
+    cli = SOURCES / "wasi-cli"
+    sources = [folder / "app.py", folder / f"{name}.wit", *sorted(WIT.rglob("*.wit")), *sorted(cli.iterdir())]
 
     def build(target: Path) -> None:
         wit = target.parent / "wit"
         shutil.copytree(WIT, wit / "deps")
+        shutil.copytree(cli, wit / "deps" / cli.name)
         shutil.copy(folder / f"{name}.wit", wit)
         shutil.copy(folder / "app.py", target.parent)
         tool = str(Path(sys.executable).parent / "componentize-py")
         _run([tool, "-d", str(wit), "-w", name, "componentize", "app", "-o", str(target)], folder=target.parent)
 
-    return _kept(name, [version("componentize-py")], sources, build)
+    return _kept(f"{name}-python", [version("componentize-py")], sources, build)
 
 
 def c_guest(source: Path, *options: str) -> Path:
-    """Return the core module of a C program, with Debian's clang, lld and wasi-libc."""
+    """Return the core module of a C program, built with Debian's clang, lld and wasi-libc."""
     _require("clang", "wasm-ld")
     compiler = _run(["clang", "--version"], folder=source.parent)
 
     def build(target: Path) -> None:
         _run(["clang", "--target=wasm32-wasi", "-O2", "-Wall", "-Werror", *options, source, "-o", target], folder=ROOT)
 
-    return _kept(source.stem, [compiler, *options], [source, *sorted(source.parent.glob("*.h"))], build)
+    return _kept(f"{source.stem}-c", [compiler, *options], [source, *sorted(source.parent.glob("*.h"))], build)
+
+
+def assemblyscript_guest(name: str) -> Path:
+    """Return the core module of `sources/assemblyscript/NAME.ts`, whose `_start` runs its top-level statements."""
+    _require("node", "npm")
+    source = SOURCES / "assemblyscript" / f"{name}.ts"
+
+    def build(target: Path) -> None:
+        npm = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(target.parent)]
+        _run([*npm, ASSEMBLYSCRIPT], folder=target.parent)
+        compiler = target.parent / "node_modules" / "assemblyscript" / "bin" / "asc.js"
+        options = ["--use", "abort=", "--exportStart", "_start", "--runtime", "stub", "-o", str(target)]
+        _run(["node", str(compiler), str(source), *options], folder=target.parent)
+
+    return _kept(f"{name}-assemblyscript", [ASSEMBLYSCRIPT], [source], build)
 
 
 def compiled_component(engine: wasmtime.Engine, path: Path) -> component.Component:
