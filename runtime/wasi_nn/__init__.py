@@ -14,13 +14,35 @@ from runtime.wasi_nn.session import Limits, NnSession
 from runtime.wasi_nn.witx import add_to_linker
 
 if TYPE_CHECKING:
-    from wasmtime.component import Linker
+    from wasmtime import Linker
+    from wasmtime.component import Linker as ComponentLinker
 
-__all__ = ["Limits", "NnSession", "add_to_component_linker", "add_to_linker"]
+    from runtime.wasi_nn.backend import Backend
+
+__all__ = ["Limits", "NnExtension", "NnSession", "add_to_component_linker", "add_to_linker"]
 
 
-def add_to_component_linker(linker: "Linker", nn: NnSession) -> None:
+def add_to_component_linker(linker: "ComponentLinker", nn: NnSession) -> None:
     """Define all interfaces of WASI-NN for the instance of a component that the session belongs to."""
     byte_lists.install()
     add_interfaces(linker, nn)
     add_interface(linker, nn)
+
+
+class NnExtension:
+    """A session and the interfaces that reach it, for one instance of a core module or a component.
+
+    The instance keeps it: one that is dropped drops its session, and with it the graphs that it used.
+    """
+
+    def __init__(self, backend: "Backend", limits: Limits | None = None) -> None:
+        """Create a session; `limits` None: the defaults."""
+        self.session = NnSession(backend, limits or Limits())
+
+    def add_to_linker(self, linker: "Linker") -> None:
+        """Define the functions that core modules import."""
+        add_to_linker(linker, self.session)
+
+    def add_to_component_linker(self, linker: "ComponentLinker") -> None:
+        """Define the interfaces that components import."""
+        add_to_component_linker(linker, self.session)

@@ -1,6 +1,8 @@
 """Components hold resources that they cannot forge; their tensors and names may be wrong. The guest runs Python."""
 
+import gc
 import json
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wasmtime import component
 
-from runtime.wasi_nn import Limits, NnSession, add_to_component_linker, components, nn_0_1_0
+from runtime.wasi_nn import Limits, NnExtension, NnSession, add_to_component_linker, components, nn_0_1_0
 from runtime.wasi_nn.faults import Code
 from tests.runtime.wasi_nn.building import compiled_component, python_guest
 from tests.runtime.wasi_nn.doubling import Doubling
@@ -241,6 +243,30 @@ answer = [
         "UNSUPPORTED_OPERATION",
         *["INVALID_ARGUMENT"] * 4,
     ]
+
+
+def test_an_instance_that_is_dropped_drops_its_session(compiled: component.Component, engine: wasmtime.Engine) -> None:
+    extension: NnExtension | None = NnExtension(Doubling())
+    assert extension is not None
+    session = weakref.ref(extension.session)
+    console: Console | None = Console(compiled, engine, extension.session)
+    assert console is not None
+    console('kept = graph.load_by_name("doubling")')
+    extension = None
+    gc.collect()
+    assert session() is not None
+    console = None
+    gc.collect()
+    assert session() is None
+
+
+def test_an_extension_defines_all_interfaces(compiled: component.Component, engine: wasmtime.Engine) -> None:
+    linker = component.Linker(engine)
+    linker.add_wasip2()
+    NnExtension(Doubling()).add_to_component_linker(linker)
+    store = wasmtime.Store(engine)
+    store.set_wasi(wasmtime.WasiConfig())
+    assert linker.instantiate(store, compiled).get_func(store, "run") is not None
 
 
 @given(data=st.binary(max_size=512))

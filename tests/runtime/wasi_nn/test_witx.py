@@ -1,6 +1,8 @@
 """Core modules call the host through numbers: every pointer, length, handle and enum may be wrong."""
 
+import gc
 import struct
+import weakref
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,7 +11,7 @@ import wasmtime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.wasi_nn import Limits, NnSession, witx
+from runtime.wasi_nn import Limits, NnExtension, NnSession, witx
 from runtime.wasi_nn.faults import Code
 from runtime.wasi_nn.witx import ERRNO, SUCCESS
 from tests.runtime.wasi_nn.doubling import Doubling
@@ -223,6 +225,25 @@ def test_the_guest_stops_where_it_traps_and_its_neighbour_goes_on(nn: NnSession)
     with pytest.raises(wasmtime.Trap):
         Guest(NnSession(Doubling()), wat).call("compute", 0)
     ready(neighbour)
+
+
+def test_an_instance_that_is_dropped_drops_its_session() -> None:
+    extension: NnExtension | None = NnExtension(Doubling())
+    assert extension is not None
+    session = weakref.ref(extension.session)
+    engine = wasmtime.Engine()
+    linker: wasmtime.Linker | None = wasmtime.Linker(engine)
+    assert linker is not None
+    extension.add_to_linker(linker)
+    store: wasmtime.Store | None = wasmtime.Store(engine)
+    assert store is not None
+    linker.instantiate(store, wasmtime.Module(engine, forwarder()))
+    extension = linker = None
+    gc.collect()
+    assert session() is not None  # the instance may still call it
+    store = None
+    gc.collect()
+    assert session() is None
 
 
 CALLS = st.sampled_from(sorted(witx.PARAMETERS)).flatmap(
