@@ -23,7 +23,7 @@ _CLUSTER_COMMANDS = {
     },
     "import": "knative.commands.import_",  # `import` is a keyword of Python
 }
-_COMMANDS = {**_CLUSTER_COMMANDS, "event": "runtime.sending.command", "wasm": "runtime.wasi_nn.command"}
+_COMMANDS = {**_CLUSTER_COMMANDS, "event": "runtime.sending.command", "wasm": "runtime.wasm_command"}
 
 
 class _Commands(click.Group):

@@ -51,7 +51,7 @@ def test_the_outputs_have_the_same_bits(tmp_path: Path, guest: Callable[[], Path
             author.detach()
             predicting._ended.clear()  # this process continues
     scalezero = Path(sys.executable).parent / "scalezero"
-    command = f"{scalezero} wasm run --model m={model} {guest()} m {WIDTH}".split()
+    command: list[str | Path] = [scalezero, "wasm", "run", "--model", f"m={model}", guest(), "m", str(WIDTH)]
     environment = os.environ | {"SCALEZERO_THREADS": "1"}  # another number may add in another order
     done = subprocess.run(command, env=environment, input=rows.tobytes(), capture_output=True, check=True)
     assert done.stdout == expected.tobytes()

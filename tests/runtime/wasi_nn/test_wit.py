@@ -41,7 +41,7 @@ def refusal(folder: Path, wit: str) -> str:
     folder.mkdir()
     (folder / "nn.wit").write_text(wit if "world" in wit else f"{wit}\nworld ml {{ import nn; }}\n")
     tool = Path(sys.executable).parent / "componentize-py"
-    command = f"{tool} -d {folder} -w ml bindings {folder / 'bindings'}".split()
+    command: list[str | Path] = [tool, "-d", folder, "-w", "ml", "bindings", folder / "bindings"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stderr if done.returncode else ""
 

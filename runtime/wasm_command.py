@@ -1,4 +1,7 @@
-"""The command `scalezero wasm`."""
+"""The command `scalezero wasm`: the models on an event loop of this thread, the guest on a thread of its own.
+
+A signal reaches Python only between two of its calls, so a guest on the main thread could not be interrupted.
+"""
 
 import asyncio
 import os
@@ -27,7 +30,7 @@ def command() -> None:
     """Run WebAssembly guests."""
 
 
-@command.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@command.command(context_settings={"allow_interspersed_args": False})
 @click.argument("guest", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @click.option("--dir", "folders", multiple=True, metavar="HOST[::GUEST]", help="Folder for the guest; repeatable.")

@@ -106,6 +106,15 @@ def test_the_guest_gets_only_the_variables_that_are_named(tmp_path: Path) -> Non
     assert run("--env", "A=1", "--env", "B=x=y", guest).returncode == 2
 
 
+ARGUMENTS = ENVIRONMENT.replace("environ_sizes_get", "args_sizes_get")
+
+
+def test_what_stands_after_the_guest_is_for_the_guest(tmp_path: Path) -> None:
+    guest = wat(tmp_path, ARGUMENTS)
+    assert run(guest, "--dir", "/missing", "--help", "-x").returncode == 5
+    assert run("--other", guest).returncode == 2
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
