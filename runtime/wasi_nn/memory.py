@@ -33,23 +33,25 @@ class GuestMemory:
 
     def read(self, pointer: int, size: int, *, what: str) -> bytes:
         """Return a copy of `size` bytes. Raises `NnError` (invalid-argument) if they are not all in the memory."""
-        return ctypes.string_at(self._address(pointer, size, what), size) if size else b""
+        self.check(pointer, size, what=what)
+        return ctypes.string_at(self._address() + pointer, size) if size else b""
 
     def write(self, pointer: int, data: bytes, *, what: str) -> None:
         """Write the bytes. Raises `NnError` (invalid-argument) if they do not fit in the memory."""
-        ctypes.memmove(self._address(pointer, len(data), what), data, len(data))
+        self.check(pointer, len(data), what=what)
+        if data:
+            ctypes.memmove(self._address() + pointer, data, len(data))
 
     def check(self, pointer: int, size: int, *, what: str) -> None:
         """Raise `NnError` (invalid-argument) if the bytes are not all in the memory."""
-        self._address(pointer, size, what)
-
-    def _address(self, pointer: int, size: int, what: str) -> int:
-        """Return the address in this process. It is valid until the guest runs on."""
         length = self._memory.data_len(self._caller)
         if pointer + size > length:
             got = f"{what}: got {size} bytes at {pointer}"
             raise NnError(Code.INVALID_ARGUMENT, f"{got}; expected a place in the guest's memory of {length} bytes")
-        return ctypes.addressof(self._memory.data_ptr(self._caller).contents) + pointer
+
+    def _address(self) -> int:
+        """Return where the memory is in this process, until the guest runs on. An empty memory has no address."""
+        return ctypes.addressof(self._memory.data_ptr(self._caller).contents)
 
 
 def unsigned(number: int) -> int:

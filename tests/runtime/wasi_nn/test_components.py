@@ -269,6 +269,14 @@ def test_an_extension_defines_all_interfaces(compiled: component.Component, engi
     assert linker.instantiate(store, compiled).get_func(store, "run") is not None
 
 
+@given(sizes=st.lists(st.integers(0, 2**32 - 1), max_size=20))
+def test_dimensions_are_the_same_in_the_guest(
+    compiled: component.Component, engine: wasmtime.Engine, sizes: list[int]
+) -> None:
+    with NnSession(Doubling()) as nn:
+        assert Console(compiled, engine, nn)(f"answer = make({sizes}).dimensions()") == sizes
+
+
 @given(data=st.binary(max_size=512))
 def test_bytes_are_the_same_in_the_guest(compiled: component.Component, engine: wasmtime.Engine, data: bytes) -> None:
     with NnSession(Doubling()) as nn:

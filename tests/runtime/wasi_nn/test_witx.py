@@ -206,6 +206,13 @@ def test_a_guest_without_a_memory_gets_an_error(nn: NnSession) -> None:
         assert Guest(nn, forwarder(memory=memory)).call("compute", 0) == MISSING_MEMORY
 
 
+def test_a_memory_without_pages_has_no_place_for_a_result(nn: NnSession) -> None:
+    guest = Guest(nn, forwarder(memory='(memory (export "memory") 0)'))
+    assert guest.call("load_by_name", 0, 0, 0) == INVALID_ARGUMENT
+    assert guest.call("get_output", 0, 0, 0, 0, 0) == INVALID_ARGUMENT
+    assert guest.call("load_by_name_with_config", 0, 0, 0, 0, 0) == INVALID_ARGUMENT
+
+
 def test_an_exception_of_the_host_is_an_error_of_the_guest_that_caused_it() -> None:
     """Wasmtime keeps an exception in a variable of the process, from which another guest could raise it."""
     backend = Doubling()
