@@ -12,7 +12,10 @@ FLOAT = np.dtype(np.float32)
 
 
 class Doubling:
-    """The model `doubling`: `y` = 2 `x`, float32 [batch, 2]. `mixed` has types that WASI-NN cannot carry too."""
+    """The model `doubling`: `y` = 2 `x`, float32 [batch, 2].
+
+    `pair` has the same output twice, `mixed` has types that WASI-NN cannot carry too.
+    """
 
     def __init__(self) -> None:
         self.models: list[bytes] = []  # that guests have passed
@@ -30,6 +33,9 @@ class Doubling:
             inputs = [TensorSpec("x", FLOAT, shape), TensorSpec("on", np.dtype(np.bool_), (1,))]
             texts = TensorSpec("text", STRING, ("batch",))
             return Graph(name, [*inputs, texts], [TensorSpec("y", FLOAT, shape), texts])
+        if name == "pair":
+            x, y = doubling().inputs[0], doubling().outputs[0]
+            return Graph(name, [x], [y, y._replace(name="z")])
         if name != "doubling":
             raise UnknownModel(name, ["doubling"])
         return doubling()
@@ -40,7 +46,7 @@ class Doubling:
         if graph.name == "mixed":
             return [inputs[0] * 2, np.array(["a"], dtype=object)]
         (x,) = in_order(graph, inputs)
-        return [x * 2]
+        return [x * 2 for _ in graph.outputs]
 
 
 def doubling() -> Graph:

@@ -158,6 +158,21 @@ for _ in range(10):
     assert nn.held_bytes == 0
 
 
+def test_outputs_of_which_one_has_no_place_leave_the_host(
+    compiled: component.Component, engine: wasmtime.Engine
+) -> None:
+    with NnSession(Doubling(), Limits(handles=2)) as nn:
+        console = Console(compiled, engine, nn)
+        code, held = console("""
+context = graph.load_by_name("pair").init_execution_context()
+kept = make()
+code = refused(context.compute, [("x", make())])[0]
+kept = None
+answer = [code, len(context.compute([("x", make())]))]
+""")
+    assert (code, held) == ("TOO_LARGE", 2)
+
+
 @pytest.mark.parametrize("source", ["kept = [make() for _ in range(17)]", "make((1024,), bytes(4097))"])
 def test_a_guest_that_makes_too_many_or_too_large_tensors_is_stopped(console: Console, source: str) -> None:
     """A constructor has no result for an error."""
