@@ -23,7 +23,7 @@ _CLUSTER_COMMANDS = {
     },
     "import": "knative.commands.import_",  # `import` is a keyword of Python
 }
-_COMMANDS = {**_CLUSTER_COMMANDS, "event": "runtime.sending.command"}
+_COMMANDS = {**_CLUSTER_COMMANDS, "event": "runtime.sending.command", "wasm": "runtime.wasm_command"}
 
 
 class _NotInstalled(click.Command):
@@ -213,6 +213,7 @@ _EXTRAS = {  # modules that a command may need -> the extra that installs them
     **dict.fromkeys(("msgspec", "yaml"), "resources"),
     **dict.fromkeys(("onnx", "skl2onnx", "sklearn"), "train"),
     "matplotlib": "optimize",
+    "wasmtime": "wasm",
     "watchfiles": "reload",
     **dict.fromkeys(("boto3", "httptools", "ngh2", "numpy", "onnxruntime", "orjson", "uvloop"), "serve"),
 }

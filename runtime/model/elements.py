@@ -73,7 +73,7 @@ def spec_of(name: str, type_name: str, shape: list[Dimension], *, scalar: bool, 
         else:
             allowed = "expected tensors, sequences, maps and optional values"
             raise InvalidModel(uri, f"{name!r} has the type {type_name}; {allowed}")
-    dtype = _dtype(inner.removeprefix("tensor(").removesuffix(")"))
+    dtype = dtype_of(inner.removeprefix("tensor(").removesuffix(")"))
     if dtype is None:
         step = "export the model with a Cast to float at that place"
         raise InvalidModel(uri, f"{name!r} has the type {type_name}, which is not supported; {step}")
@@ -131,7 +131,8 @@ def _half_a_step(largest: float, mantissa_bits: int) -> float:
     return math.ldexp(0.5, math.frexp(largest)[1] - 1 - mantissa_bits)
 
 
-def _dtype(element: str) -> np.dtype[np.generic] | None:
+def dtype_of(element: str) -> np.dtype[np.generic] | None:
+    """Return the type of NumPy for an element type in ONNX Runtime's name, such as `float16`; None: not supported."""
     if element in _NUMPY:
         return np.dtype(_NUMPY[element])
     if element not in _NARROW:

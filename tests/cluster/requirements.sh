@@ -12,8 +12,11 @@ NEEDED=(
 )
 # The programs with which scripts/image builds images. The cluster does not need them.
 FOR_IMAGES=(buildah:buildah mmdebstrap:mmdebstrap)
-# Programs that some unit tests run: h2load, and a client for Node.js.
-FOR_TESTS=(h2load:nghttp2-client node:nodejs npm:npm)
+# Programs that some unit tests run: h2load, a client for Node.js, and the compiler of WebAssembly guests in C.
+FOR_TESTS=(
+  h2load:nghttp2-client node:nodejs npm:npm
+  clang:clang wasm-ld:lld /usr/lib/wasm32-wasi/libc.a:wasi-libc /usr/share/doc/libclang-rt-dev-wasm32:libclang-rt-dev-wasm32
+)
 MEMORY_MIB=3072
 FIRST_BUILD_MIB=12288
 DISK_MIB=4096

@@ -1,0 +1,110 @@
+"""Guests in C, Python and AssemblyScript. Each is built once for its sources and kept in .local/guests."""
+
+import fcntl
+import hashlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import wasmtime
+from wasmtime import component
+
+import runtime.wasi_nn
+from tests import ROOT
+
+KEPT: Final = ROOT / ".local" / "guests"
+SOURCES: Final = Path(__file__).parent / "sources"
+WIT: Final = Path(runtime.wasi_nn.__file__).parent / "wit"
+ASSEMBLYSCRIPT: Final = "assemblyscript@0.28.20"
+REQUIREMENTS: Final = "scripts/cluster requirements --install"
+
+
+def python_guest(name: str) -> Path:
+    """Return the component of `sources/NAME/app.py`, in the world `sources/NAME/NAME.wit` over those of WIT."""
+    folder = SOURCES / name
+    cli = SOURCES / "wasi-cli"
+    sources = [folder / "app.py", folder / f"{name}.wit", *sorted(WIT.rglob("*.wit")), *sorted(cli.iterdir())]
+
+    def build(target: Path) -> None:
+        wit = target.parent / "wit"
+        shutil.copytree(WIT, wit / "deps")
+        shutil.copytree(cli, wit / "deps" / cli.name)
+        shutil.copy(folder / f"{name}.wit", wit)
+        shutil.copy(folder / "app.py", target.parent)
+        tool = str(Path(sys.executable).parent / "componentize-py")
+        _run([tool, "-d", str(wit), "-w", name, "componentize", "app", "-o", str(target)], folder=target.parent)
+
+    return _kept(f"{name}-python", [version("componentize-py")], sources, build)
+
+
+def c_guest(source: Path, *options: str) -> Path:
+    """Return the core module of a C program, built with Debian's clang, lld and wasi-libc."""
+    _require("clang", "wasm-ld")
+    compiler = _run(["clang", "--version"], folder=source.parent)
+
+    def build(target: Path) -> None:
+        _run(["clang", "--target=wasm32-wasi", "-O2", "-Wall", "-Werror", *options, source, "-o", target], folder=ROOT)
+
+    return _kept(f"{source.stem}-c", [compiler, *options], [source, *sorted(source.parent.glob("*.h"))], build)
+
+
+def assemblyscript_guest(name: str) -> Path:
+    """Return the core module of `sources/assemblyscript/NAME.ts`, whose `_start` runs its top-level statements."""
+    _require("node", "npm")
+    source = SOURCES / "assemblyscript" / f"{name}.ts"
+
+    def build(target: Path) -> None:
+        npm = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(target.parent)]
+        _run([*npm, ASSEMBLYSCRIPT], folder=target.parent)
+        compiler = target.parent / "node_modules" / "assemblyscript" / "bin" / "asc.js"
+        options = ["--use", "abort=", "--exportStart", "_start", "--runtime", "stub", "-o", str(target)]
+        _run(["node", str(compiler), str(source), *options], folder=target.parent)
+
+    return _kept(f"{name}-assemblyscript", [ASSEMBLYSCRIPT], [source], build)
+
+
+def compiled_component(engine: wasmtime.Engine, path: Path) -> component.Component:
+    """Return the component, compiled once for this version of wasmtime."""
+
+    def build(target: Path) -> None:
+        target.write_bytes(component.Component.from_file(engine, path).serialize())
+
+    return component.Component.deserialize_file(
+        engine, str(_kept(f"compiled-{path.stem}", [version("wasmtime")], [path], build))
+    )
+
+
+def _kept(name: str, facts: Sequence[str], sources: Sequence[Path], build: Callable[[Path], None]) -> Path:
+    """Return the file that `build` writes to the path that it gets, if it is not there for these facts and sources."""
+    digest = hashlib.sha256("\0".join(facts).encode())
+    for each in sources:
+        digest.update(each.read_bytes())
+    KEPT.mkdir(parents=True, exist_ok=True)
+    target = KEPT / f"{name}-{digest.hexdigest()[:16]}.wasm"
+    with (KEPT / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not target.exists():
+            work = KEPT / f"{name}.work"
+            shutil.rmtree(work, ignore_errors=True)
+            work.mkdir()
+            build(work / target.name)
+            (work / target.name).rename(target)
+            shutil.rmtree(work)
+    return target
+
+
+def _require(*programs: str) -> None:
+    missing = [program for program in programs if not shutil.which(program)]
+    assert not missing, f"{' and '.join(missing)} not found; on Debian: {REQUIREMENTS}"
+
+
+def _run(command: Sequence[str | Path], *, folder: Path) -> str:
+    done = subprocess.run(
+        [*map(str, command)], cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return done.stdout
