@@ -5,10 +5,12 @@ import sys
 
 import pytest
 
-HEAVY = ("boto3", "flask", "google.protobuf", "kubernetes", "msgspec", "numpy", "onnxruntime", "uvicorn")
+HEAVY = ("boto3", "flask", "google.protobuf", "kubernetes", "msgspec", "numpy", "onnxruntime", "uvicorn", "wasmtime")
 
 
-@pytest.mark.parametrize("module", ["runtime", "runtime.settings", "runtime.errors", "runtime.artifacts"])
+@pytest.mark.parametrize(
+    "module", ["runtime", "runtime.settings", "runtime.errors", "runtime.artifacts", "runtime.wasm"]
+)
 def test_the_import_loads_no_heavy_library(module: str) -> None:
     code = f"import {module}, sys; print(*(name for name in {HEAVY!r} if name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
