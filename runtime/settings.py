@@ -27,8 +27,9 @@ OPENVINO_LIBRARY: Final = (
     f"{PREFIX}OPENVINO_LIBRARY"  # read where the library is loaded, also by commands without settings
 )
 LIVE_PATH, READY_PATH = "/healthz/live", "/healthz/ready"  # for the probes of the kubelet and of Knative
-# Files in a function's folder: its resources (further *.yaml too), its code, and the file of Knative's `func`.
-MANIFEST, SOURCE, FUNCTION = "model.yaml", "main.py", "func.yaml"
+# Files in a function's folder: its resources (further *.yaml too), its code in Python or as a WebAssembly guest, and
+# the file of Knative's `func`.
+MANIFEST, SOURCE, GUEST, FUNCTION = "model.yaml", "main.py", "main.wasm", "func.yaml"
 _LISTENERS: Final = Parser(listeners.parse_listeners, listeners.ALLOWED)
 _POLICY: Final = Parser(version_policy.parse_policy, version_policy.ALLOWED)
 _SHOWN: Final = 80  # characters of a wrong value
@@ -258,6 +259,24 @@ class Settings:
         "name of the function in FUNCTION_SOURCE (functions-framework's contract)",
         default="handle",
     )
+    guest_uri: str | None = _setting(
+        "SCALEZERO_GUEST_URI",
+        values.TEXT,
+        "WebAssembly guest that is the function, in place of FUNCTION_SOURCE: a path of the file; none: no guest",
+        default=None,
+    )
+    guest_memory: int = _setting(
+        "SCALEZERO_GUEST_MEMORY",
+        values.integer(2**16, 2**32),
+        "largest memory of a guest's instance in bytes; each of SCALEZERO_FUNCTION_THREADS calls has an instance",
+        default=256 * 2**20,
+    )
+    guest_output: int = _setting(
+        "SCALEZERO_GUEST_OUTPUT",
+        values.integer(1, 2**31),
+        "largest output of one call of a guest in bytes, with the head of the response; more is answered with 502",
+        default=32 * 2**20,
+    )
     event_target: str | None = _setting(
         "SCALEZERO_EVENT_TARGET",
         values.TEXT,
@@ -448,6 +467,11 @@ class Settings:
         "false lets TorchServe's ports predict without a key; the main port never requires one",
         default=True,
     )
+
+    @property
+    def has_function(self) -> bool:
+        """Whether the process has a function, in Python or as a guest."""
+        return self.function_source is not None or self.guest_uri is not None
 
 
 def is_manifest(path: Path) -> bool:

@@ -59,7 +59,7 @@ ECHO: Final = command("(call $head) (call $echo)")
 LOOP: Final = command("(loop $again (br $again))")
 TRAP: Final = command("(call $head) unreachable")
 # Grows its memory until that fails, and traps then, as programs do that are out of memory.
-HUNGRY: Final = command("(loop $more (br_if $more (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) unreachable")
+HUNGRY: Final = command("(loop $more (br_if $more (i32.ne (memory.grow (i32.const 1)) (i32.const -1)))) unreachable")
 RECURSION: Final = command("(call $deeper)", functions="(func $deeper (call $deeper))")
 FLOOD: Final = command("(loop $more (br_if $more (i32.eqz (call $out (i32.const 0) (i32.const 65536))))) unreachable")
 

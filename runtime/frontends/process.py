@@ -3,6 +3,8 @@
 import asyncio
 import gc
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from runtime import author
@@ -10,7 +12,7 @@ from runtime.configuration.listeners import Listener
 from runtime.frontends import catalogue
 from runtime.frontends.application import Application
 from runtime.frontends.endpoints import Endpoints
-from runtime.frontends.functions import FunctionHost
+from runtime.frontends.functions import FunctionHost, Loaded, loading
 from runtime.settings import Settings
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from runtime.service import Service
 
 _TORCHSERVE: Final = "torchserve"  # the protocol whose additional ports require a key
+# A guest that computes is stopped at its limit, a few milliseconds after the answer; one that sleeps in WASI is not.
+_GUEST_PATIENCE: Final = 10.0  # seconds
 
 
 class Process:
@@ -96,14 +100,29 @@ def _application(
 
 
 def _function(settings: Settings) -> FunctionHost | None:
-    if settings.function_source is None:
+    if not settings.has_function:
         return None
+    source = Path(settings.guest_uri) if settings.guest_uri else settings.function_source
+    assert source is not None  # noqa: S101 - there is a function
+    load = partial(_load_guest, source, settings) if settings.guest_uri else partial(_load_python, source, settings)
     return FunctionHost(
-        settings.function_source,
-        settings.function_target,
-        events=settings.event_target,
+        load,
+        folder=source.parent,
         threads=settings.function_threads,
         waiting=settings.queue_size,
         timeout=settings.timeout,
         limit=settings.function_timeout,
+        patience=_GUEST_PATIENCE if settings.guest_uri else 0.0,
     )
+
+
+def _load_python(source: Path, settings: Settings) -> Loaded:
+    return loading.load(source, settings.function_target, settings.event_target)
+
+
+def _load_guest(source: Path, settings: Settings) -> Loaded:
+    from runtime.frontends.wasm.application import load
+    from runtime.wasm import Limits
+
+    limits = Limits(settings.function_timeout, settings.guest_memory, settings.guest_output)
+    return load(source, limits)
