@@ -12,8 +12,9 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from runtime.configuration import companions, listeners, values, version_policy
+from runtime.configuration import companions, guest_code, listeners, values, version_policy
 from runtime.configuration.companions import Companions
+from runtime.configuration.guest_code import GuestCodes
 from runtime.configuration.listeners import Listener
 from runtime.configuration.values import Parser
 from runtime.configuration.version_policy import VersionPolicy
@@ -57,6 +58,7 @@ def _bad_json(variable: str, text: str, allowed: str, error: ValueError) -> BadS
     return BadSetting(variable, value=shown, allowed=f"{allowed} ({error})")
 
 
+_GUEST_CODE: Final = Parser(guest_code.parse_code, guest_code.ALLOWED)
 _COMPANIONS: Final = Parser(_parse_companions, companions.ALLOWED)
 DEFAULT_BATCH_SIZE: Final = 32  # rows; variants are measured with as many
 _VARIANTS: Final = Parser(_parse_variants, "the JSON that `scalezero deploy` renders")
@@ -262,8 +264,20 @@ class Settings:
     guest_uri: str | None = _setting(
         "SCALEZERO_GUEST_URI",
         values.TEXT,
-        "WebAssembly guest that is the function, in place of FUNCTION_SOURCE: a path of the file; none: no guest",
+        "WebAssembly guest that is the function, in place of FUNCTION_SOURCE: s3://bucket/key or a path; none: none",
         default=None,
+    )
+    guest_sha256: str | None = _setting(
+        "SCALEZERO_GUEST_SHA256",
+        values.DIGEST,
+        "required digest of the guest; none: the digest that the publisher recorded",
+        default=None,
+    )
+    guest_code: GuestCodes = _setting(
+        "SCALEZERO_GUEST_CODE",
+        _GUEST_CODE,
+        "compiled code of the guest, as JSON, which a deploy sets; none: the process compiles the guest",
+        default=GuestCodes(),
     )
     guest_memory: int = _setting(
         "SCALEZERO_GUEST_MEMORY",

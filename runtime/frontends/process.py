@@ -59,6 +59,8 @@ class Process:
 
     async def _start(self) -> None:
         """Do the work that must not delay the first response: wait for the models, then import the function."""
+        if self._function and self._service.settings.guest_uri:  # mostly a pull, so it does not slow the models down
+            self._service.background.start("guest", self._function.preload())
         for served in self._service.unready():
             await served.first_attempt_ended.wait()
         if self._function:
@@ -100,29 +102,27 @@ def _application(
 
 
 def _function(settings: Settings) -> FunctionHost | None:
-    if not settings.has_function:
-        return None
-    source = Path(settings.guest_uri) if settings.guest_uri else settings.function_source
-    assert source is not None  # noqa: S101 - there is a function
-    load = partial(_load_guest, source, settings) if settings.guest_uri else partial(_load_python, source, settings)
+    if settings.guest_uri:
+        return _host(settings, partial(_load_guest, settings), folder=Path(), patience=_GUEST_PATIENCE)
+    if source := settings.function_source:
+        load = partial(loading.load, source, settings.function_target, settings.event_target)
+        return _host(settings, load, folder=source.parent)
+    return None
+
+
+def _host(settings: Settings, load: Callable[[], Loaded], *, folder: Path, patience: float = 0.0) -> FunctionHost:
     return FunctionHost(
         load,
-        folder=source.parent,
+        folder=folder,
         threads=settings.function_threads,
         waiting=settings.queue_size,
         timeout=settings.timeout,
         limit=settings.function_timeout,
-        patience=_GUEST_PATIENCE if settings.guest_uri else 0.0,
+        patience=patience,
     )
 
 
-def _load_python(source: Path, settings: Settings) -> Loaded:
-    return loading.load(source, settings.function_target, settings.event_target)
+def _load_guest(settings: Settings) -> Loaded:
+    from runtime.frontends.wasm.loading import load
 
-
-def _load_guest(source: Path, settings: Settings) -> Loaded:
-    from runtime.frontends.wasm.application import load
-    from runtime.wasm import Limits
-
-    limits = Limits(settings.function_timeout, settings.guest_memory, settings.guest_output)
-    return load(source, limits)
+    return load(settings)

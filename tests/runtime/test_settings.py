@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from knative.resources import BadManifest
 from runtime.configuration.companions import Companion, Companions
+from runtime.configuration.guest_code import GuestCode, GuestCodes, render_code
 from runtime.configuration.listeners import Listener
 from runtime.configuration.version_policy import VersionPolicy
 from runtime.declared import settings_for
@@ -125,6 +126,8 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
         "SCALEZERO_MANAGEMENT_KEY": "a key of sixteen characters",
         "SCALEZERO_INFERENCE_KEYS": "false",
         "SCALEZERO_GUEST_URI": "main.wasm",
+        "SCALEZERO_GUEST_SHA256": "a" * 64,
+        "SCALEZERO_GUEST_CODE": render_code([GuestCode("wasmtime-1", "arm", "core", "s3://b/c", "b" * 64)]),
         "SCALEZERO_GUEST_MEMORY": "1048576",
         "SCALEZERO_GUEST_OUTPUT": "1000",
     }
@@ -199,6 +202,8 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
         management_key="a key of sixteen characters",
         inference_keys=False,
         guest_uri="main.wasm",
+        guest_sha256="a" * 64,
+        guest_code=GuestCodes([GuestCode("wasmtime-1", "arm", "core", "s3://b/c", "b" * 64)]),
         guest_memory=2**20,
         guest_output=1000,
     )

@@ -1,22 +1,15 @@
 """A guest as a WSGI application: `FunctionHost` admits its calls, runs them on threads and sends their responses."""
 
-import logging
 from collections.abc import Iterable
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from runtime.errors import FunctionFailed, GuestAnswerInvalid, InvalidAnswer
-from runtime.frontends.functions.loading import Loaded
+from runtime.errors import GuestAnswerInvalid, InvalidAnswer
 from runtime.frontends.wasm import cgi
-from runtime.wasm import Limits
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
     from runtime.wasm.guest import Guest
-    from runtime.wasm.linking import Extensions
-
-_log: Final = logging.getLogger("scalezero.function")
 
 
 class GuestApplication:
@@ -38,28 +31,3 @@ class GuestApplication:
         except InvalidAnswer as error:  # a header that HTTP cannot send
             raise GuestAnswerInvalid(**error.details) from error  # type: ignore[arg-type] # they are its arguments
         return [answer.body]
-
-
-def load(source: Path, limits: Limits, *, extensions: "Extensions" = ()) -> Loaded:
-    """Compile the guest in the file. Blocks. Raises `FunctionFailed`, which has no folder; the cause is logged."""
-    try:
-        return _load(source, limits, extensions)
-    except FunctionFailed as error:
-        facts = {"code": error.code, "reason": error.message, "source": str(source)}
-        _log.error("function not loaded", exc_info=error.__cause__, extra=facts)
-        raise
-
-
-def _load(source: Path, limits: Limits, extensions: "Extensions") -> Loaded:
-    try:
-        from runtime.wasm.code import compile_code
-        from runtime.wasm.guest import Guest
-    except ImportError as error:
-        allowed = "it needs the package wasmtime, which pip install 'scalezero[wasm]' adds"
-        raise FunctionFailed(source.name, allowed) from error
-    try:
-        binary = source.read_bytes()
-    except OSError as error:
-        raise FunctionFailed(source.name, f"it cannot be read: {error.strerror}") from error
-    guest = Guest(compile_code(binary, name=source.name), limits, extensions=extensions)
-    return Loaded(GuestApplication(guest, source.name), takes_events=False)
