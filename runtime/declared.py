@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runtime.configuration.companions import Companion, Companions
 from runtime.errors import BadSetting
-from runtime.settings import MANIFEST, SOURCE, Settings, is_manifest, settings_from
+from runtime.settings import GUEST, MANIFEST, SOURCE, Settings, is_manifest, settings_from
 
 if TYPE_CHECKING:
     from knative.resources.events import Events
@@ -30,11 +30,9 @@ def settings_for(folder: Path | None, *, environ: Mapping[str, str] = os.environ
     if folder is None:
         return settings_from(environ)
     declares = any(map(is_manifest, folder.iterdir()))
-    if not (folder / SOURCE).is_file() and not declares:
-        raise BadSetting("TARGET", value=str(folder), allowed=f"a folder with a {SOURCE} or a {MANIFEST}")
-    declared: dict[str, object] = {}
-    if (folder / SOURCE).is_file():
-        declared["function_source"] = folder / SOURCE
+    declared = _function(folder)
+    if not declared and not declares:
+        raise BadSetting("TARGET", value=str(folder), allowed=f"a folder with a {SOURCE}, a {GUEST} or a {MANIFEST}")
     if declares:
         resources = _resources(folder)
         if environ.get("SCALEZERO_MODEL_URI"):  # another artifact, with the declared name and batching settings
@@ -45,12 +43,22 @@ def settings_for(folder: Path | None, *, environ: Mapping[str, str] = os.environ
     return settings_from(environ, **declared)
 
 
+def _function(folder: Path) -> dict[str, object]:
+    """Return the setting of the folder's function, in Python or as a guest; empty: it has none."""
+    source, guest = folder / SOURCE, folder / GUEST
+    if source.is_file() and guest.is_file():
+        raise BadSetting("TARGET", value=str(folder), allowed=f"a folder with a {SOURCE} or a {GUEST}, not with both")
+    if guest.is_file():
+        return {"guest_uri": str(guest)}
+    return {"function_source": source} if source.is_file() else {}
+
+
 def _resources(folder: Path) -> "Resources":
     """Read the resources of the folder, and which of its models is the main one if it is a function with several."""
     from knative.resources.read import read_resources
 
     resources = read_resources(folder)
-    if len(resources.models) < 2 or not (folder / SOURCE).is_file():  # noqa: PLR2004 - one model has no companions
+    if len(resources.models) < 2 or not _function(folder):  # noqa: PLR2004 - one model has no companions
         return resources
     from knative.function.composition import compose
     from knative.function.configuration import func_yaml_of_folder

@@ -45,7 +45,9 @@ expected. The `code` of an error is the same for all protocols; `runtime.status`
      |-- FunctionFailed                    function_failed        the author's function cannot be loaded
      |-- FunctionCrashed                   function_crashed       the function raised an exception
      |-- EventDeferred                     event_deferred         the function asked for another delivery of the event
+     |-- GuestCrashed                      function_crashed       a WebAssembly guest trapped, or exited with an error
      |-- InvalidAnswer                     function_answer_invalid  the function returned what HTTP cannot send
+     |-- GuestAnswerInvalid                guest_answer_invalid   a guest's output is not a response of CGI
      |-- FunctionTimedOut                  function_timed_out     a call of the function took too long
      |-- FunctionStuck                     function_stuck         every thread of the function is stuck in a call
      |-- ModelFailed                       model_failed           the session fails for every input
@@ -539,6 +541,15 @@ class FunctionCrashed(ScalezeroError):
         super().__init__(f"the function raised {name}; the server's log has the traceback", exception=name)
 
 
+class GuestCrashed(ScalezeroError):
+    """A WebAssembly guest trapped, or exited with a status other than 0. Only the log has the functions it was in."""
+
+    code = "function_crashed"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the guest stopped: {reason}; the server's log has the details", reason=reason)
+
+
 class EventDeferred(ScalezeroError):
     """The author's function answered an event with a status that asks for another delivery.
 
@@ -566,6 +577,17 @@ class InvalidAnswer(ScalezeroError):
     def __init__(self, part: str, *, got: str, expected: str) -> None:
         super().__init__(
             f"response of the function: {part}: got {got}; expected {expected}", part=part, got=got, expected=expected
+        )
+
+
+class GuestAnswerInvalid(ScalezeroError):
+    """The output of a WebAssembly guest is not a response of CGI, or is too large."""
+
+    code = "guest_answer_invalid"
+
+    def __init__(self, part: str, *, got: str, expected: str) -> None:
+        super().__init__(
+            f"output of the guest: {part}: got {got}; expected {expected}", part=part, got=got, expected=expected
         )
 
 

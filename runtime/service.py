@@ -110,6 +110,8 @@ def _check_sources(settings: Settings) -> None:
     source, uri = settings.function_source, settings.model_uri
     if source and not source.is_file():
         raise BadSetting("FUNCTION_SOURCE", value=str(source), allowed="a Python file that exists")
+    if settings.guest_uri:
+        _check_guest(settings.guest_uri, settings)
     if settings.event_target and not source:
         allowed = f"a Python file with the function {settings.event_target!r}, which SCALEZERO_EVENT_TARGET names"
         raise BadSetting("FUNCTION_SOURCE", value=None, allowed=allowed)
@@ -123,12 +125,22 @@ def _check_sources(settings: Settings) -> None:
     if uri and isinstance(place := parse_uri(uri), Path) and not (place.is_file() or is_unpacked(place)):
         allowed = "an ONNX file, a model archive or a function's folder that exists"
         raise BadSetting("SCALEZERO_MODEL_URI", value=uri, allowed=allowed)
-    if not uri and not source and not settings.model_store:
+    if not uri and not settings.has_function and not settings.model_store:
         raise BadSetting(
             "SCALEZERO_MODEL_URI",
             value=None,
             allowed="a model to serve, a folder of versions in MODEL_BASE_PATH, or a function in FUNCTION_SOURCE",
         )
+
+
+def _check_guest(uri: str, settings: Settings) -> None:
+    if settings.function_source:
+        allowed = (
+            "no value, as SCALEZERO_GUEST_URI is the function; or a function in Python, without SCALEZERO_GUEST_URI"
+        )
+        raise BadSetting("FUNCTION_SOURCE", value=str(settings.function_source), allowed=allowed)
+    if not Path(uri).is_file():
+        raise BadSetting("SCALEZERO_GUEST_URI", value=uri, allowed="a WebAssembly file that exists")
 
 
 def _check_uri_of_variants(uri: str) -> None:

@@ -109,8 +109,8 @@ def _announce(settings: "Settings", sockets: Sequence[socket.socket]) -> None:
     host, port = sockets[0].getsockname()[:2]
     url = f"http://{_ANY_ADDRESS.get(host, f'[{host}]' if ':' in host else host)}:{port}"
     facts = {"url": url, "openapi": f"{url}/openapi.json"}
-    if settings.function_source:
-        facts["function"] = str(settings.function_source)
+    if settings.has_function:
+        facts["function"] = str(settings.guest_uri or settings.function_source)
     if settings.model_uri:
         facts["model"] = public_uri(settings.model_uri)
     if settings.companions:

@@ -12,8 +12,9 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from runtime.configuration import companions, listeners, values, version_policy
+from runtime.configuration import companions, guest_code, listeners, values, version_policy
 from runtime.configuration.companions import Companions
+from runtime.configuration.guest_code import GuestCodes
 from runtime.configuration.listeners import Listener
 from runtime.configuration.values import Parser
 from runtime.configuration.version_policy import VersionPolicy
@@ -27,8 +28,9 @@ OPENVINO_LIBRARY: Final = (
     f"{PREFIX}OPENVINO_LIBRARY"  # read where the library is loaded, also by commands without settings
 )
 LIVE_PATH, READY_PATH = "/healthz/live", "/healthz/ready"  # for the probes of the kubelet and of Knative
-# Files in a function's folder: its resources (further *.yaml too), its code, and the file of Knative's `func`.
-MANIFEST, SOURCE, FUNCTION = "model.yaml", "main.py", "func.yaml"
+# Files in a function's folder: its resources (further *.yaml too), its code in Python or as a WebAssembly guest, and
+# the file of Knative's `func`.
+MANIFEST, SOURCE, GUEST, FUNCTION = "model.yaml", "main.py", "main.wasm", "func.yaml"
 _LISTENERS: Final = Parser(listeners.parse_listeners, listeners.ALLOWED)
 _POLICY: Final = Parser(version_policy.parse_policy, version_policy.ALLOWED)
 _SHOWN: Final = 80  # characters of a wrong value
@@ -56,6 +58,7 @@ def _bad_json(variable: str, text: str, allowed: str, error: ValueError) -> BadS
     return BadSetting(variable, value=shown, allowed=f"{allowed} ({error})")
 
 
+_GUEST_CODE: Final = Parser(guest_code.parse_code, guest_code.ALLOWED)
 _COMPANIONS: Final = Parser(_parse_companions, companions.ALLOWED)
 DEFAULT_BATCH_SIZE: Final = 32  # rows; variants are measured with as many
 _VARIANTS: Final = Parser(_parse_variants, "the JSON that `scalezero deploy` renders")
@@ -258,6 +261,36 @@ class Settings:
         "name of the function in FUNCTION_SOURCE (functions-framework's contract)",
         default="handle",
     )
+    guest_uri: str | None = _setting(
+        "SCALEZERO_GUEST_URI",
+        values.TEXT,
+        "WebAssembly guest that is the function, in place of FUNCTION_SOURCE: s3://bucket/key or a path; none: none",
+        default=None,
+    )
+    guest_sha256: str | None = _setting(
+        "SCALEZERO_GUEST_SHA256",
+        values.DIGEST,
+        "required digest of the guest; none: the digest that the publisher recorded",
+        default=None,
+    )
+    guest_code: GuestCodes = _setting(
+        "SCALEZERO_GUEST_CODE",
+        _GUEST_CODE,
+        "compiled code of the guest, as JSON, which a deploy sets; none: the process compiles the guest",
+        default=GuestCodes(),
+    )
+    guest_memory: int = _setting(
+        "SCALEZERO_GUEST_MEMORY",
+        values.integer(2**16, 2**32),
+        "largest memory of a guest's instance in bytes; each of SCALEZERO_FUNCTION_THREADS calls has an instance",
+        default=256 * 2**20,
+    )
+    guest_output: int = _setting(
+        "SCALEZERO_GUEST_OUTPUT",
+        values.integer(1, 2**31),
+        "largest output of one call of a guest in bytes, with the head of the response; more is answered with 502",
+        default=32 * 2**20,
+    )
     event_target: str | None = _setting(
         "SCALEZERO_EVENT_TARGET",
         values.TEXT,
@@ -448,6 +481,11 @@ class Settings:
         "false lets TorchServe's ports predict without a key; the main port never requires one",
         default=True,
     )
+
+    @property
+    def has_function(self) -> bool:
+        """Whether the process has a function, in Python or as a guest."""
+        return self.function_source is not None or self.guest_uri is not None
 
 
 def is_manifest(path: Path) -> bool:

@@ -110,6 +110,7 @@ TABLE: Final = {
     "function_timed_out": _server(HTTPStatus.GATEWAY_TIMEOUT, Grpc.DEADLINE_EXCEEDED),
     "function_crashed": _server(HTTPStatus.INTERNAL_SERVER_ERROR, Grpc.INTERNAL),
     "function_answer_invalid": _server(HTTPStatus.INTERNAL_SERVER_ERROR, Grpc.INTERNAL),
+    "guest_answer_invalid": _server(HTTPStatus.BAD_GATEWAY, Grpc.INTERNAL),  # as of every gateway
     "function_stuck": _UNAVAILABLE,
     "run_timeout": _server(HTTPStatus.GATEWAY_TIMEOUT, Grpc.DEADLINE_EXCEEDED),
     "model_failed": _server(HTTPStatus.INTERNAL_SERVER_ERROR, Grpc.INTERNAL),

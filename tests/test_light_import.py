@@ -9,7 +9,8 @@ HEAVY = ("boto3", "flask", "google.protobuf", "kubernetes", "msgspec", "numpy", 
 
 
 @pytest.mark.parametrize(
-    "module", ["runtime", "runtime.settings", "runtime.errors", "runtime.artifacts", "runtime.wasm_command"]
+    "module",
+    ["runtime", "runtime.settings", "runtime.errors", "runtime.artifacts", "runtime.wasm", "runtime.wasm_command"],
 )
 def test_the_import_loads_no_heavy_library(module: str) -> None:
     code = f"import {module}, sys; print(*(name for name in {HEAVY!r} if name in sys.modules))"

@@ -1,4 +1,4 @@
-"""The fetch of a model: from its URI to a verified local file. This is the one use case of this package.
+"""The fetch of a model, or of another file: from its URI to a verified local file. This package's one use case.
 
 fetch -> local file: used in place; hashed only if a digest is expected
       -> S3: the digest is known and cached        no request
@@ -85,6 +85,34 @@ def fetch(
                 objects = _cached_objects(location, cache, policy)
                 artifact = _fetch_from_s3(uri, location, expected, external, objects=objects)
     return artifact._replace(pull_seconds=time.perf_counter() - began - artifact.verify_seconds)
+
+
+def fetch_file(
+    uri: str,
+    *,
+    cache_dir: Path,
+    sha256: str | None = None,
+    policy: PullPolicy = PullPolicy(),  # noqa: B008 (frozen)
+) -> Artifact:
+    """Return the file at the URI as `fetch` does, if it is no model: it has no external data, and is never unpacked.
+
+    Raises as `fetch`.
+    """
+    location = parse_uri(uri)
+    expected = parse_digest(sha256)
+    if isinstance(location, Path):
+        path = location.absolute()
+        if not path.is_file():
+            raise ArtifactMissing(uri, "it is a folder; expected a file" if path.is_dir() else "there is no such file")
+        if expected is not None:
+            _check_digest(path, expected)
+        return Artifact(uri=uri, path=path, sha256=expected, size=path.stat().st_size)
+    cache = Cache(cache_dir.absolute())
+    with _hide_paths(), cache.translate_errors(uri):
+        cache.prepare()
+        objects = _cached_objects(location, cache, policy)
+        request = ObjectRequest(uri, suffix_of(location), expected, policy.max_bytes)
+        return _artifact(uri, objects.get(request))
 
 
 def check(uri: str, *, cache_dir: Path, sha256: str | None = None) -> None:

@@ -14,7 +14,7 @@ from runtime.settings import Settings
 def document_of(service: Service) -> dict[str, Any]:
     """Describe the REST routes of the service's main port."""
     settings = service.settings
-    protocols, generic = catalogue.mounted(settings, function=settings.function_source is not None)
+    protocols, generic = catalogue.mounted(settings, function=settings.has_function)
     return document(_models(service), list(list_routes(protocols, generic)), version=service.version or "1")
 
 

@@ -3,6 +3,8 @@
 import asyncio
 import gc
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from runtime import author
@@ -10,7 +12,7 @@ from runtime.configuration.listeners import Listener
 from runtime.frontends import catalogue
 from runtime.frontends.application import Application
 from runtime.frontends.endpoints import Endpoints
-from runtime.frontends.functions import FunctionHost
+from runtime.frontends.functions import FunctionHost, Loaded, loading
 from runtime.settings import Settings
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from runtime.service import Service
 
 _TORCHSERVE: Final = "torchserve"  # the protocol whose additional ports require a key
+# A guest that computes is stopped at its limit, a few milliseconds after the answer; one that sleeps in WASI is not.
+_GUEST_PATIENCE: Final = 10.0  # seconds
 
 
 class Process:
@@ -55,6 +59,8 @@ class Process:
 
     async def _start(self) -> None:
         """Do the work that must not delay the first response: wait for the models, then import the function."""
+        if self._function and self._service.settings.guest_uri:  # mostly a pull, so it does not slow the models down
+            self._service.background.start("guest", self._function.preload())
         for served in self._service.unready():
             await served.first_attempt_ended.wait()
         if self._function:
@@ -96,14 +102,27 @@ def _application(
 
 
 def _function(settings: Settings) -> FunctionHost | None:
-    if settings.function_source is None:
-        return None
+    if settings.guest_uri:
+        return _host(settings, partial(_load_guest, settings), folder=Path(), patience=_GUEST_PATIENCE)
+    if source := settings.function_source:
+        load = partial(loading.load, source, settings.function_target, settings.event_target)
+        return _host(settings, load, folder=source.parent)
+    return None
+
+
+def _host(settings: Settings, load: Callable[[], Loaded], *, folder: Path, patience: float = 0.0) -> FunctionHost:
     return FunctionHost(
-        settings.function_source,
-        settings.function_target,
-        events=settings.event_target,
+        load,
+        folder=folder,
         threads=settings.function_threads,
         waiting=settings.queue_size,
         timeout=settings.timeout,
         limit=settings.function_timeout,
+        patience=patience,
     )
+
+
+def _load_guest(settings: Settings) -> Loaded:
+    from runtime.frontends.wasm.loading import load
+
+    return load(settings)

@@ -6,6 +6,7 @@ describing  the facts of a model's file, and who publishes it when
 making      variants, measurements and prepared forms; prepared_forms, rows and forms: parts of it
 publishing  files, then the manifest; completing: the manifest of a model that has none
 adding      the assessment of another CPU class, beside the manifest
+guests      a WebAssembly guest and its compiled code
 command     what `scalezero publish` prints
 catalogue   all manifests; verifying and removing: the objects of one
 
@@ -30,6 +31,7 @@ from runtime.registry.catalogue import AmbiguousModel, Entry, ModelNotPublished,
 from runtime.registry.completing import complete_model, manifest_state
 from runtime.registry.describing import Publication
 from runtime.registry.files import AlreadyPublished, PlannedFile, Published, Watch, find, publish
+from runtime.registry.guests import PublishedGuest, find_guest, publish_guest
 from runtime.registry.optimization import DataSource, Optimization, optimization_of
 from runtime.registry.publishing import OtherManifest, PlannedModel, plan_model, publish_model, publish_planned
 from runtime.registry.removing import Removal, plan_cleaning, plan_removal, remove
@@ -57,6 +59,7 @@ __all__ = [
     "PlannedModel",
     "Publication",
     "Published",
+    "PublishedGuest",
     "Removal",
     "Variant",
     "Verification",
@@ -69,6 +72,7 @@ __all__ = [
     "complete_model",
     "entries",
     "find",
+    "find_guest",
     "find_model",
     "manifest_state",
     "manifest_uri",
@@ -77,6 +81,7 @@ __all__ = [
     "plan_model",
     "plan_removal",
     "publish",
+    "publish_guest",
     "publish_model",
     "publish_planned",
     "published_variants",

@@ -24,7 +24,7 @@ _SHOWN: Final = 8  # names in an error
 
 def is_configured(settings: Settings) -> bool:
     """Return whether the container's variables select a model. MODEL_NAME alone can be for an author's function."""
-    return settings.base_path is not None or (settings.base_name is not None and settings.function_source is None)
+    return settings.base_path is not None or (settings.base_name is not None and not settings.has_function)
 
 
 def versions_of(settings: Settings) -> list[Settings]:

@@ -93,6 +93,14 @@ def test_a_function_of_events_needs_a_file_that_has_it() -> None:
         begin(Settings(model_uri="s3://models/m.onnx", load="lazy", event_target="on_event"))
 
 
+def test_a_guest_must_exist_and_be_the_only_function(tmp_path: Path) -> None:
+    with pytest.raises(BadSetting, match=r"^SCALEZERO_GUEST_URI=.*: expected a WebAssembly file that exists"):
+        begin(Settings(guest_uri=str(tmp_path / "none.wasm")))
+    (tmp_path / "main.py").touch()
+    with pytest.raises(BadSetting, match=r"^FUNCTION_SOURCE=.*: expected no value"):
+        begin(Settings(guest_uri="main.wasm", function_source=tmp_path / "main.py"))
+
+
 def test_a_file_whose_name_cannot_be_in_a_url_needs_a_model_name() -> None:
     """Clients never request /models/../predict, because they resolve the dots."""
     with pytest.raises(

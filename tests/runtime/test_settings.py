@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from knative.resources import BadManifest
 from runtime.configuration.companions import Companion, Companions
+from runtime.configuration.guest_code import GuestCode, GuestCodes, render_code
 from runtime.configuration.listeners import Listener
 from runtime.configuration.version_policy import VersionPolicy
 from runtime.declared import settings_for
@@ -124,6 +125,11 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
         "SCALEZERO_KEY_EXPIRATION": "30m",
         "SCALEZERO_MANAGEMENT_KEY": "a key of sixteen characters",
         "SCALEZERO_INFERENCE_KEYS": "false",
+        "SCALEZERO_GUEST_URI": "main.wasm",
+        "SCALEZERO_GUEST_SHA256": "a" * 64,
+        "SCALEZERO_GUEST_CODE": render_code([GuestCode("wasmtime-1", "arm", "core", "s3://b/c", "b" * 64)]),
+        "SCALEZERO_GUEST_MEMORY": "1048576",
+        "SCALEZERO_GUEST_OUTPUT": "1000",
     }
     assert set(texts) == set(VARIABLES)
     settings = settings_from({**texts, "HOME": "/root", "OTHER": "x"})
@@ -195,6 +201,11 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
         key_expiration=1800.0,
         management_key="a key of sixteen characters",
         inference_keys=False,
+        guest_uri="main.wasm",
+        guest_sha256="a" * 64,
+        guest_code=GuestCodes([GuestCode("wasmtime-1", "arm", "core", "s3://b/c", "b" * 64)]),
+        guest_memory=2**20,
+        guest_output=1000,
     )
 
 
@@ -481,3 +492,17 @@ def test_without_resources_all_settings_are_from_the_environment(tmp_path: Path)
     (tmp_path / "main.py").touch()
     assert settings_for(tmp_path, environ={}) == settings_from({"FUNCTION_SOURCE": str(tmp_path / "main.py")})
     assert settings_for(None, environ={"PORT": "1"}) == settings_from({"PORT": "1"})
+
+
+def test_a_guest_is_the_function_of_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "main.wasm").touch()
+    settings = settings_for(tmp_path, environ={})
+    assert settings == settings_from({"SCALEZERO_GUEST_URI": str(tmp_path / "main.wasm")})
+    assert settings.has_function
+
+
+def test_a_folder_with_two_functions_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "main.wasm").touch()
+    (tmp_path / "main.py").touch()
+    with pytest.raises(BadSetting, match=r"a folder with a main\.py or a main\.wasm, not with both"):
+        settings_for(tmp_path, environ={})

@@ -20,6 +20,16 @@ forever if the client stops reading the response, and closes the connection if a
 from runtime.frontends.functions.call import AnswerAborted
 from runtime.frontends.functions.event_data import EventData
 from runtime.frontends.functions.host import NAME, FunctionHost, SendWrapper
+from runtime.frontends.functions.loading import Loaded
 from runtime.frontends.functions.request import ClientDisconnected, FunctionRequest
 
-__all__ = ["NAME", "AnswerAborted", "ClientDisconnected", "EventData", "FunctionHost", "FunctionRequest", "SendWrapper"]
+__all__ = [
+    "NAME",
+    "AnswerAborted",
+    "ClientDisconnected",
+    "EventData",
+    "FunctionHost",
+    "FunctionRequest",
+    "Loaded",
+    "SendWrapper",
+]

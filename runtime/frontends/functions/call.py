@@ -54,6 +54,7 @@ class Call:
         self._closed = False  # no more of the response is needed
         self._parts: deque[Part | ScalezeroError] = deque()
         self._wakeup: asyncio.Future[None] | None = None
+        self._timed_out_at = math.inf
         self._began = self._since = perf_counter()  # `_since` is inf while the response waits for the client
         self._timer = self._loop.call_later(limit, self._check)
 
@@ -61,6 +62,11 @@ class Call:
     def seconds(self) -> float:
         """The time since the call began, in seconds."""
         return perf_counter() - self._began
+
+    @property
+    def overdue(self) -> float:
+        """The time since the call has exceeded its limit, in seconds; negative if it has not, or has ended."""
+        return perf_counter() - self._timed_out_at if self.timed_out else -math.inf
 
     @property
     def method(self) -> str:
@@ -131,7 +137,7 @@ class Call:
         if remaining > 0:
             self._timer = self._loop.call_later(min(remaining, self._limit), self._check)
             return
-        self.timed_out = True
+        self.timed_out, self._timed_out_at = True, perf_counter()
         frame = self.frame()
         facts = {"timeout_seconds": self._limit, "stack": "".join(format_stack(frame)) if frame else None}
         _log.error("function call exceeds its time limit", extra={**self._facts(), **facts})

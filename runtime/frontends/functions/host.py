@@ -1,4 +1,4 @@
-"""Hosts the author's function: imports it, admits its calls, runs each on a thread within a limit, sends the responses.
+"""Hosts the author's function: loads it, admits its calls, runs each on a thread within a limit, sends the responses.
 
 The import starts after the model is loaded, when nothing more urgent needs the CPU. It runs on its own daemon thread,
 and calls run on daemon threads too, so that neither delays the end of the process.
@@ -16,7 +16,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from runtime.errors import DeadlineExceeded, FunctionFailed, FunctionStuck, FunctionTimedOut, InvalidInput, QueueFull
-from runtime.frontends.functions import loading, places
+from runtime.frontends.functions import places
 from runtime.frontends.functions.call import Call
 from runtime.frontends.functions.loading import Loaded
 from runtime.frontends.functions.request import ClientDisconnected, FunctionRequest
@@ -41,30 +41,30 @@ class FunctionHost:
 
     def __init__(
         self,
-        source: Path,
-        target: str,
+        load: Callable[[], Loaded],
         *,
-        events: str | None = None,
+        folder: Path,
         threads: int,
         waiting: int,
         timeout: float,
         limit: float,
+        patience: float = 0.0,
     ) -> None:
-        """Host the function `target` of the file `source`, and its function `events`, which gets events.
+        """Host the functions that `load` returns; it runs on its own thread, and raises `FunctionFailed`.
 
-        Without `events`, the target gets events if its signature is one of events.
+        `folder` has the author's files: messages name the lines in it.
         At most `threads` calls run at once and `waiting` more wait; further calls are refused with `QueueFull`. A call
         that has waited for a thread for `timeout` seconds gets `DeadlineExceeded`; the time of the import does not
         count. A call without output for `limit` seconds is answered with `FunctionTimedOut`, and occupies its thread
-        until it returns.
+        until it returns. If that takes more than `patience` seconds, the thread counts as stuck.
         """
-        self._source = source
-        self._target = target
-        self._events = events
+        self._load_functions = load
+        self._folder = folder
         self._count = threads
         self._max_calls = threads + waiting
         self._timeout = timeout
         self._limit = limit
+        self._patience = patience
         self._waiting = 0
         self._running: set[Call] = set()
         self._free_threads = asyncio.Semaphore(threads)
@@ -86,9 +86,10 @@ class FunctionHost:
     def stuck(self) -> FunctionStuck | None:
         """The reason to end this process: every thread runs a call that has exceeded its limit.
 
-        A thread cannot be stopped, so only a new process can answer calls again.
+        A thread cannot be stopped, so only a new process can answer calls again. A guest is stopped shortly after its
+        limit.
         """
-        if len(self._running) < self._count or not all(call.timed_out for call in self._running):
+        if len(self._running) < self._count or any(call.overdue < self._patience for call in self._running):
             return None
         longest_first = sorted(self._running, key=lambda call: -call.seconds)
         return FunctionStuck([self._describe(call) for call in longest_first], limit=self._limit)
@@ -229,7 +230,7 @@ class FunctionHost:
     def _load(self, loop: asyncio.AbstractEventLoop) -> None:
         """Import the function. Runs on its own thread: the end of the process would wait for asyncio's executor."""
         try:
-            loaded = loading.load(self._source, self._target, self._events)
+            loaded = self._load_functions()
         except FunctionFailed as error:
             _call_soon(loop, self._finish_import, error)
         else:
@@ -246,7 +247,7 @@ class FunctionHost:
     def _describe(self, call: Call) -> str:
         """Describe a call without its client's data, because other clients get this text too."""
         frame = call.frame()
-        line = places.line_of(frame, self._source.resolve().parent) if frame else None
+        line = places.line_of(frame, self._folder.resolve()) if frame else None
         return f"{call.method} for {call.seconds:.0f} s" + (f" at {line}" if line else "")
 
 

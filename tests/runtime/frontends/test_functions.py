@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +23,7 @@ import pytest
 import functions.payment_model
 from functions.payment_model.train import train
 from runtime.frontends.functions import FunctionHost
+from runtime.frontends.functions.loading import load
 from tests import models
 from tests.runtime.frontends.conftest import Served, environment, error_of, free_port, serving, until
 from tests.s3_server import S3Server
@@ -370,7 +372,7 @@ def test_a_host_is_ready_only_after_the_import(
     source.write_text(code)
 
     async def watch() -> tuple[list[bool], str | None]:
-        host = FunctionHost(source, "handle", threads=1, waiting=1, timeout=1, limit=9)
+        host = FunctionHost(partial(load, source, "handle"), folder=tmp_path, threads=1, waiting=1, timeout=1, limit=9)
         seen = [host.ready]
         loading = asyncio.create_task(host.preload())
         await asyncio.sleep(0.1)

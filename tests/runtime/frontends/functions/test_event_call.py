@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from runtime.errors import (
     QueueFull,
 )
 from runtime.frontends.functions import EventData, FunctionHost
+from runtime.frontends.functions.loading import load
 from runtime.protocols.cloudevents import Event
 
 T = TypeVar("T")
@@ -87,7 +89,7 @@ def hosting(path: Path, work: Callable[[FunctionHost], Awaitable[T]], **limits: 
 
     async def main() -> T:
         options = {"threads": 2, "waiting": 2, "timeout": 9.0, "limit": 9.0, **limits}
-        host = FunctionHost(path, "handle", events="on_event", **options)
+        host = FunctionHost(partial(load, path, "handle", "on_event"), folder=path.parent, **options)
         await host.load()
         return await work(host)
 
@@ -105,7 +107,9 @@ def test_a_function_answers_events_on_a_thread_of_its_requests(source: Write) ->
 
 def test_whether_a_function_takes_events_is_known_after_the_import(source: Write) -> None:
     async def watch(path: Path) -> tuple[bool | None, bool, bool | None]:
-        host = FunctionHost(path, "handle", events="on_event", threads=1, waiting=1, timeout=9, limit=9)
+        host = FunctionHost(
+            partial(load, path, "handle", "on_event"), folder=path.parent, threads=1, waiting=1, timeout=9, limit=9
+        )
         return host.takes_events, await host.accepts_events(), host.takes_events
 
     assert asyncio.run(watch(source(TEXT))) == (None, True, True)

@@ -1,0 +1,98 @@
+"""Loads a guest: its compiled code for this process if the revision pins one, otherwise the guest, which is compiled.
+
+codes in the settings ──► the one with this process' key ──► pulled, verified, mapped ──► Guest
+                              │ none, or it cannot be used
+                              └──► the guest itself: pulled, verified, compiled ──► Guest
+"""
+
+import logging
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+from runtime.artifacts.fetch import Artifact, fetch_file
+from runtime.artifacts.policy import PullPolicy
+from runtime.artifacts.uris import parse_uri
+from runtime.errors import BadSetting, FunctionFailed, ModelUnavailable
+from runtime.frontends.functions.loading import Loaded
+from runtime.frontends.wasm.application import GuestApplication
+from runtime.settings import Settings
+from runtime.wasm import Limits
+
+if TYPE_CHECKING:
+    from runtime.wasm.code import Code
+    from runtime.wasm.linking import Extensions
+
+_log: Final = logging.getLogger("scalezero.function")
+
+
+def load(settings: Settings, *, extensions: "Extensions" = ()) -> Loaded:
+    """Pull, compile and check the guest. Blocks. Raises `FunctionFailed`, which has no folder; the cause is logged.
+
+    `extensions` are the host functions beside WASI's, such as inference.
+    """
+    uri = str(settings.guest_uri)
+    try:
+        return _load(uri, settings, extensions)
+    except FunctionFailed as error:
+        facts = {"code": error.code, "reason": error.message, "source": uri}
+        _log.error("function not loaded", exc_info=error.__cause__, extra=facts)
+        raise
+
+
+def name_of(uri: str) -> str:
+    """Return the name of a guest's file, which is its first argument. Raises `BadSetting` for an invalid URI."""
+    place = parse_uri(uri)
+    return place.name if isinstance(place, Path) else PurePosixPath(place.key).name
+
+
+def _load(uri: str, settings: Settings, extensions: "Extensions") -> Loaded:
+    name = name_of(uri)
+    try:
+        from runtime.wasm.guest import Guest
+    except ImportError as error:
+        allowed = "it needs the package wasmtime, which pip install 'scalezero[wasm]' adds"
+        raise FunctionFailed(name, allowed) from error
+    code = _pinned_code(name, settings) or _compiled(uri, name, settings)
+    limits = Limits(settings.function_timeout, settings.guest_memory, settings.guest_output)
+    return Loaded(GuestApplication(Guest(code, limits, extensions=extensions), name), takes_events=False)
+
+
+def _pinned_code(name: str, settings: Settings) -> "Code | None":
+    """Return the pinned code for this process; None: there is none that can be used, which is logged."""
+    if not settings.guest_code:
+        return None
+    from runtime.wasm.binary import Kind
+    from runtime.wasm.code import StaleCode, load_code
+    from runtime.wasm.engine import code_key
+
+    key = code_key()
+    pinned = next((each for each in settings.guest_code if (each.compiler, each.cpu) == key), None)
+    if pinned is None:
+        _log.warning("no compiled code of the guest fits; it is compiled", extra={"compiler": key[0], "cpu": key[1]})
+        return None
+    try:
+        path = _pull(pinned.uri, pinned.sha256, settings).path
+        return load_code(path, kind=Kind[pinned.kind.upper()], name=name)
+    except (BadSetting, ModelUnavailable, StaleCode) as error:
+        facts = {"uri": pinned.uri, "reason": str(error)}
+        _log.warning("the compiled code of the guest cannot be used; it is compiled", extra=facts)
+        return None
+
+
+def _compiled(uri: str, name: str, settings: Settings) -> "Code":
+    from runtime.wasm.code import compile_code
+
+    try:
+        binary = _pull(uri, settings.guest_sha256, settings).path.read_bytes()
+    except (BadSetting, ModelUnavailable) as error:
+        raise FunctionFailed(name, error.message) from error
+    except OSError as error:
+        raise FunctionFailed(name, f"it cannot be read: {error.strerror}") from error
+    return compile_code(binary, name=name)
+
+
+def _pull(uri: str, sha256: str | None, settings: Settings) -> Artifact:
+    policy = PullPolicy(
+        stall_timeout=settings.stall_timeout, deadline=settings.load_timeout, max_bytes=settings.max_artifact_bytes
+    )
+    return fetch_file(uri, cache_dir=settings.cache_dir, sha256=sha256, policy=policy)

@@ -1,0 +1,18 @@
+"""Runs WebAssembly guests: one fresh instance for each call, within limits of time, memory and output.
+
+    binary.py      pure: the kind of a guest (core module or component), by its first bytes
+    engine.py      the engine of the process, its clock (epochs), and the key of compiled code
+    code.py        compiles a guest; reads and writes compiled code
+    files.py       stdin and stdout of a call, as anonymous files
+    linking.py     what a guest may import: WASI, and the extensions of the host
+    guest.py       Guest: checks a guest once, and runs its calls
+    faults.py      wasmtime's exceptions -> errors
+    limits.py      the limits of a call
+
+Only this package configures wasmtime. A guest gets no files and no network: WASI's configuration has neither a folder
+nor a socket. Importing this package does not import wasmtime.
+"""
+
+from runtime.wasm.limits import Limits
+
+__all__ = ["Limits"]

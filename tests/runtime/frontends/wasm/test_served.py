@@ -1,0 +1,137 @@
+"""`scalezero serve FOLDER` answers HTTP through the guest in main.wasm, beside the model's protocols."""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests import guests, models
+from tests.runtime.frontends.conftest import Served, error_of, serving
+
+MODEL = """
+apiVersion: ml.example.com/v1
+kind: ModelVersion
+metadata: {name: m-1}
+spec: {modelName: m, version: "1", format: onnx, storage: {type: file, path: m.onnx}}
+"""
+
+
+@contextmanager
+def served(folder: Path, text: str, limits: Mapping[str, str] | None = None) -> Iterator[Served]:
+    guests.write(folder / "main.wasm", text)
+    with serving(folder, folder, env=limits) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("echo")
+    models.doubling(folder / "m.onnx")
+    (folder / "model.yaml").write_text(MODEL)
+    with served(folder, guests.ECHO) as running:
+        yield running
+
+
+def post(running: Served, body: bytes = b"hello", path: str = "/any/path") -> httpx.Response:
+    with running.client() as client:
+        return client.post(path, content=body)
+
+
+def test_a_guest_answers_every_path_that_no_protocol_owns(echo: Served) -> None:
+    answer = post(echo)
+    assert (answer.status_code, answer.content) == (200, b"hello")
+    assert answer.headers["content-type"] == "text/plain"
+    assert answer.headers["x-model-version"] == "1"
+
+
+def test_the_model_answers_beside_the_guest(echo: Served) -> None:
+    assert echo.predict([[1.0, 2.0]]).status_code == 200
+
+
+def test_a_large_body_passes(echo: Served) -> None:
+    body = bytes(range(256)) * 4096
+    assert post(echo, body).content == body
+
+
+def test_requests_are_answered_side_by_side(echo: Served) -> None:
+    with echo.client() as client, ThreadPoolExecutor(16) as threads:
+        bodies = [str(number).encode() for number in range(128)]
+        answers = list(threads.map(lambda body: client.post("/", content=body).content, bodies))
+    assert answers == bodies
+
+
+def test_a_component_answers(tmp_path: Path) -> None:
+    with served(tmp_path, guests.COMPONENT_ECHO) as running:
+        assert post(running).content == b"hello"
+
+
+def test_a_guest_sees_the_request(tmp_path: Path) -> None:
+    with served(tmp_path, guests.ENVIRONMENT) as running, running.client() as client:
+        seen = client.get("/a%20b", params={"x": "1"}, headers={"x-me": "you"}).text.split("\0")
+    assert {"PATH_INFO=/a b", "QUERY_STRING=x=1", "HTTP_X_ME=you", "REQUEST_METHOD=GET"} <= set(seen)
+    assert seen[-3:] == ["main.wasm", "x=1", ""]
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "code", "message"),
+    [
+        (guests.LOOP, 504, "function_timed_out", "of the"),
+        (guests.TRAP, 500, "function_crashed", "the guest stopped: wasm `unreachable` instruction executed"),
+        (guests.HUNGRY, 500, "function_crashed", "the limit that SCALEZERO_GUEST_MEMORY sets"),
+        (guests.exiting(3), 500, "function_crashed", "exit status 3; expected 0"),
+        (guests.FLOOD, 502, "guest_answer_invalid", "which SCALEZERO_GUEST_OUTPUT sets"),
+        (guests.saying("hello"), 502, "guest_answer_invalid", "5 bytes without an empty line"),
+        (guests.saying("Status: 99\nX: 1\n\n"), 502, "guest_answer_invalid", "Status"),
+        (guests.saying("Status: 999\n\n"), 502, "guest_answer_invalid", "status: got 999; expected a whole number"),
+        (guests.saying("Status: 200\nX Y: 1\n\n"), 502, "guest_answer_invalid", "name of a header"),
+    ],
+)
+def test_a_guest_that_fails_gets_an_error_and_the_process_serves_on(
+    tmp_path: Path, text: str, status: int, code: str, message: str
+) -> None:
+    models.doubling(tmp_path / "m.onnx")
+    (tmp_path / "model.yaml").write_text(MODEL)
+    limits = {"FUNCTION_TIMEOUT": "0.5s", "GUEST_MEMORY": str(2**20), "GUEST_OUTPUT": "100000"}
+    with served(tmp_path, text, {f"SCALEZERO_{name}": value for name, value in limits.items()}) as running:
+        for _ in range(2):
+            answer = post(running)
+            error = error_of(answer, status)
+            assert error["code"] == code
+            assert message in error["message"]
+        assert running.predict([[1.0, 2.0]]).status_code == 200
+
+
+def test_neighbours_are_answered_while_guests_loop(tmp_path: Path) -> None:
+    """More guests loop than there are threads: the queue moves on, as each of them is stopped."""
+    models.doubling(tmp_path / "m.onnx")
+    (tmp_path / "model.yaml").write_text(MODEL)
+    limits = {"SCALEZERO_FUNCTION_TIMEOUT": "1s", "SCALEZERO_FUNCTION_THREADS": "2"}
+    with served(tmp_path, guests.LOOP, limits) as running, ThreadPoolExecutor(4) as threads:
+        looping = [threads.submit(post, running) for _ in range(4)]
+        assert running.predict([[1.0, 2.0]]).status_code == 200
+        assert [each.result().status_code for each in looping] == [504] * 4
+        assert running.get("/healthz/live").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"(module)", "the function in main.wasm cannot be loaded: it is WebAssembly's text format"),
+        (guests.binary("(module)"), "it exports no function _start"),
+        (
+            guests.binary('(module (import "wasi_ephemeral_nn" "load" (func)) (func (export "_start")))'),
+            "unknown import: `wasi_ephemeral_nn::load`",
+        ),
+    ],
+    ids=["text", "no-start", "import"],
+)
+def test_a_guest_that_cannot_run_keeps_the_process_unready(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "main.wasm").write_bytes(content)
+    with serving(tmp_path, tmp_path, ready=False) as running:
+        error = error_of(post(running), 503)
+        assert error["code"] == "function_failed"
+        assert message in error["message"]
+        assert running.get("/healthz/ready").status_code == 503

@@ -1,0 +1,141 @@
+"""A guest runs in a fresh instance for each call, within its limits; what it does wrong stays its own."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from runtime.errors import FunctionFailed, FunctionTimedOut, GuestAnswerInvalid, GuestCrashed
+from runtime.wasm import Limits
+from runtime.wasm.code import compile_code
+from runtime.wasm.guest import Call, Guest
+from tests import guests
+
+MIB = 2**20
+LIMITS = Limits(seconds=60, memory=4 * MIB, output=MIB)
+SHORT = LIMITS._replace(seconds=0.2)
+KINDS = pytest.mark.parametrize("echo", [guests.ECHO, guests.COMPONENT_ECHO], ids=["core", "component"])
+
+
+def guest(text: str, limits: Limits = LIMITS) -> Guest:
+    return Guest(compile_code(guests.binary(text), name="main.wasm"), limits)
+
+
+def call(stdin: bytes = b"", **variables: str) -> Call:
+    return Call(["main.wasm", "a=1"], list(variables.items()), stdin)
+
+
+@KINDS
+@pytest.mark.parametrize("body", [b"", b"hello", bytes(range(256)) * 1000])
+def test_stdin_reaches_the_guest_and_stdout_is_returned(echo: str, body: bytes) -> None:
+    assert guest(echo).run(call(body)) == guests.HEAD.encode() + body
+
+
+def test_a_guest_gets_only_the_variables_and_the_arguments_of_its_call() -> None:
+    output = guest(guests.ENVIRONMENT).run(call(PATH_INFO="/ä"))
+    assert output.removeprefix(guests.HEAD.encode()).split(b"\0") == [
+        "PATH_INFO=/ä".encode(),
+        b"main.wasm",
+        b"a=1",
+        b"",
+    ]
+
+
+def test_each_call_has_a_fresh_instance() -> None:
+    counting = guest(
+        guests.command(
+            "(i32.store8 (i32.const 1024) (i32.add (i32.load8_u (i32.const 1024)) (i32.const 1))) (call $head)",
+            data="0",
+        )
+    )
+    assert [counting.run(call()) for _ in range(3)] == [b"1"] * 3
+
+
+@pytest.mark.parametrize("text", [guests.LOOP, guests.COMPONENT_LOOP], ids=["core", "component"])
+def test_a_guest_that_loops_forever_is_stopped(text: str) -> None:
+    with pytest.raises(FunctionTimedOut, match=r"this call of the guest took longer than 0\.2 s"):
+        guest(text, SHORT).run(call())
+
+
+def test_neighbours_are_served_while_a_guest_loops() -> None:
+    looping, echoing = guest(guests.LOOP, LIMITS._replace(seconds=1)), guest(guests.ECHO)
+    with ThreadPoolExecutor(2) as threads:
+        stopped = threads.submit(looping.run, call())
+        while not stopped.done():
+            assert echoing.run(call(b"x")).endswith(b"x")
+        assert isinstance(stopped.exception(), FunctionTimedOut)
+
+
+@KINDS
+def test_calls_run_on_several_threads(echo: str) -> None:
+    shared = guest(echo)
+    bodies = [str(number).encode() for number in range(64)]
+    with ThreadPoolExecutor(8) as threads:
+        outputs = list(threads.map(lambda body: shared.run(call(body)), bodies))
+    assert outputs == [guests.HEAD.encode() + body for body in bodies]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (guests.TRAP, r"the guest stopped: wasm `unreachable` instruction executed; the server"),
+        (guests.COMPONENT_TRAP, r"the guest stopped: wasm `unreachable` instruction executed; the server"),
+        (guests.HUNGRY, r"unreachable.*; it had [\d.]+ MiB of memory of at most 4 MiB, the limit that SCALEZERO_GUEST"),
+        (guests.RECURSION, "call stack exhausted"),
+        (guests.exiting(3), "exit status 3; expected 0"),
+        (guests.COMPONENT_ERROR, "exit status 1; expected 0"),
+        (guests.command("(drop (i32.load (i32.const 2000000000)))"), "the guest stopped: memory fault|out of bounds"),
+    ],
+    ids=["trap", "component", "memory", "stack", "exit", "component-error", "wild-pointer"],
+)
+def test_a_guest_that_fails_is_reported_and_the_next_call_is_answered(text: str, reason: str) -> None:
+    failing = guest(text)
+    for _ in range(2):
+        with pytest.raises(GuestCrashed, match=reason):
+            failing.run(call())
+    assert guest(guests.ECHO).run(call(b"x")).endswith(b"x")
+
+
+def test_exit_status_0_is_the_end_of_a_call() -> None:
+    assert guest(guests.exiting(0)).run(call()) == guests.HEAD.encode()
+
+
+def test_a_guest_that_writes_without_end_is_stopped() -> None:
+    with pytest.raises(GuestAnswerInvalid, match=f"size of stdout: got more; expected at most {MIB} bytes"):
+        guest(guests.FLOOD).run(call())
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("(module)", "exports no function _start without parameters; expected a WASI command"),
+        ('(module (func (export "_start") (param i32)))', "exports no function _start"),
+        ('(module (memory 100) (func (export "_start")))', "memory minimum size of 100 pages exceeds memory limits"),
+        ('(module (table 2000000 funcref) (func (export "_start")))', "exceeds table limits"),
+        ('(module (memory 1) (memory 1) (memory 1) (memory 1) (memory 1) (func (export "_start")))', "memory count"),
+        ('(module (memory 1 2 shared) (func (export "_start")))', "not valid WebAssembly"),
+        ('(module (import "env" "f" (func)) (func (export "_start")))', "unknown import: `env::f`"),
+        ('(module (func $f unreachable) (start $f) (func (export "_start")))', "cannot be instantiated.*unreachable"),
+        ("(component)", r"it exports nothing; expected wasi:cli/run@0\.2\.0 or a later 0\.2 version"),
+    ],
+)
+def test_a_guest_that_can_never_run_fails_at_the_start(text: str, reason: str) -> None:
+    with pytest.raises(FunctionFailed, match=rf"the function in main\.wasm cannot be loaded: .*{reason}"):
+        guest(text)
+
+
+def test_a_guest_that_never_ends_its_start_is_stopped() -> None:
+    with pytest.raises(FunctionFailed, match=r"took longer than 0\.2 s"):
+        guest('(module (func $f (loop $l (br $l))) (start $f) (func (export "_start")))', SHORT)
+
+
+def test_a_guest_has_no_files() -> None:
+    """WASI's first preopened folder would be the descriptor 3; 8 is `badf`."""
+    prestat = '(import "wasi_snapshot_preview1" "fd_prestat_get" (func $prestat (param i32 i32) (result i32)))'
+    asking = guests.command(
+        """
+        (i32.store8 (i32.const 1024) (i32.add (i32.const 48) (call $prestat (i32.const 3) (i32.const 64))))
+        (call $head)""",
+        imports=prestat,
+        data="?",
+    )
+    assert guest(asking).run(call()) == b"8"
