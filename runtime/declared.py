@@ -78,7 +78,15 @@ def _declared(resources: "Resources", folder: Path, wanted: str | None) -> dict[
         "companions": Companions(_companion(each, resources, folder) for each in resources.companions),
     }
     events = resources.events_of(spec.model_name)
+    settings |= _of_guest(resources, spec.model_name, folder)
     return settings | _batching(resources, spec.model_name) | (_of_events(events) if events else {})
+
+
+def _of_guest(resources: "Resources", model: str, folder: Path) -> dict[str, object]:
+    """Return the settings of the guest; the file in the folder, if there is one, comes before the published one."""
+    config = resources.config_of(model)
+    guest = config and config.spec.guest
+    return {**(guest.settings() if guest else {}), **_function(folder)}
 
 
 def _of_events(events: "Events") -> dict[str, object]:

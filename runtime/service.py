@@ -139,7 +139,10 @@ def _check_guest(uri: str, settings: Settings) -> None:
             "no value, as SCALEZERO_GUEST_URI is the function; or a function in Python, without SCALEZERO_GUEST_URI"
         )
         raise BadSetting("FUNCTION_SOURCE", value=str(settings.function_source), allowed=allowed)
-    if not Path(uri).is_file():
+    place = parse_uri(uri)
+    if not isinstance(place, Path):
+        check(uri, cache_dir=settings.cache_dir, sha256=settings.guest_sha256)
+    elif not place.is_file():
         raise BadSetting("SCALEZERO_GUEST_URI", value=uri, allowed="a WebAssembly file that exists")
 
 

@@ -16,6 +16,7 @@ from knative.commands.check import show
 from knative.commands.plan import make_plan
 from knative.commands.target import connect
 from knative.function.configuration import Flags
+from knative.function.guests import publish_guests
 from knative.function.pins import Find, ReadVariants
 from knative.function.project import Project, load
 from knative.function.publishing import Complete, publish_versions
@@ -86,12 +87,17 @@ def deploy(
     objects = ReadOnce(cluster)  # publishing changes none of them, and the plan reads again what it compares
     _stop_at(examine(project, sources=Sources(cluster=objects)), options)
     lookup = cache(find)
+
+    def report_line(line: str) -> None:
+        click.echo(line, err=options.form != "table")
+
     if options.publish:
+        publish_guests(project.resources, folder, report=report_line)
         published = publish_versions(
             project.resources,
             folder,
             only_missing=True,
-            report=lambda line: click.echo(line, err=options.form != "table"),
+            report=report_line,
             lookup=lookup,
             complete=complete,
             variants=variants,

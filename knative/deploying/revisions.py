@@ -15,7 +15,15 @@ from typing import Any, Final
 from knative.deploying import companions
 from knative.deploying.differences import Difference, differences
 from knative.manifests import names
-from knative.manifests.environment import COMPANIONS, MODEL_SHA256, MODEL_URI, VERSION_ID, default_variables
+from knative.manifests.environment import (
+    COMPANIONS,
+    GUEST_PINS,
+    GUEST_URI,
+    MODEL_SHA256,
+    MODEL_URI,
+    VERSION_ID,
+    default_variables,
+)
 from knative.manifests.variants import VARIANTS, news, pinned_of
 from knative.objects import Manifest
 
@@ -134,9 +142,9 @@ def _comparable(manifest: Manifest) -> Manifest:
 
 def _unpinned(env: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
     for each in env:
-        if each["name"] == MODEL_URI and "value" in each:
+        if each["name"] in {MODEL_URI, GUEST_URI} and "value" in each:
             yield {**each, "value": each["value"].partition(VERSION_ID)[0]}
-        elif each["name"] not in {*_PINS, COMPANIONS, *names.SET_BY_BINDING}:
+        elif each["name"] not in {*_PINS, *GUEST_PINS, COMPANIONS, *names.SET_BY_BINDING}:
             yield each
 
 

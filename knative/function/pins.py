@@ -1,14 +1,15 @@
-"""What the registry has of each model, looked up once per command, to pin revisions to it: digest and variants."""
+"""What the registry has of each model and guest, looked up once per command, to pin revisions to it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from knative.function.guests import FindGuest, guest_uris
 from knative.manifests import Pin
 from knative.manifests.environment import VERSION_ID
 from knative.manifests.variants import choose
 from knative.resources import Resources
 from runtime.errors import ScalezeroError
-from runtime.registry import Published, published_variants
+from runtime.registry import Published, find_guest, published_variants
 from runtime.variants.values import ORIGINAL, Assessment, Variant
 
 _UNVERSIONED: Final = "null"  # S3's version ID in a bucket with suspended versioning; such an object can be replaced
@@ -22,9 +23,10 @@ def pins_of(
     find: Find,
     *,
     variants: ReadVariants = published_variants,
+    guests: FindGuest = find_guest,
     report: Callable[[str], None],
 ) -> Mapping[str, Pin]:
-    """Return the pins of the models in S3 that exist, by URI.
+    """Return the pins of the models in S3 that exist, and of the guests, by URI.
 
     If the registry cannot be read, this is reported and no further model is looked up, because pins are optional. So
     are the variants of a model.
@@ -38,12 +40,26 @@ def pins_of(
             found = find(uri)
         except ScalezeroError as error:
             report(f"the models are not pinned to their digest, because the registry could not be read: {error}")
-            break
+            return pins
         if found is not None:
             version_id = None if found.version_id == _UNVERSIONED else found.version_id
             published = read_variants(uri, found, variants, report=report)
             pinned = published and choose(*published, resources.optimization_of(model))
             pins[uri] = Pin(found.sha256, version_id, pinned)
+    return {**pins, **_pins_of_guests(resources, guests, report=report)}
+
+
+def _pins_of_guests(resources: Resources, find: FindGuest, *, report: Callable[[str], None]) -> Mapping[str, Pin]:
+    pins: dict[str, Pin] = {}
+    for uri in guest_uris(resources):
+        try:
+            found = find(uri)
+        except ScalezeroError as error:
+            report(f"{uri}: the guest is not pinned to its digest, because the registry could not be read: {error}")
+            continue
+        if found is not None:
+            version_id = None if found.version_id == _UNVERSIONED else found.version_id
+            pins[uri] = Pin(found.sha256, version_id, codes=found.codes)
     return pins
 
 

@@ -19,6 +19,7 @@ from knative.function.configuration import (
     handler_for,
     in_image,
 )
+from knative.function.guests import guest_faults, guest_file
 from knative.function.source import defined_names
 from knative.function.training import TRAINER
 from knative.manifests import DeploymentOptions
@@ -78,10 +79,13 @@ def load(paths: Sequence[Path], flags: Flags, *, environ: Mapping[str, str]) -> 
     resources = collect(found)
     function = _function(paths, resources, faults)
     handler = handler_for(paths)
-    if handler is not None:
-        faults += _incomplete(paths, handler.parent)
-    if handler is not None and (function is not None or not faults):
-        resources = _composed(resources, found, handler.parent, function, faults)
+    guest = _guest(paths)
+    home = handler or guest
+    if home is not None:
+        faults += _incomplete(paths, home.parent)
+    if home is not None and (function is not None or not faults):
+        resources = _composed(resources, found, home.parent, function, faults)
+    faults += guest_faults(resources, guest=guest, handler=handler)
     image_named = bool(flags.image or (function and function.function.image))
     location = handler and in_image(handler, image_named=image_named)
     try:
@@ -103,6 +107,12 @@ def load(paths: Sequence[Path], flags: Flags, *, environ: Mapping[str, str]) -> 
         faults=tuple(faults),
         publishing_endpoint=environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL"),
     )
+
+
+def _guest(paths: Sequence[Path]) -> Path | None:
+    """Return the guest in the folders of the manifests, or None; `handler_for` refuses two functions in Python."""
+    folders = dict.fromkeys(path if path.is_dir() else path.parent for path in paths)
+    return next(filter(None, map(guest_file, folders)), None)
 
 
 def _composed(

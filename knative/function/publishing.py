@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
+from knative.function.guests import guest_file, guest_uris, publish_guests
 from knative.function.optimizing import Optimizing
 from knative.function.pins import ReadVariants
 from knative.function.training import TRAINER, TrainingFailed, refuse_ambiguous, trained
@@ -22,6 +23,7 @@ from runtime.registry import (
     manifest_uri,
     published_variants,
 )
+from runtime.settings import GUEST
 
 # Writes the manifest of the model at a URI if it has none; the function gets a line about what is not done.
 Complete = Callable[[str, Publication, Callable[[str], None]], bool]
@@ -33,8 +35,8 @@ State: TypeAlias = Literal["upload", "exists", "refuse", "measure", "shared"]  #
 class PlannedStep(NamedTuple):
     """What a publication would do with one object."""
 
-    name: str  # of the model
-    version: str
+    name: str  # of the model, or main.wasm
+    version: str  # empty: of a guest
     state: State
     uri: str
     note: str = ""  # for people
@@ -42,7 +44,7 @@ class PlannedStep(NamedTuple):
     def __str__(self) -> str:
         """Format it as a line."""
         note = f", {self.note}" if self.note else ""
-        return f"{self.name} {self.version}: {self.state:<7} {self.uri}{note}"
+        return f"{f'{self.name} {self.version}'.rstrip()}: {self.state:<7} {self.uri}{note}"
 
 
 def publish_function(
@@ -57,7 +59,9 @@ def publish_function(
     Calls `report` with one line for each step. Raises `BadManifest`, `TrainingFailed`, `AlreadyPublished`, and the
     errors of `publish`.
     """
-    return publish_versions(read_resources(folder), folder, only_missing=only_missing, report=report, watch=watch)
+    resources = read_resources(folder)
+    publish_guests(resources, folder, report=report)
+    return publish_versions(resources, folder, only_missing=only_missing, report=report, watch=watch)
 
 
 def plan_function(folder: Path, *, lookup: Callable[[str], Published | None] = find) -> Iterator[PlannedStep]:
@@ -87,6 +91,17 @@ def plan_function(folder: Path, *, lookup: Callable[[str], Published | None] = f
             yield _step(version, "refuse", uri, f"as there is no {TRAINER}")
     if not can_train:
         _refuse_missing(folder, missing)
+    yield from _plan_guests(resources, folder, lookup)
+
+
+def _plan_guests(
+    resources: Resources, folder: Path, lookup: Callable[[str], Published | None]
+) -> Iterator[PlannedStep]:
+    for uri in guest_uris(resources):
+        found = lookup(uri)
+        state: State = "exists" if found else "upload" if guest_file(folder) else "refuse"
+        note = _facts(found) if found else "with its compiled code" if state == "upload" else f"as there is no {GUEST}"
+        yield PlannedStep(GUEST, "", state, uri, note)
 
 
 def _publishers(versions: Sequence[ModelVersion], folder: Path) -> Mapping[str, ModelVersion]:

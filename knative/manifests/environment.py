@@ -14,6 +14,7 @@ from knative.manifests.options import ClusterVariable, DeploymentOptions, Regist
 from knative.resources import InferenceConfig, ModelVersion, Resources, durations
 from knative.resources.model_version import Storage
 from runtime.configuration.companions import Companion, Companions
+from runtime.configuration.guest_code import GuestCodes
 from runtime.configuration.values import FRACTION, Parser
 from runtime.errors import BadSetting
 from runtime.settings import Settings, settings_from
@@ -21,6 +22,7 @@ from runtime.variants.pinned import PinnedModel, render
 
 VERSION_ID: Final = "?versionId="  # in the URI of an S3 object; the runtime reads that version
 MODEL_URI, MODEL_SHA256, COMPANIONS = "SCALEZERO_MODEL_URI", "SCALEZERO_MODEL_SHA256", "SCALEZERO_COMPANIONS"
+GUEST_URI, GUEST_PINS = "SCALEZERO_GUEST_URI", ("SCALEZERO_GUEST_SHA256", "SCALEZERO_GUEST_CODE")
 _OF_CONFIG: Final = frozenset({"SCALEZERO_BATCH_SIZE", "SCALEZERO_MAX_WAIT_TIME", "SCALEZERO_TIMEOUT"})
 _NO_TEXT: Final = (None, (), MISSING)
 _KEYS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
@@ -29,11 +31,12 @@ _OPTIONAL_KEYS: Final = ("AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_REGION")
 
 
 class Pin(NamedTuple):
-    """The object under a model's URI in the registry. A revision with a pin serves exactly these bytes."""
+    """The object under the URI of a model or a guest in the registry. A revision with a pin serves these bytes."""
 
     sha256: str | None  # lower-case hex; None: not recorded
     version_id: str | None = None  # of the object; None: the bucket keeps no versions
     variants: PinnedModel | None = None  # what a pod may serve in its place; None: only the object
+    codes: GuestCodes = GuestCodes()  # of a guest: its compiled code
 
 
 def settings_of(
@@ -61,13 +64,14 @@ def settings_of(
         batch_size=config.spec.batch_size,
         max_wait=config.spec.max_wait_seconds,
         timeout=config.spec.timeout_seconds,
-        **_of_events(config),
+        **_of_function(config),
     )
 
 
-def _of_events(config: InferenceConfig) -> dict[str, Any]:
-    """Return the declared settings of a function's events."""
-    return config.spec.events.settings() if config.spec.events else {}
+def _of_function(config: InferenceConfig) -> dict[str, Any]:
+    """Return the declared settings of a function's events and of its guest."""
+    events, guest = config.spec.events, config.spec.guest
+    return {**(events.settings() if events else {}), **(guest.settings() if guest else {})}
 
 
 def companions_of(resources: Resources, options: DeploymentOptions) -> tuple[Companion, ...]:
@@ -101,6 +105,15 @@ def with_pinned_companions(settings: Settings, pins: Mapping[str, Pin]) -> Setti
     return replace(settings, companions=Companions(companions))
 
 
+def with_pinned_guest(settings: Settings, pins: Mapping[str, Pin]) -> Settings:
+    """Pin the guest to its current object and compiled code in the registry; `pins` are by URI."""
+    pin = pins.get(settings.guest_uri) if settings.guest_uri else None
+    if pin is None or settings.guest_uri is None:
+        return settings
+    uri = _uri_of(settings.guest_uri, pin)
+    return replace(settings, guest_uri=uri, guest_sha256=pin.sha256, guest_code=pin.codes)
+
+
 def unpinned(companion: Companion) -> Companion:
     """Return the companion as it is declared: without the version and the digest of its object, and its variants."""
     return companion._replace(uri=companion.uri.partition(VERSION_ID)[0], sha256=None, variants=None)
@@ -120,8 +133,8 @@ def with_declared(options: DeploymentOptions, config: InferenceConfig | None) ->
     """Add the settings that an InferenceConfig declares to those of the options."""
     if config is None:
         return options
-    of_events = {each.metadata["env"] for each in fields(Settings) if each.name in _of_events(config)}
-    return replace(options, declared=options.declared | _OF_CONFIG | of_events)
+    of_function = {each.metadata["env"] for each in fields(Settings) if each.name in _of_function(config)}
+    return replace(options, declared=options.declared | _OF_CONFIG | of_function)
 
 
 def variables(settings: Settings, *, declared: Container[str]) -> dict[str, str]:

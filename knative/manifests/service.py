@@ -5,7 +5,14 @@ from types import MappingProxyType
 
 from knative.manifests import capacity, names
 from knative.manifests.container import container, volumes
-from knative.manifests.environment import Pin, pinned, settings_of, with_declared, with_pinned_companions
+from knative.manifests.environment import (
+    Pin,
+    pinned,
+    settings_of,
+    with_declared,
+    with_pinned_companions,
+    with_pinned_guest,
+)
 from knative.manifests.inputs import digest
 from knative.manifests.options import DeploymentOptions
 from knative.objects import SERVING, Manifest
@@ -54,7 +61,7 @@ def _template(
 ) -> Manifest:
     model = version.spec.model_name
     settings = pinned(settings_of(version, config, options, companions), pins.get(version.spec.storage.path))
-    settings = with_pinned_companions(settings, pins)
+    settings = with_pinned_guest(with_pinned_companions(settings, pins), pins)
     timeout = capacity.timeout_seconds(settings)
     return {
         "metadata": {

@@ -1,4 +1,4 @@
-"""InferenceConfig: how requests to a model are batched, how long a request may wait, and which events it gets."""
+"""InferenceConfig: how requests to a model are batched, how long a request may wait, its events and its guest."""
 
 from typing import Annotated, Literal
 
@@ -8,18 +8,20 @@ from knative.resources.durations import MAX_SECONDS, Duration, seconds
 from knative.resources.errors import FieldFault, Violation, as_yaml
 from knative.resources.events import Events
 from knative.resources.fields import Metadata, Name, Part, rendered_default
+from knative.resources.guest import Guest
 
 Rows = Annotated[int, Meta(ge=1, le=4096, description="a whole number of rows from 1 to 4096")]
 
 
 class InferenceConfigSpec(Part, frozen=True, kw_only=True):
-    """The batching settings, with the defaults of the runtime's settings, and the events of the function."""
+    """The batching settings, with the defaults of the runtime's settings; the events and the guest of the function."""
 
     model_name: Name | None = None  # without it, links.py finds the model
     batch_size: Rows = rendered_default(32)
     max_wait_time: Duration = rendered_default("100ms")
     timeout: Duration = rendered_default("30s")
     events: Events | None = None  # None: nothing is deployed for events; a function answers them anyway
+    guest: Guest | None = None  # the function, in place of a main.py; None: no guest
 
     def __post_init__(self) -> None:
         """Raise `FieldFault` if a duration is out of range, or if a request could expire before its batch is full."""

@@ -13,7 +13,7 @@ import hashlib
 import shutil
 import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as WaitTimeoutError
 from dataclasses import replace
 from pathlib import Path
@@ -25,14 +25,14 @@ import numpy as np
 
 from runtime.artifacts.external import ORT_MAGIC
 from runtime.configuration.companions import Companions
-from runtime.errors import InvalidInput, InvalidModel, ShuttingDown
+from runtime.errors import InvalidInput, ShuttingDown
 from runtime.loading import Pulled, puller
 from runtime.served_model import ProcessStart, ServedModel
 from runtime.sinks import Outcome
 from runtime.status import OK
 from runtime.tensors import Prediction, Query, TensorSpec
 from runtime.variants.names import ORIGINAL
-from runtime.wasi_nn.faults import Code, NnError
+from runtime.wasi_nn.faults import Code, NnError, fault_of
 
 if TYPE_CHECKING:
     from runtime.predictor import ReadyModel
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _PROTOCOL: Final = "wasi_nn"  # in the prediction log
 _CHECK: Final = 1.0  # seconds between two looks at whether the event loop still runs
-_URI: Final = "the bytes of a guest"  # in place of the URI of a model
 
 
 class Graph:
@@ -101,23 +100,23 @@ class ServiceBackend:
     def load(self, model: bytes) -> Graph:
         """Return the graph of an ONNX model, which is opened at most once for all guests.
 
-        Raises `InvalidModel`, the other errors of a load, and `NnError` (busy) if guests use all places.
+        Raises `NnError`: the errors of a load, and busy if guests use all places.
         """
         if model[4:8] == ORT_MAGIC:  # its reader trusts the file more than that of ONNX
-            raise InvalidModel(_URI, "it has ONNX Runtime's own format; expected an ONNX model")
+            raise NnError(Code.INVALID_ENCODING, "the model: got ONNX Runtime's own format; expected an ONNX model")
         digest = hashlib.sha256(model).hexdigest()
         return self._run(self._load(digest, model))
 
     def load_by_name(self, name: str) -> Graph:
         """Return the graph of a model of this process, in its default version; pull it if it is not loaded.
 
-        Raises `UnknownModel`, and the errors of a load.
+        Raises `UnknownModel`, and the errors of a load as `NnError`.
         """
         served = self._service.model(name)
         return _ReadyGraph(served.ready or self._run(self._find_and_load(name)))
 
     def compute(self, graph: Graph, inputs: Mapping[str | int, np.ndarray]) -> Sequence[np.ndarray]:
-        """Return all outputs. Raises the errors of a prediction."""
+        """Return all outputs. Raises `InvalidInput` for wrong names, and the errors of a prediction as `NnError`."""
         assert isinstance(graph, _ReadyGraph)  # noqa: S101 - every graph is from this backend
         query = Query(in_order(graph, inputs))
         started = perf_counter()
@@ -168,15 +167,26 @@ class ServiceBackend:
         return self._wait(future)
 
     def _wait(self, future: "Future[T]") -> T:
-        """Block until the future is done. Raises `ShuttingDown` if the event loop ends before."""
+        """Block until the future is done. Raises its error as `NnError`, and `ShuttingDown` if the event loop ends.
+
+        The error of the future itself may be kept by others, and would then keep the frames of this thread's callers.
+        """
+        error = self._error_of(future)
+        if error is not None:
+            raise fault_of(error)
+        return future.result()
+
+    def _error_of(self, future: "Future[T]") -> Exception | None:
         while True:
             try:
-                return future.result(_CHECK)
+                error = future.exception(_CHECK)
             except WaitTimeoutError:
-                if future.done():  # meanwhile, or the work itself has timed out
-                    return future.result()
-                if not self._loop.is_running():
+                if not (future.done() or self._loop.is_running()):
                     raise ShuttingDown from None
+            except CancelledError:
+                return ShuttingDown()
+            else:
+                return error if error is None or isinstance(error, Exception) else ShuttingDown()
 
     def _offer(self, ready: "ReadyModel", query: Query, prediction: Prediction, started: float) -> None:
         """Offer the answer to the sinks, with the identifiers of the guest's request."""

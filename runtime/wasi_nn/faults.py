@@ -59,9 +59,12 @@ _CODES: Final = {
 
 
 def fault_of(error: Exception) -> NnError:
-    """Return the error for the guest. An unexpected exception is logged; its text may contain paths and secrets."""
+    """Return the error for the guest, a new one. An unexpected exception is logged: its text may have secrets.
+
+    It has no traceback and no cause: those refer to the frames of all callers, and so to an instance and its memory.
+    """
     if isinstance(error, NnError):
-        return error
+        return NnError(error.code, error.message)
     if isinstance(error, ScalezeroError):
         return NnError(_CODES.get(error.code, Code.RUNTIME_ERROR), error.message)
     _log.error("a call of a WebAssembly guest failed unexpectedly", exc_info=error)

@@ -100,13 +100,14 @@ class NnSession:
         """Close the session."""
         self.close()
 
-    def report(self, error: NnError) -> None:
-        """Log a call that failed, as long as there are few: an ABI without texts tells the guest only a number."""
+    def report(self, error: NnError) -> Code:
+        """Log a call that failed, as long as there are few, and return its code: some ABIs tell the guest no text."""
         self._reported += 1
         if self._reported <= _REPORTED:
             _log.warning(
                 "a call of a WebAssembly guest failed", extra={"code": error.code.value, "reason": error.message}
             )
+        return error.code
 
     @property
     def held_bytes(self) -> int:

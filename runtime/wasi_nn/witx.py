@@ -99,9 +99,7 @@ def _guarded(nn: NnSession, call: Callable[..., None]) -> Callable[..., int]:
         try:
             call(GuestMemory(caller), *map(unsigned, arguments))
         except Exception as error:  # noqa: BLE001 - see above
-            fault = fault_of(error)
-            nn.report(fault)
-            return ERRNO[fault.code]
+            return ERRNO[nn.report(fault_of(error))]
         return SUCCESS
 
     return guarded

@@ -9,6 +9,7 @@ from knative.resources.delivery import Delivery, Reference, Sink
 from knative.resources.event_filters import AttributesFilter, Filter
 from knative.resources.events import Events, Predictions, Sequence, Trigger
 from knative.resources.fields import Metadata
+from knative.resources.guest import Guest
 from knative.resources.inference_config import InferenceConfigSpec
 from knative.resources.model_optimization import ModelOptimizationSpec, Quantization
 from knative.resources.model_version import ModelVersionSpec, Storage
@@ -115,6 +116,12 @@ def events(draw: st.DrawFn, model: str = "first", functions: st.SearchStrategy[s
     )
 
 
+def guests() -> st.SearchStrategy[Guest]:
+    """Generate a guest with or without an amount of memory."""
+    path = st.from_regex(r"s3://[a-z0-9]{3,9}/[a-z0-9]{1,5}\.wasm", fullmatch=True)
+    return st.builds(Guest, path=path, memory=st.none() | st.sampled_from(["64Ki", "256Mi", "4Gi"]))
+
+
 @st.composite
 def inference_configs(draw: st.DrawFn, model: st.SearchStrategy[str | None] = named_models) -> InferenceConfig:
     """Draw batching settings with a timeout longer than the wait."""
@@ -126,6 +133,7 @@ def inference_configs(draw: st.DrawFn, model: st.SearchStrategy[str | None] = na
         max_wait_time=f"{wait}ms",
         timeout=f"{timeout // 1000}s{timeout % 1000}ms",
         events=draw(st.none() | events()),
+        guest=draw(st.none() | guests()),
     )
     return InferenceConfig(
         api_version="ml.example.com/v1", kind="InferenceConfig", metadata=draw(names.flatmap(metadata)), spec=spec

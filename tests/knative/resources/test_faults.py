@@ -193,7 +193,7 @@ def test_the_error_for_a_wrong_value_has_its_place(
             "batchsize",
             32,
             "spec.batchsize",
-            "one of modelName, batchSize, maxWaitTime, timeout, events; did you mean batchSize?",
+            "one of modelName, batchSize, maxWaitTime, timeout, events, guest; did you mean batchSize?",
         ),
         (
             "precision",

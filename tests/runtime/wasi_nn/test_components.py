@@ -266,7 +266,13 @@ def test_an_instance_that_is_dropped_drops_its_session(compiled: component.Compo
     session = weakref.ref(extension.session)
     console: Console | None = Console(compiled, engine, extension.session)
     assert console is not None
-    console('kept = graph.load_by_name("doubling")')
+    console("""
+kept = graph.load_by_name("doubling")
+try:
+    graph.load_by_name("other")
+except Err as error:
+    tensor.error = error
+""")  # the guest never drops the error
     extension = None
     gc.collect()
     assert session() is not None

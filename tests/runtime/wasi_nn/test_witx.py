@@ -253,6 +253,22 @@ def test_an_instance_that_is_dropped_drops_its_session() -> None:
     assert session() is None
 
 
+def test_a_failed_call_does_not_keep_the_instance() -> None:
+    """A traceback refers to the frames of all callers, and so to the instance and its memory."""
+    guest: Guest | None = Guest(NnSession(Doubling()))
+    assert guest is not None
+    kept = weakref.ref(guest)
+    gc.collect()
+    gc.disable()
+    try:
+        assert guest.call("load_by_name", 0, 0, 64) == NOT_FOUND
+        assert guest.call("compute", 7) == INVALID_ARGUMENT
+        guest = None
+        assert kept() is None
+    finally:
+        gc.enable()
+
+
 CALLS = st.sampled_from(sorted(witx.PARAMETERS)).flatmap(
     lambda name: st.tuples(
         st.just(name), st.lists(WORD, min_size=witx.PARAMETERS[name], max_size=witx.PARAMETERS[name])

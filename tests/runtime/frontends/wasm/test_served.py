@@ -10,6 +10,7 @@ import pytest
 
 from tests import guests, models
 from tests.runtime.frontends.conftest import Served, error_of, serving
+from tests.s3_server import S3Server
 
 MODEL = """
 apiVersion: ml.example.com/v1
@@ -61,6 +62,15 @@ def test_requests_are_answered_side_by_side(echo: Served) -> None:
         bodies = [str(number).encode() for number in range(128)]
         answers = list(threads.map(lambda body: client.post("/", content=body).content, bodies))
     assert answers == bodies
+
+
+def test_a_published_guest_is_pulled_from_the_place_in_the_resources(tmp_path: Path, s3: S3Server) -> None:
+    models.doubling(tmp_path / "m.onnx")
+    s3.put("s3://served/main.wasm", guests.binary(guests.ECHO))
+    config = "kind: InferenceConfig\nmetadata: {name: m-config}\nspec: {guest: {path: s3://served/main.wasm}}\n"
+    (tmp_path / "model.yaml").write_text(f"{MODEL}---\napiVersion: ml.example.com/v1\n{config}")
+    with serving(tmp_path, tmp_path, env=s3.environment()) as running:
+        assert post(running).content == b"hello"
 
 
 def test_a_component_answers(tmp_path: Path) -> None:
