@@ -18,6 +18,7 @@ from runtime.settings import Settings
 if TYPE_CHECKING:
     from runtime.frontends.torchserve.guarding import TorchServe
     from runtime.service import Service
+    from runtime.wasi_nn.backend import ServiceBackend
 
 _TORCHSERVE: Final = "torchserve"  # the protocol whose additional ports require a key
 # A guest that computes is stopped at its limit, a few milliseconds after the answer; one that sleeps in WASI is not.
@@ -31,7 +32,10 @@ class Process:
         """Create the application of each port. Raises `BadSetting` if a port names an unknown protocol."""
         settings = service.settings
         self._service = service
-        self._function = _function(settings)
+        self._inference: ServiceBackend | None = (
+            None  # what the guest's calls of WASI-NN reach; None: there is no guest
+        )
+        self._function = _function(settings, load_guest=self._load_guest)
         endpoints = Endpoints(service, self._function)
         self._torchserve = _torchserve(service, function=self._function is not None)
         self.main = Application(service, endpoints, function=self._function, torchserve=self._torchserve)
@@ -46,6 +50,10 @@ class Process:
         self._service.end = end
         await self._service.open()
         author.attach(self._service, asyncio.get_running_loop())
+        if self._service.settings.guest_uri:
+            from runtime.wasi_nn.backend import ServiceBackend
+
+            self._inference = ServiceBackend(self._service, asyncio.get_running_loop())
         self._starting = self._service.background.start("start", self._start())
 
     async def close(self) -> None:
@@ -53,6 +61,8 @@ class Process:
         if self._starting:
             self._starting.cancel()
         author.detach()
+        if self._inference:
+            await self._inference.close()
         await self._service.close()
         if self._torchserve:
             self._torchserve.tokens.close()
@@ -70,6 +80,13 @@ class Process:
         # The objects that exist now live as long as the process. Without the freeze, a full garbage collection would
         # visit about 50,000 objects and block all responses for 20 ms.
         gc.freeze()
+
+    def _load_guest(self) -> Loaded:
+        """Load the guest, which asks the models of this process for inference. Runs on the thread of the import."""
+        from runtime.frontends.wasm.loading import load
+
+        assert self._inference is not None  # noqa: S101 - `open` sets it before the import starts
+        return load(self._service.settings, self._inference)
 
 
 def _requires_key(listener: Listener, settings: Settings) -> bool:
@@ -101,9 +118,9 @@ def _application(
     return Application(service, endpoints, listener=listener, torchserve=torchserve)
 
 
-def _function(settings: Settings) -> FunctionHost | None:
+def _function(settings: Settings, *, load_guest: Callable[[], Loaded]) -> FunctionHost | None:
     if settings.guest_uri:
-        return _host(settings, partial(_load_guest, settings), folder=Path(), patience=_GUEST_PATIENCE)
+        return _host(settings, load_guest, folder=Path(), patience=_GUEST_PATIENCE)
     if source := settings.function_source:
         load = partial(loading.load, source, settings.function_target, settings.event_target)
         return _host(settings, load, folder=source.parent)
@@ -120,9 +137,3 @@ def _host(settings: Settings, load: Callable[[], Loaded], *, folder: Path, patie
         limit=settings.function_timeout,
         patience=patience,
     )
-
-
-def _load_guest(settings: Settings) -> Loaded:
-    from runtime.frontends.wasm.loading import load
-
-    return load(settings)

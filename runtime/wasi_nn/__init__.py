@@ -32,7 +32,7 @@ def add_to_component_linker(linker: "ComponentLinker", nn: NnSession) -> None:
 class NnExtension:
     """A session and the interfaces that reach it, for one instance of a core module or a component.
 
-    The instance keeps it: one that is dropped drops its session, and with it the graphs that it used.
+    The instance keeps it. `close` ends the session when the instance has ended, and drops the graphs that it used.
     """
 
     def __init__(self, backend: "Backend", limits: Limits | None = None) -> None:
@@ -46,3 +46,7 @@ class NnExtension:
     def add_to_component_linker(self, linker: "ComponentLinker") -> None:
         """Define the interfaces that components import."""
         add_to_component_linker(linker, self.session)
+
+    def close(self) -> None:
+        """Drop what the instance holds in the host."""
+        self.session.close()

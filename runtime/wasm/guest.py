@@ -22,7 +22,7 @@ from runtime.wasm.engine import engine
 from runtime.wasm.faults import exit_status, exited, fault_of, summary
 from runtime.wasm.files import MemoryFile
 from runtime.wasm.limits import Limits
-from runtime.wasm.linking import Extensions, component_linker, core_linker
+from runtime.wasm.linking import Extension, Extensions, component_linker, core_linker, opened
 
 _START: Final = "_start"
 _MEMORY: Final = "memory"
@@ -57,7 +57,8 @@ class Guest:
         more = [each for each in self._program.imports if not _WASI.fullmatch(each)]
         self._extensions = extensions if more else ()
         try:
-            self._program.link(self._extensions)
+            with opened(self._extensions) as created:
+                self._program.link(created)
             self._try()
         except wasmtime.WasmtimeError as error:  # of the linker
             raise FunctionFailed(code.name, _link_fault(error)) from error
@@ -78,11 +79,11 @@ class Guest:
             return stdout.read()
 
     def _execute(self, wasi: wasmtime.WasiConfig) -> None:
-        with self._store() as store:
+        with opened(self._extensions) as extensions, self._store() as store:
             store.set_wasi(wasi)
             instance = None
             try:
-                instance = self._program.instantiate(store, self._extensions)
+                instance = self._program.instantiate(store, extensions)
                 status = instance.start()
             except (wasmtime.WasmtimeError, wasmtime.Trap) as error:
                 if exit_status(error) == 0:
@@ -94,9 +95,9 @@ class Guest:
     def _try(self) -> None:
         """Instantiate the guest once. Raises `FunctionFailed`."""
         try:
-            with engine().running(_nothing), self._store() as store:
+            with engine().running(_nothing), opened(self._extensions) as extensions, self._store() as store:
                 store.set_wasi(wasmtime.WasiConfig())
-                self._program.instantiate(store, self._extensions)
+                self._program.instantiate(store, extensions)
         except wasmtime.Trap as error:
             fault = fault_of(error, limits=self._limits, memory=None)
             raise FunctionFailed(self._name, f"it cannot be instantiated: {fault}") from error
@@ -148,11 +149,11 @@ class _Core:
         if not isinstance(start, wasmtime.FuncType) or start.params or start.results:
             raise FunctionFailed(name, f"it exports no function {_START} without parameters; expected a WASI command")
 
-    def link(self, extensions: Extensions) -> None:
+    def link(self, extensions: Sequence[Extension]) -> None:
         prepared = core_linker(extensions).instantiate_pre(self._module)
         self._prepared = None if extensions else prepared
 
-    def instantiate(self, store: wasmtime.Store, extensions: Extensions) -> _Instance:
+    def instantiate(self, store: wasmtime.Store, extensions: Sequence[Extension]) -> _Instance:
         prepared = self._prepared
         instance = (
             core_linker(extensions).instantiate(store, self._module)
@@ -189,10 +190,10 @@ class _Component:
             got = f"it exports {', '.join(self._exports) or 'nothing'}"
             raise FunctionFailed(name, f"{got}; expected wasi:cli/run@0.2.0 or a later 0.2 version")
 
-    def link(self, extensions: Extensions) -> None:
+    def link(self, extensions: Sequence[Extension]) -> None:
         self._linker = None if extensions else component_linker()
 
-    def instantiate(self, store: wasmtime.Store, extensions: Extensions) -> _Instance:
+    def instantiate(self, store: wasmtime.Store, extensions: Sequence[Extension]) -> _Instance:
         linker = self._linker or component_linker(extensions)
         instance = linker.instantiate(store, self._component)
 

@@ -3,6 +3,8 @@
 codes in the settings ──► the one with this process' key ──► pulled, verified, mapped ──► Guest
                               │ none, or it cannot be used
                               └──► the guest itself: pulled, verified, compiled ──► Guest
+
+Each instance gets a session of WASI-NN, if the guest imports it: it asks the models of the process for inference.
 """
 
 import logging
@@ -16,23 +18,24 @@ from runtime.errors import BadSetting, FunctionFailed, ModelUnavailable
 from runtime.frontends.functions.loading import Loaded
 from runtime.frontends.wasm.application import GuestApplication
 from runtime.settings import Settings
+from runtime.wasi_nn import NnExtension
 from runtime.wasm import Limits
 
 if TYPE_CHECKING:
+    from runtime.wasi_nn.backend import Backend
     from runtime.wasm.code import Code
-    from runtime.wasm.linking import Extensions
 
 _log: Final = logging.getLogger("scalezero.function")
 
 
-def load(settings: Settings, *, extensions: "Extensions" = ()) -> Loaded:
+def load(settings: Settings, backend: "Backend | None" = None) -> Loaded:
     """Pull, compile and check the guest. Blocks. Raises `FunctionFailed`, which has no folder; the cause is logged.
 
-    `extensions` are the host functions beside WASI's, such as inference.
+    `backend` answers what the guest asks for by WASI-NN; None: a guest that imports it cannot be loaded.
     """
     uri = str(settings.guest_uri)
     try:
-        return _load(uri, settings, extensions)
+        return _load(uri, settings, backend)
     except FunctionFailed as error:
         facts = {"code": error.code, "reason": error.message, "source": uri}
         _log.error("function not loaded", exc_info=error.__cause__, extra=facts)
@@ -45,7 +48,7 @@ def name_of(uri: str) -> str:
     return place.name if isinstance(place, Path) else PurePosixPath(place.key).name
 
 
-def _load(uri: str, settings: Settings, extensions: "Extensions") -> Loaded:
+def _load(uri: str, settings: Settings, backend: "Backend | None") -> Loaded:
     name = name_of(uri)
     try:
         from runtime.wasm.guest import Guest
@@ -54,7 +57,8 @@ def _load(uri: str, settings: Settings, extensions: "Extensions") -> Loaded:
         raise FunctionFailed(name, allowed) from error
     code = _pinned_code(name, settings) or _compiled(uri, name, settings)
     limits = Limits(settings.function_timeout, settings.guest_memory, settings.guest_output)
-    return Loaded(GuestApplication(Guest(code, limits, extensions=extensions), name), takes_events=False)
+    guest = Guest(code, limits, extensions=[lambda: NnExtension(backend)] if backend else ())
+    return Loaded(GuestApplication(guest, name), takes_events=False)
 
 
 def _pinned_code(name: str, settings: Settings) -> "Code | None":

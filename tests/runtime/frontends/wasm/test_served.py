@@ -132,8 +132,8 @@ def test_neighbours_are_answered_while_guests_loop(tmp_path: Path) -> None:
         (b"(module)", "the function in main.wasm cannot be loaded: it is WebAssembly's text format"),
         (guests.binary("(module)"), "it exports no function _start"),
         (
-            guests.binary('(module (import "wasi_ephemeral_nn" "load" (func)) (func (export "_start")))'),
-            "unknown import: `wasi_ephemeral_nn::load`",
+            guests.binary('(module (import "wasi_ephemeral_xy" "load" (func)) (func (export "_start")))'),
+            "unknown import: `wasi_ephemeral_xy::load`",
         ),
     ],
     ids=["text", "no-start", "import"],

@@ -1,0 +1,96 @@
+"""A guest that is served as a function asks the models of its process for inference, and stays within its limits."""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests import models
+from tests.conformance.callers import runs_and_rows
+from tests.runtime.frontends.conftest import Served, error_of, serving
+from tests.runtime.frontends.wasm.test_served import MODEL, post
+from tests.runtime.wasi_nn.building import SOURCES, c_guest
+
+GUESTS = 64
+LIMIT = "10s"  # of a call: much more than that of a guest which answers
+# The errors of the guest's calls: 0 success, 1 invalid_argument, 7 too_large.
+FORGED = "1 1 1 1 1 0 1 1 1 "
+WILD = "1 1 1 1 1 7 " + "1 " + "1 1 1 7 1 0 1 " + "1 1 1 "  # loads, pointer to a tensor, tensors, outputs
+
+
+@contextmanager
+def served(folder: Path, settings: Mapping[str, str]) -> Iterator[Served]:
+    """Serve the guest `behaving`, which asks the model in m.onnx."""
+    shutil.copy(c_guest(SOURCES / "c" / "behaving.c"), folder / "main.wasm")
+    (folder / "model.yaml").write_text(MODEL)
+    with serving(folder, folder, env={"SCALEZERO_TIMEOUT": "60s", **settings}) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("behaving")
+    models.doubling(folder / "m.onnx")
+    limits = {"SCALEZERO_FUNCTION_TIMEOUT": LIMIT, "SCALEZERO_GUEST_MEMORY": str(2**20)}
+    with served(folder, limits) as running:
+        yield running
+
+
+def ask(running: Served, first: float, second: float) -> httpx.Response:
+    return post(running, f"{first} {second}".encode(), "/")
+
+
+def check_neighbours(running: Served) -> None:
+    """Check that another guest, and a caller of the predict API, are answered."""
+    answer = ask(running, 1.5, -2.0)
+    assert (answer.status_code, answer.text) == (200, "3 -4")
+    assert running.predict([[1.5, -2.0]]).json()["outputs"] == [[3.0, -4.0]]
+
+
+def test_a_guest_gets_the_output_of_a_model_of_its_process(running: Served) -> None:
+    check_neighbours(running)
+
+
+@pytest.mark.parametrize(("path", "errors"), [("/wild", WILD), ("/forged", FORGED), ("/handles", "7 ")])
+def test_misuse_of_wasi_nn_is_an_error_of_the_call(running: Served, path: str, errors: str) -> None:
+    """Wild pointers, wrong tensors, handles that are forged or closed, and too many of them."""
+    for _ in range(2):
+        answer = post(running, path=path)
+        assert (answer.status_code, answer.text) == (200, errors), running.log.read_text()
+        check_neighbours(running)
+
+
+@pytest.mark.parametrize(("path", "message"), [("/trap", "unreachable"), ("/allocate", "of memory of at most 1 MiB")])
+def test_a_guest_that_crashes_while_it_holds_graphs_fails_alone(running: Served, path: str, message: str) -> None:
+    for _ in range(2):
+        error = error_of(post(running, path=path), 500)
+        assert error["code"] == "function_crashed"
+        assert message in error["message"]
+        check_neighbours(running)
+
+
+def test_neighbours_are_answered_while_guests_loop_and_compute_without_end(running: Served) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        endless = [threads.submit(post, running, path=path) for path in ("/loop", "/compute", "/loop", "/compute")]
+        check_neighbours(running)
+        errors = [error_of(each.result(), 504) for each in endless]
+    assert [each["code"] for each in errors] == ["function_timed_out"] * 4
+    check_neighbours(running)
+
+
+def test_64_guests_at_once_share_batches(tmp_path: Path) -> None:
+    """During a slow run, the rows of the other guests wait for the next one. Each gets its own answer."""
+    models.heavy(tmp_path / "m.onnx", size=1600)
+    settings = {"SCALEZERO_BATCHING": "always", "SCALEZERO_FUNCTION_THREADS": str(GUESTS)}
+    with served(tmp_path, settings) as running, ThreadPoolExecutor(GUESTS) as callers:
+        runs, rows = runs_and_rows(running)
+        answers = list(callers.map(partial(ask, running, second=1.0), range(GUESTS)))
+        more_runs, more_rows = runs_and_rows(running)
+    assert [each.text for each in answers] == [f"{number} 1" for number in range(GUESTS)]
+    assert more_rows - rows == GUESTS
+    assert more_runs - runs <= GUESTS // 4
