@@ -12,7 +12,7 @@ that never served is no reason to refuse the plan: it is deleted and created aga
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from knative.deploying import eventing, replacing, revisions
+from knative.deploying import eventing_plan, replacing, revisions
 from knative.deploying.action import Action
 from knative.deploying.companions import companions_in
 from knative.deploying.differences import Difference, differences
@@ -83,7 +83,7 @@ def plan(steps: Sequence[Step], observed: Mapping[Ref, Manifest], *, force: bool
     state = _ClusterState(dict(observed), force, templates, needed, renewed)
     replaced = tuple(state.assume(action) for action in _replaced_services(steps, state))
     actions = tuple(state.assume(action) for step in steps for action in _actions(step, state))
-    left = (*_leftover_routes(steps, observed), *eventing.leftovers(steps, observed))
+    left = (*_leftover_routes(steps, observed), *eventing_plan.leftovers(steps, observed))
     return Plan((*replaced, *actions, *left, *_services_of_companions(steps, observed)))
 
 
@@ -181,11 +181,11 @@ def _other(step: Step, state: _ClusterState) -> Action:
     """Apply an object that makes no revision, unless Knative would refuse the change."""
     action = _object(step.manifest, state)
     live = state.find(*action.ref)
-    if why := eventing.why_kept(step.manifest, live):
+    if why := eventing_plan.why_kept(step.manifest, live):
         return Action(verb="keep", ref=action.ref, why=why, awaited=step.awaited)
     has_template = action.ref.kind == "SinkBinding" and action.ref.name not in state.renewed
     service = state.find("Service", action.ref.name) if has_template else None
-    if why := eventing.why_refused(action.ref, action.differences, live=live, service=service):
+    if why := eventing_plan.why_refused(action.ref, action.differences, live=live, service=service):
         return _refused(action.ref, why, action.differences)
     return replace(action, awaited=step.awaited)
 

@@ -10,7 +10,7 @@ from typing import Final, Literal, NamedTuple
 from knative.api.client import Cluster
 from knative.api.errors import NotInCluster
 from knative.deploying.companions import companions_in
-from knative.deploying.events import detail_of, read_events, users_of_events
+from knative.deploying.eventing_report import detail_of, read_events, users_of_events
 from knative.deploying.explain import diagnose
 from knative.deploying.plan import Plan
 from knative.deploying.readiness import (
