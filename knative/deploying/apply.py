@@ -13,8 +13,9 @@ from knative.api.client import Cluster
 from knative.api.errors import ClusterError, Outrun
 from knative.deploying.action import Action
 from knative.deploying.errors import DeploymentFailed, NotReadyInTime, PlanRefused
+from knative.deploying.eventing_plan import is_shared
 from knative.deploying.plan import Plan, template_name, traffic_owner
-from knative.deploying.progress import Apply, Delete, Done, Settle, Wait, next_action
+from knative.deploying.progress import Apply, Delete, Done, Settle, Wait, is_applied, next_action
 from knative.deploying.readiness import Ready, readiness_of, shares
 from knative.deploying.removing import wait_until_gone
 from knative.deploying.replacing import (
@@ -100,7 +101,8 @@ class _Run:
             raise Outrun(str(ref_of(step.manifest)))
         if step.action.binding is not None and step.action.makes is not None and not is_parking:
             self._await_variables(step.action.binding, step.manifest)
-        self._write(step.action, step.manifest)
+        if not self._write(step.action, step.manifest):
+            return
         written.add(step.position)
         if is_parking:
             self.tell(f"{ref_of(step.manifest)}: uses the template of {template_name(step.manifest)} for now")
@@ -209,11 +211,17 @@ class _Run:
             return False
         return was_never_ready(live, ready) and not is_routed(live, service, {})
 
-    def _write(self, action: Action, manifest: Manifest) -> None:
-        """Apply the manifest if the object is still the one that the plan saw. Raises `Outrun` if it is not."""
+    def _write(self, action: Action, manifest: Manifest) -> bool:
+        """Apply the manifest if the object is still the one that the plan saw. Raises `Outrun` if it is not.
+
+        Returns False for a Broker that another deploy has created since: it is used as it is.
+        """
         ref = ref_of(manifest)
         for _ in range(_ATTEMPTS):
             live = self.cluster.get(ref)
+            if live and ref not in self.known and is_shared(ref) and is_applied(action, manifest, {ref: live}):
+                self.known[ref] = live
+                return False
             if _identity(live) != _identity(self.known.get(ref)):
                 break
             try:
@@ -221,7 +229,7 @@ class _Run:
                 self.known[ref] = self.cluster.apply(fitted, force=self.force or action.force)
             except Outrun:  # perhaps only its status has changed: read it again
                 continue
-            return
+            return True
         raise Outrun(str(ref))
 
 

@@ -26,9 +26,14 @@ _IMMUTABLE: Final = {  # the start of a path, by kind
 }
 
 
+def is_shared(ref: Ref) -> bool:
+    """Whether the files of several functions may declare the object, so that their deploys may create it at once."""
+    return ref.kind == "Broker"
+
+
 def why_kept(manifest: Manifest, live: Manifest | None) -> str:
     """Return why the files' Broker is used as it is: someone else created it. Otherwise empty."""
-    if live is None or ref_of(manifest).kind != "Broker":
+    if live is None or not is_shared(ref_of(manifest)):
         return ""
     is_ours = (live["metadata"].get("labels") or {}).get(MANAGED_BY) == MANAGER
     return "" if is_ours else "it exists, and scalezero did not create it"

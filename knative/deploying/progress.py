@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from knative.deploying.action import Action
+from knative.deploying.eventing_plan import why_kept
 from knative.deploying.plan import Plan, changed_fields, template_name
 from knative.deploying.readiness import Ready, readiness_of
 from knative.deploying.replacing import Removal, has_other_template
@@ -70,7 +71,7 @@ def next_action(plan: Plan, observed: Mapping[Ref, Manifest]) -> Apply | Delete 
             return _next_of_removal(position, action, action.removal, observed)
         if action.removal is not None and action.manifest is None:  # later actions create the object again
             continue
-        applied = action.manifest is None or _is_applied(action, action.manifest, observed)
+        applied = action.manifest is None or is_applied(action, action.manifest, observed)
         for ref in _awaited(action, observed) if applied else _prerequisites(action.manifest, action.makes):
             if not _is_ready(observed.get(ref)):
                 return Wait(position, action, ref)
@@ -92,14 +93,15 @@ def _next_of_removal(
     return Delete(position, action, removal)
 
 
-def _is_applied(action: Action, manifest: Manifest, observed: Mapping[Ref, Manifest]) -> bool:
+def is_applied(action: Action, manifest: Manifest, observed: Mapping[Ref, Manifest]) -> bool:
+    """Whether the cluster has what the action applies, so that another apply would change nothing."""
     live = observed.get(ref_of(manifest))
     if action.makes is not None:
         if Ref("Revision", action.makes) in observed:
             return True
         # Knative creates the revision a moment after the Service has its template.
         return live is not None and template_name(live) == action.makes
-    return live is not None and not changed_fields(manifest, live)
+    return live is not None and (bool(why_kept(manifest, live)) or not changed_fields(manifest, live))
 
 
 def _awaited(action: Action, observed: Mapping[Ref, Manifest]) -> Iterator[Ref]:
