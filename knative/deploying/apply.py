@@ -15,7 +15,7 @@ from knative.deploying.action import Action
 from knative.deploying.errors import DeploymentFailed, NotReadyInTime, PlanRefused
 from knative.deploying.eventing_plan import is_shared
 from knative.deploying.plan import Plan, template_name, traffic_owner
-from knative.deploying.progress import Apply, Delete, Done, Settle, Wait, is_applied, next_action
+from knative.deploying.progress import Apply, Delete, Done, Remove, Settle, Wait, is_applied, next_action
 from knative.deploying.readiness import Ready, readiness_of, shares
 from knative.deploying.removing import wait_until_gone
 from knative.deploying.replacing import (
@@ -82,9 +82,9 @@ class _Run:
     parked: set[int] = field(default_factory=set)  # positions of actions whose Service has another template for now
     reported: int = 0  # actions before this position are reported
 
-    def do(self, step: Apply | Delete | Settle | Wait) -> None:
-        """Apply an action, delete what it replaces, or wait for one object."""
-        self.report_unchanged(step.position + (step.action.manifest is None))
+    def do(self, step: Apply | Delete | Remove | Settle | Wait) -> None:
+        """Apply an action, delete an object, or wait for one."""
+        self.report_unchanged(step.position + (not step.action.is_change))
         owner = step.action.manifest["metadata"]["name"] if step.action.manifest else None
         if isinstance(step, Wait):
             self._wait(step.ref, owner=owner)
@@ -92,8 +92,11 @@ class _Run:
         if isinstance(step, Settle):
             self._settle(step.removal)
             return
+        if isinstance(step, Remove):
+            self._remove(step.removal)
+            return
         if isinstance(step, Delete):
-            self._delete(step.removal)
+            self._delete(step.action.ref)
             return
         is_parking = step.manifest is not step.action.manifest
         written = self.parked if is_parking else self.applied
@@ -113,7 +116,7 @@ class _Run:
         """Report the actions before position `end` that this run had nothing to apply for."""
         for position in range(self.reported, end):
             action = self.plan.actions[position]
-            if action.removal is not None and action.manifest is None:
+            if action.is_change and action.manifest is None:
                 continue  # reported when it was deleted
             if action.manifest is None:
                 self.tell(f"{action.ref}: unchanged{f' ({action.why})' if action.why else ''}")
@@ -122,9 +125,9 @@ class _Run:
         self.reported = max(self.reported, end)
 
     def report_skipped(self, position: int) -> None:
-        """Report the actions after this one that would have applied something."""
+        """Report the changes after this one."""
         for each in self.plan.actions[position + 1 :]:
-            if each.manifest is not None or each.removal is not None:
+            if each.is_change:
                 self.tell(f"{each.ref}: skipped")
 
     def _wait(self, ref: Ref, *, owner: str | None) -> None:
@@ -181,7 +184,7 @@ class _Run:
                 raise NotReadyInTime(str(removal.service), seconds=self.clock() - started, waiting_for=waiting_for)
             time.sleep(_PAUSE)
 
-    def _delete(self, removal: Removal) -> None:
+    def _remove(self, removal: Removal) -> None:
         """Delete an object that never served, and wait until its name is free. Raises `Outrun`, `StillThere`."""
         for _ in range(_ATTEMPTS):
             live = self.cluster.get(removal.ref)
@@ -199,6 +202,22 @@ class _Run:
         self.tell(f"{removal.ref}: deleted; it was never Ready")
         wait_until_gone(self.cluster, (removal.ref,), seconds=max(0.0, self.ends - self.clock()))
         self.known = without(removal.ref, self.known)
+
+    def _delete(self, ref: Ref) -> None:
+        """Delete an object that left the files, and do not wait until it is gone. Raises `Outrun` if it has changed."""
+        for _ in range(_ATTEMPTS):
+            live = self.cluster.get(ref)
+            if live is not None and _identity(live) != _identity(self.known[ref]):
+                break
+            try:
+                if live is not None:
+                    self.cluster.delete(ref, seen=live)
+            except Outrun:  # perhaps only its status has changed: read it again
+                continue
+            del self.known[ref]
+            self.tell(f"{ref}: deleted")
+            return
+        raise Outrun(str(ref))
 
     def _may_delete(self, removal: Removal, live: Manifest) -> bool:
         """Return whether the object still has never been Ready: minutes may have passed since the plan."""

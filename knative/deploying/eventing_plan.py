@@ -1,11 +1,14 @@
-"""What Knative Eventing allows of a plan: the objects of others, the fields that never change, and what is left. Pure.
+"""The part of a plan for Knative Eventing: the objects of others, the fields that never change, what is left. Pure.
+
+An object that left the files is deleted if scalezero created it for the function. A Broker belongs to no function and
+may have senders that scalezero does not know, so it is kept and reported.
 
 A SinkBinding adds variables to the template of its Service. A revision never changes, and Knative refuses a template
-that changes under the name of its revision, also if only the traffic should change. So a binding is added and changed
-only together with a new revision.
+that changes under the name of its revision, also if only the traffic should change. So a binding is added, changed and
+deleted only together with a new revision.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from knative.deploying.action import Action
@@ -14,12 +17,7 @@ from knative.manifests import Step
 from knative.manifests.names import BROKER_CLASS, MANAGED_BY, MANAGER
 from knative.objects import Manifest, Ref, kubectl_name, ref_of
 
-_EFFECTS: Final = {  # of an object that no file declares
-    "Sequence": "no file declares it",
-    "SinkBinding": "no file declares it, and its Service still has the variables that it added; delete it together "
-    "with a new ModelVersion",
-    "Trigger": "no file declares it, and it still delivers events",
-}
+_UNDECLARED: Final = "no file declares it"
 _IMMUTABLE: Final = {  # the start of a path, by kind
     "Broker": f"metadata.annotations.{BROKER_CLASS}",
     "Trigger": "spec.broker",
@@ -35,8 +33,7 @@ def why_kept(manifest: Manifest, live: Manifest | None) -> str:
     """Return why the files' Broker is used as it is: someone else created it. Otherwise empty."""
     if live is None or not is_shared(ref_of(manifest)):
         return ""
-    is_ours = (live["metadata"].get("labels") or {}).get(MANAGED_BY) == MANAGER
-    return "" if is_ours else "it exists, and scalezero did not create it"
+    return "" if _is_ours(live) else "it exists, and scalezero did not create it"
 
 
 def why_refused(ref: Ref, changed: Sequence[Difference], *, live: Manifest | None, service: Manifest | None) -> str:
@@ -48,8 +45,8 @@ def why_refused(ref: Ref, changed: Sequence[Difference], *, live: Manifest | Non
     if live is not None and fixed and any(each.path.startswith(fixed) for each in changed):
         if ref.kind == "Trigger":
             return (
-                "Knative never changes the Broker of a Trigger; give the trigger another name, and delete this one: "
-                f"kubectl delete {kubectl_name(ref)}"
+                "Knative never changes the Broker of a Trigger; give the trigger another name: the deploy creates it, "
+                "and deletes this one"
             )
         return f"Knative never changes the class of a Broker; delete it first: kubectl delete {kubectl_name(ref)}"
     if service is not None and (live is None or changed):
@@ -60,10 +57,46 @@ def why_refused(ref: Ref, changed: Sequence[Difference], *, live: Manifest | Non
     return ""
 
 
-def leftovers(steps: Iterable[Step], observed: Mapping[Ref, Manifest]) -> Iterator[Action]:
-    """Report the objects for events that the files no longer declare. They stay, because they may be in use."""
-    declared = {ref_of(each.manifest) for each in steps}
-    for ref in observed:
-        if ref.kind in _EFFECTS and ref not in declared:
-            why = f"{_EFFECTS[ref.kind]}; kubectl delete {kubectl_name(ref)} removes it"
+def left_bindings(
+    steps: Iterable[Step], observed: Mapping[Ref, Manifest], renewed: Collection[str]
+) -> Iterator[Action]:
+    """Delete the SinkBindings that left the files, before the new revision of their Service; keep the others.
+
+    `renewed` are the models of which the plan creates a revision. Knative removes the variables of a binding that is
+    being deleted when the Service gets the template of that revision, and only then the binding is gone.
+    """
+    for ref in _left(steps, observed, "SinkBinding"):
+        if ref.name in renewed:
+            yield Action(verb="delete", ref=ref, why=f"{_UNDECLARED}, and the new revision does not need it")
+        else:
+            why = f"{_UNDECLARED}, and a revision has its variables; the deploy of a new ModelVersion deletes it"
             yield Action(verb="keep", ref=ref, why=why, awaited=False)
+
+
+def left_deliveries(steps: Iterable[Step], observed: Mapping[Ref, Manifest]) -> Iterator[Action]:
+    """Delete the Triggers and then the Sequences that left the files, after all others are Ready.
+
+    Until then both the old and the new ones deliver, so that no event is lost. Reports the Brokers that lose their
+    Triggers.
+    """
+    steps = tuple(steps)
+    triggers = tuple(_left(steps, observed, "Trigger"))
+    for ref in (*triggers, *_left(steps, observed, "Sequence")):
+        if "deletionTimestamp" not in observed[ref]["metadata"]:
+            yield Action(verb="delete", ref=ref, why=_UNDECLARED)
+    used = {each.manifest["spec"]["broker"] for each in steps if each.manifest["kind"] == "Trigger"}
+    left = dict.fromkeys(Ref("Broker", observed[ref]["spec"]["broker"]) for ref in triggers)
+    for ref in left:
+        is_declared = any(ref_of(each.manifest) == ref for each in steps)
+        if ref in observed and ref.name not in used and not is_declared and _is_ours(observed[ref]):
+            why = f"{_UNDECLARED}, and others may send to it; kubectl delete {kubectl_name(ref)} deletes it"
+            yield Action(verb="keep", ref=ref, why=why, awaited=False)
+
+
+def _left(steps: Iterable[Step], observed: Mapping[Ref, Manifest], kind: str) -> Iterator[Ref]:
+    declared = {ref_of(each.manifest) for each in steps}
+    return (ref for ref in observed if ref.kind == kind and ref not in declared)
+
+
+def _is_ours(manifest: Manifest) -> bool:
+    return (manifest["metadata"].get("labels") or {}).get(MANAGED_BY) == MANAGER

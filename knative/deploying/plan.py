@@ -32,7 +32,7 @@ class Plan:
     @property
     def changes(self) -> tuple[Action, ...]:
         """The actions that apply or delete something."""
-        return tuple(each for each in self.actions if each.manifest is not None or each.removal is not None)
+        return tuple(each for each in self.actions if each.is_change)
 
     @property
     def refusals(self) -> tuple[Action, ...]:
@@ -57,6 +57,8 @@ class _ClusterState:
         """Assume that the action was carried out, and return it."""
         if action.removal is not None:
             self.objects = replacing.without(action.removal.ref, self.objects)
+        if action.verb == "delete":
+            self.objects.pop(action.ref, None)
         if action.manifest is not None:
             ref = ref_of(action.manifest)
             before = self.objects.get(ref, {})
@@ -82,9 +84,14 @@ def plan(steps: Sequence[Step], observed: Mapping[Ref, Manifest], *, force: bool
     )
     state = _ClusterState(dict(observed), force, templates, needed, renewed)
     replaced = tuple(state.assume(action) for action in _replaced_services(steps, state))
+    bindings = tuple(state.assume(action) for action in eventing_plan.left_bindings(steps, observed, renewed))
     actions = tuple(state.assume(action) for step in steps for action in _actions(step, state))
-    left = (*_leftover_routes(steps, observed), *eventing_plan.leftovers(steps, observed))
-    return Plan((*replaced, *actions, *left, *_services_of_companions(steps, observed)))
+    left = (
+        *_leftover_routes(steps, observed),
+        *_services_of_companions(steps, observed),
+        *eventing_plan.left_deliveries(steps, observed),
+    )
+    return Plan((*replaced, *bindings, *actions, *left))
 
 
 def _replaced_services(steps: Sequence[Step], state: _ClusterState) -> Iterator[Action]:

@@ -1,6 +1,6 @@
 """The next action of a plan. Pure: from the plan and the cluster's objects.
 
-    next_action(plan, observed) -> Apply | Delete | Settle | Wait | Done
+    next_action(plan, observed) -> Apply | Delete | Remove | Settle | Wait | Done
 
 It depends only on its arguments. The command line calls it in a loop (apply.py); a controller can call it once
 per reconciliation and requeue on `Wait`.
@@ -31,6 +31,14 @@ class Apply:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
+    """Delete an object that left the files."""
+
+    position: int
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
     """Delete an object that never served, with what it owns, so that the action can create it again."""
 
     position: int
@@ -61,12 +69,16 @@ class Done:
     """Every action is applied, and every result is Ready."""
 
 
-def next_action(plan: Plan, observed: Mapping[Ref, Manifest]) -> Apply | Delete | Settle | Wait | Done:
+def next_action(plan: Plan, observed: Mapping[Ref, Manifest]) -> Apply | Delete | Remove | Settle | Wait | Done:
     """Return the next action. `observed` contains those objects of the plan that exist.
 
     A revision gets traffic only when it is Ready, so an apply that sets traffic comes after that wait.
     """
     for position, action in enumerate(plan.actions):
+        if action.verb == "delete":
+            if _is_left(observed.get(action.ref)):
+                return Delete(position, action)
+            continue
         if action.removal is not None and not action.removal.is_done(observed):
             return _next_of_removal(position, action, action.removal, observed)
         if action.removal is not None and action.manifest is None:  # later actions create the object again
@@ -82,7 +94,7 @@ def next_action(plan: Plan, observed: Mapping[Ref, Manifest]) -> Apply | Delete 
 
 def _next_of_removal(
     position: int, action: Action, removal: Removal, observed: Mapping[Ref, Manifest]
-) -> Apply | Delete | Settle:
+) -> Apply | Remove | Settle:
     """Move the Service to another template and wait until Knative uses it; then delete."""
     service = observed.get(removal.service)
     if removal.ref != removal.service:
@@ -90,7 +102,12 @@ def _next_of_removal(
             return Apply(position, action, removal.parked)
         if not has_other_template(service, removal.ref.name):
             return Settle(position, action, removal)
-    return Delete(position, action, removal)
+    return Remove(position, action, removal)
+
+
+def _is_left(live: Manifest | None) -> bool:
+    """Whether the object exists and is not being deleted: a SinkBinding is gone only when its Service has changed."""
+    return live is not None and "deletionTimestamp" not in live["metadata"]
 
 
 def is_applied(action: Action, manifest: Manifest, observed: Mapping[Ref, Manifest]) -> bool:
