@@ -23,7 +23,7 @@ class Action:
     force: bool = False  # may take over fields of other managers, because it keeps their values
     removal: Removal | None = None  # what to delete before the manifest is applied
     awaited: bool = True  # whether the object, and the revisions that it routes to, must become Ready
-    binding: Ref | None = None  # the SinkBinding that adds variables to the template
+    binding: Ref | None = None  # the SinkBinding that adds variables to the template; deleted: that added them before
 
     @property
     def is_change(self) -> bool:

@@ -153,11 +153,15 @@ class _Run:
         """Wait until Knative adds the variables of the SinkBinding to the Service, which a dry run shows.
 
         Knative learns of the binding a moment after it was applied, and a revision without the variables would never
-        get them. Raises `NotReadyInTime`, for example if the sink does not exist.
+        get them. In the same way, a revision would keep those of a binding that was deleted. Raises `NotReadyInTime`,
+        for example if the sink does not exist.
         """
         started, reported = self.clock(), False
-        while names.SINK not in _variables(self.cluster.apply(self._fitted(manifest), force=True, dry_run=True)):
+        is_bound = binding in self.known
+        waiting_for = f"waiting for Knative to remove {names.SINK} from the Service"
+        if is_bound:
             waiting_for = f"waiting for Knative to add {names.SINK} to the Service; the sink has to exist"
+        while is_bound != (names.SINK in self._variables_of(manifest)):
             if self.clock() + _PAUSE > min(self.ends, started + _BINDING_SECONDS):
                 raise NotReadyInTime(str(binding), seconds=self.clock() - started, waiting_for=waiting_for)
             if not reported:
@@ -165,9 +169,11 @@ class _Run:
                 reported = True
             time.sleep(_PAUSE)
 
-    def _fitted(self, manifest: Manifest) -> Manifest:
+    def _variables_of(self, manifest: Manifest) -> set[str]:
+        """Return the names of the variables that the Service would have, by a dry run."""
         live = self.cluster.get(ref_of(manifest))
-        return _over(manifest, live) if live else manifest
+        fitted = _over(manifest, live) if live else manifest
+        return _variables(self.cluster.apply(fitted, force=True, dry_run=True))
 
     def _settle(self, removal: Removal) -> None:
         """Wait until Knative uses another template than that of the revision. Raises `Outrun`, `NotReadyInTime`."""

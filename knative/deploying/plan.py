@@ -49,6 +49,7 @@ class _ClusterState:
     templates: Mapping[str, Manifest] = field(default_factory=dict)  # the declared ones, by revision
     needed: frozenset[str] = frozenset()  # revisions that the files route to, declared or not
     renewed: frozenset[str] = frozenset()  # models of which the plan creates a revision
+    unbound: frozenset[Ref] = frozenset()  # SinkBindings that the plan deletes
 
     def find(self, kind: str, name: str) -> Manifest | None:
         return self.objects.get(Ref(kind, name))
@@ -85,6 +86,7 @@ def plan(steps: Sequence[Step], observed: Mapping[Ref, Manifest], *, force: bool
     state = _ClusterState(dict(observed), force, templates, needed, renewed)
     replaced = tuple(state.assume(action) for action in _replaced_services(steps, state))
     bindings = tuple(state.assume(action) for action in eventing_plan.left_bindings(steps, observed, renewed))
+    state.unbound = frozenset(each.ref for each in bindings if each.verb == "delete")
     actions = tuple(state.assume(action) for step in steps for action in _actions(step, state))
     left = (
         *_leftover_routes(steps, observed),
@@ -130,7 +132,7 @@ def _revision(step: Step, name: str, state: _ClusterState) -> Action:
         live = state.find("Service", model)
         traffic = live["spec"]["traffic"] if live else all_traffic_to(model, name)
         manifest = _with(step.manifest, traffic=_pinned(traffic, live))
-        return Action(verb="create", ref=ref, manifest=manifest, makes=name, binding=step.binding)
+        return Action(verb="create", ref=ref, manifest=manifest, makes=name, binding=_binding(step, state))
     if (owner := owner_of(found)) != model:
         return _refused(ref, f"it belongs to {owner or 'no Service'}; rename the ModelVersion")
     template = step.manifest["spec"]["template"]
@@ -162,8 +164,14 @@ def _replaced_or_refused(step: Step, ref: Ref, changed: tuple[Difference, ...], 
         differences=changed,
         why=why,
         removal=removal,
-        binding=step.binding,
+        binding=_binding(step, state),
     )
+
+
+def _binding(step: Step, state: _ClusterState) -> Ref | None:
+    """Return the SinkBinding that changes the template of a Service: it adds its variables, or no longer does."""
+    left = Ref("SinkBinding", step.manifest["metadata"]["name"])
+    return left if left in state.unbound else step.binding
 
 
 def _service(step: Step, state: _ClusterState) -> Action:

@@ -35,7 +35,7 @@ class FakeCluster(Cluster):
         self.interruptions = 0  # number of next follows that do not reach the cluster
         self.missing_apis: frozenset[str] = frozenset()  # APIs of Knative Eventing
         self.forbidden: frozenset[str] = frozenset()  # kinds that the user may not list
-        self.unseen_bindings = 0  # number of next dry runs in which the webhook does not know of a SinkBinding yet
+        self.unseen_bindings = 0  # number of next dry runs in which the webhook knows no change of a SinkBinding yet
         self.now = 0.0
         self._version = 0
         self._deletions: Counter[Ref] = Counter()
@@ -137,10 +137,10 @@ class FakeCluster(Cluster):
         self.now += 1
         if self.unseen_bindings:
             self.unseen_bindings -= 1
-            return manifest
+            return self._with_variables(manifest, is_seen=False)
         return self._with_variables(manifest)
 
-    def _with_variables(self, manifest: Manifest) -> Manifest:
+    def _with_variables(self, manifest: Manifest, *, is_seen: bool = True) -> Manifest:
         """Add the variables of a SinkBinding, or remove those of a deleted one, as Knative's webhook does."""
         ref = ref_of(manifest)
         binding = self.objects.get(Ref("SinkBinding", ref.name))
@@ -151,7 +151,7 @@ class FakeCluster(Cluster):
         sink = json.dumps(binding["spec"]["sink"])
         kept = [each for each in container["env"] if each["name"] != "K_SINK"]
         is_deleted = "deletionTimestamp" in binding["metadata"]
-        container["env"] = kept if is_deleted else [*kept, {"name": "K_SINK", "value": sink}]
+        container["env"] = kept if is_deleted == is_seen else [*kept, {"name": "K_SINK", "value": sink}]
         return changed
 
     def _store(self, ref: Ref, manifest: Manifest, live: Manifest | None) -> Manifest:
