@@ -30,7 +30,7 @@ from knative.deploying.replacing import (
 from knative.deploying.retrying import retry
 from knative.deploying.waiting import Clock, Tell, wait
 from knative.manifests import names
-from knative.objects import Manifest, Ref, ref_of
+from knative.objects import Manifest, Ref, is_being_deleted, ref_of
 
 _ATTEMPTS: Final = 5  # to write an object whose status others write at the same time
 _PAUSE: Final = 0.5  # s between two reads
@@ -157,7 +157,7 @@ class _Run:
         for example if the sink does not exist.
         """
         started, reported = self.clock(), False
-        is_bound = binding in self.known
+        is_bound = binding in self.known and not is_being_deleted(self.known[binding])
         waiting_for = f"waiting for Knative to remove {names.SINK} from the Service"
         if is_bound:
             waiting_for = f"waiting for Knative to add {names.SINK} to the Service; the sink has to exist"

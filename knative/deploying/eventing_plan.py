@@ -15,7 +15,7 @@ from knative.deploying.action import Action
 from knative.deploying.differences import Difference
 from knative.manifests import Step
 from knative.manifests.names import BROKER_CLASS, MANAGED_BY, MANAGER
-from knative.objects import Manifest, Ref, kubectl_name, ref_of
+from knative.objects import Manifest, Ref, is_being_deleted, kubectl_name, ref_of
 
 _UNDECLARED: Final = "no file declares it"
 _IMMUTABLE: Final = {  # the start of a path, by kind
@@ -82,7 +82,7 @@ def left_deliveries(steps: Iterable[Step], observed: Mapping[Ref, Manifest]) -> 
     steps = tuple(steps)
     triggers = tuple(_left(steps, observed, "Trigger"))
     for ref in (*triggers, *_left(steps, observed, "Sequence")):
-        if "deletionTimestamp" not in observed[ref]["metadata"]:
+        if not is_being_deleted(observed[ref]):
             yield Action(verb="delete", ref=ref, why=_UNDECLARED)
     used = {each.manifest["spec"]["broker"] for each in steps if each.manifest["kind"] == "Trigger"}
     left = dict.fromkeys(Ref("Broker", observed[ref]["spec"]["broker"]) for ref in triggers)

@@ -15,7 +15,7 @@ from knative.deploying.eventing_plan import why_kept
 from knative.deploying.plan import Plan, changed_fields, template_name
 from knative.deploying.readiness import Ready, readiness_of
 from knative.deploying.replacing import Removal, has_other_template
-from knative.objects import Manifest, Ref, ref_of
+from knative.objects import Manifest, Ref, is_being_deleted, ref_of
 
 _WITH_READINESS: Final = frozenset({"Broker", "Deployment", "Route", "Sequence", "Service", "SinkBinding", "Trigger"})
 
@@ -76,7 +76,8 @@ def next_action(plan: Plan, observed: Mapping[Ref, Manifest]) -> Apply | Delete 
     """
     for position, action in enumerate(plan.actions):
         if action.verb == "delete":
-            if _is_left(observed.get(action.ref)):
+            live = observed.get(action.ref)
+            if live is not None and not is_being_deleted(live):  # a SinkBinding exists until its Service has changed
                 return Delete(position, action)
             continue
         if action.removal is not None and not action.removal.is_done(observed):
@@ -103,11 +104,6 @@ def _next_of_removal(
         if not has_other_template(service, removal.ref.name):
             return Settle(position, action, removal)
     return Remove(position, action, removal)
-
-
-def _is_left(live: Manifest | None) -> bool:
-    """Whether the object exists and is not being deleted: a SinkBinding is gone only when its Service has changed."""
-    return live is not None and "deletionTimestamp" not in live["metadata"]
 
 
 def is_applied(action: Action, manifest: Manifest, observed: Mapping[Ref, Manifest]) -> bool:

@@ -8,7 +8,7 @@ Kubernetes restarts a container that exited, and a node may be added. So callers
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 
-from knative.objects import Manifest
+from knative.objects import Manifest, is_being_deleted
 
 
 class Ready(NamedTuple):
@@ -98,7 +98,7 @@ def memory_problem(pod: Manifest) -> str | None:
 
 def is_pod_ready(pod: Manifest) -> bool:
     """Whether the pod accepts requests."""
-    return condition(pod, "Ready").get("status") == "True" and "deletionTimestamp" not in pod["metadata"]
+    return condition(pod, "Ready").get("status") == "True" and not is_being_deleted(pod)
 
 
 def condition(manifest: Manifest, kind: str) -> Mapping[str, str]:

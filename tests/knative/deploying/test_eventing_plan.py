@@ -344,6 +344,15 @@ def test_a_binding_that_left_the_files_is_deleted_before_the_new_revision_of_its
     assert BINDING not in cluster.objects
 
 
+def test_an_apply_continues_after_the_binding_was_deleted_and_no_revision_was_created() -> None:
+    cluster = FakeCluster()
+    apply_steps(cluster, steps(V1, config(LOGGED)))
+    cluster.delete(BINDING)
+    apply_steps(cluster, steps(V1, V2))
+    assert "K_SINK" not in variables(cluster, "shop-v2")
+    assert BINDING not in cluster.objects
+
+
 def test_a_binding_that_left_the_files_is_kept_without_a_new_revision() -> None:
     cluster = FakeCluster()
     apply_steps(cluster, steps(V1, config(LOGGED)))
