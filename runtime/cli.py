@@ -26,6 +26,18 @@ _CLUSTER_COMMANDS = {
 _COMMANDS = {**_CLUSTER_COMMANDS, "event": "runtime.sending.command", "wasm": "runtime.wasm_command"}
 
 
+class _NotInstalled(click.Command):
+    """A command whose packages are missing. The help of scalezero lists it with the reason; any use is an error."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        """`reason`: what is missing, and how to install it."""
+        super().__init__(name, short_help=reason)
+
+    def make_context(self, *_: object, **__: object) -> NoReturn:
+        """Print the reason, and exit."""
+        _stop(str(self.short_help))
+
+
 class _Commands(click.Group):
     """A command group that imports its commands only when they are used, because a pod only serves."""
 
@@ -38,7 +50,12 @@ class _Commands(click.Group):
         if cmd_name not in _COMMANDS:
             return super().get_command(ctx, cmd_name)
         with _one_line_errors():
-            command: click.Command = import_module(_COMMANDS[cmd_name]).command
+            try:
+                command: click.Command = import_module(_COMMANDS[cmd_name]).command
+            except ModuleNotFoundError as error:
+                if error.name not in _EXTRAS:
+                    raise
+                return _NotInstalled(cmd_name, _missing(error.name))
             return command
 
     def invoke(self, ctx: click.Context) -> object:
@@ -213,7 +230,11 @@ class _one_line_errors:  # noqa: N801 - used as `with _one_line_errors():`
         if isinstance(error, ScalezeroError):
             _stop(str(error))
         if isinstance(error, ModuleNotFoundError) and error.name in _EXTRAS:
-            _stop(f"{error.name} is not installed: pip install 'scalezero[{_EXTRAS[error.name]}]'")
+            _stop(_missing(error.name))
+
+
+def _missing(module: str) -> str:
+    return f"{module} is not installed: pip install 'scalezero[{_EXTRAS[module]}]'"
 
 
 def _stop(message: str) -> NoReturn:
