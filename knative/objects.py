@@ -71,6 +71,11 @@ def ref_of(manifest: Manifest) -> Ref:
     return Ref(manifest["kind"], manifest["metadata"]["name"])
 
 
+def is_being_deleted(manifest: Manifest) -> bool:
+    """Whether the object was deleted, and exists only until its finalizers or its containers have ended."""
+    return "deletionTimestamp" in manifest["metadata"]
+
+
 def owner_of(manifest: Manifest) -> str | None:
     """Return the name of the Service for which Knative created a revision, a Route or a pod, if it did."""
     owner: str | None = (manifest.get("metadata", {}).get("labels") or {}).get(SERVICE_LABEL)

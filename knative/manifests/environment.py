@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from knative.manifests import names
 from knative.manifests.options import ClusterVariable, DeploymentOptions, RegistryAccess
+from knative.objects import Manifest
 from knative.resources import InferenceConfig, ModelVersion, Resources, durations
 from knative.resources.model_version import Storage
 from runtime.configuration.companions import Companion, Companions
@@ -168,6 +169,17 @@ def environment(settings: Settings, options: DeploymentOptions) -> list[dict[str
     plain = {**options.environment, **variables(settings, declared=options.declared), **_registry(options.s3)}
     single = [_from_cluster(each) for each in options.cluster_environment if each.name is not None]
     return [*_literal(plain), *single, *_from_secret(options.s3.secret, existing=plain)]
+
+
+def variable_in(manifest: Manifest, name: str) -> str | None:
+    """Return the value of a variable of the model's container, in a revision or the template of a Service.
+
+    None: it has no such variable, or its value comes from a Secret or a ConfigMap.
+    """
+    containers = (each for each in manifest["spec"]["containers"] if each.get("name") == names.CONTAINER)
+    variables = (each for container in containers for each in container.get("env") or () if each["name"] == name)
+    value: str | None = next((each.get("value") for each in variables), None)
+    return None if value is None else value.replace("$$", "$")
 
 
 def whole_sources(options: DeploymentOptions) -> list[dict[str, object]]:

@@ -5,7 +5,6 @@ original ──► open ──► make files ──► for each candidate: open,
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
@@ -25,6 +24,7 @@ from runtime.optimizing.reasons import one_line
 from runtime.optimizing.values import CandidateFile, Data, Optimized, Step, failed_write
 from runtime.variants.bounds import Bounds
 from runtime.variants.cpu_class import cpu_class
+from runtime.variants.provenance import installed_versions, timestamp
 from runtime.variants.values import CPU_PROVIDER, Assessment
 
 Progress: TypeAlias = Callable[[Step], None]
@@ -186,7 +186,7 @@ def _result(task: _Task, trials: Sequence[Trial], made: Mapping[Method, Quantize
     files = (kept[each.method] if each.method else task.path for each in usable)
     assessment = Assessment(
         cpu_class=cpu_class(),
-        measured_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        measured_at=timestamp(datetime.now(UTC)),
         threads=THREADS,
         batch_size=standard.batch_size,
         metric=standard.metric,
@@ -196,7 +196,7 @@ def _result(task: _Task, trials: Sequence[Trial], made: Mapping[Method, Quantize
         chosen=choice.name,
         reason=choice.reason,
         measurements=(task.original.measurement(), *(measurement(each, standard) for each in trials)),
-        packages={each: found for each in _PACKAGES if (found := _installed(each)) is not None},
+        packages=installed_versions(_PACKAGES),
     )
     return Optimized(
         tuple(
@@ -215,10 +215,3 @@ def _keep(task: _Task, made: QuantizedFile, out: Path) -> Path:
     if made.path is not None and made.path.exists():
         made.path.replace(kept)
     return kept
-
-
-def _installed(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

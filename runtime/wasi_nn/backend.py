@@ -3,36 +3,27 @@
     Backend          what a session asks for; every call blocks the thread of the guest
     ServiceBackend   answers from the models of this process, through its event loop
 
-A guest's call joins the batches of all other requests for the model. A model that a guest passes as bytes is no model
-of the process: it has no route and no metrics. It is opened once for all guests that pass the same bytes, and closed
-when others need its place and no guest uses it.
+A guest's call joins the batches of all other requests for the model.
 """
 
 import asyncio
 import hashlib
-import shutil
-import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as WaitTimeoutError
-from dataclasses import replace
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
-from weakref import WeakSet
 
 import numpy as np
 
 from runtime.artifacts.external import ORT_MAGIC
-from runtime.configuration.companions import Companions
-from runtime.errors import InvalidInput, ShuttingDown
-from runtime.loading import Pulled, puller
-from runtime.served_model import ProcessStart, ServedModel
+from runtime.errors import ShuttingDown
 from runtime.sinks import Outcome
 from runtime.status import OK
-from runtime.tensors import Prediction, Query, TensorSpec
-from runtime.variants.names import ORIGINAL
+from runtime.tensors import Prediction, Query
 from runtime.wasi_nn.faults import Code, NnError, fault_of
+from runtime.wasi_nn.graphs import Graph, ReadyGraph, in_order
+from runtime.wasi_nn.passed_models import PassedModels
 
 if TYPE_CHECKING:
     from runtime.predictor import ReadyModel
@@ -41,17 +32,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _PROTOCOL: Final = "wasi_nn"  # in the prediction log
 _CHECK: Final = 1.0  # seconds between two looks at whether the event loop still runs
-
-
-class Graph:
-    """A model that a guest has loaded."""
-
-    __slots__ = ("__weakref__", "inputs", "name", "outputs")
-
-    def __init__(self, name: str, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> None:
-        self.name = name  # for messages
-        self.inputs = inputs  # in the order of the model: a guest may name an input by its place
-        self.outputs = outputs
 
 
 class Backend(Protocol):
@@ -67,26 +47,6 @@ class Backend(Protocol):
         """Return all outputs, in the order of the graph, for all inputs, by name or place."""
 
 
-class _ReadyGraph(Graph):
-    """A graph of a ServiceBackend."""
-
-    __slots__ = ("ready",)
-
-    def __init__(self, ready: "ReadyModel") -> None:
-        super().__init__(ready.name, ready.signature.inputs, ready.signature.outputs)
-        self.ready = ready
-
-
-class _Loaded:
-    """A model from bytes: its file, and the graphs of the guests that use it."""
-
-    def __init__(self, served: ServedModel, folder: Path) -> None:
-        self.served = served
-        self.folder = folder
-        self.graphs: WeakSet[_ReadyGraph] = WeakSet()
-        self.waiting = 0  # guests that wait until it is open
-
-
 class ServiceBackend:
     """The models of a service. One for all guests of a process; any number of threads may call it."""
 
@@ -94,8 +54,7 @@ class ServiceBackend:
         """Use the service on its event loop; `max_loaded` is how many models from bytes are open at a time."""
         self._service = service
         self._loop = loop
-        self._max_loaded = max_loaded
-        self._loaded: dict[str, _Loaded] = {}  # by digest, the least recently used first; only the event loop uses it
+        self._passed = PassedModels(service, limit=max_loaded)
 
     def load(self, model: bytes) -> Graph:
         """Return the graph of an ONNX model, which is opened at most once for all guests.
@@ -105,7 +64,7 @@ class ServiceBackend:
         if model[4:8] == ORT_MAGIC:  # its reader trusts the file more than that of ONNX
             raise NnError(Code.INVALID_ENCODING, "the model: got ONNX Runtime's own format; expected an ONNX model")
         digest = hashlib.sha256(model).hexdigest()
-        return self._run(self._load(digest, model))
+        return self._run(self._passed.load(digest, model))
 
     def load_by_name(self, name: str) -> Graph:
         """Return the graph of a model of this process, in its default version; pull it if it is not loaded.
@@ -113,11 +72,11 @@ class ServiceBackend:
         Raises `UnknownModel`, and the errors of a load as `NnError`.
         """
         served = self._service.model(name)
-        return _ReadyGraph(served.ready or self._run(self._find_and_load(name)))
+        return ReadyGraph(served.ready or self._run(self._find_and_load(name)))
 
     def compute(self, graph: Graph, inputs: Mapping[str | int, np.ndarray]) -> Sequence[np.ndarray]:
         """Return all outputs. Raises `InvalidInput` for wrong names, and the errors of a prediction as `NnError`."""
-        assert isinstance(graph, _ReadyGraph)  # noqa: S101 - every graph is from this backend
+        assert isinstance(graph, ReadyGraph)  # noqa: S101 - every graph is from this backend
         query = Query(in_order(graph, inputs))
         started = perf_counter()
         prediction = self._wait(self._submit(graph.ready, query))
@@ -126,10 +85,8 @@ class ServiceBackend:
         return prediction.outputs
 
     async def close(self) -> None:
-        """Close the models from bytes; a later load opens them again. Called on the event loop."""
-        while self._loaded:
-            _, loaded = self._loaded.popitem()
-            await self._close(loaded, within=0.0)
+        """Close the models from bytes. Called on the event loop, before the service is closed."""
+        await self._passed.close()
 
     def _submit(self, ready: "ReadyModel", query: Query) -> "Future[Prediction]":
         """Submit the query on the event loop, without a task or a coroutine, which would cost more than the rest."""
@@ -210,78 +167,3 @@ class ServiceBackend:
 
     async def _find_and_load(self, name: str) -> "ReadyModel":
         return await self._service.model(name).load()
-
-    async def _load(self, digest: str, model: bytes) -> Graph:
-        loaded = self._loaded.pop(digest, None)
-        if loaded is None:
-            await self._make_room()
-            loaded = self._loaded.get(digest) or self._new_model(digest, model)
-        self._loaded[digest] = loaded  # the most recently used one
-        loaded.waiting += 1
-        try:
-            graph = _ReadyGraph(await loaded.served.load())
-        finally:
-            loaded.waiting -= 1
-            if not (loaded.served.ready or loaded.waiting) and self._loaded.get(digest) is loaded:
-                await self._close(self._loaded.pop(digest))
-        loaded.graphs.add(graph)
-        return graph
-
-    def _new_model(self, digest: str, model: bytes) -> _Loaded:
-        """Return a model that is written, when it is pulled, to a folder of its own: it has no external data."""
-        settings, now = self._service.settings, perf_counter()
-        folder = settings.cache_dir / f"wasi-nn-{uuid.uuid4().hex}"
-        path = folder / f"{digest}.onnx"
-        own = replace(
-            settings,
-            model_uri=str(path),
-            model_name=f"wasi-nn-{digest[:12]}",
-            model_version=None,
-            model_sha256=None,
-            variants=None,
-            variant=ORIGINAL,
-            companions=Companions(),
-        )
-        written = [model]
-        pull_file = puller(str(path), own)
-
-        def pull() -> Pulled:
-            if written:
-                folder.mkdir(parents=True, mode=0o700)
-                path.write_bytes(written.pop())
-            return pull_file()
-
-        start = ProcessStart(now, imported=now)
-        served = ServedModel(str(own.model_name), own, pull, start, self._service.background)
-        return _Loaded(served, folder)
-
-    async def _make_room(self) -> None:
-        """Close the least recently used model that no guest uses. Raises `NnError` (busy) if there is none."""
-        while len(self._loaded) >= self._max_loaded:
-            free = (digest for digest, each in self._loaded.items() if not each.graphs and not each.waiting)
-            digest = next(free, None)
-            if digest is None:
-                message = f"guests use {len(self._loaded)} models from bytes; expected at most {self._max_loaded}"
-                raise NnError(Code.BUSY, f"{message}; load a model of the process by its name, or try again")
-            await self._close(self._loaded.pop(digest))
-
-    async def _close(self, loaded: _Loaded, *, within: float | None = None) -> None:
-        await loaded.served.close(within=within)
-        await asyncio.to_thread(shutil.rmtree, loaded.folder, ignore_errors=True)
-
-
-def in_order(graph: Graph, inputs: Mapping[str | int, np.ndarray]) -> list[np.ndarray]:
-    """Return one array for each input, in the order of the graph. Raises `InvalidInput` for wrong names."""
-    left = dict(inputs)
-    arrays = []
-    for place, spec in enumerate(graph.inputs):
-        array = left.pop(place, None)
-        if array is None:
-            array = left.pop(spec.name, None)
-        if array is None:
-            raise InvalidInput(f"inputs.{spec.name}", got="nothing", expected=spec.describe())
-        arrays.append(array)
-    if left:
-        names = ", ".join(spec.name for spec in graph.inputs)
-        raise InvalidInput(f"inputs.{next(iter(left))}", got="an unknown input", expected=f"one of {names}")
-    return arrays

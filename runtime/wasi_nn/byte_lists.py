@@ -3,7 +3,7 @@
 wasmtime's C API represents each element of a list as a value of its own, and its Python package converts these one by
 one: 2.7 us for each element, in which other threads hardly run Python. NumPy reads and writes the same values as the
 columns of a table: 0.05 us for each. This replaces two methods of one class in wasmtime, for these lists only. wasmtime
-itself limits the number of values in a call: more than about 3 million stop the guest.
+itself limits the number of values in a call: more than about 2.5 million stop the guest.
 """
 
 import ctypes

@@ -16,8 +16,9 @@ from typing import Final, Self
 
 import numpy as np
 
-from runtime.wasi_nn.backend import Backend, Graph
+from runtime.wasi_nn.backend import Backend
 from runtime.wasi_nn.faults import Code, NnError, fault_of
+from runtime.wasi_nn.graphs import Graph
 from runtime.wasi_nn.tables import Budget, Table
 from runtime.wasi_nn.tensors import Tensor, from_array, to_array, type_of
 

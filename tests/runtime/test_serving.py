@@ -23,6 +23,7 @@ from runtime.variants.values import Variant
 from tests import models
 from tests.runtime.frontends.conftest import environment, free_port
 from tests.runtime.published_model import measured, times
+from tests.waiting import DEADLINE
 
 SCALEZERO = Path(sys.executable).with_name("scalezero")
 
@@ -60,7 +61,7 @@ def serve(folder: Path, *arguments: str, **env: str) -> Iterator[tuple[int, Path
         yield port, log
     finally:
         process.send_signal(signal.SIGINT)
-        assert process.wait(40) == 0, log.read_text()
+        assert process.wait(DEADLINE) == 0, log.read_text()
 
 
 def line(log: Path, beginning: str) -> dict[str, Any]:
@@ -123,7 +124,7 @@ def test_reload_needs_a_local_target(tmp_path: Path) -> None:
         env=environment(tmp_path),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=DEADLINE,
         check=False,
     )
     assert done.returncode == 2

@@ -159,6 +159,13 @@ def test_a_name_has_one_model(rows: Path, model: Path) -> None:
     assert (done.returncode, b"expected one model with the name m" in done.stderr) == (2, True)
 
 
+def test_without_wasmtime_the_error_names_the_extra(rows: Path) -> None:
+    code = "import sys; sys.modules['wasmtime'] = None; from runtime.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code, "wasm", "run", rows], capture_output=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [b"scalezero: wasmtime is not installed: pip install 'scalezero[wasm]'"]
+
+
 WRITE = """
 (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
 (memory (export "memory") 1)

@@ -16,6 +16,7 @@ import pytest
 from tests import ROOT
 from tests.documents import Command, commands
 from tests.runtime.frontends.conftest import free_port
+from tests.waiting import DEADLINE
 
 README, QUICKSTART = ROOT / "README.md", ROOT / "docs" / "quickstart.md"
 READY, LAST = "ready; the first request pulls the model", "Ctrl-C stops everything."
@@ -73,7 +74,7 @@ def example(printed: str) -> str:
 def answer(command: Command, port: int) -> Any:  # noqa: ANN401 - any JSON value
     """Run a curl command of a document against this port."""
     line = command.line.replace(":8080", f":{port}")
-    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True, timeout=60, cwd=ROOT)
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True, timeout=DEADLINE, cwd=ROOT)
     return json.loads(done.stdout)
 
 

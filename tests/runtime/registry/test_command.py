@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from threading import Thread
 
@@ -24,6 +23,7 @@ from tests import ROOT
 from tests.runtime.conftest import Place
 from tests.runtime.optimizing import optimizable_models
 from tests.runtime.registry.test_files import digest, model
+from tests.waiting import DEADLINE, eventually
 
 MIB = 2**20
 
@@ -208,11 +208,9 @@ def test_a_command_that_is_ended_while_it_makes_files_leaves_none(tmp_path: Path
         env={**os.environ, "TMPDIR": str(work)},
         cwd=ROOT,
     )
-    deadline = time.monotonic() + 60
-    while not list(work.glob("**/job.json")) and time.monotonic() < deadline:  # the process that makes int8 files runs
-        time.sleep(0.05)
+    eventually(lambda: bool(list(work.glob("**/job.json"))))  # the process that makes int8 files runs
     process.terminate()
-    assert process.wait(60) == 128 + signal.SIGTERM
+    assert process.wait(DEADLINE) == 128 + signal.SIGTERM
     assert [each for each in work.rglob("*") if each.name != "out"] == []
     assert not (tmp_path / "registry").exists()
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from runtime.errors import InvalidModel, UnknownModel
 from runtime.tensors import STRING, TensorSpec
-from runtime.wasi_nn.backend import Graph, in_order
+from runtime.wasi_nn.graphs import Graph, in_order
 
 FLOAT = np.dtype(np.float32)
 

@@ -19,8 +19,9 @@ from runtime.errors import InvalidInput, ShuttingDown, UnknownModel
 from runtime.service import Service
 from runtime.settings import Settings
 from runtime.wasi_nn import NnSession
-from runtime.wasi_nn.backend import Graph, ServiceBackend
+from runtime.wasi_nn.backend import ServiceBackend
 from runtime.wasi_nn.faults import Code, NnError
+from runtime.wasi_nn.graphs import Graph
 from tests import models
 from tests.runtime.recording import RecordingSink
 from tests.runtime.wasi_nn.guests import Guest

@@ -24,6 +24,7 @@ from tests.runtime.frontends.events.conftest import (
     post_document,
 )
 from tests.runtime.http.h2_client import Caller, calling
+from tests.waiting import DEADLINE
 
 LEFT = ("cloudevents", "client_left", "client")
 
@@ -150,7 +151,7 @@ def first_delivery(slow: Served, caller: Caller, body: bytes, head: dict[str, st
         caller.reset(stream)
     else:
         lines = [f"{name}: {value}\r\n" for name, value in {**head, "content-length": str(len(body))}.items()]
-        with socket.create_connection(("127.0.0.1", slow.port), 5) as raw:
+        with socket.create_connection(("127.0.0.1", slow.port), DEADLINE) as raw:
             raw.sendall(f"POST / HTTP/1.1\r\nhost: x\r\n{''.join(lines)}\r\n".encode() + body)
             pass_time(caller)
             yield

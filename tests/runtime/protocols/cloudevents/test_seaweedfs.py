@@ -17,8 +17,8 @@ from runtime.protocols.cloudevents.s3_notifications import ObjectReference, even
 from runtime.protocols.cloudevents.seaweedfs import notification_of
 from tests import s3_server
 from tests.runtime.protocols.cloudevents.events import check, json_documents
+from tests.waiting import DEADLINE
 
-DEADLINE = 60.0  # seconds
 KEY = "a b/é+%25.txt"
 LAST = "last"
 REPORTED = 9  # changes of objects by `change`

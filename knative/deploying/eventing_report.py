@@ -1,4 +1,4 @@
-"""The objects of Knative Eventing as the status of a model shows them."""
+"""The objects of Knative Eventing in the report of a model: which ones belong to it, and where they deliver."""
 
 from collections.abc import Iterator
 from contextlib import suppress
