@@ -54,6 +54,14 @@ def command(body: str, *, imports: str = "", memory: str = "1", data: str = HEAD
 """
 
 
+# Sleeps for an hour in `poll_oneoff`: a subscription of the monotonic clock, whose timeout is at 64 + 24.
+SLEEP: Final = command(
+    """
+    (i32.store (i32.const 80) (i32.const 1)) (i64.store (i32.const 88) (i64.const 3600000000000))
+    (drop (call $poll (i32.const 64) (i32.const 256) (i32.const 1) (i32.const 512)))
+    """,
+    imports="""(import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))""",
+)
 _EXIT: Final = '(import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))'
 ECHO: Final = command("(call $head) (call $echo)")
 LOOP: Final = command("(loop $again (br $again))")

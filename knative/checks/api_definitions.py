@@ -12,6 +12,7 @@ from urllib.parse import unquote
 from knative.checks.finding import Finding, error, problem
 from knative.checks.schemas import contradiction
 from knative.checks.subject import Subject
+from knative.function.guests import guest_uris
 from knative.resources.api_definition import APIDefinition, RequestBody
 from runtime.errors import BadSetting
 from runtime.frontends import catalogue
@@ -40,7 +41,7 @@ class _Api(NamedTuple):
 def check(subject: Subject) -> Iterator[Finding]:
     """Compare each APIDefinition with the routes of the function."""
     runtime = subject.options.runtime
-    handler = subject.handler is not None or runtime.function_source is not None
+    handler = subject.handler is not None or runtime.has_function or bool(guest_uris(subject.resources))
     try:
         protocols, generic = catalogue.mounted(runtime, function=handler)
     except BadSetting as fault:

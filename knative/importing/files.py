@@ -22,6 +22,7 @@ from knative.resources.ab_service import TrafficSpec, TrafficTarget
 from knative.resources.documents import dump_yaml
 from knative.resources.durations import MAX_SECONDS
 from knative.resources.fields import Metadata
+from knative.resources.guest import Guest
 from knative.resources.inference_config import InferenceConfigSpec
 from knative.resources.model_version import ModelVersionSpec, Storage
 from runtime.errors import BadSetting
@@ -36,6 +37,7 @@ class Project(NamedTuple):
     image: str  # of the runtime
     registry: str  # where models are published: s3://bucket, optionally with a prefix
     created: str  # the time, in the format of RFC 3339
+    wasm: str | None = None  # where a WebAssembly guest is: a file or s3://bucket/key; None: not stated
 
 
 class _Batching(NamedTuple):
@@ -120,7 +122,10 @@ def _envs(model: Model, server: Server, environment: Environment, project: Proje
     yield "SCALEZERO_MODEL_URI", uri(model, project.registry)
     yield "SCALEZERO_MODEL_NAME", model.name
     yield "SCALEZERO_MODEL_VERSION", server.version
-    yield "SCALEZERO_PROTOCOLS", server.protocol
+    if server.protocol:
+        yield "SCALEZERO_PROTOCOLS", server.protocol
+    if server.guest:
+        yield "SCALEZERO_GUEST_URI", server.guest
     yield "SCALEZERO_BATCH_SIZE", str(batching.size)
     yield "SCALEZERO_MAX_WAIT_TIME", durations.format_duration(batching.wait / _SECOND)
     yield "SCALEZERO_TIMEOUT", durations.format_duration(batching.timeout / _SECOND)
@@ -161,6 +166,7 @@ def _config(model: Model, server: Server) -> InferenceConfig:
         batch_size=batching.size,
         max_wait_time=durations.format_duration(batching.wait / _SECOND),
         timeout=durations.format_duration(batching.timeout / _SECOND),
+        guest=Guest(path=server.guest) if server.guest and model == server.models[0] else None,
     )
     return InferenceConfig(
         api_version=_GROUP, kind="InferenceConfig", metadata=Metadata(name=f"{model.name}-config"), spec=spec

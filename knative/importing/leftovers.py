@@ -37,11 +37,16 @@ _OF_THE_POD: Final[Mapping[str, str]] = {
 }
 
 
-def omitted_fields(deployment: ForeignDeployment, container: Container) -> Iterator[Omission]:
-    """Yield the omitted fields of the serving container and of the pod, the other containers, and the strategy."""
+def omitted_fields(
+    deployment: ForeignDeployment, container: Container, *, told: frozenset[str] = frozenset()
+) -> Iterator[Omission]:
+    """Yield the omitted fields of the serving container and of the pod, the other containers, and the strategy.
+
+    `told` are fields of the pod that a reader reports itself.
+    """
     pod = deployment.spec.template.spec
     yield from _fields("container's", container, _OF_THE_CONTAINER)
-    yield from _fields("pod's", pod, _OF_THE_POD)
+    yield from _fields("pod's", pod, {name: why for name, why in _OF_THE_POD.items() if name not in told})
     for each in pod.containers:
         if each is not container:
             why = "a pod of the runtime has one container, in addition to Knative's queue-proxy"

@@ -28,7 +28,7 @@ def text(
         f"# {name}\n\nThis function replaces the Deployment {name}, which ran {server.title}.",
         _names(deployment, server),
         "## Next steps\n\n" + _steps(server, project, secret=secret),
-        _urls(server),
+        _urls(server) if server.urls else "",
         _changes(server),
         _omitted(omitted),
     )
@@ -73,6 +73,11 @@ def _steps(server: Server, project: Project, *, secret: str | None) -> str:
     for each, lines in zip(server.models, server.conversions, strict=True):
         publish = f"scalezero publish {each.name}-v1.onnx {uri(each, project.registry)}"
         steps.append(f"Convert the model {each.called} to ONNX and publish it:\n\n" + _code([*lines, publish]))
+    if server.guest is not None:
+        steps.append(
+            f"Publish main.wasm, if this folder has it, with its compiled code to {server.guest}:\n\n"
+            + _code(["scalezero publish ."])
+        )
     if secret is None:
         keys = "--from-literal=AWS_ACCESS_KEY_ID=... --from-literal=AWS_SECRET_ACCESS_KEY=..."
         steps.append(
@@ -93,7 +98,7 @@ def _rows(urls: Sequence[Url]) -> str:
 
 
 def _changes(server: Server) -> str:
-    lines = [each.format(ports=server.ports) for each in _ONE_PORT]
+    lines = [each.format(ports=server.ports) for each in _ONE_PORT] if server.ports else []
     lines += [
         f"Paths and messages use the name {each.name} instead of {each.called}."
         for each in server.models

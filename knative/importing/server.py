@@ -58,6 +58,7 @@ class Server:
     changes: tuple[str, ...]  # the changes for a client, except the ports
     example: str  # the body of a request with two rows, for a model with one input
     timeout: int | None = None  # of a request, in ms; None: not configured
+    guest: str | None = None  # the URI of the WebAssembly guest; None: the server is no guest
 
 
 class Reader(NamedTuple):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _TORCHSERVE: Final = "torchserve"  # the protocol whose additional ports require a key
 # A guest that computes is stopped at its limit, a few milliseconds after the answer; one that sleeps in WASI is not.
-_GUEST_PATIENCE: Final = 10.0  # seconds
+_GUEST_PATIENCE: Final = 5.0  # seconds
 
 
 class Process:

@@ -4,6 +4,7 @@ wasmtime stops a guest when the engine's epoch passes the deadline of its store.
 the epoch while guests run; an idle process has no wake-ups.
 """
 
+import logging
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ import wasmtime
 
 from runtime.variants.cpu_class import cpu_class
 
+_log: Final = logging.getLogger("scalezero.function")
 _TICK: Final = 0.02  # seconds; a call ends at most two ticks after its limit
 _CONFIGURATION: Final = 1  # to be raised with each change of `_configured`: code of another configuration does not load
 
@@ -63,7 +65,10 @@ class Engine:
             self.wasmtime.increment_epoch()
             with self._changed:
                 for watch in self._running:
-                    watch()
+                    try:
+                        watch()
+                    except Exception:  # noqa: BLE001 - the clock must go on, because it stops the guests
+                        _log.exception("a guest could not be watched")
 
 
 @cache

@@ -25,7 +25,7 @@ from scripts.images.outside import secrets
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 DEBIAN: Final = "debian"
 CLUSTER: Final = ROOT / "scripts" / "cluster"
-EXTRAS: Final = ("openvino",)  # of pyproject.toml; each makes another flavour of the image
+EXTRAS: Final = ("openvino", "wasm")  # of pyproject.toml; each makes another flavour of the image
 
 
 def default_tag(functions: Sequence[Path] = (), extras: Sequence[str] = ()) -> str:
@@ -66,7 +66,7 @@ def cache() -> Path:
     "extras",
     multiple=True,
     type=click.Choice(EXTRAS),
-    help="openvino: with OpenVINO's execution provider, for CPUs by Intel. The default name then ends with -openvino.",
+    help="openvino: OpenVINO, for CPUs by Intel. wasm: WebAssembly guests. The default name ends with theirs.",
 )
 @click.option(
     "--tag", help="The image's name.  [default: the image of the function's func.yaml, or dev.local/NAME:VERSION]"

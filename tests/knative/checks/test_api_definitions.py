@@ -93,6 +93,12 @@ def test_other_paths_may_be_served_by_the_author_s_function(tmp_path: Path) -> N
     assert found(tmp_path, definition("/score"), handler=True) == []
 
 
+def test_other_paths_may_be_served_by_a_guest(tmp_path: Path) -> None:
+    guest = ("  maxWaitTime", "  guest: {path: s3://models/guest.wasm}\n  maxWaitTime")
+    case = Case(models=((SPLIT, f"{SPLIT}---\n{definition('/score')}"), guest), function=(NO_FUNCTION,))
+    assert [each.what for each in check(case, tmp_path) if each.code.startswith("api-")] == []
+
+
 def test_without_a_function_any_other_path_is_not_served(tmp_path: Path) -> None:
     assert found(tmp_path, definition("/score")) == [
         ("api-path-not-served", "/score: the function does not serve this path")

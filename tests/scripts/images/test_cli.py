@@ -87,7 +87,7 @@ def test_a_flavour_is_built_with_its_extras_into_an_archive_of_its_own(
 def test_an_unknown_flavour_is_refused_with_the_known_ones() -> None:
     done = CliRunner().invoke(cli.main, ["--with", "cuda", "--no-load"])
     assert done.exit_code == 2
-    assert "'cuda' is not 'openvino'" in done.output
+    assert "'cuda' is not one of 'openvino', 'wasm'" in done.output
 
 
 def test_the_error_without_a_build_program_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """`scalezero serve FOLDER` answers HTTP through the guest in main.wasm, beside the model's protocols."""
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -124,6 +125,23 @@ def test_neighbours_are_answered_while_guests_loop(tmp_path: Path) -> None:
         assert running.predict([[1.0, 2.0]]).status_code == 200
         assert [each.result().status_code for each in looping] == [504] * 4
         assert running.get("/healthz/live").status_code == 200
+
+
+def test_guests_that_sleep_are_answered_at_the_limit(tmp_path: Path) -> None:
+    """They keep their threads, so the process reports that it is stuck if they do so for much longer."""
+    limits = {"SCALEZERO_FUNCTION_TIMEOUT": "0.5s", "SCALEZERO_FUNCTION_THREADS": "1", "SCALEZERO_GRACE_PERIOD": "0s"}
+    with served(tmp_path, guests.SLEEP, limits) as running:
+        assert error_of(post(running), 504)["code"] == "function_timed_out"
+        waited(lambda: running.get("/healthz/live").status_code == 503)
+        assert error_of(post(running), 503)["code"] == "function_stuck"
+
+
+def waited(holds: Callable[[], bool]) -> None:
+    """Wait until the condition holds."""
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize(
