@@ -52,6 +52,18 @@ def c_guest(source: Path, *options: str) -> Path:
     return _kept(f"{source.stem}-c", [compiler, *options], [source, *sorted(source.parent.glob("*.h"))], build)
 
 
+def scripted_guest(folder: Path) -> Path:
+    """Return what the script `build` in a function's folder builds."""
+    _require("clang", "wasm-ld")
+    script = folder / "build"
+
+    def build(target: Path) -> None:
+        _run([script, target], folder=ROOT)
+
+    compiler = _run(["clang", "--version"], folder=folder)
+    return _kept(folder.name, [compiler], [script, *sorted(folder.glob("*.[ch]"))], build)
+
+
 def assemblyscript_guest(name: str) -> Path:
     """Return the core module of `sources/assemblyscript/NAME.ts`, whose `_start` runs its top-level statements."""
     _require("node", "npm")

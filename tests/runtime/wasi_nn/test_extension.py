@@ -7,7 +7,7 @@ import pytest
 
 from runtime.errors import FunctionTimedOut, GuestCrashed, ScalezeroError
 from runtime.wasi_nn import NnExtension
-from runtime.wasi_nn.backend import Graph
+from runtime.wasi_nn.graphs import Graph
 from runtime.wasm import Limits
 from runtime.wasm.code import compile_code
 from runtime.wasm.guest import Call, Guest
