@@ -14,7 +14,7 @@ from typing import Final
 from knative.deploying.action import Action
 from knative.deploying.differences import Difference
 from knative.manifests import Step
-from knative.manifests.names import BROKER_CLASS, MANAGED_BY, MANAGER
+from knative.manifests.names import BROKER_CLASS, MANAGER, manager_of
 from knative.objects import Manifest, Ref, is_being_deleted, kubectl_name, ref_of
 
 _UNDECLARED: Final = "no file declares it"
@@ -33,7 +33,7 @@ def why_kept(manifest: Manifest, live: Manifest | None) -> str:
     """Return why the files' Broker is used as it is: someone else created it. Otherwise empty."""
     if live is None or not is_shared(ref_of(manifest)):
         return ""
-    return "" if _is_ours(live) else "it exists, and scalezero did not create it"
+    return "" if manager_of(live) == MANAGER else "it exists, and scalezero did not create it"
 
 
 def why_refused(ref: Ref, changed: Sequence[Difference], *, live: Manifest | None, service: Manifest | None) -> str:
@@ -88,7 +88,7 @@ def left_deliveries(steps: Iterable[Step], observed: Mapping[Ref, Manifest]) -> 
     left = dict.fromkeys(Ref("Broker", observed[ref]["spec"]["broker"]) for ref in triggers)
     for ref in left:
         is_declared = any(ref_of(each.manifest) == ref for each in steps)
-        if ref in observed and ref.name not in used and not is_declared and _is_ours(observed[ref]):
+        if ref in observed and ref.name not in used and not is_declared and manager_of(observed[ref]) == MANAGER:
             why = f"{_UNDECLARED}, and others may send to it; kubectl delete {kubectl_name(ref)} deletes it"
             yield Action(verb="keep", ref=ref, why=why, awaited=False)
 
@@ -96,7 +96,3 @@ def left_deliveries(steps: Iterable[Step], observed: Mapping[Ref, Manifest]) -> 
 def _left(steps: Iterable[Step], observed: Mapping[Ref, Manifest], kind: str) -> Iterator[Ref]:
     declared = {ref_of(each.manifest) for each in steps}
     return (ref for ref in observed if ref.kind == kind and ref not in declared)
-
-
-def _is_ours(manifest: Manifest) -> bool:
-    return (manifest["metadata"].get("labels") or {}).get(MANAGED_BY) == MANAGER

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from knative.api.client import Cluster
 from knative.api.errors import EventingMissing, Forbidden
-from knative.manifests.names import MANAGED_BY, MANAGER, NAME
+from knative.manifests.names import MANAGER, NAME, manager_of
 from knative.objects import Manifest
 
 _KINDS: Final = ("Broker", "SinkBinding", "Sequence", "Trigger")
@@ -24,7 +24,7 @@ def read_events(cluster: Cluster) -> tuple[Manifest, ...]:
 def users_of_events(manifest: Manifest) -> frozenset[str]:
     """Name the functions that the object delivers to, or for which scalezero created it. A Broker has none."""
     labels = manifest["metadata"].get("labels") or {}
-    created = {labels[NAME]} if labels.get(MANAGED_BY) == MANAGER and NAME in labels else set()
+    created = {labels[NAME]} if manager_of(manifest) == MANAGER and NAME in labels else set()
     return frozenset(created | {name for kind, name in _targets(manifest) if kind == "Service"})
 
 

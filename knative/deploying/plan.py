@@ -234,8 +234,7 @@ def _services_of_companions(steps: Sequence[Step], observed: Mapping[Ref, Manife
     for step in (each for each in steps if each.makes is not None and each.final):
         for companion in companions_in(step.manifest["spec"]["template"]):
             ref = Ref("Service", companion.name)
-            labels = observed.get(ref, {}).get("metadata", {}).get("labels") or {}
-            if ref in declared or labels.get(names.MANAGED_BY) != names.MANAGER:
+            if ref in declared or ref not in observed or names.manager_of(observed[ref]) != names.MANAGER:
                 continue
             why = f"{step.manifest['metadata']['name']} serves this model as a companion"
             why += f"; scalezero delete {companion.name} removes the Service"
