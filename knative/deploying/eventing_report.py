@@ -2,20 +2,18 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any
 
 from knative.api.client import Cluster
 from knative.api.errors import EventingMissing, Forbidden
 from knative.manifests.names import MANAGER, NAME, manager_of
-from knative.objects import Manifest
-
-_KINDS: Final = ("Broker", "SinkBinding", "Sequence", "Trigger")
+from knative.objects import EVENTING_KINDS, Manifest
 
 
 def read_events(cluster: Cluster) -> tuple[Manifest, ...]:
     """Read all objects of the namespace. There are none without Knative Eventing, or the right to list them."""
     found: list[Manifest] = []
-    for kind in _KINDS:
+    for kind in EVENTING_KINDS:
         with suppress(EventingMissing, Forbidden):
             found += cluster.list(kind)
     return tuple(found)

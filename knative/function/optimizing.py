@@ -130,8 +130,7 @@ class Optimizing:
         self._report_condition(version, resource, added.assessment)
 
     def _enabled(self, version: ModelVersion) -> ModelOptimization | None:
-        found = self.resources.optimization_of(version.spec.model_name)
-        return found if found is not None and found.spec.quantization.enabled else None
+        return self.resources.enabled_optimization_of(version.spec.model_name)
 
     def _asked_for(self, version: ModelVersion) -> ModelOptimization | None:
         return self._enabled(version) if may_have_variants(self._uri(version)) else None

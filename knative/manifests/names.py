@@ -23,6 +23,7 @@ CONTAINER: Final = "model"
 PORT_NAME: Final = "h2c"  # then the gateway and queue-proxy use HTTP/2 to the pod, whatever the client uses
 PORT: Final = 8080
 REGISTRY_SECRET: Final = "scalezero-s3"  # noqa: S105 - the name that the documentation and `scalezero import` use
+REGISTRY_KEYS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")  # of this Secret, as variables
 CACHE_VOLUME: Final = "cache"
 CACHE_PATH: Final = "/var/cache/scalezero"
 SCRATCH_VOLUME: Final = "tmp"
