@@ -13,6 +13,7 @@ from knative.checks import ReadOnce, Report, Sources, examine
 from knative.commands import arguments
 from knative.commands.apply import apply
 from knative.commands.check import show
+from knative.commands.output import progress
 from knative.commands.plan import make_plan
 from knative.commands.target import connect
 from knative.function.configuration import Flags
@@ -91,7 +92,7 @@ def deploy(
             project.resources,
             folder,
             only_missing=True,
-            report=lambda line: click.echo(line, err=options.form != "table"),
+            report=progress(options.form),
             lookup=lookup,
             complete=complete,
             variants=variants,

@@ -90,7 +90,7 @@ def _trained(folder: Path, options: Options, out: Path) -> Iterator[Subject]:
     refuse_ambiguous(folder / TRAINER, resources.model_versions, resources.model_versions)
     for version in resources.model_versions:
         name = f"{version.spec.model_name}-{version.spec.version}"
-        click.echo(f"{version.spec.model_name} {version.spec.version}: training", err=True)
+        click.echo(f"{version.title}: training", err=True)
         place = out / name
         place.mkdir()
         trained = train_version(folder, version, place)
