@@ -1,0 +1,35 @@
+"""A command that SIGTERM ends leaves no files and no processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests import ROOT
+from tests.runtime.optimizing import optimizable_models
+
+
+@pytest.mark.parametrize("command", ["publish", "quantize"])
+def test_a_command_that_is_ended_while_it_makes_files_leaves_none(tmp_path: Path, command: str) -> None:
+    (work := tmp_path / "tmp").mkdir()
+    path = optimizable_models.mlp(tmp_path / "m.onnx", width=512)
+    np.savez(tmp_path / "rows.npz", x=np.ones((20, 512), np.float32))
+    places = {"publish": [f"{tmp_path}/registry/m.onnx"], "quantize": ["--out", str(work / "out")]}
+    arguments = [command, str(path), *places[command], "--calibration", str(tmp_path / "rows.npz")]
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from runtime.cli import main; main()", *arguments],
+        env={**os.environ, "TMPDIR": str(work)},
+        cwd=ROOT,
+    )
+    deadline = time.monotonic() + 60
+    while not list(work.glob("**/job.json")) and time.monotonic() < deadline:  # the process that makes int8 files runs
+        time.sleep(0.05)
+    process.terminate()
+    assert process.wait(60) == 128 + signal.SIGTERM
+    assert [each for each in work.rglob("*") if each.name != "out"] == []
+    assert not (tmp_path / "registry").exists()
