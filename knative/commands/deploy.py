@@ -21,7 +21,8 @@ from knative.function.pins import Find, ReadVariants
 from knative.function.project import Project, load
 from knative.function.publishing import Complete, publish_versions
 from runtime.registry import complete_model, find, published_variants
-from runtime.registry.command import ended_by_sigterm, progress_bar
+from runtime.registry.interruption import ended_by_sigterm
+from runtime.registry.terminal import progress_bar
 
 
 @click.command("deploy")

@@ -32,7 +32,8 @@ from runtime.registry import (
     select,
     verify,
 )
-from runtime.registry.command import ended_by_sigterm, progress_bar, size_text, steps_bar, tell
+from runtime.registry.interruption import ended_by_sigterm
+from runtime.registry.terminal import progress_bar, size_text, steps_bar, tell
 from runtime.variants import options
 
 _DEFAULT: Final = "s3://models"

@@ -19,7 +19,7 @@ from runtime.registry import (
     assessments_of,
     variants_of,
 )
-from runtime.registry.command import size_text
+from runtime.registry.terminal import size_text
 from runtime.variants import table as measured
 
 LISTED: Final = ("NAME", "VERSION", "FORMAT", "SIZE", "CHOSEN", "PUBLISHED", "URI")

@@ -32,7 +32,7 @@ from runtime.registry import (
     publish_model,
     published_variants,
 )
-from runtime.registry.command import steps_bar
+from runtime.registry.terminal import steps_bar
 from runtime.variants import cpu_class
 from runtime.variants.bounds import Bounds
 from runtime.variants.values import Assessment
