@@ -39,6 +39,7 @@ EVENTING: Final = "eventing.knative.dev/v1"
 FLOWS: Final = "flows.knative.dev/v1"
 SOURCES: Final = "sources.knative.dev/v1"
 EVENTING_APIS: Final = (EVENTING, FLOWS, SOURCES)
+EVENTING_KINDS: Final = ("Broker", "SinkBinding", "Sequence", "Trigger")
 
 APIS: Final = {
     "Broker": Api(EVENTING, "brokers"),
@@ -69,6 +70,11 @@ def kubectl_name(ref: Ref) -> str:
 def ref_of(manifest: Manifest) -> Ref:
     """Return the reference to the object that a manifest describes."""
     return Ref(manifest["kind"], manifest["metadata"]["name"])
+
+
+def is_being_deleted(manifest: Manifest) -> bool:
+    """Whether the object was deleted, and exists only until its finalizers or its containers have ended."""
+    return "deletionTimestamp" in manifest["metadata"]
 
 
 def owner_of(manifest: Manifest) -> str | None:

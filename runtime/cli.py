@@ -26,6 +26,18 @@ _CLUSTER_COMMANDS = {
 _COMMANDS = {**_CLUSTER_COMMANDS, "event": "runtime.sending.command"}
 
 
+class _NotInstalled(click.Command):
+    """A command whose packages are missing. The help of scalezero lists it with the reason; any use is an error."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        """`reason`: what is missing, and how to install it."""
+        super().__init__(name, short_help=reason)
+
+    def make_context(self, *_: object, **__: object) -> NoReturn:
+        """Print the reason, and exit."""
+        _stop(str(self.short_help))
+
+
 class _Commands(click.Group):
     """A command group that imports its commands only when they are used, because a pod only serves."""
 
@@ -38,7 +50,12 @@ class _Commands(click.Group):
         if cmd_name not in _COMMANDS:
             return super().get_command(ctx, cmd_name)
         with _one_line_errors():
-            command: click.Command = import_module(_COMMANDS[cmd_name]).command
+            try:
+                command: click.Command = import_module(_COMMANDS[cmd_name]).command
+            except ModuleNotFoundError as error:
+                if error.name not in _EXTRAS:
+                    raise
+                return _NotInstalled(cmd_name, _missing(error.name))
             return command
 
     def invoke(self, ctx: click.Context) -> object:
@@ -169,7 +186,8 @@ def publish(  # noqa: PLR0913 - a parameter for each option
     if not uri:
         raise BadSetting("URI", value=None, allowed="the destination of the file, such as s3://models/model-v1.onnx")
     from runtime.registry import Publication
-    from runtime.registry.command import ended_by_sigterm, publish_file
+    from runtime.registry.command import publish_file
+    from runtime.registry.interruption import ended_by_sigterm
     from runtime.registry.optimization import optimization_of
 
     optimization = None
@@ -212,7 +230,11 @@ class _one_line_errors:  # noqa: N801 - used as `with _one_line_errors():`
         if isinstance(error, ScalezeroError):
             _stop(str(error))
         if isinstance(error, ModuleNotFoundError) and error.name in _EXTRAS:
-            _stop(f"{error.name} is not installed: pip install 'scalezero[{_EXTRAS[error.name]}]'")
+            _stop(_missing(error.name))
+
+
+def _missing(module: str) -> str:
+    return f"{module} is not installed: pip install 'scalezero[{_EXTRAS[module]}]'"
 
 
 def _stop(message: str) -> NoReturn:
@@ -256,7 +278,9 @@ def _publish_folder(folder: Path, stated: Mapping[str, object], *, dry_run: bool
             owner = "ModelVersions" if option in {"URI", "--name", "--version"} else "ModelOptimizations"
             raise BadSetting(option, value=value, allowed=f"none for a folder: its {owner} state it")
     from knative.function.publishing import plan_function, publish_function
-    from runtime.registry.command import ended_by_sigterm, print_json, progress_bar, published_data, tell
+    from runtime.registry.command import published_data
+    from runtime.registry.interruption import ended_by_sigterm
+    from runtime.registry.terminal import print_json, progress_bar, tell
 
     if form == "json":
         if dry_run:

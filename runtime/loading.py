@@ -35,7 +35,7 @@ from runtime.variants.choosing import AUTO, Candidate, Choice, Passed, Serving
 from runtime.variants.names import CPU_PROVIDER, ORIGINAL
 
 if TYPE_CHECKING:
-    from runtime.published.serving import Published
+    from runtime.published.serving import PublishedVariants
     from runtime.variants.pinned import PinnedModel
 
 _log = logging.getLogger("scalezero.model")
@@ -84,7 +84,7 @@ def _pull(uri: str, settings: Settings) -> Pulled:
     return attempt.pull(0, ())
 
 
-def _read_published(uri: str, settings: Settings) -> "Published | None":
+def _read_published(uri: str, settings: Settings) -> "PublishedVariants | None":
     if settings.manifest != "read" or settings.variants is not None or settings.variant == ORIGINAL:
         return None
     from runtime.published import serving
@@ -92,7 +92,7 @@ def _read_published(uri: str, settings: Settings) -> "Published | None":
     return serving.read(uri, _policy(settings, settings.load_timeout))
 
 
-def _choose(uri: str, settings: Settings, published: "Published | None") -> Choice:
+def _choose(uri: str, settings: Settings, published: "PublishedVariants | None") -> Choice:
     pinned = published.pinned if published else settings.variants and _pins_of(settings.variants, uri)
     if pinned is not None and not _is_required(pinned, uri, settings.model_sha256):
         pinned = None

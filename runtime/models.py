@@ -94,6 +94,7 @@ class Models(Mapping[str, Versions]):
     """All models of a process, by name."""
 
     def __init__(self) -> None:
+        self.only: str | None = None  # the name if there is one model; an attribute, because every event reads it
         self._versions: dict[str, Versions] = {}
 
     def __getitem__(self, name: str) -> Versions:
@@ -118,7 +119,9 @@ class Models(Mapping[str, Versions]):
         A model from an archive can also be found by the name in the archive; until the archive is pulled, by any name.
         Raises `UnknownModel` and `UnknownVersion`.
         """
-        found = self._versions.get(name) or self._by_archive_name(name)
+        found = self._versions.get(name)
+        if found is None:
+            found = self._by_archive_name(name)
         if found is None:
             raise UnknownModel(name, list(self._versions), version=None if version is None else str(version))
         if isinstance(version, int):
@@ -143,6 +146,7 @@ class Models(Mapping[str, Versions]):
             self._versions[served.name].add(served)
         else:
             self._versions[served.name] = Versions(served)
+            self._update_only()
 
     def remove(self, name: str, version: str | None) -> ServedModel:
         """Remove a version (None: the default), and the model with its last version. Raises as `find` does."""
@@ -150,4 +154,8 @@ class Models(Mapping[str, Versions]):
         self._versions[served.name].remove(served)
         if not self._versions[served.name]:
             del self._versions[served.name]
+            self._update_only()
         return served
+
+    def _update_only(self) -> None:
+        self.only = next(iter(self._versions)) if len(self._versions) == 1 else None

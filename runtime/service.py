@@ -303,9 +303,9 @@ class Service:
 
         None: there is no model, or there are several and none of them is the main model.
         """
-        if self._main in self.models:
+        if self._main is not None and self._main in self.models:
             return self._main
-        return next(iter(self.models)) if len(self.models) == 1 else None
+        return self.models.only
 
     @property
     def version(self) -> str | None:

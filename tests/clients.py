@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from tests import ROOT
+from tests.waiting import DEADLINE
 
 KEPT = ROOT / ".local" / "clients"
 SCRIPTS = Path(__file__).parent / "conformance" / "clients"
-STOP_DEADLINE = 20.0  # seconds
 Call: TypeAlias = Callable[..., Any]
 
 
@@ -65,7 +65,7 @@ def client(script: str, *pins: str) -> Iterator[Call]:
     try:
         yield lambda call, **arguments: _send(process, {"call": call, **arguments})
     finally:
-        process.communicate(timeout=STOP_DEADLINE)
+        process.communicate(timeout=DEADLINE)
     assert process.returncode == 0
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests import ROOT
+from tests.waiting import DEADLINE
 
 SCRIPT = ROOT / "scripts" / "s3"
-STOP_DEADLINE = 10.0  # seconds; an ephemeral server is killed at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ def running() -> Iterator[S3Server]:
             yield wait_until_ready(process)
         finally:
             process.terminate()
-            process.wait(STOP_DEADLINE)
+            process.wait(DEADLINE)
 
 
 def wait_until_ready(process: subprocess.Popen[str]) -> S3Server:
@@ -80,7 +80,7 @@ def wait_until_ready(process: subprocess.Popen[str]) -> S3Server:
     printed = process.stdout.read() if process.stdout else ""
     found = dict(line.split("=", 1) for line in printed.splitlines())
     if not found:
-        raise RuntimeError(f"scripts/s3 exited with {process.wait(STOP_DEADLINE)} before its server was ready")
+        raise RuntimeError(f"scripts/s3 exited with {process.wait(DEADLINE)} before its server was ready")
     return S3Server(
         endpoint_url=found["AWS_ENDPOINT_URL"],
         access_key=found["AWS_ACCESS_KEY_ID"],

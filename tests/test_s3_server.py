@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 
 from tests import s3_server
+from tests.waiting import DEADLINE
 
 
 def test_a_stored_object_is_read_back(s3: s3_server.S3Server) -> None:
@@ -63,7 +64,7 @@ def test_it_ends_with_its_parent_process_even_by_kill_9() -> None:
         children = psutil.Process(process.pid).children(recursive=True)
         assert len(children) == 2, "the script and SeaweedFS"
         process.kill()
-    _, alive = psutil.wait_procs(children, timeout=10)
+    _, alive = psutil.wait_procs(children, timeout=DEADLINE)
     assert not alive
 
 
@@ -91,7 +92,7 @@ def test_objects_survive_a_restart_and_a_signal_stops_it_cleanly(tmp_path: Path)
             kept = server.client().get_object(Bucket="models", Key="kept")["Body"].read()
             os.kill(process.pid, signal.SIGTERM)
             started = time.monotonic()
-            assert process.wait(60) == 0
+            assert process.wait(DEADLINE) == 0
             seconds.append(time.monotonic() - started)
         assert kept == b"still here"
     assert min(seconds) < 10  # a cluster of volumes would wait that long before it stops

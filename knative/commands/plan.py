@@ -26,7 +26,7 @@ from knative.objects import Manifest, Ref
 from knative.resources.errors import as_yaml
 from runtime.registry import find, published_variants
 
-_SIGNS = {"create": "+", "change": "~", "replace": "-", "keep": "=", "refuse": "!"}
+_SIGNS = {"create": "+", "change": "~", "replace": "-", "delete": "-", "keep": "=", "refuse": "!"}
 _LINE = 80  # characters of one value
 
 
@@ -37,7 +37,7 @@ _LINE = 80  # characters of one value
 @arguments.output
 @arguments.force
 def command(paths: tuple[Path, ...], context: str | None, form: str, *, force: bool, **chosen: str | None) -> None:
-    """Print what an apply would create and change. Exit code 2: the apply would be refused."""
+    """Print what an apply would create, change and delete. Exit code 2: the apply would be refused."""
     project, cluster = open_project(paths, Flags(**chosen), context=context)
     planned = make_plan(project, cluster, find=find, force=force).plan
     if form == "table":

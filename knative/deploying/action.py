@@ -7,7 +7,7 @@ from knative.deploying.differences import Difference
 from knative.deploying.replacing import Removal
 from knative.objects import Manifest, Ref
 
-Verb = Literal["create", "change", "replace", "keep", "refuse"]
+Verb = Literal["create", "change", "replace", "delete", "keep", "refuse"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,4 +23,9 @@ class Action:
     force: bool = False  # may take over fields of other managers, because it keeps their values
     removal: Removal | None = None  # what to delete before the manifest is applied
     awaited: bool = True  # whether the object, and the revisions that it routes to, must become Ready
-    binding: Ref | None = None  # the SinkBinding that adds variables to the template
+    binding: Ref | None = None  # the SinkBinding that adds variables to the template; deleted: that added them before
+
+    @property
+    def is_change(self) -> bool:
+        """Whether it applies or deletes something."""
+        return self.verb not in {"keep", "refuse"}

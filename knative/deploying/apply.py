@@ -13,8 +13,9 @@ from knative.api.client import Cluster
 from knative.api.errors import ClusterError, Outrun
 from knative.deploying.action import Action
 from knative.deploying.errors import DeploymentFailed, NotReadyInTime, PlanRefused
+from knative.deploying.eventing_plan import is_shared
 from knative.deploying.plan import Plan, template_name, traffic_owner
-from knative.deploying.progress import Apply, Delete, Done, Settle, Wait, next_action
+from knative.deploying.progress import Apply, Delete, Done, Remove, Settle, Wait, is_applied, next_action
 from knative.deploying.readiness import Ready, readiness_of, shares
 from knative.deploying.removing import wait_until_gone
 from knative.deploying.replacing import (
@@ -29,7 +30,7 @@ from knative.deploying.replacing import (
 from knative.deploying.retrying import retry
 from knative.deploying.waiting import Clock, Tell, wait
 from knative.manifests import names
-from knative.objects import Manifest, Ref, ref_of
+from knative.objects import Manifest, Ref, is_being_deleted, ref_of
 
 _ATTEMPTS: Final = 5  # to write an object whose status others write at the same time
 _PAUSE: Final = 0.5  # s between two reads
@@ -81,9 +82,9 @@ class _Run:
     parked: set[int] = field(default_factory=set)  # positions of actions whose Service has another template for now
     reported: int = 0  # actions before this position are reported
 
-    def do(self, step: Apply | Delete | Settle | Wait) -> None:
-        """Apply an action, delete what it replaces, or wait for one object."""
-        self.report_unchanged(step.position + (step.action.manifest is None))
+    def do(self, step: Apply | Delete | Remove | Settle | Wait) -> None:
+        """Apply an action, delete an object, or wait for one."""
+        self.report_unchanged(step.position + (not step.action.is_change))
         owner = step.action.manifest["metadata"]["name"] if step.action.manifest else None
         if isinstance(step, Wait):
             self._wait(step.ref, owner=owner)
@@ -91,8 +92,11 @@ class _Run:
         if isinstance(step, Settle):
             self._settle(step.removal)
             return
+        if isinstance(step, Remove):
+            self._remove(step.removal)
+            return
         if isinstance(step, Delete):
-            self._delete(step.removal)
+            self._delete(step.action.ref)
             return
         is_parking = step.manifest is not step.action.manifest
         written = self.parked if is_parking else self.applied
@@ -100,7 +104,8 @@ class _Run:
             raise Outrun(str(ref_of(step.manifest)))
         if step.action.binding is not None and step.action.makes is not None and not is_parking:
             self._await_variables(step.action.binding, step.manifest)
-        self._write(step.action, step.manifest)
+        if not self._write(step.action, step.manifest):
+            return
         written.add(step.position)
         if is_parking:
             self.tell(f"{ref_of(step.manifest)}: uses the template of {template_name(step.manifest)} for now")
@@ -111,7 +116,7 @@ class _Run:
         """Report the actions before position `end` that this run had nothing to apply for."""
         for position in range(self.reported, end):
             action = self.plan.actions[position]
-            if action.removal is not None and action.manifest is None:
+            if action.is_change and action.manifest is None:
                 continue  # reported when it was deleted
             if action.manifest is None:
                 self.tell(f"{action.ref}: unchanged{f' ({action.why})' if action.why else ''}")
@@ -120,9 +125,9 @@ class _Run:
         self.reported = max(self.reported, end)
 
     def report_skipped(self, position: int) -> None:
-        """Report the actions after this one that would have applied something."""
+        """Report the changes after this one."""
         for each in self.plan.actions[position + 1 :]:
-            if each.manifest is not None or each.removal is not None:
+            if each.is_change:
                 self.tell(f"{each.ref}: skipped")
 
     def _wait(self, ref: Ref, *, owner: str | None) -> None:
@@ -148,11 +153,15 @@ class _Run:
         """Wait until Knative adds the variables of the SinkBinding to the Service, which a dry run shows.
 
         Knative learns of the binding a moment after it was applied, and a revision without the variables would never
-        get them. Raises `NotReadyInTime`, for example if the sink does not exist.
+        get them. In the same way, a revision would keep those of a binding that was deleted. Raises `NotReadyInTime`,
+        for example if the sink does not exist.
         """
         started, reported = self.clock(), False
-        while names.SINK not in _variables(self.cluster.apply(self._fitted(manifest), force=True, dry_run=True)):
+        is_bound = binding in self.known and not is_being_deleted(self.known[binding])
+        waiting_for = f"waiting for Knative to remove {names.SINK} from the Service"
+        if is_bound:
             waiting_for = f"waiting for Knative to add {names.SINK} to the Service; the sink has to exist"
+        while is_bound != (names.SINK in self._variables_of(manifest)):
             if self.clock() + _PAUSE > min(self.ends, started + _BINDING_SECONDS):
                 raise NotReadyInTime(str(binding), seconds=self.clock() - started, waiting_for=waiting_for)
             if not reported:
@@ -160,9 +169,11 @@ class _Run:
                 reported = True
             time.sleep(_PAUSE)
 
-    def _fitted(self, manifest: Manifest) -> Manifest:
+    def _variables_of(self, manifest: Manifest) -> set[str]:
+        """Return the names of the variables that the Service would have, by a dry run."""
         live = self.cluster.get(ref_of(manifest))
-        return _over(manifest, live) if live else manifest
+        fitted = _over(manifest, live) if live else manifest
+        return _variables(self.cluster.apply(fitted, force=True, dry_run=True))
 
     def _settle(self, removal: Removal) -> None:
         """Wait until Knative uses another template than that of the revision. Raises `Outrun`, `NotReadyInTime`."""
@@ -179,7 +190,7 @@ class _Run:
                 raise NotReadyInTime(str(removal.service), seconds=self.clock() - started, waiting_for=waiting_for)
             time.sleep(_PAUSE)
 
-    def _delete(self, removal: Removal) -> None:
+    def _remove(self, removal: Removal) -> None:
         """Delete an object that never served, and wait until its name is free. Raises `Outrun`, `StillThere`."""
         for _ in range(_ATTEMPTS):
             live = self.cluster.get(removal.ref)
@@ -198,6 +209,22 @@ class _Run:
         wait_until_gone(self.cluster, (removal.ref,), seconds=max(0.0, self.ends - self.clock()))
         self.known = without(removal.ref, self.known)
 
+    def _delete(self, ref: Ref) -> None:
+        """Delete an object that left the files, and do not wait until it is gone. Raises `Outrun` if it has changed."""
+        for _ in range(_ATTEMPTS):
+            live = self.cluster.get(ref)
+            if live is not None and _identity(live) != _identity(self.known[ref]):
+                break
+            try:
+                if live is not None:
+                    self.cluster.delete(ref, seen=live)
+            except Outrun:  # perhaps only its status has changed: read it again
+                continue
+            del self.known[ref]
+            self.tell(f"{ref}: deleted")
+            return
+        raise Outrun(str(ref))
+
     def _may_delete(self, removal: Removal, live: Manifest) -> bool:
         """Return whether the object still has never been Ready: minutes may have passed since the plan."""
         if removal.ref == removal.service:
@@ -209,11 +236,17 @@ class _Run:
             return False
         return was_never_ready(live, ready) and not is_routed(live, service, {})
 
-    def _write(self, action: Action, manifest: Manifest) -> None:
-        """Apply the manifest if the object is still the one that the plan saw. Raises `Outrun` if it is not."""
+    def _write(self, action: Action, manifest: Manifest) -> bool:
+        """Apply the manifest if the object is still the one that the plan saw. Raises `Outrun` if it is not.
+
+        Returns False for a Broker that another deploy has created since: it is used as it is.
+        """
         ref = ref_of(manifest)
         for _ in range(_ATTEMPTS):
             live = self.cluster.get(ref)
+            if live and ref not in self.known and is_shared(ref) and is_applied(action, manifest, {ref: live}):
+                self.known[ref] = live
+                return False
             if _identity(live) != _identity(self.known.get(ref)):
                 break
             try:
@@ -221,7 +254,7 @@ class _Run:
                 self.known[ref] = self.cluster.apply(fitted, force=self.force or action.force)
             except Outrun:  # perhaps only its status has changed: read it again
                 continue
-            return
+            return True
         raise Outrun(str(ref))
 
 

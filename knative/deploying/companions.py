@@ -6,8 +6,7 @@ it is until a new version of the main model is declared.
 
 from collections.abc import Iterator
 
-from knative.manifests import names
-from knative.manifests.environment import COMPANIONS, VERSION_ID, unpinned
+from knative.manifests.environment import COMPANIONS, VERSION_ID, unpinned, variable_in
 from knative.manifests.variants import news
 from knative.objects import Manifest
 from runtime.configuration.companions import Companion, parse_companions
@@ -15,14 +14,11 @@ from runtime.configuration.companions import Companion, parse_companions
 
 def companions_in(manifest: Manifest) -> tuple[Companion, ...]:
     """Return the companions of a revision, or of a Service's template; none if their JSON cannot be read."""
-    for container in manifest["spec"]["containers"]:
-        for each in container.get("env") or ():
-            if container.get("name", names.CONTAINER) == names.CONTAINER and each["name"] == COMPANIONS:
-                try:
-                    return parse_companions((each.get("value") or "").replace("$$", "$"))
-                except ValueError:
-                    return ()
-    return ()
+    text = variable_in(manifest, COMPANIONS)
+    try:
+        return parse_companions(text) if text else ()
+    except ValueError:
+        return ()
 
 
 def declared_in(manifest: Manifest) -> list[dict[str, object]]:

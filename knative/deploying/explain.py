@@ -13,7 +13,7 @@ from knative.api.errors import ClusterError
 from knative.deploying.errors import RevisionFailed
 from knative.deploying.readiness import Failed, Pending, Readiness, Ready, memory_problem, pod_readiness
 from knative.manifests.names import CONTAINER, PORT
-from knative.objects import REVISION_UID_LABEL, Manifest
+from knative.objects import REVISION_UID_LABEL, Manifest, is_being_deleted
 from runtime.settings import READY_PATH
 
 _LINES: Final = 8  # of a log; enough for the end of a traceback
@@ -31,7 +31,7 @@ def pods_of(cluster: Cluster, owner: Manifest) -> list[Manifest]:
         labels = owner["spec"]["template"]["metadata"]["labels"]  # the selector may have no matchLabels
     else:
         labels = {REVISION_UID_LABEL: owner["metadata"]["uid"]}
-    return [each for each in cluster.list("Pod", labels=labels) if "deletionTimestamp" not in each["metadata"]]
+    return [each for each in cluster.list("Pod", labels=labels) if not is_being_deleted(each)]
 
 
 def combined_readiness(cluster: Cluster, pods: Sequence[Manifest]) -> Readiness | None:

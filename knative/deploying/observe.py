@@ -1,6 +1,6 @@
 """Read the cluster's objects that a plan compares."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from knative.api.client import Cluster
@@ -15,8 +15,8 @@ def observe(cluster: Cluster, steps: Sequence[Step]) -> Mapping[Ref, Manifest]:
     """Read the objects of the steps, and the revisions that they need, if they exist.
 
     Of their models, it reads all revisions, the Routes that scalezero created to these revisions, and what it created
-    for their events. Of their companions it reads the Services, which they may have from the time before they were
-    companions.
+    for their events, with the Brokers of their Triggers. Of their companions it reads the Services, which they may have
+    from the time before they were companions.
 
     Raises `KnativeMissing`, `EventingMissing`, `Forbidden`, `ClusterUnreachable`.
     """
@@ -24,8 +24,8 @@ def observe(cluster: Cluster, steps: Sequence[Step]) -> Mapping[Ref, Manifest]:
     models = dict.fromkeys(step.manifest["metadata"]["name"] for step in steps if step.makes)
     revisions = [each for model in models for each in cluster.list("Revision", labels={SERVICE_LABEL: model})]
     routes = _routes_to(frozenset(each["metadata"]["name"] for each in revisions), cluster) if revisions else ()
-    of_events = (each for model in models for each in events_of(cluster, model))
-    found = {ref_of(each): each for each in (*revisions, *routes, *of_events)}
+    of_events = [each for model in models for each in events_of(cluster, model)]
+    found = {ref_of(each): each for each in (*revisions, *routes, *of_events, *_brokers_of(of_events, cluster))}
     return found | {ref: each for ref in refs if ref not in found and (each := cluster.get(ref)) is not None}
 
 
@@ -39,6 +39,14 @@ def events_of(cluster: Cluster, model: str) -> Iterator[Manifest]:
     for kind in ("SinkBinding", "Sequence", "Trigger"):
         with suppress(EventingMissing, Forbidden):
             yield from cluster.list(kind, labels=labels)
+
+
+def _brokers_of(of_events: Iterable[Manifest], cluster: Cluster) -> Iterator[Manifest]:
+    """Yield the Brokers of the Triggers. A user without the right to read Brokers has created none."""
+    for name in dict.fromkeys(each["spec"]["broker"] for each in of_events if each["kind"] == "Trigger"):
+        with suppress(Forbidden):
+            if broker := cluster.get(Ref("Broker", name)):
+                yield broker
 
 
 def _routes_to(revisions: frozenset[str], cluster: Cluster) -> Iterator[Manifest]:

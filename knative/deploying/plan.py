@@ -12,15 +12,14 @@ that never served is no reason to refuse the plan: it is deleted and created aga
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from knative.deploying import eventing, replacing, revisions
+from knative.deploying import eventing_plan, replacing, revisions, undeclared
 from knative.deploying.action import Action
-from knative.deploying.companions import companions_in
 from knative.deploying.differences import Difference, differences
 from knative.deploying.owned import left_fields
 from knative.deploying.replacing import never_served
 from knative.manifests import Step, names
 from knative.manifests.traffic import all_traffic_to
-from knative.objects import EVENTING_APIS, ROUTES, ROUTING_LABEL, Manifest, Ref, owner_of, ref_of, traffic_writers
+from knative.objects import EVENTING_APIS, Manifest, Ref, owner_of, ref_of, traffic_writers
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ class Plan:
     @property
     def changes(self) -> tuple[Action, ...]:
         """The actions that apply or delete something."""
-        return tuple(each for each in self.actions if each.manifest is not None or each.removal is not None)
+        return tuple(each for each in self.actions if each.is_change)
 
     @property
     def refusals(self) -> tuple[Action, ...]:
@@ -49,6 +48,7 @@ class _ClusterState:
     templates: Mapping[str, Manifest] = field(default_factory=dict)  # the declared ones, by revision
     needed: frozenset[str] = frozenset()  # revisions that the files route to, declared or not
     renewed: frozenset[str] = frozenset()  # models of which the plan creates a revision
+    unbound: frozenset[Ref] = frozenset()  # SinkBindings that the plan deletes
 
     def find(self, kind: str, name: str) -> Manifest | None:
         return self.objects.get(Ref(kind, name))
@@ -57,6 +57,8 @@ class _ClusterState:
         """Assume that the action was carried out, and return it."""
         if action.removal is not None:
             self.objects = replacing.without(action.removal.ref, self.objects)
+        if action.verb == "delete":
+            self.objects.pop(action.ref, None)
         if action.manifest is not None:
             ref = ref_of(action.manifest)
             before = self.objects.get(ref, {})
@@ -82,9 +84,15 @@ def plan(steps: Sequence[Step], observed: Mapping[Ref, Manifest], *, force: bool
     )
     state = _ClusterState(dict(observed), force, templates, needed, renewed)
     replaced = tuple(state.assume(action) for action in _replaced_services(steps, state))
+    bindings = tuple(state.assume(action) for action in undeclared.bindings(steps, observed, renewed=renewed))
+    state.unbound = frozenset(each.ref for each in bindings if each.verb == "delete")
     actions = tuple(state.assume(action) for step in steps for action in _actions(step, state))
-    left = (*_leftover_routes(steps, observed), *eventing.leftovers(steps, observed))
-    return Plan((*replaced, *actions, *left, *_services_of_companions(steps, observed)))
+    left = (
+        *undeclared.routes(steps, observed),
+        *undeclared.services_of_companions(steps, observed),
+        *undeclared.deliveries(steps, observed),
+    )
+    return Plan((*replaced, *bindings, *actions, *left))
 
 
 def _replaced_services(steps: Sequence[Step], state: _ClusterState) -> Iterator[Action]:
@@ -112,7 +120,8 @@ def _actions(step: Step, state: _ClusterState) -> Iterator[Action]:
         yield revision
         if step.final and revision.verb != "refuse":
             yield _service(step, state)
-            yield from _leftover(step.manifest["metadata"]["name"], state)
+            model = step.manifest["metadata"]["name"]
+            yield from undeclared.revisions(model, state.objects, declared=state.templates, needed=state.needed)
 
 
 def _revision(step: Step, name: str, state: _ClusterState) -> Action:
@@ -123,7 +132,7 @@ def _revision(step: Step, name: str, state: _ClusterState) -> Action:
         live = state.find("Service", model)
         traffic = live["spec"]["traffic"] if live else all_traffic_to(model, name)
         manifest = _with(step.manifest, traffic=_pinned(traffic, live))
-        return Action(verb="create", ref=ref, manifest=manifest, makes=name, binding=step.binding)
+        return Action(verb="create", ref=ref, manifest=manifest, makes=name, binding=_binding(step, state))
     if (owner := owner_of(found)) != model:
         return _refused(ref, f"it belongs to {owner or 'no Service'}; rename the ModelVersion")
     template = step.manifest["spec"]["template"]
@@ -155,8 +164,14 @@ def _replaced_or_refused(step: Step, ref: Ref, changed: tuple[Difference, ...], 
         differences=changed,
         why=why,
         removal=removal,
-        binding=step.binding,
+        binding=_binding(step, state),
     )
+
+
+def _binding(step: Step, state: _ClusterState) -> Ref | None:
+    """Return the SinkBinding that changes the template of a Service: it adds its variables, or no longer does."""
+    left = Ref("SinkBinding", step.manifest["metadata"]["name"])
+    return left if left in state.unbound else step.binding
 
 
 def _service(step: Step, state: _ClusterState) -> Action:
@@ -181,50 +196,13 @@ def _other(step: Step, state: _ClusterState) -> Action:
     """Apply an object that makes no revision, unless Knative would refuse the change."""
     action = _object(step.manifest, state)
     live = state.find(*action.ref)
-    if why := eventing.why_kept(step.manifest, live):
+    if why := eventing_plan.why_kept(step.manifest, live):
         return Action(verb="keep", ref=action.ref, why=why, awaited=step.awaited)
     has_template = action.ref.kind == "SinkBinding" and action.ref.name not in state.renewed
     service = state.find("Service", action.ref.name) if has_template else None
-    if why := eventing.why_refused(action.ref, action.differences, live=live, service=service):
+    if why := eventing_plan.why_refused(action.ref, action.differences, live=live, service=service):
         return _refused(action.ref, why, action.differences)
     return replace(action, awaited=step.awaited)
-
-
-def _leftover(model: str, state: _ClusterState) -> Iterator[Action]:
-    """Report the revisions that the files no longer declare. They stay, because a rollback may need them."""
-    service = state.find("Service", model) or {}
-    latest = (service.get("status") or {}).get("latestCreatedRevisionName")
-    for ref, found in state.objects.items():
-        labels = found.get("metadata", {}).get("labels") or {}
-        if ref.kind != "Revision" or ref.name in state.templates or owner_of(found) != model:
-            continue
-        why = "no ModelVersion declares it"
-        if labels.get(ROUTING_LABEL) == "reserve" and ref.name not in {latest, *state.needed}:
-            why += f", and nothing routes to it; kn revision delete {ref.name} removes it"
-        yield Action(verb="keep", ref=ref, why=why)
-
-
-def _leftover_routes(steps: Sequence[Step], observed: Mapping[Ref, Manifest]) -> Iterator[Action]:
-    """Report the Routes that the files no longer declare. They stay, because clients may use their URLs."""
-    declared = {ref_of(each.manifest) for each in steps}
-    for ref in observed:
-        if ref.kind == "Route" and ref not in declared:
-            why = f"no file declares its split; kubectl delete {ROUTES}/{ref.name} removes it"
-            yield Action(verb="keep", ref=ref, why=why, awaited=False)
-
-
-def _services_of_companions(steps: Sequence[Step], observed: Mapping[Ref, Manifest]) -> Iterator[Action]:
-    """Report the Services that companions had as models of their own. They stay, because clients may use their URLs."""
-    declared = {ref_of(each.manifest) for each in steps}
-    for step in (each for each in steps if each.makes is not None and each.final):
-        for companion in companions_in(step.manifest["spec"]["template"]):
-            ref = Ref("Service", companion.name)
-            labels = observed.get(ref, {}).get("metadata", {}).get("labels") or {}
-            if ref in declared or labels.get(names.MANAGED_BY) != names.MANAGER:
-                continue
-            why = f"{step.manifest['metadata']['name']} serves this model as a companion"
-            why += f"; scalezero delete {companion.name} removes the Service"
-            yield Action(verb="keep", ref=ref, why=why, awaited=False)
 
 
 def _object(manifest: Manifest, state: _ClusterState, *, force: bool = False) -> Action:

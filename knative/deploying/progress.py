@@ -1,6 +1,6 @@
 """The next action of a plan. Pure: from the plan and the cluster's objects.
 
-    next_action(plan, observed) -> Apply | Delete | Settle | Wait | Done
+    next_action(plan, observed) -> Apply | Delete | Remove | Settle | Wait | Done
 
 It depends only on its arguments. The command line calls it in a loop (apply.py); a controller can call it once
 per reconciliation and requeue on `Wait`.
@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from knative.deploying.action import Action
+from knative.deploying.eventing_plan import why_kept
 from knative.deploying.plan import Plan, changed_fields, template_name
 from knative.deploying.readiness import Ready, readiness_of
 from knative.deploying.replacing import Removal, has_other_template
-from knative.objects import Manifest, Ref, ref_of
+from knative.objects import Manifest, Ref, is_being_deleted, ref_of
 
 _WITH_READINESS: Final = frozenset({"Broker", "Deployment", "Route", "Sequence", "Service", "SinkBinding", "Trigger"})
 
@@ -30,6 +31,14 @@ class Apply:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
+    """Delete an object that left the files."""
+
+    position: int
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
     """Delete an object that never served, with what it owns, so that the action can create it again."""
 
     position: int
@@ -60,17 +69,22 @@ class Done:
     """Every action is applied, and every result is Ready."""
 
 
-def next_action(plan: Plan, observed: Mapping[Ref, Manifest]) -> Apply | Delete | Settle | Wait | Done:
+def next_action(plan: Plan, observed: Mapping[Ref, Manifest]) -> Apply | Delete | Remove | Settle | Wait | Done:
     """Return the next action. `observed` contains those objects of the plan that exist.
 
     A revision gets traffic only when it is Ready, so an apply that sets traffic comes after that wait.
     """
     for position, action in enumerate(plan.actions):
+        if action.verb == "delete":
+            live = observed.get(action.ref)
+            if live is not None and not is_being_deleted(live):  # a SinkBinding exists until its Service has changed
+                return Delete(position, action)
+            continue
         if action.removal is not None and not action.removal.is_done(observed):
             return _next_of_removal(position, action, action.removal, observed)
         if action.removal is not None and action.manifest is None:  # later actions create the object again
             continue
-        applied = action.manifest is None or _is_applied(action, action.manifest, observed)
+        applied = action.manifest is None or is_applied(action, action.manifest, observed)
         for ref in _awaited(action, observed) if applied else _prerequisites(action.manifest, action.makes):
             if not _is_ready(observed.get(ref)):
                 return Wait(position, action, ref)
@@ -81,7 +95,7 @@ def next_action(plan: Plan, observed: Mapping[Ref, Manifest]) -> Apply | Delete 
 
 def _next_of_removal(
     position: int, action: Action, removal: Removal, observed: Mapping[Ref, Manifest]
-) -> Apply | Delete | Settle:
+) -> Apply | Remove | Settle:
     """Move the Service to another template and wait until Knative uses it; then delete."""
     service = observed.get(removal.service)
     if removal.ref != removal.service:
@@ -89,17 +103,18 @@ def _next_of_removal(
             return Apply(position, action, removal.parked)
         if not has_other_template(service, removal.ref.name):
             return Settle(position, action, removal)
-    return Delete(position, action, removal)
+    return Remove(position, action, removal)
 
 
-def _is_applied(action: Action, manifest: Manifest, observed: Mapping[Ref, Manifest]) -> bool:
+def is_applied(action: Action, manifest: Manifest, observed: Mapping[Ref, Manifest]) -> bool:
+    """Whether the cluster has what the action applies, so that another apply would change nothing."""
     live = observed.get(ref_of(manifest))
     if action.makes is not None:
         if Ref("Revision", action.makes) in observed:
             return True
         # Knative creates the revision a moment after the Service has its template.
         return live is not None and template_name(live) == action.makes
-    return live is not None and not changed_fields(manifest, live)
+    return live is not None and (bool(why_kept(manifest, live)) or not changed_fields(manifest, live))
 
 
 def _awaited(action: Action, observed: Mapping[Ref, Manifest]) -> Iterator[Ref]:

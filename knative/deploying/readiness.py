@@ -8,7 +8,7 @@ Kubernetes restarts a container that exited, and a node may be added. So callers
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 
-from knative.objects import Manifest
+from knative.objects import Manifest, is_being_deleted
 
 
 class Ready(NamedTuple):
@@ -43,6 +43,9 @@ _OPENINGS: Final = {  # reasons whose message has the details
     "ProgressDeadlineExceeded": "not Ready within its progress deadline",
     "Unschedulable": "no node has room for its pod",
 }
+# Reasons of a condition that is False only for a while: no node has room yet, or the channel of a Broker or the pods
+# that deliver its events are still starting. Triggers have the reason of their Broker.
+_TRANSIENT: Final = frozenset({"ChannelNotReady", "EndpointsUnavailable", "NoAddress", "Unschedulable"})
 # Reasons of a waiting container that only another image or manifest corrects. The kubelet retries some of them, which
 # seldom helps, so they are reported as failures.
 _FAILED_WAITING: Final = frozenset(
@@ -95,7 +98,7 @@ def memory_problem(pod: Manifest) -> str | None:
 
 def is_pod_ready(pod: Manifest) -> bool:
     """Whether the pod accepts requests."""
-    return condition(pod, "Ready").get("status") == "True" and "deletionTimestamp" not in pod["metadata"]
+    return condition(pod, "Ready").get("status") == "True" and not is_being_deleted(pod)
 
 
 def condition(manifest: Manifest, kind: str) -> Mapping[str, str]:
@@ -125,7 +128,7 @@ def _by_condition(manifest: Manifest, kind: str = "Ready") -> Readiness:
     match found.get("status"):
         case "True":
             return Ready()
-        case "False" if found.get("reason") != "Unschedulable":  # a node may be added
+        case "False" if found.get("reason") not in _TRANSIENT:
             return Failed(_sentence(found))
         case _:
             return Pending(_sentence(found))

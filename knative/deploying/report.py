@@ -10,7 +10,7 @@ from typing import Final, Literal, NamedTuple
 from knative.api.client import Cluster
 from knative.api.errors import NotInCluster
 from knative.deploying.companions import companions_in
-from knative.deploying.events import detail_of, read_events, users_of_events
+from knative.deploying.eventing_report import detail_of, read_events, users_of_events
 from knative.deploying.explain import diagnose
 from knative.deploying.plan import Plan
 from knative.deploying.readiness import (
@@ -26,7 +26,7 @@ from knative.deploying.readiness import (
 from knative.deploying.serving import Serving, served_by
 from knative.manifests.names import MANAGED_BY, MANAGER, VERSION
 from knative.manifests.variants import pinned_of, rankings
-from knative.objects import REVISION_LABEL, Manifest, Ref, generation_of, owner_of, percents_of
+from knative.objects import REVISION_LABEL, Manifest, Ref, generation_of, is_being_deleted, owner_of, percents_of
 
 State = Literal["Ready", "Pending", "Failed"]
 
@@ -225,7 +225,7 @@ def _revision(revision: Manifest, service_status: Manifest, observed: Observed) 
 
 def _unready_pods(pods: Iterable[Manifest], pod_states: Mapping[str, Readiness]) -> list[Readiness]:
     """List the states of the pods that are not Ready, except pods that are being deleted."""
-    names = [each["metadata"]["name"] for each in pods if "deletionTimestamp" not in each["metadata"]]
+    names = [each["metadata"]["name"] for each in pods if not is_being_deleted(each)]
     return [pod_states[name] for name in names if name in pod_states]
 
 

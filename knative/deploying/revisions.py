@@ -23,14 +23,14 @@ from knative.manifests.environment import (
     MODEL_URI,
     VERSION_ID,
     default_variables,
+    variable_in,
 )
 from knative.manifests.variants import VARIANTS, news, pinned_of
 from knative.objects import Manifest
 
-_IDENTITY: Final = frozenset({"SCALEZERO_MODEL_URI", "SCALEZERO_MODEL_NAME", "SCALEZERO_MODEL_VERSION"})
+_IDENTITY: Final = frozenset({MODEL_URI, "SCALEZERO_MODEL_NAME", "SCALEZERO_MODEL_VERSION"})
 _PINS: Final = frozenset({MODEL_SHA256, VARIANTS})  # what the registry has, and the files do not declare
 _COMPANIONS: Final = "companions"  # in the paths of differences
-_MODEL: Final = "app.kubernetes.io/name"  # the label with the name of the main model
 _ENV: Final = f"spec.containers[{names.CONTAINER}].env"
 
 
@@ -57,7 +57,7 @@ def why_forbidden(template: Manifest, revision: Manifest) -> str:
         return _replaced_object(template, revision)
     never = "a revision never changes; declare the change as another ModelVersion"
     if others := companions.other_versions(template, revision):
-        return f"{others}; {never} of {template['metadata']['labels'][_MODEL]}, which may have the same artifact"
+        return f"{others}; {never} of {template['metadata']['labels'][names.NAME]}, which may have the same artifact"
     return f"{never}, with its own name and version"
 
 
@@ -96,7 +96,7 @@ def replaced_model(template: Manifest, revision: Manifest) -> Difference | None:
 
     None: they are equal, or one of the two is unknown.
     """
-    now, deployed = (_variable(each, MODEL_SHA256) for each in (template, revision))
+    now, deployed = (variable_in(each, MODEL_SHA256) for each in (template, revision))
     if now is not None and deployed is not None and now != deployed:
         return Difference(f"{_ENV}[{MODEL_SHA256}]", deployed, now)
     if companion := companions.replaced(template, revision):
@@ -107,7 +107,7 @@ def replaced_model(template: Manifest, revision: Manifest) -> Difference | None:
 
 def _replaced_object(template: Manifest, revision: Manifest) -> str:
     companion = companions.replaced(template, revision)
-    uri = companion[1].uri if companion else _variable(revision, MODEL_URI) or ""
+    uri = companion[1].uri if companion else variable_in(revision, MODEL_URI) or ""
     versioned = VERSION_ID in uri  # it reads one version of the object, which a later upload does not replace
     effect = "this revision still serves its own version of it" if versioned else "the next pod of this revision fails"
     return (
@@ -154,9 +154,3 @@ def _is_default(difference: Difference, defaults: Mapping[str, str]) -> bool:
         return False
     variable: Any = difference.before or difference.after
     return isinstance(variable, dict) and defaults.get(variable["name"]) == variable.get("value")
-
-
-def _variable(manifest: Manifest, name: str) -> str | None:
-    containers = (each for each in manifest["spec"]["containers"] if each.get("name") == names.CONTAINER)
-    variables = (each for container in containers for each in container.get("env") or () if each["name"] == name)
-    return next((each.get("value") for each in variables), None)

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from knative.manifests import names
 from knative.manifests.options import ClusterVariable, DeploymentOptions, RegistryAccess
+from knative.objects import Manifest
 from knative.resources import InferenceConfig, ModelVersion, Resources, durations
 from knative.resources.model_version import Storage
 from runtime.configuration.companions import Companion, Companions
@@ -25,7 +26,6 @@ MODEL_URI, MODEL_SHA256, COMPANIONS = "SCALEZERO_MODEL_URI", "SCALEZERO_MODEL_SH
 GUEST_URI, GUEST_PINS = "SCALEZERO_GUEST_URI", ("SCALEZERO_GUEST_SHA256", "SCALEZERO_GUEST_CODE")
 _OF_CONFIG: Final = frozenset({"SCALEZERO_BATCH_SIZE", "SCALEZERO_MAX_WAIT_TIME", "SCALEZERO_TIMEOUT"})
 _NO_TEXT: Final = (None, (), MISSING)
-_KEYS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 # A Secret may describe the whole registry.
 _OPTIONAL_KEYS: Final = ("AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_REGION")
 
@@ -170,6 +170,17 @@ def environment(settings: Settings, options: DeploymentOptions) -> list[dict[str
     return [*_literal(plain), *single, *_from_secret(options.s3.secret, existing=plain)]
 
 
+def variable_in(manifest: Manifest, name: str) -> str | None:
+    """Return the value of a variable of the model's container, in a revision or the template of a Service.
+
+    None: it has no such variable, or its value comes from a Secret or a ConfigMap.
+    """
+    containers = (each for each in manifest["spec"]["containers"] if each.get("name") == names.CONTAINER)
+    variables = (each for container in containers for each in container.get("env") or () if each["name"] == name)
+    value: str | None = next((each.get("value") for each in variables), None)
+    return None if value is None else value.replace("$$", "$")
+
+
 def whole_sources(options: DeploymentOptions) -> list[dict[str, object]]:
     """Return the `envFrom` of the container: Secrets and ConfigMaps with a variable for each of their keys."""
     whole = (each for each in options.cluster_environment if each.name is None)
@@ -194,7 +205,7 @@ def _literal(plain: Mapping[str, str]) -> list[dict[str, object]]:
 def _from_secret(secret: str | None, *, existing: Container[str]) -> list[dict[str, object]]:
     if secret is None:
         return []
-    needed = [_of_secret(secret, key) for key in _KEYS]
+    needed = [_of_secret(secret, key) for key in names.REGISTRY_KEYS]
     return [*needed, *(_of_secret(secret, key, optional=True) for key in _OPTIONAL_KEYS if key not in existing)]
 
 

@@ -10,6 +10,8 @@ from knative.resources.events import Events, Sequence
 def sequence(model: str, declared: Sequence, events: Events, options: DeploymentOptions) -> Manifest:
     """Return the Sequence. A step has a delivery in any case, because without one Knative never tries again."""
     each_step = delivery.delivery(events.delivery or Delivery())
+    template = declared.channel_template
+    channels = {"apiVersion": template.api_version, "kind": template.kind} if template else None
     return {
         "apiVersion": FLOWS,
         "kind": "Sequence",
@@ -20,6 +22,7 @@ def sequence(model: str, declared: Sequence, events: Events, options: Deployment
         },
         "spec": {
             "steps": [{**delivery.function(names.service(each)), "delivery": each_step} for each in declared.steps],
+            **({"channelTemplate": channels} if channels else {}),
             **({"reply": delivery.destination(declared.reply)} if declared.reply else {}),
         },
     }

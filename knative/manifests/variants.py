@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from knative.manifests import names
+from knative.manifests.environment import variable_in
 from knative.objects import Manifest
 from knative.resources import ModelOptimization
 from runtime.variants.pinned import PinnedModel, parse, pinned_from
@@ -44,13 +44,11 @@ def _of_original(assessment: Assessment) -> Assessment:
 
 def pinned_of(revision: Manifest) -> PinnedModel | None:
     """Return what a revision, or the template of one, pins; None if it pins nothing that this version can read."""
-    containers = (each for each in revision["spec"]["containers"] if each.get("name") == names.CONTAINER)
-    variables = (each for container in containers for each in container.get("env") or () if each["name"] == VARIANTS)
-    text = next((each.get("value") for each in variables), None)
+    text = variable_in(revision, VARIANTS)
     if not text:
         return None
     try:
-        return parse(text.replace("$$", "$"))
+        return parse(text)
     except ValueError:  # of another version of scalezero
         return None
 

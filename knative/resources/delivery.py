@@ -32,8 +32,8 @@ Delay = Annotated[
 ]
 
 
-class Reference(Part, frozen=True, kw_only=True):
-    """An object in the namespace of the deployment that has an address."""
+class GroupVersionKind(Part, frozen=True, kw_only=True):
+    """A kind of objects of an API, as Kubernetes names it."""
 
     api_version: Annotated[
         str,
@@ -43,7 +43,17 @@ class Reference(Part, frozen=True, kw_only=True):
             description="a group and a version, such as eventing.knative.dev/v1alpha1",
         ),
     ]
-    kind: Annotated[str, Meta(pattern=r"^[A-Z][A-Za-z0-9]*\Z", max_length=63, description="a kind, such as KafkaSink")]
+    kind: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Z][A-Za-z0-9]*\Z", max_length=63, description="a kind, such as KafkaSink or InMemoryChannel"
+        ),
+    ]
+
+
+class Reference(GroupVersionKind, frozen=True, kw_only=True):
+    """An object in the namespace of the deployment that has an address."""
+
     name: Name
 
 

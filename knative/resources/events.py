@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, field, structs
 
-from knative.resources.delivery import Delivery, Sink
+from knative.resources.delivery import Delivery, GroupVersionKind, Sink
 from knative.resources.durations import MAX_SECONDS, Duration, seconds
 from knative.resources.errors import FieldFault, as_yaml
 from knative.resources.event_filters import Attributes, AttributesFilter, Filter, conjunction, refuse_bad_names
@@ -60,6 +60,10 @@ class Trigger(Part, frozen=True, kw_only=True):
         return conjunction((exact, *(each.passes(event) for each in self.filters)))
 
 
+class ChannelTemplate(GroupVersionKind, frozen=True, kw_only=True):
+    """The kind of the channels that keep the events before each step."""
+
+
 class Sequence(Part, frozen=True, kw_only=True):
     """A pipeline: each step gets the answer of the one before."""
 
@@ -68,6 +72,7 @@ class Sequence(Part, frozen=True, kw_only=True):
         Meta(min_length=1, max_length=32, description="a list of at least one name of a function, in their order"),
     ]
     reply: Sink | None = None  # where the answer of the last step goes; None: it is dropped
+    channel_template: ChannelTemplate | None = None  # None: the default of the namespace or the cluster
 
 
 class Predictions(Part, frozen=True, kw_only=True):

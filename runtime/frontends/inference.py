@@ -83,6 +83,11 @@ class Inference:
         request = exchange.request
         if len(request.body) > self._inline_limit or request.header(b"content-encoding"):
             return False
+        return self.begin(exchange)
+
+    def begin(self, exchange: "Exchange") -> bool:
+        """Do what `direct` does, for a small body that is not compressed."""
+        request = exchange.request
         served: ServedModel | None = None
         try:
             call = self._translator.decode(request)

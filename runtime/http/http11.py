@@ -8,7 +8,7 @@ Source: RFC 9112.
 
 A client that keeps its connection sends the same head again and again, and the meaning of a head depends only on its
 bytes. So recent heads are cached with their parsed form. A request that arrives in one read with a cached head needs no
-parser. The id of an event differs in each head, so that a head is cached without it.
+parser. A head is cached without the headers that differ in each request, such as the id of an event.
 """
 
 import math

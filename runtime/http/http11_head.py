@@ -6,10 +6,14 @@ from urllib.parse import unquote, urlsplit
 
 from runtime.http.messages import Headers, Request
 
-# The attributes of events (CloudEvents in binary mode) that differ from event to event.
-_NAMES: Final = ("id", "time", "subject", "traceparent", "knativearrivaltime", "causationid", "sequence")
-VARYING: Final = frozenset(f"ce-{name}".encode() for name in _NAMES)
-_VARYING: Final = re.compile(rf"\r\n((?i:ce-(?:{'|'.join(_NAMES)}))): ([!-~]+)(?=\r\n)".encode())
+# Headers that differ from request to request: the attributes of events (CloudEvents in binary mode), the id that a
+# gateway such as Kourier gives to each request, and its trace.
+_ATTRIBUTES: Final = ("id", "time", "subject", "traceparent", "knativearrivaltime", "causationid", "sequence")
+_OTHERS: Final = ("x-request-id", "traceparent", "tracestate")
+VARYING: Final = frozenset(name.encode() for name in (*(f"ce-{each}" for each in _ATTRIBUTES), *_OTHERS))
+# A value with a space, a quote or a percent sign is left to the parser, so that readers of events need not decode it.
+_NAMES: Final = rf"(?i:ce-(?:{'|'.join(_ATTRIBUTES)})|{'|'.join(_OTHERS)})"
+_VARYING: Final = re.compile(rf"\r\n({_NAMES}): ([!#$&-~]+)(?=\r\n)".encode())
 
 
 class CachedHead(NamedTuple):
@@ -20,9 +24,10 @@ class CachedHead(NamedTuple):
 
 
 def without_varying(head: bytes) -> tuple[bytes, Headers]:
-    """Return a head without the headers that differ in each event, and these, with names in lower case.
+    """Return a head without the headers that differ in each request, and these, with names in lower case.
 
-    They do not concern the transport. One in another form than the usual one stays, such as with a space in its value.
+    They do not concern the transport. Their values are printable ASCII. One in another form than the usual one stays,
+    such as with a space in its value.
     """
     parts = _VARYING.split(head)
     if len(parts) == 1:

@@ -50,6 +50,7 @@ class Request:
         self.match: Any = None  # the matched route, kept so that it is looked up once
         self.context: Any = None  # what the handler of the request keeps with it
         # The headers that are not the same in all requests with the same `memo`. The others are indexed once for all.
+        # Their values are printable ASCII without spaces, quotes and percent signs.
         self.varying: Sequence[tuple[bytes, bytes]] = ()
         self.memo: dict[str, Any] | None = None  # what handlers keep with the headers that are the same
         self._by_name: dict[bytes, bytes] | None = None  # the first header of each name

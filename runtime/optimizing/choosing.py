@@ -21,9 +21,7 @@ class Speed(NamedTuple):
     one_row_ratio: Ratio
     full_batch_ratio: Ratio
     cost: Cost | None
-    alone: str | None = (
-        None  # why its rows run one by one, while requests share runs of the original; None: they do not
-    )
+    alone: str | None = None  # why its rows run one by one, although those of the original share runs
 
 
 class Trial(NamedTuple):

@@ -1,6 +1,6 @@
 """Makes the int8 files, in a separate process.
 
-    make(job) ──► python -m runtime.optimizing.worker FOLDER/job.json ──► a line of JSON for each file ──► Made
+    make(job) ──► python -m runtime.optimizing.worker FOLDER/job.json ──► a line of JSON for each file ──► QuantizedFile
 
 The libraries that quantize print on the standard output, change the logging of the process, and may end it. In a
 separate process they affect no other code, and the memory that they use is free afterwards.
@@ -31,7 +31,7 @@ _ROOT: Final = str(Path(next(iter(runtime.__path__))).parent)
 _TAIL: Final = 4096  # bytes of the worker's log that are read for its last line
 
 
-class Made(NamedTuple):
+class QuantizedFile(NamedTuple):
     """A file that was made, or why it was not."""
 
     method: Method
@@ -58,7 +58,7 @@ def require_tools(name: str) -> None:
             raise ToolsMissing(name, package)
 
 
-def make(job: Job, *, name: str) -> Iterator[Made]:
+def make(job: Job, *, name: str) -> Iterator[QuantizedFile]:
     """Make the files one by one, and yield each result. If the worker dies at one, another makes the next.
 
     Raises `NoSpaceLeft`, and `OptimizingFailed` if the rows cannot be written for another reason.
@@ -84,7 +84,7 @@ def _storable(array: np.ndarray) -> np.ndarray:
     return array.astype(str) if array.dtype.kind == "O" else array
 
 
-def _run(job: Job, methods: Sequence[Method], name: str) -> Iterator[Made]:
+def _run(job: Job, methods: Sequence[Method], name: str) -> Iterator[QuantizedFile]:
     """Run a worker on these methods; yield the results that it reports, and one for its death."""
     left = list(methods)
     request = job.folder / "job.json"
@@ -97,9 +97,9 @@ def _run(job: Job, methods: Sequence[Method], name: str) -> Iterator[Made]:
                 raise NoSpaceLeft(name, f"{folder}: {stopped}; free some space there, or use another folder")
             path = answer["path"]
             left.remove(answer["method"])
-            yield Made(answer["method"], path and Path(path), answer["reason"])
+            yield QuantizedFile(answer["method"], path and Path(path), answer["reason"])
         if left:
-            yield Made(left[0], None, _death(process.wait(), log))
+            yield QuantizedFile(left[0], None, _death(process.wait(), log))
 
 
 def _request(job: Job, methods: Sequence[Method]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ original ──► open ──► make files ──► for each candidate: open,
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
@@ -19,12 +18,13 @@ from runtime.optimizing import measuring
 from runtime.optimizing.candidates import METHODS, Candidate, Method, candidates_for, saturates
 from runtime.optimizing.choosing import Trial, choose, measurement, rejection
 from runtime.optimizing.data import is_sample
-from runtime.optimizing.making import Job, Made, make, require_tools
+from runtime.optimizing.making import Job, QuantizedFile, make, require_tools
 from runtime.optimizing.original import THREADS, Original, open_original
 from runtime.optimizing.reasons import one_line
 from runtime.optimizing.values import CandidateFile, Data, Optimized, Step, failed_write
 from runtime.variants.bounds import Bounds
 from runtime.variants.cpu_class import cpu_class
+from runtime.variants.provenance import installed_versions, timestamp
 from runtime.variants.values import CPU_PROVIDER, Assessment
 
 Progress: TypeAlias = Callable[[Step], None]
@@ -107,7 +107,7 @@ class _Task(NamedTuple):
     published: Mapping[Method, Path]
 
 
-def _make(task: _Task, calibration: Data | None) -> dict[Method, Made]:
+def _make(task: _Task, calibration: Data | None) -> dict[Method, QuantizedFile]:
     signature = task.original.session.signature
     names = [spec.name for spec in signature.inputs]
     methods = [each for each in METHODS if each not in task.published]
@@ -120,17 +120,17 @@ def _make(task: _Task, calibration: Data | None) -> dict[Method, Made]:
         samples=tuple(spec.name for spec in signature.inputs if is_sample(spec)),
         may_saturate=saturates(cpu_class()),
     )
-    made: dict[Method, Made] = {}
+    made: dict[Method, QuantizedFile] = {}
     for method in methods[:1]:
         task.steps.begin(f"making {method}")
     for each in make(job, name=task.name):
         made[each.method] = each
         for method in methods[len(made) : len(made) + 1]:
             task.steps.begin(f"making {method}")
-    return made | {method: Made(method, path) for method, path in task.published.items()}
+    return made | {method: QuantizedFile(method, path) for method, path in task.published.items()}
 
 
-def _try(task: _Task, candidate: Candidate, made: Mapping[Method, Made]) -> Trial:
+def _try(task: _Task, candidate: Candidate, made: Mapping[Method, QuantizedFile]) -> Trial:
     """Open a candidate, judge its outputs and measure it. It runs on the pinned thread."""
     task.steps.begin(f"measuring {candidate.name}")
     file = made[candidate.method] if candidate.method else None
@@ -178,7 +178,7 @@ def _trials_without_device(problems: Mapping[str, str | None], precision: str | 
     ]
 
 
-def _result(task: _Task, trials: Sequence[Trial], made: Mapping[Method, Made], out: Path) -> Optimized:
+def _result(task: _Task, trials: Sequence[Trial], made: Mapping[Method, QuantizedFile], out: Path) -> Optimized:
     standard = task.original.standard
     choice = choose(trials, standard)
     usable = [each.candidate for each in trials if rejection(each, standard) is None]
@@ -186,7 +186,7 @@ def _result(task: _Task, trials: Sequence[Trial], made: Mapping[Method, Made], o
     files = (kept[each.method] if each.method else task.path for each in usable)
     assessment = Assessment(
         cpu_class=cpu_class(),
-        measured_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        measured_at=timestamp(datetime.now(UTC)),
         threads=THREADS,
         batch_size=standard.batch_size,
         metric=standard.metric,
@@ -196,7 +196,7 @@ def _result(task: _Task, trials: Sequence[Trial], made: Mapping[Method, Made], o
         chosen=choice.name,
         reason=choice.reason,
         measurements=(task.original.measurement(), *(measurement(each, standard) for each in trials)),
-        packages={each: found for each in _PACKAGES if (found := _installed(each)) is not None},
+        packages=installed_versions(_PACKAGES),
     )
     return Optimized(
         tuple(
@@ -207,7 +207,7 @@ def _result(task: _Task, trials: Sequence[Trial], made: Mapping[Method, Made], o
     )
 
 
-def _keep(task: _Task, made: Made, out: Path) -> Path:
+def _keep(task: _Task, made: QuantizedFile, out: Path) -> Path:
     """Move a file to the folder of the results, unless that was done for another provider, or it is published."""
     if made.method in task.published:
         return task.published[made.method]
@@ -215,10 +215,3 @@ def _keep(task: _Task, made: Made, out: Path) -> Path:
     if made.path is not None and made.path.exists():
         made.path.replace(kept)
     return kept
-
-
-def _installed(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

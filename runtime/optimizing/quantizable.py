@@ -1,12 +1,13 @@
 """Makes a model quantizable: a recent operator set, folded constants, and a known rank of each value.
 
-    original ──► opset >= 13 ──► constants folded, BatchNormalization fused ──► ranks of all values ──► Quantizable
+    original ──► opset >= 13 ──► constants folded, BatchNormalization fused ──► operator sets declared once
+             ──► ranks of all values ──► Quantizable
 
 It runs in the worker. A ValueError states why the model cannot be quantized.
 """
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -65,6 +66,7 @@ def make_quantizable(source: Path, folder: Path, *, rows: Path, samples: Collect
     onnx.save(recent, start)
     quant_pre_process(str(start), str(ready), skip_symbolic_shape=True)
     start.unlink()
+    _declare_operator_sets_once(ready)
     quantizable = Quantizable(ready, _read_rows(rows), frozenset(samples))
     _add_ranks(quantizable, folder)
     return quantizable
@@ -105,6 +107,21 @@ def _with_recent_opset(model: onnx.ModelProto) -> onnx.ModelProto:
         ) from error
 
 
+def _declare_operator_sets_once(path: Path) -> None:
+    """Declare each operator set once, that of the standard's operators first.
+
+    ONNX Runtime's tools refuse a set that is declared twice, as skl2onnx can do, and NNCF reads only the first set.
+    """
+    model = onnx.load(path)
+    declared = [(each.domain, each.version) for each in model.opset_import]
+    once = sorted(dict(declared).items(), key=lambda each: each[0] not in {"", "ai.onnx"})
+    if once == declared:
+        return
+    del model.opset_import[:]
+    model.opset_import.extend(helper.make_opsetid(domain, version) for domain, version in once)
+    onnx.save(model, path)
+
+
 def _read_rows(path: Path) -> dict[str, np.ndarray]:
     with np.load(path, allow_pickle=False) as archive:
         return {
@@ -124,34 +141,37 @@ def _add_ranks(quantizable: Quantizable, folder: Path) -> None:
     names = [name for node in graph.node for name in node.output if name and name not in known]
     if not names:
         return
-    present = {each.name for each in graph.output}
-    del graph.value_info[:]
-    outputs = [each.name for each in graph.output]
-    graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in present)
-    wide = folder / "all-values.onnx"
-    onnx.save(model, wide)
     try:
-        session = Session(wide, uri=str(wide), name=wide.stem, threads=1)
-        feed = next(quantizable.feeds())
-        found = dict(
-            zip(
-                (spec.name for spec in session.signature.outputs),
-                session.run([feed[spec.name] for spec in session.signature.inputs]),
-                strict=True,
-            )
-        )
+        computed = _computed(quantizable, names, folder / "all-values.onnx")
     except ScalezeroError:
         return  # the tools say what they lack
-    finally:
-        wide.unlink()
-    original = onnx.load(quantizable.path)
-    kept = [each for each in original.graph.value_info if each.name in known]
-    del original.graph.value_info[:]
-    original.graph.value_info.extend(kept)
-    original.graph.value_info.extend(
-        _value_info(name, found[name]) for name in names if name in found and name not in outputs
+    outputs = {each.name for each in graph.output}
+    kept = [each for each in graph.value_info if each.name in known]
+    del graph.value_info[:]
+    graph.value_info.extend(kept)
+    graph.value_info.extend(
+        _value_info(name, computed[name]) for name in names if name in computed and name not in outputs
     )
-    onnx.save(original, quantizable.path)
+    onnx.save(model, quantizable.path)
+
+
+def _computed(quantizable: Quantizable, names: Sequence[str], path: Path) -> dict[str, np.ndarray]:
+    """Return the values of these names in a run on the first row, and the outputs. Raises as `Session`.
+
+    A file with all of them as outputs is written to `path`, and deleted.
+    """
+    model = onnx.load(quantizable.path)
+    outputs = {each.name for each in model.graph.output}
+    del model.graph.value_info[:]
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in outputs)
+    onnx.save(model, path)
+    try:
+        session = Session(path, uri=str(path), name=path.stem, threads=1)
+        feed = next(quantizable.feeds())
+        values = session.run([feed[spec.name] for spec in session.signature.inputs])
+        return dict(zip((spec.name for spec in session.signature.outputs), values, strict=True))
+    finally:
+        path.unlink()
 
 
 def _has_rank(value: onnx.ValueInfoProto) -> bool:

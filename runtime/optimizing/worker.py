@@ -4,11 +4,13 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 from runtime.optimizing.reasons import disk_full, reason_of
+
+Answer: TypeAlias = Callable[[dict[str, Any]], None]  # writes one line of JSON
 
 # Both must be set before the libraries are imported. Without this module, NNCF has no code that sends telemetry.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
@@ -28,35 +30,38 @@ def _own_output() -> IO[str]:
     return output
 
 
-def _answer_all(job: dict[str, Any], answer: Callable[[dict[str, Any]], None]) -> None:
+def _answer_all(job: dict[str, Any], answer: Answer) -> None:
     folder = Path(job["folder"])
     try:
         from runtime.optimizing.quantizable import make_quantizable
 
         source = make_quantizable(Path(job["source"]), folder, rows=Path(job["rows"]), samples=job["samples"])
     except Exception as error:  # noqa: BLE001 - whatever a library raises is the reason
-        if (stopped := disk_full(error)) is not None:
-            answer({"stopped": stopped})
-            return
-        for method in job["methods"]:
-            answer({"method": method, "path": None, "reason": reason_of(error)})
+        _answer_failure(error, job["methods"], answer)
         return
     from runtime.optimizing.methods import Options, make
 
     options = Options(job["calibrated"], job["may_saturate"])
-
     for method in job["methods"]:
         path = folder / f"{method}.onnx"
         try:
             make(method, source, path, options)
         except Exception as error:  # noqa: BLE001 - as above
             path.unlink(missing_ok=True)
-            if (stopped := disk_full(error)) is not None:
-                answer({"stopped": stopped})
+            if not _answer_failure(error, [method], answer):
                 return
-            answer({"method": method, "path": None, "reason": reason_of(error)})
         else:
             answer({"method": method, "path": str(path), "reason": None})
+
+
+def _answer_failure(error: Exception, methods: Iterable[str], answer: Answer) -> bool:
+    """Report why no files were made by these methods. Return whether a file of another method could be written."""
+    if (stopped := disk_full(error)) is not None:
+        answer({"stopped": stopped})
+        return False
+    for method in methods:
+        answer({"method": method, "path": None, "reason": reason_of(error)})
+    return True
 
 
 if __name__ == "__main__":

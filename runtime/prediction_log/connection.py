@@ -4,13 +4,13 @@ import asyncio
 import ssl
 from typing import Any, Final, NamedTuple, Protocol
 
-from runtime.prediction_log.responses import Reader, Response
+from runtime.prediction_log.responses import Response, ResponseReader
 
 CONNECT_TIMEOUT: Final = 5.0  # seconds
 
 
-class Place(NamedTuple):
-    """Where the sink is."""
+class SinkAddress(NamedTuple):
+    """The address of the sink."""
 
     host: str
     port: int
@@ -42,7 +42,7 @@ class Owner(Protocol):
 class Connection(asyncio.Protocol):
     """One connection."""
 
-    def __init__(self, owner: Owner, reader: Reader) -> None:
+    def __init__(self, owner: Owner, reader: ResponseReader) -> None:
         self.message: Message | None = None  # in flight
         self.since = 0.0  # when it was sent, on the clock of `perf_counter`
         self.is_lost = False
@@ -86,16 +86,16 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
 
-async def connect(place: Place, owner: Owner, known: dict[bytes, Response]) -> Connection:
+async def connect(sink: SinkAddress, owner: Owner, known: dict[bytes, Response]) -> Connection:
     """Open a connection; `known` is for its reader. Raises `OSError` and `TimeoutError`."""
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(CONNECT_TIMEOUT):
         _, connection = await loop.create_connection(
-            lambda: Connection(owner, Reader(known)),
-            place.host,
-            place.port,
-            ssl=place.tls,
-            server_hostname=place.host if place.tls else None,
+            lambda: Connection(owner, ResponseReader(known)),
+            sink.host,
+            sink.port,
+            ssl=sink.tls,
+            server_hostname=sink.host if sink.tls else None,
         )
     return connection
 

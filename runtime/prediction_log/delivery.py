@@ -14,19 +14,19 @@ _FIRST, _LONGEST = 0.1, 30.0  # seconds
 _JITTER: Final = 0.2  # share of a pause, so that the pods of a revision do not return at the same time
 
 
-class Verdict(Enum):
-    """What to do with a message after its response."""
+class DeliveryResult(Enum):
+    """What a response means for its message."""
 
     DELIVERED = "delivered"
     RETRY = "retry"
-    REJECTED = "rejected"
+    REJECTED = "rejected"  # it is not sent again
 
 
-def verdict(status: int) -> Verdict:
-    """Return what an HTTP status means."""
+def result_of(status: int) -> DeliveryResult:
+    """Return what an HTTP status means for the message."""
     if 200 <= status < 300:  # noqa: PLR2004 - 2xx
-        return Verdict.DELIVERED
-    return Verdict.RETRY if is_delivered_again(status) else Verdict.REJECTED
+        return DeliveryResult.DELIVERED
+    return DeliveryResult.RETRY if is_delivered_again(status) else DeliveryResult.REJECTED
 
 
 def pause(failures: int, retry_after: str | None = None) -> float:

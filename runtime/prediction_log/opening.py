@@ -4,15 +4,15 @@ import logging
 import ssl
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from runtime.artifacts.transport import origin_of, system_context
+from runtime.configuration.sink import extensions, request_target
 from runtime.errors import BadSetting
-from runtime.prediction_log.connection import Place
+from runtime.prediction_log.connection import SinkAddress
 from runtime.prediction_log.encoding import Encoder, Facts
 from runtime.prediction_log.log import Output, PredictionLog, Queue
 from runtime.prediction_log.posting import Poster
-from runtime.prediction_log.targets import SINK, check_target, extensions
+from runtime.prediction_log.targets import SINK, check_target
 from runtime.prediction_log.writing import Writer, open_file
 from runtime.settings import Settings
 
@@ -34,12 +34,11 @@ def open_log(settings: Settings) -> PredictionLog | None:
         _log.warning("no predictions are logged: K_SINK is not set; apply a SinkBinding for this function")
         return None
     else:
-        origin, parts = origin_of(settings.sink), urlsplit(settings.sink)
-        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        origin, path = origin_of(settings.sink), request_target(settings.sink)
         encoder = Encoder(_facts(settings), most=most, path=path, authority=origin.authority)
         tls = _context(settings.sink_certificates) if origin.scheme == "https" else None
         output = Poster(
-            Place(origin.host, origin.port, tls, origin.url),
+            SinkAddress(origin.host, origin.port, tls, origin.url),
             queue,
             encoder,
             batch=settings.prediction_log_batch,

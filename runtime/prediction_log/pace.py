@@ -16,9 +16,7 @@ SLICE: Final = 0.0005  # seconds without a pause for answers
 _WINDOW: Final = 0.05  # seconds between two observations
 _USABLE: Final = 0.9  # of the time; the rest keeps the log from making the thread busy
 _SAVED: Final = 0.05  # seconds whose share is kept for later if it is not used
-_REST: Final = (
-    0.02  # seconds whose share the log saves after it has used it up: a few long turns cost less than many short
-)
+_REST: Final = 0.02  # seconds whose share is saved after it is used up: few long turns cost less than many short ones
 WHOLE: Final = 1.5  # whole time of the log, with system calls and the copies of tensors, to the measured time
 _STATISTICS: Final = "/proc/thread-self/schedstat"  # Linux, Documentation/scheduler/sched-stats.rst
 _NANO: Final = 1e-9

@@ -14,8 +14,8 @@ from collections import deque
 from time import perf_counter, thread_time
 from typing import TYPE_CHECKING, Final
 
-from runtime.prediction_log.connection import Connection, Message, Place, connect, reason_of
-from runtime.prediction_log.delivery import MAX_ATTEMPTS, Verdict, pause, verdict
+from runtime.prediction_log.connection import Connection, Message, SinkAddress, connect, reason_of
+from runtime.prediction_log.delivery import MAX_ATTEMPTS, DeliveryResult, pause, result_of
 from runtime.prediction_log.pace import SLICE, Pace, ThreadClocks
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ _OUTAGE: Final = 3  # failures in sequence; fewer are a restart of the sink, and
 class Poster:
     """The output that posts to a sink. Used on one event loop."""
 
-    def __init__(self, place: Place, queue: "Queue", encoder: "Encoder", *, batch: int, connections: int) -> None:
+    def __init__(self, sink: SinkAddress, queue: "Queue", encoder: "Encoder", *, batch: int, connections: int) -> None:
         """`batch`: events in one request; `connections`: at most this many."""
-        self._place = place
+        self._sink = sink
         self._queue = queue
         self._encoder = encoder
         self._batch = batch
@@ -98,7 +98,7 @@ class Poster:
         self._queue.drop_all()
         self._stop()
         if counts.dropped or counts.failed:
-            facts = {"sink": self._place.url, **counts.facts}
+            facts = {"sink": self._sink.url, **counts.facts}
             _log.warning("the prediction log is incomplete", extra=facts)
 
     @property
@@ -180,7 +180,7 @@ class Poster:
 
     async def _connect(self) -> None:
         try:
-            connection = await connect(self._place, self, self._known)
+            connection = await connect(self._sink, self, self._known)
         except (OSError, TimeoutError) as error:
             self._fail(reason_of(error))
         else:
@@ -201,12 +201,12 @@ class Poster:
         else:
             self._open.discard(connection)
             connection.close()
-        found = verdict(response.status)
-        if found is Verdict.DELIVERED:
+        result = result_of(response.status)
+        if result is DeliveryResult.DELIVERED:
             self._queue.counts.emitted += message.events
             if self._failures:
                 self._recover()
-        elif found is Verdict.RETRY:
+        elif result is DeliveryResult.RETRY:
             self._retry(message, f"HTTP {response.status}", response.retry_after)
         else:
             self._reject(message, response)
@@ -242,13 +242,13 @@ class Poster:
         self._failures += 1
         self._paused_until = now + pause(self._failures, retry_after)
         if self._failures == 1:
-            _log.info("the sink failed; trying again", extra={"sink": self._place.url, "reason": reason})
+            _log.info("the sink failed; trying again", extra={"sink": self._sink.url, "reason": reason})
         elif self._failures == _OUTAGE:
-            _log.warning("the sink does not accept predictions", extra={"sink": self._place.url, "reason": reason})
+            _log.warning("the sink does not accept predictions", extra={"sink": self._sink.url, "reason": reason})
 
     def _recover(self) -> None:
         if self._failures >= _OUTAGE:
-            _log.info("the sink accepts predictions again", extra={"sink": self._place.url, **self._queue.counts.facts})
+            _log.info("the sink accepts predictions again", extra={"sink": self._sink.url, **self._queue.counts.facts})
         self._failures = 0
 
     def _reject(self, message: Message, response: "Response") -> None:
@@ -261,7 +261,7 @@ class Poster:
         now = perf_counter()
         if now - self._reported >= _REPORT:
             self._reported = now
-            _log.warning(text, extra={"sink": self._place.url, **facts})
+            _log.warning(text, extra={"sink": self._sink.url, **facts})
 
 
 def _progress(counts: "LogCounts") -> int:

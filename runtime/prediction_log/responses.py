@@ -20,7 +20,7 @@ class Response(NamedTuple):
     text: bytes  # the start of the body
 
 
-class Reader:
+class ResponseReader:
     """Reads one response after the other."""
 
     __slots__ = ("_buffer", "_known")

@@ -26,14 +26,14 @@ _log: Final = logging.getLogger("scalezero.model")
 _NO_RETRY: Final = 1e-3  # seconds: the pull of the artifact is retried, and says what is wrong with the store
 
 
-class Published(NamedTuple):
+class PublishedVariants(NamedTuple):
     """What is published about an artifact."""
 
     version: str
     pinned: "PinnedModel"
 
 
-def read(uri: str, policy: PullPolicy) -> Published | None:
+def read(uri: str, policy: PullPolicy) -> PublishedVariants | None:
     """Return what is published about the artifact at the URI; None if it says no more than the artifact does.
 
     It is also None, with a warning in the log, for documents that cannot be read.
@@ -50,7 +50,7 @@ def read(uri: str, policy: PullPolicy) -> Published | None:
         return None
 
 
-def _read(uri: str, source: Objects) -> Published | None:
+def _read(uri: str, source: Objects) -> PublishedVariants | None:
     body = source.read(manifest_uri(uri), max_bytes=MAX_BYTES)
     if body is None:
         return None
@@ -65,7 +65,7 @@ def _read(uri: str, source: Objects) -> Published | None:
     if source.recorded_digest(uri) != manifest.sha256:  # another tool may have written the object again
         reason = "it describes another file; publish the model again to use its variants"
         raise ValueError(f"{manifest_uri(uri)}: {reason}")
-    return Published(manifest.version, pinned)
+    return PublishedVariants(manifest.version, pinned)
 
 
 def _assessments(manifest: "Manifest", source: Objects) -> "tuple[Added, ...]":

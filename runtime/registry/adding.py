@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runtime.artifacts.uris import parse_uri
-from runtime.errors import ArtifactChanged, BadSetting, ScalezeroError
+from runtime.errors import ArtifactChanged, ScalezeroError
 from runtime.published import objects, places
 from runtime.published.manifest import Manifest
 from runtime.published.places import MAX_BYTES
@@ -23,12 +23,12 @@ from runtime.published.reading import (
 from runtime.registry.describing import describe, publisher
 from runtime.registry.files import Watch, put_once, send
 from runtime.registry.forms import working_folder
-from runtime.registry.making import LocalModel, Made, Steps, Tell, make_variants, room
+from runtime.registry.making import BuiltVariants, LocalModel, Steps, Tell, check_may_have_variants, make_variants, room
 from runtime.registry.optimization import Optimization
 from runtime.registry.verifying import problem_of
 from runtime.variants.added import AddedAssessment, merged, render
 from runtime.variants.cpu_class import cpu_class
-from runtime.variants.values import Assessment, StoredFile, Variant
+from runtime.variants.values import Assessment, Variant, own_files
 
 if TYPE_CHECKING:
     from runtime.optimizing.candidates import Method
@@ -90,17 +90,15 @@ def add_assessment(
     from the manifest, the errors of `make_variants`, `DiskFull`, and `ModelUnavailable` errors.
     """
     manifest = require_manifest(uri)
-    if manifest.format != "onnx" or not places.may_have_variants(manifest.uri):
-        allowed = "the URI of an ONNX file, NAME.onnx, as variants are made of such a file"
-        raise BadSetting("URI", value=uri, allowed=allowed)
+    check_may_have_variants(manifest)
     added = read_assessments(manifest)
     _check(manifest, added, again=again)
     variants = variants_of(manifest, added)
-    size = sum(each.size for variant in variants for each in (*variant.files, _model_of(variant)))
+    size = sum(each.size for variant in variants for each in own_files(variant))
     with working_folder(manifest.uri, size=room(size, optimized=True)) as folder:
         model = _local(manifest, variants, folder)
-        made = make_variants(model, optimization, folder, steps=steps, tell=tell)
-        return add_made(manifest, added, made, watch=watch)
+        built = make_variants(model, optimization, folder, steps=steps, tell=tell)
+        return add_variants(manifest, added, built, watch=watch)
 
 
 def _check(manifest: Manifest, added: tuple[Added, ...], *, again: bool) -> None:
@@ -136,7 +134,7 @@ def _pull(variant: Variant, folder: Path) -> Path:
     """Return the variant's model file; its objects in S3 are pulled to the folder. Raises `ArtifactChanged`."""
     base = variant.uri.rpartition("/")[0] + "/"
     source = objects.Objects(variant.uri)
-    for each in (*variant.files, _model_of(variant)):
+    for each in own_files(variant):
         if isinstance(parse_uri(each.uri), Path):
             found = source.hash(each.uri)
         else:
@@ -148,33 +146,31 @@ def _pull(variant: Variant, folder: Path) -> Path:
     return location if isinstance(location, Path) else folder / variant.uri.removeprefix(base)
 
 
-def _model_of(variant: Variant) -> StoredFile:
-    return StoredFile(uri=variant.uri, sha256=variant.sha256, size=variant.size)
-
-
-def add_made(manifest: Manifest, added: tuple[Added, ...], made: Made, *, watch: Watch | None = None) -> AddedResult:
+def add_variants(
+    manifest: Manifest, added: tuple[Added, ...], built: BuiltVariants, *, watch: Watch | None = None
+) -> AddedResult:
     """Send what was made, then the assessment.
 
     Raises `AlreadyMeasured` if another process of this CPU class was faster, and `VariantsChanged` if one of another
     class was, and made a variant of the same name.
     """
-    assert made.assessment is not None  # noqa: S101 - an optimization was asked for
-    place = places.assessment_uri(manifest.uri, made.assessment.cpu_class, {each.place for each in added})
+    assert built.assessment is not None  # noqa: S101 - an optimization was asked for
+    place = places.assessment_uri(manifest.uri, built.assessment.cpu_class, {each.place for each in added})
     document = AddedAssessment(
         uri=manifest.uri,
         sha256=manifest.sha256,
         measured_by=publisher(os.environ),
-        variants=tuple(each for each in made.variants if each not in manifest.variants),
-        assessment=made.assessment,
+        variants=tuple(each for each in built.variants if each not in manifest.variants),
+        assessment=built.assessment,
     )
     body = render(document)  # before anything is sent
-    send(made.uploads, watch=watch)
+    send(built.uploads, watch=watch)
     _check_names(manifest, document)
     # An object that is there is of another process, or our own: its response was lost, and the request was repeated.
     if not put_once(place, body) and objects.Objects(place).read(place, max_bytes=MAX_BYTES) != body:
-        assessment = made.assessment
+        assessment = built.assessment
         raise AlreadyMeasured(manifest.uri, cpu_class=assessment.cpu_class, measured_at=assessment.measured_at)
-    return AddedResult(place, made.assessment)
+    return AddedResult(place, built.assessment)
 
 
 def _check_names(manifest: Manifest, document: AddedAssessment) -> None:

@@ -6,8 +6,7 @@ import os
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -16,6 +15,7 @@ from runtime.artifacts.uris import is_archive
 from runtime.errors import InvalidModel
 from runtime.model.header import ModelHeader, read_header
 from runtime.published.manifest import Format, Manifest, Provenance, Value
+from runtime.variants.provenance import installed_versions, timestamp
 from runtime.variants.values import CPU_PROVIDER, ORIGINAL, StoredFile, Variant
 
 if TYPE_CHECKING:
@@ -129,10 +129,10 @@ def manifest_of(
 def provenance_of(source: str, *, now: datetime, environ: Mapping[str, str] = os.environ) -> Provenance:
     """Return when and by whom a file is published, and with which packages."""
     return Provenance(
-        published_at=now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        published_at=timestamp(now),
         published_by=publisher(environ),
         source=source,
-        packages={name: found for name in _PACKAGES if (found := _installed(name)) is not None},
+        packages=installed_versions(_PACKAGES),
     )
 
 
@@ -149,13 +149,6 @@ def _user() -> str:
     with suppress(KeyError, OSError):  # a container's user may have no name
         return getpass.getuser()
     return str(os.getuid())
-
-
-def _installed(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _header(path: Path) -> ModelHeader:

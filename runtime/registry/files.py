@@ -52,9 +52,7 @@ class Published:
     size: int | None = field(default=None, compare=False)  # bytes, without external data; None: unknown
     version_id: str | None = field(default=None, compare=False)  # of the S3 object; None: the bucket has no versions
     version: str | None = field(default=None, compare=False)  # of the model, as its publisher stated it; None: unknown
-    assessment: Assessment | None = field(
-        default=None, compare=False
-    )  # of this publication; None: nothing was measured
+    assessment: Assessment | None = field(default=None, compare=False)  # of this publication; None: not measured
 
 
 class PlannedFile(NamedTuple):

@@ -1,6 +1,6 @@
 """The variants and prepared forms of a model, made and measured in a temporary folder before anything is sent.
 
-original ──► candidates, measured (runtime.optimizing) ──► rows proven ──► prepared forms ──► Made
+original ──► candidates, measured (runtime.optimizing) ──► rows proven ──► prepared forms ──► BuiltVariants
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runtime.artifacts.uris import parse_uri
-from runtime.published import objects
+from runtime.errors import BadSetting
+from runtime.published import objects, places
+from runtime.published.manifest import Manifest
 from runtime.registry import forms, rows
 from runtime.registry.files import PlannedFile
 from runtime.registry.forms import Form
@@ -41,8 +43,8 @@ class LocalModel(NamedTuple):
     files: Mapping["Method", tuple[Variant, Path]] = {}  # the published variant that a method made, and its file
 
 
-class Made(NamedTuple):
-    """What a publication adds to the original."""
+class BuiltVariants(NamedTuple):
+    """The variants of a model, their measurements, and the files to upload."""
 
     variants: tuple[Variant, ...]  # the original first
     assessment: Assessment | None = None  # None: nothing was measured
@@ -64,7 +66,7 @@ def make_variants(
     *,
     tell: Tell,
     steps: Steps | None = None,
-) -> Made:
+) -> BuiltVariants:
     """Make the variants, if the publisher asks for them, and the prepared forms of all of them.
 
     `tell` gets a line for each prepared form that cannot be made. Raises the errors of `optimize`, `BadData`, and
@@ -72,7 +74,7 @@ def make_variants(
     """
     if optimization is None:
         ranked = [_Ranked(model.variants[0], model.path)]
-        return _made(model, ranked, None, folder, tell)
+        return _with_prepared_forms(model, ranked, None, folder, tell)
     from runtime.optimizing import optimize
 
     calibration = _data(optimization.calibration, model.signature, folder / "calibration")
@@ -93,7 +95,19 @@ def make_variants(
     data, source = (evaluation, "evaluation") if evaluation else (calibration, "calibration")
     if data is not None:
         ranked = [_with_rows(each, model.name, data, source, optimized.assessment) for each in ranked]
-    return _made(model, ranked, optimized.assessment, folder, tell, data)
+    return _with_prepared_forms(model, ranked, optimized.assessment, folder, tell, data)
+
+
+def may_have_variants(manifest: Manifest) -> bool:
+    """Whether variants and prepared forms are made of such a file."""
+    return manifest.format == "onnx" and places.may_have_variants(manifest.uri)
+
+
+def check_may_have_variants(manifest: Manifest) -> None:
+    """Raise `BadSetting` for a file of which no variants are made."""
+    if not may_have_variants(manifest):
+        allowed = "the URI of an ONNX file, NAME.onnx, as variants are made of such a file"
+        raise BadSetting("URI", value=manifest.uri, allowed=allowed)
 
 
 def room(size: int, *, optimized: bool) -> int:
@@ -101,14 +115,14 @@ def room(size: int, *, optimized: bool) -> int:
     return size * (_OPTIMIZED_ROOM if optimized else _PREPARED_ROOM)
 
 
-def _made(
+def _with_prepared_forms(
     model: LocalModel,
     ranked: Sequence[_Ranked],
     assessment: Assessment | None,
     folder: Path,
     tell: Tell,
     data: "Data | None" = None,
-) -> Made:
+) -> BuiltVariants:
     """Add the prepared forms, and list the uploads."""
     inputs = [] if data is None else rows.single_rows(model.signature, data.inputs)
     variants, made = [], [each.form for each in ranked if each.form]
@@ -117,7 +131,7 @@ def _made(
         made.extend(found.form for found in new)
         forms_of_variant = (*each.variant.prepared, *(found.prepared for found in new))
         variants.append(replace(each.variant, prepared=forms_of_variant))
-    return Made(tuple(variants), assessment, forms.planned(made))
+    return BuiltVariants(tuple(variants), assessment, forms.planned(made))
 
 
 def _data(source: DataSource | None, signature: "Signature", folder: Path) -> "Data | None":

@@ -34,11 +34,13 @@ def prepared_forms(
     uri: str,
     rows: "Sequence[Sequence[np.ndarray]]",
     tell: Callable[[str], None],
+    only_faster: bool = True,
 ) -> list[PreparedVariant]:
     """Return the forms that this machine can make of a variant, if it has none for this CPU class and version.
 
     `uri` is that of the artifact, `rows` are inputs for the comparison of the outputs. The files are written to
-    `folder`. `tell` gets a line about each form that cannot be made. Raises OSError.
+    `folder`. `tell` gets a line about each form that cannot be made. Without `only_faster`, a form of the CPU provider
+    is made even if it does not open faster here. Raises OSError.
     """
     from runtime.model.providers import version_of
 
@@ -49,7 +51,7 @@ def prepared_forms(
     known = {each.uri for each in variant.prepared}  # the general form has equal bytes on each class
     try:
         if variant.provider == CPU_PROVIDER:
-            made = list(_optimized(variant, path, out, uri=uri, rows=rows, tell=tell))
+            made = list(_optimized(variant, path, out, uri=uri, rows=rows, tell=tell, only_faster=only_faster))
         else:
             made = list(_compiled(variant, path, out, uri=uri, version=version, rows=rows))
     except ScalezeroError as error:
@@ -75,10 +77,11 @@ def _optimized(
     uri: str,
     rows: "Sequence[Sequence[np.ndarray]]",
     tell: Callable[[str], None],
+    only_faster: bool,
 ) -> Iterator[PreparedVariant]:
     from runtime.model.preparing import prepare
 
-    found = prepare(path, out, name=variant.name, rows=rows)
+    found = prepare(path, out, name=variant.name, rows=rows, only_faster=only_faster)
     for reason in found.failures:
         tell(f"{variant.name}: a prepared form was not made: {reason}")
     for each in found.forms:

@@ -35,7 +35,16 @@ from runtime.registry.files import (
     send,
 )
 from runtime.registry.forms import working_folder
-from runtime.registry.making import LocalModel, Made, Steps, Tell, make_variants, room
+from runtime.registry.making import (
+    BuiltVariants,
+    LocalModel,
+    Steps,
+    Tell,
+    check_may_have_variants,
+    make_variants,
+    may_have_variants,
+    room,
+)
 from runtime.registry.optimization import Optimization
 from runtime.variants.values import Assessment, StoredFile
 
@@ -76,8 +85,8 @@ class PlannedModel(NamedTuple):
 
     @property
     def may_have_variants(self) -> bool:
-        """Whether variants are made of such a file."""
-        return self.manifest.format == "onnx" and places.may_have_variants(self.uri)
+        """Whether variants and prepared forms are made of the file."""
+        return may_have_variants(self.manifest)
 
     def check(self) -> None:
         """Raise `AlreadyPublished` or `OtherManifest` if the registry has another model at the URI."""
@@ -138,19 +147,18 @@ def publish_planned(
         return _published(planned, uploaded=send(planned.files, watch=watch))
     if not planned.may_have_variants:
         if optimization is not None:
-            allowed = "the URI of an ONNX file, NAME.onnx, as variants are made of such a file"
-            raise BadSetting("URI", value=planned.uri, allowed=allowed)
-        return send_made(planned, Made(planned.manifest.variants), watch=watch, tell=tell)
+            check_may_have_variants(planned.manifest)
+        return send_variants(planned, BuiltVariants(planned.manifest.variants), watch=watch, tell=tell)
     size = planned.manifest.size + sum(each.size for each in planned.manifest.files)
     try:
         with working_folder(planned.uri, size=room(size, optimized=optimization is not None)) as folder:
-            made = make_variants(_local(planned), optimization, folder, tell=tell, steps=steps)
-            return send_made(planned, made, watch=watch, tell=tell)
+            built = make_variants(_local(planned), optimization, folder, tell=tell, steps=steps)
+            return send_variants(planned, built, watch=watch, tell=tell)
     except DiskFull as error:
         if optimization is not None:
             raise
         tell(f"no prepared form was made: {error}")  # pods open the artifact itself
-    return send_made(planned, Made(planned.manifest.variants), watch=watch, tell=tell)
+    return send_variants(planned, BuiltVariants(planned.manifest.variants), watch=watch, tell=tell)
 
 
 def publish_model(
@@ -174,31 +182,33 @@ def _local(planned: PlannedModel) -> LocalModel:
     return LocalModel(manifest.uri, manifest.name, path, planned.signature, manifest.variants)
 
 
-def send_made(planned: PlannedModel, made: Made, *, watch: Watch | None = None, tell: Tell = print) -> Published:
+def send_variants(
+    planned: PlannedModel, built: BuiltVariants, *, watch: Watch | None = None, tell: Tell = print
+) -> Published:
     """Send what was made, then the files of the original, then the manifest. Raises as `publish_planned`.
 
     `tell` gets a line about objects that are sent and not used, because another publisher was faster.
     """
     try:
-        return _send_made(planned, made, watch=watch, tell=tell)
+        return _send_variants(planned, built, watch=watch, tell=tell)
     except (AlreadyPublished, OtherManifest):
-        if made.uploads:
+        if built.uploads:
             tell(f"the variants that were sent are not used; {_to_delete(planned.manifest.uri)}")
         raise
 
 
-def _send_made(planned: PlannedModel, made: Made, *, watch: Watch | None, tell: Tell) -> Published:
-    manifest = replace(planned.manifest, variants=made.variants, assessment=made.assessment)
+def _send_variants(planned: PlannedModel, built: BuiltVariants, *, watch: Watch | None, tell: Tell) -> Published:
+    manifest = replace(planned.manifest, variants=built.variants, assessment=built.assessment)
     body = render(manifest)  # before anything is sent, so that a value that is not JSON leaves nothing behind
-    send((*made.uploads, *planned.files), watch=watch)
+    send((*built.uploads, *planned.files), watch=watch)
     uploaded = any(each.is_new for each in planned.files)
     if uploaded and planned.uri.lower().startswith("s3:"):  # a publisher that was faster may have the same bytes
         check_version(find(planned.uri), manifest)
     winner = _write_manifest(planned.uri, manifest, body, planned.publication)
     if winner == manifest:
-        return _published(planned, uploaded=uploaded, assessment=made.assessment)
-    left = {each.upload.uri for each in made.uploads} - {each.uri for each in winner.objects}
-    if left or made.assessment:
+        return _published(planned, uploaded=uploaded, assessment=built.assessment)
+    left = {each.upload.uri for each in built.uploads} - {each.uri for each in winner.objects}
+    if left or built.assessment:
         tell(_lost_note(winner, len(left)))
     return _published(planned, uploaded=uploaded)
 

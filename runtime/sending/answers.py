@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from runtime.errors import BadEvent
-from runtime.prediction_log.delivery import Verdict, verdict
+from runtime.prediction_log.delivery import DeliveryResult, result_of
 from runtime.protocols.cloudevents import Event, Mode, mode_of_type, read_batch, read_message, write_structured
 
 _SHOWN: Final = 2000  # bytes of data or of an answer, as text
@@ -32,22 +32,22 @@ class Reply(NamedTuple):
     @property
     def exit_code(self) -> int:
         """0 for a 2xx status, otherwise 1."""
-        return 0 if verdict(self.received.status) is Verdict.DELIVERED else 1
+        return 0 if result_of(self.received.status) is DeliveryResult.DELIVERED else 1
 
 
 def interpret(received: Received) -> Reply:
     """Read the events of a response, in any mode."""
     headers, body = received.headers, received.body
-    found = verdict(received.status)
-    if found is Verdict.RETRY:
+    result = result_of(received.status)
+    if result is DeliveryResult.RETRY:
         return Reply(received, (), "a Broker would send the event again")
-    if found is Verdict.REJECTED:
+    if result is DeliveryResult.REJECTED:
         return Reply(received, (), "a Broker would not send the event again, but send it to the dead letter sink")
     pairs = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
     mode = mode_of_type(headers.get("content-type", "").encode("latin-1"))
     if mode is None and not any(name.startswith("ce-") for name in headers):
-        is_refused = bool(body) and "no event: a Broker would refuse this answer, and send the event again"
-        return Reply(received, (), is_refused or None)
+        note = "no event: a Broker would refuse this answer, and send the event again" if body else None
+        return Reply(received, (), note)
     try:
         events = read_batch(body) if mode is Mode.BATCHED else [read_message(pairs, body, mode)]
     except BadEvent as fault:

@@ -5,12 +5,12 @@ import sys
 import time
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import urlsplit
 
 import click
 
 from runtime.artifacts.transport import Client, Limits, origin_of, proxy_of, system_context
 from runtime.artifacts.wire import BrokenExchangeError
+from runtime.configuration.sink import checked_url, request_target
 from runtime.errors import BadSetting
 from runtime.protocols.cloudevents import Mode
 from runtime.sending.answers import Received, as_document, as_text, interpret
@@ -75,14 +75,7 @@ def send(  # noqa: PLR0913 - a parameter for each option
 
 def post(url: str, composed: Composed, *, timeout: float) -> Received:
     """Post a request. Raises `BadSetting` for an invalid URL, and `BrokenExchangeError` if there is no answer."""
-    try:
-        parts = urlsplit(url)
-        is_valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and url.isascii()
-    except ValueError:
-        is_valid = False
-    if not is_valid:
-        raise BadSetting("URL", value=url, allowed="http://HOST[:PORT][/PATH], or the same with https")
-    origin = origin_of(url)
+    origin = origin_of(checked_url(url, name="URL"))
     client = Client(
         origin,
         limits=Limits(stall=timeout, deadline=timeout),
@@ -90,10 +83,11 @@ def post(url: str, composed: Composed, *, timeout: float) -> Received:
         proxy=proxy_of(origin),
         https_advice=f"use https://{origin.address}",
     )
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     began = time.perf_counter()
     try:
-        message = client.render_request("POST", path, _headers(origin.authority, composed), body=composed.body)
+        message = client.render_request(
+            "POST", request_target(url), _headers(origin.authority, composed), body=composed.body
+        )
     except ValueError as error:
         raise BadSetting("--header", value=str(error), allowed="printable text") from error
     response = client.exchange(message)

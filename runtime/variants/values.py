@@ -69,12 +69,12 @@ class Variant:
     @property
     def objects(self) -> tuple[StoredFile, ...]:
         """All objects of the variant; its own model file is the last."""
-        prepared = (
-            each
-            for form in self.prepared
-            for each in (*form.files, StoredFile(uri=form.uri, sha256=form.sha256, size=form.size))
-        )
-        return (*prepared, *self.files, StoredFile(uri=self.uri, sha256=self.sha256, size=self.size))
+        return (*(each for form in self.prepared for each in own_files(form)), *own_files(self))
+
+
+def own_files(model: Variant | PreparedForm) -> tuple[StoredFile, ...]:
+    """Return the external data of a model file, and the model file itself as the last."""
+    return (*model.files, StoredFile(uri=model.uri, sha256=model.sha256, size=model.size))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

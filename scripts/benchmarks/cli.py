@@ -42,6 +42,7 @@ TOOLS: Final = {
 }  # by a name's beginning
 COMMANDS: Final = ("`peers`", "`protocols`", "`events`", "`large_model`", "`registry`", "`variants`", "`cluster`")
 FAULTS: Final = (CannotMeasure, OSError, HTTPException)
+_EXIT_CODE: Final = "the exit code is 1 only if a figure could not be measured."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,62 +166,6 @@ def compare_with_peer(lab: Lab, peer: Peer) -> tuple[list[PeerFigure], list[str]
     return figures, failed
 
 
-@click.command(epilog=f"NAMES: {', '.join(EVERY)} (default: all). Other commands: {', '.join(COMMANDS)}.")
-@click.argument("names", nargs=-1, type=click.Choice(list(EVERY)), metavar="[NAMES]...")
-@with_options
-def main(names: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401 - each option has its own type
-    """Measure scalezero and its floors on one core, and print the ratios. All figures take about fifteen minutes.
-
-    A missed target is a result, not a failure: the exit code is 1 only if a figure could not be measured.
-    """
-    measure_and_report(EVERY, names, Options(**given))
-
-
-@click.command(epilog=f"NAMES: {', '.join(PROTOCOLS)} (default: all).")
-@click.argument("names", nargs=-1, type=click.Choice(list(PROTOCOLS)), metavar="[NAMES]...")
-@with_options
-def protocols(names: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401 - as above
-    """Measure the cost of the protocols and their floors on one core. All figures take about five minutes.
-
-    The exit code is 1 only if a figure could not be measured.
-    """
-    measure_and_report(PROTOCOLS, names, Options(**given))
-
-
-@click.command(epilog=f"NAMES: {', '.join(EVENTS)} (default: all).")
-@click.argument("names", nargs=-1, type=click.Choice(list(EVENTS)), metavar="[NAMES]...")
-@with_options
-def events(names: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401 - as above
-    """Measure events against the predict API, and the cost of the window of known events and of the prediction log.
-
-    All figures take about six minutes.
-    The exit code is 1 only if a figure could not be measured.
-    """
-    measure_and_report(EVENTS, names, Options(**given))
-
-
-@click.command(epilog=f"NAMES: {', '.join(LARGE_MODEL)} (default: all).")
-@click.argument("names", nargs=-1, type=click.Choice(list(LARGE_MODEL)), metavar="[NAMES]...")
-@with_options
-def large_model(names: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401 - as above
-    """Measure the start of models of 1 GiB in their prepared form. It takes about five minutes and 7 GiB of disk.
-
-    The exit code is 1 only if a figure could not be measured.
-    """
-    measure_and_report(LARGE_MODEL, names, Options(**given))
-
-
-@click.command(epilog=f"NAMES: {', '.join(REGISTRY)} (default: all).")
-@click.argument("names", nargs=-1, type=click.Choice(list(REGISTRY)), metavar="[NAMES]...")
-@with_options
-def registry(names: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401 - as above
-    """Measure the upload and the pull of 1 GiB against curl and sha256sum. It takes about three minutes.
-
-    The exit code is 1 only if a figure could not be measured.
-    """
-    measure_and_report(REGISTRY, names, Options(**given))
-
-
 def measure_and_report(measures: Mapping[str, Callable[[Lab], Figure]], names: Sequence[str], options: Options) -> None:
     """Measure the named figures, or all, and write the result. Raises ClickException with those that are missing."""
     chosen = list(dict.fromkeys(names)) or list(measures)
@@ -228,6 +173,61 @@ def measure_and_report(measures: Mapping[str, Callable[[Lab], Figure]], names: S
     with options.lab(patience=options.patience) as lab:
         figures, failed = measure_all(lab, chosen, measures)
     options.write_result(report.table(figures), report.document(figures), failed)
+
+
+def _command(name: str, measures: Mapping[str, Callable[[Lab], Figure]], text: str, epilog: str = "") -> click.Command:
+    """Return a command that measures the figures that are named, or all."""
+
+    @click.command(name, help=text, epilog=f"NAMES: {', '.join(measures)} (default: all). {epilog}")
+    @click.argument("names", nargs=-1, type=click.Choice(list(measures)), metavar="[NAMES]...")
+    @with_options
+    def command(names: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401 - each option has its own type
+        measure_and_report(measures, names, Options(**given))
+
+    return command
+
+
+main: Final = _command(
+    "main",
+    EVERY,
+    f"""Measure scalezero and its floors on one core, and print the ratios. All figures take about fifteen minutes.
+
+    A missed target is a result, not a failure: {_EXIT_CODE}
+    """,
+    f"Other commands: {', '.join(COMMANDS)}.",
+)
+protocols: Final = _command(
+    "protocols",
+    PROTOCOLS,
+    f"""Measure the cost of the protocols and their floors on one core. All figures take about five minutes.
+
+    {_EXIT_CODE.capitalize()}
+    """,
+)
+events: Final = _command(
+    "events",
+    EVENTS,
+    f"""Measure events against the predict API, and the cost of the window of known events and of the prediction log.
+
+    All figures take about six minutes. {_EXIT_CODE.capitalize()}
+    """,
+)
+large_model: Final = _command(
+    "large_model",
+    LARGE_MODEL,
+    f"""Measure the start of models of 1 GiB in their prepared form. It takes about five minutes and 7 GiB of disk.
+
+    {_EXIT_CODE.capitalize()}
+    """,
+)
+registry: Final = _command(
+    "registry",
+    REGISTRY,
+    f"""Measure the upload and the pull of 1 GiB against curl and sha256sum. It takes about three minutes.
+
+    {_EXIT_CODE.capitalize()}
+    """,
+)
 
 
 @click.command()

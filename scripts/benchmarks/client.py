@@ -17,6 +17,7 @@ from scripts.benchmarks.subjects import Subject
 POLL_SECONDS: Final = 0.004
 FIRST_ANSWER_SECONDS: Final = 60.0
 ANSWER_SECONDS: Final = 60.0
+READY: Final = "/healthz/ready"
 CALLERS: Final = 32  # at once, so that their rows share a batch
 
 
@@ -65,6 +66,12 @@ def wait_until_correct(server: Server, error: Callable[[], str | None]) -> float
                 return time.perf_counter() - server.started
         time.sleep(POLL_SECONDS)
     raise CannotMeasure(f"{server.launch.label}: no correct answer within {FIRST_ANSWER_SECONDS:.0f} s; last: {found}")
+
+
+def not_ready(server: Server) -> str | None:
+    """Return why our server is not ready, or None. Raises as `send_request`."""
+    reply = send_request(server, "GET", READY)
+    return None if reply.status == http.HTTPStatus.OK else f"{READY} answered {reply.status} {reply.text[:200]!r}"
 
 
 def check_answers(server: Server, subject: Subject) -> None:

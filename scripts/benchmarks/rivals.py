@@ -138,12 +138,8 @@ KSERVE: Final = Peer(
     package="kserve",
     command=[
         *["{bin}/python", "{folder}/server.py", "--http_port", PORT, "--enable_grpc", "false"],
-        *[
-            "--configure_logging",
-            "false",
-            "--enable_latency_logging",
-            "false",
-        ],  # otherwise it logs two lines per request
+        # Otherwise it logs two lines per request.
+        *["--configure_logging", "false", "--enable_latency_logging", "false"],
     ],
     path="/v2/models/model/infer",
     dialect=dialects.OPEN_INFERENCE,

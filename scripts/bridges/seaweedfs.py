@@ -12,7 +12,6 @@ Events are sent in structured mode: Knative does not decode the headers of binar
 compare the percent-encoded key of an object.
 """
 
-import json
 import os
 from http import HTTPStatus
 from typing import Final
@@ -22,18 +21,15 @@ from urllib.request import ProxyHandler, Request, build_opener
 import flask
 from flask.typing import ResponseReturnValue
 
-from runtime.errors import BadSetting
+from runtime.configuration.sink import checked_url, extensions
 from runtime.protocols.cloudevents import STRUCTURED_TYPE, write_structured
 from runtime.protocols.cloudevents.s3_notifications import event_of
 from runtime.protocols.cloudevents.seaweedfs import notification_of
 
 _TIMEOUT: Final = 60.0  # seconds: the sink may start for this event
-_SINK: Final = os.environ.get("K_SINK", "")
-_OVERRIDES: Final[dict[str, str]] = json.loads(os.environ.get("K_CE_OVERRIDES") or "{}").get("extensions", {})
+_SINK: Final = checked_url(os.environ.get("K_SINK", ""))
+_EXTENSIONS: Final = extensions(os.environ.get("K_CE_OVERRIDES"))
 _direct: Final = build_opener(ProxyHandler({}))  # a sink is in the cluster: no proxy
-
-if not _SINK.startswith(("http://", "https://")):
-    raise BadSetting("K_SINK", value=_SINK or None, allowed="the http(s) URL of the receiver of the events")
 
 
 def handle(request: flask.Request) -> ResponseReturnValue:
@@ -42,7 +38,7 @@ def handle(request: flask.Request) -> ResponseReturnValue:
     if notification is None:
         return "", HTTPStatus.NO_CONTENT
     event = event_of(notification)
-    body = write_structured(event._replace(attributes={**event.attributes, **_OVERRIDES}))
+    body = write_structured(event._replace(attributes={**event.attributes, **_EXTENSIONS}))
     post = Request(_SINK, body, {"content-type": STRUCTURED_TYPE.decode()}, method="POST")  # noqa: S310 - its scheme is checked above
     try:
         with _direct.open(post, timeout=_TIMEOUT):

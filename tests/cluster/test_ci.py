@@ -4,12 +4,12 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from tests import ROOT
+from tests.waiting import DEADLINE, eventually
 
 CALL = 'echo "{name} $*" >>log\n'
 STUBS = {
@@ -31,7 +31,7 @@ case "$*" in
   *--ignore*)
     echo unit >>log
     [ -z "${LOSE_CLUSTER:-}" ] || rm up
-    [ -z "${SLOW:-}" ] || exec sleep 60
+    [ -z "${SLOW:-}" ] || exec sleep 600
     exit ${UNIT:-0} ;;
   *tests.e2e.created) ;;
   *) echo e2e >>log; exit ${E2E:-0} ;;
@@ -82,7 +82,7 @@ def calls(project: Path) -> list[str]:
 )
 def test_every_step_runs_after_a_failure_and_each_failure_counts(project: Path, fault: dict[str, str]) -> None:
     with start(project, ".ci/run", **fault) as running:
-        assert running.wait(30) == (1 if fault else 0)
+        assert running.wait(DEADLINE) == (1 if fault else 0)
     assert {"unit", "image ", "e2e", "cluster down"} <= set(calls(project))
     assert not (project / "up").exists()
 
@@ -100,7 +100,7 @@ def test_without_the_cluster_or_the_image_the_other_tests_run_and_the_script_fai
     project: Path, fault: dict[str, str]
 ) -> None:
     with start(project, ".ci/run", **fault) as running:
-        assert running.wait(30) == 1
+        assert running.wait(DEADLINE) == 1
     assert "unit" in calls(project)
     assert "e2e" not in calls(project)
 
@@ -108,14 +108,14 @@ def test_without_the_cluster_or_the_image_the_other_tests_run_and_the_script_fai
 def test_a_running_cluster_keeps_running(project: Path) -> None:
     (project / "up").touch()
     with start(project, "scripts/test", "--cluster") as running:
-        assert running.wait(30) == 0
+        assert running.wait(DEADLINE) == 0
     assert "e2e" in calls(project)
     assert "cluster down" not in calls(project)
 
 
 def test_the_last_line_reports_a_missing_cluster_and_the_command_that_starts_one(project: Path) -> None:
     with start(project, "scripts/test") as running:
-        assert running.wait(30) == 0
+        assert running.wait(DEADLINE) == 0
         assert running.stdout is not None
         last = running.stdout.read().splitlines()[-1]
     assert "there is no cluster" in last
@@ -127,12 +127,9 @@ def test_the_last_line_reports_a_missing_cluster_and_the_command_that_starts_one
 def test_a_signal_stops_its_children_and_the_cluster(project: Path, number: signal.Signals) -> None:
     """Only the first process gets the signal. Its children keep the pipe open until they end."""
     with start(project, ".ci/run", SLOW="1") as running:
-        ends = time.monotonic() + 20
-        while not (project / "log").exists() or "unit" not in calls(project):
-            assert time.monotonic() < ends
-            time.sleep(0.02)
+        eventually(lambda: (project / "log").exists() and "unit" in calls(project))
         running.send_signal(number)
-        running.communicate(timeout=20)
+        running.communicate(timeout=DEADLINE)
         assert running.returncode == -number
     assert calls(project)[-1] == "cluster down"
     assert not (project / "up").exists()

@@ -15,9 +15,9 @@ from runtime.protocols.protos import open_inference_pb2 as oip
 from runtime.protocols.protos import tensorflow_pb2 as tf
 from runtime.protocols.protos import tensorflow_serving_pb2 as tfs
 from runtime.protocols.protos import torchserve_inference_pb2 as torch
+from tests.waiting import DEADLINE
 
 F32 = np.float32
-DEADLINE = 60.0  # seconds
 LENGTH = "inference-header-content-length"
 
 

@@ -7,11 +7,10 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from tests.clients import KEPT, SCRIPTS
-
-DEADLINE: Final = 90  # seconds
+from tests.waiting import DEADLINE
 
 
 def run(command: Sequence[str | Path], **variables: str) -> Any:  # noqa: ANN401 - any JSON value

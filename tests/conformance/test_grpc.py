@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from runtime.protocols.protos import ml_v1_pb2 as pb
 from tests import models
 from tests.runtime.frontends.conftest import Served, error_of, serving, until
+from tests.waiting import DEADLINE
 
 PREDICT, BATCH = "/ml.v1.InferenceService/Predict", "/ml.v1.InferenceService/BatchPredict"
 CALL = {"content-type": "application/grpc", "te": "trailers"}
@@ -61,7 +62,7 @@ def predict_request(*numbers: float, model: str = "m") -> pb.PredictRequest:
 
 def call_error(call: Any, message: object, **options: Any) -> grpc.RpcError:  # noqa: ANN401 - as above
     with pytest.raises(grpc.RpcError) as raised:
-        call(message, timeout=options.pop("timeout", 20), **options)
+        call(message, timeout=options.pop("timeout", DEADLINE), **options)
     return raised.value
 
 
@@ -88,7 +89,7 @@ def frame(content: bytes, *, flag: int = 0) -> bytes:
 
 
 def test_a_call_gets_its_outputs_and_its_duration(channel: grpc.Channel) -> None:
-    answer, call = predict_method(channel).with_call(predict_request(1, 2, 3, 4), timeout=20)
+    answer, call = predict_method(channel).with_call(predict_request(1, 2, 3, 4), timeout=DEADLINE)
     assert list(answer.outputs) == [2, 4, 6, 8]
     assert answer.latency_ms > 0
     assert call.code() is grpc.StatusCode.OK
@@ -101,7 +102,7 @@ def test_grpc_and_the_predict_api_return_the_same_output(tmp_path: Path) -> None
         assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
     rows = np.random.default_rng(1).normal(size=(50, 2)).astype(np.float32)
     with serving(tmp_path, models.heavy(tmp_path / "m.onnx", size=8)) as served, open_channel(served) as channel:
-        ours = predict_method(channel)(predict_request(*rows.ravel().tolist()), timeout=20).outputs
+        ours = predict_method(channel)(predict_request(*rows.ravel().tolist()), timeout=DEADLINE).outputs
         theirs = served.predict(rows.tolist()).json()["outputs"]
     assert np.array(ours, np.float32).tobytes() == np.array(theirs, np.float32).tobytes()
 
@@ -115,7 +116,7 @@ def test_calls_and_predict_requests_share_runs(tmp_path: Path) -> None:
         ThreadPoolExecutor(10) as callers,
     ):
         before = _count(served.get("/metrics").text, "scalezero_batch_rows_count")
-        calls = [predict_method(channel).future(predict_request(number, -1), timeout=20) for number in range(10)]
+        calls = [predict_method(channel).future(predict_request(number, -1), timeout=DEADLINE) for number in range(10)]
         requests = [callers.submit(served.predict, [number, 1]) for number in range(10)]
         assert [list(each.result().outputs) for each in calls] == [[number, -1] for number in range(10)]
         assert [each.result().json()["outputs"] for each in requests] == [[number, 1] for number in range(10)]
@@ -128,7 +129,7 @@ def test_a_thousand_concurrent_calls_on_one_connection_are_answered(tmp_path: Pa
     with serving(tmp_path, model, SCALEZERO_QUEUE_SIZE="2000", SCALEZERO_TIMEOUT="20s") as served:
         with open_channel(served) as channel:
             call = predict_method(channel)
-            futures = [call.future(predict_request(number, 0), timeout=60) for number in range(1000)]
+            futures = [call.future(predict_request(number, 0), timeout=DEADLINE) for number in range(1000)]
             assert [each.result().outputs[0] for each in futures] == [2 * number for number in range(1000)]
         counted = served.get("/metrics").text
         assert _count(counted, "scalezero_request_seconds_count", 'protocol="ml.v1"', 'code="ok"') == 1000
@@ -138,11 +139,11 @@ def test_protobuf_is_imported_only_by_the_first_message_that_needs_it(tmp_path: 
     """Neither a cold start, nor a probe, nor a usual message imports it."""
     with serving(tmp_path, models.doubling(tmp_path / "m.onnx")) as served, open_channel(served) as channel:
         assert served.predict([1, 2]).status_code == 200
-        health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service="m"), timeout=20)
+        health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service="m"), timeout=DEADLINE)
         assert not _has_protobuf(served)
-        predict_method(channel)(predict_request(1, 2), timeout=20)
+        predict_method(channel)(predict_request(1, 2), timeout=DEADLINE)
         assert not _has_protobuf(served)
-        predict_method(channel, BATCH)(pb.BatchPredictRequest(requests=[predict_request(1, 2)]), timeout=20)
+        predict_method(channel, BATCH)(pb.BatchPredictRequest(requests=[predict_request(1, 2)]), timeout=DEADLINE)
         assert _has_protobuf(served)
 
 
@@ -171,7 +172,7 @@ def test_an_invalid_item_of_a_batch_does_not_fail_the_others(channel: grpc.Chann
             predict_request(3, 4, 5, 6),
         ]
     )
-    first, second, third, fourth = predict_method(channel, BATCH)(batch, timeout=20).items
+    first, second, third, fourth = predict_method(channel, BATCH)(batch, timeout=DEADLINE).items
     assert list(first.response.outputs) == [2, 4]
     assert first.response.latency_ms > 0
     assert second.error.code == "invalid_input"
@@ -180,7 +181,7 @@ def test_an_invalid_item_of_a_batch_does_not_fail_the_others(channel: grpc.Chann
 
 
 def test_an_empty_batch_has_an_empty_answer(channel: grpc.Channel) -> None:
-    assert not predict_method(channel, BATCH)(pb.BatchPredictRequest(), timeout=20).items
+    assert not predict_method(channel, BATCH)(pb.BatchPredictRequest(), timeout=DEADLINE).items
 
 
 def test_a_batch_with_more_items_than_the_queue_holds_is_refused(channel: grpc.Channel) -> None:
@@ -193,7 +194,7 @@ def test_each_item_of_a_batch_is_counted_as_a_request(tmp_path: Path) -> None:
     with serving(tmp_path, models.doubling(tmp_path / "m.onnx")) as served, open_channel(served) as channel:
         predict_method(channel, BATCH)(
             pb.BatchPredictRequest(requests=[predict_request(1, 2), predict_request(3, 4), predict_request(5)]),
-            timeout=20,
+            timeout=DEADLINE,
         )
         counted = served.get("/metrics").text
     assert _count(counted, "scalezero_request_seconds_count", 'protocol="ml.v1"', 'code="ok"') == 2
@@ -205,7 +206,7 @@ def test_each_item_of_a_batch_is_counted_as_a_request(tmp_path: Path) -> None:
 def test_a_compressed_call_gets_a_compressed_answer(channel: grpc.Channel, coding: object, path: str) -> None:
     many = predict_request(*[1.0] * 20_000)
     message = pb.BatchPredictRequest(requests=[many]) if path == BATCH else many
-    answer, call = predict_method(channel, path).with_call(message, timeout=20, compression=coding)
+    answer, call = predict_method(channel, path).with_call(message, timeout=DEADLINE, compression=coding)
     outputs = answer.items[0].response.outputs if path == BATCH else answer.outputs
     assert list(outputs) == [2.0] * 20_000
     assert dict(call.initial_metadata()).get("grpc-encoding", "gzip") == "gzip"  # grpcio may hide this header
@@ -263,7 +264,7 @@ def test_a_call_does_not_run_if_its_deadline_passes_in_the_queue(busy: Served) -
 
 def test_a_call_with_a_later_deadline_is_answered(busy: Served) -> None:
     with open_channel(busy) as channel:
-        assert list(predict_method(channel)(predict_request(1, 2), timeout=20).outputs) == [1, 2]
+        assert list(predict_method(channel)(predict_request(1, 2), timeout=DEADLINE).outputs) == [1, 2]
 
 
 @pytest.mark.parametrize("value", ["", "5", "1s", "-1S", "123456789S"])
@@ -285,7 +286,7 @@ def test_a_deadline_limits_the_wait_for_a_model_that_is_not_loaded(tmp_path: Pat
             assert _status(answer) == grpc.StatusCode.DEADLINE_EXCEEDED.value[0]
             health = health_pb2_grpc.HealthStub(channel)
             for name in ("", "m", "ml.v1.InferenceService"):
-                checked = health.Check(health_pb2.HealthCheckRequest(service=name), timeout=20)
+                checked = health.Check(health_pb2.HealthCheckRequest(service=name), timeout=DEADLINE)
                 assert checked.status == health_pb2.HealthCheckResponse.NOT_SERVING
             batch = pb.BatchPredictRequest(requests=[predict_request(1, 2)])
             late = send_raw(served, frame(batch.SerializeToString()), BATCH, grpc_timeout="50m")
@@ -297,9 +298,9 @@ def test_a_call_that_is_cancelled_in_the_queue_does_not_run(busy: Served) -> Non
     runs = _runs(busy)
     with open_channel(busy) as channel:
         call = predict_method(channel)
-        first = call.future(predict_request(1, 2), timeout=20)
-        waiting = [call.future(predict_request(1, 2), timeout=20) for _ in range(20)]
-        last = call.future(predict_request(3, 4), timeout=60)
+        first = call.future(predict_request(1, 2), timeout=DEADLINE)
+        waiting = [call.future(predict_request(1, 2), timeout=DEADLINE) for _ in range(20)]
+        last = call.future(predict_request(3, 4), timeout=DEADLINE)
         time.sleep(0.02)
         for each in waiting:
             each.cancel()
@@ -316,7 +317,7 @@ def test_the_error_of_a_full_queue_has_the_retry_delay(tmp_path: Path) -> None:
         serving(tmp_path, model, SCALEZERO_BATCH_SIZE="1", SCALEZERO_QUEUE_SIZE="2", SCALEZERO_TIMEOUT="20s") as served,
         open_channel(served) as channel,
     ):
-        futures = [predict_method(channel).future(predict_request(1, 2), timeout=30) for _ in range(20)]
+        futures = [predict_method(channel).future(predict_request(1, 2), timeout=DEADLINE) for _ in range(20)]
         codes = [each.code() for each in futures]
         assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}
         error = futures[codes.index(grpc.StatusCode.RESOURCE_EXHAUSTED)].exception()
@@ -328,7 +329,7 @@ def test_the_error_of_a_full_queue_has_the_retry_delay(tmp_path: Path) -> None:
 @pytest.mark.parametrize("coding", [grpc.Compression.NoCompression, grpc.Compression.Gzip])
 def test_the_health_of_a_ready_service_is_serving(channel: grpc.Channel, name: str, coding: grpc.Compression) -> None:
     health = health_pb2_grpc.HealthStub(channel)
-    answer = health.Check(health_pb2.HealthCheckRequest(service=name), timeout=20, compression=coding)
+    answer = health.Check(health_pb2.HealthCheckRequest(service=name), timeout=DEADLINE, compression=coding)
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
 
@@ -360,9 +361,9 @@ def test_a_stream_of_an_unknown_method_is_refused_before_it_ends(channel: grpc.C
 
     def messages() -> Iterator[bytes]:
         yield b""
-        answered.wait(20)
+        answered.wait(DEADLINE)
 
-    call = channel.stream_stream("/grpc.reflection.v1.ServerReflection/Other")(messages(), timeout=15)
+    call = channel.stream_stream("/grpc.reflection.v1.ServerReflection/Other")(messages(), timeout=DEADLINE)
     with pytest.raises(grpc.RpcError) as raised:
         next(call)
     answered.set()
@@ -387,7 +388,7 @@ def test_the_authors_function_never_gets_a_grpc_call(tmp_path: Path) -> None:
     ):
         assert call_error(predict_method(channel, "/x.Y/Z"), predict_request(1)).code() is grpc.StatusCode.UNIMPLEMENTED
         assert send_raw(served, b"", "/x.Y/Z", content_type="text/plain").text == "mine"
-        assert list(predict_method(channel)(predict_request(1, 2), timeout=20).outputs) == [2, 4]
+        assert list(predict_method(channel)(predict_request(1, 2), timeout=DEADLINE).outputs) == [2, 4]
 
 
 @pytest.mark.parametrize("kind", ["application/json", "application/grpc-web", "application/grpc+json", ""])

@@ -21,6 +21,7 @@ from runtime.protocols.protos import open_inference_pb2 as pb
 from tests import models
 from tests.conformance.test_grpc import call_error, open_channel
 from tests.runtime.frontends.conftest import Served, serving
+from tests.waiting import DEADLINE
 
 Status = health_pb2.HealthCheckResponse
 BAD_MODEL = b"no onnx"
@@ -46,7 +47,7 @@ def watch_health(channel: grpc.Channel, service: str, **options: object) -> Any:
 def reflect(channel: grpc.Channel, *requests: reflection_pb2.ServerReflectionRequest) -> list[Any]:
     """Return the answers to these reflection requests on one stream."""
     stub = reflection_pb2_grpc.ServerReflectionStub(channel)
-    return list(stub.ServerReflectionInfo(iter(requests), timeout=20))
+    return list(stub.ServerReflectionInfo(iter(requests), timeout=DEADLINE))
 
 
 @pytest.mark.parametrize("service", ["", "m", "grpc.health.v1.Health"])
@@ -85,12 +86,12 @@ def test_a_watcher_sees_the_model_become_ready_and_the_shutdown(tmp_path: Path) 
                 next(each)
             assert ended.value.code() is grpc.StatusCode.UNAVAILABLE
             assert "shutting down" in ended.value.details()
-        served.process.wait(20)
+        served.process.wait(DEADLINE)
         assert time.monotonic() - began < 10  # less than the grace period
 
 
 def test_every_service_and_model_is_listed_with_its_state(channel: grpc.Channel) -> None:
-    found = health_pb2_grpc.HealthStub(channel).List(health_pb2.HealthListRequest(), timeout=20)
+    found = health_pb2_grpc.HealthStub(channel).List(health_pb2.HealthListRequest(), timeout=DEADLINE)
     assert {"", "m", "grpc.health.v1.Health", "ml.v1.InferenceService"} <= set(found.statuses)
     assert {each.status for each in found.statuses.values()} == {Status.SERVING}
 
@@ -109,7 +110,7 @@ def test_a_client_can_build_its_stub_only_from_reflection(channel: grpc.Channel)
         request_serializer=request.SerializeToString,
         response_deserializer=answer.FromString,
     )
-    assert list(call(request(model_name="m", inputs=[1, 2]), timeout=20).outputs) == [2, 4]
+    assert list(call(request(model_name="m", inputs=[1, 2]), timeout=DEADLINE).outputs) == [2, 4]
 
 
 def test_both_versions_of_reflection_give_the_same_answers(channel: grpc.Channel) -> None:
@@ -121,7 +122,7 @@ def test_both_versions_of_reflection_give_the_same_answers(channel: grpc.Channel
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
         )
-        answers += list(call(iter([request, request]), timeout=20))
+        answers += list(call(iter([request, request]), timeout=DEADLINE))
     assert len(answers) == 4
     assert {each.SerializeToString() for each in answers} == {answers[0].SerializeToString()}
     assert (answers[0].valid_host, answers[0].original_request) == ("h", request)
@@ -176,7 +177,7 @@ def test_the_requests_of_a_stream_share_runs_and_keep_their_order(tmp_path: Path
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=pb.ModelStreamInferResponse.FromString,
         )
-        answers = list(call((_infer(number) for number in range(20)), timeout=60))
+        answers = list(call((_infer(number) for number in range(20)), timeout=DEADLINE))
         assert [each.infer_response.id for each in answers] == [str(number) for number in range(20)]
         outputs = [np.frombuffer(each.infer_response.raw_output_contents[0], np.float32) for each in answers]
         assert [each.tolist() for each in outputs] == [[number, 1] for number in range(20)]

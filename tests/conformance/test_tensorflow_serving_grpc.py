@@ -17,6 +17,7 @@ from tests import ROOT, models
 from tests.clients import SCRIPTS, interpreter
 from tests.conformance import programs
 from tests.runtime.frontends.conftest import Served, free_port, serving
+from tests.waiting import DEADLINE
 
 PROTOS = ROOT / "runtime" / "protocols" / "protos"
 LIMIT = 1_000_000  # bytes; the largest message
@@ -139,7 +140,7 @@ def test_every_method_answers_stubs_with_the_public_names_and_numbers(scoring: S
     python = interpreter("grpcio", "grpcio-tools==1.85.1")
     names = ["tensorflow.proto", "tensorflow_error.proto", "tensorflow_serving.proto"]
     out = [f"--python_out={tmp_path}", f"--grpc_python_out={tmp_path}"]
-    subprocess.run([python, "-m", "grpc_tools.protoc", f"-I{PROTOS}", *out, *names], check=True, timeout=60)
+    subprocess.run([python, "-m", "grpc_tools.protoc", f"-I{PROTOS}", *out, *names], check=True, timeout=DEADLINE)
     results = programs.run([python, SCRIPTS / "tensorflow_stubs_calls.py", str(scoring.port), tmp_path])
     spec = {"name": "m", "version": "7", "signature_name": "serving_default"}
     scores = results["predict"]["outputs"]["scores"]
@@ -200,7 +201,7 @@ def request(a: np.ndarray, b: np.ndarray) -> pb.PredictRequest:
 
 def call_error(call: Any, message: object) -> tuple[str, str]:  # noqa: ANN401 - grpcio has no types
     with pytest.raises(grpc.RpcError) as raised:
-        call(message, timeout=20)
+        call(message, timeout=DEADLINE)
     error: Any = raised.value
     return error.code().name, error.details()
 
@@ -210,14 +211,14 @@ def call_error(call: Any, message: object) -> tuple[str, str]:  # noqa: ANN401 -
 def test_messages_of_every_size_are_answered(channel: grpc.Channel, rows: int, compression: object) -> None:
     a, b = np.random.default_rng(1).normal(size=(2, rows, 2)).astype(np.float32)
     predict = unary_method(channel, "Predict", pb.PredictResponse)
-    answer = predict(request(a, b), timeout=20, compression=compression)
+    answer = predict(request(a, b), timeout=DEADLINE, compression=compression)
     assert np.array(answer.outputs["scores"].float_val, np.float32).tobytes() == (a + b).tobytes()
 
 
 def test_metadata_is_answered_to_a_compressed_request_too(channel: grpc.Channel) -> None:
     call = unary_method(channel, "GetModelMetadata", pb.GetModelMetadataResponse)
     message = pb.GetModelMetadataRequest(model_spec=pb.ModelSpec(name="m"), metadata_field=["signature_def"])
-    assert call(message, timeout=20) == call(message, timeout=20, compression=grpc.Compression.Gzip)
+    assert call(message, timeout=DEADLINE) == call(message, timeout=DEADLINE, compression=grpc.Compression.Gzip)
 
 
 @pytest.mark.parametrize(
@@ -254,7 +255,7 @@ def test_an_invalid_message_is_an_invalid_argument(channel: grpc.Channel, scorin
 
 def test_unknown_fields_are_ignored(channel: grpc.Channel) -> None:
     message = request(np.ones((1, 2)), np.ones((1, 2))).SerializeToString() + b"\xa2\x06\x03abc"
-    answer = unary_method(channel, "Predict", pb.PredictResponse)(message, timeout=20)
+    answer = unary_method(channel, "Predict", pb.PredictResponse)(message, timeout=DEADLINE)
     assert list(answer.outputs["scores"].float_val) == [2, 2]
 
 
@@ -264,10 +265,12 @@ def test_a_model_that_loads_on_its_first_request_is_available_and_described(tmp_
         with grpc.insecure_channel(f"127.0.0.1:{served.port}", options) as channel:
             spec = pb.ModelSpec(name="m")
             status = unary_method(channel, "GetModelStatus", pb.GetModelStatusResponse, "ModelService")
-            [item] = status(pb.GetModelStatusRequest(model_spec=spec), timeout=20).model_version_status
+            [item] = status(pb.GetModelStatusRequest(model_spec=spec), timeout=DEADLINE).model_version_status
             assert item.state == pb.ModelVersionStatus.AVAILABLE
             metadata = unary_method(channel, "GetModelMetadata", pb.GetModelMetadataResponse)
-            answer = metadata(pb.GetModelMetadataRequest(model_spec=spec, metadata_field=["signature_def"]), timeout=20)
+            answer = metadata(
+                pb.GetModelMetadataRequest(model_spec=spec, metadata_field=["signature_def"]), timeout=DEADLINE
+            )
             assert answer.model_spec.name == "m"
 
 
@@ -283,7 +286,7 @@ def test_bfloat16_is_sent_and_returned_as_bits(tmp_path: Path) -> None:
             for form in ({"half_val": bits.tolist()}, {"tensor_content": bits.tobytes()}):
                 given = tf.TensorProto(dtype=tf.DT_BFLOAT16, tensor_shape=shape, **form)
                 message = pb.PredictRequest(model_spec=pb.ModelSpec(name="m"), inputs={"x_bfloat16": given})
-                output = predict(message, timeout=20).outputs["y_bfloat16"]
+                output = predict(message, timeout=DEADLINE).outputs["y_bfloat16"]
                 assert (output.dtype, list(output.half_val)) == (tf.DT_BFLOAT16, bits.tolist())
 
 
@@ -307,7 +310,7 @@ def test_a_folder_of_versions_is_served_as_by_the_container(tmp_path: Path) -> N
             def predict_version(**version: object) -> tuple[list[float], int]:
                 spec = pb.ModelSpec(name="m", **version)  # type: ignore[arg-type]
                 message = pb.PredictRequest(model_spec=spec, inputs={"x": tensor(np.ones((1, 2)))})
-                answer = predict(message, timeout=30)
+                answer = predict(message, timeout=DEADLINE)
                 return list(answer.outputs["y"].float_val), answer.model_spec.version.value
 
             assert predict_version(version={"value": 1}) == ([2, 2], 1)
@@ -320,7 +323,7 @@ def test_a_folder_of_versions_is_served_as_by_the_container(tmp_path: Path) -> N
             unknown = pb.PredictRequest(model_spec=pb.ModelSpec(name="m", version={"value": 3}))
             assert call_error(predict, unknown) == ("NOT_FOUND", "Servable not found for request: Specific(m, 3)")
             status = unary_method(channel, "GetModelStatus", pb.GetModelStatusResponse, "ModelService")
-            every = status(pb.GetModelStatusRequest(model_spec=pb.ModelSpec(name="m")), timeout=20)
+            every = status(pb.GetModelStatusRequest(model_spec=pb.ModelSpec(name="m")), timeout=DEADLINE)
             assert [each.version for each in every.model_version_status] == [2, 1]
             other = channel.unary_unary("/ml.v1.InferenceService/Predict")
             assert call_error(other, b"")[0] == "UNIMPLEMENTED"

@@ -17,6 +17,7 @@ from runtime.protocols.protos import open_inference_pb2 as oip
 from tests import models
 from tests.clients import Call, ClientError, client, interpreter
 from tests.runtime.frontends.conftest import Served, counts, serving
+from tests.waiting import DEADLINE
 
 PINS = ("grpcio-tools==1.85.1", "requests==2.32.5", "torch-model-archiver==0.12.0")
 ROWS = [[1.0, 2.0], [3.0, 4.0]]
@@ -146,8 +147,13 @@ def test_open_inference_is_also_served_under_torchserves_package(served: Served)
             )
             for method, answer in (("ModelInfer", oip.ModelInferResponse), ("ModelReady", oip.ModelReadyResponse))
         )
-        assert np.frombuffer(infer(request, timeout=20).raw_output_contents[0], np.float32).tolist() == [2, 4, 6, 8]
-        assert ready(oip.ModelReadyRequest(name="m"), timeout=20).ready
+        assert np.frombuffer(infer(request, timeout=DEADLINE).raw_output_contents[0], np.float32).tolist() == [
+            2,
+            4,
+            6,
+            8,
+        ]
+        assert ready(oip.ModelReadyRequest(name="m"), timeout=DEADLINE).ready
 
 
 def test_calls_are_counted_as_calls_of_torchserve(call: Call, served: Served) -> None:
@@ -198,7 +204,7 @@ def test_archives_of_torch_model_archiver_are_served(
     }
     options = [part for key, value in arguments.items() for part in (f"--{key}", str(value))]
     program = interpreter("torchserve", *PINS).with_name("torch-model-archiver")
-    subprocess.run([program, *options], check=True, timeout=60, capture_output=True)
+    subprocess.run([program, *options], check=True, timeout=DEADLINE, capture_output=True)
     with serving(tmp_path, tmp_path / name) as served:
         answer = predict(call, served, name="lin", model_version="1.5", input={"data": text(b"[[1, 2]]")})
         assert answer == [[2, 4]]

@@ -120,3 +120,24 @@ def test_delete_removes_all_of_it(own: Namespace, folder: Path) -> None:
     for ref in ("trigger/logged", "sequence/logged", "service/logged", "sinkbinding/logged", "broker/default"):
         assert f"{ref}: deleted" in output
     assert own.cluster.get(Ref("SinkBinding", "logged")) is None
+
+
+def test_what_left_the_files_is_deleted_and_a_revision_without_the_binding_takes_traffic(
+    own: Namespace, folder: Path
+) -> None:
+    own.scalezero("apply", "-f", logged(folder))
+    model(folder, "logged", versions=(1, 2), split=False)
+    (folder / "config.yaml").unlink()
+    deleted = ("sinkbinding/logged", "trigger/logged", "sequence/logged")
+    plan = own.scalezero("plan", "-f", folder)
+    output = own.scalezero("apply", "-f", folder)
+    for ref in deleted:
+        assert f"- {ref}  delete" in plan
+        assert f"{ref}: deleted" in output
+    assert (sink(own, "logged-v1") is None, sink(own, "logged-v2")) == (False, None)
+    binding = Ref("SinkBinding", "logged")
+    wait_until("the binding is gone", lambda: own.cluster.get(binding) is None, seconds=60)
+    own.kn("service", "update", "logged", "--traffic", "logged-v1=40", "--traffic", "logged-v2=60")
+    wait_until("the traffic moved", lambda: shares(own, "logged") == {"logged-v1": 40, "logged-v2": 60}, seconds=30)
+    assert own.cluster.get(Ref("Trigger", "logged")) is None
+    assert own.scalezero("plan", "-f", folder).splitlines()[-1] == "nothing to do"

@@ -10,7 +10,7 @@ import pytest
 
 from tests import models
 from tests.runtime.frontends.conftest import Served, serving
-from tests.runtime.http.asgi_server import eventually
+from tests.waiting import DEADLINE, eventually
 
 LIMIT = 100_000  # bytes; the largest body
 BUFFERED_BODIES = 8  # bodies that the process may buffer
@@ -41,7 +41,7 @@ def check_released(served: Served) -> None:
     head = f"POST /v2/models/m/infer HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: {LIMIT}\r\n\r\n"
     with ExitStack() as stack:
         for _ in range(BUFFERED_BODIES):
-            connection = stack.enter_context(socket.create_connection(("127.0.0.1", served.port), timeout=30))
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", served.port), timeout=DEADLINE))
             connection.sendall(head.encode())
             assert connection.recv(4096).startswith(b"HTTP/1.1 100 ")
             connection.sendall(b" " * (LIMIT - 1))

@@ -15,6 +15,7 @@ from tests.fuzz import law
 from tests.fuzz.conftest import LIMIT
 from tests.fuzz.messages import BODIES, MULTIPART, invalid_npy
 from tests.runtime.frontends.conftest import Served
+from tests.waiting import DEADLINE
 
 SETTINGS = settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 JSON = [each for each in BODIES if each[1] == "application/json"]
@@ -28,7 +29,7 @@ HEADERS = ("-1", "0", "1", "999999", "1e3", "0x10", "", "9" * 400)
 
 @pytest.fixture
 def connection(served: Served) -> Iterator[HTTPConnection]:
-    connection = HTTPConnection("127.0.0.1", served.port, timeout=20)
+    connection = HTTPConnection("127.0.0.1", served.port, timeout=DEADLINE)
     yield connection
     connection.close()
 
@@ -58,7 +59,7 @@ def test_a_corrupted_body_is_no_server_error(served: Served, path: str, kind: st
         at = data.draw(st.integers(0, len(body)))
         end = at + data.draw(st.integers(0, 6))
         body[at:end] = data.draw(st.one_of(st.sampled_from(VALUES), st.binary(max_size=3)))
-    connection = HTTPConnection("127.0.0.1", served.port, timeout=20)
+    connection = HTTPConnection("127.0.0.1", served.port, timeout=DEADLINE)
     try:
         send(connection, path, kind, bytes(body))
     finally:
@@ -144,7 +145,7 @@ def test_an_invalid_multipart_form(connection: HTTPConnection, body: bytes, kind
 @pytest.mark.parametrize("length", ["-1", "x", "1, 2", "99999999999999999999", "+5", "5", "0"])
 def test_a_wrong_content_length(served: Served, path: str, kind: str, length: str) -> None:
     """Bytes after the stated length are an invalid request; the server answers it and closes the connection."""
-    with socket.create_connection(("127.0.0.1", served.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=DEADLINE) as connection:
         head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n"
         connection.sendall(head.encode() + BODIES[path, kind] + b"\r\n\r\n")
         connection.shutdown(socket.SHUT_WR)

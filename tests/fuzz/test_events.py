@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tests.fuzz import law
 from tests.fuzz.test_bodies import SETTINGS
 from tests.runtime.frontends.conftest import Served
+from tests.waiting import DEADLINE
 
 # Any byte that HTTP allows in a value; a client never sends the others.
 VALUES = st.binary(max_size=12).map(lambda value: bytes(byte for byte in value if byte >= 0x20 and byte != 0x7F))
@@ -35,7 +36,7 @@ def test_any_event_is_no_server_error(
     served: Served, changed: dict[str, bytes], missing: set[str], body: bytes
 ) -> None:
     headers = {name: value for name, value in (VALID | changed).items() if name not in missing}
-    connection = HTTPConnection("127.0.0.1", served.port, timeout=20)
+    connection = HTTPConnection("127.0.0.1", served.port, timeout=DEADLINE)
     try:
         connection.request("POST", "/events", body, headers)
         answer = connection.getresponse()

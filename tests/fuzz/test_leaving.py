@@ -11,8 +11,8 @@ from tests import models
 from tests.fuzz.conftest import LIMIT, check_released
 from tests.fuzz.messages import BODIES, CALLS, frame
 from tests.runtime.frontends.conftest import Served, serving, until
-from tests.runtime.http.asgi_server import eventually
 from tests.runtime.http.h2_client import Caller, calling
+from tests.waiting import DEADLINE, eventually
 
 CALL = (("content-type", "application/grpc"), ("te", "trailers"))
 INFERENCES = [
@@ -83,7 +83,7 @@ def test_a_client_that_disconnects_in_the_middle_of_its_request_releases_its_res
     body = BODIES[path, kind]
     head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n\r\n".encode()
     for _ in range(10):
-        with socket.create_connection(("127.0.0.1", served.port), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", served.port), timeout=DEADLINE) as connection:
             connection.sendall(head + body[: int(len(body) * share)])
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # close with a reset
     check_released(served)
@@ -107,5 +107,5 @@ def runs(served: Served) -> float:
         )
         return counts[-1] == counts[-2]
 
-    eventually(quiet, within=30)
+    eventually(quiet)
     return counts[-1]

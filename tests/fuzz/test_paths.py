@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from runtime.frontends.catalogue import PROTOCOLS
 from tests.fuzz import law
 from tests.runtime.frontends.conftest import Served
+from tests.waiting import DEADLINE
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE")
 OURS = ("/api/v1/models", "/api/v1/models/{model}", "/api/v1/models/{model}/predict", "/healthz/ready", "/openapi.json")
@@ -46,7 +47,7 @@ segments = st.one_of(
 
 @pytest.fixture
 def connection(served: Served) -> Iterator[HTTPConnection]:
-    connection = HTTPConnection("127.0.0.1", served.port, timeout=20)
+    connection = HTTPConnection("127.0.0.1", served.port, timeout=DEADLINE)
     yield connection
     connection.close()
 
@@ -88,7 +89,7 @@ def test_unusual_text_as_each_parameter(connection: HTTPConnection, text: str) -
 @SETTINGS
 @given(rest=st.lists(segments, max_size=4), method=st.sampled_from(METHODS))
 def test_unknown_paths_below_every_prefix(served: Served, prefix: str, rest: list[str], method: str) -> None:
-    connection = HTTPConnection("127.0.0.1", served.port, timeout=20)
+    connection = HTTPConnection("127.0.0.1", served.port, timeout=DEADLINE)
     try:
         send(connection, method, "/".join([prefix, *rest]))
     finally:

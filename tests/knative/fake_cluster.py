@@ -35,7 +35,7 @@ class FakeCluster(Cluster):
         self.interruptions = 0  # number of next follows that do not reach the cluster
         self.missing_apis: frozenset[str] = frozenset()  # APIs of Knative Eventing
         self.forbidden: frozenset[str] = frozenset()  # kinds that the user may not list
-        self.unseen_bindings = 0  # number of next dry runs in which the webhook does not know of a SinkBinding yet
+        self.unseen_bindings = 0  # number of next dry runs in which the webhook knows no change of a SinkBinding yet
         self.now = 0.0
         self._version = 0
         self._deletions: Counter[Ref] = Counter()
@@ -56,7 +56,7 @@ class FakeCluster(Cluster):
         self._require_api(kind)
         stored = [each for ref, each in self.objects.items() if ref.kind == kind]
         candidates = self.pods if kind == "Pod" else stored
-        return [each for each in candidates if labels.items() <= each["metadata"].get("labels", {}).items()]
+        return [deepcopy(each) for each in candidates if labels.items() <= each["metadata"].get("labels", {}).items()]
 
     def apply(
         self, manifest: Manifest, *, manager: str = "scalezero", force: bool = False, dry_run: bool = False
@@ -91,6 +91,9 @@ class FakeCluster(Cluster):
             kept = [each for each in self.pods if each["metadata"]["name"] != ref.name]
             self.pods, before = kept, len(self.pods)
             return len(kept) < before
+        if live is not None and ref.kind == "SinkBinding" and Ref("Service", ref.name) in self.objects:
+            live["metadata"]["deletionTimestamp"] = "now"  # until Knative has removed the variables from the Service
+            return True
         deleted = self.objects.pop(ref, None)
         self._deletions[ref] += 1
         for service in [each for each in self.objects.values() if each["kind"] == "Service"]:
@@ -134,11 +137,11 @@ class FakeCluster(Cluster):
         self.now += 1
         if self.unseen_bindings:
             self.unseen_bindings -= 1
-            return manifest
+            return self._with_variables(manifest, is_seen=False)
         return self._with_variables(manifest)
 
-    def _with_variables(self, manifest: Manifest) -> Manifest:
-        """Add the variables of a SinkBinding, as Knative's webhook does."""
+    def _with_variables(self, manifest: Manifest, *, is_seen: bool = True) -> Manifest:
+        """Add the variables of a SinkBinding, or remove those of a deleted one, as Knative's webhook does."""
         ref = ref_of(manifest)
         binding = self.objects.get(Ref("SinkBinding", ref.name))
         if ref.kind != "Service" or binding is None or "template" not in manifest.get("spec", {}):
@@ -147,7 +150,8 @@ class FakeCluster(Cluster):
         (container,) = changed["spec"]["template"]["spec"]["containers"]
         sink = json.dumps(binding["spec"]["sink"])
         kept = [each for each in container["env"] if each["name"] != "K_SINK"]
-        container["env"] = [*kept, {"name": "K_SINK", "value": sink}]
+        is_deleted = "deletionTimestamp" in binding["metadata"]
+        container["env"] = kept if is_deleted == is_seen else [*kept, {"name": "K_SINK", "value": sink}]
         return changed
 
     def _store(self, ref: Ref, manifest: Manifest, live: Manifest | None) -> Manifest:
@@ -189,6 +193,8 @@ class FakeCluster(Cluster):
         if stored["kind"] == "Service":
             if (binding := self.objects.get(Ref("SinkBinding", stored["metadata"]["name"]))) is not None:
                 self._settle(binding)
+                if "deletionTimestamp" in binding["metadata"]:
+                    del self.objects[ref_of(binding)]
             self._create_revision(stored)
         self._settle(stored)
 

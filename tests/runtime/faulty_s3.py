@@ -23,8 +23,9 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
+from tests.waiting import DEADLINE
+
 PIECE = 16 * 1024  # bytes copied at once: small, so that a fault is applied at the requested byte
-SETTLING = 5.0  # maximum seconds to wait until requests in progress are answered
 ERROR = "<Error><Code>{}</Code><Message>injected by the test</Message></Error>"
 HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length"})
 
@@ -133,7 +134,7 @@ class FaultyS3:
         A client may receive the last byte before the request is recorded, so this waits for the requests in progress.
         """
         with self._state.lock:
-            self._state.lock.wait_for(lambda: self._state.active == 0, timeout=SETTLING)
+            self._state.lock.wait_for(lambda: self._state.active == 0, timeout=DEADLINE)
             return list(self._state.seen)
 
     def downloads(self, path: str) -> list[Seen]:
@@ -221,7 +222,7 @@ class _Handler(BaseHTTPRequestHandler):
         return b"".join(chunks)
 
     def _forward(self, fault: Fault, sent: list[int]) -> int:
-        with contextlib.closing(http.client.HTTPConnection(self.state.upstream, timeout=30)) as upstream:
+        with contextlib.closing(http.client.HTTPConnection(self.state.upstream, timeout=DEADLINE)) as upstream:
             upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
             for name, value in self.headers.items():
                 if name.lower() not in {"transfer-encoding", "content-length"}:

@@ -17,6 +17,7 @@ from runtime.model import session
 from runtime.opening import Opener
 from tests import models
 from tests.runtime import independence_models as zoo
+from tests.waiting import DEADLINE
 
 
 def artifact(path: Path) -> Artifact:
@@ -38,7 +39,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Event:
 
     class Held(real):  # type: ignore[misc, valid-type] # the base class is a value
         def __init__(self, *args: object, **options: object) -> None:
-            released.wait(90)
+            released.wait(DEADLINE)
             super().__init__(*args, **options)
 
     monkeypatch.setattr(session, "Session", Held)
@@ -69,7 +70,7 @@ def test_the_same_file_from_the_cache_is_not_opened_again(tmp_path: Path, held: 
         with pytest.raises(ModelUnavailable):
             await tried.open(pulled, within=0.05)
         held.set()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(DEADLINE):
             while opening_threads():  # noqa: ASYNC110 - nothing announces it
                 await asyncio.sleep(0.01)
         began = time.perf_counter()
@@ -142,6 +143,6 @@ def test_a_process_ends_while_a_model_opens_and_another_runs(tmp_path: Path) -> 
         print("ended")
     """
     ran = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=DEADLINE, check=False
     )
     assert ran.stdout.split() == ["answered", "ended"], ran.stderr

@@ -30,6 +30,7 @@ from runtime.settings import Settings
 from runtime.tensors import Query
 from tests import models
 from tests.runtime import independence_models
+from tests.waiting import DEADLINE
 
 
 class Registry:
@@ -46,7 +47,7 @@ class Registry:
         with self._lock:
             self.calls += 1
             answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        assert self.gate.wait(60)
+        assert self.gate.wait(DEADLINE)
         if isinstance(answer, BaseException):
             raise answer
         return Pulled(answer)
@@ -192,7 +193,7 @@ def test_a_prefetched_model_is_retried_until_it_is_loaded(good: Artifact) -> Non
 
     async def scenario(served: ServedModel) -> None:
         served.prefetch(Pull(registry))
-        await asyncio.wait_for(served.first_attempt_ended.wait(), 30)
+        await asyncio.wait_for(served.first_attempt_ended.wait(), DEADLINE)
         assert served.state is State.FAILED
         for _ in range(3000):
             if served.ready:
@@ -218,7 +219,7 @@ def test_requests_after_the_last_attempt_get_its_failure_at_once(good: Artifact)
 
     async def scenario(served: ServedModel) -> None:
         served.prefetch(Pull(registry), stop_retrying)
-        await asyncio.wait_for(last.wait(), 30)
+        await asyncio.wait_for(last.wait(), DEADLINE)
         for _ in range(2):
             with pytest.raises(ArtifactMissing):
                 await served.load()
@@ -280,7 +281,7 @@ def test_a_model_that_is_loading_can_be_closed(good: Artifact) -> None:
         served.prefetch(Pull(registry))
         await asyncio.sleep(0.02)
         assert served.state is State.LOADING
-        await asyncio.wait_for(served.close(), 20)
+        await asyncio.wait_for(served.close(), DEADLINE)
         registry.gate.set()
 
     with_model(registry, scenario)
@@ -339,7 +340,7 @@ def test_a_model_with_an_endless_warm_up_is_served_without_it(tmp_path: Path) ->
     made = artifact(independence_models.endless_on_zeros(tmp_path / "m.onnx"))
 
     async def scenario(served: ServedModel) -> None:
-        ready = await asyncio.wait_for(served.load(), 20)
+        ready = await asyncio.wait_for(served.load(), DEADLINE)
         prediction = await predict(ready, Query([np.array([1])]))
         assert np.asarray(prediction.outputs[0]).tolist() == [0]
 

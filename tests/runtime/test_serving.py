@@ -23,6 +23,7 @@ from runtime.variants.values import Variant
 from tests import models
 from tests.runtime.frontends.conftest import environment, free_port
 from tests.runtime.published_model import measured, times
+from tests.waiting import DEADLINE
 
 SCALEZERO = Path(sys.executable).with_name("scalezero")
 
@@ -60,7 +61,7 @@ def serve(folder: Path, *arguments: str, **env: str) -> Iterator[tuple[int, Path
         yield port, log
     finally:
         process.send_signal(signal.SIGINT)
-        assert process.wait(40) == 0, log.read_text()
+        assert process.wait(DEADLINE) == 0, log.read_text()
 
 
 def line(log: Path, beginning: str) -> dict[str, Any]:
@@ -72,6 +73,15 @@ def line(log: Path, beginning: str) -> dict[str, Any]:
                 return found
         time.sleep(0.05)
     raise AssertionError(log.read_text())
+
+
+def test_the_first_line_of_a_process_without_a_model_names_none(tmp_path: Path) -> None:
+    source = tmp_path / "main.py"
+    source.write_text("def handle(request):\n    return 'x'\n")
+    with serve(tmp_path, FUNCTION_SOURCE=str(source)) as (_, log):
+        first = line(log, "listening")
+    assert first["message"] == "listening"
+    assert first["function"] == str(source)
 
 
 @pytest.mark.parametrize(("flags", "waiting"), [([], "loading"), (["--lazy"], "the first request loads the model")])
@@ -123,7 +133,7 @@ def test_reload_needs_a_local_target(tmp_path: Path) -> None:
         env=environment(tmp_path),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=DEADLINE,
         check=False,
     )
     assert done.returncode == 2

@@ -19,7 +19,8 @@ class Flight:
 
     def __init__(self, key: Key, first: object | None = None) -> None:
         self.key = key
-        self.first = first  # the delivery for which a callback does the work; None: a task does it, or the client left
+        # The delivery for which a callback does the work; None: a task does it, the client left, or it is answered.
+        self.first = first
         self.waiting: dict[Any, Callable[[Any, Reply], None]] = {}  # how each other delivery is answered
         self.abandon: Callable[[], object] | None = None  # ends the work if no task does it
         self.task: asyncio.Task[None] | None = None  # the task that does the work
@@ -48,6 +49,7 @@ class Flights:
     def land(self, flight: Flight, reply: Reply) -> None:
         """Answer all deliveries of an event, except the first."""
         self.forget(flight)
+        flight.first = None  # it refers to the flight, and a reference cycle is work for the garbage collector
         if flight.waiting:
             waiting, flight.waiting = flight.waiting, {}
             for delivery, answer in waiting.items():

@@ -93,7 +93,7 @@ class EventHandler:
             return False
         request.context = delivery = Delivery(_with_trace(event, request), mode)
         if self._window is None:
-            return self._inference.direct(exchange)
+            return self._inference.begin(exchange)
         return self._answer_once(exchange, delivery, self._window)
 
     def _answer_once(self, exchange: "Exchange", delivery: Delivery, window: Window) -> bool:
@@ -108,7 +108,7 @@ class EventHandler:
             exchange.on_cancel = partial(self._flights.leave, flight, exchange)
             return True
         flight = delivery.flight = self._flights.begin(key, exchange)
-        if self._inference.direct(exchange):
+        if self._inference.begin(exchange):
             return True
         self._flights.forget(flight)
         return False
@@ -121,8 +121,9 @@ class EventHandler:
         if flight is not None:
             if flight.waiting:
                 reply = reply._replace(headers=[*answer.headers])  # the headers of `answer` are completed in place
+            has_left = flight.first is None
             self._land(flight, reply)
-            if flight.first is None:  # its client has left
+            if has_left:
                 return
         self._edge.reply(exchange, answer if delivery.mode is _BINARY else in_mode(reply, delivery.mode))
 
@@ -268,13 +269,9 @@ class _Edge:
     """The application, as the inferences of events use it."""
 
     def __init__(self, handler: EventHandler, edge: "Edge") -> None:
-        self._handler = handler
         self._edge = edge
         self.complete = edge.complete
-
-    def reply(self, exchange: "Exchange", answer: Answer) -> None:
-        """Send the answer to all deliveries of its event."""
-        self._handler.finish(exchange, answer)
+        self.reply = handler.finish  # answers all deliveries of the event
 
     def answer_error(self, error: Exception, request: Request) -> Answer:
         """Note the error, and build the response."""
@@ -296,8 +293,8 @@ def _read_small(request: Request, mode: Mode) -> Event:
     event = binary.read(request.headers, request.body)
     memo = request.memo
     if memo is not None and NAME not in memo:
-        names = {header[3:].decode() for header, _ in request.varying}
-        constant = {name: value for name, value in event.attributes.items() if name not in names}
+        varying = {header for header, _ in request.varying}
+        constant = {name: value for name, value in event.attributes.items() if f"ce-{name}".encode() not in varying}
         memo[NAME] = event._replace(attributes=constant, data=b"")
     return event
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from runtime.event_objects import EventObjects
     from runtime.settings import Settings
 
-_MARK: Final = b'"s3"'  # a name in each record of a notification
+_MARK: Final = b'"bucket"'  # a name in each form of a notification
 
 
 def may_be_named(event: Event) -> bool:

@@ -101,20 +101,19 @@ class Replies:
 
 
 class Clock:
-    """Formats times, each millisecond once."""
+    """Formats times, each second once."""
 
     def __init__(self) -> None:
-        self._millisecond = -1
+        self._second = -1
         self._text = b""
 
     def at(self, now: float) -> bytes:
         """Return a time, in seconds since the epoch, as a timestamp of RFC 3339: `2026-04-05T17:31:00.042Z`."""
-        millisecond = int(now * 1000)
-        if millisecond != self._millisecond:
-            self._millisecond = millisecond
-            seconds, rest = divmod(millisecond, 1000)
-            self._text = f"{strftime('%Y-%m-%dT%H:%M:%S', gmtime(seconds))}.{rest:03}Z".encode()
-        return self._text
+        second, millisecond = divmod(int(now * 1000), 1000)
+        if second != self._second:
+            self._second = second
+            self._text = strftime("%Y-%m-%dT%H:%M:%S", gmtime(second)).encode()
+        return b"%b.%03dZ" % (self._text, millisecond)
 
 
 def in_mode(reply: Reply, mode: Mode) -> Answer:

@@ -38,10 +38,6 @@ class Reply(NamedTuple):
         return not is_delivered_again(self.status)
 
 
-# When it expires, the reply as bytes, and its size. Bytes need less memory, and no work of the garbage collector.
-_Entry: TypeAlias = tuple[float, bytes, int]
-
-
 class Window:
     """The replies to recent events. Times are in seconds, on any one clock."""
 
@@ -52,18 +48,19 @@ class Window:
         self._events = events
         self._max_bytes = max_bytes
         self._largest = min(_LARGEST, max_bytes)
-        self._entries: dict[Key, _Entry] = {}
-        self._oldest: deque[Key] = deque()  # all entries expire in this order
+        self._replies: dict[Key, bytes] = {}  # bytes need less memory, and no work of the garbage collector
+        self._oldest: deque[tuple[float, Key, int]] = deque()  # when a reply expires, its event, and its bytes
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._replies)
 
     def find(self, key: Key, now: float) -> Reply | None:
         """Return the reply to a known event; None: the event is unknown, or was forgotten."""
-        entry = self._entries.get(key)
-        if entry is None or now >= entry[0]:
+        self._forget_before(now)
+        packed = self._replies.get(key)
+        if packed is None:
             return None
-        status, headers, body, code = marshal.loads(entry[1])  # noqa: S302 - written by `store`
+        status, headers, body, code = marshal.loads(packed)  # noqa: S302 - written by `store`
         return Reply(status, headers, body, code)
 
     def store(self, key: Key, reply: Reply, now: float) -> None:
@@ -72,20 +69,20 @@ class Window:
             return
         packed = marshal.dumps((reply.status, reply.headers, reply.body, reply.code), _FORMAT)  # type: ignore[arg-type]
         size = _ENTRY + len(packed) + len(key[0]) + len(key[1])
-        entries, oldest = self._entries, self._oldest
-        if oldest and entries[oldest[0]][0] <= now:
-            self._forget_before(now)
-        if size > self._largest or key in entries:
+        self._forget_before(now)
+        if size > self._largest or key in self._replies:
             return
-        entries[key] = (now + self._seconds, packed, size)
-        oldest.append(key)
+        self._replies[key] = packed
+        self._oldest.append((now + self._seconds, key, size))
         self.bytes += size
-        while len(entries) > self._events or self.bytes > self._max_bytes:
+        while len(self._oldest) > self._events or self.bytes > self._max_bytes:
             self._forget_oldest()
 
     def _forget_before(self, now: float) -> None:
-        while self._oldest and self._entries[self._oldest[0]][0] <= now:
+        while self._oldest and self._oldest[0][0] <= now:
             self._forget_oldest()
 
     def _forget_oldest(self) -> None:
-        self.bytes -= self._entries.pop(self._oldest.popleft())[2]
+        _, key, size = self._oldest.popleft()
+        del self._replies[key]
+        self.bytes -= size

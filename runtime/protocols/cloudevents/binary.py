@@ -59,25 +59,24 @@ def read(headers: Headers, body: bytes) -> Event:
 def read_like(other: Event, varying: Headers, body: bytes) -> Event | None:
     """Return the event of a message that differs from that of `other` only in these headers and the body.
 
-    `other` is not changed. Return None if a value is encoded or invalid; `read` then decodes or refuses it.
+    The values of the headers need no decoding; headers that are no attributes are skipped. `other` is not changed.
+    Return None if the event may be invalid; `read` then refuses it.
     """
     event_id = ""
-    found: dict[str, str] = {}
+    found = {**other.attributes}
     for header, value in varying:
         if header == _ID:
             if event_id:
                 return None
-            event_id = value.decode("latin-1")
-        else:
-            found[_KNOWN.get(header) or _name(header)] = value.decode("latin-1")
-    texts = event_id + "".join(found.values()) if found else event_id
-    if not event_id or len(found) + 1 != len(varying) or not _is_plain(texts):
-        return None
+            event_id = value.decode("ascii")
+        elif header[:3] == _PREFIX:
+            name = _KNOWN.get(header) or _name(header)
+            if name in found:
+                return None
+            found[name] = value.decode("ascii")
     time = found.get("time")
-    if time is not None and not rules.is_time(time):
+    if not event_id or (time is not None and not rules.is_time(time)):
         return None
-    if other.attributes:
-        found = {**other.attributes, **found}
     return Event(event_id, other.source, other.type, found, other.content_type, body)
 
 

@@ -4,12 +4,12 @@
      "message": {"old_entry": {...}, "new_entry": {...}, "new_parent_path": "/buckets/BUCKET"}}
 
 The filer reports every change of its tree. Only changes of objects have a translation: not folders, not the parts of an
-upload, not the system's own buckets, and not an update that leaves the content as it is.
-Source: SeaweedFS, weed/notification/webhook.
+upload, not the system's own buckets, and not an update that leaves the content as it is. A bucket with versions has a
+file for each version of an object, KEY.versions/v_VERSION, and one for each delete marker.
+Sources: SeaweedFS, weed/notification/webhook, weed/s3api/s3api_object_versioning.go.
 """
 
 import base64
-import binascii
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote_plus
@@ -20,6 +20,9 @@ from runtime.protocols.json.lists import show
 _ROOT: Final = "/buckets/"
 _PARTS: Final = ".uploads"  # the folder of each bucket with the parts of uploads
 _LAST_SECOND: Final = 253_402_300_799  # of the year 9999
+_CREATED: Final = "ObjectCreated:"
+_REMOVED: Final = "ObjectRemoved:Delete"
+_NO_VERSION: Final = "null"  # the version of an object that was stored while its bucket kept no versions
 _NANOSECONDS: Final = 1_000_000_000  # in a second
 
 
@@ -35,12 +38,12 @@ def notification_of(document: object, *, region: str = "us-east-1") -> dict[str,
         raise BadEvent("key", got=show(path), expected="the path of the changed file")
     old, new = _entry(message, "old_entry"), _entry(message, "new_entry")
     if new is None:
-        return _notification("ObjectRemoved:Delete", path, old, region) if old else None
+        return _notification(_REMOVED, path, old, region) if old else None
     parent = message.get("new_parent_path")
     target = f"{parent.rstrip('/')}/{new.get('name')}" if isinstance(parent, str) and parent else path
     if old is not None and target == path and _content(old) == _content(new):
         return None
-    return _notification(_created(new), target, new, region)
+    return _notification(_event_name(new), target, new, region)
 
 
 def _notification(name: str, path: str, entry: dict[str, Any], region: str) -> dict[str, Any] | None:
@@ -48,9 +51,11 @@ def _notification(name: str, path: str, entry: dict[str, Any], region: str) -> d
     in_bucket = path.startswith(_ROOT) and bucket and key and not bucket.startswith(".")
     if not in_bucket or key.partition("/")[0] == _PARTS or entry.get("is_directory"):
         return None
-    changed = _changed(entry)
-    item: dict[str, object] = {"key": quote_plus(key), "eTag": _etag(entry), "sequencer": f"{changed:016X}"}
-    if name != "ObjectRemoved:Delete":
+    changed, version = _changed(entry), _version(entry)
+    key = key.removesuffix(f".versions/v_{version}") if version else key
+    item: dict[str, object] = {"key": quote_plus(key), "eTag": _etag(entry), "versionId": version}
+    item["sequencer"] = f"{changed:016X}"
+    if name.startswith(_CREATED):
         item |= {"size": _number(_attributes(entry), "file_size"), "contentType": _attributes(entry).get("mime")}
     record = {
         "eventVersion": "2.0",
@@ -108,24 +113,35 @@ def _time(nanoseconds: int) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{nanoseconds % _NANOSECONDS // 1_000_000:03d}Z"
 
 
-def _created(entry: dict[str, Any]) -> str:
-    uploaded = "X-Seaweedfs-Upload-Id" in _extended(entry)
-    return "ObjectCreated:CompleteMultipartUpload" if uploaded else "ObjectCreated:Put"
+def _event_name(entry: dict[str, Any]) -> str:
+    """Return the name of the event that stored the entry."""
+    extended = _extended(entry)
+    if "Seaweed-X-Amz-Delete-Marker" in extended:
+        return "ObjectRemoved:DeleteMarkerCreated"
+    return _CREATED + ("CompleteMultipartUpload" if "X-Seaweedfs-Upload-Id" in extended else "Put")
 
 
 def _extended(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return the extended attributes; their values are base64."""
     value = entry.get("extended")
     return value if isinstance(value, dict) else {}
 
 
+def _version(entry: dict[str, Any]) -> str | None:
+    """Return the version of an object in a bucket that keeps versions."""
+    version = _bytes(_extended(entry).get("Seaweed-X-Amz-Version-Id")).decode(errors="replace")
+    return version if version not in {"", _NO_VERSION} else None
+
+
 def _etag(entry: dict[str, Any]) -> str | None:
-    """Return the ETag that S3 shows, which is stored as base64 of its text; otherwise the MD5 of the content."""
-    stored, digest = _extended(entry).get("Seaweed-X-Amz-ETag"), _attributes(entry).get("md5")
+    """Return the ETag that S3 shows; otherwise the MD5 of the content."""
+    etag = _bytes(_extended(entry).get("Seaweed-X-Amz-ETag")).decode(errors="replace")
+    return etag or _bytes(_attributes(entry).get("md5")).hex() or None
+
+
+def _bytes(encoded: object) -> bytes:
+    """Return the bytes of a base64 text; none if it is absent or not valid."""
     try:
-        if isinstance(stored, str):
-            return base64.b64decode(stored, validate=True).decode()
-        if isinstance(digest, str):
-            return base64.b64decode(digest, validate=True).hex()
-    except (binascii.Error, UnicodeDecodeError):
-        pass
-    return None
+        return base64.b64decode(encoded, validate=True) if isinstance(encoded, str) else b""
+    except ValueError:
+        return b""

@@ -7,7 +7,6 @@ weights ONNX Runtime packs.
 
 import tempfile
 from collections.abc import Callable, Mapping
-from http import HTTPStatus
 from statistics import median
 from typing import Final, NamedTuple
 
@@ -15,7 +14,7 @@ from runtime.artifacts.cache import hash_file
 from runtime.variants.names import CPU_PROVIDER, ORIGINAL
 from runtime.variants.pinned import PinnedForm, PinnedModel, PinnedVariant, render
 from scripts.benchmarks import launches
-from scripts.benchmarks.client import send_request, wait_for_first_answer, wait_until_correct
+from scripts.benchmarks.client import not_ready, send_request, wait_for_first_answer, wait_until_correct
 from scripts.benchmarks.faults import CannotMeasure
 from scripts.benchmarks.figures import Figure, Pair, figure
 from scripts.benchmarks.lab import Lab
@@ -25,7 +24,6 @@ from scripts.benchmarks.subjects import Subject
 
 MIB: Final = 2**20
 ROUNDS: Final = 3  # a start takes several seconds
-READY: Final = "/healthz/ready"
 PULLED: Final = ("import", "idle", "pull", "verify")  # the phases until the end of the pull
 
 
@@ -92,7 +90,7 @@ def start_once(lab: Lab, subject: Subject, uri: str) -> Start:
         env = {**lab.s3, **launches.BATCHING, "SCALEZERO_VARIANTS": render(pinned)}
         launch = launches.ours(subject, uri, cache, env)
         with running(launch, cpu=lab.server_cpu) as server:
-            ready = wait_until_correct(server, lambda: _not_ready(server))
+            ready = wait_until_correct(server, lambda: not_ready(server))
             wait_for_first_answer(server, subject)
             phases = cold_start_phases(server)
             pulled = sum(phases[name] for name in PULLED)
@@ -110,8 +108,3 @@ def cold_start_phases(server: Server) -> dict[str, float]:
     if missing := [name for name in PULLED if name not in found]:
         raise CannotMeasure(f"/metrics has no phase {', '.join(missing)} of the cold start")
     return found
-
-
-def _not_ready(server: Server) -> str | None:
-    reply = send_request(server, "GET", READY)
-    return None if reply.status == HTTPStatus.OK else f"{READY} answered {reply.status} {reply.text[:200]!r}"

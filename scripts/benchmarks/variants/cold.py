@@ -1,6 +1,5 @@
 """The start of `scalezero serve` with OpenVINO chosen, compared with fp32, on ResNet-50 from a real S3 server."""
 
-import http.client
 import json
 import os
 import statistics
@@ -19,7 +18,7 @@ from runtime.variants.cpu_class import cpu_class
 from runtime.variants.pinned import PinnedClass, PinnedFile, PinnedForm, PinnedModel, PinnedVariant, render
 from runtime.variants.values import CPU_PROVIDER, OPENVINO_PROVIDER, ORIGINAL
 from scripts.benchmarks import launches
-from scripts.benchmarks.client import wait_until_correct
+from scripts.benchmarks.client import not_ready, send_request, wait_until_correct
 from scripts.benchmarks.contest import measure_pairs
 from scripts.benchmarks.faults import CannotMeasure
 from scripts.benchmarks.lab import Lab
@@ -27,7 +26,6 @@ from scripts.benchmarks.s3 import BUCKET, publish
 from scripts.benchmarks.servers import Server, running
 
 _OPENVINO: Final = "openvino"
-_OK: Final = 200
 
 
 def difference(lab: Lab, *, compiled: bool) -> float:
@@ -41,7 +39,7 @@ def difference(lab: Lab, *, compiled: bool) -> float:
         with tempfile.TemporaryDirectory() as cache:
             launch = launches.ours(lab.resnet, original, cache, {**lab.s3, **environment})
             with running(launch, cpu=lab.server_cpu) as server:
-                seconds = wait_until_correct(server, lambda: _not_ready(server))
+                seconds = wait_until_correct(server, lambda: not_ready(server))
                 _check_variant(server, lab.resnet.name, variant)
                 return seconds
 
@@ -56,27 +54,12 @@ def difference(lab: Lab, *, compiled: bool) -> float:
     return statistics.median(each.ours - each.floor for each in pairs)
 
 
-def _not_ready(server: Server) -> str | None:
-    status, _ = _get(server, "/healthz/ready")
-    return None if status == _OK else f"status {status}"
-
-
 def _check_variant(server: Server, name: str, variant: str) -> None:
     """Raise CannotMeasure if another variant is served, because the expected one could not be opened."""
-    _, body = _get(server, f"/api/v1/models/{name}")
-    served = json.loads(body).get("serving", {})
+    reply = send_request(server, "GET", f"/api/v1/models/{name}")
+    served = json.loads(reply.text).get("serving", {})
     if served.get("variant") != variant:
         raise CannotMeasure(f"expected the variant {variant}; served: {served}")
-
-
-def _get(server: Server, path: str) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
-    try:
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        return answer.status, answer.read()
-    finally:
-        connection.close()
 
 
 def _pins(path: Path, uri: str, forms: tuple[PinnedForm, ...]) -> PinnedModel:

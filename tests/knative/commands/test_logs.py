@@ -15,6 +15,7 @@ from knative.objects import Manifest
 from runtime.cli import scalezero
 from tests.knative.api.test_client import cluster, listed, status
 from tests.knative.api.test_connection import send
+from tests.waiting import DEADLINE
 
 
 def pod(name: str) -> Manifest:
@@ -134,7 +135,7 @@ def test_following_prints_each_run_of_a_container_once(tmp_path: Path, monkeypat
         remaining -= 1
         for thread in threading.enumerate():
             if thread.name.endswith("(follow)"):
-                thread.join(10)
+                thread.join(DEADLINE)
         if not remaining:
             raise KeyboardInterrupt
 

@@ -5,13 +5,14 @@ from hypothesis import given, settings
 from knative.deploying.action import Action
 from knative.deploying.observe import observe
 from knative.deploying.plan import Plan, plan
-from knative.deploying.progress import Apply, Delete, Done, Settle, Wait, next_action
+from knative.deploying.progress import Apply, Delete, Done, Remove, Settle, Wait, next_action
 from knative.deploying.readiness import Ready, readiness_of
 from knative.manifests import DeploymentOptions, Step, desired
 from knative.objects import Manifest, Ref
 from knative.resources import Resources
 from tests.knative.fake_cluster import FakeCluster
 from tests.knative.manifests import strategies
+from tests.knative.manifests.test_events import config
 from tests.knative.manifests.test_steps import read, split, version
 
 OPTIONS = DeploymentOptions(image="scalezero:0.1")
@@ -34,9 +35,12 @@ def reconcile(cluster: FakeCluster, steps: tuple[Step, ...], *, limit: int = 200
                 assert _routed(step.manifest) <= _ready(cluster)
             cluster.apply(step.manifest)
             done.append(f"apply {step.action.ref}")
-        elif isinstance(step, Delete):
+        elif isinstance(step, Remove):
             cluster.delete(step.removal.ref)
             done.append(f"delete {step.removal.ref}")
+        elif isinstance(step, Delete):
+            cluster.delete(step.action.ref)
+            done.append(f"delete {step.action.ref}")
         elif not isinstance(step, Settle):
             list(cluster.follow(step.ref.kind, name=step.ref.name, seconds=1))
             done.append(f"wait {step.ref}")
@@ -71,6 +75,14 @@ def test_no_revision_gets_traffic_before_it_is_ready(resources: Resources, optio
         return
     reconcile(cluster, steps)
     assert plan(steps, observe(cluster, steps)).changes == ()
+
+
+def test_a_controller_deletes_what_left_the_files_once() -> None:
+    cluster = FakeCluster()
+    events = "{triggers: [{type: a}], predictions: {sink: {broker: logs}}}"
+    reconcile(cluster, desired(read(V1, config(events)), OPTIONS))
+    done = reconcile(cluster, desired(read(V1, V2), OPTIONS))
+    assert [each for each in done if each.startswith("delete")] == ["delete sinkbinding/shop", "delete trigger/shop"]
 
 
 def test_before_an_unchanged_service_its_revisions_must_be_ready() -> None:

@@ -340,6 +340,14 @@ def test_a_trigger_needs_a_controller_of_its_broker(
     assert readiness_of(of_eventing("eventing.knative.dev/v1", "Trigger", status, broker="b")) == expected
 
 
+@pytest.mark.parametrize("reason", ["NoAddress", "ChannelNotReady", "EndpointsUnavailable"])
+@pytest.mark.parametrize("kind", ["Broker", "Trigger"])
+def test_a_broker_that_is_starting_has_not_failed(kind: str, reason: str) -> None:
+    """Its condition is False until its channel has an address. A Trigger copies the condition of its Broker."""
+    status: Manifest = {"conditions": [condition("Ready", "False", reason, "later")], "observedGeneration": 2}
+    assert readiness_of(of_eventing("eventing.knative.dev/v1", kind, status)) == Pending(f"{reason}: later")
+
+
 @pytest.mark.parametrize(
     ("status", "expected"),
     [

@@ -130,7 +130,7 @@ def test_the_objects_for_the_events_of_a_model_are_deleted_with_it(with_events: 
 
 
 def test_a_broker_that_other_functions_use_is_kept(with_events: FakeCluster) -> None:
-    apply_steps(with_events, desired(read(*DOCUMENTS, config("{triggers: [{}]}", "b")), OPTIONS))
+    apply_steps(with_events, desired(read(version("b-v1", "b"), config("{triggers: [{}]}", "b")), OPTIONS))
     (kept,) = kept_brokers(with_events, belongings(with_events, "a"))
     assert str(kept) == "broker/default: kept, still used by trigger/b"
     assert kept_brokers(with_events, (*belongings(with_events, "a"), Ref("Trigger", "b"))) == ()

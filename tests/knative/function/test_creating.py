@@ -1,5 +1,6 @@
 """A new function's folder works without changes."""
 
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from knative.function.creating import FILES, create
 from knative.resources.func_yaml import read_function
 from knative.resources.read import read_resources
 from runtime.errors import BadSetting
+from tests.waiting import DEADLINE
 
 
 def test_the_folder_has_every_file_of_the_template(tmp_path: Path) -> None:
@@ -32,10 +34,13 @@ def test_the_name_of_the_folder_is_that_of_the_model_and_of_the_function(tmp_pat
     assert not any("example-function" in (folder / file).read_text() for file in FILES)
 
 
-def test_its_test_passes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", ["prepend", "importlib"])
+def test_its_test_passes_from_another_folder(tmp_path: Path, mode: str) -> None:
+    """A function in a clone of this project is tested with the import mode of its pyproject.toml: importlib."""
     create(tmp_path / "f")
-    command = [sys.executable, "-m", "pytest", "-q", "-c", "/dev/null", "--rootdir", ".", "test_main.py"]
-    done = subprocess.run(command, cwd=tmp_path / "f", capture_output=True, text=True, timeout=100, check=False)
+    command = [sys.executable, "-m", "pytest", "-q", "-c", "/dev/null", "--rootdir", ".", f"--import-mode={mode}", "f"]
+    env = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # the import of the plugins takes half of the time
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=DEADLINE, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 passed" in done.stdout
 

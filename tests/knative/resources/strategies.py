@@ -7,7 +7,7 @@ from knative.resources.ab_service import TrafficSpec, TrafficTarget
 from knative.resources.api_definition import APIDefinitionSpec, MediaType, Operation, Parameter, PathItem, RequestBody
 from knative.resources.delivery import Delivery, Reference, Sink
 from knative.resources.event_filters import AttributesFilter, Filter
-from knative.resources.events import Events, Predictions, Sequence, Trigger
+from knative.resources.events import ChannelTemplate, Events, Predictions, Sequence, Trigger
 from knative.resources.fields import Metadata
 from knative.resources.guest import Guest
 from knative.resources.inference_config import InferenceConfigSpec
@@ -99,6 +99,16 @@ def triggers(name: str | None) -> st.SearchStrategy[Trigger]:
     )
 
 
+def sequences(steps: tuple[str, ...]) -> st.SearchStrategy[Sequence]:
+    template = ChannelTemplate(api_version="messaging.knative.dev/v1", kind="InMemoryChannel")
+    return st.builds(
+        Sequence,
+        steps=st.just(steps),
+        reply=st.none() | sinks(),
+        channel_template=st.sampled_from([None, template]),
+    )
+
+
 @st.composite
 def events(draw: st.DrawFn, model: str = "first", functions: st.SearchStrategy[str] = names) -> Events:
     """Draw the objects for the events of a model, which is a step of the sequence beside `functions`."""
@@ -111,7 +121,7 @@ def events(draw: st.DrawFn, model: str = "first", functions: st.SearchStrategy[s
         broker_class="MTChannelBasedBroker" if create and draw(st.booleans()) else None,
         triggers=subscribed,
         delivery=draw(st.none() | deliveries()),
-        sequence=draw(st.none() | st.builds(Sequence, steps=st.just(steps), reply=st.none() | sinks())),
+        sequence=draw(st.none() | sequences(steps)),
         predictions=draw(st.none() | st.builds(Predictions, sink=sinks(), sample=st.sampled_from([None, 0.1, 1.0]))),
     )
 

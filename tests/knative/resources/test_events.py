@@ -70,6 +70,16 @@ def test_no_reply_is_a_setting_of_its_own() -> None:
         ("{buckets: [A]}", "spec.events.buckets[0]", "expected the name of a bucket"),
         ("{replyType: a b}", "spec.events.replyType", "expected the type of an event in ASCII without spaces"),
         ("{sequence: {steps: []}}", "spec.events.sequence.steps", "expected a list of at least one name"),
+        (
+            "{sequence: {steps: [m], channelTemplate: {apiVersion: messaging.knative.dev/v1}}}",
+            "spec.events.sequence.channelTemplate.kind",
+            "expected a kind, such as KafkaSink or InMemoryChannel",
+        ),
+        (
+            "{sequence: {steps: [m], channelTemplate: {apiVersion: v1, kind: channel}}}",
+            "spec.events.sequence.channelTemplate.kind",
+            "expected a kind, such as KafkaSink or InMemoryChannel",
+        ),
         ("{predictions: {}}", "spec.events.predictions.sink", "got nothing; expected a mapping with broker, function"),
         ("{predictions: {sink: {}}}", "spec.events.predictions.sink", "got 0 destinations; expected exactly one of"),
         (
@@ -120,7 +130,8 @@ def test_events_are_rendered_and_read_back_unchanged() -> None:
         "{broker: shop, createBroker: true, brokerClass: Kafka, triggers: [{type: a}, {name: rest, broker: other, "
         "filters: [{not: {prefix: {type: ml.}}}, {any: [{cesql: a = 1}, {suffix: {source: x}}]}], "
         "delivery: {retry: 0}}], "
-        "sequence: {steps: [m, n], reply: {uri: 'http://a/b'}}, window: 5m}"
+        "sequence: {steps: [m, n], reply: {uri: 'http://a/b'}, "
+        "channelTemplate: {apiVersion: messaging.knative.dev/v1, kind: Channel}}, window: 5m}"
     )
     resources = read(text)
     assert parse_resources(render_resources(resources), file="rendered.yaml") == resources

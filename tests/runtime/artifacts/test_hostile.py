@@ -20,6 +20,7 @@ from tests.runtime.artifacts.hostile import HostileServer, Script, send_and_clos
 from tests.runtime.artifacts.test_external import put_external_data, save
 from tests.runtime.artifacts.test_upload import outgoing
 from tests.runtime.faulty_s3 import Fault, FaultyS3
+from tests.waiting import DEADLINE
 
 URI = "s3://models/m.onnx"
 MIB = 1024 * KIB
@@ -217,7 +218,9 @@ except StoreUnreachable:
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
     command = [sys.executable, "-c", program, URI, str(tmp_path / "cache")]
-    printed = subprocess.run(command, env=dict(os.environ), capture_output=True, text=True, check=True, timeout=60)
+    printed = subprocess.run(
+        command, env=dict(os.environ), capture_output=True, text=True, check=True, timeout=DEADLINE
+    )
     assert server.heads
     assert int(printed.stdout) < 64 * 1024  # KiB: for imports and buffers, without the body
 

@@ -5,7 +5,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 
 import pytest
@@ -14,6 +13,7 @@ from runtime.artifacts.policy import MIB
 from runtime.errors import DiskFull
 from tests.runtime.artifacts.conftest import KIB, Bench
 from tests.runtime.faulty_s3 import Fault
+from tests.waiting import DEADLINE, eventually
 
 Bytes = Callable[[int], bytes]
 
@@ -45,7 +45,7 @@ def start(
 
 
 def result(process: subprocess.Popen[str]) -> list[str]:
-    printed, _ = process.communicate(timeout=60)
+    printed, _ = process.communicate(timeout=DEADLINE)
     assert process.returncode == 0
     return printed.split()
 
@@ -63,7 +63,7 @@ def test_the_partial_files_of_a_killed_process_are_removed_by_the_next_pull(benc
     stored, other = bench.put(random_bytes(400 * KIB)), bench.put(b"another model")
     bench.faulty.add(Fault(path=stored.path, bytes_per_second=100 * KIB))
     process = start(bench, FETCH, stored.uri)
-    wait_for(lambda: any(path.stat().st_size > 50 * KIB for path in bench.cache_dir.glob("partial/*")))
+    eventually(lambda: any(path.stat().st_size > 50 * KIB for path in bench.cache_dir.glob("partial/*")))
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert bench.leftovers()
@@ -79,7 +79,7 @@ def test_the_sweep_keeps_the_partial_file_of_a_running_pull(bench: Bench, random
     slow, quick = bench.put(random_bytes(200 * KIB)), bench.put(b"another model")
     bench.faulty.add(Fault(path=slow.path, bytes_per_second=200 * KIB))
     process = start(bench, FETCH, slow.uri)
-    wait_for(lambda: any(path.stat().st_size for path in bench.cache_dir.glob("partial/*")))
+    eventually(lambda: any(path.stat().st_size for path in bench.cache_dir.glob("partial/*")))
     bench.fetch(quick.uri)
     assert len(list(bench.cache_dir.glob("partial/*"))) == 1
     assert result(process) == [slow.sha256, "False"]
@@ -159,13 +159,5 @@ print(sorted(heavy & set(sys.modules)))
 fetch(sys.argv[1], cache_dir=pathlib.Path(sys.argv[2]))
 print(sorted(heavy & set(sys.modules)))
 """
-    printed, _ = start(bench, program, stored.uri).communicate(timeout=60)
+    printed, _ = start(bench, program, stored.uri).communicate(timeout=DEADLINE)
     assert printed.splitlines() == ["[]", "[]"]
-
-
-def wait_for(condition: Callable[[], bool], *, seconds: float = 20.0) -> None:
-    """Wait until the condition is true."""
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, f"the condition is still false after {seconds:g} s"
-        time.sleep(0.02)

@@ -15,6 +15,7 @@ from runtime.errors import InvalidInput, ShuttingDown, UnknownModel
 from runtime.service import Service
 from runtime.settings import Settings
 from tests import models
+from tests.waiting import DEADLINE
 
 
 class Watched(list[object]):
@@ -36,7 +37,7 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
     thread.start()
     yield event_loop
     event_loop.call_soon_threadsafe(event_loop.stop)
-    thread.join(10)
+    thread.join(DEADLINE)
     event_loop.close()
 
 
@@ -45,11 +46,11 @@ def attached(tmp_path: Path, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
     """Attach a service with the model `m`, which is loaded at its first use."""
     settings = Settings(model_uri=str(models.doubling(tmp_path / "m.onnx")), load="lazy", threads=1)
     service = Service(settings, process_started=0.0)
-    asyncio.run_coroutine_threadsafe(service.open(), loop).result(10)
+    asyncio.run_coroutine_threadsafe(service.open(), loop).result(DEADLINE)
     author.attach(service, loop)
     yield
     author.detach()
-    asyncio.run_coroutine_threadsafe(service.close(), loop).result(10)
+    asyncio.run_coroutine_threadsafe(service.close(), loop).result(DEADLINE)
 
 
 @pytest.mark.usefixtures("attached")
@@ -87,14 +88,14 @@ def test_without_a_name_the_main_model_of_several_answers(tmp_path: Path, loop: 
     service = Service(
         Settings(model_uri=path, load="lazy", threads=1, companions=Companions([companion])), process_started=0.0
     )
-    asyncio.run_coroutine_threadsafe(service.open(), loop).result(10)
+    asyncio.run_coroutine_threadsafe(service.open(), loop).result(DEADLINE)
     author.attach(service, loop)
     try:
         answers = [model().predict([[1.0, 2.0]]), model("a").predict([[1.0, 2.0]])]
     finally:
         author.detach()
         predicting._ended.clear()  # this process continues
-        asyncio.run_coroutine_threadsafe(service.close(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(service.close(), loop).result(DEADLINE)
     assert [(each.model_name, each.outputs["y"].tolist()) for each in answers] == [
         ("m", [[2.0, 4.0]]),
         ("a", [[1.0, 2.0]]),
@@ -115,7 +116,7 @@ def test_without_a_name_and_a_main_model_the_error_lists_the_models(
     finally:
         author.detach()
         predicting._ended.clear()  # as above
-        asyncio.run_coroutine_threadsafe(service.close(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(service.close(), loop).result(DEADLINE)
 
 
 def test_a_process_that_shuts_down_opens_no_new_service() -> None:

@@ -18,6 +18,7 @@ from runtime.batching.run import Run
 from runtime.opening import Opener
 from runtime.predictor import ReadyModel, predict
 from runtime.tensors import Query
+from tests.waiting import DEADLINE
 
 
 @asynccontextmanager
@@ -73,13 +74,19 @@ async def concurrent(model: ReadyModel, requests: Sequence[Sequence[np.ndarray]]
 
 
 async def settled(model: ReadyModel) -> State:
-    """Wait until no proof runs, and return the state."""
-    for _ in range(3000):
-        state = model.batcher.batching.state
-        if state is not State.UNPROVEN:
-            return state
-        await asyncio.sleep(0.01)
-    return model.batcher.batching.state
+    """Wait until the rows are proven or refuted, and return the state."""
+    async with asyncio.timeout(DEADLINE):
+        while (state := model.batcher.batching.state) is State.UNPROVEN:  # noqa: ASYNC110 - nothing announces it
+            await asyncio.sleep(0.01)
+    return state
+
+
+async def proof_ended(model: ReadyModel) -> None:
+    """Wait until no proof is due or runs."""
+    prover = model.batcher._prover
+    async with asyncio.timeout(DEADLINE):
+        while prover.last_ticket is not None or prover._proving is not None:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.001)
 
 
 def assert_same(got: Sequence[Any], right: Sequence[Any], *, tolerance: float = 1e-4, step: float = 0.0) -> None:
@@ -99,7 +106,7 @@ async def compare(
     waves: Sequence[Sequence[Sequence[np.ndarray]]],
     **tolerances: float,
 ) -> None:
-    """Send each wave at the same time, and compare every answer with ONNX Runtime; a proof can end between waves."""
+    """Send each wave at the same time, and compare every answer with ONNX Runtime; a proof ends between waves."""
     right = reference(model.artifact.path)
     for wave in waves:
         for sent, got in zip(wave, await concurrent(model, wave), strict=True):
@@ -110,4 +117,4 @@ async def compare(
                 if isinstance(got, BaseException):
                     pytest.fail(f"{got!r} instead of an answer")
                 assert_same(got, expected, **tolerances)
-        await asyncio.sleep(0.05)
+        await proof_ended(model)

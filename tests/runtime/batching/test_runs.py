@@ -20,7 +20,7 @@ from runtime.predictor import ReadyModel, predict
 from runtime.tensors import Prediction, Query
 from tests import models
 from tests.runtime import independence_models as zoo
-from tests.runtime.batching.serving import concurrent, serving
+from tests.runtime.batching.serving import concurrent, proof_ended, serving
 from tests.runtime.batching.serving import settled as settled_model
 from tests.runtime.batching.test_batcher import SLOW, Model, answer, ask, batching, limits, make_batcher, row, settled
 
@@ -36,7 +36,7 @@ def test_an_endless_loop_is_stopped_and_its_caller_gets_an_error(tmp_path: Path)
         assert quick[0].tolist() == [3]
         assert model.batcher.stuck is None
 
-    serving(zoo.countdown(tmp_path / "m.onnx"), scenario, run_timeout=0.3)
+    serving(zoo.countdown(tmp_path / "m.onnx"), scenario, run_timeout=1.0)
 
 
 def test_the_event_loop_is_not_blocked_by_a_run_whose_cost_depends_on_values(tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_a_bad_row_fails_only_its_own_request_before_and_after_the_proof(tmp_pat
         for _ in range(4):
             answers = await concurrent(model, [[np.array([number])] for number in (1, 99, 3)])
             assert [isinstance(each, RejectedByModel) for each in answers] == [False, True, False]
-            await asyncio.sleep(0.05)
+            await proof_ended(model)
         assert await settled_model(model) is State.PROVEN
         answers = await concurrent(model, [[np.array([number])] for number in (1, 99, 3)])
         assert [isinstance(each, RejectedByModel) for each in answers] == [False, True, False]
@@ -245,9 +245,9 @@ def test_waiting_for_more_requests_never_lets_a_request_expire() -> None:
 
     async def scenario(batcher: Batcher) -> None:
         batcher._gap, batcher._last_arrival = 0.0, time.perf_counter()
-        assert answer(await ask(batcher, row(1), 1, timeout=2.0)) == 2
+        assert answer(await ask(batcher, row(1), 1, timeout=5.0)) == 2
 
-    batching(scenario, model, cost=1.0, max_wait=10.0)
+    batching(scenario, model, cost=4.0, max_wait=10.0)
 
 
 def test_an_unused_batcher_closes() -> None:

@@ -6,27 +6,27 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import grpc
 import httpx
 import psutil
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.waiting import DEADLINE, eventually
+
 COMMAND = Path(sys.executable).with_name("scalezero")
-START_DEADLINE, STOP_DEADLINE = 60.0, 40.0  # seconds, also on a slow machine with other work
-CALL_TIMEOUT = 60.0  # seconds of one request
 RUN_SECONDS = 0.1  # of the CPU: more than the server uses for a request without its run
 CHANCE = random.SystemRandom()
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # without it, each client loads certificates, for 20 ms
 HEADERS = {"content-type": "application/json"}
+Answered = Callable[[], tuple[int, bytes]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class Served:
 
     def client(self, **options: Any) -> httpx.Client:  # noqa: ANN401 - httpx's own options
         """Return a client of this server, without the proxies of the environment."""
-        return httpx.Client(base_url=self.url, trust_env=False, timeout=CALL_TIMEOUT, verify=NO_TLS, **options)
+        return httpx.Client(base_url=self.url, trust_env=False, timeout=DEADLINE, verify=NO_TLS, **options)
 
     def channel(self, **options: object) -> grpc.Channel:
         """Return a gRPC channel with its own connection; `options` are grpcio's, by name."""
@@ -104,27 +104,46 @@ def serving(
     finally:
         process.terminate()
         try:
-            process.wait(STOP_DEADLINE)
+            process.wait(DEADLINE)
         finally:
             process.kill()
             process.wait()
 
 
-def until(served: Served, path: str, *, status: int = 200, seconds: float = START_DEADLINE) -> None:
-    """Wait until the path answers with the status. Fail after `seconds`."""
-    last: object = "no response"
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+def until(served: Served, path: str, *, status: int = 200) -> None:
+    """Wait until the path answers with the status."""
+    last: list[object] = ["no response"]
+
+    def answered() -> bool:
         assert served.process.poll() is None, served.log.read_text()
         try:
-            last = served.get(path)
+            answer = served.get(path)
         except httpx.TransportError as error:
-            last = error
-        else:
-            if last.status_code == status:
-                return
-        time.sleep(0.02)
-    pytest.fail(f"{path}: {last}; {served.log.read_text()}")
+            last[0] = error
+            return False
+        last[0] = answer
+        return answer.status_code == status
+
+    eventually(answered, lambda: f"{path}: {last[0]}; {served.log.read_text()}")
+
+
+@contextmanager
+def sent(served: Served, path: str, content: bytes) -> Iterator[Answered]:
+    """Send a POST request on its own connection. Calling the yielded function waits for its status and body."""
+    with closing(HTTPConnection("127.0.0.1", served.port, timeout=DEADLINE)) as connection:
+        connection.request("POST", path, content, HEADERS)
+
+        def answer() -> tuple[int, bytes]:
+            response = connection.getresponse()
+            return response.status, response.read()
+
+        yield answer
+
+
+def until_read(served: Served) -> None:
+    """Wait until the server has read what was sent before, on any connection."""
+    for _ in range(3):
+        assert served.get("/healthz/live").status_code == 200
 
 
 def until_running(served: Served) -> None:
@@ -135,10 +154,8 @@ def until_running(served: Served) -> None:
         times = process.cpu_times()
         return float(times.user + times.system)
 
-    before, deadline = used(), time.monotonic() + START_DEADLINE
-    while used() < before + RUN_SECONDS:
-        assert time.monotonic() < deadline, served.log.read_text()
-        time.sleep(0.01)
+    before = used()
+    eventually(lambda: used() >= before + RUN_SECONDS, served.log.read_text)
 
 
 def error_of(response: httpx.Response, status: int) -> dict[str, Any]:

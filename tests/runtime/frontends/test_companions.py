@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import time
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -14,9 +13,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests import models
 from tests.conformance.dialects import Dialect, served_dialects
-from tests.runtime.frontends.conftest import COMMAND, START_DEADLINE, Served, environment, serving, until
+from tests.runtime.frontends.conftest import COMMAND, Served, environment, serving, until
 from tests.runtime.frontends.test_functions import framework
 from tests.s3_server import S3Server
+from tests.waiting import DEADLINE, eventually
 
 MAIN = """
 from runtime.author import model
@@ -157,13 +157,13 @@ def test_readiness_waits_for_a_companion_and_names_it(
 
 def _reported(served: Served) -> dict[str, dict[str, dict[str, str]]]:
     """Wait until the first attempt to load the companion has failed, and return the reasons of the readiness probe."""
-    deadline = time.monotonic() + START_DEADLINE
-    while True:
+
+    def reasons() -> dict[str, dict[str, dict[str, str]]]:
         document: dict[str, dict[str, dict[str, str]]] = served.get("/healthz/ready").json()
-        if all(each["code"] not in {"loading", "not_loaded"} for each in document["models"].values()):
-            return document
-        assert time.monotonic() < deadline, document
-        time.sleep(0.02)
+        return document
+
+    eventually(lambda: all(each["code"] not in {"loading", "not_loaded"} for each in reasons()["models"].values()))
+    return reasons()
 
 
 def _health(channel: grpc.Channel, name: str) -> int:
@@ -180,7 +180,7 @@ def test_a_pod_ends_if_no_retry_can_load_a_companion_and_the_log_names_it(s3: S3
         env={**environment(tmp_path), **variables},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=DEADLINE,
         check=False,
     )
     assert done.returncode == 1
@@ -196,7 +196,7 @@ def test_a_companion_that_can_never_be_served_stops_the_start(s3: S3Server, tmp_
         env={**environment(tmp_path), **settings(s3, uri="none.onnx")},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=DEADLINE,
         check=False,
     )
     assert done.returncode == 2

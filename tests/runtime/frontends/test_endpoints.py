@@ -20,6 +20,7 @@ from runtime.variants.cpu_class import cpu_class
 from tests import models
 from tests.runtime.frontends.conftest import Served, error_of, serving, until
 from tests.s3_server import S3Server
+from tests.waiting import DEADLINE, eventually
 
 PATH = "/api/v1/models/m/predict"
 
@@ -258,10 +259,10 @@ def test_the_server_survives_invalid_bytes(served: Served) -> None:
         b"PRI * HTTP/2.0\r\n\r\nxx",
         b"\x16\x03\x01",
     ):
-        with socket.create_connection(("127.0.0.1", served.port), 30) as raw:
+        with socket.create_connection(("127.0.0.1", served.port), DEADLINE) as raw:
             raw.sendall(garbage)
             raw.shutdown(socket.SHUT_WR)
-            raw.settimeout(5)
+            raw.settimeout(DEADLINE)
             try:
                 while raw.recv(4096):
                     pass
@@ -271,7 +272,7 @@ def test_the_server_survives_invalid_bytes(served: Served) -> None:
 
 
 def test_the_server_survives_a_client_that_disconnects_within_its_body(served: Served) -> None:
-    with socket.create_connection(("127.0.0.1", served.port), 30) as raw:
+    with socket.create_connection(("127.0.0.1", served.port), DEADLINE) as raw:
         raw.sendall(f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: 50\r\n\r\n{{".encode())
     assert served.predict([1, 2]).status_code == 200
 
@@ -320,13 +321,7 @@ def test_a_failed_prefetched_model_is_not_ready_and_is_retried(
     with serving(tmp_path, uri, ready=False, env=s3.environment()) as served:
         until(served, "/healthz/ready", status=503)
         assert served.get("/healthz/live").status_code == 200
-        for _ in range(3000):
-            document = served.get("/healthz/ready").json()
-            if document["models"]["m"]["code"] == "artifact_missing":
-                break
-            time.sleep(0.01)
-        else:
-            pytest.fail(str(document))
+        eventually(lambda: served.get("/healthz/ready").json()["models"]["m"]["code"] == "artifact_missing")
         s3.put(uri, onnx)
         until(served, "/healthz/ready")
         assert served.predict([1, 2]).json()["outputs"] == [2, 4]

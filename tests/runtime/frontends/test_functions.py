@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from functools import partial
@@ -27,6 +27,7 @@ from runtime.frontends.functions.loading import load
 from tests import models
 from tests.runtime.frontends.conftest import Served, environment, error_of, free_port, serving, until
 from tests.s3_server import S3Server
+from tests.waiting import DEADLINE, eventually
 
 MAIN = Path(functions.payment_model.__file__).with_name("main.py")
 HONEST = {"amount": 21.5, "merchant_category": "grocery", "hour": 17, "weekday": 2}
@@ -144,15 +145,6 @@ def main(tmp_path: Path) -> Path:
 def post(served: Served, content: Any, path: str = "/") -> httpx.Response:  # noqa: ANN401 - any JSON value
     with served.client() as client:
         return client.post(path, json=content)
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Wait until the condition is true, for at most 30 seconds."""
-    for _ in range(1500):
-        if condition():
-            return
-        time.sleep(0.02)
-    pytest.fail("the condition did not become true")
 
 
 def test_a_payment_is_decided(payments: Served) -> None:
@@ -424,7 +416,7 @@ def test_running_and_waiting_calls_are_limited(tmp_path: Path, main: Path) -> No
 @contextmanager
 def sending(served: Served, path: str) -> Iterator[socket.socket]:
     """Send a request, and disconnect at the end of the block."""
-    with socket.create_connection(("127.0.0.1", served.port), 30) as connection:
+    with socket.create_connection(("127.0.0.1", served.port), DEADLINE) as connection:
         connection.sendall(b"GET %b HTTP/1.1\r\nhost: x\r\n\r\n" % path.encode())
         yield connection
 
@@ -436,7 +428,7 @@ def test_a_waiting_call_of_a_disconnected_client_never_runs(tmp_path: Path, main
         assert served.get("/first").text == "done"
         hold.touch()
         with sending(served, "/second"):
-            wait_for(lambda: log.read_text() == "/first/second")
+            eventually(lambda: log.read_text() == "/first/second")
             with sending(served, "/left"):
                 time.sleep(0.1)  # it is read and waits
             assert served.get("/healthz/live").status_code == 200  # after the end of the connection
@@ -447,17 +439,17 @@ def test_a_waiting_call_of_a_disconnected_client_never_runs(tmp_path: Path, main
 
 
 def test_a_call_that_waits_longer_than_the_timeout_is_504_and_never_runs(tmp_path: Path, main: Path) -> None:
-    settings = {"SCALEZERO_FUNCTION_THREADS": "1", "SCALEZERO_TIMEOUT": "500ms", "FUNCTION_TARGET": "held"}
+    settings = {"SCALEZERO_FUNCTION_THREADS": "1", "SCALEZERO_TIMEOUT": "1s", "FUNCTION_TARGET": "held"}
     log, hold = main.with_name("main.py.log"), main.with_name("main.py.hold")
     with serving(tmp_path, tmp_path / "m.onnx", FUNCTION_SOURCE=str(main), env=settings) as served:
         assert served.get("/first").text == "done"
         hold.touch()
         with sending(served, "/second"):
-            wait_for(lambda: log.read_text() == "/first/second")
+            eventually(lambda: log.read_text() == "/first/second")
             error = error_of(served.get("/late"), 504)
-            assert (error["code"], error["details"]["timeout_seconds"]) == ("deadline_exceeded", 0.5)
+            assert (error["code"], error["details"]["timeout_seconds"]) == ("deadline_exceeded", 1)
         hold.unlink()
-        wait_for(lambda: served.get("/last").text == "done")
+        eventually(lambda: served.get("/last").text == "done")
     assert log.read_text() == "/first/second/last"
 
 
@@ -471,7 +463,7 @@ def test_a_streamed_response_ends_when_its_client_disconnects(tmp_path: Path, ma
             client.stream("POST", "/endless", content=b"x") as answer,
         ):
             assert len(next(answer.iter_raw(1000))) == 1000
-        wait_for(lambda: log.is_file() and log.read_text() == "closed")
+        eventually(lambda: log.is_file() and log.read_text() == "closed")
         assert served.get("/").text == "short"  # on the only thread
 
 
@@ -490,7 +482,7 @@ def test_a_body_above_the_limit_is_413_also_for_a_function(tmp_path: Path, main:
 def test_a_query_that_is_not_ascii_is_400(tmp_path: Path, main: Path) -> None:
     settings = {"FUNCTION_SOURCE": str(main), "FUNCTION_TARGET": "large"}
     with serving(tmp_path, tmp_path / "m.onnx", env=settings) as served:
-        with socket.create_connection(("127.0.0.1", served.port), 30) as connection:
+        with socket.create_connection(("127.0.0.1", served.port), DEADLINE) as connection:
             connection.sendall(b"GET /?q=\xff HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
             head, _, body = connection.makefile("rb").read().partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 400 ")
@@ -504,6 +496,12 @@ def test_a_chunked_body_reaches_the_function(tmp_path: Path, main: Path) -> None
         for http2 in (False, True):
             with served.client(http1=not http2, http2=http2) as client:
                 assert client.post("/", content=(b"x" * 100 for _ in range(30))).text == "3000"
+
+
+def answers(process: "subprocess.Popen[bytes]", port: int) -> bool:
+    assert process.poll() is None
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @contextmanager
@@ -521,16 +519,11 @@ def framework(folder: Path, source: Path, *, target: str = "handle", env: Mappin
             cwd=MAIN.parents[2],
         )
     try:
-        for _ in range(3000):
-            assert process.poll() is None, log.read_text()
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.02)
+        eventually(lambda: answers(process, port), log.read_text)
         yield Served(url=f"http://127.0.0.1:{port}", port=port, process=process, log=log)
     finally:
         process.terminate()
-        process.wait(40)
+        process.wait(DEADLINE)
 
 
 def test_the_same_function_runs_under_the_plain_functions_framework(

@@ -16,6 +16,7 @@ from runtime.protocols.protos import open_inference_pb2 as pb
 from runtime.variants.cpu_class import cpu_class
 from tests import models
 from tests.runtime.frontends.conftest import Served, serving
+from tests.waiting import DEADLINE
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +147,7 @@ class TestLazy:
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=getattr(pb, f"{method}Response").FromString,
         )
-        return call(getattr(pb, f"{method}Request")(**fields), timeout=20)
+        return call(getattr(pb, f"{method}Request")(**fields), timeout=DEADLINE)
 
     def test_readiness_does_not_load_the_model(self, lazy: Served, channel: grpc.Channel) -> None:
         assert not self.ask(channel, "ModelReady", name="m").ready

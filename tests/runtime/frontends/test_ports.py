@@ -15,6 +15,7 @@ from runtime.protocols.protos import ml_v1_pb2 as pb
 from tests import models
 from tests.runtime.frontends.conftest import COMMAND, Served, environment, error_of, free_port, serving
 from tests.s3_server import S3Server
+from tests.waiting import DEADLINE
 
 INFER = {"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]}]}
 
@@ -28,7 +29,7 @@ class Ports:
         self.grpc = grpc
 
     def client(self) -> httpx.Client:
-        return httpx.Client(base_url=f"http://127.0.0.1:{self.rest}", trust_env=False, timeout=20)
+        return httpx.Client(base_url=f"http://127.0.0.1:{self.rest}", trust_env=False, timeout=DEADLINE)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,7 @@ def test_a_grpc_call_is_answered_only_on_its_port(ports: Ports) -> None:
     for port in (ports.served.port, ports.grpc, ports.rest):
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
             try:
-                answer = channel.unary_unary("/ml.v1.InferenceService/Predict")(request, timeout=20)
+                answer = channel.unary_unary("/ml.v1.InferenceService/Predict")(request, timeout=DEADLINE)
             except grpc.RpcError as error:
                 codes.append(error.code())
             else:
@@ -75,7 +76,7 @@ def started(folder: Path, *options: str, **settings: str) -> "subprocess.Complet
     model = str(models.doubling(folder / "m.onnx"))
     command = [str(COMMAND), "serve", model, "--host", "127.0.0.1", "--port", "0", *options]
     env = environment(folder, **settings)
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=DEADLINE, check=False)
 
 
 def test_a_port_in_use_stops_the_start_with_a_one_line_error(tmp_path: Path) -> None:
@@ -84,7 +85,8 @@ def test_a_port_in_use_stops_the_start_with_a_one_line_error(tmp_path: Path) -> 
         failed = started(tmp_path, SCALEZERO_LISTEN=f"open_inference@{port}")
     assert failed.returncode == 2
     assert failed.stderr == (
-        f"scalezero: SCALEZERO_LISTEN='127.0.0.1:{port}': expected an address to listen on (Address already in use)\n"
+        f"scalezero: SCALEZERO_LISTEN='127.0.0.1:{port}': expected a free port (Address already in use); "
+        "choose another one with SCALEZERO_LISTEN\n"
     )
 
 
@@ -99,11 +101,11 @@ def test_a_shutdown_closes_all_ports(tmp_path: Path) -> None:
     listen = f"open_inference@{port}"
     with (
         serving(tmp_path, models.doubling(tmp_path / "m.onnx"), SCALEZERO_LISTEN=listen) as served,
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20) as client,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=DEADLINE) as client,
     ):
         assert client.get("/v2/health/live").status_code == 200
         served.process.terminate()
-        assert served.process.wait(20) == 0
+        assert served.process.wait(DEADLINE) == 0
         with pytest.raises(httpx.TransportError):
             client.get("/v2/health/live")
 
@@ -114,7 +116,7 @@ def test_the_option_opens_the_ports_of_tensorflow_servings_container(tmp_path: P
             taken.enter_context(socket.create_server(("127.0.0.1", 8501)))
         failed = started(tmp_path, "--tensorflow-serving", SCALEZERO_LISTEN="ml.v1@0")
     assert failed.returncode == 2
-    assert re.search(r"SCALEZERO_LISTEN='127\.0\.0\.1:850[01]': expected an address", failed.stderr)
+    assert re.search(r"SCALEZERO_LISTEN='127\.0\.0\.1:850[01]': expected a free port", failed.stderr)
 
 
 def test_the_ports_answer_like_tensorflow_servings_container(tmp_path: Path, s3: S3Server) -> None:
@@ -133,7 +135,7 @@ def test_the_ports_answer_like_tensorflow_servings_container(tmp_path: Path, s3:
     }
     with (
         serving(tmp_path, env={**s3.environment(), **settings}),
-        httpx.Client(base_url=f"http://127.0.0.1:{rest}", trust_env=False, timeout=20) as client,
+        httpx.Client(base_url=f"http://127.0.0.1:{rest}", trust_env=False, timeout=DEADLINE) as client,
     ):
         status = client.get("/v1/models/m").json()
         assert [(each["version"], each["state"]) for each in status["model_version_status"]] == [
@@ -148,4 +150,4 @@ def test_the_ports_answer_like_tensorflow_servings_container(tmp_path: Path, s3:
         assert outside["message"].endswith("this port serves only tensorflow_serving")
         with grpc.insecure_channel(f"127.0.0.1:{calls}") as channel:
             method = channel.unary_unary("/tensorflow.serving.ModelService/GetModelStatus")
-            assert method(b"\x0a\x03\x0a\x01m", timeout=20)  # model_spec { name: "m" }
+            assert method(b"\x0a\x03\x0a\x01m", timeout=DEADLINE)  # model_spec { name: "m" }

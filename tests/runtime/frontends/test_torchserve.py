@@ -18,6 +18,7 @@ from tests import models
 from tests.archives import manifest, unpacked, zipped
 from tests.runtime.frontends.conftest import COMMAND, Served, counts, environment, serving, until
 from tests.s3_server import S3Server
+from tests.waiting import DEADLINE
 
 ROWS = [[1.0, 2.0], [3.0, 4.0]]
 DOUBLED = [[2.0, 4.0], [6.0, 8.0]]
@@ -75,7 +76,7 @@ def checked(response: httpx.Response) -> None:
 def curl(served: Served, path: str, *arguments: str | Path) -> Any:  # noqa: ANN401 - any JSON value
     """Run curl, and return the JSON that it prints."""
     command = ["curl", "-sS", "--noproxy", "*", *map(str, arguments), f"{served.url}{path}"]
-    return orjson.loads(subprocess.run(command, capture_output=True, check=True, timeout=20).stdout)
+    return orjson.loads(subprocess.run(command, capture_output=True, check=True, timeout=DEADLINE).stdout)
 
 
 @pytest.mark.parametrize("path", ["/predictions/m", "/predictions/m/2.0", "/predictions/m/2.0/more/segments"])
@@ -264,7 +265,7 @@ def test_an_archive_is_published_and_served_from_s3(tmp_path: Path, s3: S3Server
     model = models.doubling(tmp_path / "made.onnx").read_bytes()
     target = zipped(tmp_path / "named.mar", {"m.onnx": model}, manifest_text=manifest(name="named", version="3.1"))
     publish = [str(COMMAND), "publish", str(target), "s3://archives/named.mar"]
-    subprocess.run(publish, check=True, timeout=60, env={**environment(tmp_path), **s3.environment()})
+    subprocess.run(publish, check=True, timeout=DEADLINE, env={**environment(tmp_path), **s3.environment()})
     with serving(tmp_path, "s3://archives/named.mar", env=s3.environment()) as served, served.client() as client:
         assert client.post("/predictions/named/3.1", json=ROWS).json() == DOUBLED
 

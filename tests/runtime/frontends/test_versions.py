@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from runtime.protocols.protos import ml_v1_pb2 as pb
 from tests import models
 from tests.runtime.frontends.conftest import Served, serving
+from tests.waiting import DEADLINE
 
 INPUT = {"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]}]}
 
@@ -82,7 +83,7 @@ def test_each_version_has_metrics(served: Served) -> None:
 def test_a_protocol_without_versions_uses_the_default_version(served: Served) -> None:
     request = pb.PredictRequest(model_name="m", inputs=[1, 2]).SerializeToString()
     with grpc.insecure_channel(f"127.0.0.1:{served.port}") as channel:
-        answer = channel.unary_unary("/ml.v1.InferenceService/Predict")(request, timeout=20)
+        answer = channel.unary_unary("/ml.v1.InferenceService/Predict")(request, timeout=DEADLINE)
     assert list(pb.PredictResponse.FromString(answer).outputs) == [1, 2]
 
 

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.runtime import independence_models
 from tests.runtime.frontends.conftest import counts, error_of, serving, until_running
 from tests.runtime.http.h2_client import calling
+from tests.waiting import DEADLINE
 
 PATH = "/api/v1/models/m/predict"
 ROUNDED = 0.001  # seconds; details of an error are rounded
@@ -59,7 +60,7 @@ def test_a_queued_request_of_a_disconnected_client_never_runs(
                     time.sleep(0.05)
                     caller.reset(stream)
             else:
-                with socket.create_connection(("127.0.0.1", served.port), 30) as raw:
+                with socket.create_connection(("127.0.0.1", served.port), DEADLINE) as raw:
                     raw.sendall(f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n".encode())
                     raw.sendall(body)
                     time.sleep(0.05)

@@ -5,7 +5,6 @@ import contextvars
 import json
 import socket
 import threading
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import Any, cast
@@ -19,6 +18,7 @@ from runtime.http.messages import Answer, Request
 from runtime.http.server import Server
 from runtime.protocols.refusals import error_answer
 from tests.runtime.http.streams import Streams
+from tests.waiting import DEADLINE
 
 PIECE = b"0123456789abcdef" * 4096  # 64 KiB
 Scope = dict[str, Any]
@@ -242,7 +242,7 @@ class Client:
         self.port = port
 
     def connect(self) -> socket.socket:
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 
@@ -273,7 +273,7 @@ class Running(Client):
 
     def start(self) -> None:
         self._thread.start()
-        assert self._ready.wait(30)
+        assert self._ready.wait(DEADLINE)
 
     async def _run(self) -> None:
         self.server = Server(self, self.limits)
@@ -334,13 +334,6 @@ def running(limits: Limits = LIMITS) -> Iterator[Running]:
         yield server
     finally:
         server.stop()
-
-
-def eventually(true: Callable[[], bool], within: float = 30) -> None:
-    ends = time.monotonic() + within
-    while not true():
-        assert time.monotonic() < ends
-        time.sleep(0.005)
 
 
 def request(

@@ -12,7 +12,7 @@ import h2.events
 import h2.settings
 from h2.connection import ConnectionState
 
-DEADLINE = 40.0  # seconds
+from tests.waiting import DEADLINE
 
 
 @dataclass(slots=True)

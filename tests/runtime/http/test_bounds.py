@@ -8,7 +8,8 @@ from contextlib import ExitStack, closing, suppress
 
 import pytest
 
-from tests.runtime.http.asgi_server import LIMITS, Running, eventually, request, running
+from tests.runtime.http.asgi_server import LIMITS, Running, request, running
+from tests.waiting import DEADLINE, eventually
 
 SMALL = LIMITS._replace(head=4096, body=100_000, buffered=150_000, head_time=60, body_time=60, write_time=60)
 SHORT = SMALL._replace(head_time=0.3, body_time=0.3, body_rate=1e6, write_time=0.5)
@@ -99,7 +100,7 @@ def test_chunks_of_one_byte_are_accepted(limited: Running) -> None:
 def test_an_unread_response_is_aborted(impatient: Running) -> None:
     with closing(impatient.connect()) as connection:
         connection.sendall(request("/endless"))
-        assert impatient.application.disconnected.wait(30)
+        assert impatient.application.disconnected.wait(DEADLINE)
 
 
 def test_bodies_beyond_the_budget_are_refused_until_it_is_released(limited: Running) -> None:

@@ -6,7 +6,6 @@ from contextlib import closing, contextmanager, suppress
 
 import pytest
 
-from tests.runtime.http.asgi_server import eventually
 from tests.runtime.http.frames import (
     ACK,
     CONTINUATION,
@@ -24,6 +23,7 @@ from tests.runtime.http.frames import (
     frame,
 )
 from tests.runtime.http.process import Process, serving_process
+from tests.waiting import eventually
 
 HELD = 900  # open streams of a flood; a connection may have 1000
 MEMORY = 96 * 2**20  # bytes that an attack may use; without limits it uses a multiple of what is sent

@@ -14,8 +14,9 @@ from typing import BinaryIO
 import httpx
 import pytest
 
-from tests.runtime.http.asgi_server import CHUNKED, LIMITS, PIECE, Client, Running, eventually, request, running
+from tests.runtime.http.asgi_server import CHUNKED, LIMITS, PIECE, Client, Running, request, running
 from tests.runtime.http.process import serving_process
+from tests.waiting import DEADLINE, eventually
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +98,7 @@ def test_the_application_is_notified_of_a_disconnect(pieces: list[bytes]) -> Non
         eventually(lambda: server.application.calls == 1)
         assert not server.application.disconnected.is_set()
         connection.close()
-        assert server.application.disconnected.wait(30)
+        assert server.application.disconnected.wait(DEADLINE)
         eventually(lambda: not server.server.connections)
 
 
@@ -127,7 +128,7 @@ def test_an_open_request_at_sigterm_is_answered_and_the_process_exits_with_0(pat
                 server.process.send_signal(signal.SIGTERM)
                 assert (answers.read(length - len(begun)) if begun else body_of(answers)) == b"slow"[len(begun) :]
                 assert answers.read() == b""
-        assert server.process.wait(30) == 0
+        assert server.process.wait(DEADLINE) == 0
 
 
 def without_dates(raw: bytes) -> bytes:
@@ -238,7 +239,7 @@ def test_16_clients_with_kept_connections_lose_no_request_in_shutdown() -> None:
 
 
 def test_the_second_signal_kills_the_process_at_once() -> None:
-    with serving_process(grace=60) as server, closing(server.connect()) as connection:
+    with serving_process(grace=2 * DEADLINE) as server, closing(server.connect()) as connection:
         connection.sendall(request("/empty") + request("/until_disconnect"))
         with connection.makefile("rb") as answers:
             assert body_of(answers) == b""
@@ -246,7 +247,7 @@ def test_the_second_signal_kills_the_process_at_once() -> None:
             eventually(lambda: not accepts(server))
             assert server.process.poll() is None, "the first signal waits for the answer"
             server.process.send_signal(signal.SIGTERM)
-            assert server.process.wait(30) == -signal.SIGTERM
+            assert server.process.wait(DEADLINE) == -signal.SIGTERM
 
 
 def accepts(server: Client) -> bool:

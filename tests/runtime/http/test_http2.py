@@ -11,10 +11,11 @@ import pytest
 
 from runtime.errors import InternalError
 from runtime.protocols.refusals import error_answer
-from tests.runtime.http.asgi_server import LIMITS, PIECE, Running, eventually, running
+from tests.runtime.http.asgi_server import LIMITS, PIECE, Running, running
 from tests.runtime.http.frames import END_HEADERS, END_STREAM, HEADERS, PREFACE, ask, frame
 from tests.runtime.http.h2_client import Answer, calling
 from tests.runtime.http.process import serving_process
+from tests.waiting import DEADLINE, eventually
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +92,7 @@ def test_open_streams_at_sigterm_are_answered_and_the_process_exits_with_0() -> 
             streams = [caller.ask("/slow") for _ in range(20)] + [caller.ask("/slow_stream") for _ in range(20)]
             server.process.send_signal(signal.SIGTERM)
             assert all(answered(caller.answer(stream), b"slow") for stream in streams)
-        assert server.process.wait(30) == 0
+        assert server.process.wait(DEADLINE) == 0
 
 
 def test_a_request_can_end_with_its_head_its_body_or_its_trailers(server: Running) -> None:

@@ -7,9 +7,10 @@ from contextlib import closing, suppress
 
 import pytest
 
-from tests.runtime.http.asgi_server import LIMITS, Running, eventually, running
+from tests.runtime.http.asgi_server import LIMITS, Running, running
 from tests.runtime.http.frames import ACK, HEADERS, PING, PREFACE, SETTINGS, ask, frame
 from tests.runtime.http.h2_client import calling
+from tests.waiting import eventually
 
 INCOMPLETE = {
     "a head without its CONTINUATION": frame(HEADERS, b"\x82", stream=2**20 + 1),

@@ -7,22 +7,22 @@ import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from threading import Barrier, Event
+from threading import Event
 
 import httpx
 import pytest
 
 from tests import models
 from tests.runtime.faulty_s3 import Fault, FaultyS3
-from tests.runtime.frontends.conftest import COMMAND, Served, environment, error_of, serving, until
-from tests.runtime.http.asgi_server import eventually
+from tests.runtime.frontends.conftest import COMMAND, Served, environment, error_of, sent, serving, until, until_read
 from tests.runtime.http.h2_client import calling
 from tests.s3_server import S3Server
+from tests.waiting import DEADLINE, eventually
 
 PATH = "/api/v1/models/m/predict"
-GRACE = "60s"  # longer than the tests wait for an end that must not wait for it
+GRACE = f"{10 * DEADLINE:g}s"  # longer than the tests wait for an end that must not wait for it
 HELD = """
 import pathlib, time
 here = pathlib.Path(__file__).parent
@@ -59,7 +59,7 @@ def test_a_request_without_a_body_reaches_the_function_over_http_2(tmp_path: Pat
     model, source = models.doubling(tmp_path / "m.onnx"), str(tmp_path / "main.py")
     with (
         serving(tmp_path, model, FUNCTION_SOURCE=source) as served,
-        httpx.Client(base_url=served.url, http1=False, http2=True, timeout=30) as client,
+        httpx.Client(base_url=served.url, http1=False, http2=True, timeout=DEADLINE) as client,
     ):
         assert client.get("/").text == "GET"
         assert client.post(PATH).status_code == 400
@@ -85,15 +85,14 @@ def test_a_signal_ends_a_running_pull(tmp_path: Path, s3: S3Server) -> None:
             env={**environment(tmp_path), **s3.environment(), "AWS_ENDPOINT_URL": slow.endpoint_url},
             stderr=subprocess.DEVNULL,
         )
-        assert begun.wait(30)
-        time.sleep(0.3)
+        assert begun.wait(DEADLINE)
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(DEADLINE) == 0
 
 
 def test_a_connection_is_kept_after_a_response(served: Served) -> None:
     request = b"GET /healthz/live HTTP/1.1\r\nhost: x\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", served.port), 30) as raw:
+    with socket.create_connection(("127.0.0.1", served.port), DEADLINE) as raw:
         for _ in range(3):
             raw.sendall(request)
             answer = b""
@@ -113,25 +112,15 @@ def test_an_early_refusal_of_a_large_body_does_not_affect_the_server(served: Ser
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_open_requests_are_answered_before_the_process_ends(tmp_path: Path, number: signal.Signals) -> None:
     heavy = models.heavy(tmp_path / "m.onnx", size=1600)
-    with serving(tmp_path, heavy, SCALEZERO_BATCH_SIZE="1") as served, ThreadPoolExecutor(8) as callers:
-        ready = Barrier(9)
-
-        def ask(index: int) -> httpx.Response:
-            with served.client() as client:
-                assert client.get("/healthz/live").status_code == 200  # open the connection
-                ready.wait(20)
-                return client.post(PATH, json={"inputs": [index, 0]})
-
-        asked = [callers.submit(ask, index) for index in range(8)]
-        ready.wait(20)
-        time.sleep(0.25)
-        assert not all(each.done() for each in asked)
+    with serving(tmp_path, heavy, SCALEZERO_BATCH_SIZE="1") as served, ExitStack() as open_:
+        asked = [open_.enter_context(sent(served, PATH, b'{"inputs":[%d,0]}' % index)) for index in range(8)]
+        until_read(served)
         served.process.send_signal(number)
-        assert served.process.wait(20) == 0, served.log.read_text()
+        assert served.process.wait(DEADLINE) == 0, served.log.read_text()
         for index, each in enumerate(asked):
-            response = each.result()
-            assert response.status_code == 200, response.text
-            assert response.json()["outputs"] == [index, 0]
+            status, body = each()
+            assert status == 200, body
+            assert json.loads(body)["outputs"] == [index, 0]
         with pytest.raises(httpx.ConnectError):
             served.get("/healthz/live")
 
@@ -149,7 +138,7 @@ def test_an_open_call_is_answered_before_the_process_ends(tmp_path: Path) -> Non
         time.sleep(0.2)
         (tmp_path / "go").touch()
         assert asked.result().text == "done"
-        assert served.process.wait(20) == 0
+        assert served.process.wait(DEADLINE) == 0
 
 
 def test_a_call_longer_than_the_grace_period_does_not_delay_the_end(tmp_path: Path) -> None:
@@ -162,7 +151,7 @@ def test_a_call_longer_than_the_grace_period_does_not_delay_the_end(tmp_path: Pa
         asked = callers.submit(served.get, "/")
         eventually((tmp_path / "called").exists)
         served.process.terminate()
-        assert served.process.wait(20) == 0
+        assert served.process.wait(DEADLINE) == 0
         assert asked.exception() or asked.result().status_code >= 500
 
 
@@ -174,14 +163,14 @@ def test_a_signal_ends_the_process_at_any_time_of_the_start(tmp_path: Path, afte
     )
     time.sleep(0.05 + after)
     process.terminate()
-    _, log = process.communicate(timeout=30)
+    _, log = process.communicate(timeout=DEADLINE)
     assert process.returncode in (0, -signal.SIGTERM), log.decode()  # SIGTERM: before our first line runs
 
 
 def test_an_idle_process_ends_at_once(tmp_path: Path) -> None:
     with serving(tmp_path, models.doubling(tmp_path / "m.onnx"), SCALEZERO_GRACE_PERIOD=GRACE) as served:
         served.process.terminate()
-        assert served.process.wait(20) == 0
+        assert served.process.wait(DEADLINE) == 0
 
 
 def test_a_kept_connection_does_not_delay_the_end(tmp_path: Path) -> None:
@@ -189,7 +178,7 @@ def test_a_kept_connection_does_not_delay_the_end(tmp_path: Path) -> None:
     with serving(tmp_path, model, SCALEZERO_GRACE_PERIOD=GRACE) as served, served.client() as client:
         assert client.get("/healthz/live").status_code == 200
         served.process.terminate()
-        assert served.process.wait(20) == 0
+        assert served.process.wait(DEADLINE) == 0
 
 
 def test_a_flag_has_priority_over_the_environment(tmp_path: Path) -> None:
@@ -205,7 +194,7 @@ def ended(tmp_path: Path, *arguments: str | Path, **settings: str) -> int:
         [COMMAND, "serve", *arguments, "--host", "127.0.0.1", "--port", "0"],
         env=environment(tmp_path, SCALEZERO_LOAD_FAILURE="exit", **settings),
         stderr=subprocess.DEVNULL,
-        timeout=30,
+        timeout=DEADLINE,
         check=False,
     )
     return done.returncode
@@ -243,21 +232,29 @@ def test_requests_waiting_for_a_permanently_failed_model_are_answered_before_the
     tmp_path: Path, s3: S3Server
 ) -> None:
     s3.make_bucket("invalid")
-    s3.put("s3://invalid/m.onnx", bytes(300_000))
+    s3.put("s3://invalid/m.onnx", b"no model")
+    all_wait = Event()
+
+    def hold() -> None:
+        all_wait.wait(DEADLINE)
+
     with FaultyS3(s3.endpoint_url) as slow:
-        slow.add(Fault(path="m.onnx", bytes_per_second=200_000))
+        slow.add(Fault(path="m.onnx", before=hold))
         env = {**s3.environment(), "AWS_ENDPOINT_URL": slow.endpoint_url}
         with (
             serving(tmp_path, "s3://invalid/m.onnx", ready=False, env=env, SCALEZERO_LOAD_FAILURE="exit") as served,
             calling(served.port) as caller,
-            ThreadPoolExecutor(4) as callers,
+            ExitStack() as open_,
         ):
             streams = [caller.ask(PATH, b'{"inputs":[1,2]}') for _ in range(4)]
-            asked = [callers.submit(served.predict, [1, 2]) for _ in range(4)]
-            assert [error_of(each.result(), 503)["code"] for each in asked] == ["invalid_model"] * 4
-            answers = [caller.answer(stream) for stream in streams]
-            assert [json.loads(each.body)["error"]["code"] for each in answers] == ["invalid_model"] * 4
-            assert served.process.wait(30) == 1
+            asked = [open_.enter_context(sent(served, PATH, b'{"inputs":[1,2]}')) for _ in range(4)]
+            until_read(served)
+            all_wait.set()
+            over_2 = [caller.answer(stream) for stream in streams]
+            answers = [*(each() for each in asked), *((each.status, each.body) for each in over_2)]
+            assert [status for status, _ in answers] == [503] * 8
+            assert [json.loads(body)["error"]["code"] for _, body in answers] == ["invalid_model"] * 8
+            assert served.process.wait(DEADLINE) == 1
 
 
 def refused(tmp_path: Path, *arguments: str, **settings: str) -> str:
@@ -267,7 +264,7 @@ def refused(tmp_path: Path, *arguments: str, **settings: str) -> str:
         env={**environment(tmp_path, **settings)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=DEADLINE,
         check=False,
     )
     assert done.returncode == 2, done.stderr

@@ -5,10 +5,11 @@ import time
 import pytest
 
 from tests.runtime.http import frames
-from tests.runtime.http.asgi_server import LIMITS, eventually, running
+from tests.runtime.http.asgi_server import LIMITS, running
 from tests.runtime.http.frames import PREFACE, ask, frame
 from tests.runtime.http.h2_client import Caller, calling
 from tests.runtime.http.process import serving_process
+from tests.waiting import DEADLINE, eventually
 
 WINDOW = 256 * 1024
 PIECE = b"x" * 16_384
@@ -78,7 +79,7 @@ def test_a_reset_cancels_the_application_and_releases_its_budget() -> None:
         stream = opened(caller, "silent", b"x" * 1000)
         eventually(lambda: server.streams.received == 1000)
         caller.reset(stream)
-        assert server.streams.cancelled.wait(30)
+        assert server.streams.cancelled.wait(DEADLINE)
         eventually(lambda: server.server.budget.used == 0)
 
 
@@ -87,7 +88,7 @@ def test_a_disconnect_cancels_the_application() -> None:
         with calling(server.port) as caller:
             opened(caller, "silent", b"x")
             eventually(lambda: server.streams.received == 1)
-        assert server.streams.cancelled.wait(30)
+        assert server.streams.cancelled.wait(DEADLINE)
         eventually(lambda: server.server.budget.used == 0)
 
 

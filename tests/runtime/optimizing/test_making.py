@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import helper
 
 from runtime.model.session import Session
 from runtime.optimizing import Data, OptimizingFailed, ToolsMissing, making
 from runtime.optimizing.candidates import METHODS, Method
-from runtime.optimizing.making import Job, Made, make
+from runtime.optimizing.making import Job, QuantizedFile, make
 from tests import ROOT
 from tests.models import doubling
 from tests.runtime.optimizing import optimizable_models as models
@@ -34,7 +36,7 @@ def run(
     *,
     calibrated: bool = True,
     samples: Sequence[str] = (),
-) -> dict[Method, Made]:
+) -> dict[Method, QuantizedFile]:
     folder = source.parent / "made"
     folder.mkdir()
     job = Job(source, folder, methods, data, calibrated=calibrated, samples=samples, may_saturate=True)
@@ -77,6 +79,19 @@ def test_values_between_convolutions_stay_int8(tmp_path: Path) -> None:
 @pytest.mark.parametrize("opset", [9, 11])
 def test_an_old_operator_set_is_converted(tmp_path: Path, opset: int) -> None:
     made = run(models.mlp(tmp_path / "m.onnx", opset=opset), rows(16), QUICK[:2])
+    assert all(each.path is not None for each in made.values()), made
+
+
+def test_operator_sets_that_are_declared_twice_are_accepted(tmp_path: Path) -> None:
+    """skl2onnx declares those of ai.onnx.ml first, and the standard's twice."""
+    source = models.mlp(tmp_path / "m.onnx")
+    model = onnx.load(source)
+    (standard,) = [each.version for each in model.opset_import if not each.domain]
+    del model.opset_import[:]
+    domains = (("ai.onnx.ml", 1), ("", standard), ("", standard))
+    model.opset_import.extend(helper.make_opsetid(domain, version) for domain, version in domains)
+    onnx.save(model, source)
+    made = run(source, rows(16))
     assert all(each.path is not None for each in made.values()), made
 
 

@@ -3,15 +3,12 @@
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Final
 
 from runtime.protocols.cloudevents import Event, Mode, mode_of_type, read_batch, read_message
-
-DEADLINE: Final = 30.0  # seconds
+from tests.waiting import DEADLINE, eventually
 
 
 class Reply:
@@ -40,16 +37,8 @@ class EventSink:
 
     def wait_for(self, count: int) -> list[Event]:
         """Wait until that many events have arrived, and return all of them."""
-        until(lambda: len(self.events) >= count)
+        eventually(lambda: len(self.events) >= count)
         return self.events
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait until the condition holds. Fails after the deadline."""
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline, "the condition does not hold"
-        time.sleep(0.005)
 
 
 class _Server(ThreadingHTTPServer):

@@ -2,19 +2,19 @@
 
 import pytest
 
-from runtime.prediction_log.delivery import Verdict, pause, verdict
+from runtime.prediction_log.delivery import DeliveryResult, pause, result_of
 
 
 @pytest.mark.parametrize(
     ("statuses", "expected"),
     [
-        ((200, 202, 204, 299), Verdict.DELIVERED),
-        ((404, 408, 409, 429, 500, 502, 503, 504, 599), Verdict.RETRY),
-        ((301, 307, 400, 401, 403, 413, 415, 422), Verdict.REJECTED),
+        ((200, 202, 204, 299), DeliveryResult.DELIVERED),
+        ((404, 408, 409, 429, 500, 502, 503, 504, 599), DeliveryResult.RETRY),
+        ((301, 307, 400, 401, 403, 413, 415, 422), DeliveryResult.REJECTED),
     ],
 )
-def test_statuses_are_retried_as_knative_retries_them(statuses: tuple[int, ...], expected: Verdict) -> None:
-    assert {verdict(each) for each in statuses} == {expected}
+def test_statuses_are_retried_as_knative_retries_them(statuses: tuple[int, ...], expected: DeliveryResult) -> None:
+    assert {result_of(each) for each in statuses} == {expected}
 
 
 def test_pauses_grow_to_half_a_minute() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.prediction_log.responses import Reader, Response
+from runtime.prediction_log.responses import Response, ResponseReader
 
 HEAD = b"HTTP/1.1 202 Accepted\r\n"
 VALID = {
@@ -36,7 +36,7 @@ VALID = {
 
 @pytest.mark.parametrize(("data", "expected"), VALID.values(), ids=VALID)
 def test_a_response_is_read_byte_by_byte_and_at_once(data: bytes, expected: Response) -> None:
-    reader = Reader({})
+    reader = ResponseReader({})
     for _ in range(2):
         parts = [reader.feed(data[at : at + 1]) for at in range(len(data))]
         assert parts == [None] * (len(data) - 1) + [expected]
@@ -47,7 +47,7 @@ def test_a_response_is_read_byte_by_byte_and_at_once(data: bytes, expected: Resp
 def test_a_response_is_read_in_any_two_pieces(name: str, draw: st.DataObject) -> None:
     data, expected = VALID[name]
     at = draw.draw(st.integers(1, len(data) - 1))
-    reader = Reader({})
+    reader = ResponseReader({})
     assert (reader.feed(data[:at]), reader.feed(data[at:])) == (None, expected)
 
 
@@ -64,19 +64,19 @@ def test_a_response_is_read_in_any_two_pieces(name: str, draw: st.DataObject) ->
 )
 def test_anything_else_is_an_error(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"response|Content-Length"):
-        Reader({}).feed(data)
+        ResponseReader({}).feed(data)
 
 
 def test_a_large_body_is_read_and_only_its_start_is_kept() -> None:
     data = b"x" * 100_000
-    assert Reader({}).feed(HEAD + b"content-length: 100000\r\n\r\n" + data) == Response(
+    assert ResponseReader({}).feed(HEAD + b"content-length: 100000\r\n\r\n" + data) == Response(
         202, None, keeps_alive=True, text=b"x" * 200
     )
 
 
 def test_known_responses_are_bounded() -> None:
     known: dict[bytes, Response] = {}
-    reader = Reader(known)
+    reader = ResponseReader(known)
     for number in range(1000):
         reader.feed(HEAD + b"x-id: %d\r\ncontent-length: 0\r\n\r\n" % number)
     assert len(known) <= 64

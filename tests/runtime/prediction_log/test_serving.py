@@ -13,7 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from runtime.protocols.cloudevents import Event
 from tests import models
 from tests.runtime.frontends.conftest import COMMAND, Served, environment, serving
-from tests.runtime.prediction_log.event_sink import EventSink, closed_port, event_sink, until
+from tests.runtime.prediction_log.event_sink import EventSink, closed_port, event_sink
+from tests.waiting import DEADLINE, eventually
 
 SINK = {"SCALEZERO_PREDICTION_LOG": "sink"}
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -133,7 +134,7 @@ def test_every_prediction_of_concurrent_requests_is_logged_once(logged: Logged) 
 
 def test_the_metrics_count_what_was_emitted(logged: Logged) -> None:
     logged.after("/api/v1/models/m/predict", {"inputs": [[1, 2]]})
-    until(lambda: counts(logged.served)["emitted"] == len(logged.sink.events))
+    eventually(lambda: counts(logged.served)["emitted"] == len(logged.sink.events))
     assert counts(logged.served)["failed"] == 0
 
 
@@ -146,7 +147,7 @@ def test_a_process_that_ends_sends_what_is_in_the_queue_first(tmp_path: Path) ->
                     client.post("/api/v1/models/m/predict", json={"inputs": [[number, 0]]})
             served.process.terminate()
             sink.gate.set()
-            served.process.wait(30)
+            served.process.wait(DEADLINE)
         assert len(sink.events) == 50
 
 
@@ -189,7 +190,7 @@ def test_a_log_that_cannot_work_stops_the_start(tmp_path: Path, settings: dict[s
     path = models.doubling(tmp_path / "m.onnx")
     env = environment(tmp_path, **settings)
     done = subprocess.run(
-        [COMMAND, "serve", path, "--port", "0"], env=env, capture_output=True, text=True, timeout=60, check=False
+        [COMMAND, "serve", path, "--port", "0"], env=env, capture_output=True, text=True, timeout=DEADLINE, check=False
     )
     assert done.returncode == 2
     assert expected in done.stderr

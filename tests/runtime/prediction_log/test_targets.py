@@ -6,47 +6,8 @@ import pytest
 
 from runtime.errors import BadSetting
 from runtime.prediction_log.opening import open_log
-from runtime.prediction_log.targets import check_target, extensions, sink_url
+from runtime.prediction_log.targets import check_target
 from runtime.settings import Settings
-
-
-@pytest.mark.parametrize("url", ["http://broker.ns.svc/default", "https://10.0.0.1:8443", "http://[::1]:80/a?b=c"])
-def test_urls_with_a_host_are_sinks(url: str) -> None:
-    assert sink_url(url) == url
-
-
-@pytest.mark.parametrize(
-    "url", ["", "broker", "ftp://x", "http://", "http://a:x", "http://a:0", "http://a b", "http://ä"]
-)
-def test_other_urls_are_refused(url: str) -> None:
-    with pytest.raises(BadSetting, match="K_SINK"):
-        sink_url(url)
-
-
-@pytest.mark.parametrize("text", [None, "", "{}", '{"extensions": null}', '{"other": 1}'])
-def test_overrides_may_be_empty(text: str | None) -> None:
-    assert extensions(text) == {}
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "x",
-        "[]",
-        '{"extensions": []}',
-        *(
-            f'{{"extensions": {{{each}}}}}'
-            for each in ('"Team": "x"', '"a-b": "x"', '"id": "x"', '"a": 1', '"a": "x\\n"')
-        ),
-    ],
-)
-def test_invalid_overrides_are_refused(text: str) -> None:
-    with pytest.raises(BadSetting, match="K_CE_OVERRIDES"):
-        extensions(text)
-
-
-def test_overrides_are_extensions_of_each_event() -> None:
-    assert extensions('{"extensions": {"team": "risk", "traceparent": "x"}}') == {"team": "risk", "traceparent": "x"}
 
 
 def test_in_a_pod_a_missing_sink_is_a_warning(

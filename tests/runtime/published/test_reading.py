@@ -23,8 +23,8 @@ from runtime.registry import (
     verify,
 )
 from runtime.registry.files import delete, put_once
-from runtime.registry.making import Made
-from runtime.registry.publishing import plan_model, send_made
+from runtime.registry.making import BuiltVariants
+from runtime.registry.publishing import plan_model, send_variants
 from runtime.registry.removing import plan_cleaning
 from runtime.variants.added import AddedAssessment, render
 from runtime.variants.values import ORIGINAL, PreparedForm, Variant
@@ -38,7 +38,7 @@ BODY = b"the bytes of a variant"
 def published(place: Place, tmp_path: Path, name: str = "a.onnx") -> Manifest:
     """Publish a model without variants, and without a prepared form on a slow machine too; return its manifest."""
     plan = plan_model(model(tmp_path), place(name), Publication("add", "1"))
-    send_made(plan, Made(plan.manifest.variants))
+    send_variants(plan, BuiltVariants(plan.manifest.variants))
     manifest = read_manifest(place(name))
     assert manifest is not None
     return manifest

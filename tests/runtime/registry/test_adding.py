@@ -28,10 +28,10 @@ from runtime.registry import (
     read_manifest,
     verify,
 )
-from runtime.registry.adding import VariantsChanged, add_made
+from runtime.registry.adding import VariantsChanged, add_variants
 from runtime.registry.files import write_file
 from runtime.registry.forms import form_of, planned
-from runtime.registry.making import Made
+from runtime.registry.making import BuiltVariants
 from runtime.variants.cpu_class import cpu_class
 from runtime.variants.values import CPU_PROVIDER, ORIGINAL, Variant
 from tests.archives import zipped
@@ -231,12 +231,12 @@ def test_of_two_that_measure_one_class_at_once_the_slower_is_told(published: tup
     manifest = read_manifest(uri)
     assert manifest is not None
     assert result.assessment is not None
-    mine = Made(manifest.variants, replace(result.assessment, cpu_class="riscv64"))
-    first = add_made(manifest, (), mine)
-    assert add_made(manifest, (), mine) == first  # its own object, whose response was lost
-    other = Made(manifest.variants, replace(result.assessment, cpu_class="riscv64", measured_at="2027-01-01"))
+    mine = BuiltVariants(manifest.variants, replace(result.assessment, cpu_class="riscv64"))
+    first = add_variants(manifest, (), mine)
+    assert add_variants(manifest, (), mine) == first  # its own object, whose response was lost
+    other = BuiltVariants(manifest.variants, replace(result.assessment, cpu_class="riscv64", measured_at="2027-01-01"))
     with pytest.raises(AlreadyMeasured, match="it was measured on riscv64"):
-        add_made(manifest, (), other)
+        add_variants(manifest, (), other)
     assert [each.cpu_class for each in published_variants(uri)[1]].count("riscv64") == 1
 
 
@@ -254,10 +254,12 @@ def test_of_two_that_make_a_variant_on_two_classes_at_once_the_slower_measures_a
         new = replace(
             manifest.variants[0], name="int8-other", uri=form.model.uri, sha256=form.model.sha256, size=form.model.size
         )
-        made.append(Made((*manifest.variants, new), replace(result.assessment, cpu_class=cpu), planned([form])))
-    add_made(manifest, before, made[0])
+        made.append(
+            BuiltVariants((*manifest.variants, new), replace(result.assessment, cpu_class=cpu), planned([form]))
+        )
+    add_variants(manifest, before, made[0])
     with pytest.raises(VariantsChanged, match=r"got int8-other with the SHA-256 .* measure again"):
-        add_made(manifest, before, made[1])
+        add_variants(manifest, before, made[1])
     variants, assessments = published_variants(uri)
     assert [each.sha256 for each in variants if each.name == "int8-other"] == [made[0].variants[-1].sha256]
     assert [each.cpu_class for each in assessments].count("arm-neon") == 0

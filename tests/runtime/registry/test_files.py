@@ -18,6 +18,7 @@ from tests.runtime.artifacts.test_external import save
 from tests.runtime.conftest import Place
 from tests.runtime.faulty_s3 import Fault, FaultyS3
 from tests.s3_server import S3Server
+from tests.waiting import DEADLINE
 
 
 def model(folder: Path, name: str = "model.onnx", *, value: float = 1.0, external: bool = False) -> Path:
@@ -103,7 +104,7 @@ def race(offered: list[Path], uri: str) -> set[Path]:
     ready = Barrier(len(offered))
 
     def go(path: Path) -> None:
-        ready.wait(20)
+        ready.wait(DEADLINE)
         try:
             publish(path, uri, metadata={})
         except AlreadyPublished:

@@ -21,14 +21,17 @@ URI = "s3://models/a.onnx"
 FORM = PreparedForm(uri=f"{URI}.variants/form/model.onnx", sha256="0" * 64, size=1)
 
 
-def prepared(path: Path, folder: Path, of: Variant, lines: list[str]) -> list[PreparedForm]:
+def prepared(
+    path: Path, folder: Path, of: Variant, lines: list[str], *, only_faster: bool = True
+) -> list[PreparedForm]:
     """Make the forms of a variant; return what a manifest records of them."""
-    return [each.prepared for each in prepared_forms(of, path, folder, uri=URI, rows=[], tell=lines.append)]
+    made = prepared_forms(of, path, folder, uri=URI, rows=[], tell=lines.append, only_faster=only_faster)
+    return [each.prepared for each in made]
 
 
-def large(folder: Path) -> Path:
-    """Write a model that takes long to open: 64 MiB of weights in its file."""
-    weights = np.zeros((2**12, 2**12), np.float32)
+def large(folder: Path, *, rows: int = 2**12) -> Path:
+    """Write a model with `rows` times 16 KiB of weights in its file. With 64 MiB, it takes long to open."""
+    weights = np.zeros((rows, 2**12), np.float32)
     graph = helper.make_graph(
         [helper.make_node("Gather", ["w", "x"], ["y"])],
         "gather",
@@ -40,14 +43,14 @@ def large(folder: Path) -> Path:
     return folder / "m.onnx"
 
 
-def slow_convolution(folder: Path) -> Path:
-    """Write a model whose optimized graph depends on the CPU class, and whose file takes long to open."""
-    weights = np.zeros((2**10, 2**10, 3, 3), np.float32)
+def convolution(folder: Path) -> Path:
+    """Write a model whose optimized graph depends on the CPU class."""
+    weights = np.zeros((64, 64, 3, 3), np.float32)
     graph = helper.make_graph(
         [helper.make_node("Conv", ["x", "w"], ["c"], pads=[1, 1, 1, 1]), helper.make_node("Relu", ["c"], ["y"])],
         "convolution",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 2**10, 4, 4])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 2**10, 4, 4])],
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 64, 4, 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 64, 4, 4])],
         [numpy_helper.from_array(weights, "w")],
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), folder / "m.onnx")
@@ -65,7 +68,7 @@ def test_a_form_that_opens_faster_is_published_with_its_mapped_weights(tmp_path:
 
 
 def test_a_form_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
-    path, lines = large(tmp_path), list[str]()
+    path, lines = large(tmp_path, rows=2**8), list[str]()
     with largest_file(2**20):
         assert prepared(path, tmp_path / "work", variant("original"), lines) == []
     assert lines[0].startswith("original: a prepared form was not made: ONNX Runtime cannot save the optimized model: ")
@@ -92,13 +95,14 @@ def test_a_form_of_another_class_or_version_does_not_count(tmp_path: Path, form:
 
 
 def test_a_general_form_beside_one_of_another_class_does_not_count_and_is_not_made_twice(tmp_path: Path) -> None:
-    path, lines = slow_convolution(tmp_path), list[str]()
-    own, general = prepared(path, tmp_path / "work", variant("original"), lines)
+    path, lines = convolution(tmp_path), list[str]()
+    own, general = prepared(path, tmp_path / "work", variant("original"), lines, only_faster=False)
     assert (own.cpu_class, general.cpu_class) == (cpu_class(), None)
     alone = replace(variant("original"), prepared=(general,))
-    assert prepared(path, tmp_path / "again", alone, lines) == []
+    assert prepared(path, tmp_path / "again", alone, lines, only_faster=False) == []
     other = replace(own, uri=f"{URI}.variants/other/model.onnx", cpu_class="z80")
-    (made,) = prepared(path, tmp_path / "again", replace(alone, prepared=(other, general)), lines)
+    beside = replace(alone, prepared=(other, general))
+    (made,) = prepared(path, tmp_path / "again", beside, lines, only_faster=False)
     assert made.cpu_class == cpu_class()
     assert lines == []
 

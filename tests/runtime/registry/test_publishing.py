@@ -39,6 +39,7 @@ from tests.runtime.conftest import Place
 from tests.runtime.faulty_s3 import Fault, FaultyS3
 from tests.runtime.registry.test_files import digest, model
 from tests.s3_server import S3Server
+from tests.waiting import DEADLINE
 
 NAMED = Publication("add", "1.0.0")
 SHA256 = "0" * 64
@@ -213,7 +214,7 @@ def race(publishers: list[Callable[[], object]]) -> list[Exception]:
     ready = Barrier(len(publishers))
 
     def go(work: Callable[[], object]) -> None:
-        ready.wait(20)
+        ready.wait(DEADLINE)
         try:
             work()
         except (AlreadyPublished, OtherManifest) as error:

@@ -32,8 +32,8 @@ from runtime.registry import (
     verify,
 )
 from runtime.registry.forms import Form, form_of, planned
-from runtime.registry.making import Made
-from runtime.registry.publishing import PlannedModel, send_made
+from runtime.registry.making import BuiltVariants
+from runtime.registry.publishing import PlannedModel, send_variants
 from runtime.variants.values import ORIGINAL, PreparedForm, Variant
 from tests.runtime.conftest import Place
 from tests.runtime.faulty_s3 import Fault, FaultyS3
@@ -45,13 +45,13 @@ NAMED = Publication("add", "1.0.0")
 pytestmark = pytest.mark.parametrize("place", ["s3"], indirect=True)
 
 
-def made(plan: PlannedModel, folder: Path, *, value: float = 5.0) -> Made:
+def made(plan: PlannedModel, folder: Path, *, value: float = 5.0) -> BuiltVariants:
     """Return a variant with a prepared form and with external data, as if they were made of the model."""
     uri = plan.manifest.uri
     variant = form_of(model(folder / f"variant-{value}", value=value), uri, "int8-nncf")
     prepared = form_of(model(folder / f"prepared-{value}", value=value, external=True), uri, "int8-nncf-prepared")
     original = plan.manifest.variants[0]
-    return Made(
+    return BuiltVariants(
         (original, _variant(original, variant, prepared)),
         assessment("intel-amx", {ORIGINAL: 2.0, "int8-nncf": 1.0}, chosen="int8-nncf"),
         planned([variant, prepared]),
@@ -93,7 +93,7 @@ def test_variants_and_prepared_forms_come_before_the_artifact_and_the_manifest(
     place: Place, faulty: FaultyS3, tmp_path: Path
 ) -> None:
     plan = plan_model(model(tmp_path, external=True), place("a.onnx"), NAMED)
-    result = send_made(plan, made(plan, tmp_path))
+    result = send_variants(plan, made(plan, tmp_path))
     puts = [seen for seen in faulty.seen if seen.method == "PUT"]
     names = [seen.path.rpartition("/")[2] for seen in puts]
     assert names == ["model.onnx", "weights.bin", "model.onnx", "weights.bin", "a.onnx", "a.onnx.manifest.json"]
@@ -121,7 +121,7 @@ def test_a_publication_that_breaks_shows_no_model_and_the_next_one_continues(
     plan = plan_model(model(tmp_path), uri, NAMED)
     offered = made(plan, tmp_path)
     with pytest.raises(error):
-        send_made(plan, offered)
+        send_variants(plan, offered)
     faulty.heal()
     assert entries(place("")) == []
     assert find(uri) is None
@@ -129,7 +129,7 @@ def test_a_publication_that_breaks_shows_no_model_and_the_next_one_continues(
     again = plan_model(model(tmp_path), uri, NAMED)
     repeated = made(again, tmp_path / "again")
     assert {each.upload.uri for each in repeated.uploads if not each.is_new} == sent
-    send_made(again, repeated)
+    send_variants(again, repeated)
     assert all(each.is_good for each in verify(manifest_of(uri)))
     assert entries(place(""))[0].leftovers == ()
 
@@ -143,9 +143,9 @@ def test_of_two_publishers_of_one_model_the_manifest_decides_and_the_other_is_to
     offers = [made(plan, tmp_path, value=value) for plan, value in zip(plans, (5.0, 6.0), strict=True)]
     start, lines, results = Barrier(2), list[str](), list[Published]()
 
-    def publish(plan: PlannedModel, offer: Made) -> None:
+    def publish(plan: PlannedModel, offer: BuiltVariants) -> None:
         start.wait()
-        results.append(send_made(plan, offer, tell=lines.append))
+        results.append(send_variants(plan, offer, tell=lines.append))
 
     threads = [Thread(target=publish, args=each) for each in zip(plans, offers, strict=True)]
     for thread in threads:
@@ -170,7 +170,7 @@ def test_a_publisher_of_another_version_that_loses_is_told_what_it_leaves(place:
     offered = made(slow, tmp_path)
     publish_model(model(tmp_path), uri, NAMED)
     with pytest.raises(OtherManifest):
-        send_made(slow, offered, tell=lines.append)
+        send_variants(slow, offered, tell=lines.append)
     (line,) = lines
     assert (
         line == f"the variants that were sent are not used; to delete them: scalezero models delete '{uri}' --leftovers"
@@ -183,7 +183,7 @@ def test_a_publisher_whose_own_manifest_is_there_already_is_told_nothing(place: 
     plan = plan_model(model(tmp_path), place("a.onnx"), NAMED)
     offered, lines = made(plan, tmp_path), list[str]()
     for _ in range(2):  # the response to the first was lost, and the request was repeated
-        send_made(plan, offered, tell=lines.append)
+        send_variants(plan, offered, tell=lines.append)
     assert lines == []
 
 
@@ -243,5 +243,5 @@ def test_nothing_is_sent_if_the_manifest_cannot_be_written_as_json(place: Place,
     good = made(plan, tmp_path)
     assert good.assessment is not None
     with pytest.raises(ValueError, match="not JSON compliant"):
-        send_made(plan, good._replace(assessment=replace(good.assessment, min_speedup=math.inf)))
+        send_variants(plan, good._replace(assessment=replace(good.assessment, min_speedup=math.inf)))
     assert entries(place(""), every=True) == []

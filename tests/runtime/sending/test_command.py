@@ -14,6 +14,7 @@ import pytest
 from tests import models
 from tests.runtime.frontends.conftest import COMMAND, serving
 from tests.runtime.prediction_log.event_sink import closed_port
+from tests.waiting import DEADLINE
 
 EVENT = {"ce-specversion": "1.0", "ce-id": "2", "ce-source": "/m", "ce-type": "ml.prediction.v1", "ce-causationid": "1"}
 JSON = {"content-type": "application/json"}
@@ -73,7 +74,7 @@ def send(*arguments: str) -> "subprocess.CompletedProcess[str]":
         [COMMAND, "event", "send", *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=DEADLINE,
         check=False,
         env={"PATH": "/usr/bin:/bin", "NO_PROXY": "*"},
         input="from stdin",

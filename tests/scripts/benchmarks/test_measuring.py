@@ -4,8 +4,6 @@ import json
 import os
 import socket
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,16 +20,9 @@ from scripts.benchmarks.measures.every import EVERY, PROTOCOLS
 from scripts.benchmarks.noise import Guard
 from scripts.benchmarks.servers import PORT, Launch, clean_environment, processes_mapping, running
 from scripts.benchmarks.subjects import Subject, close, flat
+from tests.waiting import eventually
 
 CPU = min(os.sched_getaffinity(0))
-
-
-def wait_until(reached: Callable[[], bool]) -> None:
-    """Wait until `reached` returns true, at most 30 seconds."""
-    deadline = time.monotonic() + 30
-    while not reached():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 class TestSubjects:
@@ -170,14 +161,14 @@ class TestServers:
         program = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {worker!r}], start_new_session=True)"
         launch = Launch(label="forking", command=[sys.executable, "-c", program], path="/")
         with running(launch, cpu=CPU) as server:
-            wait_until(lambda: server.log_tail() == "up")
+            eventually(lambda: server.log_tail() == "up")
             tree = [root := psutil.Process(server.process.pid), *root.children()]
             assert len(tree) == 2
             server.pause()
-            wait_until(lambda: [each.status() for each in tree] == [psutil.STATUS_STOPPED] * 2)
+            eventually(lambda: [each.status() for each in tree] == [psutil.STATUS_STOPPED] * 2)
             server.resume()
-            wait_until(lambda: psutil.STATUS_STOPPED not in [each.status() for each in tree])
-        wait_until(lambda: not [each for each in tree if each.is_running() and each.status() != psutil.STATUS_ZOMBIE])
+            eventually(lambda: psutil.STATUS_STOPPED not in [each.status() for each in tree])
+        eventually(lambda: not [each for each in tree if each.is_running() and each.status() != psutil.STATUS_ZOMBIE])
 
     def test_a_server_runs_in_its_own_working_folder(self) -> None:
         """Its files are written there and not to the current folder of the user."""
@@ -194,7 +185,7 @@ class TestServers:
             wait_for_first_answer(server, linear)
             before = server.cpu_seconds()
             with keep_alive(server, linear, 0) as caller:
-                wait_until(lambda: bool(caller.send()) and server.cpu_seconds() > before)
+                eventually(lambda: bool(caller.send()) and server.cpu_seconds() > before)
 
     def test_a_wrong_answer_is_never_timed(self, bare: Launch, linear: Subject) -> None:
         wrong = Subject(path=linear.path, rows=linear.rows, answers=[[7.0], *linear.answers[1:]])

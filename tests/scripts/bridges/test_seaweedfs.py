@@ -16,10 +16,10 @@ from cloudevents.http import CloudEvent, from_http
 from runtime.author.events import objects
 from tests import ROOT, s3_server
 from tests.runtime.frontends.conftest import Served, free_port, serving
+from tests.waiting import DEADLINE
 
 BRIDGE = ROOT / "scripts" / "bridges" / "seaweedfs.py"
 BUCKET = "bridged"
-DEADLINE = 60.0  # seconds
 
 
 @dataclass

@@ -12,6 +12,7 @@ from scripts.images import cli
 from scripts.images.engines import Engine
 from scripts.images.faults import CannotBuild
 from tests import ROOT
+from tests.waiting import DEADLINE
 
 
 @pytest.fixture
@@ -109,5 +110,5 @@ def test_a_second_build_waits_for_the_first(tmp_path: Path, monkeypatch: pytest.
     with cli.build_lock():
         thread.start()
         assert not entered.wait(0.2)
-    thread.join(timeout=10)
+    thread.join(timeout=DEADLINE)
     assert entered.is_set()

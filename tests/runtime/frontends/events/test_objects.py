@@ -38,6 +38,12 @@ def notification(key: str, *, bucket: str = BUCKET, event: str = "ObjectCreated:
     return {"Records": [{"eventName": event, "eventSource": "aws:s3", "awsRegion": "r", "s3": entity}]}
 
 
+def eventbridge(key: str) -> dict[str, Any]:
+    """Return the event that S3 sends to EventBridge."""
+    detail = {"bucket": {"name": BUCKET}, "object": {"key": key, "sequencer": key}, "reason": "PutObject"}
+    return {"detail-type": "Object Created", "source": "aws.s3", "region": "r", "detail": detail}
+
+
 def post_raw(served: Served, value: object, path: str = "/events") -> httpx.Response:
     with served.client() as client:
         return client.post(path, json=value)
@@ -47,6 +53,14 @@ def test_the_model_gets_the_object_of_an_event_in_any_mode(served: Served) -> No
     value = notification("in/a b+é.json")
     assert post(served, body=json.dumps(value).encode()).json()["outputs"] == [[2, 4]]
     assert post_document(served, document(data=value)).json()["data"]["outputs"] == [[2, 4]]
+
+
+def test_the_model_gets_the_object_of_an_eventbridge_event(served: Served) -> None:
+    value = eventbridge("in/a b+é.json")
+    assert post_raw(served, value).json()["outputs"] == [[2, 4]]
+    for data in (value, value["detail"]):  # the detail is the data of a CloudEvent that EventBridge makes
+        assert post(served, body=json.dumps(data).encode()).json()["outputs"] == [[2, 4]]
+        assert post_document(served, document(data=data)).json()["data"]["outputs"] == [[2, 4]]
 
 
 def test_a_notification_without_attributes_is_an_event_that_is_known_when_it_is_posted_again(served: Served) -> None:
@@ -77,5 +91,5 @@ def test_an_object_that_cannot_be_used_refuses_its_event(
 
 
 def test_data_that_only_looks_like_a_notification_is_data(served: Served) -> None:
-    error = error_of(post(served, body=b'{"inputs": {"s3": [1, 2]}}'), 400)
-    assert error["code"] == "invalid_input"
+    for body in (b'{"inputs": {"s3": [1, 2]}}', b'{"inputs": {"bucket": [1, 2]}}', b'{"bucket": [1], "object": [2]}'):
+        assert error_of(post(served, body=body), 400)["code"] == "invalid_input"

@@ -14,6 +14,7 @@ import pytest
 
 from tests import models
 from tests.runtime.frontends.conftest import Served, error_of, serving, until
+from tests.waiting import DEADLINE
 
 LIMIT = 1.0  # seconds
 FUNCTION = """
@@ -93,7 +94,7 @@ def test_a_call_above_its_limit_is_504_and_occupies_its_thread_until_it_returns(
 
 def test_a_deadlock_is_detected_after_all_clients_have_disconnected(tmp_path: Path) -> None:
     with limited(tmp_path, threads=1) as served:
-        with socket.create_connection(("127.0.0.1", served.port), 30) as connection:
+        with socket.create_connection(("127.0.0.1", served.port), DEADLINE) as connection:
             connection.sendall(b"GET /deadlock HTTP/1.1\r\nhost: x\r\n\r\n")
             time.sleep(0.2)
         until(served, "/healthz/live", status=503)
@@ -104,7 +105,7 @@ def test_a_deadlock_does_not_delay_the_shutdown(tmp_path: Path) -> None:
     with limited(tmp_path, threads=1) as served:
         assert served.get("/deadlock").status_code == 504
         served.process.terminate()
-        assert served.process.wait(30) == 0
+        assert served.process.wait(DEADLINE) == 0
 
 
 def test_a_stream_may_take_longer_than_the_limit(tmp_path: Path) -> None:
@@ -128,7 +129,7 @@ def test_a_stream_that_stalls_is_aborted(tmp_path: Path, http2: bool) -> None:  
 
 def test_the_time_of_a_slow_reader_does_not_count(tmp_path: Path) -> None:
     with limited(tmp_path, threads=1) as served:
-        with socket.create_connection(("127.0.0.1", served.port), 30) as connection:
+        with socket.create_connection(("127.0.0.1", served.port), DEADLINE) as connection:
             connection.sendall(b"GET /large HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
             time.sleep(2 * LIMIT)
             assert served.get("/healthz/live").status_code == 200
@@ -140,7 +141,7 @@ def test_the_time_of_a_slow_reader_does_not_count(tmp_path: Path) -> None:
 
 def test_a_client_that_stops_reading_and_disconnects_releases_the_thread(tmp_path: Path) -> None:
     with limited(tmp_path, threads=1) as served:
-        with socket.create_connection(("127.0.0.1", served.port), 30) as connection:
+        with socket.create_connection(("127.0.0.1", served.port), DEADLINE) as connection:
             connection.sendall(b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n")
             assert connection.recv(10)
             time.sleep(0.3)
@@ -164,5 +165,5 @@ def test_an_import_does_not_delay_the_shutdown(tmp_path: Path) -> None:
         pending = callers.submit(served.get, "/")
         assert served.predict([1, 2]).status_code == 200
         served.process.terminate()
-        assert served.process.wait(30) == 0
+        assert served.process.wait(DEADLINE) == 0
         assert pending.exception() or pending.result().status_code >= 500

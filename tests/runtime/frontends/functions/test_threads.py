@@ -6,13 +6,14 @@ from concurrent.futures import Future
 import pytest
 
 from runtime.frontends.functions.threads import Threads
+from tests.waiting import DEADLINE
 
 
 def run(threads: Threads, *, busy: int = 0) -> threading.Thread:
     """Run a job, and return its thread."""
     found: Future[threading.Thread] = Future()
     threads.run(lambda: found.set_result(threading.current_thread()), busy=busy)
-    return found.result(10)
+    return found.result(DEADLINE)
 
 
 def test_a_free_thread_is_reused() -> None:
@@ -26,10 +27,10 @@ def test_a_thread_is_started_if_none_is_free_up_to_the_limit() -> None:
 
     def wait() -> None:
         begun.set()
-        go.wait(30)
+        go.wait(DEADLINE)
 
     threads.run(wait, busy=0)
-    assert begun.wait(30)
+    assert begun.wait(DEADLINE)
     assert run(threads, busy=1).name == "t-2"
     assert {run(threads, busy=1).name for _ in range(3)} == {"t-2"}
     go.set()

@@ -21,8 +21,9 @@ from runtime.frontends.grpc.streams import StreamCall
 from runtime.http.messages import Answer, Buffer, Request
 from tests.runtime.frontends.grpc.stream_server import LIMIT, streaming
 from tests.runtime.frontends.grpc.test_streams import called, connected, ended, raw, status
-from tests.runtime.http.asgi_server import LIMITS, eventually
+from tests.runtime.http.asgi_server import LIMITS
 from tests.runtime.http.h2_client import calling
+from tests.waiting import eventually
 
 Answers = AsyncGenerator[bytes, None]
 

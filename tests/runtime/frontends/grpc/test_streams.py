@@ -18,8 +18,9 @@ from runtime.frontends.grpc.framing import frame
 from runtime.frontends.grpc.messages import Messages
 from runtime.frontends.grpc.streams import StreamCall
 from tests.runtime.frontends.grpc.stream_server import LIMIT, StreamServer, streaming
-from tests.runtime.http.asgi_server import LIMITS, eventually
+from tests.runtime.http.asgi_server import LIMITS
 from tests.runtime.http.h2_client import Answer, Caller, calling
+from tests.waiting import DEADLINE, eventually
 
 CALL = (("content-type", "application/grpc"), ("te", "trailers"))
 Answers = AsyncGenerator[bytes, None]
@@ -104,7 +105,7 @@ def connected(server: StreamServer) -> grpc.Channel:
 
 def called(channel: grpc.Channel, name: str, *messages: bytes, **options: Any) -> Any:  # noqa: ANN401 - grpcio has no types
     """Send the messages, and return an iterator of the responses."""
-    return channel.stream_stream(f"/t.Test/{name}")(iter(messages), timeout=options.pop("timeout", 20), **options)
+    return channel.stream_stream(f"/t.Test/{name}")(iter(messages), timeout=options.pop("timeout", DEADLINE), **options)
 
 
 def ended(answers: Any) -> tuple[list[bytes], grpc.RpcError]:  # noqa: ANN401 - as above
@@ -131,10 +132,10 @@ def test_each_message_is_answered_while_the_client_still_sends(channel: grpc.Cha
 
     def messages() -> Iterator[bytes]:
         for number in range(5):
-            assert answered.acquire(timeout=30)  # wait for the response to the previous message
+            assert answered.acquire(timeout=DEADLINE)  # wait for the response to the previous message
             yield b"%d" % number
 
-    for answer in channel.stream_stream("/t.Test/echo")(messages(), timeout=20):
+    for answer in channel.stream_stream("/t.Test/echo")(messages(), timeout=DEADLINE):
         seen.append(answer)
         answered.release()
     assert seen == [b"0", b"1", b"2", b"3", b"4"]
@@ -258,11 +259,11 @@ def test_a_timeout_limits_the_whole_call(channel: grpc.Channel, server: StreamSe
         assert answer.body.startswith(frame(b"tick", gzip=False))
         assert status(answer)[0] == b"4"
         assert b"longer than its grpc-timeout of 0.2 s" in status(answer)[1]
-    assert ended_event.wait(30)
+    assert ended_event.wait(DEADLINE)
     found, error = ended(called(channel, "endless", timeout=0.3))
     assert found
     assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    assert list(called(channel, "echo", b"x", timeout=30)) == [b"x"]
+    assert list(called(channel, "echo", b"x", timeout=DEADLINE)) == [b"x"]
 
 
 def test_an_invalid_timeout_is_refused(server: StreamServer) -> None:
@@ -282,7 +283,7 @@ def test_a_disconnected_client_ends_the_method(server: StreamServer, leave: Call
         leave(call)
     else:
         channel.close()
-    assert ended_event.wait(30)
+    assert ended_event.wait(DEADLINE)
     channel.close()
     eventually(lambda: server.server.budget.used == 0)
 
@@ -293,11 +294,11 @@ def test_an_idle_stream_gets_unavailable_when_the_process_ends() -> None:
 
         def messages() -> Iterator[bytes]:
             yield b"x"
-            waits.wait(60)
+            waits.wait(DEADLINE)
 
-        call = channel.stream_stream("/t.Test/echo")(messages(), timeout=60)
+        call = channel.stream_stream("/t.Test/echo")(messages(), timeout=DEADLINE)
         assert next(call) == b"x"
-        server.shut_down(grace=90)
+        server.shut_down(grace=2 * DEADLINE)
         _, error = ended(call)
         waits.set()
         assert error.code() is grpc.StatusCode.UNAVAILABLE

@@ -11,6 +11,7 @@ import pytest
 from runtime.protocols.protos import torchserve_management_pb2 as pb
 from tests import models
 from tests.runtime.frontends.conftest import Served, managed, serving
+from tests.waiting import DEADLINE
 
 SERVICE = "/org.pytorch.serve.grpc.management.ManagementAPIsService"
 KEY = "a key from a Secret of the cluster"
@@ -54,7 +55,7 @@ def call(served: Served, method: str, *, key: str | None = KEY, **fields: Any) -
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=pb.ManagementResponse.FromString,
         )
-        text: str = stub(REQUESTS[method](**fields), timeout=20, metadata=metadata).msg
+        text: str = stub(REQUESTS[method](**fields), timeout=DEADLINE, metadata=metadata).msg
         return text
 
 

@@ -17,6 +17,7 @@ from runtime.protocols.protos import torchserve_inference_pb2 as inference
 from runtime.protocols.protos import torchserve_management_pb2 as management
 from tests import ROOT, models
 from tests.runtime.frontends.conftest import COMMAND, Served, environment, free_port, serving
+from tests.waiting import DEADLINE
 
 PREDICTIONS = "/org.pytorch.serve.grpc.inference.InferenceAPIsService/Predictions"
 LIST = "/org.pytorch.serve.grpc.management.ManagementAPIsService/ListModels"
@@ -43,7 +44,7 @@ class Ports:
     def ask(self, port: int, method: str, path: str, kind: str | None = None, **options: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own
         """Send one request to a REST port."""
         url = f"http://{HOST}:{port}"
-        with httpx.Client(base_url=url, trust_env=False, timeout=20, headers=self.key(kind)) as client:
+        with httpx.Client(base_url=url, trust_env=False, timeout=DEADLINE, headers=self.key(kind)) as client:
             return client.request(method, path, **options)
 
     def call(self, port: int, method: str, request: Any, answer: Any, kind: str | None = None) -> Any:  # noqa: ANN401 - messages
@@ -54,7 +55,7 @@ class Ports:
                 request_serializer=lambda message: message.SerializeToString(),
                 response_deserializer=answer.FromString,
             )
-            return stub(request, timeout=20, metadata=list(self.key(kind).items()))
+            return stub(request, timeout=DEADLINE, metadata=list(self.key(kind).items()))
 
 
 @pytest.fixture(scope="module")

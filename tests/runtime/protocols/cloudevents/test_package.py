@@ -14,6 +14,7 @@ from cloudevents.http import CloudEvent, from_http, from_json
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtime.errors import BadEvent
 from runtime.protocols.cloudevents import Event, Mode, read_message, write_binary, write_structured
 from tests.runtime.protocols.cloudevents.events import events, json_documents, names, texts
 
@@ -87,6 +88,35 @@ def test_values_that_the_package_does_not_encode_are_read(value: str) -> None:
     headers, body = to_binary(CloudEvent({"id": "1", "source": "/s", "type": "t", "ext": value}))
     raw = [(name.encode(), text.encode()) for name, text in headers.items()]
     assert read_message(raw, body or b"", None).attributes["ext"] == value
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"specversion": "0.3"},
+        {"id": ""},
+        {"id": 5},
+        {"source": "a\nb"},
+        {"time": "yesterday"},
+        {"subject": ""},
+        {"dataschema": "x y"},
+        {"Ext_A": "x"},
+        {"ext": {"a": 1}},
+        {"data": 1, "data_base64": "AA=="},
+        {"data_base64": "!!"},
+    ],
+)
+def test_events_that_only_the_package_accepts_are_refused(members: dict[str, object]) -> None:
+    body = orjson.dumps({"specversion": "1.0", "id": "1", "source": "/s", "type": "t", **members})
+    assert from_json(body)["type"] == "t"
+    with pytest.raises(BadEvent):
+        read_message([], body, Mode.STRUCTURED)
+
+
+def test_the_package_adds_a_time() -> None:
+    body = orjson.dumps({"specversion": "1.0", "id": "1", "source": "/s", "type": "t"})
+    assert from_json(body)["time"]
+    assert "time" not in read_message([], body, Mode.STRUCTURED).attributes
 
 
 def test_the_package_knows_the_base64_of_an_event() -> None:

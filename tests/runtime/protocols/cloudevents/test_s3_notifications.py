@@ -1,4 +1,4 @@
-"""S3 event notifications, as Amazon S3 sends them and as MinIO's webhooks post them."""
+"""S3 event notifications, as Amazon S3, EventBridge and MinIO's webhooks send them."""
 
 import copy
 from typing import Any
@@ -86,6 +86,35 @@ MINIO = {
 }
 
 
+DETAIL: dict[str, Any] = {
+    "version": "0",
+    "event-version": "1.1",
+    "bucket": {"name": "uploads"},
+    "object": {
+        "key": "a b/é+1%.jpg",
+        "size": 1024,
+        "etag": "d41d8cd98f00b204e9800998ecf8427e",
+        "version-id": "096fKKXTRTtl3on89fVO.nfljtsv6qko",
+        "sequencer": "617f08299329d189",
+    },
+    "request-id": "N4N7GDK58NMKJ12R",
+    "requester": "123456789012",
+    "source-ip-address": "1.2.3.4",
+    "reason": "PutObject",
+}
+EVENTBRIDGE: dict[str, Any] = {  # Amazon S3, "EventBridge event message structure"
+    "version": "0",
+    "id": "17793124-05d4-b198-2fde-7ededc63b103",
+    "detail-type": "Object Created",
+    "source": "aws.s3",
+    "account": "111122223333",
+    "time": "2021-11-12T00:00:00Z",
+    "region": "ca-central-1",
+    "resources": ["arn:aws:s3:::uploads"],
+    "detail": DETAIL,
+}
+
+
 def changed(**members: object) -> dict[str, Any]:
     """Return the notification of Amazon S3 with other members of its object; None removes one."""
     document = copy.deepcopy(AWS)
@@ -101,6 +130,47 @@ def test_a_reference_has_the_decoded_key_and_what_the_store_states() -> None:
     [reference] = references(MINIO)
     assert (reference.bucket, reference.key, reference.content_type) == ("images", "my photo.jpg", "image/jpeg")
     assert (reference.size, reference.version, reference.event_name) == (5, None, "ObjectCreated:Put")
+
+
+def test_a_key_of_eventbridge_is_not_decoded() -> None:
+    expected = REFERENCE._replace(key="a b/é+1%.jpg", sequencer="617f08299329d189", time=EVENTBRIDGE["time"])
+    assert references(EVENTBRIDGE) == [expected]
+    assert references(DETAIL) == [expected._replace(time=None)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "members", "name"),
+    [
+        ("Object Created", {"reason": "PutObject"}, "ObjectCreated:Put"),
+        ("Object Created", {"reason": "POST Object"}, "ObjectCreated:Post"),
+        ("Object Created", {"reason": "CopyObject"}, "ObjectCreated:Copy"),
+        ("Object Created", {"reason": "CompleteMultipartUpload"}, "ObjectCreated:CompleteMultipartUpload"),
+        ("Object Created", {}, "ObjectCreated:*"),
+        ("Object Deleted", {"reason": "DeleteObject", "deletion-type": "Permanently Deleted"}, "ObjectRemoved:Delete"),
+        (
+            "Object Deleted",
+            {"reason": "DeleteObject", "deletion-type": "Delete Marker Created"},
+            "ObjectRemoved:DeleteMarkerCreated",
+        ),
+        (
+            "Object Deleted",
+            {"reason": "Lifecycle Expiration", "deletion-type": "Permanently Deleted"},
+            "LifecycleExpiration:Delete",
+        ),
+        ("Object Tags Added", {}, "ObjectTagging:Put"),
+        ("Object Frobnicated", {"reason": "PutObject"}, "Object Frobnicated"),
+        (None, {"reason": "CopyObject"}, "ObjectCreated:Copy"),
+        (None, {"reason": "DeleteObject", "deletion-type": "Permanently Deleted"}, "ObjectRemoved:Delete"),
+        (None, {}, "unknown"),
+    ],
+)
+def test_an_event_of_eventbridge_has_the_name_that_s3_gives_it(
+    kind: str | None, members: dict[str, str], name: str
+) -> None:
+    detail = {"bucket": {"name": "uploads"}, "object": {"key": "k"}, **members}
+    document = detail if kind is None else {**EVENTBRIDGE, "detail-type": kind, "detail": detail}
+    assert is_notification(document)
+    assert references(document)[0].event_name == name
 
 
 @pytest.mark.parametrize(
@@ -122,14 +192,26 @@ def test_an_optional_member_of_another_type_is_absent(members: dict[str, object]
     assert references(changed(**members))[0].size is None
 
 
-@pytest.mark.parametrize("document", [AWS, MINIO, RECORD, {"Records": []}])
+@pytest.mark.parametrize("document", [AWS, MINIO, RECORD, EVENTBRIDGE, DETAIL, {"Records": []}])
 def test_the_form_of_a_notification_is_known(document: object) -> None:
     assert is_notification(document)
 
 
 @pytest.mark.parametrize(
     "document",
-    [None, [], {}, {"Records": 1}, {"Records": [1]}, {"Records": [{"kinesis": {}}]}, {"s3": 1}, {"inputs": 1}],
+    [
+        None,
+        [],
+        {},
+        {"Records": 1},
+        {"Records": [1]},
+        {"Records": [{"kinesis": {}}]},
+        {"s3": 1},
+        {"inputs": 1},
+        {"bucket": [1.0], "object": [2.0]},
+        {**EVENTBRIDGE, "source": "com.example"},
+        {**EVENTBRIDGE, "detail": {"eventSource": "s3.amazonaws.com"}},
+    ],
 )
 def test_another_form_is_no_notification(document: object) -> None:
     assert not is_notification(document)
@@ -147,6 +229,10 @@ def test_another_form_is_no_notification(document: object) -> None:
         (changed(key=None), "event Records[0].s3.object.key: got null"),
         (changed(key="%ff"), 'event Records[0].s3.object.key: got "%ff"; expected a key that is URL-encoded in UTF-8'),
         ({"Records": [{**RECORD, "eventName": None}]}, "event Records[0].eventName: got null"),
+        ({**EVENTBRIDGE, "detail": None}, "event detail: got null; expected an object"),
+        ({**EVENTBRIDGE, "detail-type": 1}, "event detail-type: got 1; expected a string"),
+        ({**EVENTBRIDGE, "detail": {**DETAIL, "bucket": {}}}, "event detail.bucket.name: got null; expected a string"),
+        ({**DETAIL, "object": {"key": "a\nb"}}, 'event object.key: got "a\\nb"; expected a string of at least one'),
     ],
 )
 def test_an_error_names_the_member(document: object, message: str) -> None:
@@ -162,9 +248,12 @@ def test_a_notification_without_attributes_becomes_an_event() -> None:
     assert (event.content_type, event.document) == ("application/json", AWS)
     event = event_of(MINIO)
     assert (event.source, event.type) == ("minio:s3..images", "com.amazonaws.s3.ObjectCreated:Put")
+    event = event_of(EVENTBRIDGE)
+    assert (event.source, event.type) == ("aws:s3.ca-central-1.uploads", "com.amazonaws.s3.ObjectCreated:Put")
+    assert event.attributes == {"subject": "a b/é+1%.jpg", "time": "2021-11-12T00:00:00Z"}
 
 
-@pytest.mark.parametrize("document", [AWS, MINIO])
+@pytest.mark.parametrize("document", [AWS, MINIO, EVENTBRIDGE, DETAIL])
 def test_the_event_is_valid_and_can_be_sent_in_each_mode(document: object) -> None:
     event = event_of(document)
     check(event)
@@ -217,7 +306,9 @@ def test_no_record_is_no_event() -> None:
 
 @given(st.recursive(json_documents, lambda inner: st.fixed_dictionaries({"s3": inner, "eventName": inner})))
 def test_any_json_is_an_event_or_refused(record: object) -> None:
-    for document in (record, {"Records": [record]}, {"Records": [{**RECORD, "s3": record}]}):
+    detail = {**DETAIL, "object": {"key": record, "size": record, "sequencer": record}, "reason": record}
+    records = ({"Records": [record]}, {"Records": [{**RECORD, "s3": record}]})
+    for document in (record, *records, detail, {**EVENTBRIDGE, "detail": detail}, {**EVENTBRIDGE, "detail": record}):
         try:
             event: Event = event_of(document)
         except BadEvent:

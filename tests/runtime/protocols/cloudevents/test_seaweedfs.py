@@ -7,7 +7,7 @@ import queue
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -17,15 +17,23 @@ from runtime.protocols.cloudevents.s3_notifications import ObjectReference, even
 from runtime.protocols.cloudevents.seaweedfs import notification_of
 from tests import s3_server
 from tests.runtime.protocols.cloudevents.events import check, json_documents
+from tests.waiting import DEADLINE
 
-DEADLINE = 60.0  # seconds
 KEY = "a b/é+%25.txt"
 LAST = "last"
+REPORTED = 9  # changes of objects by `change`
+
+
+class Changes(NamedTuple):
+    """What a filer has reported, in its order, and the versions of a key that S3 has returned."""
+
+    reported: list[ObjectReference]
+    versions: list[tuple[str, str]]  # and the name of the event
 
 
 @pytest.fixture(scope="module")
-def changes() -> Iterator[list[ObjectReference]]:
-    """Change objects of a real server; return the changes that its filer has reported, in their order."""
+def changes() -> Iterator[Changes]:
+    """Change objects of a real server; return the changes that its filer has reported."""
     found: queue.Queue[Any] = queue.Queue()
 
     class Handler(BaseHTTPRequestHandler):
@@ -43,10 +51,26 @@ def changes() -> Iterator[list[ObjectReference]]:
         patch.setenv("WEED_NOTIFICATION_WEBHOOK_ENABLED", "true")
         patch.setenv("WEED_NOTIFICATION_WEBHOOK_ENDPOINT", f"http://127.0.0.1:{receiver.server_port}/")
         with s3_server.running() as server:
+            versions = change_versions(server)
             change(server)
-            yield list(reported(found))
+            yield Changes(reported(found), versions)
     receiver.shutdown()
     receiver.server_close()
+
+
+def change_versions(server: s3_server.S3Server) -> list[tuple[str, str]]:
+    server.make_bucket("versioned")
+    client, name = server.client(), {"Bucket": "versioned", "Key": KEY}
+    client.put_bucket_versioning(Bucket="versioned", VersioningConfiguration={"Status": "Enabled"})
+    first, second = (client.put_object(**name, Body=body)["VersionId"] for body in (b"first", b"second"))
+    marker = client.delete_object(**name)["VersionId"]
+    client.delete_object(**name, VersionId=first)
+    return [
+        (first, "ObjectCreated:Put"),
+        (second, "ObjectCreated:Put"),
+        (marker, "ObjectRemoved:DeleteMarkerCreated"),
+        (first, "ObjectRemoved:Delete"),
+    ]
 
 
 def change(server: s3_server.S3Server) -> None:
@@ -62,8 +86,10 @@ def change(server: s3_server.S3Server) -> None:
     client.put_object(Bucket="uploads", Key=LAST, Body=b"")
 
 
-def reported(found: "queue.Queue[Any]") -> Iterator[ObjectReference]:
-    while True:
+def reported(found: "queue.Queue[Any]") -> list[ObjectReference]:
+    """Read until the last change and all others are reported, as the filer may report the last one earlier."""
+    changes: list[ObjectReference] = []
+    while len(changes) < REPORTED or all(each.key != LAST for each in changes):
         notification = notification_of(found.get(timeout=DEADLINE))
         if notification is None:
             continue
@@ -71,30 +97,40 @@ def reported(found: "queue.Queue[Any]") -> Iterator[ObjectReference]:
         check(event)
         [reference] = references(event.document)
         assert notification["Key"] == f"{reference.bucket}/{reference.key}"
-        yield reference
-        if reference.key == LAST:
-            return
+        changes.append(reference)
+    return changes
 
 
-def test_every_change_of_an_object_is_reported_once_and_nothing_else(changes: list[ObjectReference]) -> None:
-    assert sorted((each.bucket, each.key, each.event_name) for each in changes) == [
+def test_every_change_of_an_object_is_reported_once_and_nothing_else(changes: Changes) -> None:
+    assert sorted((each.bucket, each.key, each.event_name) for each in changes.reported) == [
         ("uploads", KEY, "ObjectCreated:Put"),
         ("uploads", KEY, "ObjectCreated:Put"),
         ("uploads", LAST, "ObjectCreated:Put"),
         ("uploads", "parts", "ObjectCreated:CompleteMultipartUpload"),
         ("uploads", "parts", "ObjectRemoved:Delete"),
+        ("versioned", KEY, "ObjectCreated:Put"),
+        ("versioned", KEY, "ObjectCreated:Put"),
+        ("versioned", KEY, "ObjectRemoved:Delete"),
+        ("versioned", KEY, "ObjectRemoved:DeleteMarkerCreated"),
     ]
 
 
-def test_a_reference_has_the_size_and_the_etag_that_s3_shows(changes: list[ObjectReference]) -> None:
-    sizes = {each.event_name.partition(":")[2]: each.size for each in changes if each.key == "parts"}
+def test_a_change_in_a_bucket_with_versions_has_the_version(changes: Changes) -> None:
+    found = [(each.version, each.event_name) for each in changes.reported if each.bucket == "versioned"]
+    assert sorted(found, key=str) == sorted(changes.versions)
+    assert {each.version for each in changes.reported if each.bucket != "versioned"} == {None}
+
+
+def test_a_reference_has_the_size_and_the_etag_that_s3_shows(changes: Changes) -> None:
+    uploads = [each for each in changes.reported if each.bucket == "uploads"]
+    sizes = {each.event_name.partition(":")[2]: each.size for each in uploads if each.key == "parts"}
     assert sizes == {"CompleteMultipartUpload": 1000, "Delete": None}
-    etags = {each.etag for each in changes if each.key == KEY}
+    etags = {each.etag for each in uploads if each.key == KEY}
     assert etags == {hashlib.md5(data, usedforsecurity=False).hexdigest() for data in (b"hello", b"other")}
 
 
-def test_the_sequencers_of_one_key_are_ordered(changes: list[ObjectReference]) -> None:
-    by_etag = {each.etag: each.sequencer or "" for each in changes if each.key == KEY}
+def test_the_sequencers_of_one_key_are_ordered(changes: Changes) -> None:
+    by_etag = {each.etag: each.sequencer or "" for each in changes.reported if each.key == KEY}
     first, second = (hashlib.md5(data, usedforsecurity=False).hexdigest() for data in (b"hello", b"other"))
     assert by_etag[first] < by_etag[second]
 
@@ -118,6 +154,25 @@ def test_a_renamed_object_is_created_under_its_new_key() -> None:
     [reference] = references(notification)
     assert (reference.key, reference.event_name, reference.size) == ("b.txt", "ObjectCreated:Put", 5)
     assert reference.time == "2026-11-29T22:48:53.005Z"
+
+
+@pytest.mark.parametrize(
+    ("version", "path", "expected"),
+    [
+        ("6713", "a.txt.versions/v_6713", ("a.txt", "6713")),
+        ("null", "a.txt", ("a.txt", None)),  # stored while the bucket kept no versions
+        (None, "a.txt.versions/v_6713", ("a.txt.versions/v_6713", None)),  # a key of a user
+    ],
+)
+def test_the_file_of_a_version_is_the_object_in_this_version(
+    version: str | None, path: str, expected: tuple[str, str | None]
+) -> None:
+    stored = {"Seaweed-X-Amz-Version-Id": base64.b64encode(version.encode()).decode()} if version else {}
+    changed = {"key": f"/buckets/uploads/{path}", "message": {"new_entry": {**ENTRY, "extended": stored}}}
+    notification = notification_of(changed)
+    assert notification is not None
+    [reference] = references(notification)
+    assert (reference.key, reference.version) == expected
 
 
 def test_an_update_that_keeps_the_content_is_no_change() -> None:

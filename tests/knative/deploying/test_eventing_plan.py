@@ -1,10 +1,11 @@
 """The objects for events in a plan and its execution: their order, and the changes that Knative would refuse."""
 
 from copy import deepcopy
+from typing import Any
 
 import pytest
 
-from knative.api.errors import EventingMissing
+from knative.api.errors import EventingMissing, Outrun
 from knative.deploying.apply import carry_out
 from knative.deploying.errors import NotReadyInTime, ObjectFailed, PlanRefused
 from knative.deploying.observe import observe
@@ -160,8 +161,8 @@ def test_the_broker_of_a_trigger_never_changes() -> None:
     cluster = FakeCluster()
     apply_steps(cluster, steps(V1, config("{triggers: [{}]}")))
     why = (
-        "Knative never changes the Broker of a Trigger; give the trigger another name, and delete this one: "
-        "kubectl delete triggers.eventing.knative.dev/shop"
+        "Knative never changes the Broker of a Trigger; give the trigger another name: the deploy creates it, "
+        "and deletes this one"
     )
     assert planned(cluster, V1, config("{broker: other, triggers: [{}]}"))["trigger/shop"] == ("refuse", why)
 
@@ -183,6 +184,56 @@ def test_a_broker_that_someone_else_created_is_used_as_it_is() -> None:
     assert planned(cluster, *wanted)["broker/default"] == ("keep", "it exists, and scalezero did not create it")
     apply_steps(cluster, steps(*wanted))
     assert cluster.objects[BROKER] == broker
+
+
+CREATES = "{createBroker: true, triggers: [{type: a}]}"
+
+
+def other_function() -> tuple[Step, ...]:
+    return steps(version("till-v1", "till", number="1"), config(CREATES, "till"))
+
+
+def test_deploys_that_create_the_same_broker_at_once_all_finish() -> None:
+    """Each plan was made before any of them had created it."""
+    cluster = FakeCluster()
+    plans = [(plan(each, {}), list[str]()) for each in (steps(V1, config(CREATES)), other_function())]
+    for made, lines in plans:
+        carry_out(made, {}, cluster, force=False, seconds=60, tell=lines.append, clock=cluster.clock)
+    assert [ref for ref, _ in cluster.applied].count(BROKER) == 1
+    assert ["broker/default: created" in lines for _, lines in plans] == [True, False]
+    assert "broker/default: applied before" in plans[1][1]
+    assert {TRIGGER, Ref("Trigger", "till")} <= set(cluster.objects)
+
+
+def test_a_broker_that_another_deploy_creates_during_the_write_is_used() -> None:
+    class Racing(FakeCluster):
+        def apply(self, manifest: Manifest, **options: Any) -> Manifest:  # noqa: ANN401 - as the real one
+            if manifest["kind"] == "Broker" and BROKER not in self.objects:
+                super().apply(manifest, **options)
+                raise Outrun(str(BROKER))  # 409 AlreadyExists
+            return super().apply(manifest, **options)
+
+    cluster = Racing()
+    assert "broker/default: applied before" in apply_steps(cluster, steps(V1, config(CREATES)))
+
+
+def test_a_broker_of_another_class_that_was_created_since_the_plan_is_not_overwritten() -> None:
+    cluster = FakeCluster()
+    made = plan(steps(V1, config("{createBroker: true, brokerClass: Kafka}")), {})
+    apply_steps(cluster, other_function())
+    with pytest.raises(Outrun, match="broker/default changed during the command; run it again"):
+        carry_out(made, {}, cluster, force=False, seconds=60, tell=print, clock=cluster.clock)
+    assert "annotations" not in cluster.objects[BROKER]["metadata"]
+
+
+def test_a_broker_that_someone_else_created_since_the_plan_is_used_as_it_is() -> None:
+    cluster = FakeCluster()
+    wanted = steps(V1, config(CREATES))
+    made = plan(wanted, {})
+    apply_steps(cluster, other_function())
+    del cluster.objects[BROKER]["metadata"]["labels"]
+    carry_out(made, {}, cluster, force=False, seconds=60, tell=print, clock=cluster.clock)
+    assert "labels" not in cluster.objects[BROKER]["metadata"]
 
 
 @pytest.mark.parametrize(
@@ -225,19 +276,6 @@ def test_a_field_of_another_manager_and_a_default_of_knative_are_no_changes() ->
     own(cluster, SEQUENCE, {"f:steps": {}})
     found = planned(cluster, V1, config("{sequence: {steps: [shop]}, triggers: [{}]}"))
     assert {verb for verb, _ in found.values()} == {"keep"}
-
-
-def test_objects_that_left_the_files_are_named_with_the_command_that_deletes_them() -> None:
-    cluster = FakeCluster()
-    apply_steps(cluster, steps(V1, config(ALL)))
-    found = planned(cluster, V1, config("{predictions: {sink: {broker: default}}}"))
-    kubectl = "kubectl delete triggers.eventing.knative.dev/shop"
-    why = f"no file declares it, and it still delivers events; {kubectl} removes it"
-    assert found["trigger/shop"] == ("keep", why)
-    assert found["sequence/shop"][1].endswith("kubectl delete sequences.flows.knative.dev/shop removes it")
-    assert planned(cluster, V1, V2)["sinkbinding/shop"][1].startswith(
-        "no file declares it, and its Service still has the variables that it added; delete it together with a new"
-    )
 
 
 def test_a_failed_apply_names_the_objects_for_events_that_it_skipped() -> None:
