@@ -39,6 +39,7 @@ EVENTING: Final = "eventing.knative.dev/v1"
 FLOWS: Final = "flows.knative.dev/v1"
 SOURCES: Final = "sources.knative.dev/v1"
 EVENTING_APIS: Final = (EVENTING, FLOWS, SOURCES)
+EVENTING_KINDS: Final = ("Broker", "SinkBinding", "Sequence", "Trigger")
 
 APIS: Final = {
     "Broker": Api(EVENTING, "brokers"),

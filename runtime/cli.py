@@ -186,7 +186,8 @@ def publish(  # noqa: PLR0913 - a parameter for each option
     if not uri:
         raise BadSetting("URI", value=None, allowed="the destination of the file, such as s3://models/model-v1.onnx")
     from runtime.registry import Publication
-    from runtime.registry.command import ended_by_sigterm, publish_file
+    from runtime.registry.command import publish_file
+    from runtime.registry.interruption import ended_by_sigterm
     from runtime.registry.optimization import optimization_of
 
     optimization = None
@@ -278,7 +279,9 @@ def _publish_folder(folder: Path, stated: Mapping[str, object], *, dry_run: bool
             owner = "ModelVersions" if option in {"URI", "--name", "--version"} else "ModelOptimizations"
             raise BadSetting(option, value=value, allowed=f"none for a folder: its {owner} state it")
     from knative.function.publishing import plan_function, publish_function
-    from runtime.registry.command import ended_by_sigterm, print_json, progress_bar, published_data, tell
+    from runtime.registry.command import published_data
+    from runtime.registry.interruption import ended_by_sigterm
+    from runtime.registry.terminal import print_json, progress_bar, tell
 
     if form == "json":
         if dry_run:

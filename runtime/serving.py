@@ -105,6 +105,7 @@ def serve(target: str | None, configuration: Configured, *, main: bool) -> None:
 def _announce(settings: "Settings", sockets: Sequence[socket.socket]) -> None:
     """Log the URL of this process, and whether the model is loaded now or at the first request."""
     from runtime.errors import public_uri
+    from runtime.service import has_model
 
     host, port = sockets[0].getsockname()[:2]
     url = f"http://{_ANY_ADDRESS.get(host, f'[{host}]' if ':' in host else host)}:{port}"
@@ -115,5 +116,7 @@ def _announce(settings: "Settings", sockets: Sequence[socket.socket]) -> None:
         facts["model"] = public_uri(settings.model_uri)
     if settings.companions:
         facts["companions"] = ", ".join(f"{each.name} {each.version}" for each in settings.companions)
-    waiting = "the first request loads the model" if settings.load == "lazy" else "loading"
-    _log.info("listening; %s", waiting, extra=facts)
+    text = "listening"
+    if has_model(settings) or settings.companions:
+        text += "; the first request loads the model" if settings.load == "lazy" else "; loading"
+    _log.info(text, extra=facts)

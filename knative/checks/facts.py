@@ -11,7 +11,7 @@ from knative.checks.subject import Artifact, Subject
 from knative.function.pins import Find, ReadVariants, read_variants
 from knative.manifests.names import REGISTRY_SECRET
 from knative.manifests.variants import choose, first_choices
-from knative.objects import Manifest, Ref, percents_of
+from knative.objects import EVENTING_KINDS, Manifest, Ref, percents_of
 from knative.resources import ModelOptimization
 from runtime.errors import ScalezeroError
 from runtime.registry import Published
@@ -127,7 +127,7 @@ def _with_eventing(subject: Subject, cluster: ObjectReader) -> Subject:
     facts = replace(subject.facts, services=_names(cluster.list("Service")))
     try:
         # The kinds of one installation: a cluster may have only a part of them.
-        brokers = {kind: _names(cluster.list(kind)) for kind in ("Broker", "Trigger", "Sequence", "SinkBinding")}
+        brokers = {kind: _names(cluster.list(kind)) for kind in EVENTING_KINDS}
     except EventingMissing as error:
         return replace(subject, facts=replace(facts, missing_api=str(error.details["api"])))
     return replace(subject, facts=replace(facts, brokers=brokers["Broker"]))

@@ -51,8 +51,7 @@ def check(subject: Subject) -> Iterator[Finding]:
 
 
 def _enabled(subject: Subject, served: Served) -> ModelOptimization | None:
-    found = subject.resources.optimization_of(served.version.spec.model_name)
-    return found if found is not None and found.spec.quantization.enabled else None
+    return subject.resources.enabled_optimization_of(served.version.spec.model_name)
 
 
 def _uri(served: Served) -> str:

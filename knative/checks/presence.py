@@ -24,8 +24,6 @@ SERVICE_ACCOUNT_MISSING: Final = error(
 
 RULES: Final = (PORT_NOT_H2C, REVISION_TAKEN, SECRET_LACKS_KEY, SECRET_MISSING, SERVICE_ACCOUNT_MISSING)
 
-KEYS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-
 
 def check(subject: Subject) -> Iterator[Finding]:
     """Compare with the facts of the cluster; without facts there are no findings."""
@@ -39,12 +37,16 @@ def _secret(subject: Subject) -> Iterator[Finding]:
     name, known = subject.options.s3.secret, subject.facts.secrets
     if name is None or known is None or name not in known:
         return
-    where, keys = subject.place_unless(subject.flags.s3_secret, subject.place_of_variable(KEYS[0])), known[name]
+    where, keys = (
+        subject.place_unless(subject.flags.s3_secret, subject.place_of_variable(names.REGISTRY_KEYS[0])),
+        known[name],
+    )
     namespace = subject.options.namespace
     if keys is None:
-        fix = f"run kubectl -n {namespace} create secret generic {name} --from-literal=..., with {' and '.join(KEYS)}"
+        values = " ".join(f"--from-literal={key}=..." for key in names.REGISTRY_KEYS)
+        fix = f"run kubectl -n {namespace} create secret generic {name} {values}"
         yield SECRET_MISSING.finding(f"the namespace {namespace} has no Secret {name}", fix=fix, where=where)
-    elif missing := [each for each in KEYS if each not in keys]:
+    elif missing := [each for each in names.REGISTRY_KEYS if each not in keys]:
         what = f"the Secret {name} has no {' and no '.join(missing)}"
         yield SECRET_LACKS_KEY.finding(what, fix=f"add {' and '.join(missing)} to the Secret", where=where)
 

@@ -6,7 +6,7 @@ import click
 
 from knative.api.client import Cluster
 from knative.commands import arguments
-from knative.commands.output import answer, exit_on_failure
+from knative.commands.output import answer, exit_on_failure, progress
 from knative.commands.plan import Planned, make_plan, open_project
 from knative.deploying.apply import carry_out
 from knative.deploying.report import urls
@@ -44,7 +44,7 @@ def apply(planned: Planned, cluster: Cluster, *, form: str, force: bool, timeout
             cluster,
             force=force,
             seconds=timeout,
-            tell=lambda line: click.echo(line, err=form != "table"),
+            tell=progress(form),
         )
     found = urls(cluster, planned.plan)
     if form == "table":

@@ -8,7 +8,7 @@ import click
 
 from knative.api.client import Cluster
 from knative.commands import arguments
-from knative.commands.output import answer, exit_on_failure
+from knative.commands.output import answer, exit_on_failure, progress
 from knative.commands.target import connect, connect_for
 from knative.deploying.removing import belongings, delete, kept_after, kept_brokers
 from knative.function.configuration import Flags
@@ -52,7 +52,7 @@ def command(
     refs = tuple(ref for ref in refs if str(ref) not in {each.name for each in brokers})
     kept = (*kept_after(cluster, refs), *brokers)
     with exit_on_failure():
-        deleted = delete(cluster, refs, seconds=timeout, tell=lambda line: click.echo(line, err=form != "table"))
+        deleted = delete(cluster, refs, seconds=timeout, tell=progress(form))
     if form == "table":
         for each in kept:
             click.echo(str(each))

@@ -13,6 +13,7 @@ from knative.checks import ReadOnce, Report, Sources, examine
 from knative.commands import arguments
 from knative.commands.apply import apply
 from knative.commands.check import show
+from knative.commands.output import progress
 from knative.commands.plan import make_plan
 from knative.commands.target import connect
 from knative.function.configuration import Flags
@@ -21,7 +22,8 @@ from knative.function.pins import Find, ReadVariants
 from knative.function.project import Project, load
 from knative.function.publishing import Complete, publish_versions
 from runtime.registry import complete_model, find, published_variants
-from runtime.registry.command import ended_by_sigterm, progress_bar
+from runtime.registry.interruption import ended_by_sigterm
+from runtime.registry.terminal import progress_bar
 
 
 @click.command("deploy")
@@ -87,17 +89,13 @@ def deploy(
     objects = ReadOnce(cluster)  # publishing changes none of them, and the plan reads again what it compares
     _stop_at(examine(project, sources=Sources(cluster=objects)), options)
     lookup = cache(find)
-
-    def report_line(line: str) -> None:
-        click.echo(line, err=options.form != "table")
-
     if options.publish:
-        publish_guests(project.resources, folder, report=report_line)
+        publish_guests(project.resources, folder, report=progress(options.form))
         published = publish_versions(
             project.resources,
             folder,
             only_missing=True,
-            report=report_line,
+            report=progress(options.form),
             lookup=lookup,
             complete=complete,
             variants=variants,

@@ -1,7 +1,7 @@
 """`scalezero models`: list, show, measure, verify and delete the published models of a registry."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from knative.api.errors import NoCluster
 from knative.commands import arguments
 from knative.commands import models_output as output
 from knative.commands.arguments import F
-from knative.commands.output import answer, table
+from knative.commands.output import answer, progress, table
 from knative.commands.target import namespace_here
 from knative.deploying.removing import model_users
 from runtime.errors import BadSetting, ScalezeroError
@@ -32,7 +32,8 @@ from runtime.registry import (
     select,
     verify,
 )
-from runtime.registry.command import ended_by_sigterm, progress_bar, size_text, steps_bar, tell
+from runtime.registry.interruption import ended_by_sigterm
+from runtime.registry.terminal import progress_bar, size_text, steps_bar, tell
 from runtime.variants import options
 
 _DEFAULT: Final = "s3://models"
@@ -170,8 +171,7 @@ def delete(uri: str, namespace: str | None, context: str | None, form: str, *, y
 
 
 def _delete(removal: Removal, form: str) -> None:
-    tell: Callable[[str], None] = lambda line: click.echo(line, err=form != "table")  # noqa: E731
-    remove(removal, tell)
+    remove(removal, progress(form))
     if form != "table":
         click.echo(answer({"deleted": list(removal.deleted), "kept": list(removal.kept)}, form), nl=False)
 
@@ -207,16 +207,12 @@ def _verify(model: str | None, registry: str) -> Iterator[Verification]:
         yield from verify(manifest, read_assessments(manifest))
         return
     found = entries(registry)
-    known = [each for each in found if each.manifest is not None]
-    manifests = [each.manifest for each in known if each.manifest is not None]
-    if model is None:
-        for each in found:
-            if each.manifest is None:
-                yield Verification("-", each.uri, 0, f"its manifest cannot be read: {each.problem}")
-    elif not (chosen := select(manifests, model)):
+    manifests = [each.manifest for each in found if each.manifest is not None]
+    chosen = manifests if model is None else select(manifests, model)
+    if model is not None and not chosen:
         raise ModelNotPublished(model, registry=registry, known=list(dict.fromkeys(each.title for each in manifests)))
-    else:
-        known = [each for each in known if each.manifest in chosen]
-    for each in known:
-        if each.manifest is not None:
+    for each in found:
+        if each.manifest in chosen:
             yield from verify(each.manifest, each.added)
+        elif each.manifest is None and model is None:
+            yield Verification("-", each.uri, 0, f"its manifest cannot be read: {each.problem}")

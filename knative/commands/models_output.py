@@ -19,7 +19,7 @@ from runtime.registry import (
     assessments_of,
     variants_of,
 )
-from runtime.registry.command import size_text
+from runtime.registry.terminal import size_text
 from runtime.variants import table as measured
 
 LISTED: Final = ("NAME", "VERSION", "FORMAT", "SIZE", "CHOSEN", "PUBLISHED", "URI")
@@ -58,16 +58,9 @@ def row(entry: Entry) -> tuple[str, ...]:
     if manifest is None:
         return ("-", "-", "-", "-", "-", "no manifest" if not entry.problem else "unreadable manifest", entry.uri)
     size = size_text(manifest.size + sum(each.size for each in manifest.files))
-    return (
-        *(
-            manifest.name,
-            manifest.version,
-            manifest.format,
-            size,
-            measured.choices(assessments_of(manifest, entry.added)),
-        ),
-        *(manifest.provenance.published_at, manifest.uri),
-    )
+    chosen = measured.choices(assessments_of(manifest, entry.added))
+    published = manifest.provenance.published_at
+    return (manifest.name, manifest.version, manifest.format, size, chosen, published, manifest.uri)
 
 
 def notes(entry: Entry) -> Iterator[str]:

@@ -6,8 +6,9 @@ not become Ready, 130 after an interrupt; the command line itself ends other err
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import click
 from rich.console import Console
@@ -28,6 +29,11 @@ def exit_on_failure() -> Iterator[None]:
     except KeyboardInterrupt:
         click.echo("scalezero: interrupted; the cluster continues, and the same command resumes the wait", err=True)
         sys.exit(130)
+
+
+def progress(form: str) -> Callable[[str], None]:
+    """Return what prints a line about a step: on standard error if the result on standard output is for programs."""
+    return partial(click.echo, err=form != "table")
 
 
 def documents(values: Sequence[object], form: str) -> str:

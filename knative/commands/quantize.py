@@ -65,7 +65,7 @@ def command(target: Path, form: str, **given: Any) -> None:  # noqa: ANN401 - ea
     For a function's FOLDER, train.py makes the models, and may return the data. Nothing is published.
     """
     from runtime.optimizing.plot import require_matplotlib
-    from runtime.registry.command import ended_by_sigterm
+    from runtime.registry.interruption import ended_by_sigterm
 
     require_matplotlib()
     options = Options(**given)
@@ -90,7 +90,7 @@ def _trained(folder: Path, options: Options, out: Path) -> Iterator[Subject]:
     refuse_ambiguous(folder / TRAINER, resources.model_versions, resources.model_versions)
     for version in resources.model_versions:
         name = f"{version.spec.model_name}-{version.spec.version}"
-        click.echo(f"{version.spec.model_name} {version.spec.version}: training", err=True)
+        click.echo(f"{version.title}: training", err=True)
         place = out / name
         place.mkdir()
         trained = train_version(folder, version, place)
@@ -136,7 +136,7 @@ def _optimize(subject: Subject, *, only: bool, form: str) -> dict[str, Any]:
     from runtime.optimizing import optimize, signature_of
     from runtime.optimizing.report import document, plot_place, save
     from runtime.registry import optimization_of
-    from runtime.registry.command import steps_bar
+    from runtime.registry.terminal import steps_bar
 
     options = subject.options
     asked = optimization_of(

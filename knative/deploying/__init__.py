@@ -2,5 +2,5 @@
 
     Step ... -> observe -> plan -> apply -> next_action -> waiting      status <- report      delete <- removing
 
-The decisions are pure: plan, revisions, progress, differences, readiness, leftovers.
+The decisions are pure: plan, revisions, eventing_plan, undeclared, progress, differences, readiness, leftovers.
 """

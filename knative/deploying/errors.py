@@ -14,6 +14,7 @@ ScalezeroError
 from collections.abc import Sequence
 
 from knative.api.errors import ClusterError
+from knative.manifests.names import MANAGED_BY
 from runtime.errors import ScalezeroError
 
 
@@ -23,7 +24,7 @@ class NotOurs(ClusterError):
     code = "not_ours"
 
     def __init__(self, what: str, *, manager: str | None) -> None:
-        label = f"app.kubernetes.io/managed-by is {manager}" if manager else "it has no app.kubernetes.io/managed-by"
+        label = f"{MANAGED_BY} is {manager}" if manager else f"it has no {MANAGED_BY}"
         super().__init__(
             f"{what} was not created by scalezero ({label}), so it is not deleted", what=what, manager=manager
         )

@@ -1,23 +1,17 @@
-"""The part of a plan for Knative Eventing: the objects of others, the fields that never change, what is left. Pure.
-
-An object that left the files is deleted if scalezero created it for the function. A Broker belongs to no function and
-may have senders that scalezero does not know, so it is kept and reported.
+"""What Knative Eventing allows of a plan: the objects of others, and the fields that never change. Pure.
 
 A SinkBinding adds variables to the template of its Service. A revision never changes, and Knative refuses a template
 that changes under the name of its revision, also if only the traffic should change. So a binding is added, changed and
 deleted only together with a new revision.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-from knative.deploying.action import Action
 from knative.deploying.differences import Difference
-from knative.manifests import Step
-from knative.manifests.names import BROKER_CLASS, MANAGED_BY, MANAGER
-from knative.objects import Manifest, Ref, is_being_deleted, kubectl_name, ref_of
+from knative.manifests.names import BROKER_CLASS, MANAGER, manager_of
+from knative.objects import Manifest, Ref, kubectl_name, ref_of
 
-_UNDECLARED: Final = "no file declares it"
 _IMMUTABLE: Final = {  # the start of a path, by kind
     "Broker": f"metadata.annotations.{BROKER_CLASS}",
     "Trigger": "spec.broker",
@@ -33,7 +27,7 @@ def why_kept(manifest: Manifest, live: Manifest | None) -> str:
     """Return why the files' Broker is used as it is: someone else created it. Otherwise empty."""
     if live is None or not is_shared(ref_of(manifest)):
         return ""
-    return "" if _is_ours(live) else "it exists, and scalezero did not create it"
+    return "" if manager_of(live) == MANAGER else "it exists, and scalezero did not create it"
 
 
 def why_refused(ref: Ref, changed: Sequence[Difference], *, live: Manifest | None, service: Manifest | None) -> str:
@@ -55,48 +49,3 @@ def why_refused(ref: Ref, changed: Sequence[Difference], *, live: Manifest | Non
             "gets the new ones"
         )
     return ""
-
-
-def left_bindings(
-    steps: Iterable[Step], observed: Mapping[Ref, Manifest], renewed: Collection[str]
-) -> Iterator[Action]:
-    """Delete the SinkBindings that left the files, before the new revision of their Service; keep the others.
-
-    `renewed` are the models of which the plan creates a revision. Knative removes the variables of a binding that is
-    being deleted when the Service gets the template of that revision, and only then the binding is gone.
-    """
-    for ref in _left(steps, observed, "SinkBinding"):
-        if ref.name in renewed:
-            yield Action(verb="delete", ref=ref, why=f"{_UNDECLARED}, and the new revision does not need it")
-        else:
-            why = f"{_UNDECLARED}, and a revision has its variables; the deploy of a new ModelVersion deletes it"
-            yield Action(verb="keep", ref=ref, why=why, awaited=False)
-
-
-def left_deliveries(steps: Iterable[Step], observed: Mapping[Ref, Manifest]) -> Iterator[Action]:
-    """Delete the Triggers and then the Sequences that left the files, after all others are Ready.
-
-    Until then both the old and the new ones deliver, so that no event is lost. Reports the Brokers that lose their
-    Triggers.
-    """
-    steps = tuple(steps)
-    triggers = tuple(_left(steps, observed, "Trigger"))
-    for ref in (*triggers, *_left(steps, observed, "Sequence")):
-        if not is_being_deleted(observed[ref]):
-            yield Action(verb="delete", ref=ref, why=_UNDECLARED)
-    used = {each.manifest["spec"]["broker"] for each in steps if each.manifest["kind"] == "Trigger"}
-    left = dict.fromkeys(Ref("Broker", observed[ref]["spec"]["broker"]) for ref in triggers)
-    for ref in left:
-        is_declared = any(ref_of(each.manifest) == ref for each in steps)
-        if ref in observed and ref.name not in used and not is_declared and _is_ours(observed[ref]):
-            why = f"{_UNDECLARED}, and others may send to it; kubectl delete {kubectl_name(ref)} deletes it"
-            yield Action(verb="keep", ref=ref, why=why, awaited=False)
-
-
-def _left(steps: Iterable[Step], observed: Mapping[Ref, Manifest], kind: str) -> Iterator[Ref]:
-    declared = {ref_of(each.manifest) for each in steps}
-    return (ref for ref in observed if ref.kind == kind and ref not in declared)
-
-
-def _is_ours(manifest: Manifest) -> bool:
-    return (manifest["metadata"].get("labels") or {}).get(MANAGED_BY) == MANAGER

@@ -2,20 +2,18 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any
 
 from knative.api.client import Cluster
 from knative.api.errors import EventingMissing, Forbidden
-from knative.manifests.names import MANAGED_BY, MANAGER, NAME
-from knative.objects import Manifest
-
-_KINDS: Final = ("Broker", "SinkBinding", "Sequence", "Trigger")
+from knative.manifests.names import MANAGER, NAME, manager_of
+from knative.objects import EVENTING_KINDS, Manifest
 
 
 def read_events(cluster: Cluster) -> tuple[Manifest, ...]:
     """Read all objects of the namespace. There are none without Knative Eventing, or the right to list them."""
     found: list[Manifest] = []
-    for kind in _KINDS:
+    for kind in EVENTING_KINDS:
         with suppress(EventingMissing, Forbidden):
             found += cluster.list(kind)
     return tuple(found)
@@ -24,7 +22,7 @@ def read_events(cluster: Cluster) -> tuple[Manifest, ...]:
 def users_of_events(manifest: Manifest) -> frozenset[str]:
     """Name the functions that the object delivers to, or for which scalezero created it. A Broker has none."""
     labels = manifest["metadata"].get("labels") or {}
-    created = {labels[NAME]} if labels.get(MANAGED_BY) == MANAGER and NAME in labels else set()
+    created = {labels[NAME]} if manager_of(manifest) == MANAGER and NAME in labels else set()
     return frozenset(created | {name for kind, name in _targets(manifest) if kind == "Service"})
 
 

@@ -12,15 +12,14 @@ that never served is no reason to refuse the plan: it is deleted and created aga
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from knative.deploying import eventing_plan, replacing, revisions
+from knative.deploying import eventing_plan, replacing, revisions, undeclared
 from knative.deploying.action import Action
-from knative.deploying.companions import companions_in
 from knative.deploying.differences import Difference, differences
 from knative.deploying.owned import left_fields
 from knative.deploying.replacing import never_served
 from knative.manifests import Step, names
 from knative.manifests.traffic import all_traffic_to
-from knative.objects import EVENTING_APIS, ROUTES, ROUTING_LABEL, Manifest, Ref, owner_of, ref_of, traffic_writers
+from knative.objects import EVENTING_APIS, Manifest, Ref, owner_of, ref_of, traffic_writers
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +84,13 @@ def plan(steps: Sequence[Step], observed: Mapping[Ref, Manifest], *, force: bool
     )
     state = _ClusterState(dict(observed), force, templates, needed, renewed)
     replaced = tuple(state.assume(action) for action in _replaced_services(steps, state))
-    bindings = tuple(state.assume(action) for action in eventing_plan.left_bindings(steps, observed, renewed))
+    bindings = tuple(state.assume(action) for action in undeclared.bindings(steps, observed, renewed=renewed))
     state.unbound = frozenset(each.ref for each in bindings if each.verb == "delete")
     actions = tuple(state.assume(action) for step in steps for action in _actions(step, state))
     left = (
-        *_leftover_routes(steps, observed),
-        *_services_of_companions(steps, observed),
-        *eventing_plan.left_deliveries(steps, observed),
+        *undeclared.routes(steps, observed),
+        *undeclared.services_of_companions(steps, observed),
+        *undeclared.deliveries(steps, observed),
     )
     return Plan((*replaced, *bindings, *actions, *left))
 
@@ -121,7 +120,8 @@ def _actions(step: Step, state: _ClusterState) -> Iterator[Action]:
         yield revision
         if step.final and revision.verb != "refuse":
             yield _service(step, state)
-            yield from _leftover(step.manifest["metadata"]["name"], state)
+            model = step.manifest["metadata"]["name"]
+            yield from undeclared.revisions(model, state.objects, declared=state.templates, needed=state.needed)
 
 
 def _revision(step: Step, name: str, state: _ClusterState) -> Action:
@@ -203,43 +203,6 @@ def _other(step: Step, state: _ClusterState) -> Action:
     if why := eventing_plan.why_refused(action.ref, action.differences, live=live, service=service):
         return _refused(action.ref, why, action.differences)
     return replace(action, awaited=step.awaited)
-
-
-def _leftover(model: str, state: _ClusterState) -> Iterator[Action]:
-    """Report the revisions that the files no longer declare. They stay, because a rollback may need them."""
-    service = state.find("Service", model) or {}
-    latest = (service.get("status") or {}).get("latestCreatedRevisionName")
-    for ref, found in state.objects.items():
-        labels = found.get("metadata", {}).get("labels") or {}
-        if ref.kind != "Revision" or ref.name in state.templates or owner_of(found) != model:
-            continue
-        why = "no ModelVersion declares it"
-        if labels.get(ROUTING_LABEL) == "reserve" and ref.name not in {latest, *state.needed}:
-            why += f", and nothing routes to it; kn revision delete {ref.name} removes it"
-        yield Action(verb="keep", ref=ref, why=why)
-
-
-def _leftover_routes(steps: Sequence[Step], observed: Mapping[Ref, Manifest]) -> Iterator[Action]:
-    """Report the Routes that the files no longer declare. They stay, because clients may use their URLs."""
-    declared = {ref_of(each.manifest) for each in steps}
-    for ref in observed:
-        if ref.kind == "Route" and ref not in declared:
-            why = f"no file declares its split; kubectl delete {ROUTES}/{ref.name} removes it"
-            yield Action(verb="keep", ref=ref, why=why, awaited=False)
-
-
-def _services_of_companions(steps: Sequence[Step], observed: Mapping[Ref, Manifest]) -> Iterator[Action]:
-    """Report the Services that companions had as models of their own. They stay, because clients may use their URLs."""
-    declared = {ref_of(each.manifest) for each in steps}
-    for step in (each for each in steps if each.makes is not None and each.final):
-        for companion in companions_in(step.manifest["spec"]["template"]):
-            ref = Ref("Service", companion.name)
-            labels = observed.get(ref, {}).get("metadata", {}).get("labels") or {}
-            if ref in declared or labels.get(names.MANAGED_BY) != names.MANAGER:
-                continue
-            why = f"{step.manifest['metadata']['name']} serves this model as a companion"
-            why += f"; scalezero delete {companion.name} removes the Service"
-            yield Action(verb="keep", ref=ref, why=why, awaited=False)
 
 
 def _object(manifest: Manifest, state: _ClusterState, *, force: bool = False) -> Action:

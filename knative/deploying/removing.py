@@ -17,7 +17,7 @@ from knative.deploying.errors import NotOurs, StillThere
 from knative.deploying.leftovers import Leftover, leftovers, users_of
 from knative.deploying.observe import events_of
 from knative.deploying.waiting import Tell
-from knative.manifests.names import MANAGED_BY, MANAGER
+from knative.manifests.names import MANAGED_BY, MANAGER, manager_of
 from knative.objects import REVISION_LABEL, SERVICE_LABEL, Manifest, Ref, kubectl_name, owner_of, ref_of, targets_of
 
 _ORDER: Final = (
@@ -43,7 +43,7 @@ def belongings(cluster: Cluster, model: str) -> tuple[Ref, ...]:
     # Knative deletes the Route that it created for the Service.
     own = (each for each in routes if SERVICE_LABEL not in each["metadata"]["labels"])
     account = cluster.get(Ref("ServiceAccount", model))
-    accounts = [Ref("ServiceAccount", model)] if account and _manager(account) == MANAGER else []
+    accounts = [Ref("ServiceAccount", model)] if account and manager_of(account) == MANAGER else []
     of_events = [*events_of(cluster, model)]
     return (
         *map(ref_of, of_events),
@@ -57,7 +57,7 @@ def belongings(cluster: Cluster, model: str) -> tuple[Ref, ...]:
 def _created_brokers(cluster: Cluster, of_events: Iterable[Manifest]) -> list[Ref]:
     names = dict.fromkeys(each["spec"]["broker"] for each in of_events if each["kind"] == "Trigger")
     refs = [Ref("Broker", name) for name in names]
-    return [ref for ref in refs if (found := cluster.get(ref)) is not None and _manager(found) == MANAGER]
+    return [ref for ref in refs if (found := cluster.get(ref)) is not None and manager_of(found) == MANAGER]
 
 
 def kept_brokers(cluster: Cluster, refs: Iterable[Ref]) -> tuple[Leftover, ...]:
@@ -73,7 +73,7 @@ def kept_brokers(cluster: Cluster, refs: Iterable[Ref]) -> tuple[Leftover, ...]:
     return tuple(
         Leftover(str(ref), users, f"kubectl delete {kubectl_name(ref)} --namespace {cluster.namespace}")
         for ref, broker in found.items()
-        if broker is not None and ((users := _users(ref, others)) or _manager(broker) != MANAGER)
+        if broker is not None and ((users := _users(ref, others)) or manager_of(broker) != MANAGER)
     )
 
 
@@ -133,8 +133,8 @@ def delete(
     ordered = sorted(dict.fromkeys(refs), key=lambda ref: _ORDER.index(ref.kind))
     existing = {ref: found for ref in ordered if (found := _existing(cluster, ref)) is not None}
     for ref, found in existing.items():
-        if _manager(found) != MANAGER:
-            raise NotOurs(str(ref), manager=_manager(found))
+        if manager_of(found) != MANAGER:
+            raise NotOurs(str(ref), manager=manager_of(found))
     for ref in ordered:
         tell(f"{ref}: {'deleted' if ref in existing and cluster.delete(ref) else 'not found'}")
     wait_until_gone(cluster, tuple(existing), seconds=seconds, sleep=sleep)
@@ -162,8 +162,3 @@ def _left(cluster: Cluster, refs: Sequence[Ref]) -> Iterator[Ref]:
         if ref.kind == "Service":
             revisions = cluster.list("Revision", labels={SERVICE_LABEL: ref.name})
             yield from (Ref("Revision", each["metadata"]["name"]) for each in revisions)
-
-
-def _manager(manifest: Manifest) -> str | None:
-    found: str | None = (manifest["metadata"].get("labels") or {}).get(MANAGED_BY)
-    return found

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from knative.deploying.readiness import Ready, readiness_of
-from knative.manifests.names import MANAGED_BY, MANAGER, PROGRESS_DEADLINE
+from knative.manifests.names import MANAGER, PROGRESS_DEADLINE, manager_of
 from knative.objects import ROUTING_LABEL, SERVING_PREFIX, Manifest, Ref, generation_of, owner_of, ref_of
 
 
@@ -52,7 +52,7 @@ def of_service(service: Manifest | None) -> Removal | None:
     """Return how to remove the Service; None if a revision of it was Ready, or scalezero did not create it."""
     if service is None or not never_served(service):
         return None
-    if (service["metadata"].get("labels") or {}).get(MANAGED_BY) != MANAGER:
+    if manager_of(service) != MANAGER:
         return None
     return Removal(ref=ref_of(service), uid=service["metadata"]["uid"], service=ref_of(service))
 

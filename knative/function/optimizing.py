@@ -32,7 +32,7 @@ from runtime.registry import (
     publish_model,
     published_variants,
 )
-from runtime.registry.command import steps_bar
+from runtime.registry.terminal import steps_bar
 from runtime.variants import cpu_class
 from runtime.variants.bounds import Bounds
 from runtime.variants.values import Assessment
@@ -68,7 +68,7 @@ class Optimizing:
         send = partial(publish_model, trained.path, self._uri(version), publication, watch=watch, tell=self.report)
         if resource is None:
             if self._enabled(version) is not None:
-                self.report(f"{_title(version)}: published without faster variants: {NOT_ONNX}")
+                self.report(f"{version.title}: published without faster variants: {NOT_ONNX}")
             return send()
         from runtime.optimizing.values import NoSpaceLeft
 
@@ -78,7 +78,7 @@ class Optimizing:
             raise
         except ScalezeroError as error:
             published = send()
-            self.report(f"{_title(version)}: published without faster variants: {error}")
+            self.report(f"{version.title}: published without faster variants: {error}")
             return published
         if published.assessment is not None:
             self._report_condition(version, resource, published.assessment)
@@ -109,7 +109,7 @@ class Optimizing:
                 return
             quantization = resource.spec.quantization
             if quantization.evaluation is None and train is None:
-                self.report(f"{_title(version)}: not measured on {self.cpu_class()}: {_NO_DATA}")
+                self.report(f"{version.title}: not measured on {self.cpu_class()}: {_NO_DATA}")
                 return
             if train is None or (quantization.calibration and quantization.evaluation):
                 self._add(version, resource, None)
@@ -117,21 +117,20 @@ class Optimizing:
             from runtime.optimizing.making import require_tools
 
             require_tools(version.spec.model_name)  # a training for nothing may take long
-            self.report(f"{_title(version)}: training it again, for its calibration and evaluation data")
+            self.report(f"{version.title}: training it again, for its calibration and evaluation data")
             with train() as trained:
                 self._add(version, resource, trained)
         except (ScalezeroError, ModuleNotFoundError, OSError) as error:
-            self.report(f"{_title(version)}: not measured on {self.cpu_class()}: {error}")
+            self.report(f"{version.title}: not measured on {self.cpu_class()}: {error}")
 
     def _add(self, version: ModelVersion, resource: ModelOptimization, trained: TrainedModel | None) -> None:
-        self.report(f"{_title(version)}: making and measuring its variants on {self.cpu_class()}")
+        self.report(f"{version.title}: making and measuring its variants on {self.cpu_class()}")
         asked = self._optimization(version, resource, trained)
         added = add_assessment(self._uri(version), asked, again=True, steps=steps_bar, tell=self.report)
         self._report_condition(version, resource, added.assessment)
 
     def _enabled(self, version: ModelVersion) -> ModelOptimization | None:
-        found = self.resources.optimization_of(version.spec.model_name)
-        return found if found is not None and found.spec.quantization.enabled else None
+        return self.resources.enabled_optimization_of(version.spec.model_name)
 
     def _asked_for(self, version: ModelVersion) -> ModelOptimization | None:
         return self._enabled(version) if may_have_variants(self._uri(version)) else None
@@ -156,7 +155,7 @@ class Optimizing:
     def _report_condition(self, version: ModelVersion, resource: ModelOptimization, assessment: Assessment) -> None:
         condition = condition_of(assessment, resource)
         what = f"{assessment.chosen} is served on {assessment.cpu_class}: {assessment.reason}"
-        self.report(f"{_title(version)}: {what} ({condition.type}={condition.status}, {condition.reason})")
+        self.report(f"{version.title}: {what} ({condition.type}={condition.status}, {condition.reason})")
 
     def _uri(self, version: ModelVersion) -> str:
         return version.spec.storage.uri(self.folder)
@@ -168,7 +167,3 @@ def needs_measurement(here: list[Assessment], declared: Quantization) -> bool:
     Once is enough, unless evaluation data was declared after a measurement without any.
     """
     return not here or (declared.evaluation is not None and all(each.metric is None for each in here))
-
-
-def _title(version: ModelVersion) -> str:
-    return f"{version.spec.model_name} {version.spec.version}"

@@ -79,7 +79,7 @@ def plan_function(folder: Path, *, lookup: Callable[[str], Published | None] = f
     for version in resources.model_versions:
         uri = version.spec.storage.uri(folder)
         if publishers[uri] is not version:
-            yield _step(version, "shared", uri, f"the artifact of {_title(publishers[uri])}")
+            yield _step(version, "shared", uri, f"the artifact of {publishers[uri].title}")
         elif (model := found[uri]) is not None:
             yield _step(version, "exists", uri, _facts(model))
             yield from _plan_manifest(version, uri, optimizing)
@@ -113,7 +113,7 @@ def _publishers(versions: Sequence[ModelVersion], folder: Path) -> Mapping[str, 
 
 
 def _shared(version: ModelVersion, publisher: ModelVersion) -> str:
-    return f"{_title(version)}: serves the artifact of {_title(publisher)}"
+    return f"{version.title}: serves the artifact of {publisher.title}"
 
 
 def _facts(model: Published) -> str:
@@ -172,7 +172,7 @@ def publish_versions(
             report(_shared(version, publishers[uri]))
             continue
         if (found := existing.get(uri)) is not None:
-            report(f"{_title(version)}: already at {found.uri}")
+            report(f"{version.title}: already at {found.uri}")
             _complete(folder, version, report=report, complete=complete)
             optimizing.measure(version, partial(trained, folder, version) if can_train else None)
         published.append(found or _publish_version(optimizing, version, watch=watch))
@@ -190,12 +190,12 @@ def _refuse_missing(folder: Path, versions: Sequence[ModelVersion]) -> None:
 
 def _publish_version(optimizing: Optimizing, version: ModelVersion, *, watch: Watch | None) -> Published:
     uri, report = version.spec.storage.uri(optimizing.folder), optimizing.report
-    report(f"{_title(version)}: training")
+    report(f"{version.title}: training")
     with trained(optimizing.folder, version) as result:
         publication = _publication(version, result.metrics)
         published = optimizing.publish(version, result, publication, watch=watch)
     metrics = "".join(f", {name} {value:g}" for name, value in result.metrics.items())
-    report(f"{_title(version)}: {'published to' if published.uploaded else 'already at'} {uri}{metrics}")
+    report(f"{version.title}: {'published to' if published.uploaded else 'already at'} {uri}{metrics}")
     return published
 
 
@@ -203,15 +203,11 @@ def _complete(folder: Path, version: ModelVersion, *, report: Callable[[str], No
     """Write a missing manifest. A failure is only reported: pods serve the model without a manifest."""
     try:
         if complete(version.spec.storage.uri(folder), _publication(version, {}), report):
-            report(f"{_title(version)}: it had no manifest, which was added")
+            report(f"{version.title}: it had no manifest, which was added")
     except OtherManifest as error:
-        report(f"{_title(version)}: its manifest is of another name or version: {error}")
+        report(f"{version.title}: its manifest is of another name or version: {error}")
     except (ScalezeroError, ModuleNotFoundError, OSError) as error:
-        report(f"{_title(version)}: its manifest could not be read or added: {error}")
-
-
-def _title(version: ModelVersion) -> str:
-    return f"{version.spec.model_name} {version.spec.version}"
+        report(f"{version.title}: its manifest could not be read or added: {error}")
 
 
 def _publication(version: ModelVersion, metrics: Mapping[str, float]) -> Publication:

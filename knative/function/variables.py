@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from knative.manifests import ClusterVariable
-from knative.manifests.names import CACHE_PATH, SET_BY_KNATIVE
+from knative.manifests.names import CACHE_PATH, REGISTRY_KEYS, SET_BY_KNATIVE
 from knative.resources.documents import FieldPath
 from knative.resources.errors import BadManifest, Violation, as_yaml
 from knative.resources.faults import bad_field
@@ -19,7 +19,7 @@ from knative.resources.func_yaml import FunctionFile
 from runtime.errors import BadSetting
 from runtime.settings import PREFIX, Settings, settings_from
 
-_KEYS: Final = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"})
+_KEYS: Final = frozenset({*REGISTRY_KEYS, "AWS_SESSION_TOKEN"})
 _PLACES: Final = frozenset({"AWS_ENDPOINT_URL", "AWS_REGION"})
 _SECRET_SETTINGS: Final = frozenset({"SCALEZERO_MANAGEMENT_KEY"})  # may come from a Secret: no manifest depends on them
 _SETTINGS: Final = frozenset(each.metadata["env"] for each in fields(Settings))

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from knative.importing.environment import KEYS, Environment
+from knative.importing.environment import Environment
 from knative.importing.server import Model, Server
 from knative.manifests import capacity, names
-from knative.manifests.names import REGISTRY_SECRET
+from knative.manifests.names import REGISTRY_KEYS, REGISTRY_SECRET
 from knative.manifests.options import DeploymentOptions
 from knative.objects import SERVING
 from knative.resources import (
@@ -130,7 +130,7 @@ def _envs(model: Model, server: Server, environment: Environment, project: Proje
     yield "SCALEZERO_MAX_WAIT_TIME", durations.format_duration(batching.wait / _SECOND)
     yield "SCALEZERO_TIMEOUT", durations.format_duration(batching.timeout / _SECOND)
     yield "SCALEZERO_CACHE_DIR", names.CACHE_PATH
-    for key in KEYS:
+    for key in REGISTRY_KEYS:
         yield key, f"{{{{ secret:{environment.secret or REGISTRY_SECRET}:{key} }}}}"
 
 

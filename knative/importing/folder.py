@@ -8,7 +8,7 @@ from knative.importing import readme, tensorflow_serving, torchserve, wasm
 from knative.importing.compute import compute_resources
 from knative.importing.environment import Environment, environment
 from knative.importing.files import Project, func_yaml, model_yaml, resources_of
-from knative.importing.leftovers import omitted_fields
+from knative.importing.omitted_fields import omitted_fields
 from knative.importing.server import CONTAINERS, Files, Reader, Server
 from knative.resources import ForeignDeployment
 from knative.resources.errors import FieldFault, as_yaml

@@ -5,7 +5,7 @@ from typing import Final
 
 from knative.importing.files import Project, is_aliased, uri
 from knative.importing.server import Model, Omission, Server, Url
-from knative.manifests.names import REGISTRY_SECRET
+from knative.manifests.names import REGISTRY_KEYS, REGISTRY_SECRET
 from knative.resources import ForeignDeployment
 
 _ONE_PORT: Final = (
@@ -79,7 +79,7 @@ def _steps(server: Server, project: Project, *, secret: str | None) -> str:
             + _code(["scalezero publish ."])
         )
     if secret is None:
-        keys = "--from-literal=AWS_ACCESS_KEY_ID=... --from-literal=AWS_SECRET_ACCESS_KEY=..."
+        keys = " ".join(f"--from-literal={key}=..." for key in REGISTRY_KEYS)
         steps.append(
             f"If the namespace has no Secret {REGISTRY_SECRET}, create it with the keys of the registry:\n\n"
             + _code([f"kubectl create secret generic {REGISTRY_SECRET} {keys}"])

@@ -26,7 +26,6 @@ MODEL_URI, MODEL_SHA256, COMPANIONS = "SCALEZERO_MODEL_URI", "SCALEZERO_MODEL_SH
 GUEST_URI, GUEST_PINS = "SCALEZERO_GUEST_URI", ("SCALEZERO_GUEST_SHA256", "SCALEZERO_GUEST_CODE")
 _OF_CONFIG: Final = frozenset({"SCALEZERO_BATCH_SIZE", "SCALEZERO_MAX_WAIT_TIME", "SCALEZERO_TIMEOUT"})
 _NO_TEXT: Final = (None, (), MISSING)
-_KEYS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 # A Secret may describe the whole registry.
 _OPTIONAL_KEYS: Final = ("AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_REGION")
 
@@ -206,7 +205,7 @@ def _literal(plain: Mapping[str, str]) -> list[dict[str, object]]:
 def _from_secret(secret: str | None, *, existing: Container[str]) -> list[dict[str, object]]:
     if secret is None:
         return []
-    needed = [_of_secret(secret, key) for key in _KEYS]
+    needed = [_of_secret(secret, key) for key in names.REGISTRY_KEYS]
     return [*needed, *(_of_secret(secret, key, optional=True) for key in _OPTIONAL_KEYS if key not in existing)]
 
 

@@ -7,6 +7,7 @@ letter.
 import re
 from typing import Final
 
+from knative.objects import Manifest
 from knative.resources import ModelVersion
 from runtime.errors import BadSetting
 
@@ -22,6 +23,7 @@ CONTAINER: Final = "model"
 PORT_NAME: Final = "h2c"  # then the gateway and queue-proxy use HTTP/2 to the pod, whatever the client uses
 PORT: Final = 8080
 REGISTRY_SECRET: Final = "scalezero-s3"  # noqa: S105 - the name that the documentation and `scalezero import` use
+REGISTRY_KEYS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")  # of this Secret, as variables
 CACHE_VOLUME: Final = "cache"
 CACHE_PATH: Final = "/var/cache/scalezero"
 SCRATCH_VOLUME: Final = "tmp"
@@ -42,10 +44,8 @@ RESERVED_LABELS: Final = frozenset({NAME, MANAGED_BY, VERSION})
 RESERVED_ANNOTATIONS: Final = frozenset({MIN_SCALE, MAX_SCALE, METRIC, TARGET, UTILIZATION, INPUTS, PROGRESS_DEADLINE})
 AUTOSCALING: Final = "autoscaling.knative.dev/"  # Knative allows these annotations on a revision only
 
-SET_BY_KNATIVE: Final = frozenset(
-    {"PORT", "K_SERVICE", "K_CONFIGURATION", "K_REVISION"}
-)  # Knative refuses them in a template
-
+# Variables that Knative refuses in a template.
+SET_BY_KNATIVE: Final = frozenset({"PORT", "K_SERVICE", "K_CONFIGURATION", "K_REVISION"})
 # A SinkBinding adds them to the template of its Service.
 SINK: Final = "K_SINK"
 SET_BY_BINDING: Final = frozenset({SINK, "K_CE_OVERRIDES", "K_CA_CERTS"})
@@ -108,6 +108,12 @@ def labels(model: str, version: str | None = None) -> dict[str, str]:
     """Return the labels of a model's objects, and of one of its versions."""
     known = {NAME: model, MANAGED_BY: MANAGER}
     return known if version is None else {**known, VERSION: _label_value(version)}
+
+
+def manager_of(manifest: Manifest) -> str | None:
+    """Return who created an object, by its label; `MANAGER`: scalezero did."""
+    found: str | None = (manifest["metadata"].get("labels") or {}).get(MANAGED_BY)
+    return found
 
 
 def _label_value(text: str) -> str:

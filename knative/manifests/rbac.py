@@ -28,8 +28,8 @@ def deployer(namespace: str, name: str = "scalezero-deployer") -> Manifest:
     """Return the Role of a deployer: all rights in a namespace that the commands of `scalezero` need.
 
     It reads a Secret only to report that one is missing. It deletes a pod only to retry a revision that failed, and a
-    revision only to replace one that was never Ready. It
-    accesses pods through the API server's proxy, for their metrics and for the reasons why they are not ready.
+    revision only to replace one that was never Ready. It accesses pods through the API server's proxy, for their
+    metrics and for the reasons why they are not ready.
     """
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",

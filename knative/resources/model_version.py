@@ -71,3 +71,8 @@ class ModelVersion(Part, frozen=True, kw_only=True):
         if not self.metadata.name.startswith(prefix):
             allowed = f"a name that starts with {prefix} (spec.modelName and a dash), as Knative requires of a revision"
             raise FieldFault("metadata", "name", value=as_yaml(self.metadata.name), allowed=allowed)
+
+    @property
+    def title(self) -> str:
+        """The model and the version, for a message."""
+        return f"{self.spec.model_name} {self.spec.version}"

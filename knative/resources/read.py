@@ -97,6 +97,11 @@ class Resources:
         """Return the ModelOptimization of the model, or None. links.py states which model it belongs to."""
         return next((each for each in self.model_optimizations if model_of(each, self.models) == model), None)
 
+    def enabled_optimization_of(self, model: str) -> ModelOptimization | None:
+        """Return the ModelOptimization of the model if it asks for variants, or None."""
+        found = self.optimization_of(model)
+        return found if found is not None and found.spec.quantization.enabled else None
+
 
 def _order(version: ModelVersion) -> Order:
     return order(version.spec.version)

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from knative.deploying import readiness
+from knative.manifests.names import VERSION
 from knative.objects import REVISION_LABEL, Manifest, traffic_writers
 from knative.rollout.errors import AmbiguousRevision, UnknownRevision
 from knative.rollout.split import Split, is_same, split_from
 
-_VERSION_LABEL: Final = "app.kubernetes.io/version"
 _VERSION_ENV: Final = "SCALEZERO_MODEL_VERSION"
 _QUEUE_PROXY: Final = "queue-proxy"
 
@@ -138,7 +138,7 @@ def _version(revision: Manifest) -> str | None:
     """Read the model's version from the runtime's variable, or from the label, which cannot hold every version."""
     environment = revision["spec"]["containers"][0].get("env") or ()
     variable = next((each.get("value") for each in environment if each["name"] == _VERSION_ENV), None)
-    return variable or (revision["metadata"].get("labels") or {}).get(_VERSION_LABEL)
+    return variable or (revision["metadata"].get("labels") or {}).get(VERSION)
 
 
 def _names_of(revision: Manifest, tags: Mapping[str, str]) -> str:

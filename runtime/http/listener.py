@@ -1,5 +1,6 @@
 """Binds the ports, before the slow imports."""
 
+import errno
 import os
 import socket
 from typing import Final
@@ -21,4 +22,8 @@ def listen(host: str, port: int, *, setting: str = "SCALEZERO_HOST:PORT") -> soc
         # `create_server` repeats the address in the text of an error that has a number.
         number = error.errno or 0
         reason = os.strerror(number) if number > 0 else str(error.strerror or error)
-        raise BadSetting(setting, value=f"{host}:{port}", allowed=f"an address to listen on ({reason})") from error
+        allowed = f"an address of this machine ({reason})"
+        if number == errno.EADDRINUSE:
+            change = "SCALEZERO_LISTEN" if setting == "SCALEZERO_LISTEN" else "--port or PORT"
+            allowed = f"a free port ({reason}); choose another one with {change}"
+        raise BadSetting(setting, value=f"{host}:{port}", allowed=allowed) from error

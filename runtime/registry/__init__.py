@@ -7,7 +7,7 @@ making      variants, measurements and prepared forms; prepared_forms, rows and 
 publishing  files, then the manifest; completing: the manifest of a model that has none
 adding      the assessment of another CPU class, beside the manifest
 guests      a WebAssembly guest and its compiled code
-command     what `scalezero publish` prints
+command     what `scalezero publish` does; terminal: bars and lines; interruption: what commands do at SIGTERM
 catalogue   all manifests; verifying and removing: the objects of one
 
 `runtime.published` has the values that are published, and their reader.

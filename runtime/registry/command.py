@@ -1,39 +1,20 @@
-"""What `scalezero publish` prints: the plan of a dry run, and a bar while a large model is uploaded.
+"""What `scalezero publish` does and prints: the plan of a dry run, or the publication."""
 
-And what commands that make files do at SIGTERM.
-"""
-
-import json
-import signal
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from threading import Lock, current_thread, main_thread
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import Any
 
 import click
 
-from runtime.artifacts.upload import Progress as Uploaded
 from runtime.published.manifest_json import render
 from runtime.published.places import manifest_uri, variants_folder
 from runtime.registry.describing import Publication
 from runtime.registry.files import PlannedFile, Published
 from runtime.registry.optimization import Optimization
 from runtime.registry.publishing import PlannedModel, plan_model, publish_planned
+from runtime.registry.terminal import print_json, progress_bar, size_text, steps_bar, tell
 from runtime.variants import table
 from runtime.variants.values_json import data_of
-
-if TYPE_CHECKING:
-    from click._termui_impl import ProgressBar
-
-    from runtime.optimizing import Step
-    from runtime.registry.making import Progress
-
-_LARGE: Final = 8 * 2**20  # bytes; uploads in one request are too short for a bar
-_UNIT: Final = 1024
-_ENDED_BY: Final = 128  # plus the number of the signal: the exit code of a shell
-_UNITS: Final = ("B", "KiB", "MiB", "GiB")
 
 
 def publish_file(
@@ -106,80 +87,7 @@ def published_data(published: Published) -> dict[str, Any]:
     }
 
 
-def print_json(values: object) -> None:
-    """Print JSON values on standard output."""
-    click.echo(json.dumps(values, indent=2))
-
-
 def _state(file: PlannedFile) -> str:
     if not file.is_new:
         return "exists"
     return "upload" if file.existing is None else "refuse"
-
-
-def size_text(size: int) -> str:
-    """Format a number of bytes in its largest unit, such as 97.8 MiB."""
-    number, unit = float(size), 0
-    while number >= _UNIT and unit < len(_UNITS) - 1:
-        number, unit = number / _UNIT, unit + 1
-    return f"{number:.1f} {_UNITS[unit]}" if unit else f"{size} B"
-
-
-def tell(line: str) -> None:
-    """Print a line on standard error, because the result is on standard output."""
-    click.echo(line, err=True)
-
-
-@contextmanager
-def ended_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the process as an exception does, so that temporary folders and other processes are removed.
-
-    Without a handler it ends the process at once, for example when a CI run is cancelled.
-    """
-    if current_thread() is not main_thread():  # only the main thread may set a handler
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, _leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _leave(number: int, _: object) -> NoReturn:
-    sys.exit(_ENDED_BY + number)
-
-
-@contextmanager
-def steps_bar(label: str = "optimizing") -> "Iterator[Progress | None]":
-    """Show a bar on standard error while variants are made and measured; nothing if it is not a terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    bar: ProgressBar[str | None]
-    with click.progressbar(length=1, item_show_func=lambda text: text, label=label, file=sys.stderr) as bar:
-
-        def show(step: "Step") -> None:
-            bar.length = step.total
-            bar.update(step.done - bar.pos, step.text)
-            bar.render_progress()
-
-        yield show
-        bar.update((bar.length or 1) - bar.pos, "done")
-
-
-@contextmanager
-def progress_bar(files: Sequence[PlannedFile]) -> Iterator[Uploaded | None]:
-    """Show a bar on standard error while large files are uploaded; nothing if it is not a terminal."""
-    total = sum(each.size for each in files)
-    if total < _LARGE or not sys.stderr.isatty():
-        yield None
-        return
-    lock = Lock()  # boto3 reports from the threads of its parts
-    with click.progressbar(length=total, label=f"uploading {size_text(total)}", file=sys.stderr) as bar:
-
-        def advance(sent: int) -> None:
-            with lock:
-                bar.update(sent)  # less than 0 if a part is sent again
-
-        yield advance

@@ -75,6 +75,15 @@ def line(log: Path, beginning: str) -> dict[str, Any]:
     raise AssertionError(log.read_text())
 
 
+def test_the_first_line_of_a_process_without_a_model_names_none(tmp_path: Path) -> None:
+    source = tmp_path / "main.py"
+    source.write_text("def handle(request):\n    return 'x'\n")
+    with serve(tmp_path, FUNCTION_SOURCE=str(source)) as (_, log):
+        first = line(log, "listening")
+    assert first["message"] == "listening"
+    assert first["function"] == str(source)
+
+
 @pytest.mark.parametrize(("flags", "waiting"), [([], "loading"), (["--lazy"], "the first request loads the model")])
 def test_the_first_line_has_the_url_and_when_the_model_is_loaded(
     tmp_path: Path, flags: list[str], waiting: str

@@ -34,12 +34,16 @@ def load(settings: Settings, backend: "Backend | None" = None) -> Loaded:
     `backend` answers what the guest asks for by WASI-NN; None: a guest that imports it cannot be loaded.
     """
     uri = str(settings.guest_uri)
+    name = name_of(uri)
     try:
-        return _load(uri, settings, backend)
-    except FunctionFailed as error:
-        facts = {"code": error.code, "reason": error.message, "source": uri}
-        _log.error("function not loaded", exc_info=error.__cause__, extra=facts)
-        raise
+        return _load(uri, name, settings, backend)
+    except Exception as error:
+        failed = error if isinstance(error, FunctionFailed) else FunctionFailed(name, type(error).__name__)
+        facts = {"code": failed.code, "reason": failed.message, "source": uri}
+        _log.error("function not loaded", exc_info=failed.__cause__ or error, extra=facts)
+        if failed is error:
+            raise
+        raise failed from error
 
 
 def name_of(uri: str) -> str:
@@ -48,8 +52,7 @@ def name_of(uri: str) -> str:
     return place.name if isinstance(place, Path) else PurePosixPath(place.key).name
 
 
-def _load(uri: str, settings: Settings, backend: "Backend | None") -> Loaded:
-    name = name_of(uri)
+def _load(uri: str, name: str, settings: Settings, backend: "Backend | None") -> Loaded:
     try:
         from runtime.wasm.guest import Guest
     except ImportError as error:

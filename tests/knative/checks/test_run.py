@@ -16,7 +16,7 @@ from knative.checks.run import subject_of
 from knative.function.configuration import Flags
 from knative.function.pins import Find, PublishedVariants
 from knative.function.project import load
-from knative.objects import APIS, Manifest, Ref
+from knative.objects import APIS, EVENTING_KINDS, Manifest, Ref
 from runtime.cli import scalezero
 from runtime.errors import BadSetting, StoreUnreachable
 from runtime.registry import AlreadyPublished, Published, find, publish
@@ -207,7 +207,7 @@ def test_the_brokers_and_functions_of_the_namespace_are_queried_for_events(with_
     assert codes(report(with_events, objects=objects)) == ["broker-missing", "dead-letters-dropped"]
     objects.objects = {**objects.objects, Ref("Broker", "default"): {}}
     assert codes(report(with_events, objects=objects)) == ["dead-letters-dropped"]
-    assert objects.queried[-5:] == ["Service", "Broker", "Trigger", "Sequence", "SinkBinding"]
+    assert objects.queried[-5:] == ["Service", *EVENTING_KINDS]
 
 
 def test_a_cluster_without_eventing_is_an_error_before_anything_is_published(with_events: Path) -> None:

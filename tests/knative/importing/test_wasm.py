@@ -96,6 +96,11 @@ def test_a_runtime_class_of_webassembly_is_enough() -> None:
     assert "path: s3://models/old/guest/1.0.0/main.wasm" in folder.files["model.yaml"]
 
 
+def test_an_image_that_is_a_module_is_enough() -> None:
+    text = imported(deployment(container("ml.wasm"))).files["README.md"]
+    assert "runtimeClassName" not in text
+
+
 def test_the_folder_of_a_file_is_that_of_the_registry() -> None:
     project = Project("image:1", "s3://bucket/ml/", "2026-11-23T00:00:00Z", "a.wasm")
     text = import_deployment(of_spec("wasmedge-ml"), {}, project).files["model.yaml"]

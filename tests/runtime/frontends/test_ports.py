@@ -85,7 +85,8 @@ def test_a_port_in_use_stops_the_start_with_a_one_line_error(tmp_path: Path) -> 
         failed = started(tmp_path, SCALEZERO_LISTEN=f"open_inference@{port}")
     assert failed.returncode == 2
     assert failed.stderr == (
-        f"scalezero: SCALEZERO_LISTEN='127.0.0.1:{port}': expected an address to listen on (Address already in use)\n"
+        f"scalezero: SCALEZERO_LISTEN='127.0.0.1:{port}': expected a free port (Address already in use); "
+        "choose another one with SCALEZERO_LISTEN\n"
     )
 
 
@@ -115,7 +116,7 @@ def test_the_option_opens_the_ports_of_tensorflow_servings_container(tmp_path: P
             taken.enter_context(socket.create_server(("127.0.0.1", 8501)))
         failed = started(tmp_path, "--tensorflow-serving", SCALEZERO_LISTEN="ml.v1@0")
     assert failed.returncode == 2
-    assert re.search(r"SCALEZERO_LISTEN='127\.0\.0\.1:850[01]': expected an address", failed.stderr)
+    assert re.search(r"SCALEZERO_LISTEN='127\.0\.0\.1:850[01]': expected a free port", failed.stderr)
 
 
 def test_the_ports_answer_like_tensorflow_servings_container(tmp_path: Path, s3: S3Server) -> None:

@@ -1,29 +1,16 @@
 """What `scalezero publish` prints."""
 
-import io
 import json
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
-from threading import Thread
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from runtime.artifacts.upload import FileUpload
 from runtime.cli import scalezero
-from runtime.optimizing import Step
 from runtime.published.places import manifest_uri
 from runtime.registry import PlannedFile, entries, publish, read_manifest
-from runtime.registry.command import progress_bar, size_text, steps_bar
-from tests import ROOT
 from tests.runtime.conftest import Place
-from tests.runtime.optimizing import optimizable_models
 from tests.runtime.registry.test_files import digest, model
-from tests.waiting import DEADLINE, eventually
 
 MIB = 2**20
 
@@ -98,50 +85,6 @@ def test_a_file_needs_a_destination(tmp_path: Path) -> None:
     assert "the destination of the file" in run(str(model(tmp_path)), code=2)
 
 
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (97 * MIB, "97.0 MiB"), (5 * 2**40, "5120.0 GiB")],
-)
-def test_a_size_is_shown_in_its_largest_unit(size: int, text: str) -> None:
-    assert size_text(size) == text
-
-
-class Terminal(io.StringIO):
-    """A standard error that is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
-
-
-def planned(size: int) -> list[PlannedFile]:
-    """Return one file of this size to upload."""
-    return [PlannedFile(FileUpload(Path("m"), "s3://models/m", "0" * 64), size, None)]
-
-
-def test_a_large_upload_shows_its_progress_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stderr", terminal)
-    with progress_bar(planned(10 * MIB)) as progress:
-        assert progress is not None
-        threads = [Thread(target=progress, args=(MIB,)) for _ in range(10)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    assert "uploading 10.0 MiB" in terminal.getvalue()
-    assert "100%" in terminal.getvalue()
-
-
-@pytest.mark.parametrize(("size", "stream"), [(10 * MIB, io.StringIO()), (MIB, Terminal())])
-def test_a_small_upload_or_another_output_shows_nothing(
-    monkeypatch: pytest.MonkeyPatch, size: int, stream: io.StringIO
-) -> None:
-    monkeypatch.setattr(sys, "stderr", stream)
-    with progress_bar(planned(size)) as progress:
-        assert progress is None
-    assert stream.getvalue() == ""
-
-
 @pytest.mark.parametrize("place", ["s3"], indirect=True)
 def test_an_upload_reports_all_bytes(place: Place, tmp_path: Path) -> None:
     from collections.abc import Iterator, Sequence
@@ -194,37 +137,3 @@ def test_the_bounds_of_a_folder_are_those_of_its_resources(tmp_path: Path, optio
 def test_bounds_out_of_range_are_refused(tmp_path: Path, option: str) -> None:
     output = run(str(model(tmp_path)), f"{tmp_path}/registry/a.onnx", option, code=2)
     assert f"Invalid value for '{option.partition('=')[0]}'" in output
-
-
-@pytest.mark.parametrize("command", ["publish", "quantize"])
-def test_a_command_that_is_ended_while_it_makes_files_leaves_none(tmp_path: Path, command: str) -> None:
-    (work := tmp_path / "tmp").mkdir()
-    path = optimizable_models.mlp(tmp_path / "m.onnx", width=512)
-    np.savez(tmp_path / "rows.npz", x=np.ones((20, 512), np.float32))
-    places = {"publish": [f"{tmp_path}/registry/m.onnx"], "quantize": ["--out", str(work / "out")]}
-    arguments = [command, str(path), *places[command], "--calibration", str(tmp_path / "rows.npz")]
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from runtime.cli import main; main()", *arguments],
-        env={**os.environ, "TMPDIR": str(work)},
-        cwd=ROOT,
-    )
-    eventually(lambda: bool(list(work.glob("**/job.json"))))  # the process that makes int8 files runs
-    process.terminate()
-    assert process.wait(DEADLINE) == 128 + signal.SIGTERM
-    assert [each for each in work.rglob("*") if each.name != "out"] == []
-    assert not (tmp_path / "registry").exists()
-
-
-def test_the_progress_of_an_optimization_is_shown_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stderr", terminal)
-    with steps_bar() as progress:
-        assert progress is not None
-        for done, text in enumerate(("measuring the original", "making int8-dynamic")):
-            progress(Step(done, 2, text))
-    shown = terminal.getvalue()
-    assert "making int8-dynamic" in shown
-    assert "100%" in shown
-    monkeypatch.setattr(sys, "stderr", io.StringIO())
-    with steps_bar() as progress:
-        assert progress is None

@@ -13,6 +13,7 @@ from runtime.registry import AlreadyPublished
 from runtime.registry.guests import PublishedGuest, code_uri, find_guest, publish_guest
 from runtime.settings import Settings
 from runtime.wasm.engine import code_key
+from runtime.wasm.linking import Extension
 from tests import guests
 from tests.s3_server import S3Server
 
@@ -109,6 +110,18 @@ def test_a_guest_that_is_not_published_is_reported(registry: str, tmp_path: Path
     assert find_guest(f"{registry}/none.wasm") is None
     with pytest.raises(FunctionFailed, match=r"the function in none\.wasm cannot be loaded: "):
         load(settings_for(PublishedGuest(f"{registry}/none.wasm", None), tmp_path))
+
+
+def test_an_extension_that_fails_is_reported_by_its_type(tmp_path: Path) -> None:
+    """The host of the function waits for a result: no exception may end its thread."""
+
+    def broken() -> Extension:
+        raise RuntimeError("a secret")
+
+    importing = '(module (import "env" "f" (func)) (func (export "_start")))'
+    settings = Settings(guest_uri=str(guests.write(tmp_path / "main.wasm", importing)))
+    with pytest.raises(FunctionFailed, match=r"the function in main\.wasm cannot be loaded: RuntimeError; the"):
+        load(settings, extensions=[broken])
 
 
 @pytest.mark.parametrize("content", [b"(module)", b"", b"\0asm\1\0\0\0garbage"])

@@ -3,11 +3,14 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import wasmtime
+from wasmtime.component import Linker as ComponentLinker
 
 from runtime.errors import FunctionFailed, FunctionTimedOut, GuestAnswerInvalid, GuestCrashed
 from runtime.wasm import Limits
 from runtime.wasm.code import compile_code
 from runtime.wasm.guest import Call, Guest
+from runtime.wasm.linking import Extensions
 from tests import guests
 
 MIB = 2**20
@@ -16,8 +19,8 @@ SHORT = LIMITS._replace(seconds=0.2)
 KINDS = pytest.mark.parametrize("echo", [guests.ECHO, guests.COMPONENT_ECHO], ids=["core", "component"])
 
 
-def guest(text: str, limits: Limits = LIMITS) -> Guest:
-    return Guest(compile_code(guests.binary(text), name="main.wasm"), limits)
+def guest(text: str, limits: Limits = LIMITS, extensions: Extensions = ()) -> Guest:
+    return Guest(compile_code(guests.binary(text), name="main.wasm"), limits, extensions=extensions)
 
 
 def call(stdin: bytes = b"", **variables: str) -> Call:
@@ -139,3 +142,60 @@ def test_a_guest_has_no_files() -> None:
         data="?",
     )
     assert guest(asking).run(call()) == b"8"
+
+
+class Counting:
+    """An extension with a state of its own: `next` returns how often it was called."""
+
+    created = 0
+
+    def __init__(self) -> None:
+        type(self).created += 1
+        self.calls = 0
+
+    def next(self, *_: object) -> int:
+        self.calls += 1
+        return self.calls
+
+    def add_to_linker(self, linker: wasmtime.Linker) -> None:
+        linker.define_func("host", "next", wasmtime.FuncType([], [wasmtime.ValType.i32()]), self.next)
+
+    def add_to_component_linker(self, linker: ComponentLinker) -> None:
+        with linker.root() as root:
+            root.add_func("next", self.next)
+
+
+ASKING = guests.command(
+    "(drop (call $next)) (i32.store8 (i32.const 1024) (i32.add (i32.const 48) (call $next))) (call $head)",
+    imports='(import "host" "next" (func $next (result i32)))',
+    data="?",
+)
+ASKING_COMPONENT = """
+(component
+  (import "next" (func $next (result u32)))
+  (core func $lowered (canon lower (func $next)))
+  (core module $main (import "host" "next" (func $next (result i32)))
+    (func (export "run") (result i32) (i32.ne (call $next) (i32.const 1))))
+  (core instance $main (instantiate $main (with "host" (instance (export "next" (func $lowered))))))
+  (func $run (result (result)) (canon lift (core func $main "run")))
+  (instance $interface (export "run" (func $run)))
+  (export "wasi:cli/run@0.2.0" (instance $interface)))
+"""
+
+
+def test_each_instance_has_an_extension_of_its_own() -> None:
+    asking = guest(ASKING, extensions=[Counting])
+    before = Counting.created
+    assert [asking.run(call()) for _ in range(3)] == [b"2"] * 3
+    assert Counting.created == before + 3
+
+
+def test_a_component_imports_from_an_extension() -> None:
+    asking = guest(ASKING_COMPONENT, extensions=[Counting])
+    assert [asking.run(call()) for _ in range(2)] == [b""] * 2, "the first call of each instance returns 1"
+
+
+def test_a_guest_that_imports_only_wasi_creates_no_extension() -> None:
+    before = Counting.created
+    assert guest(guests.ECHO, extensions=[Counting]).run(call(b"x")).endswith(b"x")
+    assert Counting.created == before
