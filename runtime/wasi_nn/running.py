@@ -38,7 +38,7 @@ def run(program: Program, nn: NnSession) -> int:
     from wasmtime import Engine, ExitTrap, Store, Trap, WasmtimeError
 
     content = program.path.read_bytes()
-    engine = Engine(_configuration())
+    engine = Engine(configuration())
     store = Store(engine)
     _set_wasi(store, program)
     is_component = content.startswith((_COMPONENT, _TEXT_COMPONENT))
@@ -60,7 +60,7 @@ def run(program: Program, nn: NnSession) -> int:
     return int(getattr(result, "tag", "ok") == "err")
 
 
-def _configuration() -> Any:  # noqa: ANN401 - wasmtime is imported for a guest only
+def configuration() -> Any:  # noqa: ANN401 - wasmtime is imported for a guest only
     """Return the configuration of the engine: it keeps compiled guests in the user's cache, as `wasmtime run` does."""
     from wasmtime import Config, WasmtimeError
 

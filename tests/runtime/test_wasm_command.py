@@ -53,7 +53,7 @@ def test_a_program_in_c_passes_a_model_from_a_folder(rows: Path, model: Path) ->
 
 
 def test_a_component_in_python_computes(model: Path) -> None:
-    guest = python_guest("program")
+    guest = python_guest()
     done = run("--model", f"m={model}", guest, "m", "2", data=ROWS.tobytes())
     assert (done.returncode, done.stdout, done.stderr) == (0, DOUBLED, b"")
     failed = run("--model", f"m={model}", guest, "other", "2", data=ROWS.tobytes())

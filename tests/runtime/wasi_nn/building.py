@@ -10,9 +10,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-import wasmtime
-from wasmtime import component
-
 import runtime.wasi_nn
 from tests import ROOT
 
@@ -23,22 +20,21 @@ ASSEMBLYSCRIPT: Final = "assemblyscript@0.28.20"
 REQUIREMENTS: Final = "scripts/cluster requirements --install"
 
 
-def python_guest(name: str) -> Path:
-    """Return the component of `sources/NAME/app.py`, in the world `sources/NAME/NAME.wit` over those of WIT."""
-    folder = SOURCES / name
-    cli = SOURCES / "wasi-cli"
-    sources = [folder / "app.py", folder / f"{name}.wit", *sorted(WIT.rglob("*.wit")), *sorted(cli.iterdir())]
+def python_guest() -> Path:
+    """Return the component of `sources/python`, over the interfaces of WIT and those of a program."""
+    folder, cli = SOURCES / "python", SOURCES / "wasi-cli"
 
     def build(target: Path) -> None:
         wit = target.parent / "wit"
         shutil.copytree(WIT, wit / "deps")
         shutil.copytree(cli, wit / "deps" / cli.name)
-        shutil.copy(folder / f"{name}.wit", wit)
+        shutil.copy(folder / "python.wit", wit)
         shutil.copy(folder / "app.py", target.parent)
         tool = str(Path(sys.executable).parent / "componentize-py")
-        _run([tool, "-d", str(wit), "-w", name, "componentize", "app", "-o", str(target)], folder=target.parent)
+        _run([tool, "-d", str(wit), "-w", "python", "componentize", "app", "-o", str(target)], folder=target.parent)
 
-    return _kept(f"{name}-python", [version("componentize-py")], sources, build)
+    sources = sorted(each for top in (folder, cli, WIT) for each in top.rglob("*") if each.is_file())
+    return _kept("python", [version("componentize-py")], sources, build)
 
 
 def c_guest(source: Path, *options: str) -> Path:
@@ -77,17 +73,6 @@ def assemblyscript_guest(name: str) -> Path:
         _run(["node", str(compiler), str(source), *options], folder=target.parent)
 
     return _kept(f"{name}-assemblyscript", [ASSEMBLYSCRIPT], [source], build)
-
-
-def compiled_component(engine: wasmtime.Engine, path: Path) -> component.Component:
-    """Return the component, compiled once for this version of wasmtime."""
-
-    def build(target: Path) -> None:
-        target.write_bytes(component.Component.from_file(engine, path).serialize())
-
-    return component.Component.deserialize_file(
-        engine, str(_kept(f"compiled-{path.stem}", [version("wasmtime")], [path], build))
-    )
 
 
 def _kept(name: str, facts: Sequence[str], sources: Sequence[Path], build: Callable[[Path], None]) -> Path:

@@ -15,7 +15,8 @@ from wasmtime import component
 
 from runtime.wasi_nn import Limits, NnExtension, NnSession, add_to_component_linker, components, nn_0_1_0
 from runtime.wasi_nn.faults import Code
-from tests.runtime.wasi_nn.building import compiled_component, python_guest
+from runtime.wasi_nn.running import configuration
+from tests.runtime.wasi_nn.building import python_guest
 from tests.runtime.wasi_nn.doubling import Doubling
 
 pytestmark = pytest.mark.timeout(900)  # the first test builds and compiles the guest
@@ -46,7 +47,7 @@ class Console:
         add_to_component_linker(linker, nn)
         self._store = wasmtime.Store(engine)
         self._store.set_wasi(wasmtime.WasiConfig())
-        run = linker.instantiate(self._store, compiled).get_func(self._store, "run")
+        run = linker.instantiate(self._store, compiled).get_func(self._store, "evaluate")
         assert run is not None
         self._run = run
 
@@ -60,12 +61,12 @@ class Console:
 
 @pytest.fixture(scope="module")
 def engine() -> wasmtime.Engine:
-    return wasmtime.Engine()
+    return wasmtime.Engine(configuration())  # it shares the cache of compiled guests with `scalezero wasm run`
 
 
 @pytest.fixture(scope="module")
 def compiled(engine: wasmtime.Engine) -> component.Component:
-    return compiled_component(engine, python_guest("console"))
+    return component.Component.from_file(engine, python_guest())
 
 
 @pytest.fixture
@@ -287,7 +288,7 @@ def test_an_extension_defines_all_interfaces(compiled: component.Component, engi
     NnExtension(Doubling()).add_to_component_linker(linker)
     store = wasmtime.Store(engine)
     store.set_wasi(wasmtime.WasiConfig())
-    assert linker.instantiate(store, compiled).get_func(store, "run") is not None
+    assert linker.instantiate(store, compiled).get_func(store, "evaluate") is not None
 
 
 @given(sizes=st.lists(st.integers(0, 2**32 - 1), max_size=20))

@@ -37,9 +37,7 @@ def network(path: Path) -> Path:
     )
 
 
-@pytest.mark.parametrize(
-    "guest", [lambda: c_guest(SOURCES / "c" / "rows.c"), lambda: python_guest("program")], ids=["C", "Python"]
-)
+@pytest.mark.parametrize("guest", [lambda: c_guest(SOURCES / "c" / "rows.c"), python_guest], ids=["C", "Python"])
 def test_the_outputs_have_the_same_bits(tmp_path: Path, guest: Callable[[], Path]) -> None:
     model = network(tmp_path / "m.onnx")
     rows = np.random.default_rng(2).normal(size=(7, WIDTH)).astype(np.float32)
