@@ -84,9 +84,11 @@ class Process:
     def _load_guest(self) -> Loaded:
         """Load the guest, which asks the models of this process for inference. Runs on the thread of the import."""
         from runtime.frontends.wasm.loading import load
+        from runtime.wasi_nn import NnExtension
 
-        assert self._inference is not None  # noqa: S101 - `open` sets it before the import starts
-        return load(self._service.settings, self._inference)
+        backend = self._inference
+        assert backend is not None  # noqa: S101 - `open` sets it before the import starts
+        return load(self._service.settings, extensions=[lambda: NnExtension(backend)])
 
 
 def _requires_key(listener: Listener, settings: Settings) -> bool:

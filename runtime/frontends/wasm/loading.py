@@ -3,8 +3,6 @@
 codes in the settings ──► the one with this process' key ──► pulled, verified, mapped ──► Guest
                               │ none, or it cannot be used
                               └──► the guest itself: pulled, verified, compiled ──► Guest
-
-Each instance gets a session of WASI-NN, if the guest imports it: it asks the models of the process for inference.
 """
 
 import logging
@@ -18,25 +16,24 @@ from runtime.errors import BadSetting, FunctionFailed, ModelUnavailable
 from runtime.frontends.functions.loading import Loaded
 from runtime.frontends.wasm.application import GuestApplication
 from runtime.settings import Settings
-from runtime.wasi_nn import NnExtension
 from runtime.wasm import Limits
 
 if TYPE_CHECKING:
-    from runtime.wasi_nn.backend import Backend
     from runtime.wasm.code import Code
+    from runtime.wasm.linking import Extensions
 
 _log: Final = logging.getLogger("scalezero.function")
 
 
-def load(settings: Settings, backend: "Backend | None" = None) -> Loaded:
+def load(settings: Settings, *, extensions: "Extensions" = ()) -> Loaded:
     """Pull, compile and check the guest. Blocks. Raises `FunctionFailed`, which has no folder; the cause is logged.
 
-    `backend` answers what the guest asks for by WASI-NN; None: a guest that imports it cannot be loaded.
+    `extensions` are the host functions beside WASI's, such as inference.
     """
     uri = str(settings.guest_uri)
     name = name_of(uri)
     try:
-        return _load(uri, name, settings, backend)
+        return _load(uri, name, settings, extensions)
     except Exception as error:
         failed = error if isinstance(error, FunctionFailed) else FunctionFailed(name, type(error).__name__)
         facts = {"code": failed.code, "reason": failed.message, "source": uri}
@@ -52,7 +49,7 @@ def name_of(uri: str) -> str:
     return place.name if isinstance(place, Path) else PurePosixPath(place.key).name
 
 
-def _load(uri: str, name: str, settings: Settings, backend: "Backend | None") -> Loaded:
+def _load(uri: str, name: str, settings: Settings, extensions: "Extensions") -> Loaded:
     try:
         from runtime.wasm.guest import Guest
     except ImportError as error:
@@ -60,8 +57,7 @@ def _load(uri: str, name: str, settings: Settings, backend: "Backend | None") ->
         raise FunctionFailed(name, allowed) from error
     code = _pinned_code(name, settings) or _compiled(uri, name, settings)
     limits = Limits(settings.function_timeout, settings.guest_memory, settings.guest_output)
-    guest = Guest(code, limits, extensions=[lambda: NnExtension(backend)] if backend else ())
-    return Loaded(GuestApplication(guest, name), takes_events=False)
+    return Loaded(GuestApplication(Guest(code, limits, extensions=extensions), name), takes_events=False)
 
 
 def _pinned_code(name: str, settings: Settings) -> "Code | None":

@@ -147,7 +147,7 @@ def test_a_guest_has_no_files() -> None:
 class Counting:
     """An extension with a state of its own: `next` returns how often it was called."""
 
-    created = 0
+    created = closed = 0
 
     def __init__(self) -> None:
         type(self).created += 1
@@ -163,6 +163,9 @@ class Counting:
     def add_to_component_linker(self, linker: ComponentLinker) -> None:
         with linker.root() as root:
             root.add_func("next", self.next)
+
+    def close(self) -> None:
+        type(self).closed += 1
 
 
 ASKING = guests.command(
@@ -188,6 +191,7 @@ def test_each_instance_has_an_extension_of_its_own() -> None:
     before = Counting.created
     assert [asking.run(call()) for _ in range(3)] == [b"2"] * 3
     assert Counting.created == before + 3
+    assert Counting.closed == Counting.created
 
 
 def test_a_component_imports_from_an_extension() -> None:
