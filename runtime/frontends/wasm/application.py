@@ -26,8 +26,11 @@ class GuestApplication:
 
         call = Call(cgi.arguments(self._name, environ), cgi.variables(environ), environ["wsgi.input"].read())
         answer = cgi.response(self._guest.run(call), method=environ["REQUEST_METHOD"])
+        headers = list(answer.headers)
+        if answer.body and not any(name.lower() == "content-length" for name, _ in headers):
+            headers.append(("Content-Length", str(len(answer.body))))  # without it, the body is sent in chunks
         try:
-            start_response(str(answer.status), list(answer.headers))
+            start_response(str(answer.status), headers)
         except InvalidAnswer as error:  # a header that HTTP cannot send
             raise GuestAnswerInvalid(**error.details) from error  # type: ignore[arg-type] # they are its arguments
         return [answer.body]

@@ -46,6 +46,7 @@ def test_a_guest_answers_every_path_that_no_protocol_owns(echo: Served) -> None:
     answer = post(echo)
     assert (answer.status_code, answer.content) == (200, b"hello")
     assert answer.headers["content-type"] == "text/plain"
+    assert answer.headers["content-length"] == "5"
     assert answer.headers["x-model-version"] == "1"
 
 
