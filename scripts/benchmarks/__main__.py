@@ -1,4 +1,4 @@
-"""`python -m scripts.benchmarks [peers | protocols | events | large_model | registry | variants | cluster]`."""
+"""`python -m scripts.benchmarks [peers | protocols | events | large_model | registry | wasm | variants | cluster]`."""
 
 import sys
 
@@ -28,6 +28,10 @@ match sys.argv[1:2]:
         from scripts.benchmarks.cli import registry
 
         registry(sys.argv[2:], prog_name="scripts/bench registry")
+    case ["wasm"]:
+        from scripts.benchmarks.cli import wasm
+
+        wasm(sys.argv[2:], prog_name="scripts/bench wasm")
     case ["cluster"]:
         from scripts.benchmarks.cluster.cli import main as cluster
 

@@ -16,7 +16,7 @@ from scripts.benchmarks.faults import CannotMeasure
 from scripts.benchmarks.figures import Figure, PeerFigure, figure
 from scripts.benchmarks.lab import Lab
 from scripts.benchmarks.measures import peers as against
-from scripts.benchmarks.measures.every import EVENTS, EVERY, LARGE_MODEL, PROTOCOLS, REGISTRY
+from scripts.benchmarks.measures.every import EVENTS, EVERY, LARGE_MODEL, PROTOCOLS, REGISTRY, WASM
 from scripts.benchmarks.noise import Guard
 from scripts.benchmarks.rivals import PEERS, Peer
 
@@ -26,6 +26,7 @@ PACKAGES: Final = {
     "wrk": "wrk",
     "h2load": "nghttp2-client",
     "curl": "curl",
+    "clang": "clang lld wasi-libc libclang-rt-dev-wasm32",
 }  # on Debian
 TOOLS: Final = {
     "raw_": "wrk",
@@ -39,8 +40,13 @@ TOOLS: Final = {
     "upload": "curl",
     "pull": "curl",
     "rss_": "curl",
+    "compute_": "clang",
+    "request_": "clang",
+    "cold_ms": "clang",
 }  # by a name's beginning
-COMMANDS: Final = ("`peers`", "`protocols`", "`events`", "`large_model`", "`registry`", "`variants`", "`cluster`")
+COMMANDS: Final = tuple(
+    f"`{name}`" for name in ("peers", "protocols", "events", "large_model", "registry", "wasm", "variants", "cluster")
+)
 FAULTS: Final = (CannotMeasure, OSError, HTTPException)
 _EXIT_CODE: Final = "the exit code is 1 only if a figure could not be measured."
 
@@ -164,6 +170,17 @@ def compare_with_peer(lab: Lab, peer: Peer) -> tuple[list[PeerFigure], list[str]
         else:
             lab.log(f"{peer.label} {name} {figures[-1].figure.ratio:.3f}")
     return figures, failed
+
+
+@click.command(epilog=f"NAMES: {', '.join(WASM)} (default: all).")
+@click.argument("names", nargs=-1, type=click.Choice(list(WASM)), metavar="[NAMES]...")
+@with_options
+def wasm(names: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401 - as above
+    """Measure what a WebAssembly guest costs over the predictor, the predict API and a start without a guest.
+
+    It takes about two minutes. The exit code is 1 only if a figure could not be measured.
+    """
+    measure_and_report(WASM, names, Options(**given))
 
 
 def measure_and_report(measures: Mapping[str, Callable[[Lab], Figure]], names: Sequence[str], options: Options) -> None:

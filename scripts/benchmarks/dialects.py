@@ -12,7 +12,7 @@ class Dialect:
     `outputs` may raise KeyError, IndexError or TypeError for an invalid answer.
     """
 
-    request: Callable[[Sequence[float]], Mapping[str, Any]]
+    request: Callable[[Sequence[float]], Any]
     outputs: Callable[[Any], Any]
 
 

@@ -1,5 +1,6 @@
 """Pure: the targets, and whether the pairs of a run meet them."""
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ NO_LIMITS: Final[Mapping[str, float]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A bound on ours / floor: a lower bound if `higher_is_better`, otherwise an upper bound.
+    """A bound on ours / floor: a lower bound if `higher_is_better`, otherwise an upper bound; infinite: none.
 
     `limits` are upper bounds on the additional values of `Figure.extra`, by name.
     """
@@ -27,6 +28,8 @@ class Target:
         return ratio >= self.ratio if self.higher_is_better else ratio <= self.ratio
 
     def __str__(self) -> str:
+        if math.isinf(self.ratio):
+            return ", ".join(f"{name} <= {limit:g} {self.unit}" for name, limit in self.limits.items())
         return f"{'>=' if self.higher_is_better else '<='} {self.ratio:.2f}"
 
 
@@ -43,6 +46,10 @@ def _at_least(ratio: float, unit: str, *, digits: int = 0, limits: Mapping[str, 
 
 def _at_most(ratio: float, unit: str, *, digits: int = 0, limits: Mapping[str, float] = NO_LIMITS) -> Target:
     return Target(unit=unit, ratio=ratio, higher_is_better=False, digits=digits, limits=limits)
+
+
+def _above_by_at_most(difference: float, unit: str, *, digits: int) -> Target:
+    return _at_most(math.inf, unit, digits=digits, limits={"difference": difference})
 
 
 TARGETS: Final[Mapping[str, Target]] = MappingProxyType(
@@ -76,6 +83,9 @@ TARGETS: Final[Mapping[str, Target]] = MappingProxyType(
         "upload": _at_least(0.9, "MiB/s"),
         "pull": _at_least(0.9, "MiB/s"),
         "rss_mib": _at_most(64.0, "MiB", digits=1),  # the floor is one MiB
+        "compute_us": _above_by_at_most(100.0, "us", digits=1),
+        "request_ms": _above_by_at_most(2.0, "ms", digits=3),
+        "cold_ms": _above_by_at_most(80.0, "ms", digits=1),
     }
 )
 

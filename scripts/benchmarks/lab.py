@@ -75,6 +75,12 @@ class Lab:
         return self._subject("counts", [Path(__file__).with_name("making.py")])
 
     @cached_property
+    def digits(self) -> Subject:
+        """The model of handwritten digits, under the name that the example's guest asks for."""
+        sources = [ROOT / "functions" / "digits" / "train.py", Path(__file__).with_name("making.py")]
+        return replace(self._subject("digits", sources), input_name="pixels")
+
+    @cached_property
     def table(self) -> Subject:
         """A table of vectors of 1 GiB."""
         return self.prepared(self._subject("table", [Path(__file__).with_name("large.py")]))

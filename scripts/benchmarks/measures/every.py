@@ -1,7 +1,8 @@
 """The figures by name, in the order of measurement and output.
 
 EVERY has those of `scripts/bench`, PROTOCOLS those of `scripts/bench protocols`, EVENTS those of `scripts/bench
-events`, LARGE_MODEL those of `scripts/bench large_model`, REGISTRY those of `scripts/bench registry`.
+events`, LARGE_MODEL those of `scripts/bench large_model`, REGISTRY those of `scripts/bench registry`, WASM those of
+`scripts/bench wasm`.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,6 +29,7 @@ from scripts.benchmarks.measures import (
     throughput,
     transfers,
     v2_binary,
+    wasm,
 )
 
 CONCURRENCY: Final = (1, 8, 32)
@@ -68,3 +70,6 @@ EVENTS: Final[Mapping[str, Callable[[Lab], Figure]]] = MappingProxyType(
 )
 LARGE_MODEL: Final[Mapping[str, Callable[[Lab], Figure]]] = MappingProxyType(large_model.measures())
 REGISTRY: Final[Mapping[str, Callable[[Lab], Figure]]] = MappingProxyType(transfers.Transfers().measures())
+WASM: Final[Mapping[str, Callable[[Lab], Figure]]] = MappingProxyType(
+    {"compute_us": wasm.compute, "request_ms": wasm.request, "cold_ms": wasm.cold}
+)

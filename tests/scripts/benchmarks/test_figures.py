@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from scripts.benchmarks import report
 from scripts.benchmarks.figures import TARGETS, Pair, PeerFigure, figure
-from scripts.benchmarks.measures.every import EVENTS, EVERY, LARGE_MODEL, PROTOCOLS, REGISTRY
+from scripts.benchmarks.measures.every import EVENTS, EVERY, LARGE_MODEL, PROTOCOLS, REGISTRY, WASM
 from scripts.benchmarks.transformer import flops_per_row
 
 RATES = st.floats(min_value=1e-3, max_value=1e6)
@@ -84,8 +84,20 @@ class TestFigures:
         assert list(LARGE_MODEL) == ["ready_seconds_over_pull", "peak_over_size"]
         assert list(REGISTRY) == ["upload", "pull", "rss_mib"]
 
+    def test_the_names_of_the_figures_of_guests_are_stable(self) -> None:
+        assert list(WASM) == ["compute_us", "request_ms", "cold_ms"]
+
+    @pytest.mark.parametrize(("difference", "met"), [(2.0, True), (2.1, False)])
+    def test_a_guest_has_a_limit_for_the_difference_and_none_for_the_ratio(
+        self, difference: float, *, met: bool
+    ) -> None:
+        got = figure("request_ms", [Pair(ours=100, floor=1)], {"difference": difference})
+        assert got.met is met
+        assert report.document([got])["request_ms"].items() >= {"difference": difference, "met": met}.items()
+        assert "difference <= 2 ms" in report.table([got])
+
     def test_every_measure_has_a_target_and_every_target_a_measure(self) -> None:
-        assert [*EVERY, *PROTOCOLS, *EVENTS, *LARGE_MODEL, *REGISTRY] == list(TARGETS)
+        assert [*EVERY, *PROTOCOLS, *EVENTS, *LARGE_MODEL, *REGISTRY, *WASM] == list(TARGETS)
 
     def test_the_heavy_model_is_as_expensive_as_resnet_50(self) -> None:
         """8.2 GFLOP for one image of 224 x 224."""
