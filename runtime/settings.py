@@ -283,7 +283,7 @@ class Settings:
         "SCALEZERO_GUEST_MEMORY",
         values.integer(2**16, 2**32),
         "largest memory of a guest's instance in bytes; each of SCALEZERO_FUNCTION_THREADS calls has an instance",
-        default=256 * 2**20,
+        default=32 * 2**20,  # with 8 threads half of the memory limit that pods have by default
     )
     guest_output: int = _setting(
         "SCALEZERO_GUEST_OUTPUT",

@@ -17,13 +17,24 @@ CACHE_BELOW_MODEL: Final = error("cache-below-model", "The kubelet evicts a pod 
 CPU_BELOW_ONE: Final = advice(
     "cpu-below-one", "Importing and opening the model is throttled: a cold start takes longer."
 )
+GUESTS_ABOVE_MEMORY: Final = warning(
+    "guests-above-memory", "If all guests of a pod use the memory that they may use, the kernel kills the process."
+)
 MEMORY_BELOW_MODEL: Final = error("memory-below-model", "The kernel would kill the process before it serves the model.")
 MEMORY_TIGHT: Final = warning(
     "memory-tight", "The model fits, but there is little memory for its inputs, its outputs and the file cache."
 )
 UNBOUNDED_SCALE: Final = advice("unbounded-scale", "A burst, or a client in a loop, can use all nodes.")
 
-RULES: Final = (ALWAYS_ON, CACHE_BELOW_MODEL, CPU_BELOW_ONE, MEMORY_BELOW_MODEL, MEMORY_TIGHT, UNBOUNDED_SCALE)
+RULES: Final = (
+    ALWAYS_ON,
+    CACHE_BELOW_MODEL,
+    CPU_BELOW_ONE,
+    GUESTS_ABOVE_MEMORY,
+    MEMORY_BELOW_MODEL,
+    MEMORY_TIGHT,
+    UNBOUNDED_SCALE,
+)
 
 _MIB: Final = 2**20
 _PROCESS: Final = 72 * _MIB  # without a model
@@ -43,6 +54,8 @@ def check(subject: Subject) -> Iterator[Finding]:
         )
     for served in subject.revisions():
         sizes = [size for uri in _uris(served) if (size := _size(subject.facts.artifacts.get(uri))) is not None]
+        if served.settings.guest_uri:
+            yield from _guests(subject, served, sum(each.opened for each in sizes))
         if sizes:
             yield from _models(subject, served, _Size(sum(e.opened for e in sizes), sum(e.cached for e in sizes)))
         elif subject.options.limits.bytes < _PROCESS:
@@ -95,6 +108,20 @@ def _scale(subject: Subject) -> Iterator[Finding]:
         yield UNBOUNDED_SCALE.finding(
             what, fix="set max to a number above 0", where=subject.place_in_function(*scale, "max")
         )
+
+
+def _guests(subject: Subject, served: Served, models: int) -> Iterator[Finding]:
+    """Check that the instances of a guest fit into a pod, beside the process and its `models` of so many bytes."""
+    settings, limit = served.settings, subject.options.limits
+    instances = settings.function_threads * settings.guest_memory
+    if _PROCESS + models + instances > limit.bytes:
+        what = (
+            f"{served.version.metadata.name}: {settings.function_threads} guests with {_in_mib(settings.guest_memory)} "
+            f"each may need {_in_mib(instances)}, and the memory limit of a pod is {limit.memory}"
+        )
+        fix = "lower guest.memory or SCALEZERO_FUNCTION_THREADS, or raise the memory limit"
+        where = subject.place_in_function(*_RESOURCES, "limits", "memory")
+        yield GUESTS_ABOVE_MEMORY.finding(what, fix=fix, where=where)
 
 
 def _models(subject: Subject, served: Served, sizes: _Size) -> Iterator[Finding]:

@@ -1,10 +1,11 @@
-"""Rules that an image is configured, and that its reference always means the same image."""
+"""Rules that an image is configured and has what the function needs, and that its reference always means the same."""
 
 from collections.abc import Iterator
 from typing import Final
 
 from knative.checks.finding import Finding, advice, warning
 from knative.checks.subject import Subject
+from knative.function.guests import guest_uris
 
 IMAGE_LATEST: Final = warning("image-latest", "A new image with the same tag does not create a new revision.")
 IMAGE_UNNAMED: Final = advice("image-unnamed", "deploy, plan and apply need the image of the pods.")
@@ -12,7 +13,12 @@ IMAGE_UNPINNED: Final = advice(
     "image-unpinned", "A tag can be moved, so revisions of one tag may run different images."
 )
 
-RULES: Final = (IMAGE_LATEST, IMAGE_UNNAMED, IMAGE_UNPINNED)
+WASMTIME_NOT_IN_IMAGE: Final = warning(
+    "wasmtime-not-in-image", "A pod without wasmtime cannot run its guest, and never becomes ready."
+)
+
+RULES: Final = (IMAGE_LATEST, IMAGE_UNNAMED, IMAGE_UNPINNED, WASMTIME_NOT_IN_IMAGE)
+_WASM: Final = "wasm"  # in the name or tag of the image of that flavour
 
 # Knative resolves no digest for these registries, because the images exist only on the node (config-deployment,
 # registries-skipping-tag-resolving).
@@ -25,6 +31,10 @@ def check(subject: Subject) -> Iterator[Finding]:
         return  # a Deployment of another server has its own image
     image = subject.options.image or ""
     where = subject.place_unless(subject.flags.image, subject.place_in_function("image"))
+    if subject.image_named and guest_uris(subject.resources) and _WASM not in image.lower():
+        what = f"the function is a guest, which needs wasmtime, and the name of the image {image} does not say wasm"
+        fix = "build the image with scripts/image --with wasm, or ignore this if the image contains wasmtime"
+        yield WASMTIME_NOT_IN_IMAGE.finding(what, fix=fix, where=where)
     if not subject.image_named:
         yield IMAGE_UNNAMED.finding("no image is configured", fix="set --image, or `image` in func.yaml", where=where)
     elif "@" in image:

@@ -44,7 +44,8 @@ def command(paths: tuple[Path, ...], out: Path, image: str | None, registry: str
         each for path in paths for file in manifest_files(path) for each in documents(read_text(file), file=str(file))
     ]
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    project = Project(image or f"dev.local/scalezero:{version('scalezero')}", registry, now, wasm)
+    default = f"dev.local/scalezero:{version('scalezero')}"
+    project = Project(image or default, registry, now, wasm, guest_image=image or f"{default}-wasm")
     config_maps = _config_maps(found)
     folders = [_import(each, config_maps, project) for each in found if _kind(each) == "Deployment"]
     if not folders:

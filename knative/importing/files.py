@@ -38,6 +38,7 @@ class Project(NamedTuple):
     registry: str  # where models are published: s3://bucket, optionally with a prefix
     created: str  # the time, in the format of RFC 3339
     wasm: str | None = None  # where a WebAssembly guest is: a file or s3://bucket/key; None: not stated
+    guest_image: str | None = None  # of the runtime with wasmtime; None: `image`
 
 
 class _Batching(NamedTuple):
@@ -99,7 +100,7 @@ def func_yaml(
         "runtime": "python",
         "created": project.created,
         "invoke": "http",
-        "image": project.image,
+        "image": (project.guest_image if server.guest else None) or project.image,
         **({"namespace": namespace} if namespace else {}),
         "build": {"builder": "pack"},
         "run": {

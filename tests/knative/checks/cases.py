@@ -95,6 +95,11 @@ def _revisions(**found: Manifest) -> Facts:
     return Facts(revisions={name.replace("_", "-"): each for name, each in found.items()})
 
 
+def _guest(memory: str) -> Edit:
+    return ("  maxWaitTime", f"  guest: {{path: s3://models/guest.wasm, memory: {memory}}}\n  maxWaitTime")
+
+
+WASM = Flags(image="dev.local/scalezero:0.1-wasm")
 ENABLED = ("enabled: false", "enabled: true")
 STRICT = ("enabled: false", "enabled: true\n    maxAccuracyLoss: 0.001")
 OPENVINO = variant("openvino")
@@ -237,6 +242,10 @@ CASES: dict[str, tuple[Case, Case]] = {
         Case(flags=Flags(image="registry.example:5000/scalezero")),
         Case(flags=Flags(image="registry.example:5000/scalezero:0.1")),
     ),
+    "guests-above-memory": (
+        Case(models=(_guest("56Mi"),), flags=WASM),
+        Case(models=(_guest("55Mi"),), flags=WASM),
+    ),
     "image-unnamed": (Case(function=None), Case(function=None, flags=Flags(image="dev.local/scalezero:0.1"))),
     "image-unpinned": (
         Case(flags=Flags(image="registry.example:5000/scalezero:0.1")),
@@ -375,5 +384,9 @@ CASES: dict[str, tuple[Case, Case]] = {
     "wait-not-below-timeout": (
         Case(models=(('maxWaitTime: "100ms"', 'maxWaitTime: "1s"'),)),
         Case(models=(('maxWaitTime: "100ms"', 'maxWaitTime: "999ms"'),), function=(("value: 100ms", "value: 999ms"),)),
+    ),
+    "wasmtime-not-in-image": (
+        Case(models=(_guest("1Mi"),), flags=Flags(image="dev.local/scalezero:0.1")),
+        Case(models=(_guest("1Mi"),), flags=WASM),
     ),
 }

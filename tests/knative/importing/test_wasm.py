@@ -47,6 +47,7 @@ def test_the_users_deployment_becomes_a_folder_that_can_be_deployed_and_served(t
     assert config.spec.guest.path == "s3://models/wasmedge-ml/guest/1.0.0/ml-inference.wasm"
     project = load((folder,), Flags(), environ={})
     project.require_valid()
+    assert (project.options.image or "").endswith("-wasm")
     steps = desired(project.resources, project.options)
     assert [violation for step in steps for violation in violations(step.manifest)] == []
     settings = settings_for(folder, environ={"SCALEZERO_LOAD": "lazy", "SCALEZERO_CACHE_DIR": str(tmp_path / "cache")})

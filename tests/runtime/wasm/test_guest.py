@@ -9,6 +9,7 @@ from wasmtime.component import Linker as ComponentLinker
 from runtime.errors import FunctionFailed, FunctionTimedOut, GuestAnswerInvalid, GuestCrashed
 from runtime.wasm import Limits
 from runtime.wasm.code import compile_code
+from runtime.wasm.engine import engine
 from runtime.wasm.guest import Call, Guest
 from runtime.wasm.linking import Extensions
 from tests import guests
@@ -203,3 +204,12 @@ def test_a_guest_that_imports_only_wasi_creates_no_extension() -> None:
     before = Counting.created
     assert guest(guests.ECHO, extensions=[Counting]).run(call(b"x")).endswith(b"x")
     assert Counting.created == before
+
+
+def test_a_watch_that_fails_does_not_stop_the_clock(caplog: pytest.LogCaptureFixture) -> None:
+    def broken() -> None:
+        raise OSError("bad file descriptor")
+
+    with engine().running(broken), pytest.raises(FunctionTimedOut):
+        guest(guests.LOOP, SHORT).run(call())
+    assert "a guest could not be watched" in caplog.text
