@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from threading import Condition, Thread
 from time import sleep
 from typing import Final, NamedTuple
@@ -79,9 +80,21 @@ def engine() -> Engine:
 
 def code_key() -> CodeKey:
     """Return the key of the code that this process compiles and loads."""
-    from importlib.metadata import version
+    return CodeKey(f"wasmtime-{_version()}-{_CONFIGURATION}", cpu_class())
 
-    return CodeKey(f"wasmtime-{version('wasmtime')}-{_CONFIGURATION}", cpu_class())
+
+def _version() -> str:
+    """Return wasmtime's version: the package states it only in its metadata.
+
+    It is in the name of the metadata's folder, and importing importlib.metadata would make each cold start slower.
+    """
+    folder = Path(wasmtime.__file__).parent.parent
+    names = [each.name for each in folder.glob("wasmtime-*.dist-info")]
+    if len(names) == 1:
+        return names[0].removeprefix("wasmtime-").removesuffix(".dist-info")
+    from importlib.metadata import version  # another form of installation, or the rest of an earlier one
+
+    return version("wasmtime")
 
 
 def _configured() -> wasmtime.Config:
