@@ -75,6 +75,17 @@ def assemblyscript_guest(name: str) -> Path:
     return _kept(f"{name}-assemblyscript", [ASSEMBLYSCRIPT], [source], build)
 
 
+def compiled_guest(path: Path) -> Path:
+    """Return the compiled code of a guest for `runtime.wasm`, as a publisher makes it."""
+    from runtime.wasm.code import compile_code, serialize
+    from runtime.wasm.engine import code_key
+
+    def build(target: Path) -> None:
+        target.write_bytes(serialize(compile_code(path.read_bytes(), name=path.name)))
+
+    return _kept(f"code-{path.stem}", code_key(), [path], build)
+
+
 def _kept(name: str, facts: Sequence[str], sources: Sequence[Path], build: Callable[[Path], None]) -> Path:
     """Return the file that `build` writes to the path that it gets, if it is not there for these facts and sources."""
     digest = hashlib.sha256("\0".join(facts).encode())

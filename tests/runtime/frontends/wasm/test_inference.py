@@ -8,13 +8,17 @@ from functools import partial
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
+from runtime.artifacts.cache import hash_file
+from runtime.configuration.guest_code import GuestCode, render_code
+from runtime.wasm.engine import code_key
 from tests import models
 from tests.conformance.callers import runs_and_rows
 from tests.runtime.frontends.conftest import Served, error_of, serving
 from tests.runtime.frontends.wasm.test_served import MODEL, post
-from tests.runtime.wasi_nn.building import SOURCES, c_guest
+from tests.runtime.wasi_nn.building import SOURCES, c_guest, compiled_guest, python_guest
 
 GUESTS = 64
 LIMIT = "10s"  # of a call: much more than that of a guest which answers
@@ -81,6 +85,23 @@ def test_neighbours_are_answered_while_guests_loop_and_compute_without_end(runni
         errors = [error_of(each.result(), 504) for each in endless]
     assert [each["code"] for each in errors] == ["function_timed_out"] * 4
     check_neighbours(running)
+
+
+@pytest.mark.timeout(900)  # the guest is built, and compiled, when it is first used
+def test_a_component_in_python_gets_the_outputs_of_a_model_bit_for_bit(tmp_path: Path) -> None:
+    guest = python_guest()
+    shutil.copy(guest, tmp_path / "main.wasm")
+    (tmp_path / "model.yaml").write_text(MODEL)
+    models.heavy(tmp_path / "m.onnx", size=8)
+    code, key = compiled_guest(guest), code_key()
+    pinned = GuestCode(*key, kind="component", uri=str(code), sha256=hash_file(code))
+    rows = np.random.default_rng(1).normal(size=(5, 2)).astype(np.float32)
+    with serving(tmp_path, tmp_path, SCALEZERO_GUEST_CODE=render_code([pinned])) as running:
+        answer = post(running, rows.tobytes(), "/?m&2")
+        predicted = running.predict(rows.tolist()).json()["outputs"]
+        assert "it is compiled" not in running.log.read_text()
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/octet-stream")
+    assert answer.content == np.array(predicted, np.float32).tobytes()
 
 
 def test_64_guests_at_once_share_batches(tmp_path: Path) -> None:

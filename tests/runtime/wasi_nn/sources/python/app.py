@@ -1,9 +1,11 @@
 """A guest that runs the Python source which the host passes, so that one component serves all tests.
 
 As a program, it computes one model: app NAME WIDTH, with float32 rows from the standard input to the standard output.
+As a function, it gets both arguments in the query, and writes the head of a response before the rows.
 """
 
 import json
+import os
 import struct
 import sys
 import traceback
@@ -37,5 +39,7 @@ class Run(exports.Run):
         except Err as error:
             sys.stderr.write(f"{error.value.code().name}: {error.value.data()}\n")
             raise Err(None) from error
+        if "GATEWAY_INTERFACE" in os.environ:
+            sys.stdout.buffer.write(b"Content-Type: application/octet-stream\n\n")
         sys.stdout.buffer.write(outputs[0][1].data())
         sys.stdout.flush()
