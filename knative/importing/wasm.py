@@ -22,7 +22,7 @@ _RUNTIME_CLASS: Final = "the pod's runtimeClassName"
 _CHANGES: Final = (
     (
         "The guest is run once for each request, in the form of CGI: variables and stdin have the request, stdout the "
-        "response, with its head (docs/guests.md of scalezero). A guest that opens a socket and answers requests "
+        "response, with its head (docs/wasm.md of scalezero). A guest that opens a socket and answers requests "
         "itself does not run: the host gives it no network."
     ),
     "The guest has no files, so it loads the model by its name, and not from bytes that it reads from a folder.",
