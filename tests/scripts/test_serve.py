@@ -127,6 +127,15 @@ def test_digits_is_served_and_the_printed_example_gets_its_digit_and_is_logged(t
 
 
 @pytest.mark.timeout(300)
+def test_wasm_digits_is_built_and_served_and_the_printed_example_gets_its_digit(tmp_path: Path) -> None:
+    with serving(ROOT / "functions" / "wasm_digits", tmp_path) as (printed, port):
+        assert "main.wasm: published to s3://models/wasm-digits/guest/1.0.0/main.wasm" in printed
+        found = answer(Command(example(printed), ""), port)
+    assert found["digits"] == [7]
+    assert max(found["probabilities"][0]) == found["probabilities"][0][7]
+
+
+@pytest.mark.timeout(300)
 def test_file_type_is_served_and_the_printed_example_gets_the_type_of_the_file(tmp_path: Path) -> None:
     with serving(ROOT / "functions" / "file_type", tmp_path) as (printed, port):
         assert "file-type 1.0.0: published to s3://models/file-type-v1.onnx, accuracy 0." in printed
