@@ -32,9 +32,7 @@ class Process:
         """Create the application of each port. Raises `BadSetting` if a port names an unknown protocol."""
         settings = service.settings
         self._service = service
-        self._inference: ServiceBackend | None = (
-            None  # what the guest's calls of WASI-NN reach; None: there is no guest
-        )
+        self._inference: ServiceBackend | None = None  # for the guest, by WASI-NN; None: there is no guest
         self._function = _function(settings, load_guest=self._load_guest)
         endpoints = Endpoints(service, self._function)
         self._torchserve = _torchserve(service, function=self._function is not None)
