@@ -22,7 +22,7 @@ from runtime.registry.command import progress_bar, size_text, steps_bar
 from tests import ROOT
 from tests.runtime.conftest import Place
 from tests.runtime.optimizing import optimizable_models
-from tests.runtime.registry.test_files import digest, model
+from tests.runtime.registry.model_files import digest, model
 from tests.waiting import DEADLINE, eventually
 
 MIB = 2**20
