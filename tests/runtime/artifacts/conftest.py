@@ -18,7 +18,7 @@ BUCKET = "artifacts"
 KIB = 1024
 
 # Short timeouts for tests that wait for a limit, and small parts so that 300 KiB are several parts.
-SHORT_TIMEOUTS = PullPolicy(part_bytes=64 * KIB, concurrency=3, stall_timeout=0.4, progress_timeout=0.8, deadline=8.0)
+SHORT_TIMEOUTS = PullPolicy(part_bytes=64 * KIB, concurrency=3, stall_timeout=1.0, progress_timeout=2.0, deadline=20.0)
 PATIENT = replace(SHORT_TIMEOUTS, stall_timeout=20, progress_timeout=40, deadline=60)  # of a store without faults
 
 
