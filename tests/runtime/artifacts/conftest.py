@@ -58,7 +58,7 @@ class Bench:
         self.client.put_object(Bucket=BUCKET, Key=key, Body=body, Metadata=dict(metadata or {}))
 
     def fetch(self, uri: str, *, sha256: str | None = None, policy: PullPolicy | None = None) -> Artifact:
-        """Fetch the URI through the faulty server. The timeouts are short only if it has a fault."""
+        """Fetch the URI through the faulty server. The timeouts are short only if it has a fault, or by `policy`."""
         policy = policy or (SHORT_TIMEOUTS if self.faulty.has_faults else PATIENT)
         return fetch(uri, cache_dir=self.cache_dir, sha256=sha256, policy=policy)
 
