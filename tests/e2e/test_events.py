@@ -100,7 +100,7 @@ def functions(own: Namespace, collector: Collector, tmp_path_factory: pytest.Tem
     for each in folders:  # the first one creates the Broker; the Sequence of the last one needs the second
         own.scalezero("deploy", each)
     own.kubectl("apply", "-f", "-", given=json.dumps(replies_to(f"{collector.url}/replies")))
-    own.kubectl("wait", "trigger/replies", "--for=condition=Ready", "--timeout=60s")
+    own.kubectl("wait", "trigger/replies", "--for=condition=Ready", "--timeout=120s")
     url = json.loads(own.kubectl("get", "broker", "default", "-o", "json"))["status"]["address"]["url"]
     return Events(own, url, collector, folders)
 
