@@ -171,7 +171,7 @@ def test_a_request_during_an_outage_of_s3_is_answered_after_the_outage(model: Na
     url = model.url("payment-model", "v2")
     registry.close()
     try:
-        with ThreadPoolExecutor(1) as other, client(timeout=120) as session:
+        with ThreadPoolExecutor(1) as other, client(timeout=300) as session:
             waiting = other.submit(session.post, url + PATH, content=rows(1))
             wait_until(
                 "the pod reports the reason", lambda: "store_unreachable" in readiness_of_pods(model, V2), seconds=120
@@ -193,12 +193,12 @@ def test_a_request_while_the_artifact_is_missing_is_answered_after_it_is_restore
     url = model.url("payment-model", "v2")
     model.s3.client().delete_object(Bucket="models", Key=second(model).removeprefix("s3://models/"))
     try:
-        with ThreadPoolExecutor(1) as other, client(timeout=120) as session:
+        with ThreadPoolExecutor(1) as other, client(timeout=300) as session:
             waiting = other.submit(session.post, url + PATH, content=rows(1))
             wait_until(
                 "a container has exited",
                 lambda: "there is no such object" in termination_messages(model, V2),
-                seconds=60,
+                seconds=180,
             )
             wait_until(
                 "status reports the reason", lambda: "there is no such object" in failed_status(model), seconds=120
@@ -213,7 +213,7 @@ def test_a_request_while_the_artifact_is_missing_is_answered_after_it_is_restore
     wait_until(
         "the Route is Ready again",
         lambda: model.condition("Route", "payment-model", "Ready")["status"] == "True",
-        seconds=90,
+        seconds=180,
     )
 
 
