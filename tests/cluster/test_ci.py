@@ -6,6 +6,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests import ROOT
@@ -15,7 +16,11 @@ CALL = 'echo "{name} $*" >>log\n'
 STUBS = {
     "scripts/venv": "",
     "scripts/check": CALL.format(name="check") + "exit ${CHECK:-0}\n",
-    "scripts/image": CALL.format(name="image") + "exit ${IMAGE:-0}\n",
+    "scripts/image": CALL.format(name="image")
+    + """\
+[ -z "${SLOW:-}" ] || { echo "$$" >image.pid; exec sleep 600; }
+exit ${IMAGE:-0}
+""",
     "scripts/cluster": CALL.format(name="cluster")
     + """\
 case $1 in
@@ -127,9 +132,11 @@ def test_the_last_line_reports_a_missing_cluster_and_the_command_that_starts_one
 def test_a_signal_stops_its_children_and_the_cluster(project: Path, number: signal.Signals) -> None:
     """Only the first process gets the signal. Its children keep the pipe open until they end."""
     with start(project, ".ci/run", SLOW="1") as running:
-        eventually(lambda: (project / "log").exists() and "unit" in calls(project))
+        image = project / "image.pid"
+        eventually(lambda: image.exists() and image.read_text().endswith("\n") and "unit" in calls(project))
         running.send_signal(number)
         running.communicate(timeout=DEADLINE)
         assert running.returncode == -number
     assert calls(project)[-1] == "cluster down"
+    assert not psutil.pid_exists(int(image.read_text()))
     assert not (project / "up").exists()

@@ -2,7 +2,6 @@
 
 import gzip
 import socket
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -301,7 +300,8 @@ def test_a_call_that_is_cancelled_in_the_queue_does_not_run(busy: Served) -> Non
         first = call.future(predict_request(1, 2), timeout=DEADLINE)
         waiting = [call.future(predict_request(1, 2), timeout=DEADLINE) for _ in range(20)]
         last = call.future(predict_request(3, 4), timeout=DEADLINE)
-        time.sleep(0.02)
+        health = health_pb2_grpc.HealthStub(channel)
+        health.Check(health_pb2.HealthCheckRequest(), timeout=DEADLINE)  # the server has read all calls before this one
         for each in waiting:
             each.cancel()
         assert list(first.result().outputs) == [1, 2]

@@ -3,7 +3,6 @@
 The tests of `frontends/grpc` cover invalid streams and test methods.
 """
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -52,7 +51,7 @@ def reflect(channel: grpc.Channel, *requests: reflection_pb2.ServerReflectionReq
 
 @pytest.mark.parametrize("service", ["", "m", "grpc.health.v1.Health"])
 def test_a_watcher_gets_the_state_immediately_and_the_stream_stays_open(channel: grpc.Channel, service: str) -> None:
-    watch = watch_health(channel, service, timeout=1)
+    watch = watch_health(channel, service, timeout=3)
     assert next(watch).status == Status.SERVING
     with pytest.raises(grpc.RpcError) as ended:
         next(watch)
@@ -60,7 +59,7 @@ def test_a_watcher_gets_the_state_immediately_and_the_stream_stays_open(channel:
 
 
 def test_a_watch_of_an_unknown_service_stays_open(channel: grpc.Channel) -> None:
-    watch = watch_health(channel, "nobody", timeout=1)
+    watch = watch_health(channel, "nobody", timeout=3)
     assert next(watch).status == Status.SERVICE_UNKNOWN
     with pytest.raises(grpc.RpcError) as ended:
         next(watch)
@@ -70,15 +69,15 @@ def test_a_watch_of_an_unknown_service_stays_open(channel: grpc.Channel) -> None
 def test_a_watcher_sees_the_model_become_ready_and_the_shutdown(tmp_path: Path) -> None:
     model = tmp_path / "m.onnx"
     model.write_bytes(BAD_MODEL)
+    settings = {"SCALEZERO_LOAD_FAILURE": "stay", "SCALEZERO_GRACE_PERIOD": "600s"}  # no stream may wait for its end
     with (
-        serving(tmp_path, model, ready=False, SCALEZERO_LOAD_FAILURE="stay") as served,
+        serving(tmp_path, model, ready=False, env=settings) as served,
         open_channel(served) as channel,
     ):
         watches = [watch_health(channel, name) for name in ("", "m")]
         assert [next(each).status for each in watches] == [Status.NOT_SERVING] * 2
         models.doubling(model)
         assert [next(each).status for each in watches] == [Status.SERVING] * 2
-        began = time.monotonic()
         served.process.terminate()
         assert [next(each).status for each in watches] == [Status.NOT_SERVING] * 2
         for each in watches:
@@ -86,8 +85,7 @@ def test_a_watcher_sees_the_model_become_ready_and_the_shutdown(tmp_path: Path) 
                 next(each)
             assert ended.value.code() is grpc.StatusCode.UNAVAILABLE
             assert "shutting down" in ended.value.details()
-        served.process.wait(DEADLINE)
-        assert time.monotonic() - began < 10  # less than the grace period
+        assert served.process.wait(DEADLINE) == 0
 
 
 def test_every_service_and_model_is_listed_with_its_state(channel: grpc.Channel) -> None:

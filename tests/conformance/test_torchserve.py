@@ -1,7 +1,6 @@
 """Tests of TorchServe with the real grpcio stubs, requests and torch-model-archiver."""
 
 import base64
-import io
 import json
 import subprocess
 from collections.abc import Iterator
@@ -17,18 +16,13 @@ from runtime.protocols.protos import open_inference_pb2 as oip
 from tests import models
 from tests.clients import Call, ClientError, client, interpreter
 from tests.runtime.frontends.conftest import Served, counts, serving
+from tests.runtime.protocols.torchserve.requests import npy
 from tests.waiting import DEADLINE
 
 PINS = ("grpcio-tools==1.85.1", "requests==2.32.5", "torch-model-archiver==0.12.0")
 ROWS = [[1.0, 2.0], [3.0, 4.0]]
 DOUBLED = [[2.0, 4.0], [6.0, 8.0]]
 FLOATS = np.array(ROWS, np.float32)
-
-
-def npy(array: np.ndarray) -> bytes:
-    with io.BytesIO() as file:
-        np.save(file, array)
-        return file.getvalue()
 
 
 VALUES = [orjson.dumps(ROWS), orjson.dumps({"inputs": ROWS}), npy(FLOATS), FLOATS.tobytes()]

@@ -13,7 +13,7 @@ import httpx
 PATH = "/api/v1/models/payment-model/predict"
 BODY = {"inputs": [0.5] * 30}
 HEADERS = {"content-type": "application/json"}
-ANSWER_TIMEOUT = 60.0  # seconds per answer, enough for a cold start on a busy machine
+ANSWER_TIMEOUT = 120.0  # seconds per answer, enough for a cold start on a busy machine
 
 
 @dataclass(slots=True)

@@ -7,7 +7,6 @@ import os
 import secrets
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -17,6 +16,7 @@ from typing import Any, TypeVar
 
 from knative.api.client import Cluster
 from knative.objects import REVISION_LABEL, Ref
+from tests import ROOT
 from tests.s3_server import S3Server
 
 T = TypeVar("T")
@@ -89,6 +89,14 @@ class Namespace:
         found = self.cluster.list("Pod", labels={REVISION_LABEL: revision})
         return [each for each in found if "deletionTimestamp" not in each["metadata"]]
 
+    def ready_pods(self, revision: str) -> list[str]:
+        """Return the names of the pods of a revision that are ready and not terminating."""
+        return [
+            pod["metadata"]["name"]
+            for pod in self.pods(revision)
+            if any(each["type"] == "Ready" and each["status"] == "True" for each in pod["status"].get("conditions", []))
+        ]
+
     def replicas(self, revision: str) -> int:
         """Return the replicas in the spec of its Deployment."""
         return int(self.get("Deployment", f"{revision}-deployment")["spec"]["replicas"])
@@ -115,7 +123,9 @@ def wait_until(condition: str, reached: Callable[[], T], *, seconds: float, ever
 @contextmanager
 def _one_at_a_time() -> Iterator[None]:
     """Wait for the other processes of this run: two deployments would both train and publish a missing model."""
-    with (Path(tempfile.gettempdir()) / "scalezero-e2e.lock").open("w") as lock:
+    place = ROOT / ".local" / "e2e.lock"
+    place.parent.mkdir(exist_ok=True)
+    with place.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

@@ -94,7 +94,7 @@ def test_the_users_split_is_not_admitted_in_its_original_form(own: Namespace) ->
 def defined(own: Namespace) -> Iterator[Namespace]:
     """A namespace of a cluster with the definitions of the users' kinds."""
     own.kubectl("apply", "--server-side", "-f", str(CRDS))
-    own.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
+    own.kubectl("wait", "--for=condition=Established", "--timeout=120s", "-f", str(CRDS))
     yield own
     own.kubectl("delete", "--wait=false", "-f", str(CRDS))
 

@@ -95,7 +95,7 @@ def test_another_sink_needs_another_version_and_traffic_still_moves(own: Namespa
     own.scalezero("apply", "-f", logged(folder, sink=OTHER, versions=(1, 2)))
     assert sink(own, "logged-v2") == "http://predictions.example.com/in"
     own.kn("service", "update", "logged", "--traffic", "logged-v1=40", "--traffic", "logged-v2=60")
-    wait_until("the traffic moved", lambda: shares(own, "logged") == {"logged-v1": 40, "logged-v2": 60}, seconds=30)
+    wait_until("the traffic moved", lambda: shares(own, "logged") == {"logged-v1": 40, "logged-v2": 60}, seconds=180)
     assert own.scalezero("plan", "-f", folder).splitlines()[-1] == "nothing to do"
 
 

@@ -59,7 +59,7 @@ class Events(NamedTuple):
 
     def wait_for_reply(self, attribute: str, value: str) -> Received:
         """Wait for a reply with this value of an attribute, and return the first one."""
-        wait_until(f"a reply with {attribute}={value}", lambda: self.replies(attribute, value), seconds=90)
+        wait_until(f"a reply with {attribute}={value}", lambda: self.replies(attribute, value), seconds=180)
         return self.replies(attribute, value)[0]
 
 
@@ -100,7 +100,7 @@ def functions(own: Namespace, collector: Collector, tmp_path_factory: pytest.Tem
     for each in folders:  # the first one creates the Broker; the Sequence of the last one needs the second
         own.scalezero("deploy", each)
     own.kubectl("apply", "-f", "-", given=json.dumps(replies_to(f"{collector.url}/replies")))
-    own.kubectl("wait", "trigger/replies", "--for=condition=Ready", "--timeout=60s")
+    own.kubectl("wait", "trigger/replies", "--for=condition=Ready", "--timeout=120s")
     url = json.loads(own.kubectl("get", "broker", "default", "-o", "json"))["status"]["address"]["url"]
     return Events(own, url, collector, folders)
 
@@ -148,7 +148,7 @@ def bridging(folder: Path, host: str, port: str, sink: str) -> Iterator[None]:
     with log.open("wb") as output:
         process = subprocess.Popen(command, env={**os.environ, **variables}, stdout=output, stderr=output)
     try:
-        wait_until("the bridge answers", lambda: is_ready(f"http://{host}:{port}"), seconds=60)
+        wait_until("the bridge answers", lambda: is_ready(f"http://{host}:{port}"), seconds=180)
         yield
     finally:
         process.terminate()
@@ -217,7 +217,7 @@ def test_the_reply_of_each_step_of_a_sequence_is_the_event_of_the_next(functions
 
 def test_the_predictions_of_a_function_are_logged_to_its_sink(functions: Events, bucket: str) -> None:
     put(functions, bucket, "files/b.py", b"import os\nprint(os.environ)\n" * 20)
-    event = functions.collector.wait("/predictions", seconds=90)[0]
+    event = functions.collector.wait("/predictions", seconds=180)[0]
     assert (event.attributes["team"], event.attributes["type"]) == ("risk", "ml.prediction.logged.v1")
     assert (event.data["model_name"], event.data["parameters"]["revision"]) == ("file-type", "file-type-v1")
 
@@ -239,7 +239,7 @@ def test_no_event_is_lost_while_the_function_is_rolled_out(
         )
     assert output.count("shifted") == 2
     assert len(sent) >= ALL
-    wait_until("each event has a reply", lambda: answered(functions) >= set(sent), seconds=60)
+    wait_until("each event has a reply", lambda: answered(functions) >= set(sent), seconds=180)
     replies = functions.replies("causationid", *sent)
     record_property("duplicates", len(replies) - len(sent))
     print(f"{len(sent)} events, {len(replies) - len(sent)} duplicates")  # noqa: T201 - shown with pytest -rP

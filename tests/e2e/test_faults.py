@@ -130,10 +130,10 @@ def failure_message(model: Namespace, revision: str) -> str:
 def test_no_request_fails_if_a_pod_is_deleted_under_load(model: Namespace) -> None:
     """The pod finishes its requests. New requests wait for its replacement."""
     with load(model.url("payment-model", "v1"), callers=CALLERS) as tally:
-        (pod,) = wait_until("a pod is ready", lambda: ready_pods(model), seconds=120)
+        (pod,) = wait_until("a pod is ready", lambda: model.ready_pods(V1), seconds=120)
         time.sleep(SETTLE_SECONDS)
         model.kubectl("delete", "pod", pod, "--wait=false")
-        wait_until("another pod is ready", lambda: ready_pods(model) not in ([], [pod]), seconds=120)
+        wait_until("another pod is ready", lambda: model.ready_pods(V1) not in ([], [pod]), seconds=120)
         time.sleep(SETTLE_SECONDS)
     assert tally.failures == []
 
@@ -141,7 +141,7 @@ def test_no_request_fails_if_a_pod_is_deleted_under_load(model: Namespace) -> No
 def test_a_process_that_is_killed_under_load_is_restarted(model: Namespace) -> None:
     """Requests may fail until the container has restarted, because queue-proxy cannot reach it. Later ones must not."""
     with load(model.url("payment-model", "v1"), callers=CALLERS) as tally:
-        (pod,) = wait_until("one pod is ready", lambda: ready_pods(model), seconds=120)
+        (pod,) = wait_until("one pod is ready", lambda: model.ready_pods(V1), seconds=120)
         time.sleep(SETTLE_SECONDS)
         process = process_of(pod)
         if process is None:
@@ -161,18 +161,9 @@ def readiness_of_pods(model: Namespace, revision: str) -> str:
     return "".join(model.cluster.pod_get(name, "/healthz/ready", timeout=5).body.decode() for name in names)
 
 
-def ready_pods(model: Namespace) -> list[str]:
-    """Return the pods of v1 that are ready and not terminating."""
-    return [
-        pod["metadata"]["name"]
-        for pod in model.pods(V1)
-        if any(each["type"] == "Ready" and each["status"] == "True" for each in pod["status"].get("conditions", []))
-    ]
-
-
 def restarted(model: Namespace, name: str) -> bool:
     statuses = [each for pod in model.pods(V1) for each in pod["status"].get("containerStatuses", [])]
-    return ready_pods(model) == [name] and any(each["restartCount"] and each["ready"] for each in statuses)
+    return model.ready_pods(V1) == [name] and any(each["restartCount"] and each["ready"] for each in statuses)
 
 
 def test_a_request_during_an_outage_of_s3_is_answered_after_the_outage(model: Namespace, registry: Registry) -> None:
@@ -180,7 +171,7 @@ def test_a_request_during_an_outage_of_s3_is_answered_after_the_outage(model: Na
     url = model.url("payment-model", "v2")
     registry.close()
     try:
-        with ThreadPoolExecutor(1) as other, client(timeout=120) as session:
+        with ThreadPoolExecutor(1) as other, client(timeout=300) as session:
             waiting = other.submit(session.post, url + PATH, content=rows(1))
             wait_until(
                 "the pod reports the reason", lambda: "store_unreachable" in readiness_of_pods(model, V2), seconds=120
@@ -202,12 +193,12 @@ def test_a_request_while_the_artifact_is_missing_is_answered_after_it_is_restore
     url = model.url("payment-model", "v2")
     model.s3.client().delete_object(Bucket="models", Key=second(model).removeprefix("s3://models/"))
     try:
-        with ThreadPoolExecutor(1) as other, client(timeout=120) as session:
+        with ThreadPoolExecutor(1) as other, client(timeout=300) as session:
             waiting = other.submit(session.post, url + PATH, content=rows(1))
             wait_until(
                 "a container has exited",
                 lambda: "there is no such object" in termination_messages(model, V2),
-                seconds=60,
+                seconds=180,
             )
             wait_until(
                 "status reports the reason", lambda: "there is no such object" in failed_status(model), seconds=120
@@ -222,7 +213,7 @@ def test_a_request_while_the_artifact_is_missing_is_answered_after_it_is_restore
     wait_until(
         "the Route is Ready again",
         lambda: model.condition("Route", "payment-model", "Ready")["status"] == "True",
-        seconds=90,
+        seconds=180,
     )
 
 

@@ -276,23 +276,14 @@ def test_no_request_of_any_protocol_fails_if_a_pod_is_deleted(model: Namespace, 
         wait_until(
             "each was answered", lambda: all(tally.answers for tally in tallies.values()), seconds=ANSWER_TIMEOUT
         )
-        (pod,) = ready_pods(model)
+        (pod,) = model.ready_pods(V1)
         model.kubectl("delete", "pod", pod, "--wait=false")
-        wait_until("another pod is ready", lambda: ready_pods(model) not in ([], [pod]), seconds=READY)
+        wait_until("another pod is ready", lambda: model.ready_pods(V1) not in ([], [pod]), seconds=READY)
         now = time.monotonic()
         wait_until(
             "it answers each", lambda: all(each.since(now).answers for each in tallies.values()), seconds=ANSWER_TIMEOUT
         )
     assert list(itertools.chain(*(tally.failures for tally in tallies.values()))) == []
-
-
-def ready_pods(model: Namespace) -> list[str]:
-    """Return the pods of v1 that are ready and not terminating."""
-    return [
-        pod["metadata"]["name"]
-        for pod in model.pods(V1)
-        if any(each["type"] == "Ready" and each["status"] == "True" for each in pod["status"].get("conditions", []))
-    ]
 
 
 def test_knative_and_kubernetes_can_probe_a_revision_over_grpc(model: Namespace) -> None:

@@ -27,7 +27,7 @@ def test_a_burst_scales_out_without_errors_and_then_to_zero(small: Namespace) ->
     with load(small.url("payment-model", "v1"), callers=CALLERS, pause=0.0, body=rows(1000)) as tally:
         wait_until(f"{MAX_PODS} pods are ready", lambda: ready_replicas() == MAX_PODS, seconds=120)
         answered = len(tally.answers)
-        wait_until("they answer", lambda: len(tally.answers) >= answered + 100, seconds=90)
+        wait_until("they answer", lambda: len(tally.answers) >= answered + 100, seconds=180)
         assert small.replicas(V1) <= MAX_PODS
     assert tally.failures == []
     assert set(tally.by_revision()) == {V1}

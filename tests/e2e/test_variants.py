@@ -17,6 +17,7 @@ from tests import ROOT
 from tests.e2e.functions import function_yaml
 from tests.e2e.namespace import Namespace
 from tests.e2e.wide_digits.train import HELD_OUT
+from tests.knative.documents import version
 
 SOURCES = Path(__file__).with_name("wide_digits")
 ENVS = """\
@@ -26,25 +27,6 @@ run:
     - {name: FUNCTION_TARGET, value: handle}
 """
 MAX_LOSS = 0.02  # of the accuracy, as in the ModelOptimization
-SECOND = """\
----
-apiVersion: ml.example.com/v1
-kind: ModelVersion
-metadata: {name: digits-v2}
-spec: {modelName: digits, version: "2.0.0", format: onnx, storage: {type: s3, path: REGISTRY/digits-v1.onnx}}
-"""
-THIRD = """\
----
-apiVersion: ml.example.com/v1
-kind: ModelVersion
-metadata: {name: digits-v3}
-spec: {modelName: digits, version: "3.0.0", format: onnx, storage: {type: s3, path: REGISTRY/digits-v1.onnx}}
----
-apiVersion: ml.example.com/v1
-kind: ModelVersion
-metadata: {name: doubled-v2}
-spec: {modelName: doubled, version: "2.0.0", format: onnx, storage: {type: s3, path: REGISTRY/missing.onnx}}
-"""
 
 
 class Deployed(NamedTuple):
@@ -77,10 +59,10 @@ def write_function(folder: Path, more: str = "") -> None:
     (folder / "func.yaml").write_text(function_yaml("digits").replace("run:\n  envs:\n", ENVS + more))
 
 
-def write_models(folder: Path, registry: str, more: str = "") -> None:
+def write_models(folder: Path, registry: str, *more: str) -> None:
     """Write the model.yaml, with `more` resources."""
-    text = (SOURCES / "model.yaml").read_text() + more
-    (folder / "model.yaml").write_text(text.replace("REGISTRY", registry))
+    text = (SOURCES / "model.yaml").read_text().replace("REGISTRY", registry)
+    (folder / "model.yaml").write_text("".join([text, *more]))
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +163,8 @@ def test_a_model_that_the_revision_uses_is_not_deleted(own: Namespace, function:
 
 def test_a_pod_without_the_provider_serves_the_next_variant_and_says_why(own: Namespace, function: Deployed) -> None:
     """The image has no OpenVINO, so the revision asks for a variant that its pods cannot open."""
-    write_models(function.folder, function.registry, SECOND)
+    second = version("digits-v2", "digits", number="2.0.0", path=function.uri("digits"))
+    write_models(function.folder, function.registry, second)
     write_function(function.folder, "    - {name: SCALEZERO_VARIANT, value: openvino}\n")
     own.scalezero("apply", "-f", function.folder)
     url = own.url("digits", "v2")
@@ -199,7 +182,13 @@ def test_a_pod_without_the_provider_serves_the_next_variant_and_says_why(own: Na
 
 def test_a_revision_is_not_ready_without_its_companion_and_gets_no_traffic(own: Namespace, function: Deployed) -> None:
     """Its own model, which is that of v1, could be served."""
-    write_models(function.folder, function.registry, SECOND + THIRD)
+    missing = f"{function.registry}/missing.onnx"
+    more = [
+        version("digits-v2", "digits", number="2.0.0", path=function.uri("digits")),
+        version("digits-v3", "digits", number="3.0.0", path=function.uri("digits")),
+        version("doubled-v2", "doubled", number="2.0.0", path=missing),
+    ]
+    write_models(function.folder, function.registry, *more)
     try:
         output = own.scalezero("apply", "-f", function.folder, code=1)
         assert "scalezero: revision digits-v3 failed: " in output

@@ -1,12 +1,12 @@
 """A valid message for every gRPC method, and a valid body for every path with a body. The tests then corrupt them."""
 
-import io
 import struct
 
 import numpy as np
 import orjson
 
 from runtime.protobuf import delimited, varint
+from tests.runtime.protocols.torchserve.requests import npy
 
 ROWS = [[1.0, 2.0], [3.0, 4.0]]
 FLOATS = np.array(ROWS, np.float32)
@@ -43,13 +43,6 @@ CALLS = {
     "/grpc.health.v1.Health/List": b"",
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo": delimited(7, b"*"),
 }
-
-
-def npy(array: np.ndarray) -> bytes:
-    """Return the array in the format of `numpy.save`."""
-    with io.BytesIO() as file:
-        np.save(file, array)
-        return file.getvalue()
 
 
 def frame(message: bytes, *, flag: int = 0, size: int | None = None) -> bytes:

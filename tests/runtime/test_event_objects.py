@@ -39,7 +39,7 @@ def store(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyS3]:
 
 @pytest.fixture
 def objects() -> EventObjects:
-    return EventObjects(Rules((BUCKET, "another-bucket"), LIMIT, stall_timeout=0.5, deadline=20.0))
+    return EventObjects(Rules((BUCKET, "another-bucket"), LIMIT, stall_timeout=1.0, deadline=20.0))
 
 
 def named(key: str, *, bucket: str = BUCKET, size: int | None = None, version: str | None = None) -> ObjectReference:

@@ -344,4 +344,4 @@ def test_a_model_with_an_endless_warm_up_is_served_without_it(tmp_path: Path) ->
         prediction = await predict(ready, Query([np.array([1])]))
         assert np.asarray(prediction.outputs[0]).tolist() == [0]
 
-    with_model(Registry(made), scenario, load_timeout=0.5)
+    with_model(Registry(made), scenario, load_timeout=2.0)

@@ -14,7 +14,7 @@ from tensors import array_of, tensor_of
 
 CHANNEL = [("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", -1)]
 GRPC = {}
-REST = InferenceRESTClient(RESTConfig(protocol="v2", transport=httpx.AsyncHTTPTransport(), timeout=20))
+REST = InferenceRESTClient(RESTConfig(protocol="v2", transport=httpx.AsyncHTTPTransport(), timeout=60))
 
 
 def input_of(form, tensor, *, binary):

@@ -20,7 +20,7 @@ async def error_of(call):
 
 
 async def main():
-    config = RESTConfig(protocol="v1", transport=httpx.AsyncHTTPTransport(), timeout=20)
+    config = RESTConfig(protocol="v1", transport=httpx.AsyncHTTPTransport(), timeout=60)
     client = InferenceRESTClient(config)
     rows = {"instances": [{"a": [1, 2], "b": [0.5, 0.25]}, {"a": [3, 4], "b": [0, 0]}]}
     results = {

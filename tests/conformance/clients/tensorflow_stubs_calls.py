@@ -55,7 +55,7 @@ CALLS = {
 def answer(method: object, request: object) -> object:
     """Return the response as JSON, or the code and the text of an error."""
     try:
-        return MessageToDict(method(request, timeout=30), preserving_proto_field_name=True)  # type: ignore[operator]
+        return MessageToDict(method(request, timeout=60), preserving_proto_field_name=True)  # type: ignore[operator]
     except grpc.RpcError as error:
         return [error.code().name, error.details()]
 

@@ -37,7 +37,7 @@ def stub(target):
 def ping(target):
     channel, service = stub(target)
     with channel:
-        return service.Ping(Empty(), timeout=20).health
+        return service.Ping(Empty(), timeout=60).health
 
 
 def predict(target, model_name, input, *, model_version="", gzip=False):
@@ -49,7 +49,7 @@ def predict(target, model_name, input, *, model_version="", gzip=False):
     )
     with channel:
         compression = grpc.Compression.Gzip if gzip else None
-        return service.Predictions(request, timeout=20, compression=compression).prediction.decode()
+        return service.Predictions(request, timeout=60, compression=compression).prediction.decode()
 
 
 def stream(target, requests, *, method="StreamPredictions2"):
@@ -63,7 +63,7 @@ def stream(target, requests, *, method="StreamPredictions2"):
         for each in requests
     ]
     with channel:
-        answers = getattr(service, method)(made[0] if method == "StreamPredictions" else iter(made), timeout=20)
+        answers = getattr(service, method)(made[0] if method == "StreamPredictions" else iter(made), timeout=60)
         return [
             {
                 "prediction": each.prediction.decode(),
@@ -83,7 +83,7 @@ def post(url, *, data=None, files=None, fields=None, document=None):
         data=base64.b64decode(data) if data is not None else fields,
         files=files and {name: base64.b64decode(value) for name, value in files.items()},
         json=document,
-        timeout=20,
+        timeout=60,
     )
     return {"status": answer.status_code, "body": answer.json()}
 

@@ -14,7 +14,7 @@ from knative.checks.subject import Artifact, Facts
 from knative.function.configuration import Flags
 from knative.function.project import load
 from runtime.registry import Published
-from tests.knative.manifests.test_steps import version
+from tests.knative.documents import version
 
 MAIN, READER = "s3://models/shop-v1.onnx", "s3://models/reader-v2.onnx"
 MANIFEST = (

@@ -20,7 +20,7 @@ from runtime.variants.values import Variant
 from tests.knative.api.test_client import cluster, listed, status
 from tests.knative.api.test_connection import send
 from tests.runtime.published.test_reading import add, document, made
-from tests.runtime.registry.test_files import digest, model
+from tests.runtime.registry.model_files import digest, model
 from tests.s3_server import S3Server
 
 NO_CLUSTER = {"KUBECONFIG": "/none"}

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from runtime.cli import scalezero
 from tests.knative.api.test_client import status
 from tests.knative.api.test_connection import answering, send
-from tests.knative.manifests.test_steps import version
+from tests.knative.documents import version
 
 IMAGE = ("--image", "scalezero:0.1")
 

@@ -11,7 +11,7 @@ from knative.deploying.differences import Difference
 from knative.deploying.plan import Plan, plan
 from knative.manifests import DeploymentOptions, desired
 from knative.objects import Ref
-from tests.knative.manifests.test_steps import read, split, version
+from tests.knative.documents import read, split, version
 
 OPTIONS = DeploymentOptions(image="scalezero:0.1")
 STEPS = desired(read(version("m-v1", "m"), split("m-ab", "m-v1", "n-v1")), OPTIONS)

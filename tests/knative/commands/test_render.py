@@ -11,8 +11,7 @@ from knative.commands.render import command
 from knative.function.publishing import publish_function
 from knative.objects import APIS
 from runtime.registry import require_manifest
-from tests.knative.manifests.test_events import config
-from tests.knative.manifests.test_steps import split, version
+from tests.knative.documents import config, split, version
 from tests.models import identity
 from tests.s3_server import S3Server
 

@@ -16,28 +16,14 @@ from knative.deploying.plan import plan
 from knative.manifests import DeploymentOptions, Step, desired
 from knative.objects import Manifest, Ref
 from knative.resources import Resources
+from tests.knative.deploying.applying import apply_steps, steps
+from tests.knative.documents import split, version
 from tests.knative.fake_cluster import FakeCluster
 from tests.knative.manifests import strategies
-from tests.knative.manifests.test_steps import read, split, version
 
-OPTIONS = DeploymentOptions(image="scalezero:0.1")
 V1, V2 = version("shop-v1", "shop", number="1"), version("shop-v2", "shop", number="2")
 HALVES = split("shop-ab", "shop-v1", "shop-v2")
 SERVICE, ROUTE = Ref("Service", "shop"), Ref("Route", "shop-ab")
-
-
-def steps(*documents: str) -> tuple[Step, ...]:
-    return desired(read(*documents), OPTIONS)
-
-
-def apply_steps(cluster: FakeCluster, wanted: tuple[Step, ...], *, seconds: float = 60.0) -> list[str]:
-    """Plan and apply as `scalezero apply` does, and return the progress lines."""
-    lines: list[str] = []
-    observed = observe(cluster, wanted)
-    carry_out(
-        plan(wanted, observed), observed, cluster, force=False, seconds=seconds, tell=lines.append, clock=cluster.clock
-    )
-    return lines
 
 
 def test_a_split_is_applied_only_when_all_of_its_revisions_are_ready() -> None:

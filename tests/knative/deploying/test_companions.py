@@ -15,11 +15,11 @@ from knative.manifests.names import INPUTS
 from knative.objects import Ref
 from runtime.configuration.companions import Companion
 from runtime.variants.pinned import PinnedClass, PinnedModel, PinnedVariant
-from tests.knative.deploying.test_apply import apply_steps
+from tests.knative.deploying.applying import apply_steps
 from tests.knative.deploying.test_plan import OPTIONS, Objects, carried_out
+from tests.knative.documents import read, version
 from tests.knative.fake_cluster import FakeCluster
 from tests.knative.manifests.test_companions import function
-from tests.knative.manifests.test_steps import read, version
 
 V1 = version("shop-v1", "shop", path="s3://models/shop-v1.onnx", number="1")
 V2 = version("shop-v2", "shop", path="s3://models/shop-v1.onnx", number="2")

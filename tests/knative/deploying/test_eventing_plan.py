@@ -10,14 +10,12 @@ from knative.deploying.apply import carry_out
 from knative.deploying.errors import NotReadyInTime, ObjectFailed, PlanRefused
 from knative.deploying.observe import observe
 from knative.deploying.plan import plan
-from knative.manifests import DeploymentOptions, Step, desired
+from knative.manifests import Step
 from knative.objects import Manifest, Ref
-from tests.knative.deploying.test_apply import apply_steps
+from tests.knative.deploying.applying import apply_steps, steps
+from tests.knative.documents import config, version
 from tests.knative.fake_cluster import FakeCluster
-from tests.knative.manifests.test_events import config
-from tests.knative.manifests.test_steps import read, version
 
-OPTIONS = DeploymentOptions(image="scalezero:0.1")
 V1, V2 = version("shop-v1", "shop", number="1"), version("shop-v2", "shop", number="2")
 SERVICE, TRIGGER, BINDING = Ref("Service", "shop"), Ref("Trigger", "shop"), Ref("SinkBinding", "shop")
 BROKER, SEQUENCE = Ref("Broker", "default"), Ref("Sequence", "shop")
@@ -26,10 +24,6 @@ ALL = (
     "{createBroker: true, triggers: [{type: a}], sequence: {steps: [shop]}, predictions: {sink: {broker: default}}, "
     "delivery: {deadLetterSink: {function: dead}}}"
 )
-
-
-def steps(*documents: str) -> tuple[Step, ...]:
-    return desired(read(*documents), OPTIONS)
 
 
 def planned(cluster: FakeCluster, *documents: str) -> dict[str, tuple[str, str]]:

@@ -10,9 +10,9 @@ from knative.deploying.removing import kept_after, model_users
 from knative.manifests import DeploymentOptions, Pin, RegistryAccess, desired
 from knative.objects import Manifest, Ref
 from runtime.variants.pinned import pinned_from
-from tests.knative.deploying.test_apply import apply_steps
+from tests.knative.deploying.applying import apply_steps
+from tests.knative.documents import read, version
 from tests.knative.fake_cluster import FakeCluster
-from tests.knative.manifests.test_steps import read, version
 from tests.knative.published import assessment, variant
 
 OPTIONS = DeploymentOptions(image="scalezero:0.1", s3=RegistryAccess(secret="keys"))  # noqa: S106 - a name

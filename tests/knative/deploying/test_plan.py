@@ -10,8 +10,8 @@ from knative.deploying.plan import Plan, plan
 from knative.manifests import DeploymentOptions, Step, desired
 from knative.objects import GENERATION_LABEL, Manifest, Ref, ref_of
 from knative.resources import Resources, parse_resources
+from tests.knative.documents import read, split, version
 from tests.knative.manifests import strategies
-from tests.knative.manifests.test_steps import read, split, version
 
 OPTIONS = DeploymentOptions(image="scalezero:0.1")
 V1 = version("shop-v1", "shop", path="s3://models/one.onnx", number="1")

@@ -10,10 +10,9 @@ from knative.deploying.readiness import Ready, readiness_of
 from knative.manifests import DeploymentOptions, Step, desired
 from knative.objects import Manifest, Ref
 from knative.resources import Resources
+from tests.knative.documents import config, read, split, version
 from tests.knative.fake_cluster import FakeCluster
 from tests.knative.manifests import strategies
-from tests.knative.manifests.test_events import config
-from tests.knative.manifests.test_steps import read, split, version
 
 OPTIONS = DeploymentOptions(image="scalezero:0.1")
 V1, V2 = version("shop-v1", "shop", number="1"), version("shop-v2", "shop", number="2")

@@ -8,10 +8,9 @@ from knative.deploying.plan import plan
 from knative.deploying.removing import belongings, delete, kept_brokers
 from knative.manifests import DeploymentOptions, desired
 from knative.objects import Manifest, Ref
-from tests.knative.deploying.test_apply import apply_steps
+from tests.knative.deploying.applying import apply_steps
+from tests.knative.documents import config, read, split, version
 from tests.knative.fake_cluster import FakeCluster
-from tests.knative.manifests.test_events import config
-from tests.knative.manifests.test_steps import read, split, version
 
 OPTIONS = DeploymentOptions(image="scalezero:0.1")
 DOCUMENTS = (version("a-v1", "a"), version("b-v1", "b"), split("ab", "a-v1", "b-v1"), split("a-only", "a-v1"))

@@ -13,10 +13,9 @@ from knative.manifests import DeploymentOptions, desired
 from knative.objects import Manifest, Ref
 from runtime.configuration.companions import Companion, render_companions
 from runtime.variants.pinned import pinned_from, render
-from tests.knative.deploying.test_apply import apply_steps
+from tests.knative.deploying.applying import apply_steps
+from tests.knative.documents import config, read, split, version
 from tests.knative.fake_cluster import FakeCluster
-from tests.knative.manifests.test_events import config
-from tests.knative.manifests.test_steps import read, split, version
 from tests.knative.published import assessment, variant
 
 DOCUMENTS = (version("m-v1", "m", number="1"), version("m-v2", "m", number="2"), split("m-ab", "m-v1", "m-v2"))

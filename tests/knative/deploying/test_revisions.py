@@ -16,7 +16,7 @@ from runtime.configuration import values
 from runtime.settings import Settings
 from runtime.variants.pinned import PinnedClass, pinned_from
 from tests.knative.deploying.test_plan import Objects, carried_out
-from tests.knative.manifests.test_steps import read, version
+from tests.knative.documents import read, version
 from tests.knative.published import assessment, variant
 
 URI = "s3://models/a.onnx"

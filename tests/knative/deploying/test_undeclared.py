@@ -8,7 +8,7 @@ from knative.deploying.errors import RevisionFailed
 from knative.deploying.observe import observe
 from knative.deploying.plan import plan
 from knative.objects import Ref
-from tests.knative.deploying.test_apply import apply_steps
+from tests.knative.deploying.applying import apply_steps, steps
 from tests.knative.deploying.test_eventing_plan import (
     BINDING,
     BROKER,
@@ -19,11 +19,10 @@ from tests.knative.deploying.test_eventing_plan import (
     V1,
     V2,
     planned,
-    steps,
     variables,
 )
+from tests.knative.documents import config
 from tests.knative.fake_cluster import FakeCluster
-from tests.knative.manifests.test_events import config
 
 
 def test_triggers_and_sequences_that_left_the_files_are_deleted_last() -> None:

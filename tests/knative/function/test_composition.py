@@ -8,8 +8,8 @@ from knative.function.composition import compose
 from knative.function.configuration import Flags
 from knative.function.project import load
 from knative.resources import BadManifest, Resources
+from tests.knative.documents import read, version
 from tests.knative.function.test_project import FUNCTION, V1, V2, loaded
-from tests.knative.manifests.test_steps import read, version
 
 READER, WRITER = version("reader-v1", "reader"), version("writer-v1", "writer")
 

@@ -17,7 +17,7 @@ from runtime.variants.cpu_class import cpu_class
 from tests.knative.function.test_publishing import VERSION
 from tests.knative.published import assessment
 from tests.models import constant, pairs
-from tests.runtime.registry.test_files import model
+from tests.runtime.registry.model_files import model
 from tests.s3_server import S3Server
 
 OPTIMIZATION = """---

@@ -9,7 +9,7 @@ from knative.manifests import Pin
 from knative.manifests.variants import rankings
 from runtime.errors import StoreUnreachable
 from runtime.registry import Published, find, publish
-from tests.knative.manifests.test_steps import read, version
+from tests.knative.documents import read, version
 from tests.knative.published import SHA256, URI, assessment, variant
 from tests.models import identity
 from tests.s3_server import S3Server

@@ -8,7 +8,7 @@ from knative.function.configuration import Flags
 from knative.function.project import Project, load
 from knative.resources import BadManifest
 from runtime.errors import BadSetting
-from tests.knative.manifests.test_steps import split, version
+from tests.knative.documents import split, version
 
 FUNCTION = "specVersion: 0.36.0\nname: shop\ncreated: 2026-11-23T00:00:00Z\nimage: example.com/shop:1\n"
 V1, V2 = version("shop-v1", "shop", number="1"), version("shop-v2", "shop", number="2")

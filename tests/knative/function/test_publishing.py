@@ -13,7 +13,7 @@ from runtime.cli import scalezero
 from runtime.errors import InvalidModel
 from runtime.registry import AlreadyPublished, Publication, manifest_uri, publish_model, require_manifest
 from runtime.registry.files import delete
-from tests.runtime.registry.test_files import digest, model
+from tests.runtime.registry.model_files import digest, model
 
 VERSION = """
 apiVersion: ml.example.com/v1

@@ -14,9 +14,10 @@ from knative.resources import Resources
 from runtime.configuration.companions import Companion
 from runtime.errors import BadSetting
 from runtime.settings import Settings, settings_from
+from tests.knative.documents import read, split, version
 from tests.knative.manifests.admission import violations
 from tests.knative.manifests.test_golden import as_data
-from tests.knative.manifests.test_steps import OPTIONS, environ, read, services, split, version
+from tests.knative.manifests.test_steps import OPTIONS, environ, services
 
 GOLDEN = Path(__file__).with_name("golden") / "companions.yaml"
 SHOP = version("shop-v1", "shop", path="s3://models/shop-v1.onnx", number="1") + version(

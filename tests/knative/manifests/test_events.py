@@ -12,20 +12,15 @@ from knative.objects import Manifest, Ref, ref_of
 from knative.resources import Resources, read_resources
 from runtime.errors import BadSetting
 from runtime.settings import settings_from
+from tests.knative.documents import config, read, version
 from tests.knative.manifests.admission import violations
 from tests.knative.manifests.test_golden import OPTIONS as GOLDEN_OPTIONS
 from tests.knative.manifests.test_golden import as_data
-from tests.knative.manifests.test_steps import OPTIONS, environ, read, services, version
+from tests.knative.manifests.test_steps import OPTIONS, environ, services
 
 HERE = Path(__file__).resolve().parent
 SHOP = version("shop-v1", "shop")
 CREATED = {"type": "com.example.created"}
-
-
-def config(events: str, model: str = "shop") -> str:
-    """Return the YAML of an InferenceConfig with these events, in flow style."""
-    head = f"---\napiVersion: ml.example.com/v1\nkind: InferenceConfig\nmetadata: {{name: {model}-config}}\n"
-    return f"{head}spec: {{events: {events}}}\n"
 
 
 def steps_of(events: str, options: DeploymentOptions = OPTIONS) -> tuple[Step, ...]:

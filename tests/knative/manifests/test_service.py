@@ -6,7 +6,7 @@ import pytest
 
 from knative.manifests import ClusterVariable, DeploymentOptions, desired
 from knative.manifests.names import METRIC, TARGET, UTILIZATION
-from tests.knative.manifests.test_steps import read, version
+from tests.knative.documents import read, version
 
 
 def service(**options: Any) -> dict[str, Any]:  # noqa: ANN401 - any option

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from knative.manifests import DeploymentOptions, Step, desired
 from knative.manifests.environment import settings_of
-from knative.resources import Resources, parse_resources
+from knative.resources import Resources
 from runtime.errors import BadSetting
 from runtime.settings import settings_from
+from tests.knative.documents import read, split, version
 from tests.knative.manifests import strategies
 from tests.knative.manifests.admission import violations
 
@@ -37,24 +38,6 @@ def _expanded(found: re.Match[str]) -> str:
 def largest_batch(resources: Resources, options: DeploymentOptions) -> int:
     """Return the largest batch size of the configs, or the operator's without a config."""
     return max([each.spec.batch_size for each in resources.inference_configs] or [options.runtime.batch_size])
-
-
-def split(name: str, *targets: str) -> str:
-    """Return the YAML of an A/B Service with equal shares."""
-    shares = ", ".join(f"{{revisionName: {target}, percent: {100 // len(targets)}}}" for target in targets)
-    head = f"---\napiVersion: serving.knative.dev/v1\nkind: Service\nmetadata: {{name: {name}}}\n"
-    return f"{head}spec: {{traffic: [{shares}]}}\n"
-
-
-def version(name: str, model: str, *, path: str = "s3://models/a.onnx", number: str = "1") -> str:
-    kind, _, _ = path.strip("'").partition(":/")
-    storage = f"{{type: {kind if kind == 's3' else 'file'}, path: {path}}}"
-    spec = f"{{modelName: {model}, version: '{number}', format: onnx, storage: {storage}}}"
-    return f"---\napiVersion: ml.example.com/v1\nkind: ModelVersion\nmetadata: {{name: {name}}}\nspec: {spec}\n"
-
-
-def read(*documents: str) -> Resources:
-    return parse_resources("".join(documents), file="test.yaml")
 
 
 @given(strategies.resources(), strategies.deployments())

@@ -10,7 +10,8 @@ from knative.manifests.variants import VARIANTS, choose, news, pinned_of, rankin
 from knative.objects import Manifest
 from runtime.settings import settings_from
 from runtime.variants.pinned import PinnedModel, pinned_from, render
-from tests.knative.manifests.test_steps import environ, read, services, version
+from tests.knative.documents import read, version
+from tests.knative.manifests.test_steps import environ, services
 from tests.knative.published import SHA256, URI, assessment, variant
 from tests.knative.resources.test_optimized import optimization
 

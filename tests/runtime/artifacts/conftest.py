@@ -18,7 +18,7 @@ BUCKET = "artifacts"
 KIB = 1024
 
 # Short timeouts for tests that wait for a limit, and small parts so that 300 KiB are several parts.
-SHORT_TIMEOUTS = PullPolicy(part_bytes=64 * KIB, concurrency=3, stall_timeout=0.4, progress_timeout=0.8, deadline=8.0)
+SHORT_TIMEOUTS = PullPolicy(part_bytes=64 * KIB, concurrency=3, stall_timeout=1.0, progress_timeout=2.0, deadline=20.0)
 PATIENT = replace(SHORT_TIMEOUTS, stall_timeout=20, progress_timeout=40, deadline=60)  # of a store without faults
 
 
@@ -58,7 +58,7 @@ class Bench:
         self.client.put_object(Bucket=BUCKET, Key=key, Body=body, Metadata=dict(metadata or {}))
 
     def fetch(self, uri: str, *, sha256: str | None = None, policy: PullPolicy | None = None) -> Artifact:
-        """Fetch the URI through the faulty server. The timeouts are short only if it has a fault."""
+        """Fetch the URI through the faulty server. The timeouts are short only if it has a fault, or by `policy`."""
         policy = policy or (SHORT_TIMEOUTS if self.faulty.has_faults else PATIENT)
         return fetch(uri, cache_dir=self.cache_dir, sha256=sha256, policy=policy)
 

@@ -149,12 +149,16 @@ def test_the_digest_of_the_caller_takes_precedence_over_the_metadata(bench: Benc
 
 
 def test_the_times_of_a_fetch_add_up_to_its_duration(bench: Bench, random_bytes: Bytes) -> None:
-    stored = bench.put(random_bytes(300 * KIB))
-    began = time.perf_counter()
-    artifact = bench.fetch(stored.uri)
-    duration = time.perf_counter() - began
-    assert artifact.verify_seconds > 0
-    assert duration / 2 < artifact.pull_seconds + artifact.verify_seconds <= duration
+    for _ in range(10):  # this thread may wait for a CPU outside of the measured times
+        stored = bench.put(random_bytes(300 * KIB))
+        began = time.perf_counter()
+        artifact = bench.fetch(stored.uri)
+        duration = time.perf_counter() - began
+        assert artifact.verify_seconds > 0
+        assert artifact.pull_seconds + artifact.verify_seconds <= duration
+        if artifact.pull_seconds + artifact.verify_seconds > duration / 2:
+            return
+    pytest.fail("most of the duration was in none of the times")
 
 
 def test_a_local_file_is_used_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

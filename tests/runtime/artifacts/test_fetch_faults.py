@@ -1,6 +1,5 @@
 """Tests of `fetch` with a faulty S3: each fault has its error and leaves no files, and the next fetch succeeds."""
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -19,6 +18,7 @@ from runtime.errors import (
 )
 from tests.runtime.artifacts.conftest import BUCKET, KIB, SHORT_TIMEOUTS, Bench
 from tests.runtime.faulty_s3 import Fault
+from tests.waiting import DEADLINE
 
 Bytes = Callable[[int], bytes]
 
@@ -99,19 +99,15 @@ def test_progress_restarts_the_progress_timeout(bench: Bench, random_bytes: Byte
 def test_retries_end_with_the_progress_timeout(bench: Bench, random_bytes: Bytes) -> None:
     stored = bench.put(random_bytes(KIB))
     bench.faulty.add(Fault(status=503))
-    began = time.monotonic()
     with pytest.raises(StoreUnreachable, match="503"):
-        bench.fetch(stored.uri)
-    assert time.monotonic() - began < SHORT_TIMEOUTS.deadline
+        bench.fetch(stored.uri, policy=replace(SHORT_TIMEOUTS, deadline=10 * DEADLINE))
 
 
 def test_a_slow_pull_ends_with_the_deadline(bench: Bench, random_bytes: Bytes) -> None:
     stored = bench.put(random_bytes(SIZE))
     bench.faulty.add(Fault(bytes_per_second=2_000))
-    began = time.monotonic()
     with pytest.raises(StoreStalled):
         bench.fetch(stored.uri, policy=replace(SHORT_TIMEOUTS, deadline=1.0))
-    assert time.monotonic() - began < 30
     assert bench.leftovers() == []
 
 

@@ -7,7 +7,7 @@ import pytest
 from runtime.artifacts.folder import list_files
 from runtime.artifacts.listing import Page, page_query, parse_page
 from runtime.errors import ArtifactMissing, BadSetting, InvalidModel, ModelUnavailable, StoreUnreachable
-from tests.runtime.artifacts.conftest import BUCKET, SHORT_TIMEOUTS, Bench
+from tests.runtime.artifacts.conftest import BUCKET, PATIENT, SHORT_TIMEOUTS, Bench
 from tests.runtime.faulty_s3 import Fault
 
 NAMES = ["1/model.onnx", "1/weights & more+.bin", "2/a%20b ä.onnx", "notes.txt"]
@@ -25,33 +25,29 @@ def test_s3_and_a_local_folder_list_the_same(bench: Bench, tmp_path: Path) -> No
         (tmp_path / "m" / name).write_bytes(b"x")
     uri = put(bench, "listed/m", NAMES)
     bench.client.put_object(Bucket=BUCKET, Key="listed/model/1/other.onnx", Body=b"x")  # not below the folder
-    assert (
-        list_files(uri, policy=SHORT_TIMEOUTS)
-        == list_files(str(tmp_path / "m"), policy=SHORT_TIMEOUTS)
-        == sorted(NAMES)
-    )
+    assert list_files(uri, policy=PATIENT) == list_files(str(tmp_path / "m"), policy=PATIENT) == sorted(NAMES)
 
 
 def test_a_missing_folder_has_no_files(bench: Bench, tmp_path: Path) -> None:
-    assert list_files(f"s3://{BUCKET}/nothing/here", policy=SHORT_TIMEOUTS) == []
-    assert list_files(str(tmp_path / "none"), policy=SHORT_TIMEOUTS) == []
+    assert list_files(f"s3://{BUCKET}/nothing/here", policy=PATIENT) == []
+    assert list_files(str(tmp_path / "none"), policy=PATIENT) == []
 
 
 def test_an_empty_local_subfolder_is_listed(tmp_path: Path) -> None:
     (tmp_path / "3").mkdir()
-    assert list_files(str(tmp_path), policy=SHORT_TIMEOUTS) == ["3/"]
+    assert list_files(str(tmp_path), policy=PATIENT) == ["3/"]
 
 
 def test_a_listing_has_all_pages_and_a_limit(bench: Bench, tmp_path: Path) -> None:
     names = [f"{number}/m.onnx" for number in range(1005)]
     uri = put(bench, "many", names)
-    assert list_files(uri, policy=SHORT_TIMEOUTS) == sorted(names)
+    assert list_files(uri, policy=PATIENT) == sorted(names)
     with pytest.raises(InvalidModel, match="contains more than 500 files"):
-        list_files(uri, policy=SHORT_TIMEOUTS, max_files=500)
+        list_files(uri, policy=PATIENT, max_files=500)
     (tmp_path / "a").touch()
     (tmp_path / "b").touch()
     with pytest.raises(InvalidModel, match="contains more than 1 files"):
-        list_files(str(tmp_path), policy=SHORT_TIMEOUTS, max_files=1)
+        list_files(str(tmp_path), policy=PATIENT, max_files=1)
 
 
 def test_an_outage_is_retried_and_a_permanent_one_is_an_error(bench: Bench) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from runtime.artifacts.proxies import Proxy, proxy_for
 from runtime.errors import BadSetting, StoreUnreachable
-from tests.runtime.artifacts.conftest import Bench
+from tests.runtime.artifacts.conftest import SHORT_TIMEOUTS, Bench
 from tests.runtime.artifacts.hostile import HostileServer, send_and_close
 from tests.runtime.faulty_s3 import FaultyS3
 
@@ -99,5 +99,5 @@ def test_a_proxy_that_refuses_connect_is_an_error(bench: Bench, monkeypatch: pyt
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         monkeypatch.setenv("NO_PROXY", "")
         with pytest.raises(StoreUnreachable, match="the proxy answered CONNECT with status 407"):
-            bench.fetch("s3://models/m.onnx")
+            bench.fetch("s3://models/m.onnx", policy=SHORT_TIMEOUTS)
     assert proxy.heads[0].startswith("CONNECT s3.invalid:443 HTTP/1.1\r\n")

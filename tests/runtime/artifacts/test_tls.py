@@ -102,7 +102,7 @@ def test_the_error_for_http_to_a_port_for_tls_says_to_use_https(
 ) -> None:
     monkeypatch.setenv(variable, secure.endpoint_url.replace("https://", "http://"))
     with pytest.raises(StoreUnreachable) as raised:
-        bench.fetch(f"s3://{BUCKET}/m.onnx")
+        bench.fetch(f"s3://{BUCKET}/m.onnx", policy=SHORT_TIMEOUTS)
     assert f"; use {secure.endpoint_url} in {variable} if the server uses TLS (at http://" in str(raised.value)
     assert secure.seen == []
 
@@ -138,7 +138,7 @@ def test_each_answer_of_a_port_for_tls_to_http_is_explained(
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
         advice = f"use {server.url.replace('http', 'https')} in AWS_ENDPOINT_URL"
         with pytest.raises(StoreUnreachable, match=reason.format(advice)):
-            bench.fetch(f"s3://{BUCKET}/m.onnx")
+            bench.fetch(f"s3://{BUCKET}/m.onnx", policy=SHORT_TIMEOUTS)
 
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 200 OK\r\nx", b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"])
@@ -148,11 +148,11 @@ def test_a_server_that_speaks_http_is_not_taken_for_one_of_tls(
     with HostileServer(send_and_close(answer)) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
         with pytest.raises(StoreUnreachable) as raised:
-            bench.fetch(f"s3://{BUCKET}/m.onnx")
+            bench.fetch(f"s3://{BUCKET}/m.onnx", policy=SHORT_TIMEOUTS)
     assert "TLS" not in str(raised.value)
 
 
 def test_the_error_for_https_to_a_plain_port_says_to_use_http(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", bench.faulty.endpoint_url.replace("http://", "https://"))
     with pytest.raises(StoreUnreachable, match=r"no TLS connection .*; use http:// if the server does not use TLS"):
-        bench.fetch(f"s3://{BUCKET}/m.onnx")
+        bench.fetch(f"s3://{BUCKET}/m.onnx", policy=SHORT_TIMEOUTS)

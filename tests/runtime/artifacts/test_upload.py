@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from runtime.artifacts.fetch import current_access
 from runtime.artifacts.upload import FileUpload, credential_provider, open_bucket
 from runtime.errors import ArtifactMissing, BadSetting, CredentialsMissing, ScalezeroError, StoreUnreachable
-from tests.runtime.artifacts.conftest import BUCKET, Bench
+from tests.runtime.artifacts.conftest import BUCKET, PATIENT, Bench
 from tests.runtime.faulty_s3 import Fault
 
 BROKEN_PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
@@ -50,9 +51,10 @@ def test_an_existing_object_is_replaced_only_with_overwrite(
     path.write_bytes(body[::-1])
     other = outgoing(path, f"once/{size}.onnx")
     assert not open_bucket(BUCKET, overwrite=False).upload(other)
-    assert bench.fetch(file.uri).sha256 == file.sha256
+    whole = replace(PATIENT, part_bytes=size)
+    assert bench.fetch(file.uri, policy=whole).sha256 == file.sha256
     assert open_bucket(BUCKET, overwrite=True).upload(other)
-    assert bench.fetch(file.uri).sha256 == other.sha256
+    assert bench.fetch(file.uri, policy=whole).sha256 == other.sha256
 
 
 @pytest.mark.parametrize("uri", ["/srv/m.onnx", f"s3://{BUCKET}/m.onnx?versionId=1", "s3://another/m.onnx"])

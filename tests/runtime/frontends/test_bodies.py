@@ -164,20 +164,23 @@ def test_a_large_invalid_body_is_refused_with_the_field_and_does_not_block_other
     served: tuple[Served, bool], name: str
 ) -> None:
     body, field = HOSTILE[name]
-    probes = []
-    with ThreadPoolExecutor(1) as callers, served[0].client() as client:
-        asked = time.perf_counter()
-        pending = callers.submit(ask, served[0], body, http2=served[1])
-        while not pending.done():
-            began = time.perf_counter()
-            assert client.get("/healthz/live").status_code == 200
-            probes.append(time.perf_counter() - began)
-        whole = time.perf_counter() - asked
-        error = error_of(pending.result(), 400)
-    assert error["details"]["field"] == field
-    assert len(pending.result().content) < 2000
-    # 50 ms on an idle machine; without slices, several seconds: almost all of the time of the large request
-    assert max(probes, default=0) < max(1.0, whole / 2)
+    for _ in range(3):  # the client may wait for a CPU once
+        probes = []
+        with ThreadPoolExecutor(1) as callers, served[0].client() as client:
+            asked = time.perf_counter()
+            pending = callers.submit(ask, served[0], body, http2=served[1])
+            while not pending.done():
+                began = time.perf_counter()
+                assert client.get("/healthz/live").status_code == 200
+                probes.append(time.perf_counter() - began)
+            whole = time.perf_counter() - asked
+            error = error_of(pending.result(), 400)
+        assert error["details"]["field"] == field
+        assert len(pending.result().content) < 2000
+        # 50 ms on an idle machine; without slices, several seconds: almost all of the time of the large request
+        if max(probes, default=0) < max(1.0, whole / 2):
+            return
+    pytest.fail(f"a probe took {max(probes):g} s of {whole:g} s")
 
 
 def test_large_requests_are_counted_with_their_code(served: tuple[Served, bool]) -> None:

@@ -1,6 +1,5 @@
 """TorchServe's inference API on a real server: paths, methods, forms, headers and errors."""
 
-import io
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from hypothesis import strategies as st
 from tests import models
 from tests.archives import manifest, unpacked, zipped
 from tests.runtime.frontends.conftest import COMMAND, Served, counts, environment, serving, until
+from tests.runtime.protocols.torchserve.requests import npy
 from tests.s3_server import S3Server
 from tests.waiting import DEADLINE
 
@@ -28,12 +28,6 @@ UNCACHED = {
     "cache-control": "no-cache; no-store, must-revalidate, private",
     "expires": "Thu, 01 Jan 1970 00:00:00 UTC",
 }
-
-
-def npy(array: np.ndarray) -> bytes:
-    with io.BytesIO() as file:
-        np.save(file, array)
-        return file.getvalue()
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,5 @@
 """A run that does not end: its timeout, and the requests that wait for it."""
 
-import socket
-import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import islice
 from pathlib import Path
@@ -10,9 +8,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.runtime import independence_models
-from tests.runtime.frontends.conftest import counts, error_of, serving, until_running
+from tests.runtime.frontends.conftest import counts, error_of, sent, serving, until_read, until_running
 from tests.runtime.http.h2_client import calling
-from tests.waiting import DEADLINE
 
 PATH = "/api/v1/models/m/predict"
 ROUNDED = 0.001  # seconds; details of an error are rounded
@@ -48,7 +45,7 @@ def test_a_queued_request_of_a_disconnected_client_never_runs(
 ) -> None:
     body = b'{"inputs":[2]}' if direct else b'{"inputs":[2]}' + b" " * 70_000
     with (
-        serving(tmp_path, endless, SCALEZERO_RUN_TIMEOUT="2s") as served,
+        serving(tmp_path, endless, SCALEZERO_RUN_TIMEOUT="4s") as served,
         ThreadPoolExecutor(1) as callers,
     ):
         late = callers.submit(served.predict, [2**62])
@@ -57,13 +54,11 @@ def test_a_queued_request_of_a_disconnected_client_never_runs(
             if http2:
                 with calling(served.port) as caller:
                     stream = caller.ask(PATH, body)
-                    time.sleep(0.05)
+                    until_read(served)
                     caller.reset(stream)
             else:
-                with socket.create_connection(("127.0.0.1", served.port), DEADLINE) as raw:
-                    raw.sendall(f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n".encode())
-                    raw.sendall(body)
-                    time.sleep(0.05)
+                with sent(served, PATH, body):
+                    until_read(served)
         assert late.result().status_code == 504
         assert served.predict([1]).json()["outputs"] == [1]
         counted = counts(served)
@@ -101,7 +96,7 @@ def test_an_exceeded_deadline_is_504_and_counted_and_probes_still_answer(tmp_pat
 def test_a_request_to_a_full_queue_is_429_at_once_with_retry_after_and_is_counted(
     tmp_path: Path, endless: Path
 ) -> None:
-    settings = {"SCALEZERO_RUN_TIMEOUT": "2s", "SCALEZERO_QUEUE_SIZE": "2"}
+    settings = {"SCALEZERO_RUN_TIMEOUT": "4s", "SCALEZERO_QUEUE_SIZE": "2"}
     with serving(tmp_path, endless, env=settings) as served, ThreadPoolExecutor(9) as callers:
         running = callers.submit(served.predict, [2**62])
         until_running(served)

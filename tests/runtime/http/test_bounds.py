@@ -12,7 +12,7 @@ from tests.runtime.http.asgi_server import LIMITS, Running, request, running
 from tests.waiting import DEADLINE, eventually
 
 SMALL = LIMITS._replace(head=4096, body=100_000, buffered=150_000, head_time=60, body_time=60, write_time=60)
-SHORT = SMALL._replace(head_time=0.3, body_time=0.3, body_rate=1e6, write_time=0.5)
+SHORT = SMALL._replace(head_time=1, body_time=1, body_rate=1e6, write_time=0.5)
 HOST = b"GET /direct HTTP/1.1\r\nhost: x\r\n"
 
 

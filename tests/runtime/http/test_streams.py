@@ -13,7 +13,7 @@ from tests.waiting import DEADLINE, eventually
 
 WINDOW = 256 * 1024
 PIECE = b"x" * 16_384
-QUICK = LIMITS._replace(body_time=0.5, stream_idle=0.5)
+QUICK = LIMITS._replace(body_time=1, stream_idle=1)
 
 
 def opened(caller: Caller, way: str, body: bytes = b"") -> int:
@@ -140,7 +140,7 @@ def test_a_message_must_reach_the_rate_of_a_body() -> None:
 def test_the_timeout_does_not_run_while_the_application_does_not_receive() -> None:
     with running(QUICK) as server, calling(server.port) as caller:
         stream = opened(caller, "paused", b"x")
-        time.sleep(1.5)
+        time.sleep(2.5)
         server.streams.go.set()
         caller.send(stream, b"y")
         answer = caller.answer(stream)
@@ -187,7 +187,7 @@ def test_incomplete_messages_of_one_connection_are_limited() -> None:
 
 
 def test_in_shutdown_an_idle_stream_ends_and_an_active_one_continues() -> None:
-    with running(LIMITS._replace(shutdown_idle=1.0)) as server, calling(server.port) as caller:
+    with running(LIMITS._replace(shutdown_idle=3.0)) as server, calling(server.port) as caller:
         idle, used, sent = opened(caller, "echo", b"x"), opened(caller, "echo", b"y"), 0
         caller.until(lambda: caller.answers[used].body == b"y" and caller.answers[idle].body == b"x")
         server.shut_down()

@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,8 +14,9 @@ from runtime.http.messages import Request
 from runtime.model.signature import Signature
 from runtime.predictor import ReadyModel
 from runtime.protocols import kserve_v1
-from runtime.tensors import STRING, Prediction, Shape, TensorSpec
+from runtime.tensors import STRING, Prediction
 from tests.runtime.protocols.json.texts import drained
+from tests.runtime.tensor_specs import spec
 
 
 class Match:
@@ -26,14 +26,10 @@ class Match:
         self.parameters = {"model": "m"}
 
 
-def spec(name: str, shape: Shape | None, dtype: npt.DTypeLike = "f4", containers: tuple[str, ...] = ()) -> TensorSpec:
-    return TensorSpec(name, np.dtype(dtype), shape, containers)
-
-
 ROWS = Signature((spec("x", ("n", 2)),), (spec("y", ("n",)),))
 TWO = Signature((spec("a", ("n",)), spec("b", ("n",), STRING)), (spec("y", ("n",)), spec("z", ("n", 2))))
-OPTIONAL = Signature((spec("o", None, "f4", ("optional",)), spec("x", ("n",))), (spec("y", ("n",)),))
-SEQUENCE = Signature((spec("s", None, "f4", ("sequence",)),), (spec("y", ("n",)),))
+OPTIONAL = Signature((spec("o", None, "f4", "optional"), spec("x", ("n",))), (spec("y", ("n",)),))
+SEQUENCE = Signature((spec("s", None, "f4", "sequence"),), (spec("y", ("n",)),))
 
 
 def request(body: bytes) -> Request:
@@ -115,7 +111,7 @@ def test_the_predictions_are_valid_instances_of_the_same_numbers(array: np.ndarr
 
 
 def test_strings_of_any_length_are_answered() -> None:
-    signature = Signature((spec("x", None),), (spec("y", ("n",), STRING), spec("s", None, "f4", ("sequence",))))
+    signature = Signature((spec("x", None),), (spec("y", ("n",), STRING), spec("s", None, "f4", "sequence")))
     for text in ("a", "a" * 100_000):
         body: Any = kserve_v1.answer([np.array([text], object), np.array([1.0])], signature).body
         found = body if isinstance(body, bytes) else b"".join(body)

@@ -4,7 +4,6 @@ from contextlib import suppress
 from typing import Any, cast
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from google.protobuf.message import DecodeError
 from hypothesis import given
@@ -16,11 +15,8 @@ from runtime.predictor import ReadyModel
 from runtime.protobuf import delimited
 from runtime.protocols import ml_v1
 from runtime.protocols.protos import ml_v1_pb2 as pb
-from runtime.tensors import STRING, Call, Prediction, Query, Shape, TensorSpec
-
-
-def spec(name: str, shape: Shape | None, dtype: npt.DTypeLike = "f4", *containers: str) -> TensorSpec:
-    return TensorSpec(name, np.dtype(dtype), shape, containers)
+from runtime.tensors import STRING, Call, Prediction, Query, TensorSpec
+from tests.runtime.tensor_specs import spec
 
 
 def model(*inputs: TensorSpec, outputs: tuple[TensorSpec, ...] = (spec("y", ("n", 1)),)) -> ReadyModel:

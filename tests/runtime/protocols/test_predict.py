@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import orjson
 import pytest
 from hypothesis import given
@@ -13,13 +12,9 @@ from hypothesis import strategies as st
 from runtime.errors import InvalidInput
 from runtime.model.signature import Signature
 from runtime.protocols import predict
-from runtime.tensors import STRING, Prediction, Shape, TensorSpec
+from runtime.tensors import STRING, Prediction, TensorSpec
 from tests import strategies
-
-
-def spec(name: str, shape: Shape | None, dtype: npt.DTypeLike = "f4") -> TensorSpec:
-    return TensorSpec(name, np.dtype(dtype), shape)
-
+from tests.runtime.tensor_specs import spec
 
 FLAT = Signature((spec("x", ("batch", 3)),), (spec("y", ("batch", 1)),))
 SCALARS = Signature((spec("x", ("batch",)),), (spec("y", ("batch",)),))

@@ -29,8 +29,8 @@ from runtime.registry.removing import plan_cleaning
 from runtime.variants.added import AddedAssessment, render
 from runtime.variants.values import ORIGINAL, PreparedForm, Variant
 from tests.runtime.conftest import Place
-from tests.runtime.registry.test_files import model
-from tests.runtime.variants.test_pinned import assessment
+from tests.runtime.registry.model_files import model
+from tests.runtime.variants.recorded import assessment
 
 BODY = b"the bytes of a variant"
 

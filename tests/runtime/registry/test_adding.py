@@ -36,7 +36,7 @@ from runtime.variants.cpu_class import cpu_class
 from runtime.variants.values import CPU_PROVIDER, ORIGINAL, Variant
 from tests.archives import zipped
 from tests.runtime.conftest import Place
-from tests.runtime.registry.test_files import model
+from tests.runtime.registry.model_files import model
 from tests.s3_server import S3Server
 
 ANY = Bounds(max_accuracy_loss=1.0, min_speedup=0.0)  # so that the speed of this machine does not matter

@@ -10,7 +10,7 @@ from runtime.cli import scalezero
 from runtime.published.places import manifest_uri
 from runtime.registry import PlannedFile, entries, publish, read_manifest
 from tests.runtime.conftest import Place
-from tests.runtime.registry.test_files import digest, model
+from tests.runtime.registry.model_files import digest, model
 
 MIB = 2**20
 

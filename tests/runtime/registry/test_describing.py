@@ -12,7 +12,7 @@ from runtime.model.header import ModelHeader
 from runtime.model.signature import Signature
 from runtime.published.manifest import Value
 from runtime.registry.describing import Description, describe, provenance_of, publisher
-from tests.runtime.registry.test_files import model
+from tests.runtime.registry.model_files import model
 
 
 @pytest.mark.parametrize(

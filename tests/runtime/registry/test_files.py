@@ -1,15 +1,11 @@
 """A published version is immutable, and its digest is recorded, on a real S3 and in a folder."""
 
-import hashlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from threading import Barrier, Thread
 
-import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
 from runtime.errors import ArtifactMissing, BadSetting, InvalidModel, StoreUnreachable
 from runtime.registry import AlreadyPublished, Published, find, publish
@@ -17,29 +13,9 @@ from tests.archives import zipped
 from tests.runtime.artifacts.test_external import save
 from tests.runtime.conftest import Place
 from tests.runtime.faulty_s3 import Fault, FaultyS3
+from tests.runtime.registry.model_files import digest, model
 from tests.s3_server import S3Server
 from tests.waiting import DEADLINE
-
-
-def model(folder: Path, name: str = "model.onnx", *, value: float = 1.0, external: bool = False) -> Path:
-    """Write a model that adds a constant; if `external`, with its weights in a second file."""
-    graph = helper.make_graph(
-        [helper.make_node("Add", ["x", "w"], ["y"])],
-        "add",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 1])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 1])],
-        [numpy_helper.from_array(np.full((1, 1), value, np.float32), "w")],
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    opsets = [helper.make_opsetid("", 17)]
-    made = helper.make_model(graph, opset_imports=opsets, ir_version=8)
-    onnx.save(made, folder / name, save_as_external_data=external, location="weights.bin", size_threshold=0)
-    return folder / name
-
-
-def digest(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_a_published_model_is_found_with_its_digest(place: Place, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from runtime.errors import DiskFull
 from runtime.registry import publish
 from runtime.registry.forms import form_of, planned, working_folder
 from tests.runtime.conftest import Place
-from tests.runtime.registry.test_files import digest, model
+from tests.runtime.registry.model_files import digest, model
 
 
 def test_a_form_has_its_external_data_beside_it_and_its_model_last(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from runtime.model import providers
 from runtime.registry.prepared_forms import prepared_forms
 from runtime.variants.cpu_class import cpu_class
 from runtime.variants.values import CPU_PROVIDER, OPENVINO_PROVIDER, PreparedForm, Variant
-from tests.runtime.registry.test_files import digest, model
+from tests.runtime.registry.model_files import digest, model
 from tests.runtime.registry.test_publishing_variants import largest_file
-from tests.runtime.variants.test_pinned import variant
+from tests.runtime.variants.recorded import variant
 
 URI = "s3://models/a.onnx"
 FORM = PreparedForm(uri=f"{URI}.variants/form/model.onnx", sha256="0" * 64, size=1)

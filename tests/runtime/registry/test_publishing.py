@@ -37,7 +37,7 @@ from runtime.variants.values import StoredFile, Variant
 from tests.archives import zipped
 from tests.runtime.conftest import Place
 from tests.runtime.faulty_s3 import Fault, FaultyS3
-from tests.runtime.registry.test_files import digest, model
+from tests.runtime.registry.model_files import digest, model
 from tests.s3_server import S3Server
 from tests.waiting import DEADLINE
 

@@ -37,8 +37,8 @@ from runtime.registry.publishing import PlannedModel, send_variants
 from runtime.variants.values import ORIGINAL, PreparedForm, Variant
 from tests.runtime.conftest import Place
 from tests.runtime.faulty_s3 import Fault, FaultyS3
-from tests.runtime.registry.test_files import model
-from tests.runtime.variants.test_pinned import assessment
+from tests.runtime.registry.model_files import model
+from tests.runtime.variants.recorded import assessment
 from tests.s3_server import S3Server
 
 NAMED = Publication("add", "1.0.0")

@@ -19,7 +19,7 @@ from runtime.registry import (
 )
 from runtime.registry.files import put_once
 from tests.runtime.conftest import Place
-from tests.runtime.registry.test_files import model
+from tests.runtime.registry.model_files import model
 
 
 def removed(uri: str) -> list[str]:

@@ -10,7 +10,7 @@ from runtime.registry.files import delete
 from runtime.registry.verifying import problem_of
 from runtime.variants.values import StoredFile
 from tests.runtime.conftest import Place
-from tests.runtime.registry.test_files import model
+from tests.runtime.registry.model_files import model
 from tests.s3_server import S3Server
 
 FILE = StoredFile(uri="u", sha256="a" * 64, size=7)

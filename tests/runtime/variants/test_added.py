@@ -7,7 +7,7 @@ import pytest
 
 from runtime.variants.added import AddedAssessment, as_data, merged, parse, render
 from runtime.variants.values import OPENVINO_PROVIDER, ORIGINAL, PreparedForm, RowsProof, Variant
-from tests.runtime.variants.test_pinned import DIGEST, URI, assessment, variant
+from tests.runtime.variants.recorded import DIGEST, URI, assessment, variant
 
 OTHER = "b" * 64
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from runtime.variants import table
 from runtime.variants.values import OPENVINO_PROVIDER, ORIGINAL, Measurement
-from tests.runtime.variants.test_pinned import assessment
+from tests.runtime.variants.recorded import assessment
 
 MEASURED = replace(
     assessment("intel-amx", {}, chosen="int8-nncf"),

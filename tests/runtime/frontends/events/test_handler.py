@@ -4,7 +4,6 @@ import base64
 import gzip
 import json
 import struct
-import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +14,7 @@ from cloudevents.http import from_http
 
 from tests import models
 from tests.runtime import independence_models
-from tests.runtime.frontends.conftest import Served, counts, error_of, serving
+from tests.runtime.frontends.conftest import Served, counts, error_of, serving, until_running
 from tests.runtime.frontends.events.conftest import (
     BATCH,
     STRUCTURED,
@@ -217,11 +216,11 @@ def test_the_source_and_the_type_of_a_reply_are_those_of_the_settings(tmp_path: 
 
 def test_a_full_queue_and_a_deadline_are_retried(tmp_path: Path) -> None:
     endless = independence_models.countdown(tmp_path / "m.onnx")
-    settings = {"SCALEZERO_RUN_TIMEOUT": "3s", "SCALEZERO_QUEUE_SIZE": "1", "SCALEZERO_TIMEOUT": "1s"}
+    settings = {"SCALEZERO_RUN_TIMEOUT": "5s", "SCALEZERO_QUEUE_SIZE": "1", "SCALEZERO_TIMEOUT": "1s"}
     with serving(tmp_path, endless, env=settings) as served, ThreadPoolExecutor(3) as callers:
         post(served, [1])  # imports the handler
         running = callers.submit(post, served, [2**62])
-        time.sleep(0.2)
+        until_running(served)
         others = sorted(callers.map(lambda _: post(served, [3]), range(2)), key=lambda answer: answer.status_code)
         assert error_of(others[0], 429)["code"] == "queue_full"
         assert int(others[0].headers["retry-after"]) >= 1

@@ -118,10 +118,10 @@ def test_a_failed_delivery_is_not_known_and_those_that_wait_fail_with_it(tmp_pat
 
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A model that runs as long as its input is large; a run that takes more than 1 s is stopped."""
+    """A model that runs as long as its input is large; a run that takes more than 3 s is stopped."""
     folder = tmp_path_factory.mktemp("slow")
     model = independence_models.countdown(folder / "m.onnx")
-    with serving(folder, model, env={"SCALEZERO_RUN_TIMEOUT": "1s", "SCALEZERO_BATCHING": "never"}) as served:
+    with serving(folder, model, env={"SCALEZERO_RUN_TIMEOUT": "3s", "SCALEZERO_BATCHING": "never"}) as served:
         post(served, [1])  # imports the handler
         yield served
 

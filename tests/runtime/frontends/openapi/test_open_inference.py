@@ -4,7 +4,6 @@ import math
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import orjson
 import pytest
 from openapi_schema_validator import OAS31Validator
@@ -16,12 +15,8 @@ from runtime.model.signature import Signature
 from runtime.protocols.json import tensors
 from runtime.protocols.open_inference import rest
 from runtime.protocols.open_inference.interface import RequestedOutput
-from runtime.tensors import STRING, Prediction, Query, Shape, TensorSpec
-
-
-def spec(name: str, shape: Shape | None, dtype: npt.DTypeLike = "f4") -> TensorSpec:
-    return TensorSpec(name, np.dtype(dtype), shape)
-
+from runtime.tensors import STRING, Prediction, Query, TensorSpec
+from tests.runtime.tensor_specs import spec
 
 OUTPUT = (spec("y", ("batch", 2)),)
 SIGNATURES = {

@@ -5,7 +5,6 @@ from typing import Any
 from urllib.parse import quote
 
 import numpy as np
-import numpy.typing as npt
 import orjson
 import pytest
 from openapi_schema_validator import OAS31Validator
@@ -17,15 +16,11 @@ from runtime.frontends import catalogue, openapi
 from runtime.frontends.openapi.listing import list_routes
 from runtime.model.signature import Signature
 from runtime.protocols import predict
-from runtime.tensors import STRING, Prediction, Shape, TensorSpec, as_array
+from runtime.tensors import STRING, Prediction, TensorSpec, as_array
 from tests import models
 from tests.conftest import unmeasured
 from tests.runtime.frontends.conftest import serving
-
-
-def spec(name: str, shape: Shape | None, dtype: npt.DTypeLike = "f4") -> TensorSpec:
-    return TensorSpec(name, np.dtype(dtype), shape)
-
+from tests.runtime.tensor_specs import spec
 
 OUTPUT = (spec("y", ("batch", 1)),)
 SIGNATURES = {

@@ -26,11 +26,11 @@ from tests.runtime import independence_models
 from tests.runtime.faulty_s3 import Fault, FaultyS3
 from tests.runtime.frontends.conftest import Served, managed, serving, until_running
 from tests.s3_server import S3Server
+from tests.waiting import DEADLINE, eventually
 
 SERVICE = "/org.pytorch.serve.grpc.management.ManagementAPIsService"
 KEY = "a key from a Secret of the cluster"
 METADATA = {"authorization": f"Bearer {KEY}"}
-PATIENCE = 20.0  # seconds
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def pulling(tmp_path: Path, s3: S3Server) -> Iterator[tuple[Served, Event]]:
     may_pull = Event()
 
     def wait() -> None:
-        may_pull.wait(PATIENCE)
+        may_pull.wait(DEADLINE)
 
     with FaultyS3(s3.endpoint_url) as store:
         store.add(Fault(path="slow.onnx", before=wait))
@@ -58,7 +58,7 @@ def pulling(tmp_path: Path, s3: S3Server) -> Iterator[tuple[Served, Event]]:
             may_pull.set()
 
 
-def call(served: Served, method: str, message: bytes = b"", *, timeout: float = PATIENCE) -> str:
+def call(served: Served, method: str, message: bytes = b"", *, timeout: float = DEADLINE) -> str:
     with served.channel() as channel:
         stub = channel.unary_unary(f"{SERVICE}/{method}", response_deserializer=pb.ManagementResponse.FromString)
         text: str = stub(message, timeout=timeout, metadata=list(METADATA.items())).msg
@@ -85,16 +85,14 @@ def listed(served: Served) -> list[str]:
 
 
 def wait_for(served: Served, names: list[str]) -> None:
-    give_up = time.monotonic() + PATIENCE
-    while listed(served) != names:
-        assert time.monotonic() < give_up, served.log.read_text()
-        time.sleep(0.02)
+    eventually(lambda: listed(served) == names, served.log.read_text)
 
 
 def test_a_registration_ends_at_the_deadline_of_the_client_and_is_finished(pulling: tuple[Served, Event]) -> None:
     served, may_pull = pulling
+    assert listed(served) == []  # imports the protocol
     message = pb.RegisterModelRequest(url="slow.onnx").SerializeToString()
-    assert late(served, "RegisterModel", message, timeout=0.3) is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert late(served, "RegisterModel", message, timeout=1) is grpc.StatusCode.DEADLINE_EXCEEDED
     assert listed(served) == []
     may_pull.set()
     wait_for(served, ["slow"])
@@ -104,10 +102,11 @@ def test_a_registration_ends_at_the_deadline_of_the_client_and_is_finished(pulli
 
 def test_the_server_ends_a_registration_at_the_deadline_by_itself(pulling: tuple[Served, Event]) -> None:
     served, may_pull = pulling
+    assert listed(served) == []  # imports the protocol
     message = pb.RegisterModelRequest(url="slow.onnx").SerializeToString()
-    answer = raw(served, "RegisterModel", message, grpc_timeout="300m")
+    answer = raw(served, "RegisterModel", message, grpc_timeout="1S")
     assert answer.headers["grpc-status"] == str(grpc.StatusCode.DEADLINE_EXCEEDED.value[0])
-    assert "grpc-timeout of 0.3 s; its operation continues" in answer.headers["grpc-message"]
+    assert "grpc-timeout of 1 s; its operation continues" in answer.headers["grpc-message"]
     may_pull.set()
     wait_for(served, ["slow"])
 
@@ -128,20 +127,22 @@ def test_an_operation_does_not_begin_after_the_deadline_or_with_an_invalid_one(p
 
 
 def test_a_model_is_loaded_after_the_deadline_of_a_scaling(tmp_path: Path) -> None:
-    env = {"SCALEZERO_MANAGEMENT_KEY": KEY, "SCALEZERO_PROTOCOLS": "torchserve_management", "SCALEZERO_LOAD": "lazy"}
-    with serving(tmp_path, models.heavy(tmp_path / "m.onnx", size=1600), env=env) as served:
+    env = {
+        "SCALEZERO_MANAGEMENT_KEY": KEY,
+        "SCALEZERO_PROTOCOLS": "torchserve_management",
+        "SCALEZERO_LOAD": "lazy",
+        "SCALEZERO_RUN_TIMEOUT": "3s",  # of the warm-up, so the load takes as long
+    }
+    with serving(tmp_path, independence_models.endless_on_zeros(tmp_path / "m.onnx"), env=env) as served:
         listed(served)  # imports the protocol
         message = pb.ScaleWorkerRequest(model_name="m", synchronous=True).SerializeToString()
-        assert raw(served, "ScaleWorker", message, grpc_timeout="20m").headers["grpc-status"] == "4"
+        assert raw(served, "ScaleWorker", message, grpc_timeout="1S").headers["grpc-status"] == "4"
         assert managed(served)["m", "", "deadline_exceeded"] == 1
-        give_up = time.monotonic() + PATIENCE
-        while served.get("/api/v1/models/m").json()["state"] != "ready":
-            assert time.monotonic() < give_up, served.log.read_text()
-            time.sleep(0.02)
+        eventually(lambda: served.get("/api/v1/models/m").json()["state"] == "ready", served.log.read_text)
 
 
 def test_an_unregistration_ends_at_the_deadline_and_the_requests_of_the_model_are_answered(tmp_path: Path) -> None:
-    env = {"SCALEZERO_MANAGEMENT_KEY": KEY, "SCALEZERO_MODEL_API": "true", "SCALEZERO_RUN_TIMEOUT": "2s"}
+    env = {"SCALEZERO_MANAGEMENT_KEY": KEY, "SCALEZERO_MODEL_API": "true", "SCALEZERO_RUN_TIMEOUT": "5s"}
     with (
         serving(tmp_path, independence_models.countdown(tmp_path / "m.onnx"), env=env) as served,
         ThreadPoolExecutor(6) as callers,
@@ -151,10 +152,11 @@ def test_an_unregistration_ends_at_the_deadline_and_the_requests_of_the_model_ar
         until_running(served)
         answers = [callers.submit(served.predict, [number]) for number in range(5)]
         describe = pb.DescribeModelRequest(model_name="m").SerializeToString()
-        while not orjson.loads(call(served, "DescribeModel", describe))[0]["jobQueueStatus"]["pendingRequests"]:
-            time.sleep(0.01)
+        eventually(
+            lambda: orjson.loads(call(served, "DescribeModel", describe))[0]["jobQueueStatus"]["pendingRequests"] > 0
+        )
         message = pb.UnregisterModelRequest(model_name="m").SerializeToString()
-        assert late(served, "UnregisterModel", message, timeout=0.1) is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert late(served, "UnregisterModel", message, timeout=1) is grpc.StatusCode.DEADLINE_EXCEEDED
         assert listed(served) == []
         assert running.result().status_code == 504
         statuses = {each.result().status_code for each in answers}
@@ -178,9 +180,9 @@ def test_an_unregistration_whose_caller_leaves_releases_the_model(tmp_path: Path
         await asyncio.sleep(0.01)
         leaving.cancel()
         await running
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(DEADLINE):
             while served.ready is not None:  # noqa: ASYNC110 - nothing announces it
                 await asyncio.sleep(0.01)
-        await service.close(within=PATIENCE)
+        await service.close(within=DEADLINE)
 
     asyncio.run(scenario())

@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import orjson
 import pytest
 from hypothesis import given
@@ -13,14 +12,10 @@ from runtime.model.signature import Signature
 from runtime.protocols import predict
 from runtime.protocols.cloudevents import Event, data
 from runtime.protocols.json.slices import WINDOW
-from runtime.tensors import STRING, Query, Shape, TensorSpec
+from runtime.tensors import STRING, Query
 from tests import strategies
 from tests.runtime.protocols.cloudevents.events import finish, json_documents
-
-
-def spec(name: str, shape: Shape | None, dtype: npt.DTypeLike = "f4", *containers: str) -> TensorSpec:
-    return TensorSpec(name, np.dtype(dtype), shape, containers)
-
+from tests.runtime.tensor_specs import spec
 
 OUTPUT = (spec("y", ("batch", 1)),)
 ONE = Signature((spec("x", ("batch", 3)),), OUTPUT)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,14 +10,10 @@ from hypothesis import strategies as st
 from runtime.errors import BadEvent, InvalidInput
 from runtime.model.signature import Signature
 from runtime.protocols.cloudevents import Event, data
-from runtime.tensors import STRING, Query, Shape, TensorSpec
+from runtime.tensors import STRING, Query
 from tests import strategies
 from tests.runtime.protocols.cloudevents.events import finish
-
-
-def spec(name: str, shape: Shape | None, dtype: npt.DTypeLike = "f4", *containers: str) -> TensorSpec:
-    return TensorSpec(name, np.dtype(dtype), shape, containers)
-
+from tests.runtime.tensor_specs import spec
 
 OUTPUT = (spec("y", ("batch", 1)),)
 ONE = Signature((spec("x", ("batch", 3)),), OUTPUT)

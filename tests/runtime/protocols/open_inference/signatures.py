@@ -9,7 +9,8 @@ from hypothesis.extra import numpy as arrays
 
 from runtime.model.signature import Signature
 from runtime.predictor import ReadyModel
-from runtime.tensors import STRING, Prediction, Shape, TensorSpec
+from runtime.tensors import STRING, Prediction, TensorSpec
+from tests.runtime.tensor_specs import spec
 
 DATATYPES = {
     "BOOL": np.dtype(bool),
@@ -23,17 +24,13 @@ DATATYPES = {
 }
 
 
-def spec(name: str, dtype: Any = "f4", shape: Shape | None = ("n", 2), *containers: str) -> TensorSpec:  # noqa: ANN401
-    return TensorSpec(name, np.dtype(dtype), shape, containers)
-
-
 def signature_of(*inputs: TensorSpec) -> Signature:
     """Return the signature of a model with equal inputs and outputs."""
     return Signature(inputs, inputs)
 
 
 ONE = signature_of(spec("x"))
-TWO = signature_of(spec("a"), spec("b", "i8"))
+TWO = signature_of(spec("a"), spec("b", dtype="i8"))
 
 
 def model(signature: Signature) -> ReadyModel:

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from runtime.errors import InvalidInput
 from runtime.protobuf import delimited, varint
 from runtime.protocols.open_inference import contents, interface
-from tests.runtime.protocols.open_inference.signatures import signature_of, spec
+from tests.runtime.protocols.open_inference.signatures import signature_of
+from tests.runtime.tensor_specs import spec
 
 NUMBERS = st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 200), max_size=50)
-X = interface.of(signature_of(spec("x", "u8", None))).inputs["x"]
+X = interface.of(signature_of(spec("x", None, "u8"))).inputs["x"]
 
 
 def read(*packs: bytes, count: int) -> np.ndarray:
@@ -48,7 +49,7 @@ def test_numbers_without_an_end_are_refused(pack: bytes, step: int, monkeypatch:
 
 
 def test_truncated_floats_are_refused() -> None:
-    floats = interface.of(signature_of(spec("x", "f4", None))).inputs["x"]
+    floats = interface.of(signature_of(spec("x", None, "f4"))).inputs["x"]
     with pytest.raises(InvalidInput, match="invalid packed numbers"):
         contents.read_large([memoryview(delimited(6, b"\0" * 7))], floats, (2,))
 
@@ -66,7 +67,7 @@ def test_lists_of_other_kinds_are_ignored() -> None:
 @pytest.mark.parametrize("field", [b"\x78\x01", delimited(8, b"")])
 def test_the_fields_of_a_tensor_are_bounded(field: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contents, "MANY", 10)
-    strings = interface.of(signature_of(spec("x", object, None))).inputs["x"]
+    strings = interface.of(signature_of(spec("x", None, object))).inputs["x"]
     with pytest.raises(InvalidInput, match="more than 10 fields"):
         contents.read_large([memoryview(field * 11)], strings, (11,))
 

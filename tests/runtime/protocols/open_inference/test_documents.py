@@ -8,13 +8,14 @@ from runtime.model.signature import Signature
 from runtime.protocols.open_inference import documents
 from runtime.protocols.protos import open_inference_config_pb2, open_inference_pb2
 from runtime.telemetry.measurements import ModelMeasurements, RunStats
-from tests.runtime.protocols.open_inference.signatures import DATATYPES, ONE, signature_of, spec
+from tests.runtime.protocols.open_inference.signatures import DATATYPES, ONE, signature_of
+from tests.runtime.tensor_specs import spec
 
 LIMITS = Limits(batch_size=8, max_wait=0.002, timeout=1.0, queue_size=10, run_timeout=60.0)
 
 
 def test_a_dynamic_axis_and_an_unknown_rank_have_the_size_minus_one() -> None:
-    signature = Signature((spec("x", "f4", ("n", None, 3)),), (spec("y", object, None), spec("z", "i8", ())))
+    signature = Signature((spec("x", ("n", None, 3), "f4"),), (spec("y", None, object), spec("z", (), "i8")))
     document = documents.metadata("m", ["1", "2"], signature)
     assert document["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [-1, -1, 3]}]
     assert document["outputs"] == [
@@ -26,13 +27,13 @@ def test_a_dynamic_axis_and_an_unknown_rank_have_the_size_minus_one() -> None:
 
 
 def test_a_value_without_a_datatype_has_scalezeros_description() -> None:
-    signature = signature_of(spec("s", "f4", None, "sequence"))
+    signature = signature_of(spec("s", None, "f4", "sequence"))
     assert documents.metadata("m", ["1"], signature)["inputs"][0]["datatype"] == "sequence(float32)"
     assert documents.config("m", signature, LIMITS)["input"][0]["data_type"] == "TYPE_INVALID"
 
 
 def test_every_datatype_has_a_type_in_the_configuration() -> None:
-    signature = signature_of(*(spec(name, dtype, None) for name, dtype in DATATYPES.items()))
+    signature = signature_of(*(spec(name, None, dtype) for name, dtype in DATATYPES.items()))
     document = documents.config("m", signature, LIMITS)
     message = open_inference_config_pb2.ModelConfig(**document)
     names = [open_inference_config_pb2.DataType.Name(each.data_type) for each in message.input]
@@ -43,13 +44,13 @@ def test_the_configuration_omits_the_batch_axis() -> None:
     document = documents.config("m", ONE, LIMITS)
     assert (document["max_batch_size"], document["input"][0]["dims"]) == (8, [2])
     assert document["dynamic_batching"] == {"max_queue_delay_microseconds": 2000}
-    fixed = documents.config("m", signature_of(spec("x", "f4", (4, 2))), LIMITS)
+    fixed = documents.config("m", signature_of(spec("x", (4, 2), "f4")), LIMITS)
     assert (fixed["max_batch_size"], fixed["input"][0]["dims"]) == (0, [4, 2])
     assert "dynamic_batching" not in fixed
 
 
 def test_an_optional_input_is_marked() -> None:
-    [configured] = documents.config("m", Signature((spec("o", "f4", None, "optional"),), ()), LIMITS)["input"]
+    [configured] = documents.config("m", Signature((spec("o", None, "f4", "optional"),), ()), LIMITS)["input"]
     assert configured["optional"] is True
 
 

@@ -23,9 +23,9 @@ from tests.runtime.protocols.open_inference.signatures import (
     predicted,
     same,
     signature_of,
-    spec,
     tensors,
 )
+from tests.runtime.tensor_specs import spec
 
 BIG = outline.SMALL  # bytes; protobuf does not parse a longer message at once
 
@@ -67,7 +67,7 @@ def typed(datatype: str, tensor: np.ndarray) -> Any:  # noqa: ANN401
 @given(data=st.data())
 def test_the_tensor_of_a_response_is_valid_in_a_request(datatype: str, data: st.DataObject) -> None:
     tensor = data.draw(tensors(datatype))
-    signature = signature_of(spec("x", DATATYPES[datatype], None))
+    signature = signature_of(spec("x", None, DATATYPES[datatype]))
     answer = encoded(Query((), form=[RequestedOutput(0, binary=True)], id="7"), signature, tensor)
     assert (answer.model_name, answer.model_version, answer.id) == ("m", "1", "7")
     [output] = answer.outputs
@@ -80,7 +80,7 @@ def test_the_tensor_of_a_response_is_valid_in_a_request(datatype: str, data: st.
 @given(data=st.data())
 def test_typed_contents_survive_a_round_trip(datatype: str, data: st.DataObject) -> None:
     tensor = data.draw(tensors(datatype))
-    signature = signature_of(spec("x", DATATYPES[datatype], None))
+    signature = signature_of(spec("x", None, DATATYPES[datatype]))
     request = infer_request(typed(datatype, tensor))
     assert same(bound(signature, request).tensors[0], tensor)
     tensor_, known = request.inputs[0], interface.of(signature)
@@ -98,7 +98,7 @@ def test_large_tensors_are_parsed_like_small_ones(datatype: str, *, raw: bool) -
     else:
         bits = 8 * DATATYPES[datatype].itemsize
         tensor = random.integers(0, 2**bits - 1, count, np.uint64).astype(DATATYPES[datatype])
-    signature = signature_of(spec("x", DATATYPES[datatype], None))
+    signature = signature_of(spec("x", None, DATATYPES[datatype]))
     request = typed(datatype, tensor)
     if raw:
         request = item("x", datatype, tensor.shape)
@@ -128,7 +128,7 @@ def test_inputs_and_outputs_are_found_by_name() -> None:
 
 
 def test_an_optional_input_may_be_absent() -> None:
-    signature = Signature((spec("o", "f4", None, "optional"),), (spec("y"),))
+    signature = Signature((spec("o", None, "f4", "optional"),), (spec("y"),))
     [absent] = bound(signature, infer_request()).tensors
     assert absent.item() is None
     [present] = bound(signature, infer_request(item("o"), raw_input_contents=[b"\0" * 8])).tensors
@@ -176,32 +176,32 @@ def test_an_error_names_the_field(sent: pb.ModelInferRequest | bytes, field: str
 
 
 def test_numbers_beyond_the_datatype_are_refused() -> None:
-    signature = signature_of(spec("x", "i1", ("n",)))
+    signature = signature_of(spec("x", ("n",), "i1"))
     error = refused(signature, infer_request(item("x", "INT8", (3,), contents={"int_contents": [127, -129, 0]})))
     assert str(error) == "inputs.x.contents.int_contents: got -129 at 1; expected numbers of INT8"
 
 
 def test_strings_that_are_not_utf_8_are_refused() -> None:
-    signature = signature_of(spec("x", object, ("n",)))
+    signature = signature_of(spec("x", ("n",), object))
     error = refused(signature, infer_request(item("x", "BYTES", (2,), contents={"bytes_contents": [b"a", b"\xff"]})))
     assert error.details["field"] == "inputs.x.contents.bytes_contents[1]"
 
 
 @pytest.mark.parametrize("datatype", ["FP16", "BF16"])
 def test_halves_are_raw_only(datatype: str) -> None:
-    signature = signature_of(spec("x", DATATYPES[datatype], ("n",)))
+    signature = signature_of(spec("x", ("n",), DATATYPES[datatype]))
     assert "there are no typed contents" in str(
         refused(signature, infer_request(item("x", datatype, (2,), contents=FLOATS)))
     )
 
 
 def test_an_output_without_a_datatype_is_refused_unless_only_others_are_requested() -> None:
-    signature = Signature((spec("x"),), (spec("y"), spec("s", "f4", None, "sequence")))
+    signature = Signature((spec("x"),), (spec("y"), spec("s", None, "f4", "sequence")))
     request = infer_request(item(contents=FLOATS))
     assert "request only y" in str(refused(signature, request))
     request.outputs.add(name="y")
     assert bound(signature, request).form == [RequestedOutput(0, binary=True)]
-    nothing = Signature((spec("x"),), (spec("s", "f4", None, "sequence"),))
+    nothing = Signature((spec("x"),), (spec("s", None, "f4", "sequence"),))
     assert "use the predict API for this model" in str(refused(nothing, infer_request(item(contents=FLOATS))))
 
 
@@ -214,7 +214,7 @@ def test_a_message_is_built_from_dictionaries_and_names() -> None:
 
 @pytest.mark.parametrize("datatype", ["BOOL", "BYTES", "FP32"])
 def test_a_shape_that_numpy_does_not_support_is_refused(datatype: str) -> None:
-    signature = signature_of(spec("x", DATATYPES[datatype], None))
+    signature = signature_of(spec("x", None, DATATYPES[datatype]))
     for shape in ((0, 2**62, 2**62), (1,) * 65):
         error = refused(signature, infer_request(item("x", datatype, shape), raw_input_contents=[b""]))
         assert error.details["field"] == "inputs.x.shape"
@@ -234,7 +234,7 @@ def test_any_bytes_are_parsed_or_refused(message: bytes) -> None:
     datatype=st.sampled_from(sorted(DATATYPES)),
 )
 def test_shapes_that_do_not_fit_the_bytes_are_refused(shape: list[int], size: int, datatype: str) -> None:
-    signature = signature_of(spec("x", DATATYPES[datatype], None))
+    signature = signature_of(spec("x", None, DATATYPES[datatype]))
     with suppress(InvalidInput):
         query = bound(signature, infer_request(item("x", datatype, shape), raw_input_contents=[b"\0" * size]))
         assert list(query.tensors[0].shape) == shape

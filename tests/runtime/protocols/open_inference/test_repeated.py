@@ -15,10 +15,11 @@ from runtime.model.signature import Signature
 from runtime.protocols.open_inference import messages, repeated
 from runtime.protocols.open_inference.repeated import Memory
 from runtime.protocols.protos import open_inference_pb2 as pb
-from tests.runtime.protocols.open_inference.signatures import model, signature_of, spec
+from tests.runtime.protocols.open_inference.signatures import model, signature_of
+from tests.runtime.tensor_specs import spec
 
-VECTOR = signature_of(spec("x", np.float32, ("batch", 2)))
-PAIR = signature_of(spec("x", np.float32, ("batch", 2)), spec("y", np.float32, ("batch", 2)))
+VECTOR = signature_of(spec("x", ("batch", 2), np.float32))
+PAIR = signature_of(spec("x", ("batch", 2), np.float32), spec("y", ("batch", 2), np.float32))
 RAW = 7  # the number of raw_input_contents
 
 
@@ -93,7 +94,7 @@ def test_only_the_numbers_of_a_repeated_message_are_parsed(monkeypatch: pytest.M
 
 def test_another_signature_of_the_model_is_bound_again() -> None:
     method = messages.ModelInfer()
-    for signature in (VECTOR, VECTOR, signature_of(spec("x", np.float32, ("batch", 3))), PAIR, VECTOR):
+    for signature in (VECTOR, VECTOR, signature_of(spec("x", ("batch", 3), np.float32)), PAIR, VECTOR):
         assert outcome(method, message(1, 2), signature) == outcome(messages.ModelInfer(), message(1, 2), signature)
 
 

@@ -25,9 +25,9 @@ from tests.runtime.protocols.open_inference.signatures import (
     predicted,
     same,
     signature_of,
-    spec,
     tensors,
 )
+from tests.runtime.tensor_specs import spec
 
 HEADER = b"inference-header-content-length"
 
@@ -69,7 +69,7 @@ def test_every_datatype_survives_a_round_trip(datatype: str, *, as_bytes: bool, 
     if datatype == "BF16" and not as_bytes:
         return  # JSON has no form for it
     tensor = data.draw(tensors(datatype, finite=not as_bytes))
-    signature = signature_of(spec("x", DATATYPES[datatype], None))
+    signature = signature_of(spec("x", None, DATATYPES[datatype]))
     query = Query((), form=[RequestedOutput(0, as_bytes)])
     body, length = as_request(answer_to(query, signature, tensor))
     for whole in (True, False):
@@ -117,7 +117,7 @@ def test_a_body_of_only_bytes_is_the_only_input_and_has_a_binary_answer() -> Non
 
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_body_of_only_bytes_may_fill_a_fixed_shape(*, whole: bool) -> None:
-    fixed = signature_of(spec("x", "f4", (1, 2)))
+    fixed = signature_of(spec("x", (1, 2), "f4"))
     assert bound(fixed, b"\0" * 8, 0, whole=whole).tensors[0].shape == (1, 2)
 
 
@@ -185,7 +185,7 @@ def test_other_parameters_have_no_effect() -> None:
 
 
 def test_an_optional_input_may_be_absent() -> None:
-    signature = Signature((spec("o", "f4", None, "optional"),), (spec("y"),))
+    signature = Signature((spec("o", None, "f4", "optional"),), (spec("y"),))
     [absent] = bound(signature, body()).tensors
     assert absent.item() is None
     [there] = bound(signature, body(item("o"))).tensors
@@ -206,7 +206,7 @@ def test_extra_bytes_are_refused() -> None:
         bound(ONE, head + b"x", len(head))
 
 
-@pytest.mark.parametrize("signature", [TWO, signature_of(spec("x", STRING)), signature_of(spec("x", "f4", None))])
+@pytest.mark.parametrize("signature", [TWO, signature_of(spec("x", dtype=STRING)), signature_of(spec("x", None, "f4"))])
 def test_a_body_of_only_bytes_is_refused_if_the_shape_is_unknown(signature: Signature) -> None:
     with pytest.raises(InvalidInput, match="only bytes"):
         bound(signature, b"12345678", 0)
@@ -223,23 +223,23 @@ def test_a_body_of_only_bytes_is_refused_if_the_shape_is_unknown(signature: Sign
 )
 def test_invalid_strings_are_refused(data: bytes, reason: str) -> None:
     with pytest.raises(InvalidInput, match=reason):
-        datatypes.read("x", memoryview(data), (1,), spec("x", STRING))
+        datatypes.read("x", memoryview(data), (1,), spec("x", dtype=STRING))
 
 
 def test_the_strings_of_a_tensor_are_bounded() -> None:
     """The check precedes their parsing."""
     with pytest.raises(InvalidInput, match="1000001 strings; expected at most 1000000"):
-        datatypes.read("x", b"", (1_000_001,), spec("x", STRING))
+        datatypes.read("x", b"", (1_000_001,), spec("x", dtype=STRING))
 
 
 def test_inputs_and_outputs_without_a_datatype_are_refused_by_name() -> None:
-    sequence = spec("s", "f4", None, "sequence")
+    sequence = spec("s", None, "f4", "sequence")
     with pytest.raises(InvalidInput, match=r"outputs\.s"):
         bound(signature_of(sequence), body(item("s")))
     with pytest.raises(InvalidInput, match=r"inputs\.s"):
         bound(Signature((sequence,), (spec("y"),)), body(item("s")))
     with pytest.raises(InvalidInput, match="BF16"):
-        bound(signature_of(spec("x", ml_dtypes.bfloat16)), body(item(datatype="BF16")))
+        bound(signature_of(spec("x", dtype=ml_dtypes.bfloat16)), body(item(datatype="BF16")))
 
 
 @settings(deadline=None)

@@ -15,14 +15,11 @@ from runtime.protocols import outline
 from runtime.protocols.protos import tensorflow_pb2 as tf
 from runtime.protocols.protos import tensorflow_serving_pb2 as pb
 from runtime.protocols.tensorflow_serving.grpc_examples import Classify, MultiInference, Regress
-from runtime.tensors import Prediction, Query, Shape, TensorSpec
+from runtime.tensors import Prediction, Query, TensorSpec
+from tests.runtime.tensor_specs import spec
 
 CLASSIFY, REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
 Method = Classify | Regress | MultiInference
-
-
-def spec(name: str, shape: Shape, dtype: str = "f4") -> TensorSpec:
-    return TensorSpec(name, np.dtype(dtype), shape)
 
 
 def model(*outputs: TensorSpec, inputs: tuple[TensorSpec, ...] = (spec("x", ("n", 2)),)) -> ReadyModel:

@@ -4,18 +4,13 @@ import json
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from runtime.errors import RefusedInput
 from runtime.model.signature import Signature
 from runtime.protocols.tensorflow_serving import json_body, json_request
-from runtime.tensors import STRING, Shape, TensorSpec
-
-
-def spec(name: str, shape: Shape | None, dtype: npt.DTypeLike = "f4") -> TensorSpec:
-    return TensorSpec(name, np.dtype(dtype), shape)
-
+from runtime.tensors import STRING, TensorSpec
+from tests.runtime.tensor_specs import spec
 
 ROWS = Signature((spec("x", ("batch", 3)),), (spec("y", ("batch", 1)),))
 WHOLE = Signature((spec("x", ("batch", 3), "i4"),), (spec("y", ("batch", 1)),))

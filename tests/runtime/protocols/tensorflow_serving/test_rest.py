@@ -5,7 +5,6 @@ import json
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -15,9 +14,10 @@ from runtime.http.messages import Answer, Request
 from runtime.model.signature import Signature
 from runtime.predictor import ReadyModel
 from runtime.protocols.tensorflow_serving import refusals, rest
-from runtime.tensors import STRING, Prediction, Shape, TensorSpec
+from runtime.tensors import STRING, Prediction, TensorSpec
 from tests.runtime.protocols.json.texts import broken, drained
 from tests.runtime.protocols.tensorflow_serving.arrays import f32
+from tests.runtime.tensor_specs import spec
 
 
 class Match:
@@ -25,10 +25,6 @@ class Match:
 
     def __init__(self, **parameters: str) -> None:
         self.parameters = parameters
-
-
-def spec(name: str, shape: Shape | None, dtype: npt.DTypeLike = "f4", containers: tuple[str, ...] = ()) -> TensorSpec:
-    return TensorSpec(name, np.dtype(dtype), shape, containers)
 
 
 def model(*outputs: TensorSpec) -> ReadyModel:
@@ -83,7 +79,7 @@ def test_a_model_with_scores_classifies() -> None:
         "results": [[["0", 0.25], ["1", 0.75]], [["0", 0.5], ["1", 0.5]]]
     }
     maps = np.array([{"a": 0.5, "b": 0.25}, {"a": 1.0, "b": 0.0}], object)
-    zipped = model(spec("label", ("n",), STRING), spec("p", None, "f4", ("sequence", "map of string")))
+    zipped = model(spec("label", ("n",), STRING), spec("p", None, "f4", "sequence", "map of string"))
     label = np.array(["a", "a"], object)
     assert answer_to(rest.Classify(), {"examples": ROWS}, zipped, label, maps)["results"][0] == [
         ["a", 0.5],

@@ -1,5 +1,6 @@
 """Requests and signatures for the tests of TorchServe's translators."""
 
+import io
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,14 +9,11 @@ import numpy as np
 from runtime.http.messages import Answer, Request
 from runtime.model.signature import Signature
 from runtime.protocols.torchserve.inference import Predictions
-from runtime.tensors import STRING, Prediction, Query, Shape, TensorSpec
+from runtime.tensors import STRING, Prediction, Query, TensorSpec
+from tests.runtime.tensor_specs import spec
 
 JSON = "application/json"
 BOUNDARY = "XyZ"
-
-
-def spec(name: str, dtype: Any = "f4", shape: Shape | None = ("n", 2), *containers: str) -> TensorSpec:  # noqa: ANN401
-    return TensorSpec(name, np.dtype(dtype), shape, containers)
 
 
 def signature(*inputs: TensorSpec) -> Signature:
@@ -23,8 +21,15 @@ def signature(*inputs: TensorSpec) -> Signature:
 
 
 ONE = signature(spec("x"))
-TWO = signature(spec("a"), spec("b", "i8"))
-PEOPLE = signature(spec("age", "i8", ("n", 1)), spec("name", STRING, ("n", 1)))
+TWO = signature(spec("a"), spec("b", dtype="i8"))
+PEOPLE = signature(spec("age", ("n", 1), "i8"), spec("name", ("n", 1), STRING))
+
+
+def npy(array: object) -> bytes:
+    """Return the array in the format of `numpy.save`."""
+    with io.BytesIO() as file:
+        np.save(file, np.asarray(array))
+        return file.getvalue()
 
 
 def request(body: bytes, kind: str = "", *, query: bytes = b"", **parameters: str) -> Request:

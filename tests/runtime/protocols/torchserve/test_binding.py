@@ -1,6 +1,5 @@
 """The values of a request to inputs, and invalid values."""
 
-import io
 from collections.abc import Callable
 
 import numpy as np
@@ -20,20 +19,15 @@ from tests.runtime.protocols.torchserve.requests import (
     TWO,
     bound,
     multipart,
+    npy,
     signature,
-    spec,
     tensors,
 )
+from tests.runtime.tensor_specs import spec
 
 ROWS = [[1.0, 2.0], [3.0, 4.0]]
 FORM = "application/x-www-form-urlencoded"
 FLOATS = np.array(ROWS, np.float32)
-
-
-def npy(array: object) -> bytes:
-    with io.BytesIO() as file:
-        np.save(file, np.asarray(array))
-        return file.getvalue()
 
 
 @pytest.mark.parametrize("kind", [JSON, "", "text/plain", "application/vnd.api+json; charset=utf-8"])
@@ -99,7 +93,7 @@ def test_an_npy_file_of_one_row_may_omit_the_first_axis() -> None:
 
 @pytest.mark.parametrize("array", [["a", "b"], np.array(["a", "b"], "S")])
 def test_an_npy_file_may_have_strings(array: object) -> None:
-    assert tensors(signature(spec("x", STRING, ("n",))), npy(array)) == [["a", "b"]]
+    assert tensors(signature(spec("x", ("n",), STRING)), npy(array)) == [["a", "b"]]
 
 
 def test_infinity_and_nan_in_an_npy_file_are_unchanged() -> None:
@@ -112,13 +106,13 @@ def test_infinity_and_nan_in_an_npy_file_are_unchanged() -> None:
     [
         ([[1e300, 0]], ONE, "too large"),
         ([["a", "b"]], ONE, "a NumPy array of <U1"),
-        ([[1, 2]], signature(spec("x", STRING)), "a NumPy array of int64"),
-        (np.array([[b"\xff", b"a"]]), signature(spec("x", STRING)), "not UTF-8"),
-        ([[1.5, 2]], signature(spec("x", "i8")), "1.5"),
-        ([[300, 2]], signature(spec("x", "u1")), "300"),
+        ([[1, 2]], signature(spec("x", dtype=STRING)), "a NumPy array of int64"),
+        (np.array([[b"\xff", b"a"]]), signature(spec("x", dtype=STRING)), "not UTF-8"),
+        ([[1.5, 2]], signature(spec("x", dtype="i8")), "1.5"),
+        ([[300, 2]], signature(spec("x", dtype="u1")), "300"),
         ([[1, 2, 3]], ONE, r"shape \[1, 3\]"),
         (FLOATS, TWO, "a form with a value for each input: a, b"),
-        (FLOATS, signature(spec("x", "f4", None, "sequence")), "as JSON"),
+        (FLOATS, signature(spec("x", None, "f4", "sequence")), "as JSON"),
     ],
 )
 def test_an_npy_file_that_does_not_fit_is_refused(array: object, inputs: Signature, message: str) -> None:
@@ -137,13 +131,13 @@ def test_bytes_are_consecutive_rows(kind: str) -> None:
 
 
 def test_bytes_may_be_booleans_or_a_tensor_without_rows() -> None:
-    assert tensors(signature(spec("x", "?")), b"\0\1\2\0") == [[[False, True], [True, False]]]
-    assert tensors(signature(spec("x", "u1", (2, 2))), b"abcd") == [[[97, 98], [99, 100]]]
+    assert tensors(signature(spec("x", dtype="?")), b"\0\1\2\0") == [[[False, True], [True, False]]]
+    assert tensors(signature(spec("x", (2, 2), "u1")), b"abcd") == [[[97, 98], [99, 100]]]
 
 
 def test_bytes_in_brackets_that_are_not_json_are_bytes() -> None:
-    assert tensors(signature(spec("x", "u1", ("n", 4))), b"[\0\1]") == [[[91, 0, 1, 93]]]
-    assert tensors(signature(spec("x", "u1", ("n", 4))), b"[12]", "application/octet-stream") == [[[91, 49, 50, 93]]]
+    assert tensors(signature(spec("x", ("n", 4), "u1")), b"[\0\1]") == [[[91, 0, 1, 93]]]
+    assert tensors(signature(spec("x", ("n", 4), "u1")), b"[12]", "application/octet-stream") == [[[91, 49, 50, 93]]]
 
 
 @pytest.mark.parametrize(
@@ -151,14 +145,14 @@ def test_bytes_in_brackets_that_are_not_json_are_bytes() -> None:
     [
         (b"", ONE, "got 0 bytes; expected JSON, a NumPy array .npy., or its bytes: a multiple of 8"),
         (b"1234567", ONE, "got 7 bytes"),
-        (b"123", signature(spec("x", "u1", (2, 2))), "4 for uint8"),
-        (b"12345678", signature(spec("x", "u1", (2, 2))), "got 8 bytes; expected .*: 4 for uint8"),
-        (b"12345678", signature(spec("x", "f4", ())), "got 8 bytes; expected .*: 4 for float32"),
-        (b"123", signature(spec("x", "f4", ("n", "m"))), "do not state the shape"),
-        (b"123", signature(spec("x", "f4", None)), "do not state the shape"),
-        (b"123", signature(spec("x", "f4", ("n", 0))), "do not state the shape"),
-        (b"123", signature(spec("x", "c8")), "do not state the shape"),
-        (b"\xff", signature(spec("x", STRING, ("n",))), "text in UTF-8"),
+        (b"123", signature(spec("x", (2, 2), "u1")), "4 for uint8"),
+        (b"12345678", signature(spec("x", (2, 2), "u1")), "got 8 bytes; expected .*: 4 for uint8"),
+        (b"12345678", signature(spec("x", (), "f4")), "got 8 bytes; expected .*: 4 for float32"),
+        (b"123", signature(spec("x", ("n", "m"), "f4")), "do not state the shape"),
+        (b"123", signature(spec("x", None, "f4")), "do not state the shape"),
+        (b"123", signature(spec("x", ("n", 0), "f4")), "do not state the shape"),
+        (b"123", signature(spec("x", dtype="c8")), "do not state the shape"),
+        (b"\xff", signature(spec("x", ("n",), STRING)), "text in UTF-8"),
         (b"[1, 2", ONE, "got 5 bytes"),
         (b"[1, 2,]", ONE, "trailing comma|unexpected"),
     ],
@@ -170,7 +164,7 @@ def test_bytes_that_do_not_fit_are_refused(data: bytes, inputs: Signature, messa
 
 @pytest.mark.parametrize("shape", [("n",), ("n", 1)])
 def test_text_is_one_row_of_a_model_of_strings(shape: tuple[str | int, ...]) -> None:
-    query = bound(signature(spec("x", STRING, shape)), "Grüße".encode(), "text/plain")
+    query = bound(signature(spec("x", shape, STRING)), "Grüße".encode(), "text/plain")
     assert query.tensors[0].reshape(-1).tolist() == ["Grüße"]
     assert query.form.one_row  # type: ignore[attr-defined]
 
@@ -193,11 +187,11 @@ def test_fields_may_have_numbers_and_text() -> None:
     assert tensors(PEOPLE, b"age=22&name=Ann+%C3%84", FORM) == [[[22]], [["Ann Ä"]]]
     assert tensors(PEOPLE, *multipart(("age", b"22"), ("name", b"7"), file=False)) == [[[22]], [["7"]]]
     assert tensors(ONE, b"data=%5B1%2C2%5D", FORM) == [[[1, 2]]]
-    assert tensors(signature(spec("x", "?", ("n", 1))), b"x=true", FORM) == [[[True]]]
+    assert tensors(signature(spec("x", ("n", 1), "?")), b"x=true", FORM) == [[[True]]]
 
 
 def test_an_optional_input_may_be_omitted() -> None:
-    inputs = signature(spec("a"), spec("b", "f4", None, "optional"))
+    inputs = signature(spec("a"), spec("b", None, "f4", "optional"))
     [first, second] = bound(inputs, *multipart(("a", npy(FLOATS)))).tensors
     assert first.tolist() == ROWS
     assert second[()] is None
@@ -237,7 +231,7 @@ def test_a_field_with_invalid_json_is_refused_with_its_value() -> None:
 )
 def test_saved_arrays_and_bytes_are_bound_unchanged(dtype: str, shape: tuple[int, ...], data: st.DataObject) -> None:
     array = data.draw(npst.arrays(dtype, shape))
-    inputs = signature(spec("x", dtype, ("n", *shape[1:])))
+    inputs = signature(spec("x", ("n", *shape[1:]), dtype))
     for body in (npy(array), array.tobytes()):
         [tensor] = bound(inputs, body, "application/octet-stream").tensors
         assert tensor.dtype == array.dtype
