@@ -14,7 +14,7 @@ from knative.resources import BadManifest
 from runtime.errors import BadSetting, StoreUnreachable
 from runtime.registry import PublishedGuest, find, find_guest, publish
 from tests import guests, models
-from tests.knative.manifests.test_steps import read, version
+from tests.knative.documents import read, version
 from tests.knative.resources.test_guest import CONFIG
 from tests.s3_server import S3Server
 

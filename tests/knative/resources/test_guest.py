@@ -4,7 +4,7 @@ import pytest
 
 from knative.resources import BadManifest
 from knative.resources.guest import Guest
-from tests.knative.manifests.test_steps import read, version
+from tests.knative.documents import read, version
 
 CONFIG = """\
 ---
