@@ -15,7 +15,9 @@
 
 #include "wasi_nn.h"
 
+#ifndef MODEL
 #define MODEL "wasm-digits"
+#endif
 #define PIXELS 64
 #define DIGITS 10
 #define BLACK 16.0
