@@ -1,42 +1,24 @@
 """`python -m scripts.benchmarks [peers | protocols | events | large_model | registry | wasm | variants | cluster]`."""
 
 import sys
+from importlib import import_module
+from typing import Final
+
+from runtime.registry.interruption import ended_by_sigterm
 
 # Not a click group, because the name of a figure has the position of a subcommand.
-match sys.argv[1:2]:
-    case ["peers"]:
-        from scripts.benchmarks.cli import peers
+_COMMANDS: Final = {
+    **{name: ("cli", name) for name in ("peers", "protocols", "events", "large_model", "registry", "wasm")},
+    "variants": ("variants.cli", "main"),
+    "cluster": ("cluster.cli", "main"),
+}
 
-        peers(sys.argv[2:], prog_name="scripts/bench peers")
-    case ["protocols"]:
-        from scripts.benchmarks.cli import protocols
-
-        protocols(sys.argv[2:], prog_name="scripts/bench protocols")
-    case ["events"]:
-        from scripts.benchmarks.cli import events
-
-        events(sys.argv[2:], prog_name="scripts/bench events")
-    case ["variants"]:
-        from scripts.benchmarks.variants.cli import main as variants
-
-        variants(sys.argv[2:], prog_name="scripts/bench variants")
-    case ["large_model"]:
-        from scripts.benchmarks.cli import large_model
-
-        large_model(sys.argv[2:], prog_name="scripts/bench large_model")
-    case ["registry"]:
-        from scripts.benchmarks.cli import registry
-
-        registry(sys.argv[2:], prog_name="scripts/bench registry")
-    case ["wasm"]:
-        from scripts.benchmarks.cli import wasm
-
-        wasm(sys.argv[2:], prog_name="scripts/bench wasm")
-    case ["cluster"]:
-        from scripts.benchmarks.cluster.cli import main as cluster
-
-        cluster(sys.argv[2:], prog_name="scripts/bench cluster")
-    case _:
+with ended_by_sigterm():  # so that the servers end too
+    if sys.argv[1:2] and (name := sys.argv[1]) in _COMMANDS:
+        module, function = _COMMANDS[name]
+        command = getattr(import_module(f"scripts.benchmarks.{module}"), function)
+        command(sys.argv[2:], prog_name=f"scripts/bench {name}")
+    else:
         from scripts.benchmarks.cli import main
 
         main(prog_name="scripts/bench")
