@@ -9,11 +9,12 @@ from onnx import TensorProto, helper
 from tests.models import FLOAT, INT64, STRING, save, value
 
 WIDTH = 16
-_RANDOM = np.random.default_rng(3)
 
 
-def weights(*shape: int) -> np.ndarray:
-    drawn: np.ndarray = (_RANDOM.standard_normal(shape) / np.sqrt(shape[0])).astype(np.float32)
+def weights(*shape: int, seed: int = 3) -> np.ndarray:
+    """Return the same weights for a shape and a seed, whichever tests ran before in this process."""
+    random = np.random.default_rng((seed, *shape))
+    drawn: np.ndarray = (random.standard_normal(shape) / np.sqrt(shape[0])).astype(np.float32)
     return drawn
 
 
@@ -38,7 +39,7 @@ def attention(path: Path) -> Path:
         helper.make_node("MatMul", ["shares", "xv"], ["y"]),
     ]
     shape = ("batch", 4, WIDTH)
-    constants = {name: weights(WIDTH, WIDTH) for name in "qkv"}
+    constants = {name: weights(WIDTH, WIDTH, seed=place) for place, name in enumerate("qkv")}
     return save(path, nodes, [value("x", FLOAT, shape)], [value("y", FLOAT, shape)], **constants)
 
 
