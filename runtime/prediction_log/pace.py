@@ -11,7 +11,7 @@ from contextlib import suppress
 from io import FileIO
 from typing import Final, NamedTuple
 
-SHARE: Final = 0.04  # of the CPU time of a thread that never sleeps
+SHARE: Final = 0.02  # of the CPU time of a thread that never sleeps
 SLICE: Final = 0.0005  # seconds without a pause for answers
 _WINDOW: Final = 0.05  # seconds between two observations
 _USABLE: Final = 0.9  # of the time; the rest keeps the log from making the thread busy
