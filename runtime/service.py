@@ -50,7 +50,7 @@ def begin(settings: Settings) -> "list[Start]":
 def has_model(settings: Settings) -> bool:
     """Return whether the settings name a model to serve."""
     named = settings.model_uri is not None or settings.model_store is not None
-    return named or version_folders.is_configured(settings)
+    return named or bool(settings.companions) or version_folders.is_configured(settings)
 
 
 def _versions_to_serve(settings: Settings) -> list[Settings]:

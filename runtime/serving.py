@@ -117,6 +117,6 @@ def _announce(settings: "Settings", sockets: Sequence[socket.socket]) -> None:
     if settings.companions:
         facts["companions"] = ", ".join(f"{each.name} {each.version}" for each in settings.companions)
     text = "listening"
-    if has_model(settings) or settings.companions:
+    if has_model(settings):
         text += "; the first request loads the model" if settings.load == "lazy" else "; loading"
     _log.info(text, extra=facts)
