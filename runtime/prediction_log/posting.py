@@ -240,7 +240,8 @@ class Poster:
         if now < self._paused_until:
             return
         self._failures += 1
-        self._paused_until = now + pause(self._failures, retry_after)
+        # A shutdown ends before the time that a sink may ask for, so it follows its own, short pauses.
+        self._paused_until = now + pause(self._failures, None if self._draining else retry_after)
         if self._failures == 1:
             _log.info("the sink failed; trying again", extra={"sink": self._sink.url, "reason": reason})
         elif self._failures == _OUTAGE:

@@ -206,13 +206,27 @@ def test_a_response_that_does_not_arrive_ends_its_connection(monkeypatch: pytest
     assert facts(log) == (1, 0, 0)
 
 
-def test_a_shutdown_does_not_wait_for_the_end_of_a_pause() -> None:
+def test_a_shutdown_does_not_wait_for_the_end_of_a_pause(caplog: pytest.LogCaptureFixture) -> None:
     with event_sink() as sink:
         sink.reply = lambda number: Reply() if number else Reply(503, Retry_After="30")
 
         async def scenario(log: PredictionLog) -> None:
             await offering(1)(log)
-            await eventually(lambda: len(sink.requests) == 1)
+            await eventually(lambda: "the sink failed" in caplog.text)
+
+        with caplog.at_level("INFO"):
+            assert facts(logging_to(sink.url, scenario)) == (1, 0, 0)
+
+
+def test_a_shutdown_does_not_begin_a_long_pause() -> None:
+    with event_sink() as sink:
+        sink.reply = lambda number: Reply() if number else Reply(503, Retry_After="30")
+        sink.gate.clear()
+
+        async def scenario(log: PredictionLog) -> None:
+            await offering(1)(log)
+            await eventually(lambda: sink.connections == 1)
+            asyncio.get_running_loop().call_later(0.05, sink.gate.set)  # the shutdown has begun by then
 
         assert facts(logging_to(sink.url, scenario)) == (1, 0, 0)
 
