@@ -9,9 +9,10 @@ from urllib.parse import quote
 
 from runtime.prediction_log import document, heads
 from runtime.prediction_log.entries import Entry
-from runtime.prediction_log.envelope import Envelope, Stamp, date_time
+from runtime.prediction_log.envelope import Envelope, Stamp
 from runtime.prediction_log.heads import Heads
 from runtime.protocols.cloudevents import BATCH_TYPE
+from runtime.protocols.cloudevents.timestamps import Timestamps
 
 if TYPE_CHECKING:
     from runtime.predictor import ReadyModel
@@ -38,7 +39,7 @@ class Encoder:
         self._heads: dict[tuple[str, str], Heads] = {}
         self._prefix = os.urandom(8).hex()
         self._number = 0
-        self._second, self._date = 0.0, ""  # the last second, as text
+        self._times = Timestamps(digits=6)
         self._start = f"POST {path} HTTP/1.1\r\nhost: {authority}\r\n".encode("ascii")
 
     def heads_of(self, ready: "ReadyModel") -> Heads:
@@ -68,10 +69,8 @@ class Encoder:
 
     def _stamp(self, entry: Entry) -> Stamp:
         self._number += 1
-        second, fraction = divmod(entry.answered + (time.time() - perf_counter()), 1.0)
-        if second != self._second:
-            self._second, self._date = second, date_time(second)
-        return Stamp(f"{self._prefix}-{self._number}", f"{self._date}.{int(fraction * 1e6):06d}Z", entry.trace)
+        answered = entry.answered + (time.time() - perf_counter())  # in seconds since the epoch
+        return Stamp(f"{self._prefix}-{self._number}", self._times.at(answered), entry.trace)
 
     def _new_heads(self, ready: "ReadyModel") -> Heads:
         facts = self._facts

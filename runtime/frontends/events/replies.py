@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from http import HTTPStatus
 from itertools import count
-from time import gmtime, strftime, time
+from time import time
 from typing import Final
 
 from runtime.frontends.events.window import Reply
@@ -17,6 +17,7 @@ from runtime.protocols import cloudevents
 from runtime.protocols.cloudevents import BATCH_TYPE, STRUCTURED_TYPE, Event, Mode, binary
 from runtime.protocols.cloudevents.binary import encoded
 from runtime.protocols.cloudevents.reply import CARRIED, CAUSE, traced
+from runtime.protocols.cloudevents.timestamps import Timestamps
 
 JSON: Final = "application/json"
 ERROR_TYPE: Final = "ml.error.v1"  # of an event that states why an event of a batch is refused
@@ -37,7 +38,7 @@ class Replies:
         self._source = source
         self._prefix = os.urandom(8).hex().encode()  # of the ids, which no other process then has
         self._count = count(1)
-        self._clock = Clock()
+        self._times = Timestamps(digits=3)
         self._constant: dict[tuple[str, str], Headers] = {}  # by model and version
 
     def of_model(self, event: Event, data: bytes, *, model: str, version: str) -> Answer:
@@ -90,7 +91,7 @@ class Replies:
         headers = [
             *constant,
             (b"ce-id", b"%b-%d" % (self._prefix, next(self._count))),
-            (b"ce-time", self._clock.at(time())),
+            (b"ce-time", self._times.at(time())),
             (_CAUSE, encoded(event.id)),
         ]
         attributes = event.attributes
@@ -98,22 +99,6 @@ class Replies:
             if name in attributes:
                 headers.append((header, encoded(attributes[name])))
         return headers
-
-
-class Clock:
-    """Formats times, each second once."""
-
-    def __init__(self) -> None:
-        self._second = -1
-        self._text = b""
-
-    def at(self, now: float) -> bytes:
-        """Return a time, in seconds since the epoch, as a timestamp of RFC 3339: `2026-04-05T17:31:00.042Z`."""
-        second, millisecond = divmod(int(now * 1000), 1000)
-        if second != self._second:
-            self._second = second
-            self._text = strftime("%Y-%m-%dT%H:%M:%S", gmtime(second)).encode()
-        return b"%b.%03dZ" % (self._text, millisecond)
 
 
 def in_mode(reply: Reply, mode: Mode) -> Answer:

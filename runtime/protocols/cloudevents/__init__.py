@@ -4,7 +4,7 @@ event        one event, independent of its mode
 mode         the mode of a request
 binary, structured, batch   the modes, each read and written
 reply        what a reply has in common with its event
-attributes   the rules that context attributes obey in all modes
+attributes   the rules that context attributes obey in all modes; timestamps: the attribute `time` of many events
 data         the inputs of a model in an event's data; octets: as the bytes of a tensor
 s3_notifications, seaweedfs   objects that a store has changed
 """
