@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from knative.checks.finding import Finding, advice, warning
+from knative.checks.flavours import WASM
 from knative.checks.subject import Subject
 from knative.function.guests import guest_uris
 
@@ -18,7 +19,6 @@ WASMTIME_NOT_IN_IMAGE: Final = warning(
 )
 
 RULES: Final = (IMAGE_LATEST, IMAGE_UNNAMED, IMAGE_UNPINNED, WASMTIME_NOT_IN_IMAGE)
-_WASM: Final = "wasm"  # in the name or tag of the image of that flavour
 
 # Knative resolves no digest for these registries, because the images exist only on the node (config-deployment,
 # registries-skipping-tag-resolving).
@@ -30,11 +30,10 @@ def check(subject: Subject) -> Iterator[Finding]:
     if not subject.resources.model_versions:
         return  # a Deployment of another server has its own image
     image = subject.options.image or ""
-    where = subject.place_unless(subject.flags.image, subject.place_in_function("image"))
-    if subject.image_named and guest_uris(subject.resources) and _WASM not in image.lower():
+    where = subject.place_of_image()
+    if guest_uris(subject.resources) and WASM.is_another(subject):
         what = f"the function is a guest, which needs wasmtime, and the name of the image {image} does not say wasm"
-        fix = "build the image with scripts/image --with wasm, or ignore this if the image contains wasmtime"
-        yield WASMTIME_NOT_IN_IMAGE.finding(what, fix=fix, where=where)
+        yield WASMTIME_NOT_IN_IMAGE.finding(what, fix=WASM.fix, where=where)
     if not subject.image_named:
         yield IMAGE_UNNAMED.finding("no image is configured", fix="set --image, or `image` in func.yaml", where=where)
     elif "@" in image:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from knative.checks.finding import Finding, advice, warning
+from knative.checks.flavours import OPENVINO
 from knative.checks.subject import Artifact, Served, Subject
 from knative.function.optimizing import NOT_ONNX
 from knative.resources import ModelOptimization
@@ -26,7 +27,6 @@ OPTIMIZATION_OUTSIDE_BOUNDS: Final = warning(
 
 RULES: Final = (OPENVINO_NOT_IN_IMAGE, OPTIMIZATION_NOT_INT8, OPTIMIZATION_NOT_MEASURED, OPTIMIZATION_OUTSIDE_BOUNDS)
 
-_OPENVINO: Final = "openvino"  # in the name or tag of the image of that flavour
 _MEASURE: Final = "on {cpu_class}: scalezero models measure {uri} --again --calibration FILE --evaluation FILE"
 _BOUNDS: Final = " --max-accuracy-loss {declared.max_accuracy_loss:g} --min-speedup {declared.min_speedup:g}"
 _FIXES: Final = {
@@ -88,10 +88,8 @@ def _optimization(
 
 def _image(subject: Subject, served: Served, artifact: Artifact) -> Iterator[Finding]:
     """Report variants on OpenVINO, if the name of the image does not say that it contains OpenVINO."""
-    image = subject.options.image or ""
     chosen = [each.name for each in artifact.chosen if each.provider == OPENVINO_PROVIDER]
-    if chosen and subject.image_named and _OPENVINO not in image.lower():
-        where = subject.place_unless(subject.flags.image, subject.place_in_function("image"))
-        what = f"{served.version.metadata.name}: {', '.join(chosen)} needs OpenVINO, which {image} does not name"
-        fix = "build the image with scripts/image --with openvino, or ignore this if the image contains OpenVINO"
-        yield OPENVINO_NOT_IN_IMAGE.finding(what, fix=fix, where=where)
+    if chosen and OPENVINO.is_another(subject):
+        needed = f"{served.version.metadata.name}: {', '.join(chosen)} needs OpenVINO"
+        what = f"{needed}, which {subject.options.image} does not name"
+        yield OPENVINO_NOT_IN_IMAGE.finding(what, fix=OPENVINO.fix, where=subject.place_of_image())

@@ -67,6 +67,10 @@ class Subject(Project):
         """Return the place in func.yaml, or None if a flag overrides the value there."""
         return where if flag is None else None
 
+    def place_of_image(self) -> str | None:
+        """Return the place of the image in func.yaml, or None if a flag overrides it."""
+        return self.place_unless(self.flags.image, self.place_in_function("image"))
+
     def place_of_variable(self, name: str) -> str | None:
         """Return the place of a variable's value in func.yaml, or None if func.yaml does not have the variable."""
         for index, each in enumerate(self.function.function.run.envs if self.function else ()):
