@@ -1,13 +1,12 @@
--- wrk: repeatedly POST the file named after `--`, then print the counters as load.lua does. With a second argument, each
--- request is an event in binary mode, with an id of its own that begins with the argument. Without it, the requests are
--- all the same; making them costs wrk as much as events do.
+-- wrk: as load.lua, but makes each request. With a second argument, each request is an event in binary mode, with an id of
+-- its own that begins with the argument. Without it, the requests are all the same; making them costs wrk as much as events do.
+dofile(debug.getinfo(1, "S").source:match("^@(.*/)") .. "load.lua")
+
+local read_body = init
 local count, id, before, after = 0, "", "", ""
 
 function init(args)
-  local file = assert(io.open(args[1], "rb"))
-  wrk.method, wrk.body = "POST", file:read("*a")
-  file:close()
-  wrk.headers["content-type"] = "application/json"
+  read_body(args)
   if not args[2] then
     before = wrk.format()
     return
@@ -27,12 +26,4 @@ function request()
     return before
   end
   return before .. id .. count .. after
-end
-
-function done(summary, latency)
-  local errors = summary.errors
-  io.write(string.format(
-    'RESULT {"requests": %d, "microseconds": %d, "bad_status": %d, "socket_errors": %d}\n',
-    summary.requests, summary.duration, errors.status,
-    errors.connect + errors.read + errors.write + errors.timeout))
 end
