@@ -31,7 +31,7 @@ from runtime.errors import (
     ScalezeroError,
 )
 from runtime.settings import Settings
-from runtime.variants.choosing import AUTO, Candidate, Choice, Passed, Serving
+from runtime.variants.choosing import AUTO, LoadCandidate, LoadOrder, Passed, Serving
 from runtime.variants.names import CPU_PROVIDER, ORIGINAL
 
 if TYPE_CHECKING:
@@ -79,8 +79,8 @@ def puller(uri: str, settings: Settings) -> Callable[[], Pulled]:
 def _pull(uri: str, settings: Settings) -> Pulled:
     until = perf_counter() + settings.load_timeout
     published = _read_published(uri, settings)
-    choice = _choose(uri, settings, published)
-    attempt = _Attempt(uri, settings, choice, until, published.version if published else None)
+    order = _choose(uri, settings, published)
+    attempt = _Attempt(uri, settings, order, until, published.version if published else None)
     return attempt.pull(0, ())
 
 
@@ -92,16 +92,16 @@ def _read_published(uri: str, settings: Settings) -> "PublishedVariants | None":
     return serving.read(uri, _policy(settings, settings.load_timeout))
 
 
-def _choose(uri: str, settings: Settings, published: "PublishedVariants | None") -> Choice:
+def _choose(uri: str, settings: Settings, published: "PublishedVariants | None") -> LoadOrder:
     pinned = published.pinned if published else settings.variants and _pins_of(settings.variants, uri)
     if pinned is not None and not _is_required(pinned, uri, settings.model_sha256):
         pinned = None
     if pinned is None and settings.variant in {AUTO, ORIGINAL}:
-        return Choice()
+        return LoadOrder()
     return _choose_among(pinned or _only_original(uri), settings.variant)
 
 
-def _choose_among(pinned: "PinnedModel", wanted: str) -> Choice:
+def _choose_among(pinned: "PinnedModel", wanted: str) -> LoadOrder:
     from runtime.model import providers
     from runtime.variants.choosing import choose
     from runtime.variants.cpu_class import cpu_class
@@ -136,31 +136,31 @@ class _Attempt(NamedTuple):
 
     uri: str
     settings: Settings
-    choice: Choice
+    order: LoadOrder
     until: float
     version: str | None  # the version that the manifest states
 
     def pull(self, place: int, passed: tuple[Passed, ...]) -> Pulled:
         """Pull the candidate at `place`, or the first after it that is not refused."""
-        candidate = self.choice.candidates[place]
-        is_last = place + 1 == len(self.choice.candidates)
+        candidate = self.order.candidates[place]
+        is_last = place + 1 == len(self.order.candidates)
         try:
             artifact = self._fetch(candidate)
         except _REFUSALS as error:
             if is_last:
                 raise
             return self._pull_next(place, passed, error)
-        sha256 = self.choice.artifact_sha256 if candidate.uri else None
-        serving = Serving(candidate, self.choice.reason, passed, sha256)
+        sha256 = self.order.artifact_sha256 if candidate.uri else None
+        serving = Serving(candidate, self.order.reason, passed, sha256)
         return Pulled(artifact, serving, None if is_last else partial(self._pull_next, place, passed))
 
     def _pull_next(self, place: int, passed: tuple[Passed, ...], error: Exception) -> Pulled:
-        candidate = self.choice.candidates[place]
+        candidate = self.order.candidates[place]
         refused = Passed(candidate.variant, candidate.prepared, _reason(error))
-        _warn(self.uri, refused, self.choice.candidates[place + 1], error)
+        _warn(self.uri, refused, self.order.candidates[place + 1], error)
         return self.pull(place + 1, (*passed, refused))
 
-    def _fetch(self, candidate: Candidate) -> Artifact:
+    def _fetch(self, candidate: LoadCandidate) -> Artifact:
         _require_provider(candidate.provider)
         settings, left = self.settings, self.until - perf_counter()
         if left <= 0:
@@ -197,7 +197,7 @@ def _reason(error: Exception) -> str:
     return error.message if isinstance(error, ScalezeroError) else f"{type(error).__name__} while it was opened"
 
 
-def _warn(uri: str, passed: Passed, following: Candidate, error: Exception) -> None:
+def _warn(uri: str, passed: Passed, following: LoadCandidate, error: Exception) -> None:
     facts = {
         "uri": uri,
         "variant": passed.variant,

@@ -21,7 +21,7 @@ from runtime.errors import InvalidModel, ModelUnavailable, RejectedByModel, RunT
 from runtime.model import operators
 from runtime.model.signature import Signature
 from runtime.tensors import STRING
-from runtime.variants.choosing import Candidate
+from runtime.variants.choosing import LoadCandidate
 from runtime.variants.names import ORIGINAL
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _STOP_TIMEOUT: Final = 1.0  # seconds for a stopped warm-up to return
-_ARTIFACT: Final = Candidate()
+_ARTIFACT: Final = LoadCandidate()
 
 
 class WrappedBaseException(Exception):
@@ -71,7 +71,7 @@ class Opener:
         self._run_timeout = run_timeout
         self._current: _Opening | None = None
 
-    async def open(self, artifact: Artifact, candidate: Candidate = _ARTIFACT, *, within: float) -> Opened:
+    async def open(self, artifact: Artifact, candidate: LoadCandidate = _ARTIFACT, *, within: float) -> Opened:
         """Open the artifact on the provider of the candidate.
 
         Raises `InvalidModel`, also for a variant that rejects the input of the warm-up, `ProviderUnavailable`, and
@@ -115,7 +115,9 @@ async def _finished(opening: "_Opening", name: str, end: float) -> bool:
 class _Opening:
     """One attempt, on its own thread, which the constructor starts."""
 
-    def __init__(self, artifact: Artifact, candidate: Candidate, name: str, threads: int, run_timeout: float) -> None:
+    def __init__(
+        self, artifact: Artifact, candidate: LoadCandidate, name: str, threads: int, run_timeout: float
+    ) -> None:
         self.artifact = artifact
         self.candidate = candidate
         self.phase = "opening"

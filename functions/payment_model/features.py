@@ -86,7 +86,7 @@ class Flag:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class OneOf:
     """One of several texts."""
 
     choices: tuple[str, ...]
@@ -101,7 +101,7 @@ class Choice:
         return isinstance(value, str) and value in self.choices
 
 
-def _field(rule: Number | Flag | Choice, **default: Any) -> Any:  # noqa: ANN401 - used in place of a default value
+def _field(rule: Number | Flag | OneOf, **default: Any) -> Any:  # noqa: ANN401 - used in place of a default value
     return field(metadata={"rule": rule}, **default)
 
 
@@ -114,7 +114,7 @@ class Payment:
     """
 
     amount: float = _field(Number(0.01, 1_000_000))  # euros
-    merchant_category: str = _field(Choice(CATEGORIES))
+    merchant_category: str = _field(OneOf(CATEGORIES))
     hour: int = _field(Number(0, 23, whole=True))  # on the card holder's clock
     weekday: int = _field(Number(0, 6, whole=True))  # 0 is Monday
     distance_from_home_km: float = _field(Number(0, 20_040), default=5.0)  # at most half of the Earth's circumference
@@ -155,7 +155,7 @@ class Payment:
         return cls(**raw)
 
 
-_RULES: Mapping[str, Number | Flag | Choice] = {each.name: each.metadata["rule"] for each in fields(Payment)}
+_RULES: Mapping[str, Number | Flag | OneOf] = {each.name: each.metadata["rule"] for each in fields(Payment)}
 _REQUIRED = frozenset(each.name for each in fields(Payment) if each.default is MISSING)
 _ONE_HOT = {
     category: [1.0 if category == other else 0.0 for other in CATEGORIES] for category in CATEGORIES

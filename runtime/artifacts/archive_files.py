@@ -34,7 +34,7 @@ _DEFLATED: Final = 8
 _ENCRYPTED: Final = 1  # a flag of an entry
 
 
-class Entry(NamedTuple):
+class ArchiveEntry(NamedTuple):
     """A file in an archive, with its sizes in bytes as the archive declares them."""
 
     size: int
@@ -44,7 +44,7 @@ class Entry(NamedTuple):
 class Archive(Protocol):
     """An open archive of any format."""
 
-    entries: dict[str, Entry]
+    entries: dict[str, ArchiveEntry]
 
     def open(self, name: str) -> IO[bytes]:
         """Open an entry for reading."""
@@ -93,7 +93,7 @@ class _Zip:
             if info.flag_bits & _ENCRYPTED or info.compress_type not in {_STORED, _DEFLATED}:
                 reason = f"its file {info.filename[:MAX_SHOWN_NAME]!r} is encrypted or compressed by method"
                 raise InvalidModel(uri, f"{reason} {info.compress_type}; expected a file that is stored or deflated")
-            self.entries[info.filename] = Entry(info.file_size, info.compress_size)
+            self.entries[info.filename] = ArchiveEntry(info.file_size, info.compress_size)
 
     def open(self, name: str) -> IO[bytes]:
         return self._file.open(name)
@@ -147,7 +147,7 @@ class _Tar:
                 self._members[info.name.removeprefix("./")] = info
         root = next((name.removesuffix(MANIFEST) for name in self._members if name.endswith(f"/{MANIFEST}")), "")
         self._members = {name.removeprefix(root): info for name, info in self._members.items()}
-        self.entries = {name: Entry(info.size, compressed_size) for name, info in self._members.items()}
+        self.entries = {name: ArchiveEntry(info.size, compressed_size) for name, info in self._members.items()}
 
     def open(self, name: str) -> IO[bytes]:
         file = self._file.extractfile(self._members[name])

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import orjson
 
-from runtime.prediction_log.entries import Entry, Kept, Omitted
+from runtime.prediction_log.entries import Kept, LogEntry, Omitted
 from runtime.protocols.json import tensors as json_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def render(entry: Entry, most: int) -> bytes:
+def render(entry: LogEntry, most: int) -> bytes:
     """Return the document. It leaves out tensors, the largest first, until it has at most `most` bytes."""
     heads = entry.heads
     start = heads.start + (
@@ -71,7 +71,7 @@ def _omitted(start: bytes, tensor: Omitted) -> bytes:
     )
 
 
-def _omit_largest(entry: Entry, inputs: list[bytes], outputs: list[bytes], excess: int) -> None:
+def _omit_largest(entry: LogEntry, inputs: list[bytes], outputs: list[bytes], excess: int) -> None:
     """Replace the largest tensors until the document has `excess` bytes less, or none is left."""
     heads = entry.heads
     sides = ((inputs, heads.inputs, entry.inputs), (outputs, heads.outputs, entry.outputs))

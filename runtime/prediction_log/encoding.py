@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
 
 from runtime.prediction_log import document, heads
-from runtime.prediction_log.entries import Entry
+from runtime.prediction_log.entries import LogEntry
 from runtime.prediction_log.envelope import Envelope, Stamp
 from runtime.prediction_log.heads import Heads
 from runtime.protocols.cloudevents import BATCH_TYPE
@@ -52,22 +52,22 @@ class Encoder:
             known = self._heads[key] = self._new_heads(ready)
         return known
 
-    def post(self, entry: Entry) -> bytes:
+    def post(self, entry: LogEntry) -> bytes:
         """Return an HTTP request with one event in binary mode."""
         data = document.render(entry, self._most)
         headers = entry.heads.envelope.headers(self._stamp(entry))
         return b"%b%bcontent-length: %d\r\n\r\n%b" % (self._start, headers, len(data), data)
 
-    def batch(self, entries: Sequence[Entry]) -> bytes:
+    def batch(self, entries: Sequence[LogEntry]) -> bytes:
         """Return an HTTP request with several events in batched mode."""
         data = b"[%b]" % b",".join(map(self.structured, entries))
         return b"%bcontent-type: %b\r\ncontent-length: %d\r\n\r\n%b" % (self._start, BATCH_TYPE, len(data), data)
 
-    def structured(self, entry: Entry) -> bytes:
+    def structured(self, entry: LogEntry) -> bytes:
         """Return an event in structured mode, as one line without its end."""
         return entry.heads.envelope.structured(self._stamp(entry), document.render(entry, self._most))
 
-    def _stamp(self, entry: Entry) -> Stamp:
+    def _stamp(self, entry: LogEntry) -> Stamp:
         self._number += 1
         answered = entry.answered + (time.time() - perf_counter())  # in seconds since the epoch
         return Stamp(f"{self._prefix}-{self._number}", self._times.at(answered), entry.trace)

@@ -30,7 +30,7 @@ class Omitted(NamedTuple):
 Kept: TypeAlias = "np.ndarray | Omitted"
 
 
-class Entry(NamedTuple):
+class LogEntry(NamedTuple):
     """One prediction in the queue. Durations are in seconds."""
 
     heads: "Heads"  # the constant parts of the model's events

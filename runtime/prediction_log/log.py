@@ -3,7 +3,7 @@
 from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
-from runtime.prediction_log.entries import Entry, keep
+from runtime.prediction_log.entries import LogEntry, keep
 from runtime.prediction_log.sampling import is_chosen, key_of
 from runtime.sinks import Outcome
 from runtime.status import OK
@@ -24,19 +24,19 @@ class Queue:
         self.is_full = False  # whether no prediction fits; an attribute, because every answer reads it
         self._limit = limit
         self._limit_bytes = limit_bytes
-        self._waiting: deque[Entry] = deque()
+        self._waiting: deque[LogEntry] = deque()
         self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def put(self, entry: Entry) -> None:
+    def put(self, entry: LogEntry) -> None:
         """Add a prediction."""
         self._waiting.append(entry)
         self._bytes += entry.size
         self.is_full = len(self._waiting) >= self._limit or self._bytes >= self._limit_bytes
 
-    def take(self) -> Entry:
+    def take(self) -> LogEntry:
         """Remove and return the oldest prediction; the queue must not be empty."""
         entry = self._waiting.popleft()
         self._bytes -= entry.size
@@ -100,7 +100,7 @@ class PredictionLog:
             inputs, input_size = keep(query.tensors, self._most)
             outputs, output_size = keep(prediction.outputs, self._most)
             queue.put(
-                Entry(
+                LogEntry(
                     heads,
                     outcome.protocol,
                     inputs,

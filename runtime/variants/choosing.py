@@ -23,7 +23,7 @@ OPENVINO: Final = "openvino"  # the original's file on OpenVINO: it needs no obj
 VersionOf: TypeAlias = Callable[[str], str | None]  # provider -> its version; None: unknown or not installed
 
 
-class Candidate(NamedTuple):
+class LoadCandidate(NamedTuple):
     """One file that a pod can open, and how. Without arguments: the artifact itself."""
 
     variant: str = ORIGINAL
@@ -55,10 +55,10 @@ class Passed(NamedTuple):
         return _title(self.variant, prepared=self.prepared)
 
 
-class Choice(NamedTuple):
+class LoadOrder(NamedTuple):
     """The candidates, the best first, and why they have this order."""
 
-    candidates: tuple[Candidate, ...] = (Candidate(),)
+    candidates: tuple[LoadCandidate, ...] = (LoadCandidate(),)
     reason: str = ""  # empty: there was nothing to choose
     artifact_sha256: str | None = None  # None: unknown
 
@@ -66,7 +66,7 @@ class Choice(NamedTuple):
 class Serving(NamedTuple):
     """The candidate that a pod serves, and why not a better one."""
 
-    candidate: Candidate = Candidate()
+    candidate: LoadCandidate = LoadCandidate()
     reason: str = ""  # of the order of the candidates; empty: there was nothing to choose
     passed: tuple[Passed, ...] = ()
     artifact_sha256: str | None = None  # None: unknown, or the served file is the artifact
@@ -99,18 +99,18 @@ def _title(variant: str, *, prepared: bool) -> str:
     return f"{variant} (prepared)" if prepared else variant
 
 
-def choose(pinned: "PinnedModel", *, cpu_class: str, version_of: VersionOf, wanted: str = AUTO) -> Choice:
+def choose(pinned: "PinnedModel", *, cpu_class: str, version_of: VersionOf, wanted: str = AUTO) -> LoadOrder:
     """Return the candidates in the order in which to try them.
 
     `wanted` is the value of SCALEZERO_VARIANT. Raises `BadSetting` if it names a variant that the model does not have.
     """
     if wanted == ORIGINAL:
-        return Choice((_own(pinned, pinned.original, cpu_class),), "SCALEZERO_VARIANT is original")
+        return LoadOrder((_own(pinned, pinned.original, cpu_class),), "SCALEZERO_VARIANT is original")
     variants, reason = _measured(pinned, cpu_class) if wanted == AUTO else _wanted(pinned, wanted)
     tried = [
         each for variant in (*variants, pinned.original) for each in _candidates(pinned, variant, cpu_class, version_of)
     ]
-    return Choice(tuple(tried), reason, pinned.original.sha256 or None)
+    return LoadOrder(tuple(tried), reason, pinned.original.sha256 or None)
 
 
 def _measured(pinned: "PinnedModel", cpu_class: str) -> "tuple[list[PinnedVariant], str]":
@@ -137,7 +137,7 @@ def _wanted(pinned: "PinnedModel", name: str) -> "tuple[list[PinnedVariant], str
 
 def _candidates(
     pinned: "PinnedModel", variant: "PinnedVariant", cpu_class: str, version_of: VersionOf
-) -> Iterator[Candidate]:
+) -> Iterator[LoadCandidate]:
     """Yield the prepared forms that fit this machine, those for its class first, then the variant's own file."""
     own = _own(pinned, variant, cpu_class)
     fitting = [each for each in variant.prepared if _fits(each, cpu_class, lambda: version_of(variant.provider))]
@@ -146,11 +146,11 @@ def _candidates(
     yield own
 
 
-def _own(pinned: "PinnedModel", variant: "PinnedVariant", cpu_class: str) -> Candidate:
+def _own(pinned: "PinnedModel", variant: "PinnedVariant", cpu_class: str) -> LoadCandidate:
     """Return the candidate of the variant's own file. The settings have the URI and the digest of the artifact."""
     is_artifact = variant.uri == pinned.original.uri
     measured = pinned.classes.get(cpu_class)
-    return Candidate(
+    return LoadCandidate(
         variant=variant.name,
         provider=variant.provider,
         precision=variant.precision,

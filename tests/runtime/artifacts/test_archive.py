@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from runtime.artifacts import archive
 from runtime.artifacts.archive import Manifest, manifest_of, model_entry, read_manifest
-from runtime.artifacts.archive_files import Entry, open_archive
+from runtime.artifacts.archive_files import ArchiveEntry, open_archive
 from runtime.errors import InvalidModel
 from tests.archives import MANIFEST, manifest, tarred, unpacked, zipped
 
@@ -187,6 +187,6 @@ def test_an_entry_with_another_compression_method_is_refused(tmp_path: Path) -> 
 def test_an_entry_that_is_shorter_than_declared_is_refused(tmp_path: Path) -> None:
     path = zipped(tmp_path / "a.mar", {"m.onnx": b"x" * 100}, manifest_text=manifest())
     with open_archive(path, uri="u") as opened:
-        opened.entries["m.onnx"] = Entry(110, 110)
+        opened.entries["m.onnx"] = ArchiveEntry(110, 110)
         with pytest.raises(InvalidModel, match="cut off: 10 of 110 bytes"):
             archive.copy_entry(opened, "m.onnx", lambda _: None, uri="u")

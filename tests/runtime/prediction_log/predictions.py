@@ -8,7 +8,7 @@ from runtime.model.signature import Signature
 from runtime.predictor import ReadyModel
 from runtime.sinks import Outcome
 from runtime.tensors import STRING, Prediction, Query, TensorSpec
-from runtime.variants.choosing import Candidate, Serving
+from runtime.variants.choosing import LoadCandidate, Serving
 
 FLOATS = TensorSpec("x", np.dtype(np.float32), (None, 2))
 SCORES = TensorSpec("y", np.dtype(np.float32), (None, 1))
@@ -21,7 +21,7 @@ def ready(
     """Return a loaded model, as far as a log reads it."""
     unused: Any = None
     return ReadyModel(
-        name, "1", unused, Signature(inputs, outputs), unused, Serving(Candidate(variant="int8", precision="int8"))
+        name, "1", unused, Signature(inputs, outputs), unused, Serving(LoadCandidate(variant="int8", precision="int8"))
     )
 
 

@@ -5,7 +5,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from runtime.telemetry import prometheus
 from runtime.telemetry.measurements import ColdStart, ModelMeasurements, RunStats
-from runtime.variants.choosing import Candidate, Passed, Serving
+from runtime.variants.choosing import LoadCandidate, Passed, Serving
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -102,7 +102,7 @@ def served(serving: Serving) -> dict[str, str]:
 
 
 def test_the_served_variant_and_the_one_that_it_replaces_are_labels() -> None:
-    candidate = Candidate("int8-dynamic", precision="int8")
+    candidate = LoadCandidate("int8-dynamic", precision="int8")
     passed = (Passed("int8-nncf", prepared=True, reason="gone"), Passed("int8-nncf", prepared=False, reason="gone"))
     assert served(Serving(candidate, "", passed)) == {
         "variant": "int8-dynamic",
@@ -114,7 +114,7 @@ def test_the_served_variant_and_the_one_that_it_replaces_are_labels() -> None:
 
 
 def test_a_variant_does_not_replace_its_own_prepared_form() -> None:
-    labels = served(Serving(Candidate(), "", (Passed("original", prepared=True, reason="gone"),)))
+    labels = served(Serving(LoadCandidate(), "", (Passed("original", prepared=True, reason="gone"),)))
     assert (labels["variant"], labels["prepared"], labels["instead_of"]) == ("original", "false", "")
 
 

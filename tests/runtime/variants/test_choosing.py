@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.errors import BadSetting
-from runtime.variants.choosing import Candidate, Choice, Passed, Serving, VersionOf, choose
+from runtime.variants.choosing import LoadCandidate, LoadOrder, Passed, Serving, VersionOf, choose
 from runtime.variants.names import CPU_PROVIDER, OPENVINO_PROVIDER, ORIGINAL
 from runtime.variants.pinned import (
     PinnedClass,
@@ -45,15 +45,15 @@ PINNED = PinnedModel(
 )
 
 
-def names(choice: Choice) -> list[str]:
-    return [each.title for each in choice.candidates]
+def names(order: LoadOrder) -> list[str]:
+    return [each.title for each in order.candidates]
 
 
 def test_on_a_measured_class_the_candidates_are_its_ranking() -> None:
-    choice = choose(PINNED, cpu_class=AMX, version_of=WITH_OPENVINO)
-    assert names(choice) == ["int8-openvino", "int8", ORIGINAL]
-    assert choice.reason == "the fastest first, as measured on intel-amx"
-    assert choose(PINNED, cpu_class=OLD, version_of=WITH_OPENVINO).candidates == (Candidate(),)
+    order = choose(PINNED, cpu_class=AMX, version_of=WITH_OPENVINO)
+    assert names(order) == ["int8-openvino", "int8", ORIGINAL]
+    assert order.reason == "the fastest first, as measured on intel-amx"
+    assert choose(PINNED, cpu_class=OLD, version_of=WITH_OPENVINO).candidates == (LoadCandidate(),)
 
 
 @pytest.mark.parametrize(
@@ -66,9 +66,9 @@ def test_on_a_measured_class_the_candidates_are_its_ranking() -> None:
 def test_on_a_class_that_was_never_measured_the_original_is_the_only_candidate(
     classes: Mapping[str, PinnedClass], reason: str
 ) -> None:
-    choice = choose(PINNED._replace(classes=classes), cpu_class="arm", version_of=WITH_OPENVINO)
-    assert choice.candidates == (Candidate(),)
-    assert choice.reason == reason
+    order = choose(PINNED._replace(classes=classes), cpu_class="arm", version_of=WITH_OPENVINO)
+    assert order.candidates == (LoadCandidate(),)
+    assert order.reason == reason
 
 
 def test_a_provider_without_a_known_version_keeps_the_rank_of_its_variants_without_forms_for_a_version() -> None:
@@ -77,8 +77,8 @@ def test_a_provider_without_a_known_version_keeps_the_rank_of_its_variants_witho
         (variant(ORIGINAL), variant("int8"), variant("fast", OPENVINO_PROVIDER, *forms)),
         {AMX: PinnedClass(("fast", "int8", ORIGINAL))},
     )
-    choice = choose(pinned, cpu_class=AMX, version_of=WITHOUT_OPENVINO)
-    assert names(choice) == ["fast (prepared)", "fast", "int8", ORIGINAL]
+    order = choose(pinned, cpu_class=AMX, version_of=WITHOUT_OPENVINO)
+    assert names(order) == ["fast (prepared)", "fast", "int8", ORIGINAL]
 
 
 def test_the_prepared_forms_that_fit_come_before_the_own_file_and_those_of_the_class_first() -> None:
@@ -90,7 +90,7 @@ def test_the_prepared_forms_that_fit_come_before_the_own_file_and_those_of_the_c
     assert [each.sha256 for each in fast] == ["amx", "both", "general", "fast"]
     assert [each.prepared for each in fast] == [True, True, True, False]
     assert {each.provider for each in fast} == {OPENVINO_PROVIDER}
-    assert original == Candidate()
+    assert original == LoadCandidate()
 
 
 def test_the_prepared_forms_of_the_original_come_before_the_artifact_on_every_class() -> None:
@@ -116,7 +116,7 @@ def test_a_candidate_has_the_digests_the_proof_and_the_cost_of_its_variant() -> 
     fast = PinnedVariant("fast", CPU_PROVIDER, "int8", f"{FOLDER}fast.onnx", "fast", data, (prepared,), rows)
     pinned = PinnedModel((variant(ORIGINAL), fast), {AMX: PinnedClass(("fast", ORIGINAL), {"fast": COST})})
     first, second, _ = choose(pinned, cpu_class=AMX, version_of=WITH_OPENVINO).candidates
-    assert first == Candidate(
+    assert first == LoadCandidate(
         variant="fast",
         provider=CPU_PROVIDER,
         precision="int8",
@@ -141,21 +141,21 @@ def test_the_file_of_the_original_is_the_artifact_of_the_settings_on_every_provi
 
 def test_original_is_the_artifact_itself_without_its_prepared_form() -> None:
     pinned = PinnedModel((variant(ORIGINAL, CPU_PROVIDER, form("any")), variant("int8")), {AMX: PinnedClass(("int8",))})
-    choice = choose(pinned, cpu_class=AMX, version_of=WITH_OPENVINO, wanted=ORIGINAL)
-    assert choice == Choice((Candidate(),), "SCALEZERO_VARIANT is original")
+    order = choose(pinned, cpu_class=AMX, version_of=WITH_OPENVINO, wanted=ORIGINAL)
+    assert order == LoadOrder((LoadCandidate(),), "SCALEZERO_VARIANT is original")
 
 
 def test_a_wanted_variant_comes_first_also_on_a_class_that_was_not_measured() -> None:
-    choice = choose(PINNED, cpu_class="arm", version_of=WITH_OPENVINO, wanted="int8")
-    assert names(choice) == ["int8", ORIGINAL]
-    assert choice.reason == "SCALEZERO_VARIANT is int8"
+    order = choose(PINNED, cpu_class="arm", version_of=WITH_OPENVINO, wanted="int8")
+    assert names(order) == ["int8", ORIGINAL]
+    assert order.reason == "SCALEZERO_VARIANT is int8"
 
 
 def test_every_model_has_the_variant_openvino() -> None:
     pinned = PinnedModel((variant(ORIGINAL, CPU_PROVIDER, form("any")),))
-    choice = choose(pinned, cpu_class=AMX, version_of=WITH_OPENVINO, wanted="openvino")
-    assert choice.candidates[0] == Candidate("openvino", OPENVINO_PROVIDER)
-    assert names(choice)[1:] == ["original (prepared)", ORIGINAL]
+    order = choose(pinned, cpu_class=AMX, version_of=WITH_OPENVINO, wanted="openvino")
+    assert order.candidates[0] == LoadCandidate("openvino", OPENVINO_PROVIDER)
+    assert names(order)[1:] == ["original (prepared)", ORIGINAL]
 
 
 def test_an_unknown_wanted_variant_is_refused_with_the_known_ones() -> None:
@@ -168,7 +168,7 @@ def test_an_unknown_wanted_variant_is_refused_with_the_known_ones() -> None:
 
 def test_the_facts_of_what_is_served_leave_out_what_is_unknown() -> None:
     assert Serving().facts == {"variant": ORIGINAL, "provider": CPU_PROVIDER, "prepared": False}
-    candidate = Candidate("int8", precision="int8", uri="file:///models/m.onnx.variants/int8.onnx", prepared=True)
+    candidate = LoadCandidate("int8", precision="int8", uri="file:///models/m.onnx.variants/int8.onnx", prepared=True)
     passed = (Passed("fast", prepared=True, reason="gone"), Passed("fast", prepared=False, reason="damaged"))
     again = Passed("fast", prepared=True, reason="for another class")
     assert Serving(passed=(*passed, again)).facts["not_served"] == {
@@ -193,5 +193,5 @@ def test_the_facts_of_what_is_served_leave_out_what_is_unknown() -> None:
 )
 def test_the_last_candidate_is_always_the_artifact_itself(cpu_class: str, version_of: VersionOf, wanted: str) -> None:
     *others, last = choose(PINNED, cpu_class=cpu_class, version_of=version_of, wanted=wanted).candidates
-    assert last == Candidate()
+    assert last == LoadCandidate()
     assert all(each != last for each in others)
