@@ -17,7 +17,7 @@ from runtime.frontends import content
 from runtime.frontends.events import objects
 from runtime.frontends.events import replies as writing
 from runtime.frontends.events.flights import Flight, Flights
-from runtime.frontends.events.inference import Delivery, EventInference, EventTranslator
+from runtime.frontends.events.inference import MODEL, Delivery, EventInference, EventTranslator
 from runtime.frontends.events.recognizing import NAME
 from runtime.frontends.events.replies import Replies, in_mode
 from runtime.frontends.events.window import Reply, Window
@@ -262,7 +262,14 @@ class EventHandler:
     def _part(self, event: Event, reply: Reply) -> Event | None:
         if reply.status == HTTPStatus.NO_CONTENT:
             return None
-        return writing.event_of(reply) if reply.status == HTTPStatus.OK else self._replies.of_error(event, reply.body)
+        if reply.status == HTTPStatus.OK:
+            return writing.event_of(reply)
+        return self._replies.of_error(event, reply.body, model=self._model_of(event))
+
+    def _model_of(self, event: Event) -> str | None:
+        """Return the model that the event selects, if the process serves it and answers by it; else the main model."""
+        selected = event.attributes.get(MODEL)
+        return selected if self._is_for_model() and selected in self._service.models else self._service.main
 
 
 class _Edge:

@@ -24,6 +24,7 @@ ERROR_TYPE: Final = "ml.error.v1"  # of an event that states why an event of a b
 _OK: Final = HTTPStatus.OK.value
 NO_REPLY: Final = Reply(HTTPStatus.NO_CONTENT.value, (), b"")
 _ID_CHARS: Final = 32
+_NO_MODEL: Final = "scalezero"  # the source outside of a cluster if no model is the main model
 _SPECVERSION: Final = (b"ce-specversion", b"1.0")
 _CAUSE: Final = f"ce-{CAUSE}".encode()
 _CARRIED: Final = tuple((name, f"ce-{name}".encode()) for name in CARRIED)
@@ -58,7 +59,7 @@ class Replies:
         """
         if self._kind is None:
             return NO_REPLY
-        headers = self._headers(self._kind, content_type, model or "scalezero")
+        headers = self._headers(self._kind, content_type, model)
         return Reply(_OK, self._with_headers(event, headers), data)
 
     def of_kserve(self, event: Event, content_type: str, data: bytes, *, source: str) -> Reply:
@@ -66,13 +67,14 @@ class Replies:
         headers = self._headers(self._kind or "", content_type, source)
         return Reply(_OK, self._with_headers(event, headers), data)
 
-    def of_error(self, event: Event, document: bytes) -> Event:
+    def of_error(self, event: Event, document: bytes, *, model: str | None) -> Event:
         """Return an event with the error that refuses an event of a batch; `document` is the error as JSON.
 
-        The same event gets the same one, so its id is a hash, and it has no time.
+        The same event gets the same one, so its id is a hash, and it has no time. `model` names the source outside of
+        a cluster.
         """
         digest = hashlib.sha256("\0".join(event.key).encode()).hexdigest()[:_ID_CHARS]
-        return Event(digest, self._source or "scalezero", ERROR_TYPE, traced(event), JSON, document)
+        return Event(digest, self._source_of(model), ERROR_TYPE, traced(event), JSON, document)
 
     def of_event(self, event: Event, answer: Event) -> Reply:
         """Return the author's own event as the reply. The attributes that trace an event are added if it has none."""
@@ -80,8 +82,11 @@ class Replies:
         headers, body = cloudevents.write_binary(answer._replace(attributes=attributes))
         return Reply(_OK, headers, body)
 
-    def _headers(self, kind: str, content_type: str, model: str, subject: str | None = None) -> Headers:
-        headers = [_SPECVERSION, (b"ce-type", encoded(kind)), (b"ce-source", encoded(self._source or model))]
+    def _source_of(self, model: str | None) -> str:
+        return self._source or model or _NO_MODEL
+
+    def _headers(self, kind: str, content_type: str, model: str | None, subject: str | None = None) -> Headers:
+        headers = [_SPECVERSION, (b"ce-type", encoded(kind)), (b"ce-source", encoded(self._source_of(model)))]
         if subject is not None:
             headers.append((b"ce-subject", encoded(subject)))
         return [*headers, (b"content-type", content_type.encode("latin-1"))]

@@ -133,6 +133,7 @@ def test_the_events_of_a_batch_get_their_replies_in_order_and_the_error_of_each(
     assert [each["causationid"] for each in replies] == [each["id"] for each in events]
     assert [each["type"] for each in replies] == ["ml.prediction.v1", "ml.error.v1", "ml.prediction.v1"]
     assert [replies[0]["data"]["outputs"], replies[2]["data"]["outputs"]] == [[2, 4], [6, 8]]
+    assert [each["source"] for each in replies] == ["doubler"] * 3
     assert replies[1]["data"]["error"]["code"] == "invalid_input"
     assert post_document(served, events, kind=BATCH).json() == replies
 
@@ -212,6 +213,14 @@ def test_the_source_and_the_type_of_a_reply_are_those_of_the_settings(tmp_path: 
     with serving(tmp_path, models.doubling(tmp_path / "m.onnx"), SCALEZERO_EVENT_REPLY_TYPE="com.example.x") as served:
         found = event_headers(post(served))
         assert (found["source"], found["type"]) == ("m", "com.example.x")  # without a Service, the model's name
+
+
+def test_the_event_of_an_error_has_the_source_of_a_reply(tmp_path: Path) -> None:
+    events = [document(data=[1, 2]), document(data=[1]), document(data=[1], mlmodel="other")]
+    with serving(tmp_path, models.doubling(tmp_path / "m.onnx"), SCALEZERO_EVENT_BATCHES="true") as served:
+        found = post_document(served, events, kind=BATCH).json()
+        assert [each["type"] for each in found] == ["ml.prediction.v1", "ml.error.v1", "ml.error.v1"]
+        assert [each["source"] for each in found] == ["m", "m", "m"]  # "other" is no model of this process
 
 
 def test_a_full_queue_and_a_deadline_are_retried(tmp_path: Path) -> None:
