@@ -10,9 +10,10 @@ import click
 from knative.api.client import Cluster
 from knative.api.errors import ClusterError
 from knative.commands import arguments
-from knative.commands.target import connect_for, unknown_model
+from knative.commands.target import connect_for
+from knative.deploying.deployed import service_of
 from knative.deploying.explain import container_of
-from knative.objects import REVISION_LABEL, SERVICE_LABEL, Manifest, Ref
+from knative.objects import REVISION_LABEL, SERVICE_LABEL, Manifest
 from runtime.errors import BadSetting
 
 _POLL: Final = 2.0  # seconds between two lists of the pods, with --follow
@@ -49,8 +50,7 @@ def command(
     if follow and previous:
         raise click.UsageError("--previous reads a run that has ended; use it without --follow.")
     cluster = connect_for(model, namespace=namespace, context=context)
-    if cluster.get(Ref("Service", model)) is None:
-        raise unknown_model(cluster, model)
+    service_of(cluster, model)
     labels = {SERVICE_LABEL: model} | ({REVISION_LABEL: _revision(cluster, model, revision)} if revision else {})
     if follow:
         _follow(cluster, labels, lines=lines)

@@ -7,10 +7,9 @@ from datetime import UTC, datetime
 
 import click
 
-from knative.api.errors import NotInCluster
 from knative.commands import arguments
 from knative.commands.output import answer, table
-from knative.commands.target import connect_for, unknown_model
+from knative.commands.target import connect_for
 from knative.deploying.report import Model, Revision, models, read_models
 from knative.objects import Manifest
 from knative.rollout.errors import BadRecord
@@ -31,10 +30,7 @@ def command(model: str | None, namespace: str | None, context: str | None, form:
     failed.
     """
     cluster = connect_for(model, namespace=namespace, context=context)
-    try:
-        seen = read_models(cluster, model)
-    except NotInCluster as error:
-        raise unknown_model(cluster, str(model)) from error
+    seen = read_models(cluster, model)
     found = models(seen)
     rollouts = {each["metadata"]["name"]: rollout_of(each) for each in seen.services}
     if form != "table":

@@ -5,7 +5,6 @@ from pathlib import Path
 from knative.api.client import Cluster
 from knative.function.project import Project
 from knative.resources.func_yaml import read_function
-from runtime.errors import BadSetting
 from runtime.settings import FUNCTION
 
 
@@ -38,10 +37,3 @@ def namespace_here(model: str | None) -> str | None:
         return None
     function = read_function(here).function
     return function.target_namespace if model in {None, function.name} else None
-
-
-def unknown_model(cluster: Cluster, model: str) -> BadSetting:
-    """Return the error for a model that has no Service, with the Services of the namespace."""
-    names = ", ".join(each["metadata"]["name"] for each in cluster.list("Service"))
-    place = f"namespace {cluster.namespace} in context {cluster.context}"
-    return BadSetting("MODEL", value=model, allowed=f"a model of {place}: {names or 'it has none'}")

@@ -1,6 +1,7 @@
 """Errors of a deployment: it is refused, or an object does not become Ready.
 
 ScalezeroError
+ |-- NoService                        no_service             no model of that name is deployed
  |-- ClusterError
  |    |-- NotOurs                     not_ours               an object that scalezero did not create
  |    `-- PlanRefused                 plan_refused           nothing was changed
@@ -16,6 +17,16 @@ from collections.abc import Sequence
 from knative.api.errors import ClusterError
 from knative.manifests.names import MANAGED_BY
 from runtime.errors import ScalezeroError
+
+
+class NoService(ScalezeroError):
+    """No Knative Service has the model's name."""
+
+    code = "no_service"
+
+    def __init__(self, model: str, *, namespace: str, context: str, known: Sequence[str]) -> None:
+        has = f"it has {', '.join(known)}" if known else "it has none; scalezero deploy FOLDER creates one"
+        super().__init__(f"no model {model!r} in namespace {namespace} of {context}: {has}", model=model)
 
 
 class NotOurs(ClusterError):

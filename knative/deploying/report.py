@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
 from knative.api.client import Cluster
-from knative.api.errors import NotInCluster
 from knative.deploying.companions import companions_in
+from knative.deploying.deployed import service_of
 from knative.deploying.eventing_report import detail_of, read_events, users_of_events
 from knative.deploying.explain import diagnose
 from knative.deploying.plan import Plan
@@ -26,7 +26,7 @@ from knative.deploying.readiness import (
 from knative.deploying.serving import Serving, served_by
 from knative.manifests.names import MANAGED_BY, MANAGER, VERSION
 from knative.manifests.variants import pinned_of, rankings
-from knative.objects import REVISION_LABEL, Manifest, Ref, generation_of, is_being_deleted, owner_of, percents_of
+from knative.objects import REVISION_LABEL, Manifest, generation_of, is_being_deleted, owner_of, percents_of
 
 State = Literal["Ready", "Pending", "Failed"]
 
@@ -114,16 +114,12 @@ class Observed(NamedTuple):
 
 
 def read_models(cluster: Cluster, model: str | None = None) -> Observed:
-    """Read one model, or all that scalezero deployed. Raises `NotInCluster` for an unknown one.
+    """Read one model, or all that scalezero deployed. Raises `NoService` for an unknown one.
 
     One model may also be a Service that scalezero did not create.
     """
-    if model is None:
-        services = cluster.list("Service", labels={MANAGED_BY: MANAGER})
-    elif found := cluster.get(Ref("Service", model)):
-        services = [found]
-    else:
-        raise NotInCluster("Knative Service", model)
+    labels = {MANAGED_BY: MANAGER}
+    services = cluster.list("Service", labels=labels) if model is None else [service_of(cluster, model)]
     names = {each["metadata"]["name"] for each in services}
     pods = [each for each in cluster.list("Pod") if owner_of(each) in names]
     return Observed(

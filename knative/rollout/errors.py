@@ -1,7 +1,6 @@
 """Errors of a rollout: it does not start, or does not continue.
 
 ScalezeroError
- |-- NoService              no_service              no model of that name is deployed
  |-- UnknownRevision        unknown_revision        --to matches no revision of the Service
  |-- AmbiguousRevision      ambiguous_revision      --to matches several revisions
  |-- RevisionNotReady       revision_not_ready      --to names a revision that cannot take traffic
@@ -17,16 +16,6 @@ from http import HTTPStatus
 
 from knative.api.errors import ClusterError, ClusterUnreachable
 from runtime.errors import ScalezeroError
-
-
-class NoService(ScalezeroError):
-    """No Knative Service has the model's name."""
-
-    code = "no_service"
-
-    def __init__(self, model: str, *, namespace: str, known: Sequence[str]) -> None:
-        available = ", ".join(known) or "none"
-        super().__init__(f"no Service {model} in namespace {namespace}; available: {available}", model=model)
 
 
 class UnknownRevision(ScalezeroError):

@@ -8,10 +8,11 @@ from uuid import uuid4
 
 from knative.api.client import Cluster
 from knative.api.errors import ClusterError, ClusterUnreachable, Forbidden, Outrun
+from knative.deploying.deployed import service_of
 from knative.objects import SERVICE_LABEL, Manifest, Ref
 from knative.rollout import reading, record
 from knative.rollout.effects import Watch, wake, write
-from knative.rollout.errors import NoService, RevisionNotReady, TakenOver, is_temporary
+from knative.rollout.errors import RevisionNotReady, TakenOver, is_temporary
 from knative.rollout.judgement import NOTHING, Limits, Sample
 from knative.rollout.machine import ENDS, Decision, Facts, State, StepVerdict, Verb, decide, verdict
 from knative.rollout.reading import ConditionState
@@ -66,7 +67,7 @@ class Rollout:
         Raises `NoService`, `UnknownRevision`, `AmbiguousRevision`, `RevisionNotReady`, `BadRecord`, `ClusterError`, and
         the errors of `start_or_resume`.
         """
-        service = self._service()
+        service = service_of(self._cluster, self._model)
         revisions = self._cluster.list("Revision", labels={SERVICE_LABEL: self._model})
         revision = reading.find_revision(to, service, revisions)
         name = revision["metadata"]["name"]
@@ -79,7 +80,7 @@ class Rollout:
 
     def notices(self, state: State) -> list[str]:
         """Return notices about facts that the user may not expect, one sentence each."""
-        service, routes = self._service(), self._cluster.list("Route")
+        service, routes = service_of(self._cluster, self._model), self._cluster.list("Route")
         other_routes = reading.other_routes(routes, (*state.stable, *state.split))
         follows = reading.follows_latest(service) and not state.is_over
         return [
@@ -120,7 +121,7 @@ class Rollout:
         Raises `NoService`, `NoRollout`, `BadRecord`, `ClusterError`.
         """
         while True:
-            service = self._service()
+            service = service_of(self._cluster, self._model)
             state = abort_or_forget(self._found(service, adopt=False), now=self._clock())
             state = self.state = replace(state, run=uuid4().hex, limits=limits)
             try:
@@ -140,13 +141,6 @@ class Rollout:
             self._await_route(state)
             return state
 
-    def _service(self) -> Manifest:
-        service = self._cluster.get(Ref("Service", self._model))
-        if service is None:
-            known = [each["metadata"]["name"] for each in self._cluster.list("Service")]
-            raise NoService(self._model, namespace=self._cluster.namespace, known=known)
-        return service
-
     def _found(self, service: Manifest, *, adopt: bool) -> Found:
         recorded = None if adopt else record.find(service)  # --adopt also ignores an invalid record
         live, by = reading.live_split(service), reading.changed_by(service)
@@ -156,7 +150,7 @@ class Rollout:
         """Record that this command runs the rollout, so that any earlier command stops."""
         state = self.state = replace(state, run=uuid4().hex)
         while True:
-            service = self._service()
+            service = service_of(self._cluster, self._model)
             check_split(self._found(service, adopt=True), state, target=state.target)
             try:
                 write(self._cluster, service, state)
@@ -165,7 +159,7 @@ class Rollout:
             return state
 
     def _iterate(self, state: State) -> State:
-        service = self._service()
+        service = service_of(self._cluster, self._model)
         if (recorded := record.find(service)) is None or recorded.run != state.run:
             raise TakenOver(self._model, now=describe(recorded) if recorded else "its record was deleted")
         if recorded.step != state.step or recorded.phase in ENDS:  # the last write succeeded, but its response was lost
@@ -240,7 +234,7 @@ class Rollout:
         ends = self._clock() + state.limits.timeout
         while self._clock() < ends:
             try:
-                service = self._service()
+                service = service_of(self._cluster, self._model)
             except ClusterError as error:
                 if not is_temporary(error):
                     raise

@@ -36,6 +36,7 @@ class FakeCluster(Cluster):
         self.missing_apis: frozenset[str] = frozenset()  # APIs of Knative Eventing
         self.forbidden: frozenset[str] = frozenset()  # kinds that the user may not list
         self.unseen_bindings = 0  # number of next dry runs in which the webhook knows no change of a SinkBinding yet
+        self.namespace, self.context = "default", "here"
         self.now = 0.0
         self._version = 0
         self._deletions: Counter[Ref] = Counter()

@@ -91,8 +91,8 @@ def test_a_pod_without_lines_is_reported(tmp_path: Path, flags: list[str], messa
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nope"], "MODEL='nope': expected a model of namespace shop in context mine: m"),
-        (["nope", "--revision", "v1"], "MODEL='nope': expected a model of namespace shop in context mine: m"),
+        (["nope"], "no model 'nope' in namespace shop of mine: it has m"),
+        (["nope", "--revision", "v1"], "no model 'nope' in namespace shop of mine: it has m"),
         (["m", "--revision", "v9"], "--revision='v9': expected a revision of m: m-v1"),
         (["m", "--follow", "--previous"], "--previous reads a run that has ended"),
     ],

@@ -119,8 +119,8 @@ def test_the_companions_of_a_revision_are_shown_with_their_versions(capsys: pyte
 @pytest.mark.parametrize(
     ("existing", "expected"),
     [
-        (("a", "b"), "a model of namespace shop in context mine: a, b"),
-        ((), "a model of namespace shop in context mine: it has none"),
+        (("a", "b"), "it has a, b"),
+        ((), "it has none; scalezero deploy FOLDER creates one"),
     ],
 )
 def test_an_unknown_model_is_refused_with_the_existing_models(
@@ -140,7 +140,7 @@ def test_an_unknown_model_is_refused_with_the_existing_models(
         environ = {"KUBECONFIG": str(tmp_path / "kubeconfig")}
         result = CliRunner().invoke(scalezero, ["status", "nope"], env=environ)
     assert result.exit_code == 2
-    assert result.output == f"scalezero: MODEL='nope': expected {expected}\n"
+    assert result.output == f"scalezero: no model 'nope' in namespace shop of mine: {expected}\n"
 
 
 def service(**annotations: str) -> Manifest:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from knative.api.client import Answer
-from knative.api.errors import NotInCluster
+from knative.deploying.errors import NoService
 from knative.deploying.observe import observe
 from knative.deploying.plan import plan
 from knative.deploying.report import Model, models, read_models, urls
@@ -176,7 +176,7 @@ def test_a_service_that_scalezero_did_not_create_is_reported_only_by_name(cluste
 
 
 def test_an_unknown_model_is_refused_by_name(cluster: FakeCluster) -> None:
-    with pytest.raises(NotInCluster, match="no Knative Service 'n'"):
+    with pytest.raises(NoService, match="no model 'n' in namespace"):
         read_models(cluster, "n")
 
 

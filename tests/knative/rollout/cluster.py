@@ -19,6 +19,7 @@ class OneServiceCluster(Cluster):
 
     def __init__(self, *, ready: str = "True", pods: int = 1) -> None:
         self.namespace = "default"
+        self.context = "here"
         self.live = service(target("m-v1", 100, tag="v1"), target("m-v2", 0, tag="v2"))
         self.revisions = {"m-v1": revision("m-v1"), "m-v2": revision("m-v2", ready=ready, message="it crashed")}
         self.pods = [pod(f"pod-{index}") for index in range(pods)]

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from knative.api.errors import ClusterError, ClusterUnreachable, Forbidden, RefusedByCluster
+from knative.deploying.errors import NoService
 from knative.objects import REVISION_LABEL
-from knative.rollout.errors import NoRollout, NoService, RevisionNotReady, SplitChanged, TakenOver
+from knative.rollout.errors import NoRollout, RevisionNotReady, SplitChanged, TakenOver
 from knative.rollout.judgement import Limits
 from knative.rollout.machine import State, StepVerdict
 from knative.rollout.reading import live_split
@@ -264,7 +265,7 @@ def test_a_revision_that_is_not_ready_is_refused_before_the_first_write() -> Non
 
 
 def test_the_error_for_a_model_that_is_not_deployed_lists_those_that_are() -> None:
-    with pytest.raises(NoService, match="available: m"):
+    with pytest.raises(NoService, match="no model 'x' in namespace default of here: it has m"):
         Command(OneServiceCluster(), "x").plan()
 
 
