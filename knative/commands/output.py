@@ -49,7 +49,10 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
         console.width = 10_000
-    console.print(grid)
+    with console.capture() as printed:
+        console.print(grid)
+    for line in printed.get().splitlines():
+        click.echo(line.rstrip())  # a long cell of the last column would make every line as long
 
 
 def answer(values: Mapping[str, object] | Sequence[object], form: str) -> str:
