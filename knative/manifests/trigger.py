@@ -7,8 +7,7 @@ the same subscription has this name too, so an event is delivered once, whicheve
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import knative.manifests.delivery as duck
-from knative.manifests import names
+from knative.manifests import delivery, names
 from knative.manifests.options import DeploymentOptions, Subscription
 from knative.objects import EVENTING, FLOWS, Manifest
 from knative.resources.event_filters import AttributesFilter, Filter
@@ -43,7 +42,7 @@ def subscribed(subscription: Subscription) -> Trigger:
 
 
 def _trigger(name: str, model: str, trigger: Trigger, events: Events, options: DeploymentOptions) -> Manifest:
-    delivery = events.delivery_of(trigger)
+    declared = events.delivery_of(trigger)
     return {
         "apiVersion": EVENTING,
         "kind": "Trigger",
@@ -52,7 +51,7 @@ def _trigger(name: str, model: str, trigger: Trigger, events: Events, options: D
             "broker": trigger.broker or events.broker,
             **_filters(trigger),
             "subscriber": _subscriber(model, events),
-            **({"delivery": duck.delivery(delivery)} if delivery else {}),
+            **({"delivery": delivery.delivery(declared)} if declared else {}),
         },
     }
 
@@ -60,7 +59,7 @@ def _trigger(name: str, model: str, trigger: Trigger, events: Events, options: D
 def _subscriber(model: str, events: Events) -> Manifest:
     """Return the function, or its Sequence. A trigger is ready only with its subscriber."""
     if events.sequence is None:
-        return duck.function(names.service(model))
+        return delivery.function(names.service(model))
     return {"ref": {"apiVersion": FLOWS, "kind": "Sequence", "name": names.service(model)}}
 
 

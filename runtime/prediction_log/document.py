@@ -29,7 +29,7 @@ def render(entry: LogEntry, most: int) -> bytes:
     ).encode("ascii")
     if entry.request_id is not None:
         start += b',"request_id":' + orjson.dumps(entry.request_id)
-    start += b',"id":'.join((b"}", orjson.dumps(entry.id))) if entry.id else b"}"
+    start += b'},"id":' + orjson.dumps(entry.id) if entry.id else b"}"
     inputs = list(map(_tensor, heads.inputs, entry.inputs))
     outputs = list(map(_tensor, heads.outputs, entry.outputs))
     document = _join(start, inputs, outputs)
