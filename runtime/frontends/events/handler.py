@@ -12,20 +12,20 @@ from http import HTTPStatus
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
-from runtime.errors import BadEvent, BatchesDisabled, PayloadTooLarge, ScalezeroError, ShuttingDown
+from runtime.errors import BatchesDisabled, PayloadTooLarge, ScalezeroError, ShuttingDown
 from runtime.frontends import content
 from runtime.frontends.events import objects
 from runtime.frontends.events import replies as writing
 from runtime.frontends.events.flights import Flight, Flights
 from runtime.frontends.events.inference import MODEL, Delivery, EventInference, EventTranslator
+from runtime.frontends.events.reading import read, read_like, read_small, with_trace
 from runtime.frontends.events.recognizing import NAME
 from runtime.frontends.events.replies import Replies, in_mode
 from runtime.frontends.events.window import Reply, Window
 from runtime.frontends.inference import SLICE, count
 from runtime.http.messages import Answer, Request
 from runtime.protocols import cloudevents
-from runtime.protocols.cloudevents import Event, Mode, binary, is_json, s3_notifications
-from runtime.protocols.json import slices
+from runtime.protocols.cloudevents import Event, Mode
 from runtime.status import code_of
 from runtime.telemetry import logs
 
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 
 _BINARY, _BATCHED = Mode.BINARY, Mode.BATCHED
 MAX_BATCH: Final = 1000  # events of one request
-_NO_EVENT: Final = (
-    "the header ce-specversion with the other attributes, or the content type application/cloudevents+json"
-)
 
 
 def handlers(context: "Context") -> Mapping[str, "EventHandler"]:
@@ -77,21 +74,21 @@ class EventHandler:
         request = exchange.request
         if len(request.body) > SLICE or not self._is_for_model() or request.header(b"content-encoding"):
             return False
-        mode, event = _BINARY, _read_like(request)
+        mode, event = _BINARY, read_like(request)
         if event is None:
             found = cloudevents.mode_of(request)
             if found is None or found is _BATCHED:
                 return False
             mode = found
             try:
-                event = _read_small(request, mode)
+                event = read_small(request, mode)
             except ScalezeroError as fault:
                 count(self._service, None, NAME, code_of(fault), request)
                 self._edge.reply(exchange, self._edge.answer_error(fault, request))
                 return True
         if objects.may_be_named(event):
             return False
-        request.context = delivery = Delivery(_with_trace(event, request), mode)
+        request.context = delivery = Delivery(with_trace(event, request), mode)
         if self._window is None:
             return self._inference.begin(exchange)
         return self._answer_once(exchange, delivery, self._window)
@@ -154,11 +151,11 @@ class EventHandler:
         try:
             if mode is Mode.BATCHED:
                 return await self._answer_batch(request)
-            event = await _read(request, mode)
+            event = await read(request, mode)
         except ScalezeroError as fault:
             count(self._service, None, NAME, code_of(fault), request)
             raise
-        request.context = Delivery(_with_trace(event, request), mode or Mode.BINARY)
+        request.context = Delivery(with_trace(event, request), mode or Mode.BINARY)
         return in_mode(await self._reply(request), request.context.mode)
 
     async def _reply(self, request: Request) -> Reply:
@@ -284,51 +281,3 @@ class _Edge:
         """Note the error, and build the response."""
         request.context.code = code_of(error)
         return self._edge.answer_error(error, request)
-
-
-def _read_like(request: Request) -> Event | None:
-    """Return an event whose head is like that of an earlier one, apart from the id and the like; None: `read` it."""
-    memo = request.memo
-    other: Event | None = None if memo is None else memo.get(NAME)
-    return None if other is None else binary.read_like(other, request.varying, request.body)  # type: ignore[arg-type]
-
-
-def _read_small(request: Request, mode: Mode) -> Event:
-    """Read an event at once, and note what events with a head like this one have in common. Raises `BadEvent`."""
-    if mode is not _BINARY:
-        return cloudevents.read(request)
-    event = binary.read(request.headers, request.body)
-    memo = request.memo
-    if memo is not None and NAME not in memo:
-        varying = {header for header, _ in request.varying}
-        constant = {name: value for name, value in event.attributes.items() if f"ce-{name}".encode() not in varying}
-        memo[NAME] = event._replace(attributes=constant, data=b"")
-    return event
-
-
-def _with_trace(event: Event, request: Request) -> Event:
-    """Return the event with the trace of its request if it has none: a Broker sends only the header `traceparent`."""
-    trace = request.header(b"traceparent")
-    if trace is None or "traceparent" in event.attributes or not trace.isascii():
-        return event
-    return event._replace(attributes={**event.attributes, "traceparent": trace.decode()})
-
-
-async def _read(request: Request, mode: Mode | None) -> Event:
-    """Return the event of a request of any size. Raises `BadEvent`, `InvalidInput` and `UnsupportedContentType`."""
-    if mode is None:
-        return await _read_notification(request)
-    return await content.run_slices(cloudevents.read_slices(request))
-
-
-async def _read_notification(request: Request) -> Event:
-    """Return the event of a request that has no attributes: a store's notification, as MinIO posts it."""
-    kind = request.header(b"content-type")
-    if kind is None or not is_json(kind.decode("latin-1")):
-        got = "no event" if kind is None else f"no event, and the content type {kind[:80].decode('latin-1')!r}"
-        raise BadEvent("headers", got=got, expected=_NO_EVENT)
-    document = await content.run_slices(slices.parse(request.body))
-    if not s3_notifications.is_notification(document):
-        got = "JSON that is neither an event nor an S3 event notification"
-        raise BadEvent("headers", got=got, expected=_NO_EVENT)
-    return s3_notifications.event_of(document)
