@@ -11,28 +11,18 @@ from typing import Final
 
 from knative.api.client import Cluster
 from knative.api.errors import ClusterError, Outrun
-from knative.deploying.action import Action
 from knative.deploying.errors import DeploymentFailed, NotReadyInTime, PlanRefused
-from knative.deploying.eventing_plan import is_shared
-from knative.deploying.plan import Plan, template_name, traffic_owner
-from knative.deploying.progress import Apply, Delete, Done, Remove, Settle, Wait, is_applied, next_action
-from knative.deploying.readiness import Ready, readiness_of, shares
+from knative.deploying.plan import Plan, template_name
+from knative.deploying.progress import Apply, Delete, Done, Remove, Settle, Wait, next_action
+from knative.deploying.readiness import Ready, readiness_of
 from knative.deploying.removing import wait_until_gone
-from knative.deploying.replacing import (
-    Removal,
-    has_other_template,
-    is_routed,
-    latest_ready_ref,
-    never_served,
-    was_never_ready,
-    without,
-)
+from knative.deploying.replacing import Removal, has_other_template
 from knative.deploying.retrying import retry
 from knative.deploying.waiting import Clock, Tell, wait
+from knative.deploying.writing import Writes, over
 from knative.manifests import names
 from knative.objects import Manifest, Ref, is_being_deleted, ref_of
 
-_ATTEMPTS: Final = 5  # to write an object whose status others write at the same time
 _PAUSE: Final = 0.5  # s between two reads
 _BINDING_SECONDS: Final = 60.0  # s in which Knative learns of a SinkBinding; it takes about one
 
@@ -56,8 +46,9 @@ def carry_out(
     """
     if plan.refusals:
         raise PlanRefused([f"{each.ref}: {each.why}" for each in plan.refusals])
-    run = _Run(plan, cluster, dict(observed), force=force, ends=clock() + seconds, tell=tell, clock=clock)
-    while not isinstance(step := next_action(plan, run.known), Done):
+    writes = Writes(cluster, observed, force=force)
+    run = _Run(plan, cluster, writes, ends=clock() + seconds, tell=tell, clock=clock)
+    while not isinstance(step := next_action(plan, writes.known), Done):
         try:
             run.do(step)
         except (ClusterError, DeploymentFailed):
@@ -72,9 +63,8 @@ class _Run:
 
     plan: Plan
     cluster: Cluster
-    known: dict[Ref, Manifest]  # as the plan saw it, or as this run left it
+    writes: Writes
     _: KW_ONLY
-    force: bool
     ends: float
     tell: Tell
     clock: Clock
@@ -96,7 +86,8 @@ class _Run:
             self._remove(step.removal)
             return
         if isinstance(step, Delete):
-            self._delete(step.action.ref)
+            self.writes.delete(step.action.ref)  # it is not waited for
+            self.tell(f"{step.action.ref}: deleted")
             return
         is_parking = step.manifest is not step.action.manifest
         written = self.parked if is_parking else self.applied
@@ -104,7 +95,7 @@ class _Run:
             raise Outrun(str(ref_of(step.manifest)))
         if step.action.binding is not None and step.action.makes is not None and not is_parking:
             self._await_variables(step.action.binding, step.manifest)
-        if not self._write(step.action, step.manifest):
+        if not self.writes.apply(step.action, step.manifest):
             return
         written.add(step.position)
         if is_parking:
@@ -137,9 +128,9 @@ class _Run:
             reported.append(line)
             self.tell(line)
 
-        outdated = retry(self.cluster, self.known[ref], tell) if self._is_retried(ref) else {}
+        outdated = retry(self.cluster, self.writes.known[ref], tell) if self._is_retried(ref) else {}
         left = max(0.0, self.ends - self.clock())
-        self.known[ref] = wait(
+        self.writes.known[ref] = wait(
             self.cluster, ref, seconds=left, tell=tell, owner=owner, outdated=outdated, clock=self.clock
         )
         if reported:  # otherwise it was Ready at once
@@ -147,7 +138,8 @@ class _Run:
 
     def _is_retried(self, ref: Ref) -> bool:
         """Whether the object is a revision that existed before this run and was not Ready."""
-        return ref.kind == "Revision" and ref in self.known and not isinstance(readiness_of(self.known[ref]), Ready)
+        found = self.writes.known.get(ref) if ref.kind == "Revision" else None
+        return found is not None and not isinstance(readiness_of(found), Ready)
 
     def _await_variables(self, binding: Ref, manifest: Manifest) -> None:
         """Wait until Knative adds the variables of the SinkBinding to the Service, which a dry run shows.
@@ -156,8 +148,8 @@ class _Run:
         get them. In the same way, a revision would keep those of a binding that was deleted. Raises `NotReadyInTime`,
         for example if the sink does not exist.
         """
-        started, reported = self.clock(), False
-        is_bound = binding in self.known and not is_being_deleted(self.known[binding])
+        started, reported, known = self.clock(), False, self.writes.known
+        is_bound = binding in known and not is_being_deleted(known[binding])
         waiting_for = f"waiting for Knative to remove {names.SINK} from the Service"
         if is_bound:
             waiting_for = f"waiting for Knative to add {names.SINK} to the Service; the sink has to exist"
@@ -172,18 +164,14 @@ class _Run:
     def _variables_of(self, manifest: Manifest) -> set[str]:
         """Return the names of the variables that the Service would have, by a dry run."""
         live = self.cluster.get(ref_of(manifest))
-        fitted = _over(manifest, live) if live else manifest
+        fitted = over(manifest, live) if live else manifest
         return _variables(self.cluster.apply(fitted, force=True, dry_run=True))
 
     def _settle(self, removal: Removal) -> None:
         """Wait until Knative uses another template than that of the revision. Raises `Outrun`, `NotReadyInTime`."""
         started = self.clock()
         while True:
-            live = self.cluster.get(removal.service)
-            if live is None or _identity(live) != _identity(self.known.get(removal.service)):
-                raise Outrun(str(removal.service))
-            self.known[removal.service] = live
-            if has_other_template(live, removal.ref.name):
+            if has_other_template(self.writes.read_again(removal.service), removal.ref.name):
                 return
             if self.clock() + _PAUSE > self.ends:
                 waiting_for = "waiting for Knative to reconcile it"
@@ -192,96 +180,12 @@ class _Run:
 
     def _remove(self, removal: Removal) -> None:
         """Delete an object that never served, and wait until its name is free. Raises `Outrun`, `StillThere`."""
-        for _ in range(_ATTEMPTS):
-            live = self.cluster.get(removal.ref)
-            if live is None:
-                break
-            if removal.is_done({removal.ref: live}) or not self._may_delete(removal, live):
-                raise Outrun(str(removal.ref))
-            try:
-                self.cluster.delete(removal.ref, seen=live)
-            except Outrun:  # perhaps only its status has changed: read it again
-                continue
-            break
-        else:
-            raise Outrun(str(removal.ref))
+        self.writes.remove(removal)
         self.tell(f"{removal.ref}: deleted; it was never Ready")
         wait_until_gone(self.cluster, (removal.ref,), seconds=max(0.0, self.ends - self.clock()))
-        self.known = without(removal.ref, self.known)
-
-    def _delete(self, ref: Ref) -> None:
-        """Delete an object that left the files, and do not wait until it is gone. Raises `Outrun` if it has changed."""
-        for _ in range(_ATTEMPTS):
-            live = self.cluster.get(ref)
-            if live is not None and _identity(live) != _identity(self.known[ref]):
-                break
-            try:
-                if live is not None:
-                    self.cluster.delete(ref, seen=live)
-            except Outrun:  # perhaps only its status has changed: read it again
-                continue
-            del self.known[ref]
-            self.tell(f"{ref}: deleted")
-            return
-        raise Outrun(str(ref))
-
-    def _may_delete(self, removal: Removal, live: Manifest) -> bool:
-        """Return whether the object still has never been Ready: minutes may have passed since the plan."""
-        if removal.ref == removal.service:
-            return never_served(live)
-        service = self.cluster.get(removal.service)
-        latest = latest_ready_ref(service)
-        ready = self.cluster.get(latest) if latest else None
-        if service is None or ready is None:
-            return False
-        return was_never_ready(live, ready) and not is_routed(live, service, {})
-
-    def _write(self, action: Action, manifest: Manifest) -> bool:
-        """Apply the manifest if the object is still the one that the plan saw. Raises `Outrun` if it is not.
-
-        Returns False for a Broker that another deploy has created since: it is used as it is.
-        """
-        ref = ref_of(manifest)
-        for _ in range(_ATTEMPTS):
-            live = self.cluster.get(ref)
-            if live and ref not in self.known and is_shared(ref) and is_applied(action, manifest, {ref: live}):
-                self.known[ref] = live
-                return False
-            if _identity(live) != _identity(self.known.get(ref)):
-                break
-            try:
-                fitted = _over(manifest, live) if live else manifest
-                self.known[ref] = self.cluster.apply(fitted, force=self.force or action.force)
-            except Outrun:  # perhaps only its status has changed: read it again
-                continue
-            return True
-        raise Outrun(str(ref))
 
 
 def _variables(service: Manifest) -> set[str]:
     """Return the names of the variables in the template of a Service."""
     containers = service["spec"]["template"]["spec"]["containers"]
     return {each["name"] for container in containers for each in container.get("env") or ()}
-
-
-def _identity(manifest: Manifest | None) -> tuple[object, object] | None:
-    """Identify an object with one state of its spec; its status may change."""
-    if manifest is None:
-        return None
-    return manifest["metadata"].get("uid"), manifest["metadata"].get("generation")
-
-
-def _over(manifest: Manifest, live: Manifest) -> Manifest:
-    """Adapt the manifest to the object that was just read; the API server refuses it for any other version.
-
-    Knative refuses a changed template under the name of an existing revision, and fills in no defaults there. So the
-    template of an existing revision is sent back as it is. Traffic that others own and that does not change is left
-    out, so that they keep its ownership.
-    """
-    version = {"resourceVersion": live["metadata"]["resourceVersion"]}
-    spec = dict(manifest.get("spec", {}))
-    if template_name(manifest) is not None and template_name(manifest) == template_name(live):
-        spec["template"] = live["spec"]["template"]
-    if "traffic" in spec and traffic_owner(live) and shares(spec["traffic"]) == shares(live["spec"]["traffic"]):
-        del spec["traffic"]
-    return {**manifest, "metadata": {**manifest["metadata"], **version}, **({"spec": spec} if spec else {})}

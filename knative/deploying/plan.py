@@ -15,11 +15,12 @@ from dataclasses import dataclass, field, replace
 from knative.deploying import eventing_plan, replacing, revisions, undeclared
 from knative.deploying.action import Action
 from knative.deploying.differences import Difference, differences
+from knative.deploying.kept_traffic import pinned, tagged, traffic_owner
 from knative.deploying.owned import left_fields
 from knative.deploying.replacing import never_served
-from knative.manifests import Step, names
+from knative.manifests import Step
 from knative.manifests.traffic import all_traffic_to
-from knative.objects import EVENTING_APIS, Manifest, Ref, owner_of, ref_of, traffic_writers
+from knative.objects import EVENTING_APIS, Manifest, Ref, owner_of, ref_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ def _revision(step: Step, name: str, state: _ClusterState) -> Action:
     if found is None:
         live = state.find("Service", model)
         traffic = live["spec"]["traffic"] if live else all_traffic_to(model, name)
-        manifest = _with(step.manifest, traffic=_pinned(traffic, live))
+        manifest = _with(step.manifest, traffic=pinned(traffic, live))
         return Action(verb="create", ref=ref, manifest=manifest, makes=name, binding=_binding(step, state))
     if (owner := owner_of(found)) != model:
         return _refused(ref, f"it belongs to {owner or 'no Service'}; rename the ModelVersion")
@@ -148,7 +149,7 @@ def _replaced_or_refused(step: Step, ref: Ref, changed: tuple[Difference, ...], 
     why = revisions.why_forbidden(step.manifest["spec"]["template"], found)
     if live is None:
         return _refused(ref, why, changed)
-    manifest = _with(step.manifest, traffic=_pinned(live["spec"]["traffic"], live))
+    manifest = _with(step.manifest, traffic=pinned(live["spec"]["traffic"], live))
     removal = replacing.of_revision(ref.name, live, manifest, state.objects)
     if removal is None:
         ready = replacing.latest_ready(live, state.objects)
@@ -187,7 +188,7 @@ def _service(step: Step, state: _ClusterState) -> Action:
     wanted = _with(
         step.manifest,
         template=state.templates.get(template.get("metadata", {}).get("name"), template),
-        traffic=_tagged(step, live) if kept else step.manifest["spec"]["traffic"],
+        traffic=tagged(live, step.manifest) if kept else step.manifest["spec"]["traffic"],
     )
     return replace(_object(wanted, state, force=kept), binding=step.binding)
 
@@ -240,34 +241,6 @@ def template_name(manifest: Manifest) -> str | None:
     """Return the name of the revision that a Service's template makes, if it has one."""
     name: str | None = manifest.get("spec", {}).get("template", {}).get("metadata", {}).get("name")
     return name
-
-
-def traffic_owner(live: Manifest) -> str | None:
-    """Return the field manager that owns the traffic, if it is not scalezero's."""
-    owners = traffic_writers(live)
-    return None if names.MANAGER in owners else ", ".join(owners) or None
-
-
-def _tagged(step: Step, live: Manifest) -> list[Manifest]:
-    """Keep the traffic, and add each revision that is not in it with its tag, at 0 %."""
-    kept = _pinned(live["spec"]["traffic"], live)
-    existing = {each.get("revisionName") for each in kept}
-    new = (each for each in step.manifest["spec"]["traffic"] if each["revisionName"] not in existing)
-    return [*kept, *({**each, "percent": 0} for each in new)]
-
-
-def _pinned(traffic: Sequence[Manifest], live: Manifest | None) -> list[Manifest]:
-    """Replace `latestRevision` by the revision's name. Otherwise that traffic would move to the next revision at once.
-
-    If no revision was ever Ready, there is no name, and no traffic that could move.
-    """
-    latest = ((live or {}).get("status") or {}).get("latestReadyRevisionName")
-    replacement = {"revisionName": latest} if latest else {"latestRevision": True}
-    return [
-        {key: value for key, value in each.items() if key not in {"latestRevision", "url"}}
-        | ({} if "revisionName" in each else replacement)
-        for each in traffic
-    ]
 
 
 def _with(manifest: Manifest, **spec: object) -> Manifest:
