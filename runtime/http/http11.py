@@ -8,7 +8,7 @@ Source: RFC 9112.
 
 A client that keeps its connection sends the same head again and again, and the meaning of a head depends only on its
 bytes. So recent heads are cached with their parsed form. A request that arrives in one read with a cached head needs no
-parser. A head is cached without the headers that differ in each request, such as the id of an event.
+parser (http11_head.py).
 """
 
 import math
@@ -21,16 +21,13 @@ from runtime.errors import BadRequest, HeadTooLarge, PayloadTooLarge, RequestTim
 from runtime.http.body import Partial, extended, whole
 from runtime.http.connection import Connection
 from runtime.http.http11_exchange import Http11Exchange
-from runtime.http.http11_head import VARYING, CachedHead, Head, target, without_varying
+from runtime.http.http11_head import END_OF_HEAD, MAX_CACHED_SIZE, Head, cache_head, target, without_varying
 from runtime.http.messages import Headers, Request, header_size
 
 if TYPE_CHECKING:
     from runtime.http.server import Server
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-_END_OF_HEAD: Final = b"\r\n\r\n"
-_MAX_CACHED: Final = 256  # heads; clients choose them, so their number and size are limited
-_MAX_CACHED_SIZE: Final = 4096  # bytes
 _MAX_PIPELINED: Final = 16  # waiting requests of one connection; reading pauses at this number
 _SLICE: Final = 16 * 1024  # bytes to parse in one turn of the loop, unless they are all body
 _CHUNK_LINES: Final = 16  # bytes: a chunk's size and line ends, with some leading zeros
@@ -135,11 +132,11 @@ class Http11(Connection):
 
     def _begin_cached(self, data: bytes) -> bool:
         """Begin a request that arrived in one read and has a cached head. Return False for any other."""
-        end = data.find(_END_OF_HEAD) + len(_END_OF_HEAD)
+        end = data.find(END_OF_HEAD) + len(END_OF_HEAD)
         heads = self.server.head_cache
         cached = heads.get(head := data[:end])
         varying: Headers = []
-        if cached is None and end <= _MAX_CACHED_SIZE:
+        if cached is None and end <= MAX_CACHED_SIZE:
             rest, varying = without_varying(head)
             cached = heads.get(rest) if varying else None
         if cached is None or len(data) - end != cached.length:
@@ -152,28 +149,6 @@ class Http11(Connection):
         exchange.size = cached.length
         self._begin(exchange)
         return True
-
-    def _cache_head(self, exchange: "Http11Exchange") -> None:
-        """Cache the head of a request that arrived in one read and whose body is framed only by its length."""
-        data, self._first_read = self._first_read, b""
-        end = data.find(_END_OF_HEAD) + len(_END_OF_HEAD)
-        if end > _MAX_CACHED_SIZE or len(data) - end != exchange.size or not exchange.keep_alive:
-            return
-        request = exchange.request
-        rest, varying = without_varying(data[:end])
-        if varying:
-            others = [each for each in request.headers if each[0] not in VARYING]
-            if len(others) + len(varying) != len(request.headers):
-                return  # one of them has an unusual form, so the rest is not the same again either
-            request = request.with_headers(others)
-            request.memo = {}
-        names = {name for name, _ in request.headers}
-        if names.isdisjoint({b"transfer-encoding", b"expect"}):
-            heads = self.server.head_cache
-            if len(heads) >= _MAX_CACHED:
-                heads.clear()  # so that unused heads do not stay forever
-            request.header(b"host")  # builds the index of headers, which all requests with this head share
-            heads[rest] = CachedHead(request.with_body(b""), exchange.size)
 
     # Callbacks of httptools.
 
@@ -277,10 +252,11 @@ class Http11(Connection):
         if self._body:
             exchange.request.body = whole(self._body)
             self._body = b""
-        if self._first_read:
-            self._cache_head(exchange)
         if not exchange.keep_alive:
             self._ignores_input = True  # no request may follow
+        elif self._first_read:
+            cache_head(self.server.head_cache, self._first_read, exchange.request, exchange.size)
+        self._first_read = b""
         self._enqueue(exchange)
 
     def _enqueue(self, exchange: "Http11Exchange") -> None:

@@ -1,4 +1,7 @@
-"""The head of an HTTP/1.1 request: while it is received, in the cache, and its target."""
+"""The head of an HTTP/1.1 request: while it is received, in the cache, and its target.
+
+A head is cached without the headers that differ in each request, such as the id of an event.
+"""
 
 import re
 from typing import Final, NamedTuple
@@ -6,11 +9,14 @@ from urllib.parse import unquote, urlsplit
 
 from runtime.http.messages import Headers, Request
 
+END_OF_HEAD: Final = b"\r\n\r\n"
+_MAX_CACHED: Final = 256  # heads; clients choose them, so their number and size are limited
+MAX_CACHED_SIZE: Final = 4096  # bytes
 # Headers that differ from request to request: the attributes of events (CloudEvents in binary mode), the id that a
 # gateway such as Kourier gives to each request, and its trace.
 _ATTRIBUTES: Final = ("id", "time", "subject", "traceparent", "knativearrivaltime", "causationid", "sequence")
 _OTHERS: Final = ("x-request-id", "traceparent", "tracestate")
-VARYING: Final = frozenset(name.encode() for name in (*(f"ce-{each}" for each in _ATTRIBUTES), *_OTHERS))
+_VARYING_NAMES: Final = frozenset(name.encode() for name in (*(f"ce-{each}" for each in _ATTRIBUTES), *_OTHERS))
 # A value with a space, a quote or a percent sign is left to the parser, so that readers of events need not decode it.
 _NAMES: Final = rf"(?i:ce-(?:{'|'.join(_ATTRIBUTES)})|{'|'.join(_OTHERS)})"
 _VARYING: Final = re.compile(rf"\r\n({_NAMES}): ([!#$&-~]+)(?=\r\n)".encode())
@@ -33,6 +39,29 @@ def without_varying(head: bytes) -> tuple[bytes, Headers]:
     if len(parts) == 1:
         return head, []
     return b"".join(parts[::3]), list(zip(map(bytes.lower, parts[1::3]), parts[2::3], strict=True))
+
+
+def cache_head(heads: dict[bytes, CachedHead], data: bytes, request: Request, length: int) -> None:
+    """Cache the head of a request if it arrived in one read (`data`), and only its length frames its body.
+
+    `length`: bytes of the body.
+    """
+    end = data.find(END_OF_HEAD) + len(END_OF_HEAD)
+    if end > MAX_CACHED_SIZE or len(data) - end != length:
+        return
+    rest, varying = without_varying(data[:end])
+    if varying:
+        others = [each for each in request.headers if each[0] not in _VARYING_NAMES]
+        if len(others) + len(varying) != len(request.headers):
+            return  # one of them has an unusual form, so the rest is not the same again either
+        request = request.with_headers(others)
+        request.memo = {}
+    names = {name for name, _ in request.headers}
+    if names.isdisjoint({b"transfer-encoding", b"expect"}):
+        if len(heads) >= _MAX_CACHED:
+            heads.clear()  # so that unused heads do not stay forever
+        request.header(b"host")  # builds the index of headers, which all requests with this head share
+        heads[rest] = CachedHead(request.with_body(b""), length)
 
 
 class Head:
