@@ -1,6 +1,6 @@
 """The `events:` part of an InferenceConfig: which events a function gets, and how it answers them.
 
-A part of the fields are settings of the runtime, which `serve` uses too; the others become objects of Knative Eventing
+Some fields are settings of the runtime, which `serve` uses too; the others become objects of Knative Eventing
 (manifests/): Triggers, a Broker, a Sequence and a SinkBinding.
 """
 
