@@ -41,6 +41,10 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def test_the_readme_stays_short() -> None:
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 130, "move details to a page in docs/"
+
+
 def is_broken(target: str, document: Path) -> bool:
     path, _, fragment = target.partition("#")
     page = document.parent / path if path else document
