@@ -32,7 +32,6 @@ from runtime.registry import (
     plan_removal,
     read_assessments,
     read_guest,
-    read_manifest,
     remove,
     require_manifest,
     select,
@@ -126,8 +125,8 @@ def show(model: str, registry: str, form: str) -> None:
 
 
 def _is_guest(reference: str) -> bool:
-    """Whether the argument is the URI of a guest, and not that of a model. Raises `BadSetting` for a version of one."""
-    return "/" in reference and is_guest(reference) and read_manifest(reference) is None
+    """Whether the argument is the URI of a guest, and not a name or the URI of a model."""
+    return "/" in reference and is_guest(reference)
 
 
 def _existing_guest(uri: str) -> GuestEntry:
@@ -159,6 +158,8 @@ def measure(model: str, registry: str, form: str, *, again: bool, **bounds: Any)
 
     Published variants are measured; with calibration data, missing ones are made. New deployments use the result.
     """
+    if _is_guest(model):
+        raise BadSetting("MODEL", value=model, allowed="a model; scalezero wasm compile adds the code of a guest")
     manifest = find_model(model, registry=_root(registry))
     with ended_by_sigterm():
         result = add_assessment(

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple
 
+from runtime.artifacts.uris import VERSION_QUERY
 from runtime.configuration.guest_code import GuestCode, GuestCodes
 from runtime.published.objects import Objects, full_uri
+from runtime.published.reading import read_manifest
 from runtime.registry.guest_places import CodePlace, code_folder, has_guest_name, place_of
 from runtime.wasm.binary import HEADER_BYTES, kind_of
 
@@ -85,7 +87,7 @@ def read_guest(uri: str) -> GuestEntry:
     The code is listed first: a guest is published before its code, so a code without a guest is really left alone.
     Raises `BadSetting` and `ModelUnavailable` errors.
     """
-    source, uri = Objects(uri), full_uri(uri.partition("?")[0])
+    source, uri = Objects(uri), full_uri(uri.partition(VERSION_QUERY)[0])
     listed = sorted(source.list(code_folder(uri)))
     codes = [each for each in listed if (place := place_of(each)) and place.guest == uri]
     guest = _guest(uri, source)
@@ -108,12 +110,16 @@ def guest_entries(prefix: str) -> list[GuestEntry]:
 
 
 def is_guest(uri: str) -> bool:
-    """Whether commands handle the URI as that of a guest: by its name, or because compiled code is beside it.
+    """Whether commands handle the URI as that of a guest: by its name, or by compiled code beside it and no manifest.
 
-    Raises as `read_guest`.
+    The URI of one version of an object is none. Raises `InvalidManifest`, and as `read_guest`.
     """
-    uri = full_uri(uri.partition("?")[0])
-    return has_guest_name(uri) or any(map(place_of, Objects(uri).list(code_folder(uri))))
+    if VERSION_QUERY in uri:
+        return False
+    uri = full_uri(uri)
+    if has_guest_name(uri):
+        return True
+    return read_manifest(uri) is None and any(map(place_of, Objects(uri).list(code_folder(uri))))
 
 
 def _guest(uri: str, source: Objects) -> StoredGuest | None:

@@ -107,8 +107,9 @@ def publish_guest(path: Path, uri: str, *, tell: Tell = print, key: "CodeKey | N
         raise AlreadyPublished(uri, existing=guest.existing.sha256, offered=guest.upload.sha256, step=CHANGED_STEP)
     if found.guest is None and found.codes:
         raise CodeLeft(uri, found.codes)
-    binary, key = path.read_bytes(), _key(path.name, key, tell=tell)
-    place = _place(found, key, _kind(binary, path.name)) if key else None
+    binary = path.read_bytes()
+    kind, key = _kind(binary, path.name), _key(path.name, key, tell=tell)
+    place = None if key is None else _place(found, key, kind)
     with TemporaryDirectory(prefix="scalezero-guest-") as folder:
         code = None
         if place is not None and not found.has(place):  # first: a file that is no guest is not published

@@ -54,6 +54,8 @@ def verify_guest(entry: GuestEntry) -> Iterator[Verification]:
         problem = each.problem or _recorded_problem(source, each.uri, each.sha256, each.size)
         if guest is None:
             problem = f"{problem}; to delete it: scalezero models delete '{entry.uri}'"
+        elif problem:
+            problem = f"{problem}; to replace it: scalezero models delete '{each.uri}', then scalezero wasm compile"
         yield Verification("-", each.uri, each.size, problem, kind="code")
 
 

@@ -83,6 +83,17 @@ def test_a_guest_without_code_says_how_to_add_it(registry: str) -> None:
     assert "no compiled code, so each pod compiles the guest; scalezero wasm compile adds it" in run("show", uri)
 
 
+def test_a_guest_is_no_model_that_can_be_measured(registry: str) -> None:
+    output = run("measure", f"{registry}/main.wasm", code=2)
+    assert "expected a model; scalezero wasm compile adds the code of a guest" in output
+
+
+@pytest.mark.parametrize("command", ["show", "verify", "delete"])
+def test_one_version_of_a_guest_is_refused(registry: str, command: str) -> None:
+    flags = ["--yes"] if command == "delete" else []
+    assert "s3://bucket/key, without a version" in run(command, f"{registry}/main.wasm?versionId=7", *flags, code=2)
+
+
 @pytest.mark.parametrize("command", ["show", "verify", "delete"])
 def test_a_guest_that_is_not_published_is_an_error(registry: str, command: str) -> None:
     flags = ["--yes"] if command == "delete" else []

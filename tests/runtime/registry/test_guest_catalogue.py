@@ -5,11 +5,21 @@ from pathlib import Path
 import pytest
 
 from runtime.published.objects import full_uri
-from runtime.registry import GuestEntry, guest_entries, is_guest, publish_guest, read_guest, verify_guest
+from runtime.registry import (
+    GuestEntry,
+    Publication,
+    guest_entries,
+    is_guest,
+    publish_guest,
+    publish_model,
+    read_guest,
+    verify_guest,
+)
 from runtime.registry.files import delete, put_once
 from runtime.wasm.engine import CodeKey, code_key
 from tests import guests
 from tests.runtime.conftest import Place
+from tests.runtime.registry.model_files import model
 from tests.s3_server import S3Server
 
 ARM = CodeKey("wasmtime-50.0.1-1", "arm-i8mm")
@@ -85,6 +95,13 @@ def test_a_uri_is_that_of_a_guest_by_its_name_or_by_its_code(place: Place, tmp_p
     assert not is_guest(place("named"))
     publish(tmp_path, place("named"))
     assert is_guest(place("named"))
+    assert not is_guest("s3://bucket/main.wasm?versionId=7")
+
+
+def test_a_model_with_a_manifest_is_no_guest(place: Place, tmp_path: Path) -> None:
+    publish_model(model(tmp_path), place("add.onnx"), Publication("add", "1"))
+    put_once(f"{place('add.onnx')}.code/wasmtime-1-1/arm/core.cwasm", b"code")
+    assert not is_guest(place("add.onnx"))
 
 
 def test_a_verification_hashes_the_guest_and_each_code(place: Place, tmp_path: Path) -> None:
@@ -108,7 +125,8 @@ def test_a_verification_finds_what_was_damaged(s3: S3Server, monkeypatch: pytest
     guest, damaged, without = (each.problem for each in verify_guest(read_guest(entry.uri)))
     assert guest.startswith("its SHA-256 is ")
     assert damaged.startswith("its SHA-256 is ")
-    assert without == "no SHA-256 is recorded"
+    step = f"to replace it: scalezero models delete '{other.uri}', then scalezero wasm compile"
+    assert without == f"no SHA-256 is recorded; {step}"
 
 
 def test_a_verification_names_code_without_its_guest_with_the_next_step(place: Place, tmp_path: Path) -> None:

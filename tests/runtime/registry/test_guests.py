@@ -1,6 +1,7 @@
 """A guest is published once, with its compiled code, and loaded from there, verified."""
 
 import logging
+import sys
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -142,6 +143,20 @@ def test_a_file_that_is_no_guest_is_not_published(registry: str, tmp_path: Path,
     with pytest.raises(FunctionFailed):
         publish_guest(path, f"{registry}/invalid.wasm")
     assert find_guest(f"{registry}/invalid.wasm") is None
+
+
+def test_without_wasmtime_only_the_guest_is_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, uri = guests.write(tmp_path / "main.wasm", guests.ECHO), str(tmp_path / "registry" / "a.wasm")
+    lines: list[str] = []
+    text = tmp_path / "text.wasm"
+    text.write_text("(module)")
+    monkeypatch.setitem(sys.modules, "runtime.wasm.engine", None)  # as if its import of wasmtime failed
+    published = publish_guest(path, uri, tell=lines.append)
+    assert (published.uploaded, published.codes) == (True, ())
+    assert lines == ["main.wasm: its code was not compiled, so each pod compiles it; pip install 'scalezero[wasm]'"]
+    assert missing_code(uri) is None
+    with pytest.raises(FunctionFailed, match="text format"):
+        publish_guest(text, str(tmp_path / "registry" / "b.wasm"), tell=lines.append)
 
 
 def test_a_missing_file_and_a_folder_as_the_destination_are_refused(tmp_path: Path) -> None:
