@@ -1,4 +1,6 @@
-"""The command `scalezero wasm`: the models on an event loop of this thread, the guest on a thread of its own.
+"""The command `scalezero wasm`: runs a guest by hand, and compiles a published one.
+
+`run` has the models on an event loop of this thread, the guest on a thread of its own.
 
 A signal reaches Python only between two of its calls, so a guest on the main thread could not be interrupted.
 """
@@ -27,7 +29,7 @@ _INTERRUPTED: Final = 130  # the exit code after Ctrl-C, as of a shell
 
 @click.group()
 def command() -> None:
-    """Run WebAssembly guests."""
+    """Run WebAssembly guests, and compile published ones."""
 
 
 @command.command(context_settings={"allow_interspersed_args": False})
@@ -68,6 +70,30 @@ def run(
     except KeyboardInterrupt:
         code = _INTERRUPTED
     _end(code)
+
+
+@command.command("compile")
+@click.argument("uri")
+@click.option("-o", "--output", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def compile_(uri: str, form: str) -> None:
+    """Compile the published guest at URI for this machine, and add the code beside it in the registry.
+
+    The code is for this version of wasmtime and this CPU class: run the command on each kind of node. Does nothing if
+    the registry has the code. A deploy pins the code that exists in the revisions that it creates.
+    """
+    from runtime.registry import add_code
+    from runtime.registry.interruption import ended_by_sigterm
+    from runtime.registry.terminal import print_json, size_text
+
+    with ended_by_sigterm():
+        added = add_code(uri)
+    code = added.code
+    if form == "json":
+        print_json({**code._asdict(), "size": added.size, "uploaded": added.uploaded})
+        return
+    click.echo(f"{code.uri} {'added' if added.uploaded else 'already exists'}")
+    click.echo(f"{code.compiler}, {code.cpu}, {size_text(added.size)}, sha256 {code.sha256}")
+    click.echo("a deployed revision keeps what it pins; the next ModelVersion that you deploy pins this code too")
 
 
 def _end(code: int) -> None:

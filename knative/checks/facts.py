@@ -7,7 +7,8 @@ from functools import cache
 from typing import Protocol
 
 from knative.api.errors import EventingMissing, Forbidden
-from knative.checks.subject import Artifact, Subject
+from knative.checks.subject import Artifact, Guest, Subject
+from knative.function.guests import FindGuest, guest_uris, sha256_of
 from knative.function.pins import Find, ReadVariants, read_variants
 from knative.manifests.names import REGISTRY_SECRET
 from knative.manifests.variants import choose, first_choices
@@ -56,6 +57,19 @@ def with_artifacts(subject: Subject, find: Find, notes: list[str], *, variants: 
     except ScalezeroError as error:
         notes.append(f"cannot query the registry: {error}")
     return replace(subject, facts=replace(subject.facts, artifacts=found))
+
+
+def with_guests(subject: Subject, find: FindGuest, notes: list[str]) -> Subject:
+    """Add the guests in the registry to the facts, and the digest of the one in the folder."""
+    found: dict[str, Guest | None] = {}
+    for uri in guest_uris(subject.resources):
+        try:
+            guest = find(uri)
+        except ScalezeroError as error:
+            notes.append(f"cannot query the registry: {error}")
+            continue
+        found[uri] = guest and Guest(guest.sha256)
+    return replace(subject, facts=replace(subject.facts, guests=found, guest_here=sha256_of(subject.guest)))
 
 
 def _artifact(

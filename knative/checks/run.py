@@ -8,11 +8,12 @@ An error in a file, which stops other commands, is a finding here. The rules che
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Final
 
-from knative.checks.facts import ObjectReader, with_artifacts, with_objects
+from knative.checks.facts import ObjectReader, with_artifacts, with_guests, with_objects
 from knative.checks.finding import Finding, Severity
 from knative.checks.reading import finding_of
 from knative.checks.rules import findings
 from knative.checks.subject import Subject
+from knative.function.guests import FindGuest
 from knative.function.pins import Find, ReadVariants
 from knative.function.project import Project
 
@@ -45,6 +46,7 @@ class Sources:
 
     find: Find | None = None  # the lookup in the registry
     variants: ReadVariants | None = None  # what the registry has about a model
+    guests: FindGuest | None = None  # the lookup of guests in the registry
     cluster: ObjectReader | None = None  # the namespace of the project
 
 
@@ -54,6 +56,8 @@ def examine(project: Project, *, sources: Sources = Sources()) -> Report:
     notes: list[str] = []
     if sources.find is not None:
         subject = with_artifacts(subject, sources.find, notes, variants=sources.variants)
+    if sources.guests is not None:
+        subject = with_guests(subject, sources.guests, notes)
     if sources.cluster is not None:
         subject = with_objects(subject, sources.cluster, notes)
     found = [*map(finding_of, project.faults), *findings(subject)]

@@ -25,11 +25,19 @@ class Artifact(NamedTuple):
     original: Variant | None = None  # with its prepared forms; None: not read, or not published with variants
 
 
+class Guest(NamedTuple):
+    """A WebAssembly guest in the registry."""
+
+    sha256: str | None  # None: not recorded
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """The facts from the registry and the cluster. None: not queried, or not permitted."""
 
     artifacts: Mapping[str, Artifact | None] = field(default_factory=dict)  # by URI; None: does not exist
+    guests: Mapping[str, Guest | None] = field(default_factory=dict)  # by URI; None: does not exist
+    guest_here: str | None = None  # the SHA-256 of the folder's main.wasm; None: it has none, or it was not read
     secrets: Mapping[str, Collection[str] | None] | None = None  # the keys of each queried Secret; None: does not exist
     service_accounts: Collection[str] | None = None  # the queried ServiceAccounts that exist
     revisions: Mapping[str, Manifest] | None = None  # all revisions of the namespace, by name

@@ -4,6 +4,7 @@ import os
 import sys
 from collections import Counter
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -46,18 +47,20 @@ def check(project: Project, *, context: str | None, offline: bool) -> Report:
     """
     if offline:
         return examine(project)
-    from runtime.registry import find, published_variants
+    from runtime.registry import find, find_guest, published_variants
+
+    registry = Sources(find=find, variants=published_variants, guests=find_guest)
 
     try:
         project, cluster = connect(project, context=context)
     except ScalezeroError as error:
         if context is not None:
             raise  # the user named the cluster
-        report = examine(project, sources=Sources(find=find, variants=published_variants))
+        report = examine(project, sources=registry)
         return Report(findings=report.findings, notes=(*report.notes, f"cannot query the cluster: {error}"))
     with suppress(ClusterUnreachable):  # examine adds a note
         cluster.require_namespace()
-    return examine(project, sources=Sources(find=find, variants=published_variants, cluster=cluster))
+    return examine(project, sources=replace(registry, cluster=cluster))
 
 
 def show(report: Report, form: str) -> None:

@@ -39,7 +39,7 @@ def command(
     """Delete MODEL with its splits, or what the files of -f declare, and wait.
 
     Deletes only what scalezero created, and prints what it keeps: Secrets, ConfigMaps, Brokers that others use, and the
-    models in S3.
+    models and guests in S3.
     """
     if (model is None) == (not paths):
         raise BadSetting("MODEL", value=model, allowed="the name of a model, or -f with its files, and not both")

@@ -21,7 +21,7 @@ from knative.function.guests import publish_guests
 from knative.function.pins import Find, ReadVariants
 from knative.function.project import Project, load
 from knative.function.publishing import Complete, publish_versions
-from runtime.registry import complete_model, find, published_variants
+from runtime.registry import complete_model, find, find_guest, published_variants
 from runtime.registry.interruption import ended_by_sigterm
 from runtime.registry.terminal import progress_bar
 
@@ -104,7 +104,8 @@ def deploy(
         if any(each.uploaded for each in published):
             lookup.cache_clear()
     described = cache(variants)
-    report = examine(project, sources=Sources(find=lookup, variants=described, cluster=objects))
+    sources = Sources(find=lookup, variants=described, guests=find_guest, cluster=objects)
+    report = examine(project, sources=sources)
     _stop_at(report, options)
     if report.findings and options.form == "table":
         show(report, options.form)

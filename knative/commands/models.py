@@ -1,36 +1,42 @@
-"""`scalezero models`: list, show, measure, verify and delete the published models of a registry."""
+"""`scalezero models`: list, show, measure, verify and delete the published models and guests of a registry."""
 
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from itertools import chain
 from typing import Any, Final
 
 import click
 
 from knative.api.client import Cluster
 from knative.api.errors import NoCluster
-from knative.commands import arguments
+from knative.commands import arguments, guests_output
 from knative.commands import models_output as output
 from knative.commands.arguments import F
 from knative.commands.output import answer, progress, table
 from knative.commands.target import namespace_here
 from knative.deploying.removing import model_users
-from runtime.errors import BadSetting, ScalezeroError
+from runtime.errors import ArtifactMissing, BadSetting, ScalezeroError
 from runtime.registry import (
+    GuestEntry,
     ModelNotPublished,
     Removal,
     Verification,
     add_assessment,
     entries,
     find_model,
+    guest_entries,
+    is_guest,
     optimization_of,
     plan_cleaning,
     plan_removal,
     read_assessments,
+    read_guest,
     remove,
     require_manifest,
     select,
     verify,
+    verify_guest,
 )
 from runtime.registry.interruption import ended_by_sigterm
 from runtime.registry.terminal import progress_bar, size_text, steps_bar, tell
@@ -40,7 +46,7 @@ _DEFAULT: Final = "s3://models"
 
 
 class ModelInUse(ScalezeroError):
-    """A revision or a Deployment still serves the model."""
+    """A revision or a Deployment still serves the model or the guest."""
 
     code = "model_in_use"
 
@@ -71,27 +77,31 @@ def _registry(command: F) -> F:
 
 @click.group("models")
 def command() -> None:
-    """List, show, measure, verify and delete published models, by their manifests."""
+    """List, show, measure, verify and delete published models, by their manifests, and WebAssembly guests."""
 
 
 @command.command("list")
 @click.argument("prefix", required=False)
 @_registry
 @click.option("--all", "every", is_flag=True, help="List models without a manifest too; they may be incomplete.")
+@click.option("--kind", type=click.Choice(["model", "guest"]), help="List only models, or only guests.")
 @arguments.output
-def list_(prefix: str | None, registry: str, form: str, *, every: bool) -> None:
-    """List the models below PREFIX: the start of file names in the registry, or of URIs."""
-    found = entries(_root(registry, prefix), every=every)
+def list_(prefix: str | None, registry: str, form: str, kind: str | None, *, every: bool) -> None:
+    """List the models and guests below PREFIX: the start of file names in the registry, or of URIs."""
+    root = _root(registry, prefix)
+    found = [] if kind == "guest" else entries(root, every=every)
+    guests = [] if kind == "model" else guest_entries(root)
     if form != "table":
-        click.echo(answer([output.entry_data(each) for each in found], form), nl=False)
+        values = [*map(output.entry_data, found), *map(guests_output.entry_data, guests)]
+        click.echo(answer(values, form), nl=False)
         return
-    if not found:
-        click.echo(f"no models in {_root(registry, prefix)}; scalezero publish FILE URI adds one")
+    if not found and not guests:
+        step = "scalezero publish FOLDER adds one" if kind == "guest" else "scalezero publish FILE URI adds one"
+        click.echo(f"no {kind or 'model'}s in {root}; {step}")
         return
-    table(output.LISTED, map(output.row, found))
-    for each in found:
-        for line in output.notes(each):
-            click.echo(line, err=True)
+    table(output.LISTED, [*map(output.row, found), *map(guests_output.row, guests)])
+    for line in chain(*map(output.notes, found), *map(guests_output.notes, guests)):
+        click.echo(line, err=True)
 
 
 @command.command("show")
@@ -99,13 +109,40 @@ def list_(prefix: str | None, registry: str, form: str, *, every: bool) -> None:
 @_registry
 @arguments.output
 def show(model: str, registry: str, form: str) -> None:
-    """Show a model: its newest version, VERSION, or the artifact at a URI. With its variants and their measurements."""
+    """Show a model: its newest version, VERSION, or the artifact at a URI. With its variants and their measurements.
+
+    Or the WebAssembly guest at a URI, with its compiled code.
+    """
+    if _is_guest(model):
+        _show_guest(model, form)
+        return
     manifest = find_model(model, registry=_root(registry))
     added = read_assessments(manifest)
     if form != "table":
         click.echo(answer(output.shown_data(manifest, added), form), nl=False)
         return
     output.show(manifest, added)
+
+
+def _is_guest(reference: str) -> bool:
+    """Whether the argument is the URI of a guest, and not a name or the URI of a model."""
+    return "/" in reference and is_guest(reference)
+
+
+def _existing_guest(uri: str) -> GuestEntry:
+    """Return the guest at a URI, or the code that was left of it. Raises `ArtifactMissing`."""
+    entry = read_guest(uri)
+    if not entry.exists:
+        raise ArtifactMissing(uri, "there is no such guest")
+    return entry
+
+
+def _show_guest(uri: str, form: str) -> None:
+    entry = _existing_guest(uri)
+    if form != "table":
+        click.echo(answer(guests_output.shown_data(entry), form), nl=False)
+        return
+    guests_output.show(entry)
 
 
 @command.command("measure")
@@ -121,6 +158,8 @@ def measure(model: str, registry: str, form: str, *, again: bool, **bounds: Any)
 
     Published variants are measured; with calibration data, missing ones are made. New deployments use the result.
     """
+    if _is_guest(model):
+        raise BadSetting("MODEL", value=model, allowed="a model; scalezero wasm compile adds the code of a guest")
     manifest = find_model(model, registry=_root(registry))
     with ended_by_sigterm():
         result = add_assessment(
@@ -138,15 +177,18 @@ def measure(model: str, registry: str, form: str, *, again: bool, **bounds: Any)
 @_registry
 @arguments.output
 def verify_(model: str | None, registry: str, form: str) -> None:
-    """Hash every object again: of one model, of all versions of NAME, or of the registry. Exit code 1: one differs."""
+    """Hash every object again: of one model or guest, of all versions of NAME, or of the registry.
+
+    Exit code 1: one differs, or compiled code has lost its guest.
+    """
     results = list(_verify(model, _root(registry)))
     if form != "table":
         click.echo(answer([asdict(each) for each in results], form), nl=False)
     elif not results:
         click.echo(f"no models in {_root(registry)}")
     else:
-        columns = ("MODEL", "SIZE", "STATE", "URI")
-        table(columns, ((each.model, size_text(each.size), each.problem or "ok", each.uri) for each in results))
+        rows = ((each.kind, each.model, size_text(each.size), each.problem or "ok", each.uri) for each in results)
+        table(("KIND", "MODEL", "SIZE", "STATE", "URI"), rows)
     sys.exit(0 if all(each.is_good for each in results) else 1)
 
 
@@ -159,12 +201,13 @@ def verify_(model: str | None, registry: str, form: str) -> None:
 def delete(uri: str, namespace: str | None, context: str | None, form: str, *, yes: bool, leftovers: bool) -> None:
     """Delete the model at URI: its manifest, then its objects. Or one added assessment, by its URI.
 
+    Or the guest at URI: its compiled code, then the guest; or one compiled code, by its URI.
     Refused while a revision of the namespace uses it. External data that another model uses is kept.
     """
     if "/" not in uri:
-        raise BadSetting("URI", value=uri, allowed="the URI of one model; scalezero models list prints the URIs")
+        raise BadSetting("URI", value=uri, allowed="the URI of one model or guest; scalezero models list prints them")
     removal = plan_cleaning(uri) if leftovers else plan_removal(uri)
-    used = removal.deleted if leftovers else (removal.uri,)
+    used = removal.deleted if leftovers or removal.of_guest else (removal.uri,)
     if removal.uri.startswith("s3:") and used:
         _check_users(removal.uri, used, namespace, context, yes=yes)
     _delete(removal, form)
@@ -202,17 +245,31 @@ def _root(registry: str, prefix: str | None = None) -> str:
 
 
 def _verify(model: str | None, registry: str) -> Iterator[Verification]:
+    if model is not None and _is_guest(model):
+        yield from verify_guest(_existing_guest(model))
+        return
     if model is not None and "/" in model:
         manifest = require_manifest(model)
         yield from verify(manifest, read_assessments(manifest))
         return
+    if model is None:
+        yield from _verify_all(registry)
+        return
     found = entries(registry)
     manifests = [each.manifest for each in found if each.manifest is not None]
-    chosen = manifests if model is None else select(manifests, model)
-    if model is not None and not chosen:
+    chosen = select(manifests, model)
+    if not chosen:
         raise ModelNotPublished(model, registry=registry, known=list(dict.fromkeys(each.title for each in manifests)))
     for each in found:
         if each.manifest in chosen:
             yield from verify(each.manifest, each.added)
-        elif each.manifest is None and model is None:
+
+
+def _verify_all(registry: str) -> Iterator[Verification]:
+    for each in entries(registry):
+        if each.manifest is None:
             yield Verification("-", each.uri, 0, f"its manifest cannot be read: {each.problem}")
+        else:
+            yield from verify(each.manifest, each.added)
+    for guest in guest_entries(registry):
+        yield from verify_guest(guest)

@@ -22,18 +22,20 @@ from runtime.registry import (
 from runtime.registry.terminal import size_text
 from runtime.variants import table as measured
 
-LISTED: Final = ("NAME", "VERSION", "FORMAT", "SIZE", "CHOSEN", "PUBLISHED", "URI")
+LISTED: Final = ("KIND", "NAME", "VERSION", "FORMAT", "SIZE", "CHOSEN", "PUBLISHED", "URI")
 _VARIANTS: Final = ("VARIANT", "PROVIDER", "PRECISION", "SIZE", "ROWS", "PREPARED", "SHA256", "URI")
 
 
 def entry_data(entry: Entry) -> dict[str, object]:
     """Return a model of a listing as JSON values."""
     return {
+        "kind": "model",
         "uri": entry.uri,
         "manifest": None if entry.manifest is None else as_data(entry.manifest),
         "problem": entry.problem,
         "added": [_added_data(each) for each in entry.added],
         "leftovers": list(entry.leftovers),
+        "guest": None,
     }
 
 
@@ -56,11 +58,12 @@ def row(entry: Entry) -> tuple[str, ...]:
     """Return the row of a model in a listing."""
     manifest = entry.manifest
     if manifest is None:
-        return ("-", "-", "-", "-", "-", "no manifest" if not entry.problem else "unreadable manifest", entry.uri)
+        state = "no manifest" if not entry.problem else "unreadable manifest"
+        return ("model", "-", "-", "-", "-", "-", state, entry.uri)
     size = size_text(manifest.size + sum(each.size for each in manifest.files))
     chosen = measured.choices(assessments_of(manifest, entry.added))
     published = manifest.provenance.published_at
-    return (manifest.name, manifest.version, manifest.format, size, chosen, published, manifest.uri)
+    return ("model", manifest.name, manifest.version, manifest.format, size, chosen, published, manifest.uri)
 
 
 def notes(entry: Entry) -> Iterator[str]:

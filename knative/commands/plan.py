@@ -19,6 +19,7 @@ from knative.deploying.differences import Difference
 from knative.deploying.observe import observe
 from knative.deploying.plan import Plan, plan
 from knative.function.configuration import Flags
+from knative.function.guests import CHANGED, changed_guest, guest_uris, sha256_of
 from knative.function.pins import Find, ReadVariants, pins_of
 from knative.function.project import Project, load
 from knative.manifests import desired
@@ -74,6 +75,10 @@ def make_plan(
     pins = pins_of(
         project.resources, find, variants=variants, report=lambda line: click.echo(f"note: {line}", err=True)
     )
+    here = sha256_of(project.guest)
+    for uri in guest_uris(project.resources):
+        if uri in pins and (changed := changed_guest(uri, published=pins[uri].sha256, here=here)):
+            click.echo(f"note: {changed}; {CHANGED}", err=True)
     steps = desired(project.resources, project.options, pins)
     observed = observe(cluster, steps)
     return Planned(plan(steps, observed, force=force), observed)

@@ -1,4 +1,4 @@
-"""The objects that a delete keeps: the Secrets and ConfigMaps of the pods, and the models in S3. Pure, from manifests.
+"""The objects that a delete keeps: the Secrets and ConfigMaps of the pods, and the models and guests in S3. Pure.
 
 scalezero did not create the Secrets and ConfigMaps, and other pods may serve a published model. So each is reported
 with its other users in the namespace, and with the command that deletes it.
@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from knative.deploying.companions import companions_in
-from knative.manifests.environment import COMPANIONS, MODEL_URI, VERSION_ID
+from knative.manifests.environment import COMPANIONS, GUEST_CODE, GUEST_URI, MODEL_URI, VERSION_ID, variable_in
 from knative.manifests.variants import objects_of, pinned_of
 from knative.objects import Manifest, ref_of
 from runtime.configuration.companions import parse_companions
+from runtime.configuration.guest_code import parse_code
 
 _SOURCES: Final = {"secretKeyRef": "secret", "configMapKeyRef": "configmap"}  # in env
 _WHOLE: Final = {"secretRef": "secret", "configMapRef": "configmap"}  # in envFrom
@@ -65,9 +66,13 @@ def users_of(name: str, pods: Iterable[Manifest]) -> tuple[str, ...]:
 
 
 def _pinned(manifest: Manifest) -> Iterator[str]:
-    """Name the objects of the variants that a revision pins. They belong to its model, so a delete names only that."""
+    """Name the objects of the variants and the compiled code that a revision pins.
+
+    They belong to its model and its guest, so a delete names only these.
+    """
     if "template" in manifest["spec"]:
         return  # a Deployment of another server
+    yield from map(_plain, _of_code(variable_in(manifest, GUEST_CODE) or ""))
     for found in (pinned_of(manifest), *(each.variants for each in companions_in(manifest))):
         yield from objects_of(found) if found else ()
 
@@ -102,7 +107,7 @@ def _plain(uri: str) -> str:
 
 def _variable(variable: Mapping[str, object]) -> Iterator[str]:
     value = str(variable.get("value", "")).replace("$$", "$")
-    if variable["name"] == MODEL_URI and value.lower().startswith("s3:"):
+    if variable["name"] in {MODEL_URI, GUEST_URI} and value.lower().startswith("s3:"):
         yield _plain(value)  # the declared URI
     if variable["name"] == COMPANIONS:
         yield from (_plain(each) for each in _of_companions(value) if each.lower().startswith("s3:"))
@@ -115,6 +120,13 @@ def _of_companions(text: str) -> list[str]:
     try:
         return [each.uri for each in parse_companions(text)]
     except ValueError:  # of another version of scalezero: whatever it names must not be deleted
+        return _S3_STRING.findall(text)
+
+
+def _of_code(text: str) -> list[str]:
+    try:
+        return [each.uri for each in parse_code(text)] if text else []
+    except ValueError:  # as above
         return _S3_STRING.findall(text)
 
 

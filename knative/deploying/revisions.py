@@ -5,14 +5,15 @@ declared inputs is the declared one, even if this command line would render anot
 with a different one, the fields are compared, except those with which an earlier command line rendered its defaults.
 
 The bytes of the model are compared separately: they may change in the registry while all declarations stay the same.
-So may its variants, as measurements are added later. A revision keeps the variants that it was deployed with, and a
-difference only in them is a note.
+So may its variants, as measurements are added later, and the compiled code of its guest, as publishers on other
+machines add it. A revision keeps the variants and the code that it was deployed with, and a difference only in them is
+a note.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from knative.deploying import companions
+from knative.deploying import companions, guests
 from knative.deploying.differences import Difference, differences
 from knative.manifests import names
 from knative.manifests.environment import (
@@ -62,12 +63,13 @@ def why_forbidden(template: Manifest, revision: Manifest) -> str:
 
 
 def why_kept(template: Manifest, revision: Manifest) -> str:
-    """Return why a revision is kept that is not as declared, or has not the newest variants; otherwise empty."""
+    """Return why a revision is kept that is not as declared, or lacks newer variants or code; otherwise empty."""
     if replaced_model(template, revision):
         return _replaced_object(template, revision)
     changed = "deployed before these changes of the files, and never changed" if changes(template, revision) else ""
     others = companions.other_versions(template, revision)
-    return "; ".join(filter(None, (changed, others, _newer_variants(template, revision))))
+    newer = (_newer_variants(template, revision), guests.newer_code(template, revision))
+    return "; ".join(filter(None, (changed, others, *newer)))
 
 
 def _newer_variants(template: Manifest, revision: Manifest) -> str:
@@ -92,21 +94,29 @@ def changes(template: Manifest, revision: Manifest) -> tuple[Difference, ...]:
 
 
 def replaced_model(template: Manifest, revision: Manifest) -> Difference | None:
-    """Compare the SHA-256 of the model, and of each companion, in the registry with that of the revision.
+    """Compare the SHA-256 of the model, of each companion and of the guest in the registry with that of the revision.
 
     None: they are equal, or one of the two is unknown.
     """
-    now, deployed = (variable_in(each, MODEL_SHA256) for each in (template, revision))
-    if now is not None and deployed is not None and now != deployed:
+    if _is_replaced(template, revision):
+        deployed, now = (variable_in(each, MODEL_SHA256) for each in (revision, template))
         return Difference(f"{_ENV}[{MODEL_SHA256}]", deployed, now)
     if companion := companions.replaced(template, revision):
         current, before = companion
         return Difference(f"{_COMPANIONS}[{before.name}].sha256", before.sha256, current.sha256)
-    return None
+    return guests.replaced(template, revision)
+
+
+def _is_replaced(template: Manifest, revision: Manifest) -> bool:
+    """Whether the registry has another SHA-256 of the main model than the revision."""
+    now, deployed = (variable_in(each, MODEL_SHA256) for each in (template, revision))
+    return now is not None and deployed is not None and now != deployed
 
 
 def _replaced_object(template: Manifest, revision: Manifest) -> str:
     companion = companions.replaced(template, revision)
+    if companion is None and not _is_replaced(template, revision):
+        return guests.why_replaced(revision)
     uri = companion[1].uri if companion else variable_in(revision, MODEL_URI) or ""
     versioned = VERSION_ID in uri  # it reads one version of the object, which a later upload does not replace
     effect = "this revision still serves its own version of it" if versioned else "the next pod of this revision fails"

@@ -41,6 +41,7 @@ class Project:
     documents: Mapping[Ref, Document] = field(default_factory=dict)
     function: FunctionFile | None = None  # the func.yaml of these files
     handler: Path | None = None  # the author's main.py beside the manifests
+    guest: Path | None = None  # the main.wasm beside the manifests
     defined: Collection[str] | None = None  # the names that main.py defines; None: unknown, or no main.py
     trained: Collection[str] = ()  # the manifest files that have a train.py beside them
     flags: Flags = field(default_factory=Flags)
@@ -101,6 +102,7 @@ def load(paths: Sequence[Path], flags: Flags, *, environ: Mapping[str, str]) -> 
         documents={ref_of(each.data): each for each in found if isinstance(each.data, dict)},
         function=function,
         handler=handler,
+        guest=guest,
         defined=None if handler is None else defined_names(handler),
         trained=frozenset(each.file for each in found if Path(each.file).with_name(TRAINER).is_file()),
         flags=flags,

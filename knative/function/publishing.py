@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
-from knative.function.guests import guest_file, guest_uris, publish_guests
+from knative.function.guests import CHANGED, changed_guest, guest_file, guest_uris, publish_guests, sha256_of
 from knative.function.optimizing import Optimizing
 from knative.function.pins import ReadVariants
 from knative.function.training import TRAINER, TrainingFailed, refuse_ambiguous, trained
@@ -21,6 +21,7 @@ from runtime.registry import (
     find,
     manifest_state,
     manifest_uri,
+    missing_code,
     published_variants,
 )
 from runtime.settings import GUEST
@@ -98,10 +99,18 @@ def _plan_guests(
     resources: Resources, folder: Path, lookup: Callable[[str], Published | None]
 ) -> Iterator[PlannedStep]:
     for uri in guest_uris(resources):
-        found = lookup(uri)
-        state: State = "exists" if found else "upload" if guest_file(folder) else "refuse"
-        note = _facts(found) if found else "with its compiled code" if state == "upload" else f"as there is no {GUEST}"
-        yield PlannedStep(GUEST, "", state, uri, note)
+        yield PlannedStep(GUEST, "", *_plan_guest(uri, guest_file(folder), lookup(uri)))
+
+
+def _plan_guest(uri: str, guest: Path | None, found: Published | None) -> tuple[State, str, str]:
+    """Return what happens to a guest, its URI, and a note."""
+    if found is None:
+        return ("upload", uri, "with its compiled code") if guest else ("refuse", uri, f"as there is no {GUEST}")
+    if changed := changed_guest(uri, published=found.sha256, here=sha256_of(guest)):
+        return "refuse", uri, f"as {changed}; {CHANGED}"
+    missing = missing_code(uri)
+    added = f"; its code for {missing.cpu} ({missing.compiler}) is added" if missing else ""
+    return "exists", uri, f"{_facts(found)}{added}"
 
 
 def _publishers(versions: Sequence[ModelVersion], folder: Path) -> Mapping[str, ModelVersion]:

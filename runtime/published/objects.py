@@ -30,6 +30,13 @@ class Hashed(NamedTuple):
     recorded: str | None = None  # the digest in its metadata, which a pull compares
 
 
+class Head(NamedTuple):
+    """An object, and its first bytes."""
+
+    info: ObjectInfo
+    first: bytes
+
+
 def full_uri(uri: str) -> str:
     """Return the URI in the one form that manifests contain: `s3://bucket/key`, or `file:///` with an absolute path.
 
@@ -93,6 +100,20 @@ class Objects:
             return None
         _check_size(uri, info.size, max_bytes)
         return body
+
+    def head(self, uri: str, *, first_bytes: int) -> Head | None:
+        """Return what the store knows of an object, and its first bytes, at most `first_bytes`; None: there is none.
+
+        It costs one request. The SHA-256 is that of the metadata, or of a file. Raises as `hash`.
+        """
+        if self._store is None:
+            return read_local(uri, partial(_head_of, uri, first_bytes))
+        try:
+            return Head(*self._begin(self._store, uri, first_bytes))
+        except ArtifactMissing:
+            return None
+        except InvalidModel:  # S3 refuses a range of an empty object
+            return Head(ObjectInfo(uri, 0), b"")
 
     def hash(self, uri: str) -> Hashed | None:
         """Hash an object while it streams, with one part of it in memory. Return None if it does not exist.
@@ -195,6 +216,12 @@ def _prefix(uri: str) -> S3Location | Path:
 def _read_file(uri: str, limit: int, path: Path) -> bytes:
     _check_size(uri, path.stat().st_size, limit)
     return path.read_bytes()
+
+
+def _head_of(uri: str, first_bytes: int, path: Path) -> Head:
+    with path.open("rb") as file:
+        first = file.read(first_bytes)
+    return Head(ObjectInfo(uri, path.stat().st_size, sha256=hash_file(path)), first)
 
 
 def _files(prefix: str, start: Path, *, deep: bool) -> Iterator[str]:

@@ -31,11 +31,13 @@ class AlreadyPublished(ScalezeroError):
 
     code = "already_published"
 
-    def __init__(self, uri: str, *, existing: str | None, offered: str) -> None:
+    def __init__(
+        self, uri: str, *, existing: str | None, offered: str, step: str = "publish under a new version"
+    ) -> None:
         digest = f"SHA-256 {existing}" if existing else "no recorded SHA-256"
         super().__init__(
             f"{uri}: a different file is already published here ({digest}); the file to publish has SHA-256 {offered}. "
-            "A published version is immutable: publish under a new version",
+            f"A published version is immutable: {step}",
             uri=uri,
             existing=existing,
             offered=offered,

@@ -1,5 +1,7 @@
 """Deletion of a published model: its manifest, its assessments, its variants, its external data, its artifact.
 
+Of a guest: its compiled code, then the guest, because code without its guest would be run for another one.
+
 So an interrupted deletion leaves no model in a listing, and the next one finds the rest: the artifact names its
 external data, and all objects below the folders of the variants and the assessments of an ONNX file belong to it,
 leftovers of interrupted publications included.
@@ -27,18 +29,22 @@ from runtime.published.reading import (
 )
 from runtime.registry.catalogue import entries
 from runtime.registry.files import delete, find, sibling_uri
+from runtime.registry.guest_catalogue import is_guest, read_guest
+from runtime.registry.guest_places import has_guest_name, place_of
 
 _SHARED: Final = "another model uses it"
+_NO_CODE: Final = "as it is no compiled code"
 _MODEL: Final = "as a model with a manifest of its own is in that folder"
 
 
 class Removal(NamedTuple):
     """What a deletion deletes, in this order, and what it keeps."""
 
-    uri: str  # the artifact
+    uri: str  # the artifact, or the guest
     deleted: tuple[str, ...]
     why_kept: Mapping[str, str] = {}  # the reason by object
-    note: str = ""  # what is unknown
+    note: str = ""  # what is unknown, or the next step
+    of_guest: bool = False
 
     @property
     def kept(self) -> tuple[str, ...]:
@@ -47,7 +53,7 @@ class Removal(NamedTuple):
 
 
 def plan_removal(uri: str) -> Removal:
-    """List the objects of the model at a URI, or one added assessment. Deletes nothing.
+    """List the objects of the model or the guest at a URI, or one added assessment or compiled code. Deletes nothing.
 
     External data is kept if the manifest of another model names it, or if an unreadable manifest may name it. If the
     model has no readable manifest, its external data is read from the artifact. Raises `BadSetting` for a URI with a
@@ -60,6 +66,8 @@ def plan_removal(uri: str) -> Removal:
     uri = objects.full_uri(uri)
     if (artifact := places.owner(uri)) is not None:
         return _assessment(uri, artifact)
+    if place_of(uri) is not None:
+        return _code(uri)
     made, foreign = _made(uri)
     try:
         manifest = read_manifest(uri)
@@ -68,6 +76,8 @@ def plan_removal(uri: str) -> Removal:
         others, note = _external_data(uri)
         return _removal(uri, (manifest_uri(uri), *made), others, foreign, note=note or broken)
     if manifest is None:
+        if is_guest(uri):
+            return _guest(uri)
         if not made:
             _check_artifact(uri)
         others, note = _external_data(uri)
@@ -80,8 +90,11 @@ def plan_cleaning(uri: str) -> Removal:
     """List the variants of a model that nothing names: an interrupted publication left them. Deletes nothing.
 
     Do not clean while the model is published or measured: the new objects are named at the end.
-    Raises `ArtifactMissing` without a manifest, `InvalidManifest`, `InvalidAssessment` and `ModelUnavailable` errors.
+    Raises `BadSetting` for a guest, `ArtifactMissing` without a manifest, `InvalidManifest`, `InvalidAssessment` and
+    `ModelUnavailable` errors.
     """
+    if has_guest_name(uri):
+        raise BadSetting("--leftovers", value=uri, allowed="the URI of a model; publishing a guest leaves nothing")
     manifest = require_manifest(uri)
     if not places.may_have_variants(manifest.uri):
         return Removal(manifest.uri, ())
@@ -99,6 +112,23 @@ def _assessment(place: str, artifact: str) -> Removal:
     if objects.Objects(place).read(place, max_bytes=MAX_BYTES) is None:
         raise ArtifactMissing(place, "there is no such assessment")
     return Removal(place, (place,), note=f"{artifact}: variants that only it names stay; --leftovers deletes them")
+
+
+def _guest(uri: str) -> Removal:
+    entry = read_guest(uri)
+    if not entry.exists:
+        raise ArtifactMissing(uri, "there is no such guest")
+    guest = () if entry.guest is None else (uri,)
+    codes = (each.uri for each in entry.codes)
+    return Removal(entry.uri, (*codes, *guest), dict.fromkeys(entry.others, _NO_CODE), of_guest=True)
+
+
+def _code(place: str) -> Removal:
+    if objects.Objects(place).head(place, first_bytes=1) is None:
+        raise ArtifactMissing(place, "there is no such compiled code")
+    return Removal(
+        place, (place,), note="pods of its CPU class compile the guest; scalezero wasm compile adds it again"
+    )
 
 
 def _made(uri: str) -> tuple[list[str], list[str]]:

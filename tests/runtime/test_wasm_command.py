@@ -1,5 +1,9 @@
-"""`scalezero wasm run` runs a guest with the streams, the arguments and the exit code of a program."""
+"""`scalezero wasm run` runs a guest with the streams, the arguments and the exit code of a program.
 
+`scalezero wasm compile` adds the code of this machine to a published guest.
+"""
+
+import json
 import os
 import signal
 import subprocess
@@ -11,8 +15,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import wasmtime
+from click.testing import CliRunner
 
-from tests import models
+from runtime.cli import scalezero
+from runtime.registry import read_guest
+from runtime.wasm.engine import code_key
+from tests import guests, models
 from tests.runtime.wasi_nn.building import SOURCES, assemblyscript_guest, c_guest, python_guest
 
 pytestmark = pytest.mark.timeout(900)  # a guest is built, and compiled, when it is first used
@@ -190,3 +198,30 @@ def test_ctrl_c_ends_a_guest_that_loops(tmp_path: Path) -> None:
         assert os.read(process.stdout.fileno(), 1) == b"."
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130
+
+
+def test_a_published_guest_is_compiled_for_this_machine(tmp_path: Path) -> None:
+    uri = str(tmp_path / "main.wasm")
+    guests.write(tmp_path / "main.wasm", guests.ECHO)
+    first = CliRunner().invoke(scalezero, ["wasm", "compile", uri])
+    assert first.exit_code == 0, first.output
+    (code,) = read_guest(uri).pinnable
+    assert (code.compiler, code.cpu) == code_key()
+    added, facts, step = first.output.splitlines()
+    assert added == f"{code.uri} added"
+    assert facts.startswith(f"{code.compiler}, {code.cpu}, ")
+    assert facts.endswith(f" sha256 {code.sha256}")
+    assert step == "a deployed revision keeps what it pins; the next ModelVersion that you deploy pins this code too"
+    again = CliRunner().invoke(scalezero, ["wasm", "compile", uri])
+    assert again.output.splitlines()[0] == f"{code.uri} already exists"
+    shown = json.loads(CliRunner().invoke(scalezero, ["wasm", "compile", uri, "-o", "json"]).output)
+    size = read_guest(uri).codes[0].size
+    assert shown == {**code._asdict(), "size": size, "uploaded": False}
+
+
+def test_a_guest_that_is_not_published_is_an_error_of_one_line_with_the_next_step(tmp_path: Path) -> None:
+    uri = str(tmp_path / "none.wasm")
+    done = CliRunner().invoke(scalezero, ["wasm", "compile", uri])
+    assert done.exit_code == 2
+    step = "scalezero publish FOLDER publishes the main.wasm of a function's folder"
+    assert done.output == f"scalezero: none.wasm: there is no such guest; {step}\n"

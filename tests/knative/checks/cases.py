@@ -10,7 +10,7 @@ from knative.checks.finding import Finding
 from knative.checks.reading import finding_of
 from knative.checks.rules import findings
 from knative.checks.run import subject_of
-from knative.checks.subject import Artifact, Facts
+from knative.checks.subject import Artifact, Facts, Guest
 from knative.function.configuration import Flags
 from knative.function.project import load
 from knative.objects import Manifest
@@ -25,6 +25,7 @@ MODELS = (
     .replace("enabled: true", "enabled: false")
 )
 FUNCTION = (ROOT / "func.yaml").read_text("utf-8")
+GUEST = "s3://models/guest.wasm"
 V1 = "s3://models/payment-model-v1.onnx"
 MIB = 2**20
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
@@ -96,7 +97,12 @@ def _revisions(**found: Manifest) -> Facts:
 
 
 def _guest(memory: str) -> Edit:
-    return ("  maxWaitTime", f"  guest: {{path: s3://models/guest.wasm, memory: {memory}}}\n  maxWaitTime")
+    return ("  maxWaitTime", f"  guest: {{path: {GUEST}, memory: {memory}}}\n  maxWaitTime")
+
+
+def _guests(sha256: str | None, here: str | None = None) -> Facts:
+    """Return a published guest, and one in the folder, by their digests."""
+    return Facts(guests={GUEST: Guest(sha256)}, guest_here=here)
 
 
 WASM = Flags(image="dev.local/scalezero:0.1-wasm")
@@ -241,6 +247,18 @@ CASES: dict[str, tuple[Case, Case]] = {
     "image-latest": (
         Case(flags=Flags(image="registry.example:5000/scalezero")),
         Case(flags=Flags(image="registry.example:5000/scalezero:0.1")),
+    ),
+    "guest-changed": (
+        Case(models=(_guest("32Mi"),), facts=_guests("1" * 64, here="2" * 64)),
+        Case(models=(_guest("32Mi"),), facts=_guests("1" * 64, here="1" * 64)),
+    ),
+    "guest-missing": (
+        Case(models=(_guest("32Mi"),), facts=Facts(guests={GUEST: None})),
+        Case(models=(_guest("32Mi"),), facts=_guests("1" * 64)),
+    ),
+    "guest-undigested": (
+        Case(models=(_guest("32Mi"),), facts=_guests(None)),
+        Case(models=(_guest("32Mi"),), facts=_guests("1" * 64)),
     ),
     "guests-above-memory": (
         Case(models=(_guest("56Mi"),), flags=WASM),

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from click.testing import CliRunner, Result
 from knative.api.errors import ClusterUnreachable, EventingMissing, Forbidden
 from knative.checks import Report, Severity, Sources, examine
 from knative.checks.facts import with_artifacts
+from knative.checks.finding import Finding
 from knative.checks.run import subject_of
 from knative.function.configuration import Flags
 from knative.function.pins import Find, PublishedVariants
@@ -19,7 +21,7 @@ from knative.function.project import load
 from knative.objects import APIS, EVENTING_KINDS, Manifest, Ref
 from runtime.cli import scalezero
 from runtime.errors import BadSetting, StoreUnreachable
-from runtime.registry import AlreadyPublished, Published, find, publish
+from runtime.registry import AlreadyPublished, Published, PublishedGuest, find, publish
 from tests.knative.checks.cases import FUNCTION, KEYS, revision
 from tests.knative.checks.cases import MODELS as WITHOUT_FINDING
 from tests.knative.published import SHA256, assessment, variant
@@ -444,3 +446,33 @@ def test_variants_that_cannot_be_read_are_a_note(folder: Path) -> None:
 
 def in_registry(uri: str) -> Published:
     return Published(uri=uri, sha256=SHA256, size=1000)
+
+
+def test_the_guest_of_the_folder_is_compared_with_the_published_one(folder: Path) -> None:
+    uri = "s3://models/guest.wasm"
+    (folder / "model.yaml").write_text(MODELS.replace("  maxWaitTime", f"  guest: {{path: {uri}}}\n  maxWaitTime"))
+    (folder / "main.wasm").write_bytes(b"built again")
+    project = load([folder], Flags(image="dev.local/scalezero:0.1-wasm"), environ={})
+
+    def found(guest: PublishedGuest | None) -> list[Finding]:
+        report = examine(project, sources=Sources(guests=lambda _: guest))
+        return [each for each in report.findings if each.code.startswith("guest-")]
+
+    (changed,) = found(PublishedGuest(uri, "1" * 64))
+    assert changed.code == "guest-changed"
+    assert sha256(b"built again").hexdigest() in changed.what
+    assert changed.fix.startswith("set guest.path of the InferenceConfig to an unused URI, and declare another")
+    assert [each.code for each in found(None)] == ["guest-missing"]
+    assert found(PublishedGuest(uri, sha256(b"built again").hexdigest())) == []
+
+
+def test_a_registry_that_cannot_be_asked_for_the_guest_is_a_note(folder: Path) -> None:
+    text = MODELS.replace("  maxWaitTime", "  guest: {path: s3://models/guest.wasm}\n  maxWaitTime")
+    (folder / "model.yaml").write_text(text)
+
+    def unreachable(uri: str) -> PublishedGuest | None:
+        raise StoreUnreachable(uri, "connection refused")
+
+    found = examine(load([folder], NO_FLAGS, environ={}), sources=Sources(guests=unreachable))
+    assert any("cannot query the registry: " in each and "connection refused" in each for each in found.notes)
+    assert not any(each.code.startswith("guest-") for each in found.findings)

@@ -52,9 +52,9 @@ def rows(output: str) -> list[list[str]]:
 
 def test_the_models_are_listed(registry: str) -> None:
     found = rows(run("list", "--registry", registry))
-    assert found[0] == ["NAME", "VERSION", "FORMAT", "SIZE", "CHOSEN", "PUBLISHED", "URI"]
-    assert [(row[:3], row[-1]) for row in found[1:]] == [
-        (["add", version, "onnx"], f"{registry}/{version}/add.onnx") for version in ("1.0.0", "2.0.0")
+    assert found[0] == ["KIND", "NAME", "VERSION", "FORMAT", "SIZE", "CHOSEN", "PUBLISHED", "URI"]
+    assert [(row[:4], row[-1]) for row in found[1:]] == [
+        (["model", "add", version, "onnx"], f"{registry}/{version}/add.onnx") for version in ("1.0.0", "2.0.0")
     ]
 
 

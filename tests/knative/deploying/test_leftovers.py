@@ -9,11 +9,13 @@ from knative.deploying.leftovers import Leftover, leftovers, users_of
 from knative.deploying.removing import kept_after, model_users
 from knative.manifests import DeploymentOptions, Pin, RegistryAccess, desired
 from knative.objects import Manifest, Ref
+from runtime.configuration.guest_code import GuestCode, GuestCodes
 from runtime.variants.pinned import pinned_from
 from tests.knative.deploying.applying import apply_steps
 from tests.knative.documents import read, version
 from tests.knative.fake_cluster import FakeCluster
 from tests.knative.published import assessment, variant
+from tests.knative.resources.test_guest import CONFIG
 
 OPTIONS = DeploymentOptions(image="scalezero:0.1", s3=RegistryAccess(secret="keys"))  # noqa: S106 - a name
 A, B = version("a-v1", "a", path="s3://models/a.onnx"), version("b-v1", "b", path="s3://models/b$.onnx")
@@ -156,3 +158,38 @@ def test_a_revision_uses_each_object_of_its_pinned_variants(cluster: FakeCluster
 
 def test_an_object_of_a_model_that_no_revision_pins_has_no_user(cluster: FakeCluster) -> None:
     assert model_users(cluster, ["s3://models/a.onnx.variants/int8-dynamic/model.onnx"]) == {}
+
+
+GUEST = "s3://models/guest/main.wasm"
+PLACE = f"{GUEST}.code/wasmtime-50.0.1-1/intel-avx2/core.cwasm"
+CODE = GuestCode("wasmtime-50.0.1-1", "intel-avx2", "core", PLACE, "2" * 64)
+
+
+def with_guest() -> FakeCluster:
+    """Return a cluster with a revision that pins a version of a guest, and a code of it."""
+    fake = FakeCluster()
+    fake.namespace = "shop"
+    config = CONFIG.replace("GUEST", f"{{path: {GUEST}}}")
+    pins = {GUEST: Pin("1" * 64, "v7", codes=GuestCodes([CODE]))}
+    apply_steps(fake, desired(read(version("shop-v1", "shop"), config), DeploymentOptions(image="scalezero:0.1"), pins))
+    return fake
+
+
+def test_a_revision_uses_its_guest_and_the_code_that_it_pins() -> None:
+    users = model_users(with_guest(), [GUEST, CODE.uri, f"{GUEST}.code/wasmtime-50.0.1-1/arm/core.cwasm"])
+    assert users == {GUEST: ("revision/shop-v1",), CODE.uri: ("revision/shop-v1",)}
+
+
+def test_code_in_a_form_that_cannot_be_read_is_used() -> None:
+    """Another version of scalezero wrote it: whatever it names must not be deleted."""
+    fake = with_guest()
+    env = fake.objects[Ref("Revision", "shop-v1")]["spec"]["containers"][0]["env"]
+    (variable,) = (each for each in env if each["name"] == "SCALEZERO_GUEST_CODE")
+    variable["value"] = f'{{"codes": ["{CODE.uri}"]}}'
+    assert model_users(fake, [CODE.uri]) == {CODE.uri: ("revision/shop-v1",)}
+
+
+def test_a_guest_that_a_delete_keeps_is_named_without_its_code() -> None:
+    kept = [each.name for each in kept_after(with_guest(), [Ref("Service", "shop")])]
+    assert GUEST in kept
+    assert CODE.uri not in kept

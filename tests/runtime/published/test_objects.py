@@ -45,6 +45,25 @@ def test_the_digest_in_the_metadata_is_found(place: Place, s3: S3Server) -> None
     assert Objects(place("")).hash(place("a")) == Hashed(sha256(b"content").hexdigest(), 7, "0" * 64)
 
 
+@pytest.mark.parametrize(("name", "size", "first"), [("a", 7, b"con"), ("empty", 0, b"")])
+def test_the_head_of_an_object_has_its_first_bytes(place: Place, name: str, size: int, first: bytes) -> None:
+    put_once(place("a"), b"content")
+    put_once(place("empty"), b"")
+    found = Objects(place("")).head(place(name), first_bytes=3)
+    assert found is not None
+    assert (found.info.size, found.first) == (size, first)
+    assert Objects(place("")).head(place("missing"), first_bytes=3) is None
+
+
+@only_s3
+def test_the_head_of_an_object_has_its_metadata(place: Place, s3: S3Server) -> None:
+    s3.put(place("a"), b"content", {"sha256": "0" * 64, "more": "text"})
+    found = Objects(place("")).head(place("a"), first_bytes=3)
+    assert found is not None
+    assert found.info.sha256 == "0" * 64
+    assert found.info.metadata["more"] == "text"
+
+
 @only_s3
 def test_a_part_that_breaks_is_read_again(place: Place, s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     body = bytes(1000) * 300

@@ -14,10 +14,14 @@ from runtime.registry import (
     plan_cleaning,
     plan_removal,
     publish,
+    publish_guest,
     publish_model,
+    read_guest,
     remove,
 )
-from runtime.registry.files import put_once
+from runtime.registry.files import delete, put_once
+from runtime.wasm.engine import CodeKey
+from tests import guests
 from tests.runtime.conftest import Place
 from tests.runtime.registry.model_files import model
 
@@ -182,3 +186,47 @@ def test_a_manifest_and_the_external_data_of_a_model_are_refused(place: Place, t
         plan_removal(place("a.onnx.manifest.json"))
     with pytest.raises(BadSetting, match=r"weights\.bin.*a model uses this as its external data"):
         plan_removal(place("weights.bin"))
+
+
+ARM = CodeKey("wasmtime-50.0.1-1", "arm-i8mm")
+
+
+def published_guest(uri: str, folder: Path) -> None:
+    """Publish a guest with the code of one machine."""
+    publish_guest(guests.write(folder / "main.wasm", guests.ECHO), uri, key=ARM)
+
+
+@pytest.mark.parametrize("name", ["main.wasm", "main"])
+def test_the_code_of_a_guest_is_deleted_first(place: Place, tmp_path: Path, name: str) -> None:
+    """Code without its guest would be run in the place of the next guest."""
+    published_guest(place(name), tmp_path)
+    assert removed(place(name)) == ["core.cwasm: deleted", f"{name}: deleted"]
+    assert list(Objects(place("")).list(place(""))) == []
+    with pytest.raises(ArtifactMissing):
+        plan_removal(place(name))
+
+
+def test_code_that_was_left_is_deleted_by_the_uri_of_its_guest(place: Place, tmp_path: Path) -> None:
+    published_guest(place("main.wasm"), tmp_path)
+    delete(place("main.wasm"))
+    assert removed(place("main.wasm")) == ["core.cwasm: deleted"]
+
+
+def test_other_objects_beside_the_code_are_kept(place: Place, tmp_path: Path) -> None:
+    published_guest(place("main.wasm"), tmp_path)
+    put_once(place("main.wasm.code/notes.txt"), b"notes")
+    assert removed(place("main.wasm"))[-1] == "notes.txt: kept, as it is no compiled code"
+
+
+def test_one_code_is_deleted_by_its_uri(place: Place, tmp_path: Path) -> None:
+    published_guest(place("main.wasm"), tmp_path)
+    (code,) = read_guest(place("main.wasm")).codes
+    assert removed(code.uri)[0] == "core.cwasm: deleted"
+    assert read_guest(place("main.wasm")).guest is not None
+    with pytest.raises(ArtifactMissing, match="there is no such compiled code"):
+        plan_removal(code.uri)
+
+
+def test_a_guest_has_no_leftovers(place: Place) -> None:
+    with pytest.raises(BadSetting, match=r"--leftovers=.*expected the URI of a model"):
+        plan_cleaning(place("main.wasm"))
