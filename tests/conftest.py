@@ -1,5 +1,6 @@
 """Fixtures for all tests."""
 
+import signal
 from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, nullcontext
@@ -20,6 +21,10 @@ settings.register_profile(
 )
 settings.register_profile("thorough", settings.get_profile("scalezero"), max_examples=1000)
 settings.load_profile("scalezero")
+
+# A shell starts a background command with SIGINT ignored, and the processes that the tests start would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 HERE = Path(__file__).parent
 OTHER_PROGRAMS = tuple(HERE / name for name in ("cluster", "conformance", "fuzz", "scripts"))

@@ -19,7 +19,9 @@ from knative.function.configuration import Flags
 from knative.objects import Manifest, Ref, ref_of
 from runtime.registry import find
 from tests.e2e.functions import function_yaml, image
+from tests.e2e.load import ANSWER_TIMEOUT
 from tests.e2e.namespace import SCALEZERO, SECRET, Namespace, wait_until
+from tests.e2e.test_serving import TO_ZERO
 
 VERSION = """\
 ---
@@ -190,7 +192,7 @@ def test_a_revision_serves_the_object_version_of_its_deployment(own: Namespace, 
     assert published["Metadata"]["sha256"] in planned
     assert "0" * 64 in planned
     own.kubectl("delete", "pod", "--selector", "serving.knative.dev/revision=pinned-v1")
-    assert own.cluster.revision_get("pinned-v1", "/healthz/ready", timeout=60).status == HTTPStatus.OK
+    assert own.cluster.revision_get("pinned-v1", "/healthz/ready", timeout=ANSWER_TIMEOUT).status == HTTPStatus.OK
     own.scalezero("delete", "pinned")
 
 
@@ -202,8 +204,8 @@ def test_delete_refuses_a_service_that_kn_created(own: Namespace, tmp_path: Path
 
 
 def test_a_request_through_the_api_server_starts_a_revision_at_zero(own: Namespace, shop: Path) -> None:
-    wait_until("shop-v2 is at zero", lambda: own.is_at_zero("shop-v2"), seconds=120)
-    answer = own.cluster.revision_get("shop-v2", "/healthz/ready", timeout=60)
+    wait_until("shop-v2 is at zero", lambda: own.is_at_zero("shop-v2"), seconds=TO_ZERO)
+    answer = own.cluster.revision_get("shop-v2", "/healthz/ready", timeout=ANSWER_TIMEOUT)
     assert (answer.status, answer.body) == (200, b'{"status":"ready"}')
 
 
@@ -258,7 +260,7 @@ def test_the_printed_roles_are_sufficient_for_a_deployment(
     deployer.scalezero("apply", "-f", folder)
     assert deployer.scalezero("plan", "-f", folder).splitlines()[-1] == "nothing to do"
     deployer.scalezero("status", "ruled")
-    assert deployer.cluster.revision_get("ruled-v1", "/healthz/live", timeout=60).status == HTTPStatus.OK
+    assert deployer.cluster.revision_get("ruled-v1", "/healthz/live", timeout=ANSWER_TIMEOUT).status == HTTPStatus.OK
     deployer.scalezero("delete", "ruled")
     assert own.cluster.get(Ref("Service", "ruled")) is None
 
@@ -279,7 +281,7 @@ def test_an_apply_after_the_cause_is_fixed_retries_the_revision_with_a_new_pod(
     wait_until(
         "the container waits for its next restart",
         lambda: is_waiting_after_restarts(own.pods("retried-v1"), 2),
-        seconds=120,
+        seconds=180,
     )
     waiting = pod_names(own, "retried-v1")
     published = own.s3.client().get_object(Bucket="models", Key="payment-model-v1.onnx")

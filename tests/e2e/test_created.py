@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from tests.e2e.created import FOLDER
+from tests.e2e.load import ANSWER_TIMEOUT
 from tests.e2e.namespace import Namespace
 
 SECONDS_UNCHANGED = 3.0  # of the CPU, for a deploy that changes nothing: it neither trains nor publishes
@@ -20,12 +21,12 @@ def created(own: Namespace) -> Namespace:
 
 def test_its_answer_uses_the_package(created: Namespace) -> None:
     rows = [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3]]
-    answer = httpx.post(created.url("my-function"), json={"rows": rows}, timeout=60)
+    answer = httpx.post(created.url("my-function"), json={"rows": rows}, timeout=ANSWER_TIMEOUT)
     assert answer.json() == {"rows": "2", "species": ["setosa", "virginica"]}
 
 
 def test_its_logs_are_read_by_the_models_name(created: Namespace) -> None:
-    httpx.get(f"{created.url('my-function')}/healthz/live", timeout=60)  # starts a pod
+    httpx.get(f"{created.url('my-function')}/healthz/live", timeout=ANSWER_TIMEOUT)  # starts a pod
     assert '"message":"model ready"' in created.scalezero("logs", "my-function", "--revision", "v1")
 
 

@@ -138,6 +138,6 @@ def test_what_left_the_files_is_deleted_and_a_revision_without_the_binding_takes
     binding = Ref("SinkBinding", "logged")
     wait_until("the binding is gone", lambda: own.cluster.get(binding) is None, seconds=60)
     own.kn("service", "update", "logged", "--traffic", "logged-v1=40", "--traffic", "logged-v2=60")
-    wait_until("the traffic moved", lambda: shares(own, "logged") == {"logged-v1": 40, "logged-v2": 60}, seconds=30)
+    wait_until("the traffic moved", lambda: shares(own, "logged") == {"logged-v1": 40, "logged-v2": 60}, seconds=180)
     assert own.cluster.get(Ref("Trigger", "logged")) is None
     assert own.scalezero("plan", "-f", folder).splitlines()[-1] == "nothing to do"

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from tests.e2e.load import PATH, client, load, rows, send_requests
 from tests.e2e.namespace import CommandFailed, Namespace, wait_until
 from tests.e2e.test_serving import TO_ZERO, V1, V2
 from tests.runtime.faulty_s3 import FaultyS3
+from tests.runtime.frontends.conftest import free_port
 
 V3 = "payment-model-v3"
 THIRD = """
@@ -33,10 +33,10 @@ class Registry:
     """A proxy between the pods and the S3 server. It can be closed, and opened again at the same address."""
 
     def __init__(self, upstream: str) -> None:
+        """Raises `OSError` if this machine does not have the address of the S3 server."""
         self._upstream = upstream
         self._host = str(urlsplit(upstream).hostname)
-        with socket.create_server((self._host, 0)) as probe:  # OSError: this machine does not have the address
-            self._port: int = probe.getsockname()[1]
+        self._port = free_port(self._host)
         self.endpoint = f"http://{self._host}:{self._port}"
         self._open: FaultyS3 | None = None
 

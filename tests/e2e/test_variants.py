@@ -15,6 +15,7 @@ from knative.manifests.variants import pinned_of
 from runtime.variants.pinned import PinnedModel
 from tests import ROOT
 from tests.e2e.functions import function_yaml
+from tests.e2e.load import ANSWER_TIMEOUT
 from tests.e2e.namespace import Namespace
 from tests.e2e.wide_digits.train import HELD_OUT
 from tests.knative.documents import version
@@ -82,13 +83,13 @@ def pinned(own: Namespace, function: Deployed) -> PinnedModel:
 
 def described(function: Deployed, model: str) -> dict[str, Any]:
     """Return what the pod says about a model."""
-    answer: dict[str, Any] = httpx.get(f"{function.url}/api/v1/models/{model}", timeout=60).json()
+    answer: dict[str, Any] = httpx.get(f"{function.url}/api/v1/models/{model}", timeout=ANSWER_TIMEOUT).json()
     return answer
 
 
 def predict(function: Deployed, model: str, rows: np.ndarray) -> Any:  # noqa: ANN401 - any JSON value
     body = {"inputs": rows.tolist()}
-    answer = httpx.post(f"{function.url}/api/v1/models/{model}/predict", json=body, timeout=60)
+    answer = httpx.post(f"{function.url}/api/v1/models/{model}/predict", json=body, timeout=ANSWER_TIMEOUT)
     assert answer.status_code == httpx.codes.OK, answer.text
     return answer.json()["outputs"]
 
@@ -114,9 +115,9 @@ def test_the_pod_serves_the_first_pinned_variant_and_says_so_in_all_places(
     chosen, cpu_class = manifest["assessment"]["chosen"], manifest["assessment"]["cpuClass"]
     serving = described(function, "digits")["serving"]
     assert (serving["variant"], serving["cpu_class"], "not_served" in serving) == (chosen, cpu_class, False)
-    parameters = httpx.get(f"{function.url}/v2/models/digits", timeout=60).json()["parameters"]
+    parameters = httpx.get(f"{function.url}/v2/models/digits", timeout=ANSWER_TIMEOUT).json()["parameters"]
     assert parameters["variant"] == chosen
-    lines = httpx.get(f"{function.url}/metrics", timeout=60).text.splitlines()
+    lines = httpx.get(f"{function.url}/metrics", timeout=ANSWER_TIMEOUT).text.splitlines()
     (info,) = (each for each in lines if each.startswith("scalezero_model_info{") and 'model="digits"' in each)
     assert f'variant="{chosen}"' in info
     assert 'instead_of=""' in info
@@ -137,7 +138,7 @@ def test_its_answers_are_as_accurate_as_those_of_the_original(
     served = np.array(predict(function, "digits", rows)["label"])
     assert np.mean(served == expected) >= np.mean(labels == expected) - MAX_LOSS
     image = rows[0].reshape(8, 8).tolist()
-    answer = httpx.post(function.url, json={"image": image}, timeout=60).json()
+    answer = httpx.post(function.url, json={"image": image}, timeout=ANSWER_TIMEOUT).json()
     assert answer["digit"] == labels[0]
 
 
@@ -168,10 +169,10 @@ def test_a_pod_without_the_provider_serves_the_next_variant_and_says_why(own: Na
     write_function(function.folder, "    - {name: SCALEZERO_VARIANT, value: openvino}\n")
     own.scalezero("apply", "-f", function.folder)
     url = own.url("digits", "v2")
-    serving = httpx.get(f"{url}/api/v1/models/digits", timeout=60).json()["serving"]
+    serving = httpx.get(f"{url}/api/v1/models/digits", timeout=ANSWER_TIMEOUT).json()["serving"]
     assert serving["variant"] != "openvino"
     assert "not installed" in serving["not_served"]["openvino"]
-    lines = httpx.get(f"{url}/metrics", timeout=60).text.splitlines()
+    lines = httpx.get(f"{url}/metrics", timeout=ANSWER_TIMEOUT).text.splitlines()
     (info,) = (each for each in lines if each.startswith("scalezero_model_info{") and 'model="digits"' in each)
     assert 'instead_of="openvino"' in info
     assert "openvino is not served: " in own.scalezero("status", "digits")

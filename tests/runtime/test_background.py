@@ -8,6 +8,7 @@ import pytest
 
 from runtime.background import Background
 from runtime.errors import ShuttingDown
+from tests.waiting import DEADLINE
 
 
 def test_a_failure_is_logged_with_the_name_of_its_task(caplog: pytest.LogCaptureFixture) -> None:
@@ -83,21 +84,25 @@ def test_the_result_of_a_task_can_be_awaited() -> None:
 def test_work_continues_if_its_caller_leaves(caplog: pytest.LogCaptureFixture) -> None:
     ended = []
 
-    async def work() -> str:
-        await asyncio.sleep(0.01)
+    async def work(until: asyncio.Event, ends: asyncio.Event) -> str:
+        await until.wait()
         ended.append("work")
+        ends.set()
         return "result"
 
     async def scenario() -> None:
-        background = Background()
-        assert await background.finish("heard", work) == "result"
-        caller = asyncio.create_task(background.finish("left", work))
+        background, now = Background(), asyncio.Event()
+        now.set()
+        assert await background.finish("heard", partial(work, now, asyncio.Event())) == "result"
+        until, ends = asyncio.Event(), asyncio.Event()
+        caller = asyncio.create_task(background.finish("left", partial(work, until, ends)))
         await asyncio.sleep(0)
         caller.cancel()
         with pytest.raises(asyncio.CancelledError):
             await caller
         assert ended == ["work"]
-        await asyncio.sleep(0.05)
+        until.set()
+        await asyncio.wait_for(ends.wait(), DEADLINE)
         assert ended == ["work", "work"]
 
     asyncio.run(scenario())
@@ -108,19 +113,26 @@ def test_work_continues_if_its_caller_leaves(caplog: pytest.LogCaptureFixture) -
 def test_a_failure_of_work_is_raised_and_is_logged_only_if_the_caller_has_left(
     error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def fail() -> None:
-        await asyncio.sleep(0.01)
+    async def fail(until: asyncio.Event) -> None:
+        await until.wait()
         raise error
 
     async def scenario() -> None:
-        background = Background()
+        background, until = Background(), asyncio.Event()
+        until.set()
         with pytest.raises(type(error)):
-            await background.finish("heard", fail)
+            await background.finish("heard", partial(fail, until))
         assert caplog.records == []
-        caller = asyncio.create_task(background.finish("left", fail))
+        until.clear()
+        caller = asyncio.create_task(background.finish("left", partial(fail, until)))
         await asyncio.sleep(0)
         caller.cancel()
-        await asyncio.sleep(0.05)
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+        until.set()
+        async with asyncio.timeout(DEADLINE):
+            while not caplog.records:  # noqa: ASYNC110 - nothing announces it
+                await asyncio.sleep(0.01)
 
     asyncio.run(scenario())
     (record,) = caplog.records

@@ -14,6 +14,7 @@ import pytest
 from onnx import helper
 from onnxruntime.quantization import quantize_dynamic
 
+from runtime import loading
 from runtime.artifacts.cache import hash_file
 from runtime.background import Background
 from runtime.batching.independence import State
@@ -44,6 +45,7 @@ from runtime.variants.pinned import PinnedCost, PinnedForm, PinnedModel, PinnedR
 from tests import models
 from tests.runtime.faulty_s3 import Fault
 from tests.runtime.published_model import WIDTH, Published, times
+from tests.waiting import DEADLINE
 
 FAST = "m.onnx.variants/fast.onnx"
 
@@ -364,20 +366,20 @@ def test_the_next_attempt_begins_with_the_first_candidate(published: Published) 
 
 
 @pytest.mark.parametrize(
-    ("fault", "error"),
+    ("fault", "limits", "error"),
     [
-        (Fault(path=FAST, status=503), StoreUnreachable),
-        (Fault(path=FAST, stall_after=-1), StoreStalled),
-        (Fault(path=FAST, status=403, code="ExpiredToken"), CredentialsMissing),
+        (Fault(path=FAST, status=503), {"load_timeout": 1.0}, StoreUnreachable),
+        (Fault(path=FAST, stall_after=-1), {"stall_timeout": 0.2, "load_timeout": 1.0}, StoreStalled),
+        (Fault(path=FAST, status=403, code="ExpiredToken"), {}, CredentialsMissing),
     ],
 )
 def test_an_unreachable_store_is_no_reason_to_try_the_next(
-    published: Published, fault: Fault, error: type[ModelUnavailable]
+    published: Published, fault: Fault, limits: dict[str, float], error: type[ModelUnavailable]
 ) -> None:
     pinned = published.pinned(published.original(), published.variant("fast", 3))
     published.faulty.add(fault)
     with pytest.raises(error):
-        pull(published.settings(pinned, stall_timeout=0.2, load_timeout=1.0))
+        pull(published.settings(pinned, **limits))
     assert published.pulled() == []
 
 
@@ -397,11 +399,11 @@ def test_a_refusal_is_a_fact_that_a_second_attempt_would_meet_again() -> None:
         assert not is_refusal(other)
 
 
-def test_the_load_timeout_bounds_all_candidates_together(published: Published) -> None:
+def test_the_load_timeout_bounds_all_candidates_together(published: Published, monkeypatch: pytest.MonkeyPatch) -> None:
     pinned = published.pinned(published.original(), published.variant("fast", 3))
-    pulled = pull(published.settings(pinned, load_timeout=2.0))
+    pulled = pull(published.settings(pinned, load_timeout=DEADLINE))
     assert pulled.pull_next is not None
-    time.sleep(2.0)
+    monkeypatch.setattr(loading, "perf_counter", lambda: time.perf_counter() + DEADLINE)
     with pytest.raises(ModelUnavailable, match="SCALEZERO_LOAD_TIMEOUT ended before the variant original was pulled"):
         pulled.pull_next(InvalidModel(published.uri, "refused"))
 

@@ -4,7 +4,9 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -15,13 +17,14 @@ from runtime.predictor import ReadyModel, predict, submit
 from runtime.tensors import Prediction, Query
 from tests import models
 from tests.runtime.batching.serving import serving
+from tests.waiting import DEADLINE
 
 Scenario = Callable[[ReadyModel], Coroutine[Any, Any, None]]
 
 
 def predicting(path: Path, scenario: Scenario, **limits: Any) -> None:  # noqa: ANN401 - any limit's value
     """Run the scenario on a model whose rows count as independent."""
-    serving(path, scenario, mode="always", **{"batch_size": 4, "queue_size": 16, "timeout": 5.0, **limits})
+    serving(path, scenario, mode="always", **{"batch_size": 4, "queue_size": 16, "timeout": DEADLINE, **limits})
 
 
 def ask(model: ReadyModel, tensors: Sequence[np.ndarray], *, timeout: float = math.inf) -> "asyncio.Task[Prediction]":
@@ -142,6 +145,8 @@ def test_a_cancelled_caller_removes_its_request_from_the_queue(tmp_path: Path, r
 
     async def scenario(model: ReadyModel) -> None:
         model.batcher._inlining.learn(1, None, 1.0)  # runs go to the worker
+        gate = Event()
+        model.batcher._worker.submit(partial(gate.wait, DEADLINE), lambda _: None)  # the first run waits behind this
         first = ask(model, counting(2))
         for _ in range(3):
             await asyncio.sleep(0)
@@ -153,9 +158,10 @@ def test_a_cancelled_caller_removes_its_request_from_the_queue(tmp_path: Path, r
         with pytest.raises(asyncio.CancelledError):
             await leaves
         assert model.batcher.waiting == 0
+        gate.set()
         await first
 
-    predicting(models.heavy(tmp_path / "m.onnx", size=2000), scenario, report=lambda run: seen.append(run.rows))
+    predicting(models.doubling(tmp_path / "m.onnx"), scenario, report=lambda run: seen.append(run.rows))
     assert seen == [2]
 
 

@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,7 +22,7 @@ from runtime.variants.values import Variant
 from tests import models
 from tests.runtime.frontends.conftest import environment, free_port
 from tests.runtime.published_model import measured, times
-from tests.waiting import DEADLINE
+from tests.waiting import DEADLINE, eventually
 
 SCALEZERO = Path(sys.executable).with_name("scalezero")
 
@@ -66,13 +65,16 @@ def serve(folder: Path, *arguments: str, **env: str) -> Iterator[tuple[int, Path
 
 def line(log: Path, beginning: str) -> dict[str, Any]:
     """Return the first line of the log whose message starts with `beginning`."""
-    for _ in range(800):
-        for text in log.read_text().splitlines():
-            found: dict[str, Any] = json.loads(text) if text.startswith("{") else {}
-            if found.get("message", "").startswith(beginning):
-                return found
-        time.sleep(0.05)
-    raise AssertionError(log.read_text())
+    lines: list[dict[str, Any]] = []
+
+    def logged() -> bool:
+        texts = log.read_text().rpartition("\n")[0].splitlines()  # the last line may be incomplete
+        found = [json.loads(text) for text in texts if text.startswith("{")]
+        lines[:] = [each for each in found if each.get("message", "").startswith(beginning)]
+        return bool(lines)
+
+    eventually(logged, log.read_text)
+    return lines[0]
 
 
 def test_the_first_line_of_a_process_without_a_model_names_none(tmp_path: Path) -> None:
@@ -91,7 +93,7 @@ def test_the_first_line_has_the_url_and_when_the_model_is_loaded(
     path = models.doubling(tmp_path / "m.onnx")
     with serve(tmp_path, str(path), *flags) as (port, log):
         first = line(log, "listening")
-        document = httpx.get(first["openapi"]).json()
+        document = httpx.get(first["openapi"], timeout=DEADLINE).json()
     assert first["message"] == f"listening; {waiting}"
     assert first["url"] == f"http://127.0.0.1:{port}"
     assert first["model"] == "m.onnx"
@@ -100,17 +102,13 @@ def test_the_first_line_has_the_url_and_when_the_model_is_loaded(
 
 def answer(port: int) -> str | None:
     try:
-        return httpx.post(f"http://127.0.0.1:{port}/").text
+        return httpx.post(f"http://127.0.0.1:{port}/", timeout=DEADLINE).text
     except httpx.TransportError:
         return None  # the process restarts
 
 
 def await_answer(port: int, expected: str, log: Path) -> None:
-    for _ in range(300):
-        if answer(port) == expected:
-            return
-        time.sleep(0.1)
-    raise AssertionError(log.read_text())
+    eventually(lambda: answer(port) == expected, log.read_text)
 
 
 def test_reload_serves_the_changed_files_of_the_folder(tmp_path: Path) -> None:
@@ -145,7 +143,7 @@ def test_in_a_pod_an_unknown_variable_is_a_warning(tmp_path: Path) -> None:
     path = models.doubling(tmp_path / "m.onnx")
     with serve(tmp_path, str(path), K_REVISION="m-v1", SCALEZERO_BATCHSIZE="8") as (port, log):
         warning = line(log, "unknown setting")
-        assert httpx.get(f"http://127.0.0.1:{port}/healthz/live").status_code == 200
+        assert httpx.get(f"http://127.0.0.1:{port}/healthz/live", timeout=DEADLINE).status_code == 200
     assert warning["level"] == "WARNING"
     assert warning["variable"] == "SCALEZERO_BATCHSIZE"
     assert "SCALEZERO_BATCH_SIZE" in warning["expected"]
@@ -159,7 +157,7 @@ def test_outside_of_a_pod_serve_reads_the_variants_of_the_manifest(tmp_path: Pat
     publish_variant(path, fast)
     with serve(tmp_path, str(path), **pod) as (port, log):
         ready = line(log, "model ready")
-        client = httpx.Client(base_url=f"http://127.0.0.1:{port}")
+        client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=DEADLINE)
         answer = client.post("/api/v1/models/m/predict", json={"inputs": [[1.0] * 4]}).json()
         described = client.get("/api/v1/models/m").json()["serving"]
         metadata = client.get("/v2/models/m").json()["parameters"]

@@ -16,6 +16,7 @@ from knative.rollout.machine import State
 from knative.rollout.reading import pod_of
 from knative.rollout.split import Share
 from tests.knative.rollout.cluster import OneServiceCluster
+from tests.waiting import DEADLINE
 
 
 @contextmanager
@@ -45,7 +46,7 @@ def http_server(status: int) -> Iterator[tuple[str, list[str]]]:
 @pytest.mark.parametrize("status", [200, 404, 503])
 def test_any_status_means_that_the_pod_was_reached(status: int) -> None:
     with http_server(status) as (url, paths):
-        assert wake(url, timeout=5)
+        assert wake(url, timeout=DEADLINE)
     assert paths == ["/healthz/ready"]
 
 
@@ -73,7 +74,7 @@ class ConcurrentPods(OneServiceCluster):
         with self.lock:
             self.in_flight += 1
             self.max_in_flight = max(self.max_in_flight, self.in_flight)
-        self.barrier.wait(timeout=5)
+        self.barrier.wait(timeout=DEADLINE)
         with self.lock:
             self.in_flight -= 1
         return Answer(503, b"")

@@ -11,8 +11,9 @@ from runtime.artifacts.signature import Keys
 from runtime.artifacts.transport import Limits
 from runtime.errors import CredentialsMissing, ModelUnavailable, StoreUnreachable
 from tests.runtime.artifacts.hostile import HostileServer, send_and_close
+from tests.waiting import DEADLINE
 
-LIMITS = Limits(stall=1.0, deadline=2.0)
+LIMITS = Limits(stall=DEADLINE, deadline=DEADLINE)  # each server answers or closes the connection at once
 GRANTED = {"AccessKeyId": "AKID", "SecretAccessKey": "SECRET", "Token": "TOKEN", "Expiration": "2999-01-01T00:00:00Z"}
 GRANT = (
     b"<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials>"

@@ -15,7 +15,7 @@ import pytest
 from runtime.artifacts.cache import hash_file
 from runtime.artifacts.fetch import Artifact, check, fetch
 from runtime.errors import ArtifactMissing, BadSetting, DigestMismatch, InvalidModel, StoreUnreachable
-from tests.runtime.artifacts.conftest import BUCKET, KIB, SHORT_TIMEOUTS, Bench
+from tests.runtime.artifacts.conftest import BUCKET, KIB, PATIENT, SHORT_TIMEOUTS, Bench
 from tests.runtime.faulty_s3 import Fault
 from tests.runtime.published_model import times, with_external_data
 
@@ -108,7 +108,7 @@ def test_threads_that_fetch_the_same_object_share_one_download(bench: Bench, ran
     stored = bench.put(random_bytes(60 * KIB))
     bench.faulty.add(Fault(bytes_per_second=300 * KIB))
     found: list[Artifact] = []
-    threads = [threading.Thread(target=lambda: found.append(bench.fetch(stored.uri))) for _ in range(6)]
+    threads = [threading.Thread(target=lambda: found.append(bench.fetch(stored.uri, policy=PATIENT))) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -278,7 +278,7 @@ def with_data(request: pytest.FixtureRequest, bench: Bench, tmp_path: Path) -> t
 
 
 def fetch_with(bench: Bench, uri: str, external: Mapping[str, str]) -> Artifact:
-    return fetch(uri, cache_dir=bench.cache_dir, external=external, policy=SHORT_TIMEOUTS)
+    return fetch(uri, cache_dir=bench.cache_dir, external=external, policy=PATIENT)
 
 
 def test_external_data_must_have_its_expected_digest(bench: Bench, with_data: tuple[str, Path]) -> None:
@@ -319,6 +319,6 @@ def test_cached_external_data_with_a_known_digest_needs_no_request(bench: Bench)
             cache_dir=bench.cache_dir,
             sha256=hash_file(path),
             external={data.name: hash_file(data)},
-            policy=SHORT_TIMEOUTS,
+            policy=PATIENT,
         )
     assert len(bench.faulty.seen) == 2

@@ -16,7 +16,7 @@ from runtime.errors import (
     StoreStalled,
     StoreUnreachable,
 )
-from tests.runtime.artifacts.conftest import BUCKET, KIB, SHORT_TIMEOUTS, Bench
+from tests.runtime.artifacts.conftest import BUCKET, KIB, PATIENT, SHORT_TIMEOUTS, Bench
 from tests.runtime.faulty_s3 import Fault
 from tests.waiting import DEADLINE
 
@@ -81,7 +81,7 @@ def test_a_broken_part_is_resumed_at_its_next_byte(bench: Bench, random_bytes: B
     stored = bench.put(random_bytes(SIZE))
     # With one part, the second request is the resumption. An orderly close delivers all bytes before it.
     bench.faulty.add(Fault(close_after=200_000, times=1))
-    assert bench.fetch(stored.uri, policy=replace(SHORT_TIMEOUTS, part_bytes=SIZE)).path.read_bytes() == stored.body
+    assert bench.fetch(stored.uri, policy=replace(PATIENT, part_bytes=SIZE)).path.read_bytes() == stored.body
     first, second = bench.faulty.seen
     assert first.headers["range"] == f"bytes=0-{SIZE - 1}"
     assert second.headers["range"] == f"bytes=200000-{SIZE - 1}"

@@ -15,7 +15,7 @@ from runtime.artifacts.fetch import fetch
 from runtime.artifacts.policy import GIB
 from runtime.artifacts.upload import open_bucket
 from runtime.errors import AccessDenied, ArtifactTooLarge, DiskFull, ModelUnavailable, StoreStalled, StoreUnreachable
-from tests.runtime.artifacts.conftest import BUCKET, KIB, SHORT_TIMEOUTS, Bench
+from tests.runtime.artifacts.conftest import BUCKET, KIB, PATIENT, SHORT_TIMEOUTS, Bench
 from tests.runtime.artifacts.hostile import HostileServer, Script, send_and_close, send_forever
 from tests.runtime.artifacts.test_external import put_external_data, save
 from tests.runtime.artifacts.test_upload import outgoing
@@ -49,6 +49,12 @@ def start_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Script],
 
 
 def pull(folder: Path) -> None:
+    """Pull from a server that answers at once, without another attempt."""
+    fetch(URI, cache_dir=folder / "cache", policy=replace(PATIENT, progress_timeout=0.2))
+
+
+def pull_impatiently(folder: Path) -> None:
+    """Pull from a server whose answer has no end."""
     fetch(
         URI,
         cache_dir=folder / "cache",
@@ -114,7 +120,7 @@ def test_an_object_larger_than_the_free_space_is_refused_before_the_first_write(
     head = f"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-65535/{size}\r\nContent-Length: 65536\r\n\r\n"
     server = start_server(send_and_close(head.encode(), bytes(65536)))
     with pytest.raises(DiskFull, match=f"{size} bytes needed"):
-        fetch(URI, cache_dir=tmp_path / "cache", policy=replace(SHORT_TIMEOUTS, max_bytes=size))
+        fetch(URI, cache_dir=tmp_path / "cache", policy=replace(PATIENT, max_bytes=size))
     assert len(server.heads) == 1
 
 
@@ -124,8 +130,8 @@ def test_the_limit_includes_the_external_data(bench: Bench) -> None:
     put_external_data(bench, stored.uri, "w.bin", weights)
     total = len(model) + len(weights)
     with pytest.raises(ArtifactTooLarge, match=f"bin: the model has {total} bytes or more; expected at most"):
-        bench.fetch(stored.uri, policy=replace(SHORT_TIMEOUTS, max_bytes=total - 1))
-    assert bench.fetch(stored.uri, policy=replace(SHORT_TIMEOUTS, max_bytes=total)).path.read_bytes() == model
+        bench.fetch(stored.uri, policy=replace(PATIENT, max_bytes=total - 1))
+    assert bench.fetch(stored.uri, policy=replace(PATIENT, max_bytes=total)).path.read_bytes() == model
 
 
 INVALID_RESPONSES = {
@@ -170,7 +176,7 @@ def test_a_chunked_response_after_an_interim_response_is_accepted(start_server: 
             b"Transfer-Encoding: chunked\r\n\r\n2;x=y\r\nmo\r\n3\r\ndel\r\n0\r\nx-trailer: 1\r\n\r\n"
         )
     )
-    artifact = fetch(URI, cache_dir=tmp_path / "cache", policy=SHORT_TIMEOUTS)
+    artifact = fetch(URI, cache_dir=tmp_path / "cache", policy=PATIENT)
     assert artifact.path.read_bytes() == b"model"
 
 
@@ -197,7 +203,7 @@ ENDLESS_RESPONSES = {
 def test_time_and_disk_of_an_endless_response_are_limited(start_server: StartServer, tmp_path: Path, name: str) -> None:
     start_server(ENDLESS_RESPONSES[name])
     with pytest.raises((StoreUnreachable, StoreStalled)) as raised:
-        pull(tmp_path)
+        pull_impatiently(tmp_path)
     assert len(str(raised.value)) < 600
     assert not any((tmp_path / "cache" / "partial").iterdir())
 
@@ -226,7 +232,7 @@ except StoreUnreachable:
 def test_endless_trailers_are_not_read(start_server: StartServer, tmp_path: Path) -> None:
     head = b"HTTP/1.1 206 P\r\nContent-Range: bytes 0-4/5\r\nTransfer-Encoding: chunked\r\n\r\n"
     start_server(send_forever(head + b"5\r\nmodel\r\n0\r\n", b"x: y\r\n"))
-    assert fetch(URI, cache_dir=tmp_path / "cache", policy=SHORT_TIMEOUTS).path.read_bytes() == b"model"
+    assert fetch(URI, cache_dir=tmp_path / "cache", policy=PATIENT).path.read_bytes() == b"model"
 
 
 def test_an_error_contains_no_keys_that_the_store_echoes(start_server: StartServer, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from runtime.artifacts.fetch import fetch
 from runtime.artifacts.upload import open_bucket
 from runtime.errors import StoreUnreachable
-from tests.runtime.artifacts.conftest import BUCKET, KIB, SHORT_TIMEOUTS, Bench
+from tests.runtime.artifacts.conftest import BUCKET, KIB, PATIENT, SHORT_TIMEOUTS, Bench
 from tests.runtime.artifacts.hostile import HostileServer, Script, send_and_close
 from tests.runtime.artifacts.test_proxies import forward_bytes
 from tests.runtime.artifacts.test_upload import outgoing
@@ -61,7 +61,7 @@ def test_a_certificate_in_the_bundle_is_trusted(
     assert secure.seen == []
 
     monkeypatch.setenv("AWS_CA_BUNDLE", str(authority / "ca.pem"))
-    assert fetch(stored.uri, cache_dir=bench.cache_dir, policy=SHORT_TIMEOUTS).path.read_bytes() == b"content"
+    assert fetch(stored.uri, cache_dir=bench.cache_dir, policy=PATIENT).path.read_bytes() == b"content"
     (authority / "m.onnx").write_bytes(b"published")
     assert open_bucket(BUCKET, overwrite=True).upload(outgoing(authority / "m.onnx", "tls/m.onnx"))
 
@@ -78,7 +78,7 @@ def test_the_systems_certificates_are_a_file_or_a_folder_of_hashed_names(
     for other in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
         monkeypatch.delenv(other, raising=False)
     monkeypatch.setenv(variable, str(authority / "ca.pem" if variable == "SSL_CERT_FILE" else folder))
-    assert fetch(stored.uri, cache_dir=bench.cache_dir, policy=SHORT_TIMEOUTS).path.read_bytes() == stored.body
+    assert fetch(stored.uri, cache_dir=bench.cache_dir, policy=PATIENT).path.read_bytes() == stored.body
     assert len(secure.downloads(stored.path)) == 4
 
 
@@ -91,7 +91,7 @@ def test_tls_is_tunnelled_through_a_proxy(
     monkeypatch.setenv("NO_PROXY", "")
     with HostileServer(lambda connection: forward_bytes(connection, target)) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
-        assert fetch(stored.uri, cache_dir=bench.cache_dir, policy=SHORT_TIMEOUTS).path.read_bytes() == b"content"
+        assert fetch(stored.uri, cache_dir=bench.cache_dir, policy=PATIENT).path.read_bytes() == b"content"
     # A slow machine may need a second attempt.
     assert {head.splitlines()[0] for head in proxy.heads} == {f"CONNECT {target} HTTP/1.1"}
 

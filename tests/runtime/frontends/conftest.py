@@ -1,5 +1,6 @@
 """A real server in its own process, reached over a real socket."""
 
+import errno
 import os
 import random
 import socket
@@ -8,7 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -63,16 +64,21 @@ def grpc_channel(target: str, **options: object) -> grpc.Channel:
     return grpc.insecure_channel(target, [*fixed, *options.items()])
 
 
-def free_port() -> int:
-    """Return a port that is not in use.
+def free_port(host: str = "127.0.0.1") -> int:
+    """Return a port that is not in use. Raises `OSError` if this machine does not have the address `host`.
 
     It is below the range from which systems choose the ports of clients: a client of another test could take it before
     the server does.
     """
     while True:
         port = CHANCE.randrange(10_000, 30_000)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
+        with socket.socket() as probe:
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    continue
+                raise
             return port
 
 

@@ -155,9 +155,9 @@ def test_in_shutdown_a_pipelined_request_is_answered_with_connection_close() -> 
         connection.sendall(request("/held"))
         eventually(lambda: server.application.calls == 1)
         server.shut_down()
-        time.sleep(0.1)
-        connection.sendall(request("/direct"))
-        time.sleep(0.1)
+        eventually(lambda: server.server.closing)
+        connection.sendall(request("/direct", b"x"))
+        eventually(lambda: server.server.budget.used == 1)  # it is read
         server.application.release.set()
         raw = answers.read()
         assert raw.count(b"HTTP/1.1 200") == 2

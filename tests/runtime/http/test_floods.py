@@ -1,5 +1,6 @@
 """A client that floods a connection does not delay other clients, and uses little memory."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -102,11 +103,22 @@ def flooding(server: Process, opening: bytes, again: bytes) -> Iterator[list[int
 def _flood(server: Process, opening: bytes, again: bytes, enough: threading.Event, sent: list[int]) -> None:
     while not enough.is_set():
         with closing(server.connect()) as connection, suppress(OSError):
-            connection.settimeout(0.5)  # the server may stop reading, because the flood does not read
-            connection.sendall(opening)
+            connection.settimeout(0.5)
+            _send(connection, opening, enough)
             while not enough.is_set():
-                connection.sendall(again)
+                _send(connection, again, enough)
                 sent.append(len(again))
+
+
+def _send(connection: socket.socket, data: bytes, enough: threading.Event) -> None:
+    """Send the data, for as long as it takes: the server may have no CPU, or may not read, as the flood does not.
+
+    On a slow machine, a flood that opened another connection instead would become one of many connections.
+    """
+    left = memoryview(data)
+    while left and not enough.is_set():
+        with suppress(TimeoutError):
+            left = left[connection.send(left) :]
 
 
 @pytest.mark.parametrize("name", FLOODS)

@@ -71,7 +71,7 @@ def test_the_application_is_notified_of_a_cancelled_request(server: Running) -> 
 
 def test_requests_sent_before_the_final_goaway_are_answered() -> None:
     """The first GOAWAY refuses no stream, because a request can be sent before it is read."""
-    with running() as server, calling(server.port) as caller:
+    with running(LIMITS._replace(shutdown_idle=2.0)) as server, calling(server.port) as caller:
         slow = caller.ask("/slow")
         assert answered(caller.answer(caller.ask("/unread")), b"body ignored")
         server.shut_down()

@@ -141,8 +141,8 @@ def test_the_timeout_does_not_run_while_the_application_does_not_receive() -> No
     with running(QUICK) as server, calling(server.port) as caller:
         stream = opened(caller, "paused", b"x")
         time.sleep(2.5)
+        caller.send(stream, b"y")  # before the application receives, because the timeout runs from then on
         server.streams.go.set()
-        caller.send(stream, b"y")
         answer = caller.answer(stream)
         assert (answer.status, answer.reset, server.streams.received) == (200, None, 2)
 

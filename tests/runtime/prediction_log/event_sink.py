@@ -101,9 +101,10 @@ def event_sink(port: int = 0, *, tls: ssl.SSLContext | None = None) -> Iterator[
             thread.join()
 
 
-def closed_port() -> int:
-    """Return a port on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+@contextmanager
+def closed_port() -> Iterator[int]:
+    """Yield a port on which nothing listens until the block ends, except a sink that the test starts on it."""
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", 0))  # so that no other process gets the port
+        yield held.getsockname()[1]

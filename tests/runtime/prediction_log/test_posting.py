@@ -148,24 +148,22 @@ def test_a_sink_without_batches_is_named_in_the_log(caplog: pytest.LogCaptureFix
 
 
 def test_while_the_sink_is_down_the_queue_is_bounded_and_the_rest_is_dropped() -> None:
-    port = closed_port()
-    with pytest.MonkeyPatch.context() as patch:
+    with closed_port() as port, pytest.MonkeyPatch.context() as patch:
         patch.setattr("runtime.prediction_log.posting._PATIENCE", 0.2)
         log = logging_to(f"http://127.0.0.1:{port}", offering(100), queue="10")
     assert facts(log) == (0, 100, 0)
 
 
-def test_a_sink_that_comes_back_gets_what_is_in_the_queue() -> None:
-    port = closed_port()
-
+def test_a_sink_that_comes_back_gets_what_is_in_the_queue(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario(log: PredictionLog) -> None:
         await offering(20)(log)
-        await asyncio.sleep(0.05)
+        await eventually(lambda: "the sink failed" in caplog.text)
         with event_sink(port) as sink:
             await eventually(lambda: log.counts.emitted == 20)
             assert numbers(sink.events) == list(range(20))
 
-    assert facts(logging_to(f"http://127.0.0.1:{port}", scenario)) == (20, 0, 0)
+    with closed_port() as port, caplog.at_level("INFO"):
+        assert facts(logging_to(f"http://127.0.0.1:{port}", scenario)) == (20, 0, 0)
 
 
 def test_a_slow_sink_gets_more_connections_and_no_offer_waits() -> None:
@@ -199,7 +197,7 @@ def test_a_response_that_does_not_arrive_ends_its_connection(monkeypatch: pytest
 
         async def scenario(log: PredictionLog) -> None:
             await offering(1)(log)
-            await eventually(lambda: sink.connections == 2)
+            await eventually(lambda: sink.connections >= 2)
             sink.gate.set()
 
         log = logging_to(sink.url, scenario)

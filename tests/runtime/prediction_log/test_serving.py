@@ -153,8 +153,12 @@ def test_a_process_that_ends_sends_what_is_in_the_queue_first(tmp_path: Path) ->
 
 def test_while_the_sink_is_down_requests_are_answered_and_the_rest_is_dropped(tmp_path: Path) -> None:
     settings = SINK | {"SCALEZERO_PREDICTION_LOG_QUEUE": "10", "SCALEZERO_GRACE_PERIOD": "1s"}
-    url = f"http://127.0.0.1:{closed_port()}"
-    with serving(tmp_path, models.doubling(tmp_path / "m.onnx"), env={**settings, "K_SINK": url}) as served:
+    with (
+        closed_port() as port,
+        serving(
+            tmp_path, models.doubling(tmp_path / "m.onnx"), env={**settings, "K_SINK": f"http://127.0.0.1:{port}"}
+        ) as served,
+    ):
         with served.client() as client:
             for number in range(100):
                 response = client.post("/api/v1/models/m/predict", json={"inputs": [[number, 0]]})

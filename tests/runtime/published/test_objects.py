@@ -10,7 +10,7 @@ from runtime.artifacts.policy import PullPolicy
 from runtime.errors import BadSetting, InvalidModel, StoreUnreachable
 from runtime.published.objects import Hashed, Objects, full_uri, read_local
 from runtime.registry.files import check_destination, delete, find, put_once
-from tests.runtime.artifacts.conftest import SHORT_TIMEOUTS
+from tests.runtime.artifacts.conftest import PATIENT, SHORT_TIMEOUTS
 from tests.runtime.conftest import Place
 from tests.runtime.faulty_s3 import Fault, FaultyS3
 from tests.s3_server import S3Server
@@ -29,7 +29,7 @@ def test_an_object_is_written_once(place: Place) -> None:
 def test_an_object_is_hashed_in_parts(place: Place, size: int) -> None:
     body = bytes(range(256)) * (size // 256 + 1)
     put_once(place("a"), body[:size])
-    found = Objects(place(""), policy=SHORT_TIMEOUTS).hash(place("a"))
+    found = Objects(place(""), policy=PATIENT).hash(place("a"))
     assert found == Hashed(sha256(body[:size]).hexdigest(), size)
 
 

@@ -118,7 +118,8 @@ def test_the_exit_code_is_that_of_the_status(url: str, path: str, code: int, exp
 
 
 def test_without_an_answer_the_reason_is_one_line(url: str) -> None:
-    refused = send(f"http://127.0.0.1:{closed_port()}/")
+    with closed_port() as port:
+        refused = send(f"http://127.0.0.1:{port}/")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr.endswith("no connection (Connection refused)\n")
     wrong = send("broker/default")

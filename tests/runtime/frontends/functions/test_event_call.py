@@ -20,6 +20,7 @@ from runtime.errors import (
 from runtime.frontends.functions import EventData, FunctionHost
 from runtime.frontends.functions.loading import load
 from runtime.protocols.cloudevents import Event
+from tests.waiting import DEADLINE
 
 T = TypeVar("T")
 Write = Callable[[str], Path]
@@ -88,7 +89,7 @@ def hosting(path: Path, work: Callable[[FunctionHost], Awaitable[T]], **limits: 
     """Run the work with a host of the file."""
 
     async def main() -> T:
-        options = {"threads": 2, "waiting": 2, "timeout": 9.0, "limit": 9.0, **limits}
+        options = {"threads": 2, "waiting": 2, "timeout": DEADLINE, "limit": DEADLINE, **limits}
         host = FunctionHost(partial(load, path, "handle", "on_event"), folder=path.parent, **options)
         await host.load()
         return await work(host)

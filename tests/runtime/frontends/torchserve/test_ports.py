@@ -176,7 +176,7 @@ def test_inference_requires_no_key_if_disabled(tmp_path: Path) -> None:
         SCALEZERO_INFERENCE_KEYS="false",
         SCALEZERO_KEY_FILE=str(tmp_path / "key_file.json"),
     ) as served:
-        answer = httpx.post(f"http://{HOST}:{port}/predictions/m", json=[[1, 2]], trust_env=False)
+        answer = httpx.post(f"http://{HOST}:{port}/predictions/m", json=[[1, 2]], trust_env=False, timeout=DEADLINE)
         assert answer.json() == [[2, 4]]
         assert not (tmp_path / "key_file.json").exists()
         assert served.process.poll() is None
