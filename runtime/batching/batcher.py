@@ -3,9 +3,9 @@
     submit -> queue -> turn: wait, or take a batch of open requests -> run, inline or on the worker -> done
 
 Everything except a run on the worker happens on the event loop's thread, so no locks are needed. A turn is scheduled
-with `call_soon`, after all requests that arrived in the same pass of the loop, so that these share a run. Until the
-rows are proven independent, each request has its own run; the first requests that wait at the same time provide the
-rows for the proof.
+with `call_soon`, after all requests that arrived in the same pass of the loop, so that these share a run. Concurrent
+requests wait one pass more (see `policy.waits_a_pass`). Until the rows are proven independent, each request has its own
+run; the first requests that wait at the same time provide the rows for the proof.
 """
 
 import asyncio
@@ -66,6 +66,8 @@ class Batcher:
         self._on_worker: Run | None = None
         self._turn_due: asyncio.Handle | None = None
         self._lingering = False  # the scheduled turn is a wait for more requests
+        self._passed = False  # the next run has waited one pass of the loop
+        self._last_size = 1  # requests of the last run
         self._gap = _INITIAL_GAP
         self._last_arrival = -_INITIAL_GAP
         self._idle = asyncio.Event()
@@ -178,6 +180,10 @@ class Batcher:
     def _turn(self) -> None:
         """Start the next run, or wait for more requests."""
         self._turn_due = None
+        if self._must_pass():
+            self._passed = True
+            self._schedule(0.0)
+            return
         now = perf_counter()
         max_rows = 0  # each request alone
         if self._independence.shares:
@@ -187,13 +193,20 @@ class Batcher:
                     self._schedule(delay)
                     return
                 max_rows = self._economy.max_rows(self._queue.rows(max_rows))
+        self._passed = False
         tickets, rows = self._queue.take(max_rows, now)
         if tickets:
+            self._last_size = len(tickets)
             if not max_rows and (self._queue or rows > self.limits.batch_size):
                 self._prover.keep_rows(tickets[0], self._queue, now)
             self._start(Run(tickets, rows, now, shared=max_rows > 0 and not tickets[0].single))
         else:
             self._schedule_next()
+
+    def _must_pass(self) -> bool:
+        if self._passed or not self._independence.shares:
+            return False
+        return policy.waits_a_pass(self.limits, waiting=len(self._queue), last=self._last_size)
 
     def _linger_time(self, now: float) -> float:
         """Return how many seconds to wait for more requests; 0 if running now is better."""
