@@ -180,13 +180,13 @@ class Batcher:
     def _turn(self) -> None:
         """Start the next run, or wait for more requests."""
         self._turn_due = None
-        if self._must_pass():
-            self._passed = True
-            self._schedule(0.0)
-            return
         now = perf_counter()
         max_rows = 0  # each request alone
         if self._independence.shares:
+            if not self._passed and policy.waits_a_pass(self.limits, waiting=len(self._queue), last=self._last_size):
+                self._passed = True
+                self._schedule(0.0)
+                return
             max_rows = self.limits.batch_size
             if self.cost.typical >= policy.MIN_RUN_TO_WAIT and self._queue:
                 if delay := self._linger_time(now):
@@ -202,11 +202,6 @@ class Batcher:
             self._start(Run(tickets, rows, now, shared=max_rows > 0 and not tickets[0].single))
         else:
             self._schedule_next()
-
-    def _must_pass(self) -> bool:
-        if self._passed or not self._independence.shares:
-            return False
-        return policy.waits_a_pass(self.limits, waiting=len(self._queue), last=self._last_size)
 
     def _linger_time(self, now: float) -> float:
         """Return how many seconds to wait for more requests; 0 if running now is better."""
