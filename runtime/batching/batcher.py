@@ -3,9 +3,9 @@
     submit -> queue -> turn: wait, or take a batch of open requests -> run, inline or on the worker -> done
 
 Everything except a run on the worker happens on the event loop's thread, so no locks are needed. A turn is scheduled
-with `call_soon`, after all requests that arrived in the same pass of the loop, so that these share a run. Until the
-rows are proven independent, each request has its own run; the first requests that wait at the same time provide the
-rows for the proof.
+with `call_soon`, after all requests that arrived in the same pass of the loop, so that these share a run. Concurrent
+requests wait one pass more (see `policy.waits_a_pass`). Until the rows are proven independent, each request has its own
+run; the first requests that wait at the same time provide the rows for the proof.
 """
 
 import asyncio
@@ -66,6 +66,8 @@ class Batcher:
         self._on_worker: Run | None = None
         self._turn_due: asyncio.Handle | None = None
         self._lingering = False  # the scheduled turn is a wait for more requests
+        self._passed = False  # the next run has waited one pass of the loop
+        self._last_size = 1  # requests of the last run
         self._gap = _INITIAL_GAP
         self._last_arrival = -_INITIAL_GAP
         self._idle = asyncio.Event()
@@ -181,14 +183,20 @@ class Batcher:
         now = perf_counter()
         max_rows = 0  # each request alone
         if self._independence.shares:
+            if not self._passed and policy.waits_a_pass(self.limits, waiting=len(self._queue), last=self._last_size):
+                self._passed = True
+                self._schedule(0.0)
+                return
             max_rows = self.limits.batch_size
             if self.cost.typical >= policy.MIN_RUN_TO_WAIT and self._queue:
                 if delay := self._linger_time(now):
                     self._schedule(delay)
                     return
                 max_rows = self._economy.max_rows(self._queue.rows(max_rows))
+        self._passed = False
         tickets, rows = self._queue.take(max_rows, now)
         if tickets:
+            self._last_size = len(tickets)
             if not max_rows and (self._queue or rows > self.limits.batch_size):
                 self._prover.keep_rows(tickets[0], self._queue, now)
             self._start(Run(tickets, rows, now, shared=max_rows > 0 and not tickets[0].single))

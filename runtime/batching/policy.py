@@ -9,6 +9,9 @@ runs at once, unless waiting for one more request makes the *sum* of all waits s
 
 With T(n) = a*n + b, waiting is better while  g < (b - a*q) / (q + 1).  For a single caller, g is at least a round trip
 plus its own run, so it never waits.
+
+Before it runs, a session lets the event loop read its sockets once more, unless there is a single caller: clients send
+their next requests while the answers of the last run are still being written. This takes some microseconds.
 """
 
 import math
@@ -29,6 +32,14 @@ class Limits(NamedTuple):
     timeout: float  # maximum wait of a request in the queue
     queue_size: int  # maximum number of waiting requests
     run_timeout: float = math.inf  # maximum duration of a run
+
+
+def waits_a_pass(limits: Limits, *, waiting: int, last: int) -> bool:
+    """Return whether the next run waits one pass of the event loop, in which more requests can arrive.
+
+    `waiting` is the number of waiting requests, `last` the number of requests of the last run.
+    """
+    return (waiting > 1 or last > 1) and waiting < limits.batch_size
 
 
 def worthwhile_wait(*, waiting: int, gap: float, line: Line) -> float:

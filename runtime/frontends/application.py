@@ -101,9 +101,8 @@ class Application:
         if self._cross_origin is not None and (answer := self._cross_origin.preflight(request)):
             self.reply(exchange, answer)
             return
-        route = self._routes.by_content(request)
+        route, request.match = self._routes.find(request)
         if route is None:
-            request.match = self._routes.match(request.path)
             if self._function is not None and self._is_for_function(request):
                 exchange.serve(partial(self._call, self._function, request))
                 return
@@ -118,7 +117,7 @@ class Application:
 
     def admit(self, request: Request) -> bool:
         """Check the head of a request before its body arrives. Return True for a stream. Raises `ScalezeroError`."""
-        route = self._routes.by_content(request)
+        route, _ = self._routes.find(request)
         if route is None:
             return False
         stream: bool = route.handler.admit(request)

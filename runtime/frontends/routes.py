@@ -12,7 +12,7 @@ Generic routes have the lowest priority: they match only a path that no other ro
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from runtime.errors import MethodNotAllowed, ScalezeroError
 from runtime.frontends.events.recognizing import is_event
@@ -72,7 +72,7 @@ class Match(NamedTuple):
 
     def route(self, method: str, path: str) -> Route:
         """Return the route of the method; HEAD uses the route of GET. Raises `MethodNotAllowed`."""
-        found = self._route(method)
+        found = self.routes.get(method) or self._route(method)
         if found is None:
             allowed = [*self.routes, *(["HEAD"] if "GET" in self.routes else [])]
             raise MethodNotAllowed(method, path, allowed)
@@ -81,6 +81,9 @@ class Match(NamedTuple):
     def _route(self, method: str) -> Route | None:
         routes = self.routes
         return routes.get(method) or (routes.get("GET") if method == "HEAD" else None) or routes.get(ANY)
+
+
+Found: TypeAlias = tuple[ContentRoute | None, Match | None]  # the route by content, or else the routes of the path
 
 
 class Routes:
@@ -114,6 +117,18 @@ class Routes:
         self._content_types = tuple({kind for kind, _ in self._by_content})
         self._for_events = {each.pattern: (each.method, _event_route(each)) for each in events}
         self._cache: dict[str, Match] = {}
+        self._memo_key = object()  # in `Request.memo`; another one after `replace`
+
+    def find(self, request: Request) -> "Found":
+        """Return the result of `by_content` and, if that is None, of `match`. Requests with the same memo share it."""
+        memo = None if request.varying else request.memo  # a header that varies can make a request an event
+        found: Found | None = None if memo is None else memo.get(self._memo_key)
+        if found is None:
+            route = self.by_content(request)
+            found = (route, None if route else self.match(request.path))
+            if memo is not None:
+                memo[self._memo_key] = found
+        return found
 
     def match(self, path: str) -> Match | None:
         """Return the routes of a path, or None if no pattern matches."""
@@ -133,6 +148,7 @@ class Routes:
 
     def replace(self, handlers: Mapping[Any, Any]) -> None:
         """Replace handlers; `handlers` maps the old ones to the new ones."""
+        self._memo_key = object()
         for pattern in (*self._patterns, *self._generic):
             for method, route in pattern.routes.items():
                 if route.handler in handlers:

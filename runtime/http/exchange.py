@@ -200,6 +200,12 @@ class Exchange:
         if self.size:
             self.server.budget.release(self.size)
             self.size = 0
+        if self.incoming is not None:
+            self._close_incoming(self.incoming)
+
+    def _close_incoming(self, incoming: "IncomingBody") -> None:
+        """Drop the body of a stream."""
+        raise NotImplementedError
 
     def _start_task(self, handler: Coroutine[object, object, None]) -> "asyncio.Task[None]":
         self._task = self.server.loop.create_task(handler)  # the loop has only a weak reference

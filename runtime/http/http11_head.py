@@ -55,11 +55,11 @@ def cache_head(heads: dict[bytes, CachedHead], data: bytes, request: Request, le
         if len(others) + len(varying) != len(request.headers):
             return  # one of them has an unusual form, so the rest is not the same again either
         request = request.with_headers(others)
-        request.memo = {}
     names = {name for name, _ in request.headers}
     if names.isdisjoint({b"transfer-encoding", b"expect"}):
         if len(heads) >= _MAX_CACHED:
             heads.clear()  # so that unused heads do not stay forever
+        request.memo = {}
         request.header(b"host")  # builds the index of headers, which all requests with this head share
         heads[rest] = CachedHead(request.with_body(b""), length)
 

@@ -14,7 +14,7 @@ too. The connection closes when it has been idle for `Limits.shutdown_idle`. Sou
 import asyncio
 import math
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import ngh2
@@ -129,7 +129,11 @@ class Http2(LimitedConnection):
         """Schedule `flush` for the end of this turn of the loop."""
         if not self._flush_due:
             self._flush_due = True
-            self.server.loop.call_soon(self.flush)
+            self.server.loop.call_soon(self._flush_if_due)
+
+    def _flush_if_due(self) -> None:
+        if self._flush_due:  # otherwise another flush was earlier
+            self.flush()
 
     def flush(self) -> None:
         """Handle the events, then write what is queued, which can create more events."""
@@ -137,9 +141,11 @@ class Http2(LimitedConnection):
         self._flushing = True
         data = b""
         try:
-            self._handle_events()
+            if events := self.conn.events():
+                self._handle(events)
             data = self.conn.data_to_send()
-            self._handle_events()
+            if events := self.conn.events():
+                self._handle(events)
         except ngh2.NGH2Error:  # ngh2 has closed the connection
             self._closed = True
         self._flushing = False
@@ -171,11 +177,9 @@ class Http2(LimitedConnection):
         else:
             self.flush_soon()
 
-    def _handle_events(self) -> None:
-        events = self.conn.events()
-        if events:
-            self._frames_completed = True
-            self._events += len(events)
+    def _handle(self, events: Sequence[ngh2.Event]) -> None:
+        self._frames_completed = True
+        self._events += len(events)
         for event in events:
             handler = self._handlers.get(type(event))
             if handler is not None:

@@ -12,6 +12,7 @@ from runtime.http.messages import Headers, Request, bodiless
 
 if TYPE_CHECKING:
     from runtime.http.http2 import Http2
+    from runtime.http.incoming import IncomingBody
 
 HIGH_WATER: Final = 64 * 1024  # queued bytes of a response above which the application must wait
 # Seconds from an early response to the reset of its stream: curl 7.88 reports an error if both arrive together.
@@ -114,12 +115,9 @@ class Http2Exchange(Exchange):
         super()._set_cancelled()
         self.resume()
 
-    def _clean_up(self) -> None:
-        super()._clean_up()
-        incoming = self.incoming
-        if incoming is not None:
-            self.incoming = self.on_error = None  # both refer to the exchange; see `finished` for reference cycles
-            self.connection.close_incoming(self, incoming)
+    def _close_incoming(self, incoming: "IncomingBody") -> None:
+        self.incoming = self.on_error = None  # both refer to the exchange; see `finished` for reference cycles
+        self.connection.close_incoming(self, incoming)
 
     def _write_head(self, status: int, headers: Headers, length: int | None, *, ends: bool) -> None:
         self.begun = True

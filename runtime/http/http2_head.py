@@ -37,6 +37,7 @@ class FieldBlockCache:
         if decoded.size <= _MAX_CACHED_SIZE:
             if len(self._cache) >= _MAX_CACHED:
                 self._cache.clear()  # so that unused blocks do not stay forever
+            decoded.request.memo = {}
             decoded.request.header(b"host")  # builds the index of headers, which all requests with this block share
             self._cache[fields] = Decoded(decoded.request.with_body(b""), decoded.content_length, decoded.size)
         return decoded

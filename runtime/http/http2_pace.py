@@ -58,8 +58,7 @@ class LimitedConnection(Connection):
         for exchange in opened:
             if exchange.receiving:
                 exchange.progress_at = self.server.now
-                self._receiving.add(exchange)
-        self._update_deadline()
+                self.watch_receiving(exchange)
 
     def _count_body(self, exchange: "Http2Exchange", size: int) -> None:
         """Count a piece of a body in its limit and the budgets. Raises `PayloadTooLarge` and `Overloaded`."""

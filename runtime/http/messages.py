@@ -52,7 +52,7 @@ class Request:
         # The headers that are not the same in all requests with the same `memo`. The others are indexed once for all.
         # Their values are printable ASCII without spaces, quotes and percent signs.
         self.varying: Sequence[tuple[bytes, bytes]] = ()
-        self.memo: dict[str, Any] | None = None  # what handlers keep with the headers that are the same
+        self.memo: dict[object, Any] | None = None  # what handlers keep with the headers that are the same
         self._by_name: dict[bytes, bytes] | None = None  # the first header of each name
 
     def with_body(self, body: bytes, varying: Headers | None = None) -> "Request":

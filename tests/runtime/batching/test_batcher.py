@@ -177,6 +177,36 @@ def test_requests_of_one_pass_of_the_loop_share_a_run_in_order() -> None:
     assert model.batches == [[0, 1, 2, 3, 4, 5, 6, 7], [8, 9, 10, 11, 12, 13, 14, 15], [16, 17, 18, 19]]
 
 
+def test_a_request_that_arrives_one_pass_after_concurrent_ones_shares_their_run() -> None:
+    model = Model()
+
+    async def scenario(batcher: Batcher) -> None:
+        futures = [ask(batcher, row(0), 1), ask(batcher, row(1), 1)]
+        await asyncio.sleep(0)
+        futures.append(ask(batcher, row(2), 1))
+        await asyncio.gather(*futures)
+        later = [ask(batcher, row(3), 1)]  # alone, but the last run had several callers
+        await asyncio.sleep(0)
+        later.append(ask(batcher, row(4), 1))
+        await asyncio.gather(*later)
+
+    batching(scenario, model)
+    assert model.batches == [[0, 1, 2], [3, 4]]
+
+
+def test_a_single_caller_does_not_wait_a_pass() -> None:
+    model = Model()
+
+    async def scenario(batcher: Batcher) -> None:
+        for number in range(3):
+            request = ask(batcher, row(number), 1)
+            await asyncio.sleep(0)
+            assert len(model.batches) == number + 1
+            await request
+
+    batching(scenario, model)
+
+
 def test_requests_that_arrive_during_a_run_share_the_next_run() -> None:
     model = Model()
     model.gate.clear()

@@ -13,6 +13,19 @@ HEAVY = Line(per_row=0.001, fixed=0.05)  # sharing a run saves 50 ms
 seconds = st.floats(0, 2)
 
 
+@pytest.mark.parametrize(
+    ("waiting", "last", "expected"),
+    [
+        (1, 1, False),  # a single caller
+        (2, 1, True),
+        (1, 2, True),  # the other callers of the last run may be about to send
+        (32, 32, False),  # the run is full
+    ],
+)
+def test_concurrent_requests_wait_one_pass_of_the_loop(waiting: int, last: int, expected: bool) -> None:  # noqa: FBT001 - a column of the table
+    assert policy.waits_a_pass(LIMITS, waiting=waiting, last=last) is expected
+
+
 def test_waiting_saves_time_if_it_saves_the_fixed_cost() -> None:
     # g < (b - a*q) / (q + 1) = (0.05 - 0.001) / 2
     assert policy.worthwhile_wait(waiting=1, gap=0.01, line=HEAVY) == pytest.approx(0.0245)

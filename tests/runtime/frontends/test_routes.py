@@ -330,3 +330,45 @@ def test_a_match_has_the_generic_flag_and_the_allowed_methods() -> None:
     assert generic is not None
     assert (own.generic, generic.generic) == (False, True)
     assert [generic.allows(method) for method in ("GET", "HEAD", "POST")] == [True, True, False]
+
+
+EVENTS = Route("/", "POST", SCALEZERO, "event")
+
+
+def event(*varying: tuple[bytes, bytes]) -> Request:
+    """Return a request to `/` with these headers, which differ in each request with its memo."""
+    head = Request("POST", "/", b"/", b"", [], "1.1")
+    head.memo = {}
+    return head.with_body(b"", [*varying])
+
+
+def test_requests_that_share_a_memo_share_what_is_found() -> None:
+    routes = table()
+    first = request("/models/m/predict")
+    first.memo = {}
+    found = routes.find(first)
+    assert found == (None, routes.match("/models/m/predict"))
+    assert routes.find(first.with_body(b"another")) is found
+
+
+def test_a_replaced_handler_is_found_by_requests_that_share_a_memo() -> None:
+    routes = Routes(ROUTES, default=DEFAULT, events=[EVENTS])
+    first = Request("POST", "/", b"/", b"", [(b"ce-id", b"1")], "1.1")
+    first.memo = {}
+    handlers = []
+    for _ in range(2):
+        route, _ = routes.find(first.with_body(b""))
+        assert route
+        handlers.append(route.handler)
+        routes.replace({"event": "imported"})
+    assert handlers == ["event", "imported"]
+
+
+def test_a_header_that_varies_can_make_a_request_an_event() -> None:
+    routes = Routes(ROUTES, default=DEFAULT, events=[EVENTS])
+    one = event((b"ce-id", b"1"))
+    other = event((b"traceparent", b"00-1-2-01"))
+    other.memo = one.memo
+    for _ in range(2):
+        assert routes.find(one)[0] is not None
+        assert routes.find(other) == (None, None)

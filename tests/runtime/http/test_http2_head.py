@@ -45,6 +45,13 @@ def test_each_request_is_a_new_object() -> None:
     assert len({id(each) for each in requests}) == len(requests)
 
 
+def test_requests_with_the_same_block_share_a_memo() -> None:
+    blocks = FieldBlockCache()
+    first, second = (blocks.decode(HEAD).request for _ in range(2))
+    assert first.memo == {}
+    assert second.memo is first.memo
+
+
 def test_cookies_are_joined_and_the_authority_is_the_host() -> None:
     fields = (*HEAD, (b"cookie", b"a=1"), (b"host", b"other"), (b"cookie", b"b=2"))
     request = FieldBlockCache().decode(fields).request

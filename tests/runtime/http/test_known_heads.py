@@ -96,6 +96,7 @@ for shape in SHAPES:
 
 def test_heads_are_cached_after_their_first_request() -> None:
     assert len(WARM) >= 3
+    assert all(each.request.memo == {} for each in WARM.values())
 
 
 @given(st.lists(st.sampled_from(SHAPES), min_size=1, max_size=5), st.booleans(), st.data())
