@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from runtime.wasi_nn.backend import ServiceBackend
 
 _TORCHSERVE: Final = "torchserve"  # the protocol whose additional ports require a key
-# A guest that computes is stopped at its limit, a few milliseconds after the answer; one that sleeps in WASI is not.
+# A guest is stopped at its limit, a few milliseconds after the answer; a component that sleeps in WASI is not.
 _GUEST_PATIENCE: Final = 5.0  # seconds
 
 

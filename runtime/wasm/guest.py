@@ -3,8 +3,8 @@
     Guest(code)      links and instantiates it once, so that a guest which can never run fails at the start
     Guest.run(call)  store with limits -> stdin, stdout -> instance -> _start or wasi:cli/run -> stdout's content
 
-A call blocks its thread and releases the GIL while the guest computes. The time limit stops a guest that computes; one
-that sleeps in a host function ends when that returns.
+A call blocks its thread and releases the GIL while the guest computes. The time limit stops a guest that computes, and
+a core module that sleeps. A component that sleeps, or a guest in another host function, ends when that returns.
 """
 
 import re
@@ -16,13 +16,14 @@ import wasmtime
 from wasmtime.component import Component
 from wasmtime.component import Linker as ComponentLinker
 
-from runtime.errors import FunctionFailed, GuestAnswerInvalid, ScalezeroError
+from runtime.errors import FunctionFailed, FunctionTimedOut, GuestAnswerInvalid, ScalezeroError
 from runtime.wasm.code import Code
 from runtime.wasm.engine import engine
 from runtime.wasm.faults import exit_status, exited, fault_of, summary
 from runtime.wasm.files import MemoryFile
 from runtime.wasm.limits import Limits
 from runtime.wasm.linking import Extension, Extensions, component_linker, core_linker, opened
+from runtime.wasm.polling import limited
 
 _START: Final = "_start"
 _MEMORY: Final = "memory"
@@ -98,14 +99,14 @@ class Guest:
             with engine().running(_nothing), opened(self._extensions) as extensions, self._store() as store:
                 store.set_wasi(wasmtime.WasiConfig())
                 self._program.instantiate(store, extensions)
-        except wasmtime.Trap as error:
+        except (wasmtime.Trap, FunctionTimedOut) as error:
             fault = fault_of(error, limits=self._limits, memory=None)
             raise FunctionFailed(self._name, f"it cannot be instantiated: {fault}") from error
 
     @contextmanager
     def _store(self) -> Iterator[wasmtime.Store]:
-        store = wasmtime.Store(engine().wasmtime)
-        try:
+        """Yield a store with the limits of a call. Raises `FunctionTimedOut` if the guest slept for longer than one."""
+        with limited(self._limits.seconds), wasmtime.Store(engine().wasmtime) as store:
             store.set_epoch_deadline(engine().ticks(self._limits.seconds))
             store.set_limits(
                 memory_size=self._limits.memory,
@@ -115,8 +116,6 @@ class Guest:
                 memories=_MEMORIES,
             )
             yield store
-        finally:
-            store.close()
 
     def _watch(self, stdout: MemoryFile) -> None:
         if stdout.size > self._limits.output:
@@ -141,7 +140,8 @@ class _Core:
     def __init__(self, module: wasmtime.Module) -> None:
         self._module = module
         self._prepared: wasmtime.InstancePre | None = None
-        self.imports = frozenset(each.module for each in module.imports)
+        self._imported = frozenset((each.module, str(each.name)) for each in module.imports)
+        self.imports = frozenset(module for module, _ in self._imported)
 
     def check(self, name: str) -> None:
         exports = {each.name: each.type for each in self._module.exports}
@@ -150,13 +150,13 @@ class _Core:
             raise FunctionFailed(name, f"it exports no function {_START} without parameters; expected a WASI command")
 
     def link(self, extensions: Sequence[Extension]) -> None:
-        prepared = core_linker(extensions).instantiate_pre(self._module)
+        prepared = core_linker(self._imported, extensions).instantiate_pre(self._module)
         self._prepared = None if extensions else prepared
 
     def instantiate(self, store: wasmtime.Store, extensions: Sequence[Extension]) -> _Instance:
         prepared = self._prepared
         instance = (
-            core_linker(extensions).instantiate(store, self._module)
+            core_linker(self._imported, extensions).instantiate(store, self._module)
             if prepared is None
             else prepared.instantiate(store)
         )

@@ -5,13 +5,14 @@ when the instance has ended. Its host functions must not raise: wasmtime's packa
 They return error codes, and trap by a function of the guest's ABI.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Protocol
 
 import wasmtime
 from wasmtime.component import Linker as ComponentLinker
 
+from runtime.wasm import polling
 from runtime.wasm.engine import engine
 
 
@@ -41,10 +42,12 @@ def opened(extensions: Extensions) -> Iterator[list[Extension]]:
         yield created
 
 
-def core_linker(extensions: Sequence[Extension] = ()) -> wasmtime.Linker:
-    """Return a linker for core modules, with the host functions of the extensions."""
+def core_linker(imported: Collection[tuple[str, str]], extensions: Sequence[Extension] = ()) -> wasmtime.Linker:
+    """Return a linker for a core module that imports these (module, name), with the functions of the extensions."""
     linker = wasmtime.Linker(engine().wasmtime)
     linker.define_wasi()
+    if (polling.MODULE, polling.NAME) in imported:
+        polling.define(linker)
     for each in extensions:
         each.add_to_linker(linker)
     return linker

@@ -130,10 +130,19 @@ def test_neighbours_are_answered_while_guests_loop(tmp_path: Path) -> None:
         waited(lambda: running.get("/healthz/live").status_code == 200)  # the threads are free soon after the answers
 
 
-def test_guests_that_sleep_are_answered_at_the_limit(tmp_path: Path) -> None:
+def test_guests_that_sleep_free_their_threads_at_the_limit(tmp_path: Path) -> None:
+    """More guests sleep than there are threads. All calls get their answers, and the process serves on."""
+    limits = {"SCALEZERO_FUNCTION_TIMEOUT": "0.5s", "SCALEZERO_FUNCTION_THREADS": "2"}
+    with served(tmp_path, guests.SLEEP, limits) as running, ThreadPoolExecutor(8) as threads:
+        for answer in threads.map(lambda _: post(running), range(8)):
+            assert error_of(answer, 504)["code"] == "function_timed_out"
+        waited(lambda: running.get("/healthz/live").status_code == 200)
+
+
+def test_components_that_sleep_are_answered_at_the_limit(tmp_path: Path) -> None:
     """They keep their threads, so the process reports that it is stuck if they do so for much longer."""
     limits = {"SCALEZERO_FUNCTION_TIMEOUT": "0.5s", "SCALEZERO_FUNCTION_THREADS": "1", "SCALEZERO_GRACE_PERIOD": "0s"}
-    with served(tmp_path, guests.SLEEP, limits) as running:
+    with served(tmp_path, guests.COMPONENT_SLEEP, limits) as running:
         assert error_of(post(running), 504)["code"] == "function_timed_out"
         waited(lambda: running.get("/healthz/live").status_code == 503)
         assert error_of(post(running), 503)["code"] == "function_stuck"
