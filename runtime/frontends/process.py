@@ -67,14 +67,13 @@ class Process:
 
     async def _start(self) -> None:
         """Do the work that must not delay the first response: wait for the models, then import the function."""
+        loading: asyncio.Task[None] | None = None
         if self._function and self._service.settings.guest_uri:  # mostly a pull, so it does not slow the models down
-            self._service.background.start("guest", self._function.preload())
+            loading = self._service.background.start("guest", self._function.preload(self._service.end_if_permanent))
         for served in self._service.unready():
             await served.first_attempt_ended.wait()
         if self._function:
-            await self._function.preload()
-            if self._function.error:
-                self._service.end_if_permanent(self._function.error)
+            await (loading or self._function.preload(self._service.end_if_permanent))
         # The objects that exist now live as long as the process. Without the freeze, a full garbage collection would
         # visit about 50,000 objects and block all responses for 20 ms.
         gc.freeze()

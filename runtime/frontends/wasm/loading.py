@@ -26,14 +26,19 @@ _log: Final = logging.getLogger("scalezero.function")
 
 
 def load(settings: Settings, *, extensions: "Extensions" = ()) -> Loaded:
-    """Pull, compile and check the guest. Blocks. Raises `FunctionFailed`, which has no folder; the cause is logged.
+    """Pull, compile and check the guest. Blocks.
 
-    `extensions` are the host functions beside WASI's, such as inference.
+    Raises `FunctionFailed`, which has no folder; the cause is logged. Raises `ModelUnavailable`, which is logged too,
+    if the guest cannot be pulled; a later attempt may succeed. `extensions` are the host functions beside WASI's, such
+    as inference.
     """
     uri = str(settings.guest_uri)
     name = name_of(uri)
     try:
         return _load(uri, name, settings, extensions)
+    except ModelUnavailable as error:
+        _log.error("function not loaded", extra={"code": error.code, "reason": error.message, "source": uri})
+        raise
     except Exception as error:
         failed = error if isinstance(error, FunctionFailed) else FunctionFailed(name, type(error).__name__)
         facts = {"code": failed.code, "reason": failed.message, "source": uri}
@@ -87,10 +92,10 @@ def _compiled(uri: str, name: str, settings: Settings) -> "Code":
 
     try:
         binary = _pull(uri, settings.guest_sha256, settings).path.read_bytes()
-    except (BadSetting, ModelUnavailable) as error:
+    except BadSetting as error:
         raise FunctionFailed(name, error.message) from error
     except OSError as error:
-        raise FunctionFailed(name, f"it cannot be read: {error.strerror}") from error
+        raise ModelUnavailable(uri, f"it cannot be read: {error.strerror}") from error
     return compile_code(binary, name=name)
 
 

@@ -1,7 +1,7 @@
 """`scalezero serve FOLDER` answers HTTP through the guest in main.wasm, beside the model's protocols."""
 
-import time
-from collections.abc import Callable, Iterator, Mapping
+import subprocess
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,8 +10,10 @@ import httpx
 import pytest
 
 from tests import guests, models
-from tests.runtime.frontends.conftest import Served, error_of, serving
+from tests.runtime.faulty_s3 import Fault, FaultyS3
+from tests.runtime.frontends.conftest import COMMAND, Served, environment, error_of, free_port, serving, until
 from tests.s3_server import S3Server
+from tests.waiting import DEADLINE, eventually
 
 MODEL = """
 apiVersion: ml.example.com/v1
@@ -75,6 +77,66 @@ def test_a_published_guest_is_pulled_from_the_place_in_the_resources(tmp_path: P
         assert post(running).content == b"hello"
 
 
+def test_a_guest_that_is_not_published_yet_is_pulled_later(tmp_path: Path, s3: S3Server) -> None:
+    """Requests and the readiness probe get the reason until then, as for a model."""
+    s3.make_bucket("later")
+    settings = s3.environment() | {"SCALEZERO_GUEST_URI": "s3://later/main.wasm"}
+    with serving(tmp_path, ready=False, env=settings) as running:
+        assert error_of(post(running), 503)["code"] == "artifact_missing"
+        unready = running.get("/healthz/ready")
+        assert (unready.status_code, unready.json()["function"]["code"]) == (503, "artifact_missing")
+        s3.put("s3://later/main.wasm", guests.binary(guests.ECHO))
+        until(running, "/healthz/ready")  # without a request
+        assert post(running).content == b"hello"
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (Fault(status=503, code="SlowDown"), "store_unreachable"),
+        (Fault(status=403, code="AccessDenied"), "access_denied"),
+    ],
+    ids=["unreachable", "denied"],
+)
+def test_a_request_pulls_a_guest_that_could_not_be_pulled_before(
+    tmp_path: Path, s3: S3Server, fault: Fault, code: str
+) -> None:
+    s3.put("s3://retried/main.wasm", guests.binary(guests.ECHO))
+    with FaultyS3(s3.endpoint_url) as store:
+        store.add(fault)
+        settings = {"AWS_ENDPOINT_URL": store.endpoint_url, "SCALEZERO_GUEST_URI": "s3://retried/main.wasm"}
+        with serving(tmp_path, ready=False, env=s3.environment() | settings) as running:
+            assert error_of(post(running), 503)["code"] == code
+            store.heal()
+            eventually(lambda: post(running).content == b"hello")
+            assert running.get("/healthz/ready").status_code == 200
+
+
+def test_a_published_file_that_is_no_guest_is_not_pulled_again(tmp_path: Path, s3: S3Server) -> None:
+    s3.put("s3://wrong/main.wasm", guests.binary("(module)"))
+    with serving(
+        tmp_path, ready=False, env=s3.environment() | {"SCALEZERO_GUEST_URI": "s3://wrong/main.wasm"}
+    ) as running:
+        assert error_of(post(running), 503)["code"] == "function_failed"
+        s3.put("s3://wrong/main.wasm", guests.binary(guests.ECHO))
+        assert error_of(post(running), 503)["code"] == "function_failed"
+        assert running.log.read_text().count("function not loaded") == 1
+
+
+def test_a_guest_that_is_not_published_ends_a_process_that_should_end_then(tmp_path: Path, s3: S3Server) -> None:
+    s3.make_bucket("never")
+    settings = s3.environment() | {"SCALEZERO_GUEST_URI": "s3://never/main.wasm", "SCALEZERO_LOAD_FAILURE": "exit"}
+    done = subprocess.run(
+        [COMMAND, "serve", "--host", "127.0.0.1", "--port", str(free_port())],
+        env=environment(tmp_path) | settings,
+        capture_output=True,
+        check=False,
+        timeout=DEADLINE,
+    )
+    assert done.returncode == 1
+    assert b"artifact_missing" in done.stdout + done.stderr
+
+
 def test_a_component_answers(tmp_path: Path) -> None:
     with served(tmp_path, guests.COMPONENT_ECHO) as running:
         assert post(running).content == b"hello"
@@ -127,7 +189,9 @@ def test_neighbours_are_answered_while_guests_loop(tmp_path: Path) -> None:
         looping = [threads.submit(post, running) for _ in range(4)]
         assert running.predict([[1.0, 2.0]]).status_code == 200
         assert [each.result().status_code for each in looping] == [504] * 4
-        waited(lambda: running.get("/healthz/live").status_code == 200)  # the threads are free soon after the answers
+        eventually(
+            lambda: running.get("/healthz/live").status_code == 200
+        )  # the threads are free soon after the answers
 
 
 def test_guests_that_sleep_free_their_threads_at_the_limit(tmp_path: Path) -> None:
@@ -136,7 +200,7 @@ def test_guests_that_sleep_free_their_threads_at_the_limit(tmp_path: Path) -> No
     with served(tmp_path, guests.SLEEP, limits) as running, ThreadPoolExecutor(8) as threads:
         for answer in threads.map(lambda _: post(running), range(8)):
             assert error_of(answer, 504)["code"] == "function_timed_out"
-        waited(lambda: running.get("/healthz/live").status_code == 200)
+        eventually(lambda: running.get("/healthz/live").status_code == 200)
 
 
 def test_components_that_sleep_are_answered_at_the_limit(tmp_path: Path) -> None:
@@ -144,16 +208,8 @@ def test_components_that_sleep_are_answered_at_the_limit(tmp_path: Path) -> None
     limits = {"SCALEZERO_FUNCTION_TIMEOUT": "0.5s", "SCALEZERO_FUNCTION_THREADS": "1", "SCALEZERO_GRACE_PERIOD": "0s"}
     with served(tmp_path, guests.COMPONENT_SLEEP, limits) as running:
         assert error_of(post(running), 504)["code"] == "function_timed_out"
-        waited(lambda: running.get("/healthz/live").status_code == 503)
+        eventually(lambda: running.get("/healthz/live").status_code == 503)
         assert error_of(post(running), 503)["code"] == "function_stuck"
-
-
-def waited(holds: Callable[[], bool]) -> None:
-    """Wait until the condition holds."""
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 @pytest.mark.parametrize(
