@@ -106,6 +106,7 @@ async def _serve_and_run(program: "Program", models: Sequence[tuple[str, str]], 
 
     def work() -> None:
         try:
+            backend.remove_leftovers()
             with NnSession(backend, limits) as nn:
                 done.set_result(run_guest(program, nn))
         except BaseException as error:  # noqa: BLE001 - raised where it is awaited

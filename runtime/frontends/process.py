@@ -85,6 +85,7 @@ class Process:
 
         backend = self._inference
         assert backend is not None  # noqa: S101 - `open` sets it before the import starts
+        backend.remove_leftovers()
         return load(self._service.settings, extensions=[lambda: NnExtension(backend)])
 
 
