@@ -89,6 +89,7 @@ class PassedModels:
 
         start = ProcessStart(now, imported=now)
         served = ServedModel(str(own.model_name), own, pull, start, self._service.background)
+        self._service.unlisted.add(served)
         return _Passed(served, folder)
 
     async def _make_room(self) -> None:
@@ -103,4 +104,5 @@ class PassedModels:
 
     async def _close(self, passed: _Passed, *, within: float | None = None) -> None:
         await passed.served.close(within=within)
+        self._service.unlisted.discard(passed.served)
         await asyncio.to_thread(passed.folder.remove)
