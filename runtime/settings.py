@@ -291,6 +291,12 @@ class Settings:
         "largest output of one call of a guest in bytes, with the head of the response; more is answered with 502",
         default=32 * 2**20,
     )
+    guest_model_bytes: int = _setting(
+        "SCALEZERO_GUEST_MODEL_BYTES",
+        values.integer(0, 2**32),
+        "largest model in bytes that a guest may pass to WASI-NN; 0: none, so that a guest loads models by name only",
+        default=64 * 2**20,
+    )
     event_target: str | None = _setting(
         "SCALEZERO_EVENT_TARGET",
         values.TEXT,

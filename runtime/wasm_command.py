@@ -20,7 +20,6 @@ from runtime.errors import BadSetting
 if TYPE_CHECKING:
     from runtime.settings import Settings
     from runtime.wasi_nn.running import Program
-    from runtime.wasi_nn.session import Limits
 
 _INTERRUPTED: Final = 130  # the exit code after Ctrl-C, as of a shell
 
@@ -39,7 +38,7 @@ def command() -> None:
 @click.option(
     "--max-model-bytes",
     type=click.IntRange(0),
-    help="Largest model that the guest passes as bytes; 0 for none.  [default: 67108864]",
+    help="Largest model that the guest passes as bytes; 0 for none.  [default: SCALEZERO_GUEST_MODEL_BYTES]",
 )
 def run(
     guest: Path,
@@ -57,14 +56,12 @@ def run(
     """
     from runtime.telemetry import logs
     from runtime.wasi_nn.running import Program
-    from runtime.wasi_nn.session import Limits
 
     program = Program(guest, arguments, [_pair("--env", each) for each in variables], [*map(_folder, folders)])
-    limits = Limits() if max_model_bytes is None else Limits(model_bytes=max_model_bytes)
     named = [_pair("--model", each) for each in models]
     logs.set_up("warning")
     try:
-        code = asyncio.run(_serve_and_run(program, named, limits))
+        code = asyncio.run(_serve_and_run(program, named, max_model_bytes))
     except KeyboardInterrupt:
         code = _INTERRUPTED
     _end(code)
@@ -91,15 +88,16 @@ def _folder(text: str) -> tuple[str, str]:
     return host, guest or host
 
 
-async def _serve_and_run(program: "Program", models: Sequence[tuple[str, str]], limits: "Limits") -> int:
+async def _serve_and_run(program: "Program", models: Sequence[tuple[str, str]], max_model_bytes: int | None) -> int:
     """Run the program on a thread of its own, and the models on this event loop. Raises `BadSetting`."""
     from runtime.service import Service
     from runtime.telemetry.process import process_started
     from runtime.wasi_nn.backend import ServiceBackend
     from runtime.wasi_nn.running import run as run_guest
-    from runtime.wasi_nn.session import NnSession
+    from runtime.wasi_nn.session import Limits, NnSession
 
     settings = _settings()
+    limits = Limits(model_bytes=settings.guest_model_bytes if max_model_bytes is None else max_model_bytes)
     service = Service(settings, process_started=process_started(), starts=())
     backend = ServiceBackend(service, asyncio.get_running_loop())
     done: Future[int] = Future()

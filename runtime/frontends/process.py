@@ -81,12 +81,13 @@ class Process:
     def _load_guest(self) -> Loaded:
         """Load the guest, which asks the models of this process for inference. Runs on the thread of the import."""
         from runtime.frontends.wasm.loading import load
-        from runtime.wasi_nn import NnExtension
+        from runtime.wasi_nn import Limits, NnExtension
 
-        backend = self._inference
+        backend, settings = self._inference, self._service.settings
         assert backend is not None  # noqa: S101 - `open` sets it before the import starts
         backend.remove_leftovers()
-        return load(self._service.settings, extensions=[lambda: NnExtension(backend)])
+        limits = Limits(model_bytes=settings.guest_model_bytes)
+        return load(settings, extensions=[lambda: NnExtension(backend, limits)])
 
 
 def _requires_key(listener: Listener, settings: Settings) -> bool:

@@ -130,6 +130,7 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
         "SCALEZERO_GUEST_CODE": render_code([GuestCode("wasmtime-1", "arm", "core", "s3://b/c", "b" * 64)]),
         "SCALEZERO_GUEST_MEMORY": "1048576",
         "SCALEZERO_GUEST_OUTPUT": "1000",
+        "SCALEZERO_GUEST_MODEL_BYTES": "0",
     }
     assert set(texts) == set(VARIABLES)
     settings = settings_from({**texts, "HOME": "/root", "OTHER": "x"})
@@ -206,6 +207,7 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
         guest_code=GuestCodes([GuestCode("wasmtime-1", "arm", "core", "s3://b/c", "b" * 64)]),
         guest_memory=2**20,
         guest_output=1000,
+        guest_model_bytes=0,
     )
 
 

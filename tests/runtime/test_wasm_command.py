@@ -86,6 +86,15 @@ def test_a_host_may_refuse_models_from_bytes(rows: Path, model: Path) -> None:
     assert (done.returncode, b"loads no model from bytes" in done.stderr) == (16, True)
 
 
+def test_the_setting_is_the_limit_of_models_from_bytes_without_an_option(
+    rows: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCALEZERO_GUEST_MODEL_BYTES", "3")
+    passing: list[str | Path] = ["--dir", f"{model.parent}::/m", rows, "@/m/m.onnx", "2"]
+    assert run(*passing, data=ROWS.tobytes()).returncode == 17, "10 and 7 for too_large"
+    assert run("--max-model-bytes", "1000", *passing, data=ROWS.tobytes()).stdout == DOUBLED
+
+
 def test_a_guest_that_traps_ends_with_134(tmp_path: Path) -> None:
     done = run(wat(tmp_path, '(func (export "_start") unreachable)'))
     assert done.returncode == 134

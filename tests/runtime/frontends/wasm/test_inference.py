@@ -133,6 +133,22 @@ PASSING = guests.command(
 )
 
 
+@pytest.mark.parametrize(
+    ("limits", "error"),
+    [({"SCALEZERO_GUEST_MODEL_BYTES": "0"}, "6"), ({"SCALEZERO_GUEST_MODEL_BYTES": "82"}, "7"), ({}, "0")],
+    ids=["forbidden", "too large", "default"],
+)
+def test_a_process_limits_or_forbids_models_that_guests_pass(
+    tmp_path: Path, limits: Mapping[str, str], error: str
+) -> None:
+    """6 is unsupported_operation, 7 too_large."""
+    guests.write(tmp_path / "main.wasm", PASSING)
+    model = models.identity(tmp_path / "m.onnx").read_bytes()
+    assert len(model) > 82
+    with serving(tmp_path, tmp_path, env=limits) as running:
+        assert post(running, model).text == error
+
+
 def test_the_files_of_passed_models_are_removed_at_the_start_after_a_kill(tmp_path: Path) -> None:
     guests.write(tmp_path / "main.wasm", PASSING)
     model, cache = models.identity(tmp_path / "m.onnx").read_bytes(), tmp_path / "cache"
