@@ -17,6 +17,7 @@ KEPT: Final = ROOT / ".local" / "guests"
 SOURCES: Final = Path(__file__).parent / "sources"
 WIT: Final = Path(runtime.wasi_nn.__file__).parent / "wit"
 ASSEMBLYSCRIPT: Final = "assemblyscript@0.28.20"
+SHIM: Final = "@assemblyscript/wasi-shim@0.1.0"  # console and process, over WASI preview 1
 REQUIREMENTS: Final = "scripts/cluster requirements --install"
 
 
@@ -60,19 +61,25 @@ def scripted_guest(folder: Path) -> Path:
     return _kept(folder.name, [compiler], [script, *sorted(folder.glob("*.[ch]"))], build)
 
 
-def assemblyscript_guest(name: str) -> Path:
-    """Return the core module of `sources/assemblyscript/NAME.ts`, whose `_start` runs its top-level statements."""
+def assemblyscript_guest(name: str, *, shim: bool = False) -> Path:
+    """Return the core module of `sources/assemblyscript/NAME.ts`, whose `_start` runs its top-level statements.
+
+    `shim`: it uses AssemblyScript's shim for WASI; otherwise it declares its imports itself.
+    """
     _require("node", "npm")
     source = SOURCES / "assemblyscript" / f"{name}.ts"
 
     def build(target: Path) -> None:
         npm = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(target.parent)]
-        _run([*npm, ASSEMBLYSCRIPT], folder=target.parent)
-        compiler = target.parent / "node_modules" / "assemblyscript" / "bin" / "asc.js"
-        options = ["--use", "abort=", "--exportStart", "_start", "--runtime", "stub", "-o", str(target)]
-        _run(["node", str(compiler), str(source), *options], folder=target.parent)
+        _run([*npm, *packages], folder=target.parent)
+        shutil.copy(source, target.parent)  # paths in the configuration of the shim are relative to this folder
+        config = "node_modules/@assemblyscript/wasi-shim/asconfig.json"
+        options = ["--config", config] if shim else ["--use", "abort=", "--exportStart", "_start"]
+        options += ["--runtime", "stub", "-o", target.name]
+        _run(["node", "node_modules/assemblyscript/bin/asc.js", source.name, *options], folder=target.parent)
 
-    return _kept(f"{name}-assemblyscript", [ASSEMBLYSCRIPT], [source], build)
+    packages = [ASSEMBLYSCRIPT, *([SHIM] if shim else [])]
+    return _kept(f"{name}-assemblyscript", packages, [source], build)
 
 
 def compiled_guest(path: Path) -> Path:

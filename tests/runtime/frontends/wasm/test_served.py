@@ -1,5 +1,6 @@
 """`scalezero serve FOLDER` answers HTTP through the guest in main.wasm, beside the model's protocols."""
 
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ import pytest
 from tests import guests, models
 from tests.runtime.faulty_s3 import Fault, FaultyS3
 from tests.runtime.frontends.conftest import COMMAND, Served, environment, error_of, free_port, serving, until
+from tests.runtime.wasi_nn.building import assemblyscript_guest
 from tests.s3_server import S3Server
 from tests.waiting import DEADLINE, eventually
 
@@ -140,6 +142,15 @@ def test_a_guest_that_is_not_published_ends_a_process_that_should_end_then(tmp_p
 def test_a_component_answers(tmp_path: Path) -> None:
     with served(tmp_path, guests.COMPONENT_ECHO) as running:
         assert post(running).content == b"hello"
+
+
+@pytest.mark.timeout(900)  # the guest is built when it is first used
+def test_a_guest_in_assemblyscript_answers(tmp_path: Path) -> None:
+    shutil.copy(assemblyscript_guest("request", shim=True), tmp_path / "main.wasm")
+    with serving(tmp_path, tmp_path) as running:
+        answer = post(running, path="/?a=1&b")
+    assert (answer.status_code, answer.headers["content-type"]) == (201, "text/plain")
+    assert answer.text == "POST a=1,b\nolleh"
 
 
 def test_a_guest_sees_the_request(tmp_path: Path) -> None:
