@@ -6,6 +6,8 @@
     files.py       stdin and stdout of a call, as anonymous files
     linking.py     what a guest may import: WASI, and the extensions of the host
     polling.py     how a core module sleeps: `poll_oneoff`, within the time limit
+    core.py        core modules: how they are linked and started
+    component.py   the same for components
     guest.py       Guest: checks a guest once, and runs its calls
     faults.py      wasmtime's exceptions -> errors
     limits.py      the limits of a call

@@ -8,31 +8,29 @@ a core module that sleeps. A component that sleeps, or a guest in another host f
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import wasmtime
-from wasmtime.component import Component
-from wasmtime.component import Linker as ComponentLinker
 
 from runtime.errors import FunctionFailed, FunctionTimedOut, GuestAnswerInvalid, ScalezeroError
 from runtime.wasm.code import Code
+from runtime.wasm.core import CoreProgram
 from runtime.wasm.engine import engine
 from runtime.wasm.faults import exit_status, exited, fault_of, summary
 from runtime.wasm.files import MemoryFile
 from runtime.wasm.limits import Limits
-from runtime.wasm.linking import Extension, Extensions, component_linker, core_linker, opened
+from runtime.wasm.linking import Extensions, opened
 from runtime.wasm.polling import limited
 
-_START: Final = "_start"
-_MEMORY: Final = "memory"
-_RUN: Final = re.compile(r"wasi:cli/run@0\.2\.\d+")
+if TYPE_CHECKING:
+    from runtime.wasm.component import ComponentProgram
+
 _WASI: Final = re.compile(r"wasi_snapshot_preview1|wasi:(cli|clocks|filesystem|io|random|sockets)/.*")
 _TABLE_ELEMENTS: Final = 1_000_000  # of 8 bytes
 _MEMORIES: Final = 4
 _PARTS: Final = 256  # instances, and tables, of one guest
-_FAILED: Final = 1  # the exit status of a component whose `run` returns an error
 
 
 class Call(NamedTuple):
@@ -53,7 +51,7 @@ class Guest:
         """
         self._name = code.name
         self._limits = limits
-        self._program = _Core(code.program) if isinstance(code.program, wasmtime.Module) else _Component(code.program)
+        self._program = _program(code)
         self._program.check(code.name)
         more = [each for each in self._program.imports if not _WASI.fullmatch(each)]
         self._extensions = extensions if more else ()
@@ -127,87 +125,6 @@ class Guest:
             raise GuestAnswerInvalid("size of stdout", got="more", expected=expected)
 
 
-class _Instance(NamedTuple):
-    """An instance: `start` runs it and returns its exit status; `memory` is in bytes, None if it is unknown."""
-
-    start: Callable[[], int]
-    memory: Callable[[], int | None]
-
-
-class _Core:
-    """A core module, a command of WASI preview 1."""
-
-    def __init__(self, module: wasmtime.Module) -> None:
-        self._module = module
-        self._prepared: wasmtime.InstancePre | None = None
-        self._imported = frozenset((each.module, str(each.name)) for each in module.imports)
-        self.imports = frozenset(module for module, _ in self._imported)
-
-    def check(self, name: str) -> None:
-        exports = {each.name: each.type for each in self._module.exports}
-        start = exports.get(_START)
-        if not isinstance(start, wasmtime.FuncType) or start.params or start.results:
-            raise FunctionFailed(name, f"it exports no function {_START} without parameters; expected a WASI command")
-
-    def link(self, extensions: Sequence[Extension]) -> None:
-        prepared = core_linker(self._imported, extensions).instantiate_pre(self._module)
-        self._prepared = None if extensions else prepared
-
-    def instantiate(self, store: wasmtime.Store, extensions: Sequence[Extension]) -> _Instance:
-        prepared = self._prepared
-        instance = (
-            core_linker(self._imported, extensions).instantiate(store, self._module)
-            if prepared is None
-            else prepared.instantiate(store)
-        )
-        exports = instance.exports(store)
-
-        def start() -> int:
-            function = exports[_START]
-            assert isinstance(function, wasmtime.Func)  # noqa: S101 - `check` has seen its type
-            function(store)
-            return 0
-
-        def memory() -> int | None:
-            found = exports.get(_MEMORY)
-            return found.data_len(store) if isinstance(found, wasmtime.Memory) else None
-
-        return _Instance(start, memory)
-
-
-class _Component:
-    """A component with the export `wasi:cli/run`."""
-
-    def __init__(self, component: Component) -> None:
-        self._component = component
-        self._linker: ComponentLinker | None = None
-        self.imports = frozenset(component.type.imports(engine().wasmtime))
-        self._exports = sorted(component.type.exports(engine().wasmtime))
-        self._run = next(filter(_RUN.fullmatch, self._exports), "")
-
-    def check(self, name: str) -> None:
-        if not self._run:
-            got = f"it exports {', '.join(self._exports) or 'nothing'}"
-            raise FunctionFailed(name, f"{got}; expected wasi:cli/run@0.2.0 or a later 0.2 version")
-
-    def link(self, extensions: Sequence[Extension]) -> None:
-        self._linker = None if extensions else component_linker()
-
-    def instantiate(self, store: wasmtime.Store, extensions: Sequence[Extension]) -> _Instance:
-        linker = self._linker or component_linker(extensions)
-        instance = linker.instantiate(store, self._component)
-
-        def start() -> int:
-            interface = instance.get_export_index(store, self._run)
-            index = instance.get_export_index(store, "run", interface)
-            function = instance.get_func(store, index) if index else None
-            assert function is not None  # noqa: S101 - the interface has it
-            result = function(store)
-            return _FAILED if getattr(result, "tag", "ok") == "err" else 0
-
-        return _Instance(start, lambda: None)
-
-
 def _wasi(call: Call, stdin: MemoryFile, stdout: MemoryFile) -> wasmtime.WasiConfig:
     """Return WASI's configuration of a call, without folders and sockets. stderr is that of the process."""
     wasi = wasmtime.WasiConfig()
@@ -217,6 +134,14 @@ def _wasi(call: Call, stdin: MemoryFile, stdout: MemoryFile) -> wasmtime.WasiCon
     wasi.stdout_file = stdout.path
     wasi.inherit_stderr()
     return wasi
+
+
+def _program(code: Code) -> "CoreProgram | ComponentProgram":
+    if isinstance(code.program, wasmtime.Module):
+        return CoreProgram(code.program)
+    from runtime.wasm.component import ComponentProgram  # it imports the half of wasmtime that core modules do not need
+
+    return ComponentProgram(code.program)
 
 
 def _link_fault(error: Exception) -> str:

@@ -1,6 +1,10 @@
 """A guest runs in a fresh instance for each call, within its limits; what it does wrong stays its own."""
 
+import subprocess
+import sys
+from collections.abc import Container
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import wasmtime
@@ -12,7 +16,7 @@ from runtime.wasm.code import compile_code
 from runtime.wasm.engine import engine
 from runtime.wasm.guest import Call, Guest
 from runtime.wasm.linking import Extensions
-from tests import guests
+from tests import ROOT, guests
 
 MIB = 2**20
 LIMITS = Limits(seconds=60, memory=4 * MIB, output=MIB)
@@ -158,7 +162,8 @@ class Counting:
         self.calls += 1
         return self.calls
 
-    def add_to_linker(self, linker: wasmtime.Linker) -> None:
+    def add_to_linker(self, linker: wasmtime.Linker, imported: Container[tuple[str, str]]) -> None:
+        assert ("host", "next") in imported
         linker.define_func("host", "next", wasmtime.FuncType([], [wasmtime.ValType.i32()]), self.next)
 
     def add_to_component_linker(self, linker: ComponentLinker) -> None:
@@ -213,3 +218,35 @@ def test_a_watch_that_fails_does_not_stop_the_clock(caplog: pytest.LogCaptureFix
     with engine().running(broken), pytest.raises(FunctionTimedOut):
         guest(guests.LOOP, SHORT).run(call())
     assert "a guest could not be watched" in caplog.text
+
+
+# Runs the guest in argv[1], and prints whether the half of wasmtime for components was imported.
+RUNNING = """
+import pathlib, sys
+from runtime.wasi_nn import NnExtension
+from runtime.wasm import Limits
+from runtime.wasm.code import compile_code
+from runtime.wasm.guest import Call, Guest
+from tests.runtime.wasi_nn.doubling import Doubling
+code = compile_code(pathlib.Path(sys.argv[1]).read_bytes(), name="main.wasm")
+guest = Guest(code, Limits(60, 2**20, 2**20), extensions=[lambda: NnExtension(Doubling())])
+assert guest.run(Call(["main.wasm"], [], b"")) == b"0"
+print("wasmtime.component" in sys.modules)
+"""
+
+
+def test_a_core_module_does_not_import_what_components_need(tmp_path: Path) -> None:
+    """That would take 10 ms of a cold start."""
+    asking = guests.command(
+        """
+        (i32.store8 (i32.const 1024) (i32.add (i32.const 48)
+          (call $load (i32.const 64) (i32.const 8) (i32.const 32))))
+        (call $head)
+        """,
+        imports='(import "wasi_ephemeral_nn" "load_by_name" (func $load (param i32 i32 i32) (result i32)))',
+        data="?",
+        functions='(data (i32.const 64) "doubling")',
+    )
+    path = guests.write(tmp_path / "main.wasm", asking)
+    done = subprocess.run([sys.executable, "-c", RUNNING, path], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "False\n"), done.stderr
