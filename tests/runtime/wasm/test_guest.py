@@ -112,6 +112,21 @@ def test_a_guest_that_writes_without_end_is_stopped() -> None:
         guest(guests.FLOOD).run(call())
 
 
+# A component whose interface `wasi:cli/run` is an instance of these functions.
+RUN = """
+(component
+  (core module $m (func (export "none") (result i32) (i32.const 0)) (memory (export "memory") 1)
+    (func (export "one") (param i32) (result i32) (i32.const 0)))
+  (core instance $c (instantiate $m))
+  (func $ok (result (result)) (canon lift (core func $c "none")))
+  (func $parameter (param "x" u32) (result (result)) (canon lift (core func $c "one")))
+  (func $number (result u32) (canon lift (core func $c "none")))
+  (func $value (result (result u32)) (canon lift (core func $c "none") (memory (core memory $c "memory"))))
+  {}
+  (export "wasi:cli/run@0.2.0" (instance $i)))
+"""
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -123,6 +138,15 @@ def test_a_guest_that_writes_without_end_is_stopped() -> None:
         ('(module (memory 1 2 shared) (func (export "_start")))', "not valid WebAssembly"),
         ('(module (import "env" "f" (func)) (func (export "_start")))', "unknown import: `env::f`"),
         ('(module (func $f unreachable) (start $f) (func (export "_start")))', "cannot be instantiated.*unreachable"),
+        (RUN.format("(instance $i)"), "has another type"),
+        (RUN.format('(instance $i (export "walk" (func $ok)))'), "has another type"),
+        (RUN.format('(instance $i (export "run" (core module $m)))'), "has another type"),
+        (
+            RUN.format('(instance $i (export "run" (func $parameter)))'),
+            r"expected an interface with run: func\(\) -> r",
+        ),
+        (RUN.format('(instance $i (export "run" (func $number)))'), "has another type"),
+        (RUN.format('(instance $i (export "run" (func $value)))'), "has another type"),
         ("(component)", r"it exports nothing; expected wasi:cli/run@0\.2\.0 or a later 0\.2 version"),
     ],
 )
