@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
 HEAD_BYTES: Final = 2**16
 _FOUND: Final = 302  # of a redirect without a status; RFC 3875, section 6.2.3
-_BODILESS: Final = (204, 304)
+_NOT_MODIFIED: Final = 304
+_BODILESS: Final = (204, _NOT_MODIFIED)
 _STATUS: Final = re.compile(r"(\d{3})(?: .*)?")
 _END_OF_HEAD: Final = re.compile(rb"(?:^|\n)\r?\n")
 _FIELDS: Final = ("content-type", "location", "status")  # the fields of CGI, one of which each response has
+_LENGTH: Final = "content-length"
 # Section 4.1.18: no credentials, and nothing of the connection. HTTP_PROXY is what many programs read as a setting.
 _WITHHELD: Final = frozenset(
     {"HTTP_AUTHORIZATION", "HTTP_PROXY_AUTHORIZATION", "HTTP_CONNECTION", "HTTP_KEEP_ALIVE", "HTTP_PROXY", "HTTP_TE"}
@@ -84,7 +86,9 @@ def response(output: bytes, *, method: str) -> Response:
     status = _status(fields)
     body = b"" if method == "HEAD" else output[end.end() :]  # RFC 3875, section 4.3.2: the server discards it
     if body:
-        _check_body(body, status, headers, fields)
+        _check_body(body, status, fields)
+    if method != "HEAD" and status != _NOT_MODIFIED:  # otherwise it is the length of the body that is not sent
+        _check_length(body, fields)
     return Response(status, [each for each in headers if each[0].lower() != "status"], body)
 
 
@@ -113,15 +117,15 @@ def _header(line: str, number: int) -> tuple[str, str]:
 
 
 def _fields(headers: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Return the fields of CGI, by their names in lower case."""
+    """Return the fields of CGI and the length of the body, by their names in lower case."""
     found: dict[str, str] = {}
     for name, value in headers:
         lower = name.lower()
-        if lower in _FIELDS:
+        if lower in {*_FIELDS, _LENGTH}:
             if lower in found:
                 raise GuestAnswerInvalid(name, got="the header twice", expected="one value")
             found[lower] = value
-    if not found:
+    if found.keys().isdisjoint(_FIELDS):
         raise GuestAnswerInvalid("head", got="none of them", expected="a header Content-Type, Location or Status")
     return found
 
@@ -136,12 +140,15 @@ def _status(fields: dict[str, str]) -> int:
     return int(stated[1])
 
 
-def _check_body(body: bytes, status: int, headers: Sequence[tuple[str, str]], fields: dict[str, str]) -> None:
+def _check_body(body: bytes, status: int, fields: dict[str, str]) -> None:
     if status in _BODILESS:
         raise GuestAnswerInvalid("body", got=f"{len(body)} bytes", expected=f"no bytes after status {status}")
     if "content-type" not in fields:
         raise GuestAnswerInvalid("head", got="a body without Content-Type", expected="a header Content-Type")
-    stated = next((value for name, value in headers if name.lower() == "content-length"), None)
+
+
+def _check_length(body: bytes, fields: dict[str, str]) -> None:
+    stated = fields.get(_LENGTH)
     if stated is not None and stated != str(len(body)):
         expected = f"{len(body)}, the number of bytes after the empty line, or no such header"
         raise GuestAnswerInvalid("Content-Length", got="another value", expected=expected) from ValueError(stated)

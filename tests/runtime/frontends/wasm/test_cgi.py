@@ -117,6 +117,10 @@ def test_the_body_of_an_answer_to_head_is_discarded() -> None:
         (b"Status: 200\n\nbody", "head: got a body without Content-Type"),
         (b"Status: 204\nContent-Type: a/b\n\nbody", "body: got 4 bytes; expected no bytes after status 204"),
         (b"Content-Type: a/b\nContent-Length: 9\n\nbody", "Content-Length: got another value; expected 4, the number"),
+        (b"Content-Type: a/b\nContent-Length: 9\n\n", "Content-Length: got another value; expected 0, the number"),
+        (b"Status: 204\nContent-Length: 9\n\n", "Content-Length: got another value; expected 0, the number"),
+        (b"Content-Type: a/b\nContent-Length: 2\ncontent-length: 9\n\nhi", "content-length: got the header twice"),
+        (b"Content-Length: 0\n\n", "head: got none of them; expected a header Content-Type"),
     ],
 )
 def test_another_output_is_an_error_that_names_the_part(output: bytes, message: str) -> None:
