@@ -172,6 +172,8 @@ def test_a_guest_sees_the_request(tmp_path: Path) -> None:
         (guests.saying("Status: 99\nX: 1\n\n"), 502, "guest_answer_invalid", "Status"),
         (guests.saying("Status: 999\n\n"), 502, "guest_answer_invalid", "status: got 999; expected a whole number"),
         (guests.saying("Status: 200\nX Y: 1\n\n"), 502, "guest_answer_invalid", "name of a header"),
+        (guests.saying("Status: 200\nContent-Length: 5\n\n"), 502, "guest_answer_invalid", "Content-Length"),
+        (guests.saying("Status: 200\nContent-Length: 0\nContent-Length: 5\n\n"), 502, "guest_answer_invalid", "twice"),
     ],
 )
 def test_a_guest_that_fails_gets_an_error_and_the_process_serves_on(
@@ -189,6 +191,21 @@ def test_a_guest_that_fails_gets_an_error_and_the_process_serves_on(
             assert error["code"] == code
             assert message in error["message"]
         assert running.predict([[1.0, 2.0]]).status_code == 200
+        logged = running.log.read_text()
+    assert "Traceback" not in logged, "that of this host says nothing about the guest"
+    assert ("wasm backtrace" in logged) == (code in {"function_timed_out", "function_crashed"})
+
+
+def test_the_log_has_the_text_of_the_guest_that_the_answer_has_not(tmp_path: Path) -> None:
+    with served(tmp_path, guests.saying("Content-Type: a/b\nX: hunter\x01\n\n")) as running:
+        assert "hunter" not in error_of(post(running), 502)["message"]
+        assert "hunter" in running.log.read_text()
+
+
+def test_an_error_of_the_client_is_no_failure_of_the_guest(echo: Served) -> None:
+    before = echo.log.read_text()
+    assert error_of(post(echo, path="/%00"), 400)["code"] == "invalid_input"
+    assert "failed" not in echo.log.read_text().removeprefix(before)
 
 
 def test_neighbours_are_answered_while_guests_loop(tmp_path: Path) -> None:
