@@ -86,12 +86,15 @@ def response(output: bytes, *, method: str) -> Response:
     headers = _headers(output[: end.start()].decode("latin-1"))
     fields = _fields(headers)
     status = _status(fields)
-    body = b"" if method == "HEAD" else output[end.end() :]  # RFC 3875, section 4.3.2: the server discards it
+    sent = [each for each in headers if each[0].lower() != "status"]
+    body = output[end.end() :]
+    if method == "HEAD":  # RFC 3875, section 4.3.2: the server discards the body
+        return Response(status, [*sent, *_length_of(body, status, fields)], b"")
     if body:
         _check_body(body, status, fields)
-    if method != "HEAD" and status != _NOT_MODIFIED:  # otherwise it is the length of the body that is not sent
+    if status != _NOT_MODIFIED:  # its length is that of the body that is not sent
         _check_length(body, fields)
-    return Response(status, [each for each in headers if each[0].lower() != "status"], body)
+    return Response(status, sent, body)
 
 
 def _text(value: str) -> str:
@@ -153,6 +156,11 @@ def _check_body(body: bytes, status: int, fields: dict[str, str]) -> None:
         raise GuestAnswerInvalid("body", got=f"{len(body)} bytes", expected=f"no bytes after status {status}")
     if "content-type" not in fields:
         raise GuestAnswerInvalid("head", got="a body without Content-Type", expected="a header Content-Type")
+
+
+def _length_of(body: bytes, status: int, fields: dict[str, str]) -> list[tuple[str, str]]:
+    """Return the header with the length of the body that is not sent; without it, the server would send 0."""
+    return [("Content-Length", str(len(body)))] if body and status not in _BODILESS and _LENGTH not in fields else []
 
 
 def _check_length(body: bytes, fields: dict[str, str]) -> None:

@@ -113,6 +113,18 @@ def test_the_body_of_an_answer_to_head_is_discarded() -> None:
 
 
 @pytest.mark.parametrize(
+    ("output", "headers"),
+    [
+        (b"Content-Type: text/html\n\nhi", [HTML, ("Content-Length", "2")]),
+        (b"Content-Type: text/html\n\n", [HTML]),
+        (b"Content-Type: text/html\nStatus: 204\n\nhi", [HTML]),
+    ],
+)
+def test_the_answer_to_head_has_the_length_of_the_body(output: bytes, headers: list[tuple[str, str]]) -> None:
+    assert cgi.response(output, method="HEAD").headers == headers
+
+
+@pytest.mark.parametrize(
     ("output", "message"),
     [
         (b"", "head: got 0 bytes without an empty line; expected header lines, an empty line and the body"),

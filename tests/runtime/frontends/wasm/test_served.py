@@ -54,6 +54,13 @@ def test_a_guest_answers_every_path_that_no_protocol_owns(echo: Served) -> None:
     assert answer.headers["x-model-version"] == "1"
 
 
+def test_head_gets_the_length_of_the_answer_to_get(tmp_path: Path) -> None:
+    with served(tmp_path, guests.saying(f"{guests.HEAD}hello")) as running, running.client() as client:
+        answers = [client.request(method, "/") for method in ("HEAD", "GET")]
+    assert [each.content for each in answers] == [b"", b"hello"]
+    assert [each.headers["content-length"] for each in answers] == ["5", "5"]
+
+
 def test_the_model_answers_beside_the_guest(echo: Served) -> None:
     assert echo.predict([[1.0, 2.0]]).status_code == 200
 
