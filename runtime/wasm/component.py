@@ -13,6 +13,7 @@ from wasmtime.component import Component, ComponentInstanceType, ComponentItem, 
 from runtime.errors import FunctionFailed
 from runtime.wasm.core import Instance
 from runtime.wasm.engine import engine
+from runtime.wasm.granting import add_wasi
 from runtime.wasm.linking import Extension
 
 _RUN: Final = re.compile(r"wasi:cli/run@0\.2\.\d+")
@@ -22,8 +23,9 @@ _FAILED: Final = 1  # the exit status of a component whose `run` returns an erro
 class ComponentProgram:
     """A component with the export `wasi:cli/run`."""
 
-    def __init__(self, component: Component) -> None:
+    def __init__(self, component: Component, *, network: bool = False) -> None:
         self._component = component
+        self._network = network
         self._linker: Linker | None = None
         self.imports = frozenset(component.type.imports(engine().wasmtime))
         self._exports = component.type.exports(engine().wasmtime)
@@ -41,11 +43,11 @@ class ComponentProgram:
 
     def link(self, extensions: Sequence[Extension]) -> None:
         """Create the linker for all calls, unless it has extensions."""
-        self._linker = None if extensions else _linker()
+        self._linker = None if extensions else _linker(network=self._network)
 
     def instantiate(self, store: wasmtime.Store, extensions: Sequence[Extension]) -> Instance:
         """Return a new instance, with its own extensions. Raises `WasmtimeError` and `Trap`."""
-        linker = self._linker or _linker(extensions)
+        linker = self._linker or _linker(extensions, network=self._network)
         instance = linker.instantiate(store, self._component)
 
         def start() -> int:
@@ -69,9 +71,9 @@ def _is_run(interface: ComponentItem) -> bool:
     return isinstance(result, ResultType) and result.ok is None and result.err is None
 
 
-def _linker(extensions: Sequence[Extension] = ()) -> Linker:
+def _linker(extensions: Sequence[Extension] = (), *, network: bool) -> Linker:
     linker = Linker(engine().wasmtime)
-    linker.add_wasip2()
+    add_wasi(linker, network=network)
     for each in extensions:
         each.add_to_component_linker(linker)
     return linker

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import wasmtime
 
-from runtime.errors import FunctionFailed, FunctionTimedOut, GuestAnswerInvalid, ScalezeroError
+from runtime.errors import FunctionFailed, FunctionTimedOut, GuestAnswerInvalid, GuestCrashed, ScalezeroError
+from runtime.wasm.access import NOTHING, Access
 from runtime.wasm.code import Code
 from runtime.wasm.core import CoreProgram
 from runtime.wasm.engine import engine
 from runtime.wasm.faults import exit_status, exited, fault_of, summary
 from runtime.wasm.files import MemoryFile
+from runtime.wasm.granting import HTTP, FolderUnavailable, allow, set_wasi
 from runtime.wasm.limits import Limits
 from runtime.wasm.linking import Extensions, opened
 from runtime.wasm.polling import limited
@@ -27,7 +29,7 @@ from runtime.wasm.polling import limited
 if TYPE_CHECKING:
     from runtime.wasm.component import ComponentProgram
 
-_WASI: Final = re.compile(r"wasi_snapshot_preview1|wasi:(cli|clocks|filesystem|io|random|sockets)/.*")
+_WASI: Final = re.compile(r"wasi_snapshot_preview1|wasi:(cli|clocks|filesystem|http|io|random|sockets)/.*")
 _TABLE_ELEMENTS: Final = 1_000_000  # of 8 bytes
 _MEMORIES: Final = 4
 _PARTS: Final = 256  # instances, and tables, of one guest
@@ -44,15 +46,18 @@ class Call(NamedTuple):
 class Guest:
     """A guest with its limits. `run` may be called on several threads at once."""
 
-    def __init__(self, code: Code, limits: Limits, *, extensions: Extensions = ()) -> None:
+    def __init__(self, code: Code, limits: Limits, *, access: Access = NOTHING, extensions: Extensions = ()) -> None:
         """Check the guest. Raises `FunctionFailed` if no call of it could succeed. Blocks for at most its time limit.
 
-        `extensions` are used for a guest that imports more than WASI.
+        `access` is what it reaches outside of the instance. `extensions` are used for a guest that imports more than
+        WASI.
         """
         self._name = code.name
         self._limits = limits
-        self._program = _program(code)
+        self._access = access
+        self._program = _program(code, network=access.network)
         self._program.check(code.name)
+        self._check_network()
         more = [each for each in self._program.imports if not _WASI.fullmatch(each)]
         self._extensions = extensions if more else ()
         try:
@@ -62,6 +67,11 @@ class Guest:
         except wasmtime.WasmtimeError as error:  # of the linker
             raise FunctionFailed(code.name, _link_fault(error)) from error
 
+    @property
+    def is_core_module(self) -> bool:
+        """Whether it is a core module, which can use no network: WASI preview 1 opens no sockets."""
+        return isinstance(self._program, CoreProgram)
+
     def run(self, call: Call) -> bytes:
         """Return what the guest writes to stdout.
 
@@ -70,7 +80,9 @@ class Guest:
         with MemoryFile("stdin", call.stdin) as stdin, MemoryFile("stdout") as stdout:
             try:
                 with engine().running(lambda: self._watch(stdout)):
-                    self._execute(_wasi(call, stdin, stdout))
+                    self._execute(_wasi(call, stdin, stdout, self._access))
+            except FolderUnavailable as error:  # it was there at the start
+                raise GuestCrashed(str(error)) from error
             except ScalezeroError:
                 self._check_size(stdout)  # a guest often crashes because it could not write
                 raise
@@ -79,7 +91,7 @@ class Guest:
 
     def _execute(self, wasi: wasmtime.WasiConfig) -> None:
         with opened(self._extensions) as extensions, self._store() as store:
-            store.set_wasi(wasi)
+            set_wasi(store, wasi, network=self._access.network)
             instance = None
             try:
                 instance = self._program.instantiate(store, extensions)
@@ -93,13 +105,26 @@ class Guest:
 
     def _try(self) -> None:
         """Instantiate the guest once. Raises `FunctionFailed`."""
+        wasi = wasmtime.WasiConfig()
         try:
+            allow(wasi, self._access)
             with engine().running(_nothing), opened(self._extensions) as extensions, self._store() as store:
-                store.set_wasi(wasmtime.WasiConfig())
+                set_wasi(store, wasi, network=self._access.network)
                 self._program.instantiate(store, extensions)
+        except FolderUnavailable as error:
+            expected = "expected a folder of the image, or one that a volume of func.yaml provides"
+            raise FunctionFailed(self._name, f"{error}; {expected}") from error
         except (wasmtime.Trap, FunctionTimedOut) as error:
             fault = fault_of(error, limits=self._limits, memory=None)
             raise FunctionFailed(self._name, f"it cannot be instantiated: {fault}") from error
+
+    def _check_network(self) -> None:
+        imported = next((each for each in sorted(self._program.imports) if each.startswith(HTTP)), None)
+        if imported and not self._access.network:
+            reason = (
+                f"it imports {imported}, and has no network; expected network: true in guest of the InferenceConfig"
+            )
+            raise FunctionFailed(self._name, reason)
 
     @contextmanager
     def _store(self) -> Iterator[wasmtime.Store]:
@@ -125,23 +150,24 @@ class Guest:
             raise GuestAnswerInvalid("size of stdout", got="more", expected=expected)
 
 
-def _wasi(call: Call, stdin: MemoryFile, stdout: MemoryFile) -> wasmtime.WasiConfig:
-    """Return WASI's configuration of a call, without folders and sockets. stderr is that of the process."""
+def _wasi(call: Call, stdin: MemoryFile, stdout: MemoryFile, access: Access) -> wasmtime.WasiConfig:
+    """Return WASI's configuration of a call. stderr is that of the process. Raises `FolderUnavailable`."""
     wasi = wasmtime.WasiConfig()
     wasi.argv = list(call.arguments)
     wasi.env = call.variables
     wasi.stdin_file = stdin.path
     wasi.stdout_file = stdout.path
     wasi.inherit_stderr()
+    allow(wasi, access)
     return wasi
 
 
-def _program(code: Code) -> "CoreProgram | ComponentProgram":
+def _program(code: Code, *, network: bool) -> "CoreProgram | ComponentProgram":
     if isinstance(code.program, wasmtime.Module):
         return CoreProgram(code.program)
     from runtime.wasm.component import ComponentProgram  # it imports the half of wasmtime that core modules do not need
 
-    return ComponentProgram(code.program)
+    return ComponentProgram(code.program, network=network)
 
 
 def _link_fault(error: Exception) -> str:
