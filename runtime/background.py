@@ -2,13 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, Final, NamedTuple, TypeVar
 
 from runtime.errors import ScalezeroError, ShuttingDown
 
 T = TypeVar("T")
 _log = logging.getLogger("scalezero.background")
+_RETRY_FIRST: Final = 1.0  # seconds
+_RETRY_MAX: Final = 30.0
 
 
 class _Failure(NamedTuple):
@@ -80,3 +82,11 @@ def _log_failure(task: "asyncio.Task[Any]") -> None:
         _log.warning("a background task failed", extra={"task": task.get_name(), "reason": result.error.message})
     else:
         _log.error("a background task failed", exc_info=result.error, extra={"task": task.get_name()})
+
+
+def retry_pauses() -> Iterator[float]:
+    """Yield the seconds between the attempts to load a model or a function: 1, 2, 4, ... and 30 from then on."""
+    pause = _RETRY_FIRST
+    while True:
+        yield pause
+        pause = min(pause * 2, _RETRY_MAX)

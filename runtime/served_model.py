@@ -18,7 +18,7 @@ from time import perf_counter
 from typing import NamedTuple
 
 from runtime.artifacts.uris import VERSION_QUERY, is_archive
-from runtime.background import Background
+from runtime.background import Background, retry_pauses
 from runtime.batching import independence
 from runtime.batching.batcher import Batcher
 from runtime.batching.cost import Line
@@ -45,7 +45,6 @@ from runtime.variants.cpu_class import cpu_class
 
 _log = logging.getLogger("scalezero.model")
 _RETRY_AFTER = 1  # seconds; for callers beyond the maximum that can wait for a load
-_RETRY_FIRST, _RETRY_MAX = 1.0, 30.0  # seconds between attempts of a prefetch
 
 
 class State(Enum):
@@ -192,9 +191,8 @@ class ServedModel:
             self.ready = None
 
     async def _keep_trying(self, pull: Pull | None, stop_retrying: Callable[[ScalezeroError], bool]) -> None:
-        pause = _RETRY_FIRST
         begun: float | None = self._process.started
-        while True:
+        for pause in retry_pauses():
             try:
                 await self.load(pull, begun=begun)
             except ScalezeroError as error:
@@ -203,7 +201,6 @@ class ServedModel:
                     return
                 pull, begun = None, None
                 await asyncio.sleep(pause)
-                pause = min(pause * 2, _RETRY_MAX)
             else:
                 return
 

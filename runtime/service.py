@@ -171,6 +171,7 @@ class Service:
         """
         self.settings = settings
         self.models = Models()
+        self.unlisted: set[ServedModel] = set()  # models without a name for requests: those that guests passed
         self.background = Background()
         self.sinks = Sinks(self.background)
         self.prediction_log: PredictionLog | None = None
@@ -294,7 +295,7 @@ class Service:
 
     def stuck(self) -> str | None:
         """Return why this process must be restarted (a stopped run does not return); None: it is healthy."""
-        ready = (served.ready for served in self.models.served())
+        ready = (served.ready for served in (*self.models.served(), *self.unlisted))
         return next((model.batcher.stuck for model in ready if model and model.batcher.stuck), None)
 
     @property

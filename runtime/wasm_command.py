@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from runtime.configuration.guest_folders import GuestFolder
 from runtime.errors import BadSetting
 
 if TYPE_CHECKING:
     from runtime.settings import Settings
     from runtime.wasi_nn.running import Program
-    from runtime.wasi_nn.session import Limits
 
+_READ_ONLY: Final = "ro"
 _INTERRUPTED: Final = 130  # the exit code after Ctrl-C, as of a shell
 
 
@@ -35,13 +36,20 @@ def command() -> None:
 @command.command(context_settings={"allow_interspersed_args": False})
 @click.argument("guest", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-@click.option("--dir", "folders", multiple=True, metavar="HOST[::GUEST]", help="Folder for the guest; repeatable.")
+@click.option(
+    "--dir",
+    "folders",
+    multiple=True,
+    metavar="HOST[::GUEST[::ro]]",
+    help="Folder for the guest; ro: only to read; repeatable.",
+)
 @click.option("--env", "variables", multiple=True, metavar="NAME=VALUE", help="Variable for the guest; repeatable.")
+@click.option("--network", is_flag=True, help="Let the guest send HTTP requests and look up names of hosts.")
 @click.option("--model", "models", multiple=True, metavar="NAME=URI", help="Model to load by name; repeatable.")
 @click.option(
     "--max-model-bytes",
     type=click.IntRange(0),
-    help="Largest model that the guest passes as bytes; 0 for none.  [default: 67108864]",
+    help="Largest model that the guest passes as bytes; 0 for none.  [default: SCALEZERO_GUEST_MODEL_BYTES]",
 )
 def run(
     guest: Path,
@@ -49,24 +57,25 @@ def run(
     *,
     folders: tuple[str, ...],
     variables: tuple[str, ...],
+    network: bool,
     models: tuple[str, ...],
     max_model_bytes: int | None,
 ) -> None:
     """Run GUEST, a core module or a component, with ARGUMENTS. WASI-NN computes on the models of --model.
 
-    The guest has the standard streams of this process, and no file and no network except --dir. Options stand before
-    GUEST. Exit code: that of the guest, 134 if it was stopped, 2 for a wrong option.
+    The guest has the standard streams of this process, and no file and no network except --dir and --network. Options
+    stand before GUEST. Exit code: that of the guest, 134 if it was stopped, 2 for a wrong option.
     """
     from runtime.telemetry import logs
     from runtime.wasi_nn.running import Program
-    from runtime.wasi_nn.session import Limits
+    from runtime.wasm import Access
 
-    program = Program(guest, arguments, [_pair("--env", each) for each in variables], [*map(_folder, folders)])
-    limits = Limits() if max_model_bytes is None else Limits(model_bytes=max_model_bytes)
+    access = Access([*map(_folder, folders)], network)
+    program = Program(guest, arguments, [_pair("--env", each) for each in variables], access)
     named = [_pair("--model", each) for each in models]
     logs.set_up("warning")
     try:
-        code = asyncio.run(_serve_and_run(program, named, limits))
+        code = asyncio.run(_serve_and_run(program, named, max_model_bytes))
     except KeyboardInterrupt:
         code = _INTERRUPTED
     _end(code)
@@ -110,28 +119,31 @@ def _pair(option: str, text: str) -> tuple[str, str]:
     return name, value
 
 
-def _folder(text: str) -> tuple[str, str]:
-    host, _, guest = text.partition("::")
-    if not Path(host).is_dir():
-        raise BadSetting("--dir", value=text, allowed="HOST[::GUEST], where HOST is a folder on this machine")
-    return host, guest or host
+def _folder(text: str) -> GuestFolder:
+    host, guest, mode, *more = (*text.split("::"), "", "")
+    if not Path(host).is_dir() or mode not in ("", _READ_ONLY) or any(more):
+        allowed = f"HOST[::GUEST[::{_READ_ONLY}]], where HOST is a folder on this machine"
+        raise BadSetting("--dir", value=text, allowed=allowed)
+    return GuestFolder(host, guest or host, read_only=bool(mode))
 
 
-async def _serve_and_run(program: "Program", models: Sequence[tuple[str, str]], limits: "Limits") -> int:
+async def _serve_and_run(program: "Program", models: Sequence[tuple[str, str]], max_model_bytes: int | None) -> int:
     """Run the program on a thread of its own, and the models on this event loop. Raises `BadSetting`."""
     from runtime.service import Service
     from runtime.telemetry.process import process_started
     from runtime.wasi_nn.backend import ServiceBackend
     from runtime.wasi_nn.running import run as run_guest
-    from runtime.wasi_nn.session import NnSession
+    from runtime.wasi_nn.session import Limits, NnSession
 
     settings = _settings()
+    limits = Limits(model_bytes=settings.guest_model_bytes if max_model_bytes is None else max_model_bytes)
     service = Service(settings, process_started=process_started(), starts=())
     backend = ServiceBackend(service, asyncio.get_running_loop())
     done: Future[int] = Future()
 
     def work() -> None:
         try:
+            backend.remove_leftovers()
             with NnSession(backend, limits) as nn:
                 done.set_result(run_guest(program, nn))
         except BaseException as error:  # noqa: BLE001 - raised where it is awaited

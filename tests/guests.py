@@ -54,13 +54,16 @@ def command(body: str, *, imports: str = "", memory: str = "1", data: str = HEAD
 """
 
 
+POLL: Final = """
+  (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+"""
 # Sleeps for an hour in `poll_oneoff`: a subscription of the monotonic clock, whose timeout is at 64 + 24.
 SLEEP: Final = command(
     """
     (i32.store (i32.const 80) (i32.const 1)) (i64.store (i32.const 88) (i64.const 3600000000000))
     (drop (call $poll (i32.const 64) (i32.const 256) (i32.const 1) (i32.const 512)))
     """,
-    imports="""(import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))""",
+    imports=POLL,
 )
 _EXIT: Final = '(import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))'
 ECHO: Final = command("(call $head) (call $echo)")
@@ -171,3 +174,25 @@ COMPONENT_ECHO: Final = component(_ECHO_BODY)
 COMPONENT_LOOP: Final = component("(loop $again (br $again)) (i32.const 0)")
 COMPONENT_TRAP: Final = component("unreachable")
 COMPONENT_ERROR: Final = component("(i32.const 1)")
+# Sleeps for an hour in `pollable.block`.
+COMPONENT_SLEEP: Final = """
+(component
+  (import "wasi:io/poll@0.2.0" (instance $poll
+    (export "pollable" (type $p (sub resource)))
+    (export "[method]pollable.block" (func (param "self" (borrow $p))))))
+  (alias export $poll "pollable" (type $pollable))
+  (import "wasi:clocks/monotonic-clock@0.2.0" (instance $clock
+    (alias outer 1 $pollable (type $p0)) (export "pollable" (type $p (eq $p0)))
+    (export "subscribe-duration" (func (param "when" u64) (result (own $p))))))
+  (core func $subscribe (canon lower (func $clock "subscribe-duration")))
+  (core func $block (canon lower (func $poll "[method]pollable.block")))
+  (core module $main
+    (import "host" "subscribe" (func $subscribe (param i64) (result i32)))
+    (import "host" "block" (func $block (param i32)))
+    (func (export "run") (result i32) (call $block (call $subscribe (i64.const 3600000000000))) (i32.const 0)))
+  (core instance $main (instantiate $main (with "host" (instance
+    (export "subscribe" (func $subscribe)) (export "block" (func $block))))))
+  (func $run (result (result)) (canon lift (core func $main "run")))
+  (instance $interface (export "run" (func $run)))
+  (export "wasi:cli/run@0.2.0" (instance $interface)))
+"""

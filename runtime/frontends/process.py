@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from runtime.wasi_nn.backend import ServiceBackend
 
 _TORCHSERVE: Final = "torchserve"  # the protocol whose additional ports require a key
-# A guest that computes is stopped at its limit, a few milliseconds after the answer; one that sleeps in WASI is not.
+# A guest is stopped at its limit, a few milliseconds after the answer; a component that sleeps in WASI is not.
 _GUEST_PATIENCE: Final = 5.0  # seconds
 
 
@@ -67,14 +67,13 @@ class Process:
 
     async def _start(self) -> None:
         """Do the work that must not delay the first response: wait for the models, then import the function."""
+        loading: asyncio.Task[None] | None = None
         if self._function and self._service.settings.guest_uri:  # mostly a pull, so it does not slow the models down
-            self._service.background.start("guest", self._function.preload())
+            loading = self._service.background.start("guest", self._function.preload(self._service.end_if_permanent))
         for served in self._service.unready():
             await served.first_attempt_ended.wait()
         if self._function:
-            await self._function.preload()
-            if self._function.error:
-                self._service.end_if_permanent(self._function.error)
+            await (loading or self._function.preload(self._service.end_if_permanent))
         # The objects that exist now live as long as the process. Without the freeze, a full garbage collection would
         # visit about 50,000 objects and block all responses for 20 ms.
         gc.freeze()
@@ -82,11 +81,13 @@ class Process:
     def _load_guest(self) -> Loaded:
         """Load the guest, which asks the models of this process for inference. Runs on the thread of the import."""
         from runtime.frontends.wasm.loading import load
-        from runtime.wasi_nn import NnExtension
+        from runtime.wasi_nn import Limits, NnExtension
 
-        backend = self._inference
+        backend, settings = self._inference, self._service.settings
         assert backend is not None  # noqa: S101 - `open` sets it before the import starts
-        return load(self._service.settings, extensions=[lambda: NnExtension(backend)])
+        backend.remove_leftovers()
+        limits = Limits(model_bytes=settings.guest_model_bytes)
+        return load(settings, extensions=[lambda: NnExtension(backend, limits)])
 
 
 def _requires_key(listener: Listener, settings: Settings) -> bool:

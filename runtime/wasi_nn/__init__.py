@@ -5,6 +5,7 @@
 Only the ABIs import wasmtime (the extra `scalezero[wasm]`), in the functions that need it.
 """
 
+from collections.abc import Container
 from typing import TYPE_CHECKING
 
 from runtime.wasi_nn import byte_lists
@@ -39,9 +40,9 @@ class NnExtension:
         """Create a session; `limits` None: the defaults."""
         self.session = NnSession(backend, limits or Limits())
 
-    def add_to_linker(self, linker: "Linker") -> None:
-        """Define the functions that core modules import."""
-        add_to_linker(linker, self.session)
+    def add_to_linker(self, linker: "Linker", imported: Container[tuple[str, str]]) -> None:
+        """Define the functions for a core module that imports these (module, name)."""
+        add_to_linker(linker, self.session, imported)
 
     def add_to_component_linker(self, linker: "ComponentLinker") -> None:
         """Define the interfaces that components import."""

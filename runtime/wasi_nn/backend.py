@@ -22,6 +22,7 @@ from runtime.sinks import Outcome
 from runtime.status import OK
 from runtime.tensors import Prediction, Query
 from runtime.wasi_nn.faults import Code, NnError, fault_of
+from runtime.wasi_nn.folders import remove_leftovers
 from runtime.wasi_nn.graphs import Graph, ReadyGraph, in_order
 from runtime.wasi_nn.passed_models import PassedModels
 
@@ -83,6 +84,10 @@ class ServiceBackend:
         if self._service.sinks.any:
             self._offer(graph.ready, query, prediction, started)
         return prediction.outputs
+
+    def remove_leftovers(self) -> None:
+        """Remove the files of models from bytes that processes left which were killed. Blocks."""
+        remove_leftovers(self._service.settings.cache_dir)
 
     async def close(self) -> None:
         """Close the models from bytes. Called on the event loop, before the service is closed."""

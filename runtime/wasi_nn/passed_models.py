@@ -5,10 +5,7 @@ Used on the event loop only.
 """
 
 import asyncio
-import shutil
-import uuid
 from dataclasses import replace
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 from weakref import WeakSet
@@ -18,6 +15,7 @@ from runtime.loading import Pulled, puller
 from runtime.served_model import ProcessStart, ServedModel
 from runtime.variants.names import ORIGINAL
 from runtime.wasi_nn.faults import Code, NnError
+from runtime.wasi_nn.folders import Folder
 from runtime.wasi_nn.graphs import Graph, ReadyGraph
 
 if TYPE_CHECKING:
@@ -25,9 +23,9 @@ if TYPE_CHECKING:
 
 
 class _Passed:
-    """A model from bytes: its file, and the graphs of the guests that use it."""
+    """A model from bytes: its folder, and the graphs of the guests that use it."""
 
-    def __init__(self, served: ServedModel, folder: Path) -> None:
+    def __init__(self, served: ServedModel, folder: Folder) -> None:
         self.served = served
         self.folder = folder
         self.graphs: WeakSet[ReadyGraph] = WeakSet()
@@ -69,8 +67,8 @@ class PassedModels:
     def _new_model(self, digest: str, model: bytes) -> _Passed:
         """Return a model that is written, when it is pulled, to a folder of its own: it has no external data."""
         settings, now = self._service.settings, perf_counter()
-        folder = settings.cache_dir / f"wasi-nn-{uuid.uuid4().hex}"
-        path = folder / f"{digest}.onnx"
+        folder = Folder(settings.cache_dir)
+        path = folder.path / f"{digest}.onnx"
         own = replace(
             settings,
             model_uri=str(path),
@@ -86,12 +84,12 @@ class PassedModels:
 
         def pull() -> Pulled:
             if written:
-                folder.mkdir(parents=True, mode=0o700)
-                path.write_bytes(written.pop())
+                folder.write(path, written.pop())
             return pull_file()
 
         start = ProcessStart(now, imported=now)
         served = ServedModel(str(own.model_name), own, pull, start, self._service.background)
+        self._service.unlisted.add(served)
         return _Passed(served, folder)
 
     async def _make_room(self) -> None:
@@ -106,4 +104,5 @@ class PassedModels:
 
     async def _close(self, passed: _Passed, *, within: float | None = None) -> None:
         await passed.served.close(within=within)
-        await asyncio.to_thread(shutil.rmtree, passed.folder, ignore_errors=True)
+        self._service.unlisted.discard(passed.served)
+        await asyncio.to_thread(passed.folder.remove)

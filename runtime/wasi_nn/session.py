@@ -46,6 +46,7 @@ class Target(Enum):
 
 _log = logging.getLogger("scalezero.wasi_nn")
 _REPORTED: Final = 8  # failed calls of one guest in the log
+_SETTING: Final = "SCALEZERO_GUEST_MODEL_BYTES"
 _SERVED: Final = frozenset({Encoding.ONNX, Encoding.AUTODETECT})
 
 
@@ -133,10 +134,10 @@ class NnSession:
     def check_model(self, size: int) -> None:
         """Raise `NnError` for a model of this many bytes, if the host does not load it from bytes."""
         if not self.limits.model_bytes:
-            message = "load: this host loads no model from bytes; load one of its models by its name"
+            message = f"load: this host loads no model from bytes; load one by its name, or raise {_SETTING}"
             raise NnError(Code.UNSUPPORTED_OPERATION, message)
         if size > self.limits.model_bytes:
-            message = f"the model: got {size} bytes; expected at most {self.limits.model_bytes}"
+            message = f"the model: got {size} bytes; expected at most {self.limits.model_bytes}, which {_SETTING} sets"
             raise NnError(Code.TOO_LARGE, message)
 
     def load(self, builders: Sequence[bytes], encoding: Encoding, target: Target) -> int:

@@ -12,7 +12,8 @@ an error (a forged handle), the text of the specification decides.
 
 import json
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Container
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from runtime.wasi_nn.faults import Code, NnError, fault_of
@@ -21,7 +22,7 @@ from runtime.wasi_nn.session import Encoding, NnSession, Target
 from runtime.wasi_nn.tensors import MAX_RANK, Tensor, TensorType
 
 if TYPE_CHECKING:
-    from wasmtime import Caller, Linker
+    from wasmtime import Caller, Engine, FuncType, Linker
 
 _T = TypeVar("_T")
 MODULE: Final = "wasi_ephemeral_nn"
@@ -62,15 +63,24 @@ _U32: Final = struct.Struct("<I")
 _CONFIG_BYTES: Final = 64 * 1024
 
 
-def add_to_linker(linker: "Linker", nn: NnSession) -> None:
-    """Define the imports of `wasi_ephemeral_nn` for the instance of a core module that the session belongs to."""
+def add_to_linker(linker: "Linker", nn: NnSession, imported: Container[tuple[str, str]] | None = None) -> None:
+    """Define `wasi_ephemeral_nn` for the instance of a core module that the session belongs to.
+
+    `imported` are the (module, name) that it imports; None: define all functions. Each takes 20 us, in every call.
+    """
+    calls, types = _Calls(nn), _types(linker.engine)
+    for name, count in PARAMETERS.items():
+        if imported is None or (MODULE, name) in imported:
+            linker.define_func(MODULE, name, types[count], _guarded(nn, getattr(calls, name)), access_caller=True)
+
+
+@lru_cache(maxsize=1)
+def _types(_: "Engine") -> "dict[int, FuncType]":
+    """Return the types of the functions of an engine, by the number of parameters; another engine needs others."""
     from wasmtime import FuncType, ValType
 
-    calls = _Calls(nn)
     i32 = ValType.i32()
-    for name, count in PARAMETERS.items():
-        kind = FuncType([i32] * count, [i32])
-        linker.define_func(MODULE, name, kind, _guarded(nn, getattr(calls, name)), access_caller=True)
+    return {count: FuncType([i32] * count, [i32]) for count in set(PARAMETERS.values())}
 
 
 PARAMETERS: Final = {

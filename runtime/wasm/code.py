@@ -5,22 +5,24 @@ is pinned. wasmtime refuses code of another version, configuration or CPU.
 """
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import wasmtime
-from wasmtime.component import Component
 
 from runtime.errors import FunctionFailed
 from runtime.wasm.binary import Kind, kind_of
 from runtime.wasm.engine import engine
 from runtime.wasm.faults import summary
 
+if TYPE_CHECKING:
+    from wasmtime.component import Component
+
 
 class Code(NamedTuple):
     """The code of a guest, ready to be instantiated."""
 
     name: str  # of the guest's file, for messages
-    program: wasmtime.Module | Component
+    program: "wasmtime.Module | Component"
 
 
 class StaleCode(Exception):
@@ -30,8 +32,7 @@ class StaleCode(Exception):
 def compile_code(binary: bytes, *, name: str) -> Code:
     """Compile a guest on all CPUs, without the GIL. Raises `FunctionFailed` for a binary that is not valid."""
     try:
-        kind = kind_of(binary)
-        program = (Component if kind is Kind.COMPONENT else wasmtime.Module)(engine().wasmtime, binary)
+        program = _type(kind_of(binary))(engine().wasmtime, binary)
     except ValueError as error:
         raise FunctionFailed(name, str(error)) from error
     except wasmtime.WasmtimeError as error:
@@ -46,8 +47,15 @@ def serialize(code: Code) -> bytes:
 
 def load_code(path: Path, *, kind: Kind, name: str) -> Code:
     """Map compiled code, which must be trusted, from a file into memory. Raises `StaleCode`."""
-    program = Component if kind is Kind.COMPONENT else wasmtime.Module
     try:
-        return Code(name, program.deserialize_file(engine().wasmtime, str(path)))
+        return Code(name, _type(kind).deserialize_file(engine().wasmtime, str(path)))
     except wasmtime.WasmtimeError as error:
         raise StaleCode(summary(error)) from error
+
+
+def _type(kind: Kind) -> "type[wasmtime.Module | Component]":
+    if kind is Kind.CORE:
+        return wasmtime.Module
+    from wasmtime.component import Component  # a core module does not need this import of 10 ms
+
+    return Component

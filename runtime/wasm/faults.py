@@ -30,6 +30,8 @@ def summary(error: Exception) -> str:
 
 def fault_of(error: Exception, *, limits: Limits, memory: int | None) -> ScalezeroError:
     """Return the error of a call that ended with this exception; `memory`: bytes that the guest had, None: unknown."""
+    if isinstance(error, FunctionTimedOut):
+        return error
     status = exit_status(error)
     if status is not None:
         return exited(status)

@@ -5,23 +5,26 @@ when the instance has ended. Its host functions must not raise: wasmtime's packa
 They return error codes, and trap by a function of the guest's ABI.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import wasmtime
-from wasmtime.component import Linker as ComponentLinker
 
+from runtime.wasm import polling
 from runtime.wasm.engine import engine
+
+if TYPE_CHECKING:
+    from wasmtime.component import Linker as ComponentLinker
 
 
 class Extension(Protocol):
     """Host functions beside WASI's, for one instance."""
 
-    def add_to_linker(self, linker: wasmtime.Linker) -> None:
-        """Define the functions that core modules import."""
+    def add_to_linker(self, linker: wasmtime.Linker, imported: Container[tuple[str, str]]) -> None:
+        """Define the functions for a core module that imports these (module, name)."""
 
-    def add_to_component_linker(self, linker: ComponentLinker) -> None:
+    def add_to_component_linker(self, linker: "ComponentLinker") -> None:
         """Define the interfaces that components import."""
 
     def close(self) -> None:
@@ -41,19 +44,12 @@ def opened(extensions: Extensions) -> Iterator[list[Extension]]:
         yield created
 
 
-def core_linker(extensions: Sequence[Extension] = ()) -> wasmtime.Linker:
-    """Return a linker for core modules, with the host functions of the extensions."""
+def core_linker(imported: Container[tuple[str, str]], extensions: Sequence[Extension] = ()) -> wasmtime.Linker:
+    """Return a linker for a core module that imports these (module, name), with the functions of the extensions."""
     linker = wasmtime.Linker(engine().wasmtime)
     linker.define_wasi()
+    if (polling.MODULE, polling.NAME) in imported:
+        polling.define(linker)
     for each in extensions:
-        each.add_to_linker(linker)
-    return linker
-
-
-def component_linker(extensions: Sequence[Extension] = ()) -> ComponentLinker:
-    """Return a linker for components, with the interfaces of the extensions."""
-    linker = ComponentLinker(engine().wasmtime)
-    linker.add_wasip2()
-    for each in extensions:
-        each.add_to_component_linker(linker)
+        each.add_to_linker(linker, imported)
     return linker

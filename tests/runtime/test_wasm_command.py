@@ -21,7 +21,14 @@ from runtime.cli import scalezero
 from runtime.registry import read_guest
 from runtime.wasm.engine import code_key
 from tests import guests, models
-from tests.runtime.wasi_nn.building import SOURCES, assemblyscript_guest, c_guest, python_guest
+from tests.runtime.wasi_nn.building import (
+    SOURCES,
+    assemblyscript_guest,
+    c_guest,
+    python_guest,
+    reaching_guest,
+    requesting_guest,
+)
 
 pytestmark = pytest.mark.timeout(900)  # a guest is built, and compiled, when it is first used
 ROWS = np.array([[1, 2], [0.1, -3]], np.float32)
@@ -60,6 +67,28 @@ def test_a_program_in_c_passes_a_model_from_a_folder(rows: Path, model: Path) ->
     assert (done.returncode, done.stdout, done.stderr) == (0, DOUBLED, b"")
 
 
+@pytest.mark.parametrize(("mode", "error"), [("", b"0"), ("::ro", b"63")])  # 63: not permitted
+def test_a_folder_may_be_read_only(tmp_path: Path, mode: str, error: bytes) -> None:
+    done = run("--dir", f"{tmp_path}::/d{mode}", c_guest(SOURCES / "c" / "files.c"), "create", "/d/new")
+    assert (done.returncode, done.stdout.split()[-1]) == (0, error)
+    assert (tmp_path / "new").exists() == (mode == "")
+
+
+def test_only_with_a_network_a_component_looks_up_names() -> None:
+    guest = reaching_guest()
+    assert b"gaierror" in run(guest, "name=localhost").stdout
+    done = run("--network", guest, "name=localhost")
+    assert (done.returncode, b"gaierror" in done.stdout) == (0, False)
+
+
+def test_only_with_a_network_a_component_sends_requests() -> None:
+    guest = requesting_guest()
+    refused = run(guest, "127.0.0.1:1", "/")
+    assert (refused.returncode, b"imports instance `wasi:http/" in refused.stderr) == (2, True)
+    done = run("--network", guest, "127.0.0.1:1", "/")
+    assert (done.returncode, b"ErrorCode_ConnectionRefused" in done.stdout) == (0, True)
+
+
 def test_a_component_in_python_computes(model: Path) -> None:
     guest = python_guest()
     done = run("--model", f"m={model}", guest, "m", "2", data=ROWS.tobytes())
@@ -92,6 +121,15 @@ def test_a_file_is_not_found_without_its_folder(rows: Path, model: Path) -> None
 def test_a_host_may_refuse_models_from_bytes(rows: Path, model: Path) -> None:
     done = run("--max-model-bytes", "0", "--dir", f"{model.parent}::/m", rows, "@/m/m.onnx", "2", data=ROWS.tobytes())
     assert (done.returncode, b"loads no model from bytes" in done.stderr) == (16, True)
+
+
+def test_the_setting_is_the_limit_of_models_from_bytes_without_an_option(
+    rows: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCALEZERO_GUEST_MODEL_BYTES", "3")
+    passing: list[str | Path] = ["--dir", f"{model.parent}::/m", rows, "@/m/m.onnx", "2"]
+    assert run(*passing, data=ROWS.tobytes()).returncode == 17, "10 and 7 for too_large"
+    assert run("--max-model-bytes", "1000", *passing, data=ROWS.tobytes()).stdout == DOUBLED
 
 
 def test_a_guest_that_traps_ends_with_134(tmp_path: Path) -> None:
@@ -152,6 +190,8 @@ def test_a_file_that_is_no_guest_is_an_error_of_one_line(model: Path) -> None:
         (["--model", "m=/missing.onnx"], "an ONNX file that exists"),
         (["--model", "m=ftp://host/m.onnx"], "expected"),
         (["--dir", "/missing"], "HOST is a folder on this machine"),
+        (["--dir", "/::/a::rw"], "expected HOST[::GUEST[::ro]]"),
+        (["--dir", "/::/a::ro::x"], "expected HOST[::GUEST[::ro]]"),
         (["--env", "=1"], "expected NAME=VALUE"),
     ],
 )

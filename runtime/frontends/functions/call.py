@@ -19,7 +19,14 @@ from traceback import format_stack
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
-from runtime.errors import FunctionCrashed, FunctionTimedOut, ScalezeroError
+from runtime.errors import (
+    FunctionCrashed,
+    FunctionTimedOut,
+    GuestAnswerInvalid,
+    GuestCrashed,
+    RequestError,
+    ScalezeroError,
+)
 from runtime.frontends.functions.request import ClientDisconnected
 from runtime.frontends.functions.wsgi import Body, Head, Part, head
 from runtime.http.asgi import Message, Send
@@ -29,6 +36,7 @@ if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 _log: Final = logging.getLogger("scalezero.function")
+_ERRORS_OF_GUESTS: Final = (FunctionTimedOut, GuestAnswerInvalid, GuestCrashed)
 _SLICE: Final = 2**20  # bytes
 _MAX_PENDING: Final = 2  # pieces that may wait to be sent while the function produces the next one
 
@@ -151,7 +159,7 @@ class Call:
         try:
             self._produce()
         except BaseException as error:  # noqa: BLE001 - SystemExit and the like are the author's errors too
-            _log.error("function failed", exc_info=error, extra=self._facts())
+            self._log_failure(error)
             self._pass(error if isinstance(error, ScalezeroError) else FunctionCrashed(error))
 
     def _produce(self) -> None:
@@ -204,8 +212,26 @@ class Call:
         with suppress(RuntimeError):  # the loop is closed: the process is ending
             self._loop.call_soon_threadsafe(self._wake)
 
+    def _log_failure(self, error: BaseException) -> None:
+        """Log an error of the function, with a traceback only if that shows the author's code."""
+        if isinstance(error, RequestError):  # an error of the client, which the access log has
+            return
+        if isinstance(error, _ERRORS_OF_GUESTS):
+            facts = {"code": error.code, "reason": error.message, "cause": _root_cause(error)}
+            _log.error("function failed", extra={**self._facts(), **facts})
+        else:
+            _log.error("function failed", exc_info=error, extra=self._facts())
+
     def _facts(self) -> dict[str, object]:
         return {"method": self.method, "path": self._environ["PATH_INFO"]}
+
+
+def _root_cause(error: BaseException) -> str | None:
+    """Return the text of the first cause, such as the functions of a guest that was stopped; None: there is none."""
+    cause = error.__cause__
+    while cause is not None and cause.__cause__ is not None:
+        cause = cause.__cause__
+    return None if cause is None else str(cause)
 
 
 def _messages(part: Part) -> "Iterator[Message]":

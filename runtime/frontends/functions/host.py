@@ -1,7 +1,8 @@
 """Hosts the author's function: loads it, admits its calls, runs each on a thread within a limit, sends the responses.
 
 The import starts after the model is loaded, when nothing more urgent needs the CPU. It runs on its own daemon thread,
-and calls run on daemon threads too, so that neither delays the end of the process.
+and calls run on daemon threads too, so that neither delays the end of the process. An import that fails is final. A
+guest that cannot be pulled is pulled again, as a model is: by the next call, and in the background after a pause.
 """
 
 import asyncio
@@ -15,7 +16,17 @@ from threading import Thread
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
-from runtime.errors import DeadlineExceeded, FunctionFailed, FunctionStuck, FunctionTimedOut, InvalidInput, QueueFull
+from runtime.background import retry_pauses
+from runtime.errors import (
+    DeadlineExceeded,
+    FunctionFailed,
+    FunctionStuck,
+    FunctionTimedOut,
+    InvalidInput,
+    ModelUnavailable,
+    QueueFull,
+    ScalezeroError,
+)
 from runtime.frontends.functions import places
 from runtime.frontends.functions.call import Call
 from runtime.frontends.functions.loading import Loaded
@@ -50,7 +61,9 @@ class FunctionHost:
         limit: float,
         patience: float = 0.0,
     ) -> None:
-        """Host the functions that `load` returns; it runs on its own thread, and raises `FunctionFailed`.
+        """Host the functions that `load` returns; it runs on its own thread.
+
+        It raises `FunctionFailed`, which is final, or `ModelUnavailable` if another attempt may succeed.
 
         `folder` has the author's files: messages name the lines in it.
         At most `threads` calls run at once and `waiting` more wait; further calls are refused with `QueueFull`. A call
@@ -70,7 +83,7 @@ class FunctionHost:
         self._free_threads = asyncio.Semaphore(threads)
         self._threads = Threads(threads, name="function")
         self._import: asyncio.Future[Loaded] | None = None
-        self._failed: FunctionFailed | None = None
+        self._failed: FunctionFailed | ModelUnavailable | None = None  # the error of the last attempt
 
     @property
     def ready(self) -> bool:
@@ -78,8 +91,8 @@ class FunctionHost:
         return self._import is not None and self._import.done() and self.error is None
 
     @property
-    def error(self) -> FunctionFailed | FunctionStuck | None:
-        """Why no call can be answered: the import failed, or every thread is stuck."""
+    def error(self) -> FunctionFailed | ModelUnavailable | FunctionStuck | None:
+        """Why no call can be answered: the pull or the import failed, or every thread is stuck."""
         return self._failed or self.stuck
 
     @property
@@ -102,20 +115,34 @@ class FunctionHost:
         return self._import.result().takes_events
 
     async def load(self) -> Loaded:
-        """Import the functions once. Raises `FunctionFailed`, now and in every later call."""
+        """Import the functions once. Raises `FunctionFailed`, now and in every later call.
+
+        Raises `ModelUnavailable` if they cannot be pulled; the next call tries again.
+        """
         return await asyncio.shield(self._imported())
 
-    async def preload(self) -> None:
-        """Import the function before the first call. If that fails, readiness fails and every client gets the error."""
-        with suppress(FunctionFailed):  # already logged
-            await self.load()
+    async def preload(self, stop_retrying: Callable[[ScalezeroError], bool] = lambda _: True) -> None:
+        """Import the function before the first call. If that fails, readiness fails and every client gets the error.
+
+        A failed pull is tried again after a pause. `stop_retrying` is called with each failure and returns whether to
+        stop.
+        """
+        for pause in retry_pauses():
+            try:
+                await self.load()
+            except (FunctionFailed, ModelUnavailable) as error:  # already logged
+                if stop_retrying(error) or isinstance(error, FunctionFailed):
+                    return
+            else:
+                return
+            await asyncio.sleep(pause)
 
     async def __call__(self, request: FunctionRequest, send: Send) -> None:
         """Answer one request with the author's function.
 
         The call starts when the body is complete, so that a slow upload does not occupy a thread. Raises `InvalidInput`
-        for a query that is not ASCII, `QueueFull`, `DeadlineExceeded`, `FunctionFailed` and `FunctionStuck`, and what
-        `Call.answer` raises.
+        for a query that is not ASCII, `QueueFull`, `DeadlineExceeded`, `FunctionStuck`, and what `load` and
+        `Call.answer` raise.
         """
         _check_query(request.scope["query_string"])
         environ = environment(request.scope, await request.body())
@@ -128,7 +155,7 @@ class FunctionHost:
             disconnected.cancel()
 
     async def accepts_events(self) -> bool:
-        """Return whether a function gets events, after the import. Raises `FunctionFailed` and `FunctionTimedOut`."""
+        """Return whether a function gets events, after the import. Raises as `load`, and `FunctionTimedOut`."""
         return (await self._loaded(asyncio.get_running_loop().create_future())).takes_events
 
     async def answer_event(self, event: "Event") -> "Event | EventData | None":
@@ -184,7 +211,7 @@ class FunctionHost:
         self._free_threads.release()
 
     async def _loaded(self, disconnected: "asyncio.Future[None]") -> Loaded:
-        """Return the imported functions. Raises `ClientDisconnected`, `FunctionFailed` and `FunctionTimedOut`."""
+        """Return the imported functions. Raises as `load`, `ClientDisconnected` and `FunctionTimedOut`."""
         imported = self._imported()
         if not imported.done():
             either: set[asyncio.Future[Any]] = {imported, disconnected}
@@ -219,7 +246,7 @@ class FunctionHost:
             raise DeadlineExceeded(waited=perf_counter() - began, timeout=self._timeout)
 
     def _imported(self) -> "asyncio.Future[Loaded]":
-        """Return the future of the import. The first call starts the import."""
+        """Return the future of the import. The first call starts the import, also after a failed pull."""
         if self._import is None:
             loop = asyncio.get_running_loop()
             self._import = loop.create_future()
@@ -231,18 +258,22 @@ class FunctionHost:
         """Import the function. Runs on its own thread: the end of the process would wait for asyncio's executor."""
         try:
             loaded = self._load_functions()
-        except FunctionFailed as error:
+        except (FunctionFailed, ModelUnavailable) as error:
             _call_soon(loop, self._finish_import, error)
         else:
             _call_soon(loop, self._finish_import, loaded)
 
-    def _finish_import(self, outcome: Loaded | FunctionFailed) -> None:
-        assert self._import is not None  # noqa: S101 - `_imported` sets it before it starts the thread
-        if isinstance(outcome, FunctionFailed):
-            self._failed = outcome
-            self._import.set_exception(outcome)
-        else:
-            self._import.set_result(outcome)
+    def _finish_import(self, outcome: Loaded | FunctionFailed | ModelUnavailable) -> None:
+        attempt = self._import
+        assert attempt is not None  # noqa: S101 - `_imported` sets it before it starts the thread
+        if isinstance(outcome, Loaded):
+            self._failed = None
+            attempt.set_result(outcome)
+            return
+        self._failed = outcome
+        attempt.set_exception(outcome)
+        if isinstance(outcome, ModelUnavailable):
+            self._import = None
 
     def _describe(self, call: Call) -> str:
         """Describe a call without its client's data, because other clients get this text too."""

@@ -14,11 +14,15 @@ if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
 
 HEAD_BYTES: Final = 2**16
+_LIST_BYTES: Final = HEAD_BYTES - 1024  # of all headers: what clients of HTTP/2 accept, without the server's own
+_HEADER_BYTES: Final = 32  # that each header counts beside its characters; RFC 9113, section 6.5.2
 _FOUND: Final = 302  # of a redirect without a status; RFC 3875, section 6.2.3
-_BODILESS: Final = (204, 304)
+_NOT_MODIFIED: Final = 304
+_BODILESS: Final = (204, _NOT_MODIFIED)
 _STATUS: Final = re.compile(r"(\d{3})(?: .*)?")
 _END_OF_HEAD: Final = re.compile(rb"(?:^|\n)\r?\n")
 _FIELDS: Final = ("content-type", "location", "status")  # the fields of CGI, one of which each response has
+_LENGTH: Final = "content-length"
 # Section 4.1.18: no credentials, and nothing of the connection. HTTP_PROXY is what many programs read as a setting.
 _WITHHELD: Final = frozenset(
     {"HTTP_AUTHORIZATION", "HTTP_PROXY_AUTHORIZATION", "HTTP_CONNECTION", "HTTP_KEEP_ALIVE", "HTTP_PROXY", "HTTP_TE"}
@@ -82,10 +86,15 @@ def response(output: bytes, *, method: str) -> Response:
     headers = _headers(output[: end.start()].decode("latin-1"))
     fields = _fields(headers)
     status = _status(fields)
-    body = b"" if method == "HEAD" else output[end.end() :]  # RFC 3875, section 4.3.2: the server discards it
+    sent = [each for each in headers if each[0].lower() != "status"]
+    body = output[end.end() :]
+    if method == "HEAD":  # RFC 3875, section 4.3.2: the server discards the body
+        return Response(status, [*sent, *_length_of(body, status, fields)], b"")
     if body:
-        _check_body(body, status, headers, fields)
-    return Response(status, [each for each in headers if each[0].lower() != "status"], body)
+        _check_body(body, status, fields)
+    if status != _NOT_MODIFIED:  # its length is that of the body that is not sent
+        _check_length(body, fields)
+    return Response(status, sent, body)
 
 
 def _text(value: str) -> str:
@@ -100,7 +109,13 @@ def _text(value: str) -> str:
 
 def _headers(head: str) -> list[tuple[str, str]]:
     lines = head.split("\n") if head else []
-    return [_header(line.removesuffix("\r"), number) for number, line in enumerate(lines, 1)]
+    headers = [_header(line.removesuffix("\r"), number) for number, line in enumerate(lines, 1)]
+    size = sum(len(name) + len(value) + _HEADER_BYTES for name, value in headers)
+    if size > _LIST_BYTES:
+        got = f"{len(headers)} headers of {size} bytes in all"
+        expected = f"at most {_LIST_BYTES} bytes, of which each header takes {_HEADER_BYTES} beside its characters"
+        raise GuestAnswerInvalid("head", got=got, expected=expected)
+    return headers
 
 
 def _header(line: str, number: int) -> tuple[str, str]:
@@ -113,15 +128,15 @@ def _header(line: str, number: int) -> tuple[str, str]:
 
 
 def _fields(headers: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Return the fields of CGI, by their names in lower case."""
+    """Return the fields of CGI and the length of the body, by their names in lower case."""
     found: dict[str, str] = {}
     for name, value in headers:
         lower = name.lower()
-        if lower in _FIELDS:
+        if lower in {*_FIELDS, _LENGTH}:
             if lower in found:
                 raise GuestAnswerInvalid(name, got="the header twice", expected="one value")
             found[lower] = value
-    if not found:
+    if found.keys().isdisjoint(_FIELDS):
         raise GuestAnswerInvalid("head", got="none of them", expected="a header Content-Type, Location or Status")
     return found
 
@@ -136,12 +151,20 @@ def _status(fields: dict[str, str]) -> int:
     return int(stated[1])
 
 
-def _check_body(body: bytes, status: int, headers: Sequence[tuple[str, str]], fields: dict[str, str]) -> None:
+def _check_body(body: bytes, status: int, fields: dict[str, str]) -> None:
     if status in _BODILESS:
         raise GuestAnswerInvalid("body", got=f"{len(body)} bytes", expected=f"no bytes after status {status}")
     if "content-type" not in fields:
         raise GuestAnswerInvalid("head", got="a body without Content-Type", expected="a header Content-Type")
-    stated = next((value for name, value in headers if name.lower() == "content-length"), None)
+
+
+def _length_of(body: bytes, status: int, fields: dict[str, str]) -> list[tuple[str, str]]:
+    """Return the header with the length of the body that is not sent; without it, the server would send 0."""
+    return [("Content-Length", str(len(body)))] if body and status not in _BODILESS and _LENGTH not in fields else []
+
+
+def _check_length(body: bytes, fields: dict[str, str]) -> None:
+    stated = fields.get(_LENGTH)
     if stated is not None and stated != str(len(body)):
         expected = f"{len(body)}, the number of bytes after the empty line, or no such header"
         raise GuestAnswerInvalid("Content-Length", got="another value", expected=expected) from ValueError(stated)

@@ -6,17 +6,19 @@ codes in the settings ──► the one with this process' key ──► pulled,
 """
 
 import logging
+import os
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from runtime.artifacts.fetch import Artifact, fetch_file
 from runtime.artifacts.policy import PullPolicy
 from runtime.artifacts.uris import parse_uri
+from runtime.configuration.guest_folders import PROTECTED, conflict
 from runtime.errors import BadSetting, FunctionFailed, ModelUnavailable
 from runtime.frontends.functions.loading import Loaded
 from runtime.frontends.wasm.application import GuestApplication
 from runtime.settings import Settings
-from runtime.wasm import Limits
+from runtime.wasm import Access, Limits
 
 if TYPE_CHECKING:
     from runtime.wasm.code import Code
@@ -26,14 +28,19 @@ _log: Final = logging.getLogger("scalezero.function")
 
 
 def load(settings: Settings, *, extensions: "Extensions" = ()) -> Loaded:
-    """Pull, compile and check the guest. Blocks. Raises `FunctionFailed`, which has no folder; the cause is logged.
+    """Pull, compile and check the guest. Blocks.
 
-    `extensions` are the host functions beside WASI's, such as inference.
+    Raises `FunctionFailed`, which has no folder; the cause is logged. Raises `ModelUnavailable`, which is logged too,
+    if the guest cannot be pulled; a later attempt may succeed. `extensions` are the host functions beside WASI's, such
+    as inference.
     """
     uri = str(settings.guest_uri)
     name = name_of(uri)
     try:
         return _load(uri, name, settings, extensions)
+    except ModelUnavailable as error:
+        _log.error("function not loaded", extra={"code": error.code, "reason": error.message, "source": uri})
+        raise
     except Exception as error:
         failed = error if isinstance(error, FunctionFailed) else FunctionFailed(name, type(error).__name__)
         facts = {"code": failed.code, "reason": failed.message, "source": uri}
@@ -57,7 +64,22 @@ def _load(uri: str, name: str, settings: Settings, extensions: "Extensions") -> 
         raise FunctionFailed(name, allowed) from error
     code = _pinned_code(name, settings) or _compiled(uri, name, settings)
     limits = Limits(settings.function_timeout, settings.guest_memory, settings.guest_output)
-    return Loaded(GuestApplication(Guest(code, limits, extensions=extensions), name), takes_events=False)
+    guest = Guest(code, limits, access=_access(name, settings), extensions=extensions)
+    if settings.guest_network and guest.is_core_module:
+        _log.warning("the guest is a core module, which can use no network: WASI preview 1 opens no sockets")
+    return Loaded(GuestApplication(guest, name), takes_events=False)
+
+
+def _access(name: str, settings: Settings) -> Access:
+    """Return what the guest reaches. Raises `FunctionFailed` for a folder that leads to a protected one by a link."""
+    protected = [os.path.realpath(each) for each in (*PROTECTED, settings.cache_dir)]
+    for each in settings.guest_folders:
+        if conflict(os.path.realpath(each.path), protected):
+            reason = (
+                f"its folder {each.guest_path} contains the cache or a system folder, or is in one; see docs/wasm.md"
+            )
+            raise FunctionFailed(name, reason)
+    return Access(settings.guest_folders, settings.guest_network)
 
 
 def _pinned_code(name: str, settings: Settings) -> "Code | None":
@@ -87,10 +109,10 @@ def _compiled(uri: str, name: str, settings: Settings) -> "Code":
 
     try:
         binary = _pull(uri, settings.guest_sha256, settings).path.read_bytes()
-    except (BadSetting, ModelUnavailable) as error:
+    except BadSetting as error:
         raise FunctionFailed(name, error.message) from error
     except OSError as error:
-        raise FunctionFailed(name, f"it cannot be read: {error.strerror}") from error
+        raise ModelUnavailable(uri, f"it cannot be read: {error.strerror}") from error
     return compile_code(binary, name=name)
 
 

@@ -96,6 +96,14 @@ def _revisions(**found: Manifest) -> Facts:
     return Facts(revisions={name.replace("_", "-"): each for name, each in found.items()})
 
 
+def _folders(folders: str) -> Edit:
+    return ("  maxWaitTime", f"  guest: {{path: s3://models/guest.wasm, folders: {folders}}}\n  maxWaitTime")
+
+
+def _mounted(volume: str) -> Edit:
+    return ("  volumes:", f"  volumes:\n    - {volume}")
+
+
 def _guest(memory: str) -> Edit:
     return ("  maxWaitTime", f"  guest: {{path: {GUEST}, memory: {memory}}}\n  maxWaitTime")
 
@@ -259,6 +267,20 @@ CASES: dict[str, tuple[Case, Case]] = {
     "guest-undigested": (
         Case(models=(_guest("32Mi"),), facts=_guests(None)),
         Case(models=(_guest("32Mi"),), facts=_guests("1" * 64)),
+    ),
+    "guest-folder-not-mounted": (
+        Case(models=(_folders("[{path: /etc/labels}]"),), function=(_mounted("{configMap: c, path: /etc/lab}"),)),
+        Case(models=(_folders("[{path: /etc/labels}]"),), function=(_mounted("{configMap: c, path: /etc/labels/}"),)),
+    ),
+    "guest-folder-not-writable": (
+        Case(
+            models=(_folders("[{path: /a/b, readOnly: false}]"),),
+            function=(_mounted("{emptyDir: {}, path: /a}\n    - {secret: s, path: /a/b}"),),
+        ),
+        Case(
+            models=(_folders("[{path: /a/b, readOnly: false}, {path: /tmp/c, readOnly: false}, {path: /d}]"),),
+            function=(_mounted("{emptyDir: {}, path: /a}\n    - {secret: s, path: /d}"),),
+        ),
     ),
     "guests-above-memory": (
         Case(models=(_guest("56Mi"),), flags=WASM),

@@ -17,24 +17,41 @@ KEPT: Final = ROOT / ".local" / "guests"
 SOURCES: Final = Path(__file__).parent / "sources"
 WIT: Final = Path(runtime.wasi_nn.__file__).parent / "wit"
 ASSEMBLYSCRIPT: Final = "assemblyscript@0.28.20"
+SHIM: Final = "@assemblyscript/wasi-shim@0.1.0"  # console and process, over WASI preview 1
 REQUIREMENTS: Final = "scripts/cluster requirements --install"
 
 
 def python_guest() -> Path:
     """Return the component of `sources/python`, over the interfaces of WIT and those of a program."""
-    folder, cli = SOURCES / "python", SOURCES / "wasi-cli"
+    return component_guest("python", WIT, SOURCES / "wasi-cli")
+
+
+def component_guest(name: str, *interfaces: Path) -> Path:
+    """Return the component of the Python program in `sources/NAME`, whose world is NAME, over folders of WIT files."""
+    folder = SOURCES / name
 
     def build(target: Path) -> None:
-        wit = target.parent / "wit"
-        shutil.copytree(WIT, wit / "deps")
-        shutil.copytree(cli, wit / "deps" / cli.name)
-        shutil.copy(folder / "python.wit", wit)
+        dependencies = target.parent / "wit" / "deps"
+        for each in interfaces:
+            shutil.copytree(each, dependencies if each == WIT else dependencies / each.name, dirs_exist_ok=True)
+        shutil.copy(folder / f"{name}.wit", dependencies.parent)
         shutil.copy(folder / "app.py", target.parent)
         tool = str(Path(sys.executable).parent / "componentize-py")
-        _run([tool, "-d", str(wit), "-w", "python", "componentize", "app", "-o", str(target)], folder=target.parent)
+        wit = str(dependencies.parent)
+        _run([tool, "-d", wit, "-w", name, "componentize", "app", "-o", str(target)], folder=target.parent)
 
-    sources = sorted(each for top in (folder, cli, WIT) for each in top.rglob("*") if each.is_file())
-    return _kept("python", [version("componentize-py")], sources, build)
+    sources = sorted(each for top in (folder, *interfaces) for each in top.rglob("*") if each.is_file())
+    return _kept(name, [version("componentize-py")], sources, build)
+
+
+def reaching_guest() -> Path:
+    """Return the component that reaches files and the network as its arguments say, through Python's own library."""
+    return component_guest("reaching", SOURCES / "wasi-cli")
+
+
+def requesting_guest() -> Path:
+    """Return the component that sends an HTTP request, through wasi:http."""
+    return component_guest("requesting", SOURCES / "wasi-cli", SOURCES / "wasi-http", SOURCES / "wasi-io")
 
 
 def c_guest(source: Path, *options: str) -> Path:
@@ -60,19 +77,25 @@ def scripted_guest(folder: Path) -> Path:
     return _kept(folder.name, [compiler], [script, *sorted(folder.glob("*.[ch]"))], build)
 
 
-def assemblyscript_guest(name: str) -> Path:
-    """Return the core module of `sources/assemblyscript/NAME.ts`, whose `_start` runs its top-level statements."""
+def assemblyscript_guest(name: str, *, shim: bool = False) -> Path:
+    """Return the core module of `sources/assemblyscript/NAME.ts`, whose `_start` runs its top-level statements.
+
+    `shim`: it uses AssemblyScript's shim for WASI; otherwise it declares its imports itself.
+    """
     _require("node", "npm")
     source = SOURCES / "assemblyscript" / f"{name}.ts"
 
     def build(target: Path) -> None:
         npm = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(target.parent)]
-        _run([*npm, ASSEMBLYSCRIPT], folder=target.parent)
-        compiler = target.parent / "node_modules" / "assemblyscript" / "bin" / "asc.js"
-        options = ["--use", "abort=", "--exportStart", "_start", "--runtime", "stub", "-o", str(target)]
-        _run(["node", str(compiler), str(source), *options], folder=target.parent)
+        _run([*npm, *packages], folder=target.parent)
+        shutil.copy(source, target.parent)  # paths in the configuration of the shim are relative to this folder
+        config = "node_modules/@assemblyscript/wasi-shim/asconfig.json"
+        options = ["--config", config] if shim else ["--use", "abort=", "--exportStart", "_start"]
+        options += ["--runtime", "stub", "-o", target.name]
+        _run(["node", "node_modules/assemblyscript/bin/asc.js", source.name, *options], folder=target.parent)
 
-    return _kept(f"{name}-assemblyscript", [ASSEMBLYSCRIPT], [source], build)
+    packages = [ASSEMBLYSCRIPT, *([SHIM] if shim else [])]
+    return _kept(f"{name}-assemblyscript", packages, [source], build)
 
 
 def compiled_guest(path: Path) -> Path:

@@ -21,7 +21,7 @@ from runtime.settings import Settings
 from runtime.wasi_nn import NnSession
 from runtime.wasi_nn.backend import ServiceBackend
 from runtime.wasi_nn.faults import Code, NnError
-from runtime.wasi_nn.graphs import Graph
+from runtime.wasi_nn.graphs import Graph, ReadyGraph
 from tests import models
 from tests.runtime.recording import RecordingSink
 from tests.runtime.wasi_nn.guests import Guest
@@ -168,6 +168,17 @@ def test_the_models_from_bytes_are_closed_with_the_backend(served: Serving, tmp_
     assert len(files(served)) == 1
     served.run(served.backend.close())
     assert files(served) == []
+
+
+def test_a_run_of_a_model_from_bytes_that_hangs_fails_liveness(served: Serving, tmp_path: Path) -> None:
+    """Set the watchdog's finding directly; see tests/runtime/batching/test_runs.py for the watchdog."""
+    graph = served.backend.load(models.identity(tmp_path / "a.onnx").read_bytes())
+    assert isinstance(graph, ReadyGraph)
+    assert served.call(served.service.stuck) is None
+    graph.ready.batcher._watchdog.stuck = "a run has not returned"
+    assert served.call(served.service.stuck) == "a run has not returned"
+    served.run(served.backend.close())
+    assert served.call(served.service.stuck) is None
 
 
 @pytest.mark.parametrize("model", [b"", b"no model", bytes(1000)])

@@ -129,6 +129,20 @@ answer = "computed"
         assert console(f"answer = refused({call})")[0] == code
 
 
+@pytest.mark.parametrize(("limit", "code"), [(0, "UNSUPPORTED_OPERATION"), (3, "TOO_LARGE")])
+def test_a_host_limits_or_forbids_models_as_bytes(
+    compiled: component.Component, engine: wasmtime.Engine, limit: int, code: str
+) -> None:
+    with NnSession(Doubling(), Limits(model_bytes=limit)) as session:
+        (first, _), second = Console(compiled, engine, session)("""
+answer = [
+    refused(graph.load, [b"onnx"], graph.GraphEncoding.ONNX, graph.ExecutionTarget.CPU),
+    refused(nn.load, b"onnx", nn.GraphEncoding.ONNX, nn.ExecutionTarget.CPU),
+]
+""")
+    assert (first, second) == (code, code)
+
+
 @pytest.mark.parametrize(
     ("inputs", "code", "text"),
     [

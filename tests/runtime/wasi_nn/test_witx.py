@@ -234,6 +234,17 @@ def test_the_guest_stops_where_it_traps_and_its_neighbour_goes_on(nn: NnSession)
     ready(neighbour)
 
 
+def test_only_the_functions_that_a_guest_imports_are_defined(nn: NnSession) -> None:
+    """The definition of each takes time in every call."""
+    engine = wasmtime.Engine()
+    linker, store = wasmtime.Linker(engine), wasmtime.Store(engine)
+    witx.add_to_linker(linker, nn, [(witx.MODULE, "compute"), (witx.MODULE, "unknown"), ("other", "load")])
+    assert isinstance(linker.get(store, witx.MODULE, "compute"), wasmtime.Func)
+    for name in witx.PARAMETERS.keys() - {"compute"}:
+        with pytest.raises(wasmtime.WasmtimeError, match="not defined"):
+            linker.get(store, witx.MODULE, name)
+
+
 def test_an_instance_that_is_dropped_drops_its_session() -> None:
     extension: NnExtension | None = NnExtension(Doubling())
     assert extension is not None
@@ -241,7 +252,7 @@ def test_an_instance_that_is_dropped_drops_its_session() -> None:
     engine = wasmtime.Engine()
     linker: wasmtime.Linker | None = wasmtime.Linker(engine)
     assert linker is not None
-    extension.add_to_linker(linker)
+    extension.add_to_linker(linker, [(witx.MODULE, name) for name in witx.PARAMETERS])
     store: wasmtime.Store | None = wasmtime.Store(engine)
     assert store is not None
     linker.instantiate(store, wasmtime.Module(engine, forwarder()))

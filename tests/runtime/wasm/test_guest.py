@@ -1,6 +1,10 @@
 """A guest runs in a fresh instance for each call, within its limits; what it does wrong stays its own."""
 
+import subprocess
+import sys
+from collections.abc import Container
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import wasmtime
@@ -12,7 +16,7 @@ from runtime.wasm.code import compile_code
 from runtime.wasm.engine import engine
 from runtime.wasm.guest import Call, Guest
 from runtime.wasm.linking import Extensions
-from tests import guests
+from tests import ROOT, guests
 
 MIB = 2**20
 LIMITS = Limits(seconds=60, memory=4 * MIB, output=MIB)
@@ -108,6 +112,21 @@ def test_a_guest_that_writes_without_end_is_stopped() -> None:
         guest(guests.FLOOD).run(call())
 
 
+# A component whose interface `wasi:cli/run` is an instance of these functions.
+RUN = """
+(component
+  (core module $m (func (export "none") (result i32) (i32.const 0)) (memory (export "memory") 1)
+    (func (export "one") (param i32) (result i32) (i32.const 0)))
+  (core instance $c (instantiate $m))
+  (func $ok (result (result)) (canon lift (core func $c "none")))
+  (func $parameter (param "x" u32) (result (result)) (canon lift (core func $c "one")))
+  (func $number (result u32) (canon lift (core func $c "none")))
+  (func $value (result (result u32)) (canon lift (core func $c "none") (memory (core memory $c "memory"))))
+  {}
+  (export "wasi:cli/run@0.2.0" (instance $i)))
+"""
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -119,6 +138,15 @@ def test_a_guest_that_writes_without_end_is_stopped() -> None:
         ('(module (memory 1 2 shared) (func (export "_start")))', "not valid WebAssembly"),
         ('(module (import "env" "f" (func)) (func (export "_start")))', "unknown import: `env::f`"),
         ('(module (func $f unreachable) (start $f) (func (export "_start")))', "cannot be instantiated.*unreachable"),
+        (RUN.format("(instance $i)"), "has another type"),
+        (RUN.format('(instance $i (export "walk" (func $ok)))'), "has another type"),
+        (RUN.format('(instance $i (export "run" (core module $m)))'), "has another type"),
+        (
+            RUN.format('(instance $i (export "run" (func $parameter)))'),
+            r"expected an interface with run: func\(\) -> r",
+        ),
+        (RUN.format('(instance $i (export "run" (func $number)))'), "has another type"),
+        (RUN.format('(instance $i (export "run" (func $value)))'), "has another type"),
         ("(component)", r"it exports nothing; expected wasi:cli/run@0\.2\.0 or a later 0\.2 version"),
     ],
 )
@@ -158,7 +186,8 @@ class Counting:
         self.calls += 1
         return self.calls
 
-    def add_to_linker(self, linker: wasmtime.Linker) -> None:
+    def add_to_linker(self, linker: wasmtime.Linker, imported: Container[tuple[str, str]]) -> None:
+        assert ("host", "next") in imported
         linker.define_func("host", "next", wasmtime.FuncType([], [wasmtime.ValType.i32()]), self.next)
 
     def add_to_component_linker(self, linker: ComponentLinker) -> None:
@@ -213,3 +242,35 @@ def test_a_watch_that_fails_does_not_stop_the_clock(caplog: pytest.LogCaptureFix
     with engine().running(broken), pytest.raises(FunctionTimedOut):
         guest(guests.LOOP, SHORT).run(call())
     assert "a guest could not be watched" in caplog.text
+
+
+# Runs the guest in argv[1], and prints whether the half of wasmtime for components was imported.
+RUNNING = """
+import pathlib, sys
+from runtime.wasi_nn import NnExtension
+from runtime.wasm import Limits
+from runtime.wasm.code import compile_code
+from runtime.wasm.guest import Call, Guest
+from tests.runtime.wasi_nn.doubling import Doubling
+code = compile_code(pathlib.Path(sys.argv[1]).read_bytes(), name="main.wasm")
+guest = Guest(code, Limits(60, 2**20, 2**20), extensions=[lambda: NnExtension(Doubling())])
+assert guest.run(Call(["main.wasm"], [], b"")) == b"0"
+print("wasmtime.component" in sys.modules)
+"""
+
+
+def test_a_core_module_does_not_import_what_components_need(tmp_path: Path) -> None:
+    """That would take 10 ms of a cold start."""
+    asking = guests.command(
+        """
+        (i32.store8 (i32.const 1024) (i32.add (i32.const 48)
+          (call $load (i32.const 64) (i32.const 8) (i32.const 32))))
+        (call $head)
+        """,
+        imports='(import "wasi_ephemeral_nn" "load_by_name" (func $load (param i32 i32 i32) (result i32)))',
+        data="?",
+        functions='(data (i32.const 64) "doubling")',
+    )
+    path = guests.write(tmp_path / "main.wasm", asking)
+    done = subprocess.run([sys.executable, "-c", RUNNING, path], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "False\n"), done.stderr

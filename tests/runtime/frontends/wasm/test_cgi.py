@@ -97,10 +97,31 @@ def test_an_output_is_a_response(output: bytes, expected: cgi.Response) -> None:
     assert cgi.response(output, method="GET") == expected
 
 
+def test_a_head_may_be_as_large_as_clients_of_http_2_accept() -> None:
+    """Each header takes 32 bytes beside its characters; the server adds some of its own."""
+    lines = [b"Location: /x", *(b"X%04d: %s" % (number, b"v" * 963) for number in range(64))]
+    (_, *headers) = cgi.response(b"\n".join(lines) + b"\n\n", method="GET").headers
+    assert sum(len(name) + len(value) + 32 for name, value in headers) == 64_000
+    with pytest.raises(GuestAnswerInvalid, match="head: got 66 headers of"):
+        cgi.response(b"\n".join([*lines, b"Y: " + b"v" * 500]) + b"\n\n", method="GET")
+
+
 def test_the_body_of_an_answer_to_head_is_discarded() -> None:
     """Source: RFC 3875, section 4.3.2."""
     answer = cgi.response(b"Content-Type: text/html\nContent-Length: 9\n\nhi", method="HEAD")
     assert answer == (200, [HTML, ("Content-Length", "9")], b"")
+
+
+@pytest.mark.parametrize(
+    ("output", "headers"),
+    [
+        (b"Content-Type: text/html\n\nhi", [HTML, ("Content-Length", "2")]),
+        (b"Content-Type: text/html\n\n", [HTML]),
+        (b"Content-Type: text/html\nStatus: 204\n\nhi", [HTML]),
+    ],
+)
+def test_the_answer_to_head_has_the_length_of_the_body(output: bytes, headers: list[tuple[str, str]]) -> None:
+    assert cgi.response(output, method="HEAD").headers == headers
 
 
 @pytest.mark.parametrize(
@@ -109,6 +130,7 @@ def test_the_body_of_an_answer_to_head_is_discarded() -> None:
         (b"", "head: got 0 bytes without an empty line; expected header lines, an empty line and the body"),
         (b"hello", "head: got 5 bytes without an empty line"),
         (b"X: 1\n" * 20_000, "head: got no empty line in 65536 bytes"),
+        (b"X:\n" * 3_000 + b"\n", "head: got 3000 headers of 99000 bytes in all; expected at most 64512 bytes"),
         (b"hello\n\nworld", "line 1 of the head: got no colon"),
         (b"\nbody", "head: got none of them; expected a header Content-Type, Location or Status"),
         (b"X-Other: 1\n\n", "head: got none of them"),
@@ -117,6 +139,10 @@ def test_the_body_of_an_answer_to_head_is_discarded() -> None:
         (b"Status: 200\n\nbody", "head: got a body without Content-Type"),
         (b"Status: 204\nContent-Type: a/b\n\nbody", "body: got 4 bytes; expected no bytes after status 204"),
         (b"Content-Type: a/b\nContent-Length: 9\n\nbody", "Content-Length: got another value; expected 4, the number"),
+        (b"Content-Type: a/b\nContent-Length: 9\n\n", "Content-Length: got another value; expected 0, the number"),
+        (b"Status: 204\nContent-Length: 9\n\n", "Content-Length: got another value; expected 0, the number"),
+        (b"Content-Type: a/b\nContent-Length: 2\ncontent-length: 9\n\nhi", "content-length: got the header twice"),
+        (b"Content-Length: 0\n\n", "head: got none of them; expected a header Content-Type"),
     ],
 )
 def test_another_output_is_an_error_that_names_the_part(output: bytes, message: str) -> None:

@@ -14,11 +14,12 @@ import pytest
 from runtime.artifacts.cache import hash_file
 from runtime.configuration.guest_code import GuestCode, render_code
 from runtime.wasm.engine import code_key
-from tests import models
+from tests import guests, models
 from tests.conformance.callers import runs_and_rows
 from tests.runtime.frontends.conftest import Served, error_of, serving
 from tests.runtime.frontends.wasm.test_served import MODEL, post
 from tests.runtime.wasi_nn.building import SOURCES, c_guest, compiled_guest, python_guest
+from tests.waiting import DEADLINE
 
 GUESTS = 64
 LIMIT = "10s"  # of a call: much more than that of a guest which answers
@@ -115,3 +116,49 @@ def test_64_guests_at_once_share_batches(tmp_path: Path) -> None:
     assert [each.text for each in answers] == [f"{number} 1" for number in range(GUESTS)]
     assert more_rows - rows == GUESTS
     assert more_runs - runs <= GUESTS // 4
+
+
+# Passes its stdin as a model, and answers with the number of the error.
+PASSING = guests.command(
+    """
+    (i32.store (i32.const 0) (i32.const 16384)) (i32.store (i32.const 4) (i32.const 49152))
+    (drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 36)))
+    (i32.store (i32.const 32) (i32.const 16384))
+    (i32.store8 (i32.const 1050) (i32.add (i32.const 48)
+      (call $load (i32.const 32) (i32.const 1) (i32.const 1) (i32.const 0) (i32.const 64))))
+    (call $head)
+    """,
+    imports='(import "wasi_ephemeral_nn" "load" (func $load (param i32 i32 i32 i32 i32) (result i32)))',
+    data=f"{guests.HEAD}?",
+)
+
+
+@pytest.mark.parametrize(
+    ("limits", "error"),
+    [({"SCALEZERO_GUEST_MODEL_BYTES": "0"}, "6"), ({"SCALEZERO_GUEST_MODEL_BYTES": "82"}, "7"), ({}, "0")],
+    ids=["forbidden", "too large", "default"],
+)
+def test_a_process_limits_or_forbids_models_that_guests_pass(
+    tmp_path: Path, limits: Mapping[str, str], error: str
+) -> None:
+    """6 is unsupported_operation, 7 too_large."""
+    guests.write(tmp_path / "main.wasm", PASSING)
+    model = models.identity(tmp_path / "m.onnx").read_bytes()
+    assert len(model) > 82
+    with serving(tmp_path, tmp_path, env=limits) as running:
+        assert post(running, model).text == error
+
+
+def test_the_files_of_passed_models_are_removed_at_the_start_after_a_kill(tmp_path: Path) -> None:
+    guests.write(tmp_path / "main.wasm", PASSING)
+    model, cache = models.identity(tmp_path / "m.onnx").read_bytes(), tmp_path / "cache"
+    with serving(tmp_path, tmp_path) as running:
+        assert post(running, model).text == "0"
+        (left,) = cache.glob("wasi-nn-*/*.onnx")
+        running.process.kill()
+        running.process.wait(DEADLINE)
+    assert left.read_bytes() == model
+    with serving(tmp_path, tmp_path) as running:
+        assert not left.exists()
+        assert post(running, model).text == "0"
+    assert list(cache.glob("wasi-nn-*")) == []
