@@ -10,6 +10,7 @@ Sources: WebAssembly/wasi-nn, wasi-nn.witx; WasmEdge, plugins/wasi_nn/wasinnfunc
 an error (a forged handle), the text of the specification decides.
 """
 
+import atexit
 import json
 import struct
 from collections.abc import Callable, Container
@@ -79,6 +80,7 @@ def _types(_: "Engine") -> "dict[int, FuncType]":
     """Return the types of the functions of an engine, by the number of parameters; another engine needs others."""
     from wasmtime import FuncType, ValType
 
+    atexit.register(_types.cache_clear)  # later, wasmtime's package can no longer delete them
     i32 = ValType.i32()
     return {count: FuncType([i32] * count, [i32]) for count in set(PARAMETERS.values())}
 
