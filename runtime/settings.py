@@ -12,9 +12,10 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from runtime.configuration import companions, guest_code, listeners, values, version_policy
+from runtime.configuration import companions, guest_code, guest_folders, listeners, values, version_policy
 from runtime.configuration.companions import Companions
 from runtime.configuration.guest_code import GuestCodes
+from runtime.configuration.guest_folders import GuestFolders
 from runtime.configuration.listeners import Listener
 from runtime.configuration.values import Parser
 from runtime.configuration.version_policy import VersionPolicy
@@ -43,6 +44,13 @@ def _parse_companions(text: str) -> Companions:
         raise _bad_json("SCALEZERO_COMPANIONS", text, companions.ALLOWED, error) from error
 
 
+def _parse_guest_folders(text: str) -> GuestFolders:
+    try:
+        return guest_folders.parse_folders(text)
+    except ValueError as error:
+        raise _bad_json("SCALEZERO_GUEST_FOLDERS", text, guest_folders.ALLOWED, error) from error
+
+
 def _parse_variants(text: str) -> "PinnedModel":
     from runtime.variants.pinned import parse
 
@@ -58,6 +66,7 @@ def _bad_json(variable: str, text: str, allowed: str, error: ValueError) -> BadS
     return BadSetting(variable, value=shown, allowed=f"{allowed} ({error})")
 
 
+_GUEST_FOLDERS: Final = Parser(_parse_guest_folders, guest_folders.ALLOWED)
 _GUEST_CODE: Final = Parser(guest_code.parse_code, guest_code.ALLOWED)
 _COMPANIONS: Final = Parser(_parse_companions, companions.ALLOWED)
 DEFAULT_BATCH_SIZE: Final = 32  # rows; variants are measured with as many
@@ -290,6 +299,18 @@ class Settings:
         values.integer(1, 2**31),
         "largest output of one call of a guest in bytes, with the head of the response; more is answered with 502",
         default=32 * 2**20,
+    )
+    guest_folders: GuestFolders = _setting(
+        "SCALEZERO_GUEST_FOLDERS",
+        _GUEST_FOLDERS,
+        "folders that a guest sees, as JSON, which a deploy sets; none: a guest has no files",
+        default=GuestFolders(),
+    )
+    guest_network: bool = _setting(
+        "SCALEZERO_GUEST_NETWORK",
+        values.SWITCH,
+        "true lets a guest send HTTP requests and look up names of hosts; false: a guest has no network",
+        default=False,
     )
     event_target: str | None = _setting(
         "SCALEZERO_EVENT_TARGET",

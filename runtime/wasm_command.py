@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from runtime.configuration.guest_folders import GuestFolder
 from runtime.errors import BadSetting
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from runtime.wasi_nn.running import Program
     from runtime.wasi_nn.session import Limits
 
+_READ_ONLY: Final = "ro"
 _INTERRUPTED: Final = 130  # the exit code after Ctrl-C, as of a shell
 
 
@@ -33,8 +35,15 @@ def command() -> None:
 @command.command(context_settings={"allow_interspersed_args": False})
 @click.argument("guest", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-@click.option("--dir", "folders", multiple=True, metavar="HOST[::GUEST]", help="Folder for the guest; repeatable.")
+@click.option(
+    "--dir",
+    "folders",
+    multiple=True,
+    metavar="HOST[::GUEST[::ro]]",
+    help="Folder for the guest; ro: only to read; repeatable.",
+)
 @click.option("--env", "variables", multiple=True, metavar="NAME=VALUE", help="Variable for the guest; repeatable.")
+@click.option("--network", is_flag=True, help="Let the guest send HTTP requests and look up names of hosts.")
 @click.option("--model", "models", multiple=True, metavar="NAME=URI", help="Model to load by name; repeatable.")
 @click.option(
     "--max-model-bytes",
@@ -47,19 +56,22 @@ def run(
     *,
     folders: tuple[str, ...],
     variables: tuple[str, ...],
+    network: bool,
     models: tuple[str, ...],
     max_model_bytes: int | None,
 ) -> None:
     """Run GUEST, a core module or a component, with ARGUMENTS. WASI-NN computes on the models of --model.
 
-    The guest has the standard streams of this process, and no file and no network except --dir. Options stand before
-    GUEST. Exit code: that of the guest, 134 if it was stopped, 2 for a wrong option.
+    The guest has the standard streams of this process, and no file and no network except --dir and --network. Options
+    stand before GUEST. Exit code: that of the guest, 134 if it was stopped, 2 for a wrong option.
     """
     from runtime.telemetry import logs
     from runtime.wasi_nn.running import Program
     from runtime.wasi_nn.session import Limits
+    from runtime.wasm import Access
 
-    program = Program(guest, arguments, [_pair("--env", each) for each in variables], [*map(_folder, folders)])
+    access = Access([*map(_folder, folders)], network)
+    program = Program(guest, arguments, [_pair("--env", each) for each in variables], access)
     limits = Limits() if max_model_bytes is None else Limits(model_bytes=max_model_bytes)
     named = [_pair("--model", each) for each in models]
     logs.set_up("warning")
@@ -84,11 +96,12 @@ def _pair(option: str, text: str) -> tuple[str, str]:
     return name, value
 
 
-def _folder(text: str) -> tuple[str, str]:
-    host, _, guest = text.partition("::")
-    if not Path(host).is_dir():
-        raise BadSetting("--dir", value=text, allowed="HOST[::GUEST], where HOST is a folder on this machine")
-    return host, guest or host
+def _folder(text: str) -> GuestFolder:
+    host, guest, mode, *more = (*text.split("::"), "", "")
+    if not Path(host).is_dir() or mode not in ("", _READ_ONLY) or any(more):
+        allowed = f"HOST[::GUEST[::{_READ_ONLY}]], where HOST is a folder on this machine"
+        raise BadSetting("--dir", value=text, allowed=allowed)
+    return GuestFolder(host, guest or host, read_only=bool(mode))
 
 
 async def _serve_and_run(program: "Program", models: Sequence[tuple[str, str]], limits: "Limits") -> int:

@@ -1,7 +1,7 @@
 """Runs a WebAssembly program by hand: a core module with `_start`, or a component that exports `wasi:cli/run`.
 
-The standard streams, the arguments and the exit code are those of this process. The guest reaches only the folders that
-are named.
+The standard streams, the arguments and the exit code are those of this process. The guest reaches only what its
+`Access` states.
 """
 
 import sys
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runtime.errors import BadSetting
 from runtime.wasi_nn import NnSession, add_to_component_linker, add_to_linker
+from runtime.wasm.access import NOTHING, Access
 
 if TYPE_CHECKING:
     from wasmtime import Engine, Store
@@ -22,12 +23,12 @@ _RUN: Final = "wasi:cli/run@"
 
 
 class Program(NamedTuple):
-    """A guest to run: its file, its arguments, its environment, and (folder of the host, its path in the guest)."""
+    """A guest to run: its file, its arguments, its environment, and what it reaches outside of its instance."""
 
     path: Path
     arguments: Sequence[str] = ()
     environ: Sequence[tuple[str, str]] = ()
-    folders: Sequence[tuple[str, str]] = ()
+    access: Access = NOTHING
 
 
 def run(program: Program, nn: NnSession) -> int:
@@ -43,7 +44,10 @@ def run(program: Program, nn: NnSession) -> int:
     _set_wasi(store, program)
     is_component = content.startswith((_COMPONENT, _TEXT_COMPONENT))
     try:
-        start = (_component if is_component else _module)(engine, store, content, nn)
+        if is_component:
+            start = _component(engine, store, content, nn, network=program.access.network)
+        else:
+            start = _module(engine, store, content, nn)
     except (WasmtimeError, Trap) as error:
         reason = str(error).strip().partition("\n")[0]
         raise BadSetting("GUEST", value=str(program.path), allowed=f"a WebAssembly program ({reason})") from error
@@ -73,7 +77,9 @@ def configuration() -> Any:  # noqa: ANN401 - wasmtime is imported for a guest o
 
 
 def _set_wasi(store: "Store", program: Program) -> None:
-    from wasmtime import WasiConfig, WasmtimeError
+    from wasmtime import WasiConfig
+
+    from runtime.wasm.granting import FolderUnavailable, allow, set_wasi
 
     wasi = WasiConfig()
     wasi.argv = [program.path.name, *program.arguments]
@@ -81,12 +87,12 @@ def _set_wasi(store: "Store", program: Program) -> None:
     wasi.inherit_stdin()
     wasi.inherit_stdout()
     wasi.inherit_stderr()
-    for folder, name in program.folders:
-        try:
-            wasi.preopen_dir(folder, name)
-        except WasmtimeError as error:
-            raise BadSetting("--dir", value=folder, allowed="a folder that this process can open") from error
-    store.set_wasi(wasi)
+    try:
+        allow(wasi, program.access)
+    except FolderUnavailable as error:
+        allowed = "a folder that this process can open"
+        raise BadSetting("--dir", value=error.folder.path, allowed=allowed) from error
+    set_wasi(store, wasi, network=program.access.network)
 
 
 def _module(engine: "Engine", store: "Store", content: bytes, nn: NnSession) -> Any:  # noqa: ANN401 - a function of wasmtime
@@ -99,11 +105,13 @@ def _module(engine: "Engine", store: "Store", content: bytes, nn: NnSession) -> 
     return start if isinstance(start, Func) else None
 
 
-def _component(engine: "Engine", store: "Store", content: bytes, nn: NnSession) -> Any:  # noqa: ANN401 - as above
+def _component(engine: "Engine", store: "Store", content: bytes, nn: NnSession, *, network: bool) -> Any:  # noqa: ANN401 - as above
     from wasmtime.component import Component, Linker
 
+    from runtime.wasm.granting import add_wasi
+
     linker = Linker(engine)
-    linker.add_wasip2()
+    add_wasi(linker, network=network)
     add_to_component_linker(linker, nn)
     component = Component(engine, content)
     instance = linker.instantiate(store, component)

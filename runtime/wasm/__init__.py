@@ -5,14 +5,17 @@
     code.py        compiles a guest; reads and writes compiled code
     files.py       stdin and stdout of a call, as anonymous files
     linking.py     what a guest may import: WASI, and the extensions of the host
+    access.py      what a guest reaches outside of its instance: folders and the network
+    granting.py    gives it that, and nothing else
     guest.py       Guest: checks a guest once, and runs its calls
     faults.py      wasmtime's exceptions -> errors
     limits.py      the limits of a call
 
-Only this package configures wasmtime. A guest gets no files and no network: WASI's configuration has neither a folder
-nor a socket. Importing this package does not import wasmtime.
+Only this package configures wasmtime. A guest gets no files and no network, except what its `Access` states. Importing
+this package does not import wasmtime.
 """
 
+from runtime.wasm.access import Access
 from runtime.wasm.limits import Limits
 
-__all__ = ["Limits"]
+__all__ = ["Access", "Limits"]

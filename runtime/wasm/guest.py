@@ -16,18 +16,20 @@ import wasmtime
 from wasmtime.component import Component
 from wasmtime.component import Linker as ComponentLinker
 
-from runtime.errors import FunctionFailed, GuestAnswerInvalid, ScalezeroError
+from runtime.errors import FunctionFailed, GuestAnswerInvalid, GuestCrashed, ScalezeroError
+from runtime.wasm.access import NOTHING, Access
 from runtime.wasm.code import Code
 from runtime.wasm.engine import engine
 from runtime.wasm.faults import exit_status, exited, fault_of, summary
 from runtime.wasm.files import MemoryFile
+from runtime.wasm.granting import HTTP, FolderUnavailable, allow, set_wasi
 from runtime.wasm.limits import Limits
 from runtime.wasm.linking import Extension, Extensions, component_linker, core_linker, opened
 
 _START: Final = "_start"
 _MEMORY: Final = "memory"
 _RUN: Final = re.compile(r"wasi:cli/run@0\.2\.\d+")
-_WASI: Final = re.compile(r"wasi_snapshot_preview1|wasi:(cli|clocks|filesystem|io|random|sockets)/.*")
+_WASI: Final = re.compile(r"wasi_snapshot_preview1|wasi:(cli|clocks|filesystem|http|io|random|sockets)/.*")
 _TABLE_ELEMENTS: Final = 1_000_000  # of 8 bytes
 _MEMORIES: Final = 4
 _PARTS: Final = 256  # instances, and tables, of one guest
@@ -45,15 +47,22 @@ class Call(NamedTuple):
 class Guest:
     """A guest with its limits. `run` may be called on several threads at once."""
 
-    def __init__(self, code: Code, limits: Limits, *, extensions: Extensions = ()) -> None:
+    def __init__(self, code: Code, limits: Limits, *, access: Access = NOTHING, extensions: Extensions = ()) -> None:
         """Check the guest. Raises `FunctionFailed` if no call of it could succeed. Blocks for at most its time limit.
 
-        `extensions` are used for a guest that imports more than WASI.
+        `access` is what it reaches outside of the instance. `extensions` are used for a guest that imports more than
+        WASI.
         """
         self._name = code.name
         self._limits = limits
-        self._program = _Core(code.program) if isinstance(code.program, wasmtime.Module) else _Component(code.program)
+        self._access = access
+        self._program = (
+            _Core(code.program)
+            if isinstance(code.program, wasmtime.Module)
+            else _Component(code.program, network=access.network)
+        )
         self._program.check(code.name)
+        self._check_network()
         more = [each for each in self._program.imports if not _WASI.fullmatch(each)]
         self._extensions = extensions if more else ()
         try:
@@ -63,6 +72,11 @@ class Guest:
         except wasmtime.WasmtimeError as error:  # of the linker
             raise FunctionFailed(code.name, _link_fault(error)) from error
 
+    @property
+    def is_core_module(self) -> bool:
+        """Whether it is a core module, which can use no network: WASI preview 1 opens no sockets."""
+        return isinstance(self._program, _Core)
+
     def run(self, call: Call) -> bytes:
         """Return what the guest writes to stdout.
 
@@ -71,7 +85,9 @@ class Guest:
         with MemoryFile("stdin", call.stdin) as stdin, MemoryFile("stdout") as stdout:
             try:
                 with engine().running(lambda: self._watch(stdout)):
-                    self._execute(_wasi(call, stdin, stdout))
+                    self._execute(_wasi(call, stdin, stdout, self._access))
+            except FolderUnavailable as error:  # it was there at the start
+                raise GuestCrashed(str(error)) from error
             except ScalezeroError:
                 self._check_size(stdout)  # a guest often crashes because it could not write
                 raise
@@ -80,7 +96,7 @@ class Guest:
 
     def _execute(self, wasi: wasmtime.WasiConfig) -> None:
         with opened(self._extensions) as extensions, self._store() as store:
-            store.set_wasi(wasi)
+            set_wasi(store, wasi, network=self._access.network)
             instance = None
             try:
                 instance = self._program.instantiate(store, extensions)
@@ -94,13 +110,26 @@ class Guest:
 
     def _try(self) -> None:
         """Instantiate the guest once. Raises `FunctionFailed`."""
+        wasi = wasmtime.WasiConfig()
         try:
+            allow(wasi, self._access)
             with engine().running(_nothing), opened(self._extensions) as extensions, self._store() as store:
-                store.set_wasi(wasmtime.WasiConfig())
+                set_wasi(store, wasi, network=self._access.network)
                 self._program.instantiate(store, extensions)
+        except FolderUnavailable as error:
+            expected = "expected a folder of the image, or one that a volume of func.yaml provides"
+            raise FunctionFailed(self._name, f"{error}; {expected}") from error
         except wasmtime.Trap as error:
             fault = fault_of(error, limits=self._limits, memory=None)
             raise FunctionFailed(self._name, f"it cannot be instantiated: {fault}") from error
+
+    def _check_network(self) -> None:
+        imported = next((each for each in sorted(self._program.imports) if each.startswith(HTTP)), None)
+        if imported and not self._access.network:
+            reason = (
+                f"it imports {imported}, and has no network; expected network: true in guest of the InferenceConfig"
+            )
+            raise FunctionFailed(self._name, reason)
 
     @contextmanager
     def _store(self) -> Iterator[wasmtime.Store]:
@@ -178,8 +207,9 @@ class _Core:
 class _Component:
     """A component with the export `wasi:cli/run`."""
 
-    def __init__(self, component: Component) -> None:
+    def __init__(self, component: Component, *, network: bool) -> None:
         self._component = component
+        self._network = network
         self._linker: ComponentLinker | None = None
         self.imports = frozenset(component.type.imports(engine().wasmtime))
         self._exports = sorted(component.type.exports(engine().wasmtime))
@@ -191,10 +221,10 @@ class _Component:
             raise FunctionFailed(name, f"{got}; expected wasi:cli/run@0.2.0 or a later 0.2 version")
 
     def link(self, extensions: Sequence[Extension]) -> None:
-        self._linker = None if extensions else component_linker()
+        self._linker = None if extensions else component_linker(network=self._network)
 
     def instantiate(self, store: wasmtime.Store, extensions: Sequence[Extension]) -> _Instance:
-        linker = self._linker or component_linker(extensions)
+        linker = self._linker or component_linker(extensions, network=self._network)
         instance = linker.instantiate(store, self._component)
 
         def start() -> int:
@@ -208,14 +238,15 @@ class _Component:
         return _Instance(start, lambda: None)
 
 
-def _wasi(call: Call, stdin: MemoryFile, stdout: MemoryFile) -> wasmtime.WasiConfig:
-    """Return WASI's configuration of a call, without folders and sockets. stderr is that of the process."""
+def _wasi(call: Call, stdin: MemoryFile, stdout: MemoryFile, access: Access) -> wasmtime.WasiConfig:
+    """Return WASI's configuration of a call. stderr is that of the process. Raises `FolderUnavailable`."""
     wasi = wasmtime.WasiConfig()
     wasi.argv = list(call.arguments)
     wasi.env = call.variables
     wasi.stdin_file = stdin.path
     wasi.stdout_file = stdout.path
     wasi.inherit_stderr()
+    allow(wasi, access)
     return wasi
 
 

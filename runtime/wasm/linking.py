@@ -13,6 +13,7 @@ import wasmtime
 from wasmtime.component import Linker as ComponentLinker
 
 from runtime.wasm.engine import engine
+from runtime.wasm.granting import add_wasi
 
 
 class Extension(Protocol):
@@ -50,10 +51,10 @@ def core_linker(extensions: Sequence[Extension] = ()) -> wasmtime.Linker:
     return linker
 
 
-def component_linker(extensions: Sequence[Extension] = ()) -> ComponentLinker:
-    """Return a linker for components, with the interfaces of the extensions."""
+def component_linker(extensions: Sequence[Extension] = (), *, network: bool = False) -> ComponentLinker:
+    """Return a linker for components, with the interfaces of the extensions, and with `network` with those of HTTP."""
     linker = ComponentLinker(engine().wasmtime)
-    linker.add_wasip2()
+    add_wasi(linker, network=network)
     for each in extensions:
         each.add_to_component_linker(linker)
     return linker

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from knative.resources import BadManifest
 from runtime.configuration.companions import Companion, Companions
 from runtime.configuration.guest_code import GuestCode, GuestCodes, render_code
+from runtime.configuration.guest_folders import GuestFolder, GuestFolders
 from runtime.configuration.listeners import Listener
 from runtime.configuration.version_policy import VersionPolicy
 from runtime.declared import settings_for
@@ -130,6 +131,8 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
         "SCALEZERO_GUEST_CODE": render_code([GuestCode("wasmtime-1", "arm", "core", "s3://b/c", "b" * 64)]),
         "SCALEZERO_GUEST_MEMORY": "1048576",
         "SCALEZERO_GUEST_OUTPUT": "1000",
+        "SCALEZERO_GUEST_FOLDERS": '[{"path": "/labels"}]',
+        "SCALEZERO_GUEST_NETWORK": "true",
     }
     assert set(texts) == set(VARIABLES)
     settings = settings_from({**texts, "HOME": "/root", "OTHER": "x"})
@@ -206,6 +209,8 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
         guest_code=GuestCodes([GuestCode("wasmtime-1", "arm", "core", "s3://b/c", "b" * 64)]),
         guest_memory=2**20,
         guest_output=1000,
+        guest_folders=GuestFolders([GuestFolder("/labels", "/labels")]),
+        guest_network=True,
     )
 
 
@@ -252,6 +257,13 @@ def test_the_error_for_a_bad_value_has_the_allowed_values(variable: str, text: s
     assert details["value"] == text
     assert details["allowed"]
     assert str(refused.value) == f"{variable}={text!r}: expected {details['allowed']}"
+
+
+def test_a_folder_that_no_guest_may_have_is_refused_with_its_reason() -> None:
+    with pytest.raises(
+        BadSetting, match=r"SCALEZERO_GUEST_FOLDERS=.*\(\[0\]\.path: got '/proc'; expected a folder that"
+    ):
+        settings_from({"SCALEZERO_GUEST_FOLDERS": '[{"path": "/proc"}]'})
 
 
 @given(variable=st.sampled_from(sorted(VARIABLES)), text=st.text(max_size=12))

@@ -13,7 +13,14 @@ import pytest
 import wasmtime
 
 from tests import models
-from tests.runtime.wasi_nn.building import SOURCES, assemblyscript_guest, c_guest, python_guest
+from tests.runtime.wasi_nn.building import (
+    SOURCES,
+    assemblyscript_guest,
+    c_guest,
+    python_guest,
+    reaching_guest,
+    requesting_guest,
+)
 
 pytestmark = pytest.mark.timeout(900)  # a guest is built, and compiled, when it is first used
 ROWS = np.array([[1, 2], [0.1, -3]], np.float32)
@@ -50,6 +57,28 @@ def test_a_program_in_c_computes_on_a_model_by_its_name(rows: Path, model: Path)
 def test_a_program_in_c_passes_a_model_from_a_folder(rows: Path, model: Path) -> None:
     done = run("--dir", f"{model.parent}::/models", rows, "@/models/m.onnx", "2", data=ROWS.tobytes())
     assert (done.returncode, done.stdout, done.stderr) == (0, DOUBLED, b"")
+
+
+@pytest.mark.parametrize(("mode", "error"), [("", b"0"), ("::ro", b"63")])  # 63: not permitted
+def test_a_folder_may_be_read_only(tmp_path: Path, mode: str, error: bytes) -> None:
+    done = run("--dir", f"{tmp_path}::/d{mode}", c_guest(SOURCES / "c" / "files.c"), "create", "/d/new")
+    assert (done.returncode, done.stdout.split()[-1]) == (0, error)
+    assert (tmp_path / "new").exists() == (mode == "")
+
+
+def test_only_with_a_network_a_component_looks_up_names() -> None:
+    guest = reaching_guest()
+    assert b"gaierror" in run(guest, "name=localhost").stdout
+    done = run("--network", guest, "name=localhost")
+    assert (done.returncode, b"gaierror" in done.stdout) == (0, False)
+
+
+def test_only_with_a_network_a_component_sends_requests() -> None:
+    guest = requesting_guest()
+    refused = run(guest, "127.0.0.1:1", "/")
+    assert (refused.returncode, b"imports instance `wasi:http/" in refused.stderr) == (2, True)
+    done = run("--network", guest, "127.0.0.1:1", "/")
+    assert (done.returncode, b"ErrorCode_ConnectionRefused" in done.stdout) == (0, True)
 
 
 def test_a_component_in_python_computes(model: Path) -> None:
@@ -144,6 +173,8 @@ def test_a_file_that_is_no_guest_is_an_error_of_one_line(model: Path) -> None:
         (["--model", "m=/missing.onnx"], "an ONNX file that exists"),
         (["--model", "m=ftp://host/m.onnx"], "expected"),
         (["--dir", "/missing"], "HOST is a folder on this machine"),
+        (["--dir", "/::/a::rw"], "expected HOST[::GUEST[::ro]]"),
+        (["--dir", "/::/a::ro::x"], "expected HOST[::GUEST[::ro]]"),
         (["--env", "=1"], "expected NAME=VALUE"),
     ],
 )

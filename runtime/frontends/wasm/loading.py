@@ -6,17 +6,19 @@ codes in the settings ──► the one with this process' key ──► pulled,
 """
 
 import logging
+import os
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from runtime.artifacts.fetch import Artifact, fetch_file
 from runtime.artifacts.policy import PullPolicy
 from runtime.artifacts.uris import parse_uri
+from runtime.configuration.guest_folders import PROTECTED, conflict
 from runtime.errors import BadSetting, FunctionFailed, ModelUnavailable
 from runtime.frontends.functions.loading import Loaded
 from runtime.frontends.wasm.application import GuestApplication
 from runtime.settings import Settings
-from runtime.wasm import Limits
+from runtime.wasm import Access, Limits
 
 if TYPE_CHECKING:
     from runtime.wasm.code import Code
@@ -57,7 +59,22 @@ def _load(uri: str, name: str, settings: Settings, extensions: "Extensions") -> 
         raise FunctionFailed(name, allowed) from error
     code = _pinned_code(name, settings) or _compiled(uri, name, settings)
     limits = Limits(settings.function_timeout, settings.guest_memory, settings.guest_output)
-    return Loaded(GuestApplication(Guest(code, limits, extensions=extensions), name), takes_events=False)
+    guest = Guest(code, limits, access=_access(name, settings), extensions=extensions)
+    if settings.guest_network and guest.is_core_module:
+        _log.warning("the guest is a core module, which can use no network: WASI preview 1 opens no sockets")
+    return Loaded(GuestApplication(guest, name), takes_events=False)
+
+
+def _access(name: str, settings: Settings) -> Access:
+    """Return what the guest reaches. Raises `FunctionFailed` for a folder that leads to a protected one by a link."""
+    protected = [os.path.realpath(each) for each in (*PROTECTED, settings.cache_dir)]
+    for each in settings.guest_folders:
+        if conflict(os.path.realpath(each.path), protected):
+            reason = (
+                f"its folder {each.guest_path} contains the cache or a system folder, or is in one; see docs/wasm.md"
+            )
+            raise FunctionFailed(name, reason)
+    return Access(settings.guest_folders, settings.guest_network)
 
 
 def _pinned_code(name: str, settings: Settings) -> "Code | None":

@@ -9,7 +9,7 @@ from knative.resources.delivery import Delivery, Reference, Sink
 from knative.resources.event_filters import AttributesFilter, Filter
 from knative.resources.events import ChannelTemplate, Events, Predictions, Sequence, Trigger
 from knative.resources.fields import Metadata
-from knative.resources.guest import Guest
+from knative.resources.guest import Folder, Guest
 from knative.resources.inference_config import InferenceConfigSpec
 from knative.resources.model_optimization import ModelOptimizationSpec, Quantization
 from knative.resources.model_version import ModelVersionSpec, Storage
@@ -127,9 +127,11 @@ def events(draw: st.DrawFn, model: str = "first", functions: st.SearchStrategy[s
 
 
 def guests() -> st.SearchStrategy[Guest]:
-    """Generate a guest with or without an amount of memory."""
+    """Generate a guest with or without an amount of memory, folders and a network."""
     path = st.from_regex(r"s3://[a-z0-9]{3,9}/[a-z0-9]{1,5}\.wasm", fullmatch=True)
-    return st.builds(Guest, path=path, memory=st.none() | st.sampled_from(["64Ki", "256Mi", "4Gi"]))
+    memory = st.none() | st.sampled_from(["64Ki", "256Mi", "4Gi"])
+    folders = st.sampled_from([(), (Folder(path="/data"), Folder(path="/data", guest_path="/", read_only=False))])
+    return st.builds(Guest, path=path, memory=memory, folders=folders, network=st.booleans())
 
 
 @st.composite

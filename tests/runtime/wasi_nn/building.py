@@ -22,19 +22,35 @@ REQUIREMENTS: Final = "scripts/cluster requirements --install"
 
 def python_guest() -> Path:
     """Return the component of `sources/python`, over the interfaces of WIT and those of a program."""
-    folder, cli = SOURCES / "python", SOURCES / "wasi-cli"
+    return component_guest("python", WIT, SOURCES / "wasi-cli")
+
+
+def component_guest(name: str, *interfaces: Path) -> Path:
+    """Return the component of the Python program in `sources/NAME`, whose world is NAME, over folders of WIT files."""
+    folder = SOURCES / name
 
     def build(target: Path) -> None:
-        wit = target.parent / "wit"
-        shutil.copytree(WIT, wit / "deps")
-        shutil.copytree(cli, wit / "deps" / cli.name)
-        shutil.copy(folder / "python.wit", wit)
+        dependencies = target.parent / "wit" / "deps"
+        for each in interfaces:
+            shutil.copytree(each, dependencies if each == WIT else dependencies / each.name, dirs_exist_ok=True)
+        shutil.copy(folder / f"{name}.wit", dependencies.parent)
         shutil.copy(folder / "app.py", target.parent)
         tool = str(Path(sys.executable).parent / "componentize-py")
-        _run([tool, "-d", str(wit), "-w", "python", "componentize", "app", "-o", str(target)], folder=target.parent)
+        wit = str(dependencies.parent)
+        _run([tool, "-d", wit, "-w", name, "componentize", "app", "-o", str(target)], folder=target.parent)
 
-    sources = sorted(each for top in (folder, cli, WIT) for each in top.rglob("*") if each.is_file())
-    return _kept("python", [version("componentize-py")], sources, build)
+    sources = sorted(each for top in (folder, *interfaces) for each in top.rglob("*") if each.is_file())
+    return _kept(name, [version("componentize-py")], sources, build)
+
+
+def reaching_guest() -> Path:
+    """Return the component that reaches files and the network as its arguments say, through Python's own library."""
+    return component_guest("reaching", SOURCES / "wasi-cli")
+
+
+def requesting_guest() -> Path:
+    """Return the component that sends an HTTP request, through wasi:http."""
+    return component_guest("requesting", SOURCES / "wasi-cli", SOURCES / "wasi-http", SOURCES / "wasi-io")
 
 
 def c_guest(source: Path, *options: str) -> Path:

@@ -1,5 +1,6 @@
 """`scalezero serve FOLDER` answers HTTP through the guest in main.wasm, beside the model's protocols."""
 
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ import pytest
 
 from tests import guests, models
 from tests.runtime.frontends.conftest import Served, error_of, serving
+from tests.runtime.wasi_nn.building import SOURCES, c_guest
 from tests.s3_server import S3Server
 
 MODEL = """
@@ -73,6 +75,60 @@ def test_a_published_guest_is_pulled_from_the_place_in_the_resources(tmp_path: P
     (tmp_path / "model.yaml").write_text(f"{MODEL}---\napiVersion: ml.example.com/v1\n{config}")
     with serving(tmp_path, tmp_path, env=s3.environment()) as running:
         assert post(running).content == b"hello"
+
+
+CONFIG = """
+---
+apiVersion: ml.example.com/v1
+kind: InferenceConfig
+metadata: {name: m-config}
+spec: {guest: {path: s3://served/files.wasm, network: true, folders: [{path: FOLDER, guestPath: /d}]}}
+"""
+
+
+@contextmanager
+def with_folder(top: Path, shared: Path, *, ready: bool = True) -> Iterator[Served]:
+    """Serve the guest `files`, whose resources declare a folder."""
+    folder = top / "function"
+    folder.mkdir()
+    models.doubling(folder / "m.onnx")
+    (folder / "model.yaml").write_text(MODEL + CONFIG.replace("FOLDER", str(shared)))
+    shutil.copy(c_guest(SOURCES / "c" / "files.c"), folder / "main.wasm")
+    with serving(top, folder, ready=ready) as running:
+        yield running
+
+
+def test_a_guest_reads_the_folders_that_its_resources_declare(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    (shared / "labels").write_text("cat,dog")
+    with with_folder(tmp_path, shared) as running:
+        assert post(running, path="/?read&/d/labels").text == "0 cat,dog"
+        assert post(running, path="/?overwrite&/d/labels").text == "63 "
+        assert "a core module, which can use no network" in running.log.read_text()
+    assert (shared / "labels").read_text() == "cat,dog"
+
+
+def test_without_a_declaration_a_guest_has_no_files(tmp_path: Path) -> None:
+    shutil.copy(c_guest(SOURCES / "c" / "files.c"), tmp_path / "main.wasm")
+    with serving(tmp_path, tmp_path) as running:
+        assert post(running, path="/?read&/d/labels").text == "76 "
+
+
+def test_a_folder_that_does_not_exist_keeps_the_process_unready(tmp_path: Path) -> None:
+    with with_folder(tmp_path, tmp_path / "missing", ready=False) as running:
+        error = error_of(post(running), 503)
+        assert error["code"] == "function_failed"
+        assert (
+            "its folder /d cannot be opened (No such file or directory); expected a folder of the" in error["message"]
+        )
+
+
+def test_a_link_to_the_cache_is_no_folder_of_a_guest(tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "link").symlink_to("cache")
+    with with_folder(tmp_path, tmp_path / "link", ready=False) as running:
+        assert "its folder /d contains the cache or a system folder" in error_of(post(running), 503)["message"]
 
 
 def test_a_component_answers(tmp_path: Path) -> None:
