@@ -166,11 +166,11 @@ def _derived(subject: Subject, function: Function) -> Iterator[Finding]:
 
 def _unused(subject: Subject, function: Function) -> Iterator[Finding]:
     """Find fields that `scalezero deploy` cannot apply."""
-    volumes = [index for index, each in enumerate(function.run.volumes) if each.path.rstrip("/") != CACHE_PATH]
+    claims = [index for index, each in enumerate(function.run.volumes) if each.persistent_volume_claim]
     for is_set, path in (
         (function.domain, ("domain",)),
         ("SCALEZERO_MODEL_SHA256" in _variables(function), ("run", "envs")),
-        *((True, ("run", "volumes", index)) for index in volumes),
+        *((True, ("run", "volumes", index)) for index in claims),
     ):
         if is_set:
             what = f"{'.'.join(map(str, path))}: scalezero deploy cannot apply it"

@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from pathlib import Path
+from posixpath import normpath
 from typing import Any, Final
 
 from knative.function.variables import Variables, error_at, errors_at, resolve, variables_of
-from knative.manifests import Compute, DeploymentOptions, RegistryAccess, Subscription
+from knative.manifests import Compute, DeploymentOptions, RegistryAccess, Subscription, Volume
 from knative.manifests.names import CACHE_PATH
 from knative.manifests.quantities import cores, in_bytes
 from knative.resources.documents import FieldPath
@@ -23,6 +24,7 @@ from knative.resources.errors import as_yaml
 from knative.resources.expectations import suggest
 from knative.resources.faults import bad_field
 from knative.resources.func_yaml import Function, FunctionFile, read_function
+from knative.resources.func_yaml import Volume as DeclaredVolume
 from runtime.errors import BadSetting
 from runtime.settings import FUNCTION, SOURCE, Settings
 
@@ -37,6 +39,7 @@ _FIELDS: Final[Mapping[str, FieldPath]] = {  # the field of func.yaml for each o
     "labels": ("deploy", "labels"),
     "annotations": ("deploy", "annotations"),
     "cache_size": ("run", "volumes"),
+    "volumes": ("run", "volumes"),
     "secret": ("run", "envs"),
     "endpoint_url": ("run", "envs"),
 }
@@ -157,6 +160,7 @@ def deployment_options(
             declared=variables.declared,
             function=function.name if function else None,
             subscriptions=_subscriptions(function) if function else (),
+            volumes=_volumes(function) if function else (),
             **options,
         )
 
@@ -164,6 +168,23 @@ def deployment_options(
 def _subscriptions(function: Function) -> tuple[Subscription, ...]:
     """Return the subscriptions; their `source` is the name of a Broker, as for `func deploy`."""
     return tuple(Subscription(each.source, each.filters) for each in function.deploy.subscriptions)
+
+
+def _volumes(function: Function) -> tuple[Volume, ...]:
+    """Return the volumes other than the cache, in the order of their paths. Knative has no claims by default."""
+    found = (_volume(each, normpath(each.path)) for each in function.run.volumes if not _is_cache(each.path))
+    return tuple(sorted(filter(None, found), key=lambda each: each.path))
+
+
+def _volume(declared: DeclaredVolume, path: str) -> Volume | None:
+    if declared.secret is not None:
+        return Volume(path, "secret", declared.secret)
+    if declared.config_map is not None:
+        return Volume(path, "configMap", declared.config_map)
+    if declared.empty_dir is not None:
+        size, medium = declared.empty_dir.size_limit, declared.empty_dir.medium
+        return Volume(path, "emptyDir", size_limit=size, medium=medium)
+    return None  # a claim, which agreement.py reports
 
 
 def _with_handler(runtime: Settings, handler: Path | None) -> Settings:

@@ -7,7 +7,7 @@ Nothing here reads a cluster, a file or a clock; a manifest is JSON values.
 """
 
 from knative.manifests.environment import Pin
-from knative.manifests.options import ClusterVariable, Compute, DeploymentOptions, RegistryAccess, Subscription
+from knative.manifests.options import ClusterVariable, Compute, DeploymentOptions, RegistryAccess, Subscription, Volume
 from knative.manifests.steps import Pins, Step, desired
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "RegistryAccess",
     "Step",
     "Subscription",
+    "Volume",
     "desired",
 ]

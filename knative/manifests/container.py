@@ -2,7 +2,7 @@
 
 from knative.manifests import names
 from knative.manifests.environment import environment, whole_sources
-from knative.manifests.options import Compute, DeploymentOptions
+from knative.manifests.options import Compute, DeploymentOptions, Volume
 from knative.manifests.quantities import canonical_bytes, canonical_cpu
 from knative.objects import Manifest
 from runtime.errors import BadSetting
@@ -35,16 +35,40 @@ def container(settings: Settings, options: DeploymentOptions) -> Manifest:
         "volumeMounts": [
             {"name": names.CACHE_VOLUME, "mountPath": names.CACHE_PATH},
             {"name": names.SCRATCH_VOLUME, "mountPath": names.SCRATCH_PATH},
+            *(_mount(name, each) for name, each in _named(options)),
         ],
     }
 
 
 def volumes(options: DeploymentOptions) -> list[Manifest]:
-    """Return the writable volumes: the cache, and /tmp, where Flask stores uploads. Both are deleted with the pod."""
+    """Return the volumes: the cache, /tmp, where Flask stores uploads, and those of func.yaml.
+
+    An emptyDir is deleted with its pod.
+    """
     return [
         {"name": names.CACHE_VOLUME, "emptyDir": {"sizeLimit": canonical_bytes(options.cache_size)}},
         {"name": names.SCRATCH_VOLUME, "emptyDir": {"sizeLimit": canonical_bytes(options.cache_size)}},
+        *({"name": name, **_source(each)} for name, each in _named(options)),
     ]
+
+
+def _named(options: DeploymentOptions) -> list[tuple[str, Volume]]:
+    """Return the volumes of func.yaml with their names, which need not be valid for Kubernetes in func.yaml."""
+    return [(f"{names.VOLUME}-{index}", each) for index, each in enumerate(options.volumes)]
+
+
+def _mount(name: str, volume: Volume) -> Manifest:
+    """Return the mount. Knative demands that those of Secrets and ConfigMaps are read-only."""
+    return {"name": name, "mountPath": volume.path, **({} if volume.is_writable else {"readOnly": True})}
+
+
+def _source(volume: Volume) -> Manifest:
+    if volume.kind == "secret":
+        return {"secret": {"secretName": volume.source}}
+    if volume.kind == "configMap":
+        return {"configMap": {"name": volume.source}}
+    size = {} if volume.size_limit is None else {"sizeLimit": canonical_bytes(volume.size_limit)}
+    return {"emptyDir": {**({"medium": volume.medium} if volume.medium else {}), **size}}
 
 
 def _quantities(compute: Compute) -> Manifest:

@@ -26,8 +26,12 @@ REGISTRY_SECRET: Final = "scalezero-s3"  # noqa: S105 - the name that the docume
 REGISTRY_KEYS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")  # of this Secret, as variables
 CACHE_VOLUME: Final = "cache"
 CACHE_PATH: Final = "/var/cache/scalezero"
+VOLUME: Final = "volume"  # the names of those of func.yaml are volume-0, volume-1, ...
 SCRATCH_VOLUME: Final = "tmp"
 SCRATCH_PATH: Final = "/tmp"  # noqa: S108 - the mount path of a volume of the pod
+
+# Knative refuses volumes at these paths, and the runtime's own are at the last two.
+RESERVED_MOUNTS: Final = frozenset({"/", "/dev", "/dev/log", "/var", "/var/log", CACHE_PATH, SCRATCH_PATH})
 
 MIN_SCALE: Final = "autoscaling.knative.dev/min-scale"
 MAX_SCALE: Final = "autoscaling.knative.dev/max-scale"

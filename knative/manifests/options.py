@@ -1,7 +1,7 @@
 """The options of a deployment that no resource declares: image, scale, compute resources, access to the registry."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -23,6 +23,18 @@ def _match(name: str, value: str, pattern: re.Pattern[str], allowed: str) -> re.
     if not (match := pattern.fullmatch(value)):
         raise BadSetting(name, value=value, allowed=allowed)
     return match
+
+
+def _check_volume(volume: "Volume", others: Sequence[str]) -> None:
+    if volume.path in {*names.RESERVED_MOUNTS, *others}:
+        taken = ", ".join(sorted(names.RESERVED_MOUNTS))
+        raise BadSetting("volumes", value=volume.path, allowed=f"each path once, and none of {taken}")
+    if ":" in volume.path:
+        raise BadSetting("volumes", value=volume.path, allowed="a path without :, which Kubernetes refuses")
+    if volume.kind == "emptyDir":
+        in_bytes("volumes", volume.size_limit or "1")
+    else:
+        _match("volumes", volume.source, _SUBDOMAIN, f"the name of a {volume.kind[:1].upper()}{volume.kind[1:]}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +89,21 @@ class ClusterVariable(NamedTuple):
     key: str | None = None  # None if there is no name
 
 
+class Volume(NamedTuple):
+    """A volume of func.yaml, in addition to those of the runtime."""
+
+    path: str  # where it is mounted, normalised
+    kind: Literal["secret", "configMap", "emptyDir"]
+    source: str = ""  # the name of the Secret or ConfigMap
+    size_limit: str | None = None  # of an emptyDir; None: the node's disk
+    medium: str = ""  # of an emptyDir; Memory: a tmpfs, which counts as memory of the pod
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether the pod may write to it."""
+        return self.kind == "emptyDir"
+
+
 class Subscription(NamedTuple):
     """A subscription of func.yaml: the events of a Broker in which these attributes have these values."""
 
@@ -99,6 +126,7 @@ class DeploymentOptions:
     requests: Compute = Compute(cpu="250m", memory="256Mi")
     limits: Compute = Compute(cpu="1", memory="512Mi")
     cache_size: str = "1Gi"  # of the volume for artifacts; counts as ephemeral storage of the pod
+    volumes: tuple[Volume, ...] = ()  # by path
     service_account: str | None = None  # an existing one; None: a new one without any rights
     s3: RegistryAccess = RegistryAccess()
     # Variables of the author's function, such as {"MODEL_NAME": "payment-model"}; no settings of the runtime.
@@ -125,6 +153,8 @@ class DeploymentOptions:
         for option, reserved in (("labels", names.RESERVED_LABELS), ("annotations", names.RESERVED_ANNOTATIONS)):
             if taken := sorted(getattr(self, option).keys() & reserved):
                 raise BadSetting(option, value=", ".join(taken), allowed="none that scalezero deploy sets")
+        for index, each in enumerate(self.volumes):
+            _check_volume(each, [other.path for other in self.volumes[:index]])
         if self.service_account is not None:
             _match("service_account", self.service_account, _SUBDOMAIN, "the name of a ServiceAccount")
         if self.min_scale < 0 or (self.max_scale and self.max_scale < self.min_scale) or self.max_scale < 0:

@@ -95,6 +95,14 @@ def _revisions(**found: Manifest) -> Facts:
     return Facts(revisions={name.replace("_", "-"): each for name, each in found.items()})
 
 
+def _folders(folders: str) -> Edit:
+    return ("  maxWaitTime", f"  guest: {{path: s3://models/guest.wasm, folders: {folders}}}\n  maxWaitTime")
+
+
+def _mounted(volume: str) -> Edit:
+    return ("  volumes:", f"  volumes:\n    - {volume}")
+
+
 def _guest(memory: str) -> Edit:
     return ("  maxWaitTime", f"  guest: {{path: s3://models/guest.wasm, memory: {memory}}}\n  maxWaitTime")
 
@@ -241,6 +249,20 @@ CASES: dict[str, tuple[Case, Case]] = {
     "image-latest": (
         Case(flags=Flags(image="registry.example:5000/scalezero")),
         Case(flags=Flags(image="registry.example:5000/scalezero:0.1")),
+    ),
+    "guest-folder-not-mounted": (
+        Case(models=(_folders("[{path: /etc/labels}]"),), function=(_mounted("{configMap: c, path: /etc/lab}"),)),
+        Case(models=(_folders("[{path: /etc/labels}]"),), function=(_mounted("{configMap: c, path: /etc/labels/}"),)),
+    ),
+    "guest-folder-not-writable": (
+        Case(
+            models=(_folders("[{path: /a/b, readOnly: false}]"),),
+            function=(_mounted("{emptyDir: {}, path: /a}\n    - {secret: s, path: /a/b}"),),
+        ),
+        Case(
+            models=(_folders("[{path: /a/b, readOnly: false}, {path: /tmp/c, readOnly: false}, {path: /d}]"),),
+            function=(_mounted("{emptyDir: {}, path: /a}\n    - {secret: s, path: /d}"),),
+        ),
     ),
     "guests-above-memory": (
         Case(models=(_guest("56Mi"),), flags=WASM),

@@ -76,7 +76,10 @@ def test_the_wait_in_func_yaml_must_be_below_its_timeout(tmp_path: Path) -> None
             "deploy.healthEndpoints.readiness: func.yaml has /r, but the image",
         ),
         (("invoke: http", "invoke: http\ndomain: a.example"), "domain: scalezero deploy cannot apply it"),
-        (("  volumes:", "  volumes:\n    - {secret: s, path: /s}"), "run.volumes.0: scalezero deploy cannot apply it"),
+        (
+            ("  volumes:", "  volumes:\n    - {persistentVolumeClaim: {claimName: c}, path: /s}"),
+            "run.volumes.0: scalezero deploy cannot apply it",
+        ),
         (
             ("name: FUNCTION_TARGET\n      value: handle", f"name: SCALEZERO_MODEL_SHA256\n      value: {64 * 'a'}"),
             "run.envs",

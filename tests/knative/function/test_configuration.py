@@ -1,5 +1,6 @@
 """The options of a deployment: flags override func.yaml, func.yaml overrides the defaults; errors have their place."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from knative.function.configuration import (
     handler_for,
     in_image,
 )
-from knative.manifests import ClusterVariable, Compute, DeploymentOptions, RegistryAccess, Subscription
+from knative.manifests import ClusterVariable, Compute, DeploymentOptions, RegistryAccess, Subscription, Volume
 from knative.resources import BadManifest
 from knative.resources.func_yaml import parse_function
 from runtime.errors import BadSetting
@@ -52,6 +53,34 @@ def test_the_shipped_file_has_all_options_of_a_deployment() -> None:
     assert result.s3 == RegistryAccess(secret="scalezero-s3", region="us-east-1")  # noqa: S106 - its name
     assert result.runtime.function_source == Path("functions/payment_model/main.py")
     assert result.environment == {}
+
+
+VOLUMES = """run:
+  volumes:
+    - {secret: keys, path: /etc/./keys/}
+    - {configMap: labels, path: /etc/labels}
+    - {emptyDir: {sizeLimit: 1Gi, medium: Memory}, path: /data}
+    - {emptyDir: {sizeLimit: 2Gi}, path: /var/cache/scalezero/}
+    - {persistentVolumeClaim: {claimName: c}, path: /claim}
+"""
+
+
+def test_volumes_are_those_beside_the_cache_by_path() -> None:
+    result = options(LEAST + VOLUMES)
+    assert result.cache_size == "2Gi"
+    assert result.volumes == (
+        Volume("/data", "emptyDir", size_limit="1Gi", medium="Memory"),
+        Volume("/etc/keys", "secret", "keys"),
+        Volume("/etc/labels", "configMap", "labels"),
+    )
+
+
+@pytest.mark.parametrize("path", ["/tmp", "/var/./log", "/etc/labels/x/.."])  # noqa: S108 - paths of a pod
+def test_a_volume_that_the_cluster_would_refuse_is_an_error_at_its_field(path: str) -> None:
+    text = f"{LEAST}{VOLUMES}    - {{configMap: more, path: {path}}}\n"
+    assert re.search(
+        r"func\.yaml:\d+: run\.volumes: got .*; expected each path once, and none of /, /dev,", fault(text)
+    )
 
 
 def test_options_that_are_not_set_have_their_defaults() -> None:

@@ -17,6 +17,7 @@ PORT_NAMES = {"", "http1", "h2c"}
 RESERVED_PORTS = {8008, 8012, 8013, 8022, 9090, 9091}
 RESERVED_ENV = {"PORT", "K_SERVICE", "K_CONFIGURATION", "K_REVISION"}
 MAX_TIMEOUT = 600
+VOLUMES = ({"emptyDir"}, {"secret"}, {"configMap"})  # that need no feature of Knative
 TEMPLATE_FIELDS = {
     "automountServiceAccountToken",
     "containerConcurrency",
@@ -129,8 +130,15 @@ def _container(container: Mapping[str, Any], volumes: list[Mapping[str, Any]]) -
     mounted = {each["name"] for each in container["volumeMounts"]}
     if mounted != {each["name"] for each in volumes}:
         yield f"mounts {mounted}"
-    if any(set(each) != {"name", "emptyDir"} for each in volumes):
+    sources = {each["name"]: set(each) - {"name"} for each in volumes}
+    if len(sources) != len(volumes) or not all(each in VOLUMES for each in sources.values()):
         yield f"volumes {volumes}"
+    for each in container["volumeMounts"]:
+        if not each.get("readOnly") and sources.get(each["name"]) != {"emptyDir"}:
+            yield f"a writable mount {each}"
+    paths = [each["mountPath"] for each in container["volumeMounts"]]
+    if len(set(paths)) != len(paths) or {"/", "/dev", "/dev/log", "/var", "/var/log"} & {*paths}:
+        yield f"mount paths {paths}"
 
 
 def _environment(env: list[Mapping[str, Any]]) -> Iterator[str]:

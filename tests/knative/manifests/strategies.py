@@ -4,7 +4,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from knative.manifests import Compute, DeploymentOptions, RegistryAccess
+from knative.manifests import Compute, DeploymentOptions, RegistryAccess, Volume
 from knative.resources import ABService, InferenceConfig, ModelVersion, Resources
 from knative.resources.ab_service import TrafficSpec, TrafficTarget
 from knative.resources.fields import Metadata
@@ -53,6 +53,7 @@ def deployments() -> st.SearchStrategy[DeploymentOptions]:
         max_scale=st.just(0) | st.integers(5, 100),
         requests=st.just(compute),
         limits=st.sampled_from([compute, Compute(cpu="2", memory="1Gi"), Compute(cpu="0.5", memory="314572800")]),
+        volumes=st.sampled_from([(), (Volume("/a", "secret", "keys"), Volume("/b", "emptyDir", size_limit="1Gi"))]),
         service_account=st.none() | st.just("registry-reader"),
         s3=st.builds(
             RegistryAccess,

@@ -1,6 +1,6 @@
 import pytest
 
-from knative.manifests import Compute, DeploymentOptions, RegistryAccess
+from knative.manifests import Compute, DeploymentOptions, RegistryAccess, Volume
 from knative.manifests.capacity import timeout_seconds
 from knative.manifests.container import container
 from knative.manifests.quantities import canonical_bytes, canonical_cpu
@@ -19,6 +19,12 @@ from runtime.settings import Settings
         ({"max_scale": -1}, "scale"),
         ({"cache_size": "much"}, "cache_size"),
         ({"service_account": "a b"}, "service_account"),
+        ({"volumes": (Volume("/tmp", "emptyDir"),)}, "volumes"),  # noqa: S108 - a path of a pod
+        ({"volumes": (Volume("/var/cache/scalezero", "secret", "s"),)}, "volumes"),
+        ({"volumes": (Volume("/a:b", "secret", "s"),)}, "volumes"),
+        ({"volumes": (Volume("/a", "secret", "a b"),)}, "volumes"),
+        ({"volumes": (Volume("/a", "emptyDir", size_limit="much"),)}, "volumes"),
+        ({"volumes": (Volume("/a", "secret", "s"), Volume("/a", "configMap", "c"))}, "volumes"),
         ({"requests": Compute(cpu="2", memory="1Mi")}, "requests"),
         ({"requests": Compute(cpu="100m", memory="1Gi")}, "requests"),
     ],

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from knative.manifests import ClusterVariable, DeploymentOptions, desired
+from knative.manifests import ClusterVariable, DeploymentOptions, Volume, desired
 from knative.manifests.names import METRIC, TARGET, UTILIZATION
 from tests.knative.documents import read, version
+from tests.knative.manifests.admission import violations
 
 
 def service(**options: Any) -> dict[str, Any]:  # noqa: ANN401 - any option
@@ -28,6 +29,32 @@ def test_variables_of_secrets_and_configmaps_are_references() -> None:
     assert by_name["TEAM"] == {"name": "TEAM", "valueFrom": {"configMapKeyRef": {"name": "teams", "key": "team"}}}
     assert container["envFrom"] == [{"secretRef": {"name": "all"}}, {"configMapRef": {"name": "more"}}]
     assert "envFrom" not in service()["spec"]["template"]["spec"]["containers"][0]
+
+
+def test_volumes_are_mounted_and_only_an_empty_folder_is_writable() -> None:
+    manifest = service(
+        volumes=(
+            Volume("/a", "secret", "keys"),
+            Volume("/b", "configMap", "labels"),
+            Volume("/c", "emptyDir", size_limit="1024Ki", medium="Memory"),
+            Volume("/d", "emptyDir"),
+        )
+    )
+    spec = manifest["spec"]["template"]["spec"]
+    own = [each for each in spec["volumes"] if each["name"].startswith("volume-")]
+    assert own == [
+        {"name": "volume-0", "secret": {"secretName": "keys"}},
+        {"name": "volume-1", "configMap": {"name": "labels"}},
+        {"name": "volume-2", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
+        {"name": "volume-3", "emptyDir": {}},
+    ]
+    assert [each for each in spec["containers"][0]["volumeMounts"] if each["name"].startswith("volume-")] == [
+        {"name": "volume-0", "mountPath": "/a", "readOnly": True},
+        {"name": "volume-1", "mountPath": "/b", "readOnly": True},
+        {"name": "volume-2", "mountPath": "/c"},
+        {"name": "volume-3", "mountPath": "/d"},
+    ]
+    assert violations(manifest) == []
 
 
 @pytest.mark.parametrize(
