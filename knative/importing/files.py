@@ -25,6 +25,7 @@ from knative.resources.fields import Metadata
 from knative.resources.guest import Guest
 from knative.resources.inference_config import InferenceConfigSpec
 from knative.resources.model_version import ModelVersionSpec, Storage
+from runtime.configuration.guest_folders import GuestFolder, render_folders
 from runtime.errors import BadSetting
 from runtime.settings import LIVE_PATH, READY_PATH
 
@@ -105,7 +106,7 @@ def func_yaml(
         "build": {"builder": "pack"},
         "run": {
             "envs": [{"name": name, "value": value} for name, value in _envs(first, server, environment, project)],
-            "volumes": [{"emptyDir": {"sizeLimit": _DEFAULTS.cache_size}, "path": names.CACHE_PATH}],
+            "volumes": [{"emptyDir": {"sizeLimit": _DEFAULTS.cache_size}, "path": names.CACHE_PATH}, *server.volumes],
         },
         "deploy": {
             "healthEndpoints": {"liveness": LIVE_PATH, "readiness": READY_PATH},
@@ -127,6 +128,9 @@ def _envs(model: Model, server: Server, environment: Environment, project: Proje
         yield "SCALEZERO_PROTOCOLS", server.protocol
     if server.guest:
         yield "SCALEZERO_GUEST_URI", server.guest
+    if server.folders:
+        declared = (GuestFolder(each.path, each.path, each.read_only) for each in server.folders)
+        yield "SCALEZERO_GUEST_FOLDERS", render_folders(declared)
     yield "SCALEZERO_BATCH_SIZE", str(batching.size)
     yield "SCALEZERO_MAX_WAIT_TIME", durations.format_duration(batching.wait / _SECOND)
     yield "SCALEZERO_TIMEOUT", durations.format_duration(batching.timeout / _SECOND)
@@ -167,11 +171,15 @@ def _config(model: Model, server: Server) -> InferenceConfig:
         batch_size=batching.size,
         max_wait_time=durations.format_duration(batching.wait / _SECOND),
         timeout=durations.format_duration(batching.timeout / _SECOND),
-        guest=Guest(path=server.guest) if server.guest and model == server.models[0] else None,
+        guest=_guest(server) if model == server.models[0] else None,
     )
     return InferenceConfig(
         api_version=_GROUP, kind="InferenceConfig", metadata=Metadata(name=f"{model.name}-config"), spec=spec
     )
+
+
+def _guest(server: Server) -> Guest | None:
+    return Guest(path=server.guest, folders=server.folders) if server.guest else None
 
 
 def _alias(name: str, model: Model) -> ABService:

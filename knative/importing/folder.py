@@ -16,7 +16,7 @@ from knative.resources.pod import Container
 from runtime.settings import FUNCTION, MANIFEST
 
 _TAG: Final = re.compile(r"(:[\w][\w.-]*)?(@.+)?$")
-_TOLD_BY_GUESTS: Final = frozenset({"runtime_class_name"})
+_TOLD_BY_GUESTS: Final = frozenset({"runtime_class_name", "volume_mounts", "volumes"})
 _READERS: Final = (tensorflow_serving.READER, torchserve.READER)
 
 

@@ -42,11 +42,11 @@ def omitted_fields(
 ) -> Iterator[Omission]:
     """Yield the omitted fields of the serving container and of the pod, the other containers, and the strategy.
 
-    `told` are fields of the pod that a reader reports itself.
+    `told` are fields that a reader reports itself.
     """
     pod = deployment.spec.template.spec
-    yield from _fields("container's", container, _OF_THE_CONTAINER)
-    yield from _fields("pod's", pod, {name: why for name, why in _OF_THE_POD.items() if name not in told})
+    for owner, part, reasons in (("container's", container, _OF_THE_CONTAINER), ("pod's", pod, _OF_THE_POD)):
+        yield from _fields(owner, part, {name: why for name, why in reasons.items() if name not in told})
     for each in pod.containers:
         if each is not container:
             why = "a pod of the runtime has one container, in addition to Knative's queue-proxy"

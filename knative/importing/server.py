@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from knative.resources.errors import FieldFault, as_yaml
+from knative.resources.guest import Folder
 from knative.resources.pod import Container
 
 Files = Mapping[str, str]  # the text of files from ConfigMaps, by file name
@@ -58,6 +59,8 @@ class Server:
     changes: tuple[str, ...]  # the changes for a client, except the ports
     example: str  # the body of a request with two rows, for a model with one input
     timeout: int | None = None  # of a request, in ms; None: not configured
+    volumes: tuple[Mapping[str, object], ...] = ()  # of func.yaml, beside the cache
+    folders: tuple[Folder, ...] = ()  # of the guest
     guest: str | None = None  # the URI of the WebAssembly guest; None: the server is no guest
 
 

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import Final, NamedTuple
 
 from knative.importing.environment import Environment, environment
+from knative.importing.mounts import mounts_of
 from knative.importing.server import CONTAINERS, Model, Omission, Server, model, with_unique_names
 from knative.resources import ForeignDeployment
 from knative.resources.errors import FieldFault, as_yaml
@@ -23,9 +24,14 @@ _CHANGES: Final = (
     (
         "The guest is run once for each request, in the form of CGI: variables and stdin have the request, stdout the "
         "response, with its head (docs/wasm.md of scalezero). A guest that opens a socket and answers requests "
-        "itself does not run: the host gives it no network."
+        "itself does not run: the host opens no sockets. network: true in guest of the InferenceConfig lets a "
+        "component send HTTP requests."
     ),
-    "The guest has no files, so it loads the model by its name, and not from bytes that it reads from a folder.",
+    (
+        "The guest sees only the folders of its InferenceConfig, and not the file system of the container: files of "
+        "the old image do not carry over. It loads the model by its name, and not from bytes that it reads from a "
+        "folder."
+    ),
     "The predict API and the other protocols serve the model at the same URL, beside the guest.",
 )
 
@@ -65,18 +71,21 @@ def read(container: Container, deployment: ForeignDeployment, guest: Guest) -> S
     """Read the container. Raises `FieldFault` for names of models that cannot be converted."""
     value = next((each.value for each in container.env if each.name == PRELOAD and each.value), "")
     models = _models(value) or (model(deployment.metadata.name, origin=container.image),)
+    mounts = mounts_of(container, deployment)
     return Server(
         title="WasmEdge",
         models=models,
         urls=(),
         conversions=tuple(_conversion(each) for each in models),
-        omitted=tuple(_omitted(container, deployment)),
+        omitted=(*_omitted(container, deployment), *mounts.omitted),
         protocol="",
         version="1.0.0",
         ports="",
         changes=_CHANGES,
         example="",
         guest=guest.uri,
+        volumes=tuple(each.volume for each in mounts.carried),
+        folders=tuple(each.folder for each in mounts.carried),
     )
 
 

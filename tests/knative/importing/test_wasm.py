@@ -11,6 +11,7 @@ from knative.function.project import load
 from knative.importing import Folder, Project, import_deployment
 from knative.manifests import desired
 from knative.resources import ForeignDeployment, parse_resources, read_resources
+from knative.resources.guest import Folder as FolderOfGuest
 from runtime.cli import scalezero
 from runtime.declared import settings_for
 from runtime.service import begin
@@ -71,17 +72,23 @@ def test_a_published_module_is_not_copied() -> None:
 
 
 def test_what_does_not_carry_over_is_listed() -> None:
+    mounted = {"name": "v", "mountPath": "/data"}
     foreign = deployment(
-        container("a/ml.wasm", args=["x"], env=env(A="1", WASMEDGE_WASINN_PRELOAD="reader:ONNX:CPU:/m/r.onnx")),
+        container(
+            "a/ml.wasm",
+            args=["x"],
+            volumeMounts=[mounted],
+            env=env(A="1", WASMEDGE_WASINN_PRELOAD="reader:ONNX:CPU:/m/r.onnx"),
+        ),
         runtimeClassName="wasmedge",
-        volumes=[{"name": "v"}],
+        volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}],
     )
     folder = imported(foreign)
     (version,) = parse_resources(folder.files["model.yaml"], file="model.yaml").model_versions
     assert version.spec.model_name == "reader"
     text = folder.files["README.md"]
     omitted = text.partition("## Not imported")[2]
-    for what in ("env A", "command and args", "runtimeClassName: wasmedge", "volumes"):
+    for what in ("env A", "command and args", "runtimeClassName: wasmedge", "the volume at /data"):
         assert what in omitted
     assert omitted.count("runtimeClassName") == 1
     assert "# /m/r.onnx is the model in the old pod; write it as reader-v1.onnx." in text
@@ -89,6 +96,71 @@ def test_what_does_not_carry_over_is_listed() -> None:
     assert "opens a socket" in text
     assert "scalezero publish ." in text
     assert "Protocol and URLs" not in text
+
+
+VOLUMES = [
+    {"name": "labels", "configMap": {"name": "labels", "defaultMode": 420}},
+    {"name": "keys", "secret": {"secretName": "keys"}},
+    {"name": "scratch", "emptyDir": {"sizeLimit": "64Mi"}},
+    {"name": "some", "configMap": {"name": "labels", "items": [{"key": "a", "path": "b"}]}},
+    {"name": "node", "hostPath": {"path": "/data"}},
+]
+
+
+def mounting(*mounts: tuple[str, str], **more: object) -> Folder:
+    listed = [{"name": name, "mountPath": path, **more} for name, path in mounts]
+    return imported(deployment(container("ml.wasm", volumeMounts=listed), volumes=VOLUMES))
+
+
+def test_volumes_become_folders_of_the_guest_and_volumes_of_func_yaml(tmp_path: Path) -> None:
+    folder = mounting(("labels", "/etc/labels/"), ("keys", "/etc/keys"), ("scratch", "/work"))
+    (config,) = parse_resources(folder.files["model.yaml"], file="model.yaml").inference_configs
+    assert config.spec.guest is not None
+    assert config.spec.guest.folders == (
+        FolderOfGuest(path="/etc/labels"),
+        FolderOfGuest(path="/etc/keys"),
+        FolderOfGuest(path="/work", read_only=False),
+    )
+    assert yaml.safe_load(folder.files["func.yaml"])["run"]["volumes"][1:] == [
+        {"configMap": "labels", "path": "/etc/labels"},
+        {"secret": "keys", "path": "/etc/keys"},
+        {"emptyDir": {"sizeLimit": "64Mi"}, "path": "/work"},
+    ]
+    assert "the volume at" not in folder.files["README.md"]
+    for name, text in folder.files.items():
+        (tmp_path / name).write_text(text)
+    project = load((tmp_path,), Flags(), environ={})
+    project.require_valid()
+    steps = desired(project.resources, project.options)
+    assert [violation for step in steps for violation in violations(step.manifest)] == []
+    assert project.options.runtime.guest_folders == config.spec.guest.settings()["guest_folders"]
+
+
+def test_a_volume_without_write_access_is_a_read_only_folder() -> None:
+    folder = mounting(("scratch", "/work"), readOnly=True)
+    (config,) = parse_resources(folder.files["model.yaml"], file="model.yaml").inference_configs
+    assert config.spec.guest is not None
+    assert config.spec.guest.folders == (FolderOfGuest(path="/work"),)
+
+
+@pytest.mark.parametrize(
+    ("mounts", "more", "why"),
+    [
+        ([("node", "/data")], {}, "the volume at /data: only a ConfigMap, a Secret and an emptyDir carry over"),
+        ([("none", "/data")], {}, "the volume at /data: only a ConfigMap"),
+        ([("some", "/data")], {}, "the volume at /data: func.yaml has no field for its items"),
+        ([("labels", "/data/a")], {"subPath": "a"}, "the volume at /data/a: func.yaml mounts whole volumes only"),
+        ([("labels", "/tmp")], {}, "the volume at /tmp: a guest cannot have a folder there"),  # noqa: S108 - of a pod
+        ([("labels", "/var/run/secrets/a")], {}, "the volume at /var/run/secrets/a: a guest cannot have a folder"),
+        ([("labels", "/a"), ("keys", "/a")], {}, "the volume at /a: a guest cannot have a folder there, or has one"),
+    ],
+)
+def test_a_volume_that_does_not_carry_over_is_listed(
+    mounts: list[tuple[str, str]], more: dict[str, str], why: str
+) -> None:
+    folder = mounting(*mounts, **more)
+    assert why in folder.files["README.md"].partition("## Not imported")[2]
+    assert len(yaml.safe_load(folder.files["func.yaml"])["run"]["volumes"]) == len(mounts)
 
 
 def test_a_runtime_class_of_webassembly_is_enough() -> None:
