@@ -15,7 +15,7 @@ from tests.e2e.functions import reduce_requests
 from tests.e2e.namespace import Namespace, wait_until
 from tests.e2e.test_serving import TO_ZERO
 from tests.knative import documents
-from tests.runtime.wasi_nn.building import c_guest, scripted_guest
+from tests.runtime.wasi_nn.building import SOURCES, c_guest, scripted_guest
 
 EXAMPLE = ROOT / "functions" / "wasm_digits"
 WASMEDGE = ROOT / "tests" / "knative" / "resources" / "spec" / "wasmedge-ml.yaml"
@@ -87,6 +87,47 @@ def test_an_imported_deployment_of_wasmedge_answers_with_its_guest(own: Namespac
     shutil.copy(EXAMPLE / "train.py", folder)
     own.scalezero("deploy", folder)
     check_outputs(own.url("wasmedge-ml"), "wasmedge-ml")
+
+
+FOLDERS = """
+    folders:
+      - {path: /etc/labels, guestPath: /labels}
+      - {path: /data, readOnly: false}
+"""
+VOLUMES = """
+  volumes:
+    - {configMap: labels, path: /etc/labels}
+    - {emptyDir: {sizeLimit: 1Mi}, path: /data}
+deploy:
+"""
+
+
+def write_files_function(folder: Path, registry: str) -> None:
+    """Write the function `wasm-files`, whose guest does the operation of its query on a file, and answers its errno."""
+    shutil.copy(EXAMPLE / "train.py", folder)
+    shutil.copy(c_guest(SOURCES / "c" / "files.c"), folder / "main.wasm")
+    model = (EXAMPLE / "model.yaml").read_text().replace("wasm-digits", "wasm-files")
+    (folder / "model.yaml").write_text(model.replace("s3://models/", registry).rstrip() + FOLDERS)
+    function = (EXAMPLE / "func.yaml").read_text().replace("wasm-digits", "wasm-files")
+    (folder / "func.yaml").write_text(function.replace("\ndeploy:\n", VOLUMES))
+
+
+def test_a_guest_reads_and_writes_the_folders_that_its_resources_declare(own: Namespace, tmp_path: Path) -> None:
+    write_files_function(tmp_path, f"s3://models/{own.name}/")
+    reduce_requests(tmp_path / "func.yaml")
+    own.kubectl("create", "configmap", "labels", "--from-literal=animals=cat,dog")
+    own.scalezero("deploy", tmp_path)
+    url = own.url("wasm-files")
+
+    def operate(operation: str) -> str:
+        return httpx.get(f"{url}/?{operation}", timeout=120).text
+
+    assert operate("read&/labels/animals") == "0 cat,dog"
+    assert operate("overwrite&/labels/animals") == "63 "  # not permitted
+    assert operate("create&/data/file") == "0 "
+    assert operate("read&/data/file") == "0 changed"
+    assert operate("read&/etc/labels/animals") == "76 "  # not in a folder of the guest
+    assert operate("read&/data/../etc/passwd") == "63 "
 
 
 def test_delete_removes_the_function(own: Namespace, example: Path) -> None:
