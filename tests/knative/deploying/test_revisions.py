@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from knative.deploying.plan import Plan, plan
-from knative.manifests import Compute, DeploymentOptions, Pin, Pins, Step, desired
+from knative.manifests import Compute, DeploymentOptions, Pin, Pins, Step, Volume, desired
 from knative.manifests.environment import default_variables
 from knative.manifests.names import CACHE_PATH, INPUTS
 from knative.manifests.variants import choose, pinned_of
@@ -121,6 +121,7 @@ def test_a_change_of_a_revision_without_a_digest_is_refused_with_its_field() -> 
         pytest.param(replace(OPTIONS, max_scale=3), id="scale"),
         pytest.param(replace(OPTIONS, limits=Compute(cpu="2", memory="1Gi")), id="limits"),
         pytest.param(replace(OPTIONS, environment={"A": "b"}), id="environment"),
+        pytest.param(replace(OPTIONS, volumes=(Volume("/a", "secret", "keys"),)), id="volumes"),
         pytest.param(replace(OPTIONS, runtime=replace(OPTIONS.runtime, queue_size=7)), id="setting"),
     ],
 )
