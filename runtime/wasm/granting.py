@@ -5,14 +5,16 @@ wasmtime resolves each path inside of the folder: neither .. nor a symbolic link
 """
 
 import os
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import wasmtime
 from wasmtime import _ffi as c_api  # the Python classes have no methods for the network
-from wasmtime.component import Linker as ComponentLinker
 
 from runtime.configuration.guest_folders import GuestFolder
 from runtime.wasm.access import Access
+
+if TYPE_CHECKING:
+    from wasmtime.component import Linker as ComponentLinker
 
 HTTP: Final = "wasi:http/"  # in the names of imports
 
@@ -40,7 +42,7 @@ def allow(wasi: wasmtime.WasiConfig, access: Access) -> None:
         c_api.wasi_config_allow_ip_name_lookup(wasi.ptr(), True)  # noqa: FBT003 - its parameters have no names
 
 
-def add_wasi(linker: ComponentLinker, *, network: bool) -> None:
+def add_wasi(linker: "ComponentLinker", *, network: bool) -> None:
     """Define WASI for a component: with `network`, also HTTP requests. Its store needs the same in `set_wasi`."""
     linker.add_wasip2()
     if network:
