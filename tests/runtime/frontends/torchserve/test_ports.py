@@ -200,7 +200,7 @@ def test_the_example_in_the_documentation_works(tmp_path: Path) -> None:
     environ["PATH"] = f"{COMMAND.parent}:{environ['PATH']}"
     script = f"set -em\n{example}wait\n"
     done = subprocess.run(
-        ["bash", "-c", script], check=False, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60
+        ["bash", "-c", script], check=False, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=DEADLINE
     )
     assert '"status": "Model \\"b\\" Version: 1 registered with 1 initial workers"' in done.stdout, done.stderr
     assert '"status": "Model \\"b\\" unregistered"' in done.stdout
