@@ -1,25 +1,30 @@
 """Tests of functions that are WebAssembly guests: the example, and an imported Deployment of WasmEdge."""
 
+import json
 import shutil
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
+import yaml
 
 from functions.digits.train import VERSION, split, train
 from knative.manifests.names import CONTAINER
 from knative.objects import REVISION_LABEL
 from tests import ROOT
+from tests.documents import blocks
 from tests.e2e.functions import reduce_requests
 from tests.e2e.namespace import Namespace, wait_until
 from tests.e2e.test_serving import TO_ZERO
 from tests.knative import documents
 from tests.runtime.wasi_nn.building import SOURCES, c_guest, scripted_guest
+from tests.waiting import DEADLINE
 
 EXAMPLE = ROOT / "functions" / "wasm_digits"
 WASMEDGE = ROOT / "tests" / "knative" / "resources" / "spec" / "wasmedge-ml.yaml"
 V1, V2 = "wasm-digits-v1", "wasm-digits-v2"
+PAGE = ROOT / "docs" / "wasm.md"
 ROWS = split()[1].pixels[:3]
 
 
@@ -128,6 +133,31 @@ def test_a_guest_reads_and_writes_the_folders_that_its_resources_declare(own: Na
     assert operate("read&/data/file") == "0 changed"
     assert operate("read&/etc/labels/animals") == "76 "  # not in a folder of the guest
     assert operate("read&/data/../etc/passwd") == "63 "
+
+
+def test_the_documented_job_adds_the_code_of_its_node_to_a_published_guest(own: Namespace, tmp_path: Path) -> None:
+    registry = f"s3://models/{own.name}-job/"
+    write_files_function(tmp_path, registry)
+    own.local("publish", tmp_path)
+    guest = f"{registry}wasm-files/guest/1.0.0/main.wasm"
+    (code,) = codes(own, guest)
+    own.local("models", "delete", code, "--yes")
+    assert codes(own, guest) == []
+    job = next(each for each in map(yaml.safe_load, blocks(PAGE, "yaml")) if each.get("kind") == "Job")
+    job["metadata"] = {"name": "compile-guest"}
+    pod = job["spec"]["template"]["spec"]
+    del pod["nodeSelector"]
+    container = pod["containers"][0]
+    container["image"] = own.get("Revision", "wasm-files-v1")["spec"]["containers"][0]["image"]
+    container["command"][-1] = guest
+    own.kubectl("apply", "-f", "-", given=json.dumps(job))
+    own.kubectl("wait", "--for=condition=Complete", "job/compile-guest", f"--timeout={DEADLINE}s")
+    assert codes(own, guest) == [code]
+
+
+def codes(own: Namespace, guest: str) -> list[str]:
+    """Return the URIs of the compiled codes of a published guest."""
+    return [each["uri"] for each in json.loads(own.local("models", "show", guest, "-o", "json"))["codes"]]
 
 
 def test_delete_removes_the_function(own: Namespace, example: Path) -> None:
