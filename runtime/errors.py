@@ -714,7 +714,7 @@ class ArtifactTooLarge(ModelUnavailable):
 
     def __init__(self, uri: str, *, size: int, limit: int) -> None:
         allowed = f"at most {limit}; raise SCALEZERO_MAX_ARTIFACT_BYTES to allow more"
-        super().__init__(uri, f"the model has {size} bytes or more; expected {allowed}", size=size, limit=limit)
+        super().__init__(uri, f"it has {size} bytes or more; expected {allowed}", size=size, limit=limit)
 
 
 class DiskFull(ModelUnavailable):

@@ -21,9 +21,12 @@ _BODILESS: Final = (204, 304)
 _CONTENT_LENGTH: Final = "as many bytes as the header Content-Length states"
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _UNSENDABLE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
-_PER_CONNECTION: Final = frozenset(
+_LIST_BYTES: Final = 63 * 1024  # of all headers: clients of HTTP/2 accept 64 KiB, with those that the server adds
+_HEADER_BYTES: Final = 32  # that each header counts beside its characters; RFC 9113, section 6.5.2
+_BY_THE_SERVER: Final = frozenset(  # it manages the connection, and dates each response
     (
         b"connection",
+        b"date",
         b"keep-alive",
         b"proxy-authenticate",
         b"proxy-connection",
@@ -136,7 +139,7 @@ def _add_header(environ: "WSGIEnvironment", name: str, value: str) -> None:
 def head(method: str, status: str, headers: Sequence[tuple[str, str]]) -> Head:
     """Check and convert the head of a response. Only the number of `status` is used: HTTP/2 has no reason phrase.
 
-    Connection headers are dropped, because the server manages the connection. Raises `InvalidAnswer`; its cause has the
+    `Date` and the headers of the connection are dropped, because the server sets them. Raises `InvalidAnswer`; its cause has the
     invalid value, which only the log shows.
     """
     number = _status(status)
@@ -146,10 +149,19 @@ def head(method: str, status: str, headers: Sequence[tuple[str, str]]) -> Head:
         field = _field(name, value)
         if field[0] == b"content-length":
             length = _length(value)
-        if field[0] not in _PER_CONNECTION:
+        if field[0] not in _BY_THE_SERVER:
             sendable.append(field)
+    _check_size(sendable)
     bodiless = method == "HEAD" or number in _BODILESS
     return Head(number, sendable, 0 if bodiless else length)
+
+
+def _check_size(headers: Headers) -> None:
+    size = sum(len(name) + len(value) + _HEADER_BYTES for name, value in headers)
+    if size > _LIST_BYTES:
+        got = f"{len(headers)} headers of {size} bytes in all"
+        expected = f"at most {_LIST_BYTES} bytes, of which each header takes {_HEADER_BYTES} beside its characters"
+        raise InvalidAnswer("head", got=got, expected=expected)
 
 
 def _status(status: str) -> int:

@@ -129,7 +129,7 @@ def test_the_limit_includes_the_external_data(bench: Bench) -> None:
     stored = bench.put(model)
     put_external_data(bench, stored.uri, "w.bin", weights)
     total = len(model) + len(weights)
-    with pytest.raises(ArtifactTooLarge, match=f"bin: the model has {total} bytes or more; expected at most"):
+    with pytest.raises(ArtifactTooLarge, match=f"bin: it has {total} bytes or more; expected at most"):
         bench.fetch(stored.uri, policy=replace(PATIENT, max_bytes=total - 1))
     assert bench.fetch(stored.uri, policy=replace(PATIENT, max_bytes=total)).path.read_bytes() == model
 

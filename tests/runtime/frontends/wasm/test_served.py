@@ -233,6 +233,7 @@ def test_a_guest_sees_the_request(tmp_path: Path) -> None:
         (guests.saying("Status: 99\nX: 1\n\n"), 502, "guest_answer_invalid", "Status"),
         (guests.saying("Status: 999\n\n"), 502, "guest_answer_invalid", "status: got 999; expected a whole number"),
         (guests.saying("Status: 200\nX Y: 1\n\n"), 502, "guest_answer_invalid", "name of a header"),
+        (guests.saying("Status: 200\n" + "X:\n" * 3000 + "\n"), 502, "guest_answer_invalid", "got 3000 headers"),
         (guests.saying("Status: 200\nContent-Length: 5\n\n"), 502, "guest_answer_invalid", "Content-Length"),
         (guests.saying("Status: 200\nContent-Length: 0\nContent-Length: 5\n\n"), 502, "guest_answer_invalid", "twice"),
     ],
