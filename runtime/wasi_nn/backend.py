@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as WaitTimeoutError
+from contextlib import suppress
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
@@ -168,7 +169,8 @@ class ServiceBackend:
             ready,
             lambda name: headers[name].encode("latin-1") or None,
         )
-        self._call_soon(lambda: self._service.sinks.offer(outcome))
+        with suppress(ShuttingDown):  # the guest gets its answer all the same
+            self._call_soon(lambda: self._service.sinks.offer(outcome))
 
     async def _find_and_load(self, name: str) -> "ReadyModel":
         return await self._service.model(name).load()

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from runtime.errors import BadSetting
 from runtime.wasi_nn import NnSession, add_to_component_linker, add_to_linker
 from runtime.wasm.access import NOTHING, Access
+from runtime.wasm.binary import COMPONENT_HEADER
 
 if TYPE_CHECKING:
     from wasmtime import Engine, Store
 
 TRAPPED: Final = 134  # the exit code after a trap, as of `wasmtime run`: that of a program that aborts
-_COMPONENT: Final = b"\0asm\x0d\0\x01\0"  # its magic and version
 _TEXT_COMPONENT: Final = b"(component"
 _RUN: Final = "wasi:cli/run@"
 
@@ -42,7 +42,7 @@ def run(program: Program, nn: NnSession) -> int:
     engine = Engine(configuration())
     store = Store(engine)
     _set_wasi(store, program)
-    is_component = content.startswith((_COMPONENT, _TEXT_COMPONENT))
+    is_component = content.startswith((COMPONENT_HEADER, _TEXT_COMPONENT))
     try:
         if is_component:
             start = _component(engine, store, content, nn, network=program.access.network)

@@ -18,6 +18,9 @@ class Kind(Enum):
     COMPONENT = b"\x0d\0\x01\0"
 
 
+COMPONENT_HEADER: Final = _MAGIC + Kind.COMPONENT.value
+
+
 def kind_of(head: bytes) -> Kind:
     """Return the kind of a binary from its first bytes. Raises `ValueError`, which says what the bytes are."""
     if head.lstrip().startswith(_TEXT):

@@ -139,8 +139,8 @@ def _add_header(environ: "WSGIEnvironment", name: str, value: str) -> None:
 def head(method: str, status: str, headers: Sequence[tuple[str, str]]) -> Head:
     """Check and convert the head of a response. Only the number of `status` is used: HTTP/2 has no reason phrase.
 
-    `Date` and the headers of the connection are dropped, because the server sets them. Raises `InvalidAnswer`; its cause has the
-    invalid value, which only the log shows.
+    `Date` and the headers of the connection are dropped, because the server sets them. Raises `InvalidAnswer`; its
+    cause has the invalid value, which only the log shows.
     """
     number = _status(status)
     sendable = []
