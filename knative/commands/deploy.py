@@ -76,7 +76,7 @@ def deploy(
     complete: Complete = complete_model,
     variants: ReadVariants = published_variants,
 ) -> None:
-    """Deploy a loaded project, and look up each model once. Ends the process with 1 after a failure.
+    """Deploy a loaded project, and look up each model and guest once. Ends the process with 1 after a failure.
 
     `find` looks up a model, `complete` writes the manifest of a published model that has none, and `variants` reads
     what is published about a model.
@@ -103,13 +103,13 @@ def deploy(
         )
         if any(each.uploaded for each in published):
             lookup.cache_clear()
-    described = cache(variants)
-    sources = Sources(find=lookup, variants=described, guests=find_guest, cluster=objects)
+    described, guests = cache(variants), cache(find_guest)
+    sources = Sources(find=lookup, variants=described, guests=guests, cluster=objects)
     report = examine(project, sources=sources)
     _stop_at(report, options)
     if report.findings and options.form == "table":
         show(report, options.form)
-    planned = make_plan(project, cluster, find=lookup, variants=described, force=options.force)
+    planned = make_plan(project, cluster, find=lookup, variants=described, guests=guests, force=options.force)
     apply(planned, cluster, form=options.form, force=options.force, timeout=options.timeout)
 
 

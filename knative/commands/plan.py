@@ -19,13 +19,13 @@ from knative.deploying.differences import Difference
 from knative.deploying.observe import observe
 from knative.deploying.plan import Plan, plan
 from knative.function.configuration import Flags
-from knative.function.guests import CHANGED, changed_guest, guest_uris, sha256_of
+from knative.function.guests import CHANGED, FindGuest, changed_guest, guest_uris, sha256_of
 from knative.function.pins import Find, ReadVariants, pins_of
 from knative.function.project import Project, load
 from knative.manifests import desired
 from knative.objects import Manifest, Ref
 from knative.resources.errors import as_yaml
-from runtime.registry import find, published_variants
+from runtime.registry import find, find_guest, published_variants
 
 _SIGNS = {"create": "+", "change": "~", "replace": "-", "delete": "-", "keep": "=", "refuse": "!"}
 _LINE = 80  # characters of one value
@@ -65,15 +65,25 @@ def open_project(paths: tuple[Path, ...], flags: Flags, *, context: str | None) 
 
 
 def make_plan(
-    project: Project, cluster: Cluster, *, find: Find, force: bool, variants: ReadVariants = published_variants
+    project: Project,
+    cluster: Cluster,
+    *,
+    find: Find,
+    force: bool,
+    variants: ReadVariants = published_variants,
+    guests: FindGuest = find_guest,
 ) -> Planned:
     """Compare the project with the cluster, and change nothing.
 
-    `find` looks up a model in the registry, `variants` what is published about it. Raises `BadSetting` and
-    `ClusterError`.
+    `find` looks up a model in the registry, `variants` what is published about it, and `guests` a guest. Raises
+    `BadSetting` and `ClusterError`.
     """
     pins = pins_of(
-        project.resources, find, variants=variants, report=lambda line: click.echo(f"note: {line}", err=True)
+        project.resources,
+        find,
+        variants=variants,
+        guests=guests,
+        report=lambda line: click.echo(f"note: {line}", err=True),
     )
     here = sha256_of(project.guest)
     for uri in guest_uris(project.resources):
