@@ -24,14 +24,20 @@ def published(s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         yield Published(folder=tmp_path, s3=s3, faulty=faulty, bucket=bucket)
 
 
-@pytest.fixture(params=["s3", "file", "path"])
-def place(request: pytest.FixtureRequest, s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """Return for each kind of registry a function from a name to a URI in it."""
+@pytest.fixture
+def s3_registry(s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return an empty registry on S3, which this process uses."""
     for name, value in s3.environment().items():
         monkeypatch.setenv(name, value)
     s3.make_bucket("registry")
+    return f"s3://registry/{tmp_path.name}"
+
+
+@pytest.fixture(params=["s3", "file", "path"])
+def place(request: pytest.FixtureRequest, s3_registry: str, tmp_path: Path) -> Place:
+    """Return for each kind of registry a function from a name to a URI in it."""
     roots = {
-        "s3": f"s3://registry/{tmp_path.name}",
+        "s3": s3_registry,
         "file": f"file://{tmp_path}/registry",
         "path": f"{tmp_path}/registry",
     }

@@ -51,12 +51,9 @@ def test_a_listing_has_each_guest_with_the_code_of_each_machine(place: Place, tm
     assert guest_entries(place("guests/none")) == []
 
 
-def test_s3_has_the_publisher_of_each_object(s3: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name, value in s3.environment().items():
-        monkeypatch.setenv(name, value)
-    s3.make_bucket("guests")
+def test_s3_has_the_publisher_of_each_object(s3_registry: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CI_JOB_URL", "https://ci.example.com/jobs/7")
-    entry = publish(tmp_path, f"s3://guests/{tmp_path.name}/main.wasm")
+    entry = publish(tmp_path, f"{s3_registry}/main.wasm")
     assert entry.guest is not None
     guest, codes = entry.guest, entry.codes
     assert {guest.published_by, *(each.published_by for each in codes)} == {"https://ci.example.com/jobs/7"}
@@ -79,12 +76,8 @@ def test_an_object_that_is_no_webassembly_is_a_problem(place: Place) -> None:
     assert entry.problem == "it is not WebAssembly"
 
 
-def test_an_empty_object_and_one_without_a_digest_are_problems(
-    s3: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    for name, value in s3.environment().items():
-        monkeypatch.setenv(name, value)
-    root = f"s3://guests/{tmp_path.name}"
+def test_an_empty_object_and_one_without_a_digest_are_problems(s3: S3Server, s3_registry: str) -> None:
+    root = s3_registry
     s3.put(f"{root}/copied.wasm", guests.binary(guests.ECHO))
     s3.put(f"{root}/empty.wasm", b"")
     assert [each.problem for each in guest_entries(root)] == ["no SHA-256 is recorded", "it is not WebAssembly"]
@@ -112,11 +105,8 @@ def test_a_verification_hashes_the_guest_and_each_code(place: Place, tmp_path: P
     assert all(each.is_good and each.size > 0 for each in found)
 
 
-def test_a_verification_finds_what_was_damaged(s3: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name, value in s3.environment().items():
-        monkeypatch.setenv(name, value)
-    s3.make_bucket("guests")
-    entry = publish(tmp_path, f"s3://guests/{tmp_path.name}/main.wasm")
+def test_a_verification_finds_what_was_damaged(s3: S3Server, s3_registry: str, tmp_path: Path) -> None:
+    entry = publish(tmp_path, f"{s3_registry}/main.wasm")
     assert entry.guest is not None
     code, other = entry.codes
     s3.put(entry.uri, guests.binary(guests.TRAP), {"sha256": str(entry.guest.sha256)})

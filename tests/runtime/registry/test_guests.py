@@ -31,15 +31,12 @@ from tests.s3_server import S3Server
 
 
 @pytest.fixture(params=["s3", "folder"])
-def registry(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+def registry(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Return the place of a registry: in S3, or a folder."""
     if request.param == "folder":
         return str(tmp_path / "registry")
-    server: S3Server = request.getfixturevalue("s3")
-    for name, value in server.environment().items():
-        monkeypatch.setenv(name, value)
-    server.make_bucket("guests")
-    return f"s3://guests/{tmp_path.name}"
+    uri: str = request.getfixturevalue("s3_registry")
+    return uri
 
 
 def publish(folder: Path, uri: str, text: str = guests.ECHO) -> PublishedGuest:
@@ -235,12 +232,9 @@ def test_a_guest_is_not_published_beside_code_of_an_earlier_one(registry: str, t
 
 
 def test_code_of_another_guest_is_neither_pinned_nor_taken_for_an_added_one(
-    s3: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    s3: S3Server, s3_registry: str, tmp_path: Path
 ) -> None:
-    for name, value in s3.environment().items():
-        monkeypatch.setenv(name, value)
-    s3.make_bucket("guests")
-    uri = f"s3://guests/{tmp_path.name}/foreign.wasm"
+    uri = f"{s3_registry}/foreign.wasm"
     (code,) = publish(tmp_path, uri).codes
     s3.put(code.uri, b"code", {"sha256": sha256(b"code").hexdigest(), "guest-sha256": "0" * 64})
     found = find_guest(uri)
@@ -250,25 +244,18 @@ def test_code_of_another_guest_is_neither_pinned_nor_taken_for_an_added_one(
         add_code(uri)
 
 
-def test_a_guest_without_a_recorded_digest_gets_no_code(
-    s3: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    for name, value in s3.environment().items():
-        monkeypatch.setenv(name, value)
-    uri = f"s3://guests/{tmp_path.name}/copied.wasm"
+def test_a_guest_without_a_recorded_digest_gets_no_code(s3: S3Server, s3_registry: str) -> None:
+    uri = f"{s3_registry}/copied.wasm"
     s3.put(uri, guests.binary(guests.ECHO))
     with pytest.raises(BadSetting, match=r"expected a guest whose SHA-256 its publisher recorded"):
         add_code(uri)
 
 
 def test_a_code_that_cannot_be_sent_leaves_a_published_guest_usable(
-    s3: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    s3: S3Server, s3_registry: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A deployer may have no permission to write; pods can compile the guest."""
-    for name, value in s3.environment().items():
-        monkeypatch.setenv(name, value)
-    s3.make_bucket("guests")
-    uri = f"s3://guests/{tmp_path.name}/kept.wasm"
+    uri = f"{s3_registry}/kept.wasm"
     first = publish(tmp_path, uri)
     lines: list[str] = []
     with FaultyS3(s3.endpoint_url) as faulty:
