@@ -58,7 +58,7 @@ def entry_data(entry: GuestEntry) -> dict[str, object]:
 
 
 def row(entry: GuestEntry) -> tuple[str, ...]:
-    """Return the row of a guest in a listing of models; its code stands in the column of the chosen variants."""
+    """Return the row of a guest in a listing of models; its code is in the column of the chosen variants."""
     guest = entry.guest
     codes = ", ".join(f"{each.place.cpu} {each.place.compiler}" for each in entry.codes) or _NONE
     if guest is None:

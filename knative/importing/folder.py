@@ -16,7 +16,7 @@ from knative.resources.pod import Container
 from runtime.settings import FUNCTION, MANIFEST
 
 _TAG: Final = re.compile(r"(:[\w][\w.-]*)?(@.+)?$")
-_TOLD_BY_GUESTS: Final = frozenset({"runtime_class_name", "volume_mounts", "volumes"})
+_REPORTED_FOR_GUESTS: Final = frozenset({"runtime_class_name", "volume_mounts", "volumes"})
 _READERS: Final = (tensorflow_serving.READER, torchserve.READER)
 
 
@@ -36,8 +36,8 @@ def import_deployment(deployment: ForeignDeployment, files: Files, project: Proj
     """
     container, server, variables, guest = _serving(deployment, files, project)
     compute, omitted_compute = compute_resources(container)
-    told = _TOLD_BY_GUESTS if guest else frozenset()
-    fields = omitted_fields(deployment, container, told=told)
+    reported = _REPORTED_FOR_GUESTS if guest else frozenset()
+    fields = omitted_fields(deployment, container, reported=reported)
     omitted = (*server.omitted, *variables.omitted, *omitted_compute, *fields)
     resources = resources_of(deployment, server, registry=project.registry)
     head = f"Imported from the Deployment {deployment.metadata.name} ({server.title}). README.md lists the next steps."

@@ -38,15 +38,15 @@ _OF_THE_POD: Final[Mapping[str, str]] = {
 
 
 def omitted_fields(
-    deployment: ForeignDeployment, container: Container, *, told: frozenset[str] = frozenset()
+    deployment: ForeignDeployment, container: Container, *, reported: frozenset[str] = frozenset()
 ) -> Iterator[Omission]:
     """Yield the omitted fields of the serving container and of the pod, the other containers, and the strategy.
 
-    `told` are fields that a reader reports itself.
+    `reported` are the fields that the reader of the server reports itself.
     """
     pod = deployment.spec.template.spec
     for owner, part, reasons in (("container's", container, _OF_THE_CONTAINER), ("pod's", pod, _OF_THE_POD)):
-        yield from _fields(owner, part, {name: why for name, why in reasons.items() if name not in told})
+        yield from _fields(owner, part, {name: why for name, why in reasons.items() if name not in reported})
     for each in pod.containers:
         if each is not container:
             why = "a pod of the runtime has one container, in addition to Knative's queue-proxy"

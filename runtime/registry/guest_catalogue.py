@@ -84,7 +84,7 @@ class GuestEntry(NamedTuple):
 def read_guest(uri: str) -> GuestEntry:
     """Return what is published under the URI of a guest; `exists` tells whether it is something.
 
-    The code is listed first: a guest is published before its code, so a code without a guest is really left alone.
+    The code is listed first: a guest is published before its code, so code that is found without a guest has lost it.
     Raises `BadSetting` and `ModelUnavailable` errors.
     """
     source, uri = Objects(uri), full_uri(uri.partition(VERSION_QUERY)[0])

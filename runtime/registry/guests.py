@@ -179,7 +179,7 @@ def missing_code(uri: str) -> "CodeKey | None":
 
 
 def _key(name: str, key: "CodeKey | None", *, tell: Tell) -> "CodeKey | None":
-    """Return what code of this process is valid for; None: wasmtime is not installed, which is told."""
+    """Return what code of this process is valid for; None: wasmtime is not installed, which is reported."""
     try:
         from runtime.wasm.engine import code_key
     except ImportError:

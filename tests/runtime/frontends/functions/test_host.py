@@ -67,14 +67,14 @@ def test_an_import_that_fails_is_final() -> None:
     [(lambda _: False, 2), (lambda error: error.permanent, 1), (lambda _: True, 1)],
     ids=["never", "if permanent", "always"],
 )
-def test_a_function_is_pulled_again_in_the_background_until_told_otherwise(
+def test_a_function_is_pulled_again_in_the_background_until_it_should_stop(
     stop_retrying: Callable[[ScalezeroError], bool], attempts: int
 ) -> None:
     denied = AccessDenied("s3://b/main.wasm", "the bucket is private")
-    told: list[ScalezeroError] = []
+    reported: list[ScalezeroError] = []
 
     def stops(error: ScalezeroError) -> bool:
-        told.append(error)
+        reported.append(error)
         return stop_retrying(error)
 
     async def calls() -> FunctionHost:
@@ -83,6 +83,6 @@ def test_a_function_is_pulled_again_in_the_background_until_told_otherwise(
         return host
 
     host = asyncio.run(calls())
-    assert told == [denied]
+    assert reported == [denied]
     assert host.ready == (attempts == 2)
     assert isinstance(host.error, ModelUnavailable) == (attempts == 1)
